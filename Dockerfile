@@ -1,0 +1,26 @@
+# syntax=docker/dockerfile:1
+FROM python:3.11-slim AS build
+WORKDIR /src
+RUN python -m venv /opt/locus
+ENV PATH=/opt/locus/bin:$PATH
+COPY requirements.lock pyproject.toml README.md ./
+# The +cpu build of torch: the default one brings several GB of CUDA libraries that a gateway never uses.
+RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu \
+    && pip install --no-cache-dir --constraint requirements.lock --requirement requirements.lock
+COPY gateway gateway
+COPY router router
+RUN pip install --no-cache-dir --no-deps --no-build-isolation .
+
+FROM python:3.11-slim
+RUN useradd --create-home --uid 10001 locus
+COPY --from=build /opt/locus /opt/locus
+COPY config /etc/locus
+ENV PATH=/opt/locus/bin:$PATH PYTHONUNBUFFERED=1
+USER locus
+WORKDIR /home/locus
+EXPOSE 4000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:4000/health/live', timeout=2)"]
+# Outside loopback the portfolio must name at least one gateway key; the command refuses to start without one.
+ENTRYPOINT ["locus", "serve", "--host", "0.0.0.0"]
+CMD ["--config", "/etc/locus/portfolio.yaml"]

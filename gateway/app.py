@@ -1,0 +1,87 @@
+"""Assembles the ASGI application: routes and middleware. Holds no logic."""
+
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway import metrics
+from gateway.catalog import find_model, list_models
+from gateway.chat import ChatEndpoint
+from gateway.edge import Edge, http_exception
+from gateway.request import parse_chat, read_body
+from gateway.service import Service
+
+
+def create_app(service: Service, extra: list[BaseRoute] | None = None) -> Starlette:
+    """The gateway over an open service.
+
+    Args:
+        extra: further routes, such as the controls of the simulated provider.
+    """
+
+    async def models(request: Request) -> Response:
+        return _json({"object": "list", "data": list_models(service.in_force)})
+
+    async def model(request: Request) -> Response:
+        return _json(find_model(service.in_force, request.path_params["name"]))
+
+    async def route(request: Request) -> Response:
+        in_force = service.in_force
+        chat = parse_chat(await read_body(request.receive, in_force.portfolio.settings.max_body_bytes))
+        return _json(in_force.routing.explain(chat, in_force.routing.decide(chat)))
+
+    async def live(request: Request) -> Response:
+        return _json({"status": "alive"})
+
+    async def ready(request: Request) -> Response:
+        report = _readiness(service)
+        return _json(report, 200 if report["status"] == "ready" else 503)
+
+    async def prometheus(request: Request) -> Response:
+        return Response(service.metrics.render(), media_type=metrics.CONTENT_TYPE)
+
+    api: list[BaseRoute] = [
+        Route("/chat/completions", ChatEndpoint(service), methods=["POST"]),
+        Route("/route", route, methods=["POST"]),
+        Route("/models", models),
+        Route("/models/{name:path}", model),
+    ]
+    return Starlette(
+        routes=[
+            *(Route(f"/v1{r.path}", r.endpoint, methods=r.methods) for r in api if isinstance(r, Route)),
+            *api,
+            Route("/health/live", live),
+            Route("/health/ready", ready),
+            Route("/metrics", prometheus),
+            *(extra or []),
+        ],
+        middleware=[Middleware(Edge, keys=lambda: service.in_force.portfolio.settings.keys)],
+        exception_handlers={HTTPException: http_exception},
+    )
+
+
+def _readiness(service: Service) -> dict[str, Any]:
+    """Ready where at least one model can be called; names what cannot, and why."""
+    in_force = service.in_force
+    models = {}
+    for name, live in in_force.fleet.models.items():
+        deployments = {d.spec.id: d.unavailable() or "available" for d in live.deployments}
+        models[name] = {"available": live.unavailable() is None, "deployments": deployments}
+    ready = any(model["available"] for model in models.values())
+    return {
+        "status": "ready" if ready else "no model available",
+        "simulated": in_force.portfolio.simulated,
+        "portfolio_since": in_force.since.isoformat(),
+        "reload_error": service.reload_error,
+        "models": models,
+    }
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")

@@ -1,0 +1,272 @@
+"""The story of one chat request: parse -> route -> call -> relay -> record."""
+
+import asyncio
+import logging
+import time
+from types import TracebackType
+from typing import Any
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from gateway.errors import GatewayError, InternalError, StreamBroken
+from gateway.failover import Served, Trail
+from gateway.record import Record
+from gateway.request import ChatRequest, parse_chat, read_body, splice_model
+from gateway.routing import Decision
+from gateway.service import InForce, Service
+from gateway.sse import DONE, encode
+from gateway.upstream.failures import UpstreamFailure
+
+log = logging.getLogger("locus.chat")
+
+CLIENT_CLOSED = 499  # nginx's number for a client that left; only ever in records
+
+
+class ChatEndpoint:
+    """`POST /v1/chat/completions` as a plain ASGI application, since streams and disconnects need its full control."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = self._service
+        exchange = Exchange(service, scope["state"]["request_id"])
+        service.metrics.in_flight.inc()
+        try:
+            await exchange.run(receive, send)
+        finally:
+            service.metrics.in_flight.dec()
+            record = exchange.record()
+            service.recorder.add(record)
+            service.metrics.count(record)
+
+
+class Exchange:
+    """One request on its way, and what is known of it so far."""
+
+    def __init__(self, service: Service, request_id: str) -> None:
+        self.id = request_id
+        self._service = service
+        self._in_force: InForce = service.in_force
+        self._clock = service.clock
+        self._time = time.time()
+        self._started = self._clock()
+        self._trail = Trail()
+        self._request: ChatRequest | None = None
+        self._decision: Decision | None = None
+        self._served: Served | None = None
+        self._error: str | None = None
+        self._status = CLIENT_CLOSED
+        self._first_token_s: float | None = None
+        self._overhead_s: float | None = None
+
+    async def run(self, receive: Receive, send: Send) -> None:
+        """Answers the request. Every error that is not the client's leaving ends as an OpenAI-shaped answer."""
+        try:
+            body = await read_body(receive, self._in_force.portfolio.settings.max_body_bytes)
+            with _ClientWatch(receive) as client:
+                try:
+                    await self._answer(body, send, client)
+                except GatewayError as error:
+                    await self._refuse(error, send, client)
+                except Exception:
+                    log.exception("request %s failed", self.id)
+                    await self._refuse(InternalError("The gateway failed; its log has the details."), send, client)
+            if client.left:
+                self._error = "client_disconnected"
+        except ConnectionResetError:
+            self._error = "client_disconnected"
+        except GatewayError as error:  # the body is too large: there is nothing to watch yet
+            await self._refuse(error, send, None)
+
+    async def _answer(self, body: bytes, send: Send, client: "_ClientWatch") -> None:
+        self._request = request = parse_chat(body)
+        routing = self._in_force.routing
+        self._decision = decision = routing.decide(request)
+        self._served = served = await self._service.failover.answer(
+            request, routing.hops(request, decision), self._in_force.portfolio.settings.retry, self._trail
+        )
+        try:
+            if served.complete is not None:
+                await self._send_complete(served, send, client)
+            else:
+                await self._send_stream(served, send, client)
+        finally:
+            await served.aclose()
+
+    async def _send_complete(self, served: Served, send: Send, client: "_ClientWatch") -> None:
+        assert served.complete is not None
+        name = served.hop.model.name
+        fields = served.complete.fields
+        body = splice_model(served.complete.body, fields.get("model", ""), name)
+        if body is None:
+            body = orjson.dumps(fields | {"model": name})
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        self._status = 200
+        self._first_token_s = self._clock() - self._started
+        await send({"type": "http.response.start", "status": 200, "headers": headers + self._headers(served)})
+        client.stop()
+        await send({"type": "http.response.body", "body": body})
+
+    async def _send_stream(self, served: Served, send: Send, client: "_ClientWatch") -> None:
+        assert served.relay is not None
+        relay = served.relay
+        data = await relay.read()
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+        self._status = 200
+        self._first_token_s = self._clock() - self._started
+        await send({"type": "http.response.start", "status": 200, "headers": headers + self._headers(served)})
+        try:
+            while data is not None:
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+                data = await relay.read()
+            ending = DONE
+        except UpstreamFailure as failure:
+            # Content is out, so the answer cannot be begun anew; an error event without [DONE] is no clean ending.
+            served.broke(failure)
+            error = StreamBroken(f"The answer of {served.hop.model.name} broke off ({failure.cause.value}).")
+            self._error = error.code
+            ending = encode(error.envelope())
+        client.stop()
+        await send({"type": "http.response.body", "body": ending})
+
+    async def _refuse(self, error: GatewayError, send: Send, client: "_ClientWatch | None") -> None:
+        self._error = error.code
+        self._status = error.status
+        body = error.body()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", self.id.encode()),
+            *((name.encode(), value.encode()) for name, value in error.headers.items()),
+        ]
+        await send({"type": "http.response.start", "status": error.status, "headers": headers})
+        if client is not None:
+            client.stop()
+        await send({"type": "http.response.body", "body": body})
+
+    def _headers(self, served: Served) -> list[tuple[bytes, bytes]]:
+        decision = self._decision
+        assert decision is not None
+        self._overhead_s = self._clock() - self._started - self._trail.waited_s
+        headers = [
+            (b"x-request-id", self.id.encode()),
+            (b"x-locus-model", decision.model.encode()),
+            (b"x-locus-overhead-ms", b"%.2f" % (self._overhead_s * 1000)),
+        ]
+        if decision.policy is not None:
+            headers.append((b"x-locus-policy", decision.policy.name.encode()))
+        if decision.p_chosen is not None:
+            headers.append((b"x-locus-p-correct", b"%.4f" % decision.p_chosen))
+        hop = served.hop
+        if hop.distance is not None and hop.predicted_loss is not None:
+            headers.append((b"x-locus-stand-in", hop.model.name.encode()))
+            headers.append((b"x-locus-stand-in-distance", b"%.4f" % hop.distance))
+            headers.append((b"x-locus-stand-in-predicted-loss", b"%.4f" % hop.predicted_loss))
+        if self._in_force.portfolio.simulated:
+            headers.append((b"x-locus-simulated", b"true"))
+        return headers
+
+    def record(self) -> Record:
+        """Everything known at the end."""
+        request, decision, served, trail = self._request, self._decision, self._served, self._trail
+        hop = served.hop if served is not None else None
+        usage = served.usage if served is not None else None
+        cost_usd = None
+        if hop is not None and usage is not None:
+            price = hop.model.spec.price
+            cost_usd = (
+                usage.prompt_tokens * price.usd_per_mtok_in + usage.completion_tokens * price.usd_per_mtok_out
+            ) / 1e6
+        for attempt in trail.attempts:
+            self._service.metrics.failed(attempt.deployment, attempt.cause)
+        store_prompt = request is not None and self._in_force.portfolio.settings.store_prompts
+        return Record(
+            request_id=self.id,
+            time=self._time,
+            requested=request.model if request is not None else None,
+            policy=decision.policy.name if decision is not None and decision.policy is not None else None,
+            chosen=decision.model if decision is not None else None,
+            served=hop.model.name if hop is not None else None,
+            deployment=served.deployment if served is not None else None,
+            p_correct=decision.p_chosen if decision is not None else None,
+            stand_in_distance=hop.distance if hop is not None else None,
+            predicted_loss=hop.predicted_loss if hop is not None else None,
+            candidates=_candidates(decision),
+            failover=_failover(trail),
+            stream=request.stream if request is not None else False,
+            status=self._status,
+            error=self._error,
+            prompt_tokens=usage.prompt_tokens if usage is not None else None,
+            completion_tokens=usage.completion_tokens if usage is not None else None,
+            cost_usd=cost_usd,
+            latency_ms=(self._clock() - self._started) * 1000,
+            first_token_ms=None if self._first_token_s is None else self._first_token_s * 1000,
+            overhead_ms=None if self._overhead_s is None else self._overhead_s * 1000,
+            prompt=orjson.dumps(request.fields["messages"]).decode() if store_prompt and request else None,
+        )
+
+
+def _candidates(decision: Decision | None) -> str | None:
+    if decision is None:
+        return None
+    rows: list[dict[str, Any]] = [
+        {"model": name, "p_correct": round(p, 4), "price_usd": price}
+        for name, p, price in zip(
+            decision.models, decision.p_correct.tolist(), decision.price_usd.tolist(), strict=True
+        )
+        if p == p  # a model without an embedding, or a pinned request, has no prediction
+    ]
+    return orjson.dumps(rows).decode()
+
+
+def _failover(trail: Trail) -> str | None:
+    if not trail.attempts:
+        return None
+    return orjson.dumps(
+        [
+            {
+                "model": attempt.model,
+                "deployment": attempt.deployment,
+                "cause": attempt.cause,
+                "status": attempt.status,
+                "elapsed_ms": round(attempt.elapsed_s * 1000, 1),
+            }
+            for attempt in trail.attempts
+        ]
+    ).decode()
+
+
+class _ClientWatch:
+    """Cancels the block when the client leaves, which closes the upstream call; the block then ends quietly."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.left = False
+        self._receive = receive
+
+    def __enter__(self) -> "_ClientWatch":
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        # The body is complete, so the next message can only be the disconnect.
+        self._watch = asyncio.ensure_future(self._receive())
+        self._watch.add_done_callback(self._gone)
+        return self
+
+    def stop(self) -> None:
+        """The last bytes are about to be sent: from here on a disconnect is how things end anyway."""
+        self._watch.remove_done_callback(self._gone)
+        self._watch.cancel()
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> bool:
+        self.stop()
+        if self.left and kind is asyncio.CancelledError:
+            self._task.uncancel()
+            return True
+        return False
+
+    def _gone(self, watch: "asyncio.Future[Any]") -> None:
+        if not watch.cancelled():
+            self.left = True
+            self._task.cancel()

@@ -1,0 +1,35 @@
+"""`POST /demo/stop/{model}` and `/demo/start/{model}`: take a simulated model down, to see who stands in for it."""
+
+from collections.abc import Awaitable, Callable
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.demo.provider import SimulatedProvider
+from gateway.errors import UnknownModel
+
+
+def demo_routes(provider: SimulatedProvider) -> list[BaseRoute]:
+    """The routes for one provider."""
+
+    async def stop(request: Request) -> Response:
+        return await control(request, provider.stop)
+
+    async def start(request: Request) -> Response:
+        return await control(request, provider.start)
+
+    async def control(request: Request, action: Callable[[str], Awaitable[None]]) -> Response:
+        name = request.path_params["model"]
+        try:
+            await action(name)
+        except KeyError as exc:
+            raise UnknownModel(f"There is no simulated model `{name}`; there are {', '.join(known())}.") from exc
+        running = {model: model in provider.running for model in known()}
+        return Response(orjson.dumps({"running": running}), media_type="application/json")
+
+    def known() -> list[str]:
+        return list(provider.base_urls)
+
+    return [Route("/demo/stop/{model}", stop, methods=["POST"]), Route("/demo/start/{model}", start, methods=["POST"])]

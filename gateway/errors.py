@@ -1,0 +1,135 @@
+"""Every error that a client can see, named by cause. Status, OpenAI `type` and `code` live on the class.
+
+    GatewayError
+    ├── InvalidRequest            400  the request itself is wrong; `param` names the field
+    │   ├── BodyTooLarge          413
+    │   ├── UnknownModel          404
+    │   └── NoEligibleModel       400  nobody in the portfolio can serve what the request needs
+    ├── AuthenticationFailed      401
+    ├── NotFound                  404
+    ├── MethodNotAllowed          405
+    ├── ProviderRejected          the provider's own 4xx: this request would fail everywhere
+    ├── Overloaded                503  the gateway itself has no room
+    ├── UpstreamsFailed           429 / 502 / 503 / 504: every attempt failed
+    ├── StreamBroken              502  content was already sent when the upstream failed: in-band only
+    └── InternalError             500
+
+Messages name public things only: portfolio names, never a provider's URL, key or account text.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import orjson
+
+
+class GatewayError(Exception):
+    """An error with its HTTP status and OpenAI error object.
+
+    Args:
+        message: for the client; names the thing and what was found.
+        param: the request field at fault.
+        headers: further response headers, such as `retry-after`.
+    """
+
+    status: int = 500
+    type: ClassVar[str] = "server_error"
+    code: str | None = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.headers = dict(headers or {})
+
+    def body(self) -> bytes:
+        """The OpenAI error envelope as JSON."""
+        return orjson.dumps(self.envelope())
+
+    def envelope(self) -> dict[str, Any]:
+        """The OpenAI error envelope: `{"error": {"message", "type", "param", "code"}}`."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+class InvalidRequest(GatewayError):
+    status = 400
+    type = "invalid_request_error"
+    code = "invalid_request"
+
+
+class BodyTooLarge(InvalidRequest):
+    status = 413
+    code = "body_too_large"
+
+
+class UnknownModel(InvalidRequest):
+    status = 404
+    code = "model_not_found"
+
+
+class NoEligibleModel(InvalidRequest):
+    code = "no_eligible_model"
+
+
+class AuthenticationFailed(GatewayError):
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+
+class NotFound(GatewayError):
+    status = 404
+    type = "invalid_request_error"
+    code = "not_found"
+
+
+class MethodNotAllowed(GatewayError):
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+
+
+class ProviderRejected(GatewayError):
+    """A provider's 4xx that no other model would take either; its own error object is handed on."""
+
+    type = "invalid_request_error"
+
+    def __init__(self, status: int, error: Mapping[str, Any]) -> None:
+        super().__init__(str(error.get("message") or "The provider rejected the request."))
+        self.status = status
+        self.error = dict(error)
+        code = error.get("code")
+        self.code = str(code) if code is not None else "provider_rejected"
+
+    def envelope(self) -> dict[str, Any]:
+        return {"error": {"message": self.message, "type": self.type, "param": None, "code": self.code} | self.error}
+
+
+class Overloaded(GatewayError):
+    status = 503
+    type = "overloaded_error"
+    code = "overloaded"
+
+
+class UpstreamsFailed(GatewayError):
+    """Nothing answered. `x-should-retry: false` stops client libraries from multiplying our own retries."""
+
+    type = "upstream_error"
+    code = "upstreams_failed"
+
+    def __init__(self, status: int, message: str, *, retry_after_s: int | None = None) -> None:
+        headers = {"x-should-retry": "false"}
+        if retry_after_s is not None:
+            headers["retry-after"] = str(retry_after_s)
+        super().__init__(message, headers=headers)
+        self.status = status
+
+
+class StreamBroken(GatewayError):
+    status = 502
+    type = "upstream_error"
+    code = "stream_broken"
+
+
+class InternalError(GatewayError):
+    pass

@@ -1,0 +1,88 @@
+"""`locus log`: the last recorded requests, for a person or as JSON lines."""
+
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="Portfolio file whose record is shown.")
+@click.option("--db", type=click.Path(path_type=Path), help="Database file; default: the one that --config names.")
+@click.option("-n", "--number", default=20, show_default=True, type=click.IntRange(1), help="How many requests.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, oldest first.")
+def log(config: Path | None, db: Path | None, number: int, as_json: bool) -> None:
+    """Show the last recorded requests."""
+    path = db or _record_path(config)
+    if not path.is_file():
+        raise click.ClickException(f"{path}: no such record; it is written by `locus serve` when a request comes in.")
+    try:
+        rows = read_last(path, number)
+    except sqlite3.Error as exc:
+        raise click.ClickException(f"{path}: {exc}") from exc
+    if as_json:
+        for row in rows:
+            click.echo(orjson.dumps(row).decode())
+    else:
+        _print_table(rows)
+
+
+def read_last(path: Path, number: int) -> list[dict[str, Any]]:
+    """The last `number` records, oldest first, with their JSON columns parsed."""
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+        db.row_factory = sqlite3.Row
+        rows = db.execute("SELECT * FROM requests ORDER BY time DESC, rowid DESC LIMIT ?", (number,)).fetchall()
+    parsed = []
+    for row in reversed(rows):
+        record = dict(row)
+        for column in ("candidates", "failover", "prompt"):
+            if record[column] is not None:
+                record[column] = orjson.loads(record[column])
+        parsed.append(record)
+    return parsed
+
+
+def _record_path(config: Path | None) -> Path:
+    import os
+
+    from gateway.portfolio_file import load_portfolio
+    from gateway.serve import default_config
+
+    record = load_portfolio(config or default_config(), os.environ).settings.record
+    if record is None:
+        raise click.ClickException("this portfolio records nothing (`record: null`)")
+    return record
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for header in ("time", "asked", "chosen", "p", "served", "failover", "tokens", "USD", "ms", "own ms", "status"):
+        table.add_column(header, overflow="fold")
+    for row in rows:
+        stand_in = row["served"] is not None and row["served"] != row["chosen"]
+        distance = "" if row["stand_in_distance"] is None else f" (d={row['stand_in_distance']:.2f})"
+        tokens = None if row["prompt_tokens"] is None else f"{row['prompt_tokens']}+{row['completion_tokens']}"
+        table.add_row(
+            datetime.fromtimestamp(row["time"]).strftime("%m-%d %H:%M:%S"),
+            row["requested"] or "-",
+            row["chosen"] or "-",
+            _number(row["p_correct"], ".2f"),
+            f"[yellow]{row['served']}{distance}[/]" if stand_in else row["served"] or "-",
+            ", ".join(f"{a['deployment']} {a['cause']}" for a in row["failover"] or []) or "-",
+            tokens or "-",
+            _number(row["cost_usd"], ".6f"),
+            _number(row["latency_ms"], ".0f"),
+            _number(row["overhead_ms"], ".1f"),
+            f"[red]{row['status']} {row['error']}[/]" if row["error"] else str(row["status"]),
+        )
+    Console().print(table)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

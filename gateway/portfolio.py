@@ -1,0 +1,164 @@
+"""The portfolio in force: models, their deployments, policies and settings, as frozen values.
+
+What a file says is checked and turned into these by `gateway.portfolio_file`; nothing else in the gateway reads files.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from gateway.breaker import BreakerSettings
+from router.policy import Policy
+
+
+class Secret:
+    """A value that never shows: `str`, `repr` and formatting give `***`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself, for the one place that sends or compares it."""
+        return self._value
+
+    def __str__(self) -> str:
+        return "***"
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens."""
+
+    usd_per_mtok_in: float
+    usd_per_mtok_out: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One place where a model can be called.
+
+    Attributes:
+        id: public: `<model>/<number>`.
+        path: "direct" relays bytes to an OpenAI-compatible server, "litellm" translates.
+        upstream_model: the name that the upstream expects (direct) or LiteLLM's full name.
+        api_base: direct: the base that `/chat/completions` is appended to.
+        headers: sent with every call.
+        timeout_s: for a whole answer that is not streamed.
+        first_token_timeout_s, idle_timeout_s: of a stream: until the first content, and between events.
+        rpm, tpm: requests and tokens per minute that may be sent; None: unlimited.
+        params: further LiteLLM parameters, for the litellm path.
+        missing_key: the environment variable that should hold a key and is not set: the deployment cannot be used.
+    """
+
+    id: str
+    model: str
+    path: Literal["direct", "litellm"]
+    upstream_model: str
+    api_base: str | None = None
+    api_key: Secret | None = None
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    timeout_s: float = 600.0
+    connect_timeout_s: float = 5.0
+    first_token_timeout_s: float = 10.0
+    idle_timeout_s: float = 15.0
+    rpm: int | None = None
+    tpm: int | None = None
+    max_parallel_requests: int | None = None
+    weight: float = 1.0
+    params: Mapping[str, Any] = field(default_factory=dict)
+    missing_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that clients can name, and that `auto` can choose where it has an embedding.
+
+    Attributes:
+        embedding: its name in the model space; None: only served when named.
+        capabilities: subset of {"tools", "vision", "json_schema", "audio"}.
+    """
+
+    name: str
+    deployments: tuple[Deployment, ...]
+    embedding: str | None
+    price: Price
+    context_window: int
+    max_output_tokens: int | None = None
+    capabilities: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySettings:
+    """Retries on one deployment.
+
+    Attributes:
+        retries: at most so many after a 429; after a server error at most one.
+        max_retry_after_s: a longer Retry-After is not waited for.
+    """
+
+    retries: int = 2
+    max_retry_after_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The gateway's own settings.
+
+    Attributes:
+        keys: gateway keys; empty: no key needed, and only loopback is served.
+        record: SQLite file; None records nothing.
+        store_prompts: keep the messages in the record.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 4000
+    keys: tuple[Secret, ...] = ()
+    max_body_bytes: int = 20 << 20
+    record: Path | None = Path("locus.db")
+    store_prompts: bool = False
+    retry: RetrySettings = field(default_factory=RetrySettings)
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
+
+
+DEFAULT_POLICIES: Mapping[str, Policy] = {
+    "best": Policy("best"),
+    "balanced": Policy("balanced", cost_weight=10.0),
+    "cheap": Policy("cheap", rule="cheapest", min_p_correct=0.6),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """Everything that a portfolio file says.
+
+    Attributes:
+        path: where it came from; None for the built-in simulated one.
+        checkpoint: folder of a checkpoint of one's own; None: the shipped one.
+        spaces: model spaces, over the shipped one.
+        places: model name -> where the file names its embedding, for errors that only the model space can raise.
+        warnings: for the operator.
+        simulated: True for the built-in demo alone.
+    """
+
+    path: Path | None
+    models: tuple[Model, ...]
+    policies: Mapping[str, Policy] = field(default_factory=lambda: DEFAULT_POLICIES)
+    default_policy: str = "balanced"
+    checkpoint: Path | None = None
+    spaces: tuple[Path, ...] = ()
+    settings: Settings = field(default_factory=Settings)
+    places: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    simulated: bool = False

@@ -1,0 +1,481 @@
+"""Portfolio file -> `Portfolio`: YAML with positions, checked by pydantic, every problem reported at once.
+
+A problem names file, line and key, what was found and what was expected; values of keys that hold secrets never show.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from gateway.breaker import BreakerSettings
+from gateway.portfolio import (
+    DEFAULT_POLICIES,
+    Deployment,
+    Model,
+    Portfolio,
+    Price,
+    RetrySettings,
+    Secret,
+    Settings,
+)
+from gateway.prices import Listed, look_up
+from gateway.providers import Target, resolve
+from router.policy import Policy
+
+ENVIRONMENT = "os.environ/"
+FALLBACK_WINDOW = 8_192
+_SECRET_NAME = re.compile(r"key|token|secret|password|credential|header|jwt", re.IGNORECASE)
+_NOT_SECRET = frozenset({"first_token_timeout", "max_output_tokens", "keys"})
+# LiteLLM's parameters that configure its call rather than travel in the request body.
+_LITELLM_PARAMS = re.compile(
+    r"(aws|vertex|azure|gcs|watsonx|oci|s3)_\w+|region_name|api_version|organization|project|hf_model_name|"
+    r"client_(id|secret)|tenant_id|merge_reasoning_content_in_choices|thinking|temperature|top_p|top_k|max_tokens|"
+    r"cache_control_injection_points|reasoning_effort|extra_body"
+)
+Path_ = tuple[str | int, ...]
+
+
+class PortfolioError(Exception):
+    """A portfolio file that cannot be used; `problems` has one line each, in file order."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+Name = Annotated[str, Field(min_length=1)]
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class DeploymentEntry(BaseModel):
+    """One place where the model can be called, in LiteLLM's parameter names."""
+
+    model_config = ConfigDict(extra="allow", strict=True, hide_input_in_errors=True)
+
+    model: Name = Field(description="LiteLLM's name, such as openai/gpt-4o-mini or ollama/llama3.1:8b")
+    api_base: Name | None = Field(None, description="Base URL, for any server of your own")
+    api_key: Name | None = Field(None, description="os.environ/NAME; by default the provider's usual variable")
+    timeout: Seconds = Field(600.0, description="Seconds for a whole answer that is not streamed")
+    connect_timeout: Seconds = Field(5.0, description="Seconds until the connection is open")
+    stream_timeout: Seconds | None = Field(None, description="LiteLLM's name for first_token_timeout")
+    first_token_timeout: Seconds | None = Field(None, description="Seconds until a stream's first content; default 10")
+    idle_timeout: Seconds = Field(15.0, description="Seconds between events of a stream")
+    rpm: Count | None = Field(None, description="Requests per minute that may be sent here")
+    tpm: Count | None = Field(None, description="Tokens per minute that may be sent here")
+    max_parallel_requests: Count | None = Field(None, description="Calls under way at once")
+    weight: Annotated[float, Field(gt=0)] = Field(1.0, description="Share of the load among the model's deployments")
+    extra_headers: dict[str, Name] = Field({}, description="Headers of every call; values may be os.environ/NAME")
+
+
+class PriceEntry(_Strict):
+    """USD per million tokens."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+
+
+class ModelEntry(_Strict):
+    """A model that clients can name and `auto` can choose."""
+
+    name: Name = Field(description="The name that clients use")
+    embedding: Name | None = Field(None, description="Which model of the model space it is; without it never chosen")
+    deployments: list[DeploymentEntry] = Field(min_length=1)
+    price: PriceEntry | None = Field(None, description="Default: LiteLLM's table; 0 for local servers")
+    context_window: Count | None = Field(None, description="Tokens; default: LiteLLM's table")
+    max_output_tokens: Count | None = Field(None, description="Tokens; default: LiteLLM's table")
+    capabilities: list[str] | None = Field(
+        None,
+        description="Default: LiteLLM's table",
+        json_schema_extra={"items": {"enum": ["tools", "vision", "json_schema", "audio"]}},
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "ModelEntry":
+        if self.name == "auto" or self.name.startswith("auto:"):
+            raise PydanticCustomError(
+                "reserved", "`{name}` is the gateway's own name", {"name": self.name, "at": "name"}
+            )
+        for i, capability in enumerate(self.capabilities or ()):
+            if capability not in ("tools", "vision", "json_schema", "audio"):
+                raise PydanticCustomError(
+                    "capability",
+                    "found {found}, expected tools, vision, json_schema or audio",
+                    {"found": repr(capability), "at": f"capabilities.{i}"},
+                )
+        return self
+
+
+class PolicyEntry(_Strict):
+    """Either a cost weight, or the cheapest model above a minimum predicted correctness."""
+
+    cost_weight: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="Probability of a correct answer that one US dollar is worth; 0 ignores cost"
+    )
+    min_p_correct: Probability | None = Field(None, description="Take the cheapest model that reaches this")
+
+    @model_validator(mode="after")
+    def _check(self) -> "PolicyEntry":
+        if (self.cost_weight is None) == (self.min_p_correct is None):
+            raise PydanticCustomError("policy", "expected exactly one of cost_weight and min_p_correct")
+        return self
+
+
+class GatewayEntry(_Strict):
+    """The gateway's own settings."""
+
+    host: Name = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 4000
+    keys: list[Name] = Field([], description="Gateway keys, os.environ/NAME each; without any only loopback is served")
+    max_body_mb: Annotated[float, Field(gt=0)] = 20.0
+    record: Name | None = Field("locus.db", description="SQLite file for one row per request; null records nothing")
+    store_prompts: bool = Field(False, description="Keep the messages in the record")
+    retries: Annotated[int, Field(ge=0, le=3)] = Field(2, description="On one deployment after a 429")
+    max_retry_after: Annotated[float, Field(ge=0)] = Field(10.0, description="Longest Retry-After to wait for, seconds")
+    breaker_failures: Count = Field(5, description="Failures in a row that cool a deployment down")
+    cool_down: Seconds = Field(5.0, description="First cool-down, seconds; doubles with every failed probe")
+    max_cool_down: Seconds = Field(20.0, description="Longest cool-down, seconds")
+
+
+class PortfolioEntry(_Strict):
+    """A Locus Gateway portfolio: the models to choose from."""
+
+    models: list[ModelEntry] = Field(min_length=1)
+    policies: dict[Name, PolicyEntry] | None = Field(None, description="Default: best, balanced, cheap")
+    default_policy: Name = Field("balanced", description="What `auto` means")
+    checkpoint: Name | None = Field(None, description="Folder made by `locus train`; default: the shipped one")
+    spaces: list[Name] = Field([], description="Model spaces made by `locus embed`, over the shipped one")
+    gateway: GatewayEntry = GatewayEntry()
+
+
+def load_portfolio(path: Path, environment: Mapping[str, str]) -> Portfolio:
+    """Reads and checks a portfolio file. Relative paths in it are relative to the working directory.
+
+    Args:
+        environment: where `os.environ/NAME` references are looked up.
+
+    Raises:
+        PortfolioError: all problems of the file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as exc:
+        raise PortfolioError([f"{path}: no such file"]) from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise PortfolioError([f"{path}: not readable as UTF-8 text: {exc}"]) from exc
+    document = _Document(path, text)
+    try:
+        entry = PortfolioEntry.model_validate(document.value)
+    except ValidationError as exc:
+        document.problems += [_problem(document, dict(error)) for error in exc.errors(include_input=True)]
+        raise document.error() from exc
+    portfolio = _Builder(document, entry, environment).build()
+    if document.problems:
+        raise document.error()
+    return portfolio
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the file, for editors."""
+    schema = PortfolioEntry.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    line: int
+    text: str
+
+
+class _Document:
+    """A YAML file as plain values, with the line of every key."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.problems: list[_Problem] = []
+        self._lines: dict[Path_, int] = {(): 1}
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.value: Any = None if node is None else self._read(node, ())
+        except yaml.YAMLError as exc:
+            mark = getattr(exc, "problem_mark", None)
+            line = 1 if mark is None else mark.line + 1
+            what = getattr(exc, "problem", None) or "not valid YAML"
+            raise PortfolioError([f"{path}:{line}: not valid YAML: {what}"]) from exc
+        if not isinstance(self.value, dict):
+            found = "nothing" if self.value is None else type(self.value).__name__
+            raise PortfolioError([f"{path}:1: found {found}, expected a mapping with `models`"])
+
+    def line(self, where: Path_) -> int:
+        """The line of a key, or of the nearest thing around it."""
+        while where not in self._lines:
+            where = where[:-1]
+        return self._lines[where]
+
+    def report(self, where: Path_, what: str) -> None:
+        self.problems.append(_Problem(self.line(where), f"{self.place(where)}: {what}"))
+
+    def place(self, where: Path_) -> str:
+        """`models[0].name`."""
+        return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in where).lstrip(".") or "the file"
+
+    def locate(self, where: Path_) -> str:
+        """`config/portfolio.yaml:12: models[0].name`."""
+        return f"{self.path}:{self.line(where)}: {self.place(where)}"
+
+    def error(self) -> PortfolioError:
+        unique = dict.fromkeys(sorted(self.problems, key=lambda p: p.line))
+        return PortfolioError([f"{self.path}:{p.line}: {p.text}" for p in unique])
+
+    def _read(self, node: yaml.Node, where: Path_) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            values: dict[Any, Any] = {}
+            for key_node, value_node in node.value:
+                key = yaml.SafeLoader("").construct_object(key_node, deep=True)
+                at = (*where, key if isinstance(key, str | int) else str(key))
+                if key in values:
+                    self.report(at, f"the key occurs twice; line {self._lines[at]} has it first")
+                self._lines[at] = key_node.start_mark.line + 1
+                values[key] = self._read(value_node, at)
+            return values
+        if isinstance(node, yaml.SequenceNode):
+            items = []
+            for i, item in enumerate(node.value):
+                self._lines[(*where, i)] = item.start_mark.line + 1
+                items.append(self._read(item, (*where, i)))
+            return items
+        return yaml.SafeLoader("").construct_object(node, deep=True)
+
+
+def _problem(document: _Document, error: dict[str, Any]) -> _Problem:
+    where: Path_ = tuple(error["loc"])
+    kind, context = error["type"], error.get("ctx") or {}
+    if isinstance(context.get("at"), str):
+        where += tuple(int(p) if p.isdigit() else p for p in context["at"].split("."))
+    expected = error["msg"][0].lower() + error["msg"][1:]
+    if kind == "extra_forbidden":
+        return _Problem(document.line(where), f"{document.place(where)}: unknown key{_did_you_mean(where)}")
+    if kind == "missing":
+        return _Problem(document.line(where[:-1]), f"{document.place(where)}: missing")
+    if kind in ("reserved", "capability", "policy"):
+        return _Problem(document.line(where), f"{document.place(where)}: {error['msg']}")
+    found = _shown(where, error.get("input"))
+    return _Problem(document.line(where), f"{document.place(where)}: found {found}; {expected.removeprefix('input ')}")
+
+
+def _shown(where: Path_, value: Any) -> str:
+    """A value as an error may show it."""
+    if any(is_secret_name(str(part)) for part in where) or "keys" in where:
+        return f"a {type(value).__name__} that is not shown"
+    if isinstance(value, dict | list):
+        return f"{'an empty ' if not value else 'a '}{'mapping' if isinstance(value, dict) else 'list'}"
+    text = repr(value)
+    return "nothing" if value is None else text if len(text) <= 60 else text[:57] + "..."
+
+
+def is_secret_name(name: str) -> bool:
+    """Does a key of this name hold a secret?"""
+    return name not in _NOT_SECRET and bool(_SECRET_NAME.search(name))
+
+
+def _did_you_mean(where: Path_) -> str:
+    levels: dict[int, type[BaseModel]] = {1: PortfolioEntry}
+    if where[0] == "gateway":
+        levels[2] = GatewayEntry
+    if where[0] == "models":
+        levels |= {3: ModelEntry, 4: PriceEntry}
+    if where[0] == "policies":
+        levels[3] = PolicyEntry
+    model = levels.get(len(where), PortfolioEntry)
+    close = difflib.get_close_matches(str(where[-1]), list(model.model_fields), n=1)
+    return f"; did you mean {close[0]}?" if close else f"; expected one of {', '.join(model.model_fields)}"
+
+
+class _Builder:
+    """A checked entry -> values, resolving references to the environment, providers and LiteLLM's table."""
+
+    def __init__(self, document: _Document, entry: PortfolioEntry, environment: Mapping[str, str]) -> None:
+        self._document = document
+        self._entry = entry
+        self._environment = environment
+        self._warnings: list[str] = []
+
+    def build(self) -> Portfolio:
+        entry = self._entry
+        policies = self._policies()
+        if entry.default_policy not in policies:
+            self._document.report(
+                ("default_policy",), f"found {entry.default_policy!r}, expected one of {', '.join(policies)}"
+            )
+        names: dict[str, int] = {}
+        models = []
+        for i, model in enumerate(entry.models):
+            if model.name in names:
+                self._document.report(("models", i, "name"), f"{model.name!r} is also models[{names[model.name]}]")
+            names.setdefault(model.name, i)
+            models.append(self._model(i, model))
+        return Portfolio(
+            path=self._document.path,
+            models=tuple(models),
+            policies=policies,
+            default_policy=entry.default_policy,
+            checkpoint=None if entry.checkpoint is None else Path(entry.checkpoint),
+            spaces=tuple(Path(space) for space in entry.spaces),
+            settings=self._settings(),
+            places={
+                model.name: self._document.locate(("models", i, "embedding")) for i, model in enumerate(entry.models)
+            },
+            warnings=tuple(self._warnings),
+        )
+
+    def _policies(self) -> Mapping[str, Policy]:
+        if self._entry.policies is None:
+            return DEFAULT_POLICIES
+        return {
+            name: Policy(name, rule="cheapest", min_p_correct=policy.min_p_correct)
+            if policy.min_p_correct is not None
+            else Policy(name, cost_weight=policy.cost_weight or 0.0)
+            for name, policy in self._entry.policies.items()
+        }
+
+    def _settings(self) -> Settings:
+        gateway = self._entry.gateway
+        keys = []
+        for i, key in enumerate(gateway.keys):
+            secret, missing = self._secret(("gateway", "keys", i), key)
+            if missing is not None:
+                self._document.report(("gateway", "keys", i), f"the environment variable {missing} is not set")
+            elif secret is not None:
+                keys.append(secret)
+        return Settings(
+            host=gateway.host,
+            port=gateway.port,
+            keys=tuple(keys),
+            max_body_bytes=int(gateway.max_body_mb * (1 << 20)),
+            record=None if gateway.record is None else Path(gateway.record).expanduser(),
+            store_prompts=gateway.store_prompts,
+            retry=RetrySettings(gateway.retries, gateway.max_retry_after),
+            breaker=BreakerSettings(gateway.breaker_failures, gateway.cool_down, gateway.max_cool_down),
+        )
+
+    def _model(self, i: int, model: ModelEntry) -> Model:
+        where: Path_ = ("models", i)
+        deployments, listed, local = [], None, False
+        for j, entry in enumerate(model.deployments):
+            at = (*where, "deployments", j)
+            try:
+                target = resolve(entry.model, entry.api_base)
+            except ValueError as exc:
+                self._document.report((*at, "model"), str(exc))
+                continue
+            deployments.append(self._deployment(at, f"{model.name}/{j}", model.name, entry, target))
+            local = local or target.local
+            if listed is None and _asks_table(model):
+                listed = look_up(entry.model)
+        listed = listed or Listed(None, None, None, None, frozenset())
+        window = model.context_window or listed.context_window
+        if window is None:
+            self._warn(where, f"context_window of {model.name} is not known; {FALLBACK_WINDOW} is assumed")
+        return Model(
+            name=model.name,
+            deployments=tuple(deployments),
+            embedding=model.embedding,
+            price=self._price(where, model, listed, local=local),
+            context_window=window or FALLBACK_WINDOW,
+            max_output_tokens=model.max_output_tokens or listed.max_output_tokens,
+            capabilities=listed.capabilities if model.capabilities is None else frozenset(model.capabilities),
+        )
+
+    def _price(self, where: Path_, model: ModelEntry, listed: Listed, *, local: bool) -> Price:
+        if model.price is not None:
+            return Price(model.price.input, model.price.output)
+        if listed.usd_per_mtok_in is not None and not local:
+            return Price(listed.usd_per_mtok_in, listed.usd_per_mtok_out or 0.0)
+        if not local:
+            self._document.report(
+                where,
+                f"LiteLLM's table has no price of {model.name}; add `price: {{input: …, output: …}}`, USD per million tokens",
+            )
+        return Price(0.0, 0.0)
+
+    def _deployment(self, at: Path_, id_: str, model: str, entry: DeploymentEntry, target: Target) -> Deployment:
+        key, missing = (None, None) if entry.api_key is None else self._secret((*at, "api_key"), entry.api_key)
+        if entry.api_key is None and target.key_variable is not None:
+            value = self._environment.get(target.key_variable)
+            key, missing = (None, target.key_variable) if not value else (Secret(value), None)
+        headers = {}
+        for name, value in entry.extra_headers.items():
+            secret, unset = self._secret((*at, "extra_headers", name), value)
+            missing = missing or unset
+            if secret is not None:
+                headers[name] = secret
+        params: dict[str, Any] = {}
+        for name, value in (entry.model_extra or {}).items():
+            if target.direct and name == "organization" and isinstance(value, str):
+                secret, unset = self._secret((*at, name), value)
+                missing = missing or unset
+                headers |= {} if secret is None else {"openai-organization": secret}
+            elif target.direct or not _LITELLM_PARAMS.fullmatch(name):
+                known = [*DeploymentEntry.model_fields, "organization"]
+                close = difflib.get_close_matches(name, known, n=1)
+                self._document.report(
+                    (*at, name), "unknown key" + (f"; did you mean {close[0]}?" if close else f" of {target.provider}/")
+                )
+            elif isinstance(value, str) and (is_secret_name(name) or value.startswith(ENVIRONMENT)):
+                secret, unset = self._secret((*at, name), value)
+                missing = missing or unset
+                params |= {} if secret is None else {name: secret}
+            else:
+                params[name] = value
+        if missing is not None:
+            self._warn(at, f"the environment variable {missing} is not set; {id_} is not used")
+        return Deployment(
+            id=id_,
+            model=model,
+            path="direct" if target.direct else "litellm",
+            upstream_model=target.upstream_model,
+            api_base=target.api_base,
+            api_key=key,
+            headers=headers,
+            timeout_s=entry.timeout,
+            connect_timeout_s=entry.connect_timeout,
+            first_token_timeout_s=entry.first_token_timeout or entry.stream_timeout or 10.0,
+            idle_timeout_s=entry.idle_timeout,
+            rpm=entry.rpm,
+            tpm=entry.tpm,
+            max_parallel_requests=entry.max_parallel_requests,
+            weight=entry.weight,
+            params=params,
+            missing_key=missing,
+        )
+
+    def _secret(self, where: Path_, value: str) -> tuple[Secret | None, str | None]:
+        """The secret that a value refers to, or the name of the variable that is not set."""
+        if value.startswith(ENVIRONMENT):
+            variable = value[len(ENVIRONMENT) :]
+            found = self._environment.get(variable)
+            return (Secret(found), None) if found else (None, variable)
+        if is_secret_name(str(where[-1])) or "keys" in where:
+            self._warn(where, "a literal secret; write os.environ/NAME instead, so that the file can be shared")
+        return Secret(value), None
+
+    def _warn(self, where: Path_, what: str) -> None:
+        self._warnings.append(f"{self._document.locate(where)}: {what}")
+
+
+def _asks_table(model: ModelEntry) -> bool:
+    """Does the entry leave anything to LiteLLM's table? Reading it costs some 40 ms."""
+    given = (model.price, model.context_window, model.capabilities)
+    return any(value is None for value in given)

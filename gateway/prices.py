@@ -1,0 +1,66 @@
+"""Prices, context windows and capabilities from the table that the litellm package brings, read without importing it."""
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+TABLE = "model_prices_and_context_window_backup.json"
+_CAPABILITIES = {
+    "supports_function_calling": "tools",
+    "supports_vision": "vision",
+    "supports_response_schema": "json_schema",
+    "supports_audio_input": "audio",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the table says of a model; None where it says nothing. Prices in USD per million tokens."""
+
+    usd_per_mtok_in: float | None
+    usd_per_mtok_out: float | None
+    context_window: int | None
+    max_output_tokens: int | None
+    capabilities: frozenset[str]
+
+
+def look_up(model: str) -> Listed | None:
+    """The entry of a LiteLLM model name: by its full name, else without its provider; None where there is neither."""
+    table = _table()
+    bare = model.partition("/")[2]
+    entry = table.get(model) or (table.get(bare) if bare else None)
+    if not isinstance(entry, dict):
+        return None
+    return Listed(
+        _per_million(entry.get("input_cost_per_token")),
+        _per_million(entry.get("output_cost_per_token")),
+        _count(entry.get("max_input_tokens")) or _count(entry.get("max_tokens")),
+        _count(entry.get("max_output_tokens")),
+        frozenset(name for flag, name in _CAPABILITIES.items() if entry.get(flag) is True),
+    )
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    """The parsed table, some 40 ms; read only where a portfolio leaves something to it. Empty without the package."""
+    package = importlib.util.find_spec("litellm")
+    if package is None or package.origin is None:
+        return {}
+    try:
+        table = orjson.loads((Path(package.origin).parent / TABLE).read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
+def _per_million(value: Any) -> float | None:
+    return round(value * 1e6, 6) if isinstance(value, int | float) else None
+
+
+def _count(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and value > 0 else None

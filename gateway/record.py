@@ -1,0 +1,142 @@
+"""Record: one row per request, written to SQLite in batches, off the request path.
+
+`add` only appends to a bounded buffer. A database that cannot be written (disk full, locked) never fails a request: rows
+wait in the buffer and are tried again, and only beyond its bound are the oldest lost, and counted.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections import deque
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import aiosqlite
+
+log = logging.getLogger("locus.record")
+
+BUFFER = 10_000
+FLUSH_S = 0.25
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What happened to one request. Times in ms, prices in USD; JSON columns hold lists of objects.
+
+    Attributes:
+        time: seconds since the epoch, at arrival.
+        requested: the `model` of the request.
+        chosen, served: portfolio names; they differ where a stand-in answered.
+        candidates: `[{"model", "p_correct", "price_usd"}]` of the models that were scored.
+        failover: `[{"model", "deployment", "cause", "status", "elapsed_ms"}]`, the attempts that failed, in order.
+        error: code of the error that the client got; `client_disconnected` where it left.
+        prompt: the messages as JSON, only where the portfolio asks to store them.
+    """
+
+    request_id: str
+    time: float
+    requested: str | None
+    policy: str | None
+    chosen: str | None
+    served: str | None
+    deployment: str | None
+    p_correct: float | None
+    stand_in_distance: float | None
+    predicted_loss: float | None
+    candidates: str | None
+    failover: str | None
+    stream: bool
+    status: int
+    error: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost_usd: float | None
+    latency_ms: float
+    first_token_ms: float | None
+    overhead_ms: float | None
+    prompt: str | None
+
+
+COLUMNS = tuple(field.name for field in fields(Record))
+_INSERT = f"INSERT OR REPLACE INTO requests ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS requests ({", ".join(c + (" PRIMARY KEY" if c == "request_id" else "") for c in COLUMNS)});
+CREATE INDEX IF NOT EXISTS requests_time ON requests (time);
+"""
+
+
+class Recorder:
+    """Writes records to a database file. Use as an async context manager; leaving it flushes.
+
+    Args:
+        path: the SQLite file; None records nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.lost = 0
+        self._path = path
+        self._buffer: deque[Record] = deque()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._failing = False
+
+    async def __aenter__(self) -> "Recorder":
+        if self._path is not None:
+            self._task = asyncio.create_task(self._run(self._path), name="recorder")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        if self._buffer and self._path is not None:
+            try:
+                async with aiosqlite.connect(self._path) as db:
+                    await self._flush(db)
+            except (sqlite3.Error, OSError) as exc_:
+                log.error("%d records could not be written to %s: %s", len(self._buffer), self._path, exc_)
+
+    def add(self, record: Record) -> None:
+        """Takes a record; never blocks and never fails."""
+        if self._path is None:
+            return
+        if len(self._buffer) >= BUFFER:
+            self._buffer.popleft()
+            self.lost += 1
+        self._buffer.append(record)
+        self._wake.set()
+
+    async def _run(self, path: Path) -> None:
+        while True:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                async with aiosqlite.connect(path) as db:
+                    await db.execute("PRAGMA journal_mode = WAL")
+                    await db.execute("PRAGMA synchronous = NORMAL")
+                    await db.execute("PRAGMA busy_timeout = 5000")
+                    await db.executescript(_SCHEMA)
+                    while True:
+                        await self._wake.wait()
+                        self._wake.clear()
+                        await self._flush(db)
+                        if self._failing:
+                            self._failing = False
+                            log.info("records are written to %s again", path)
+                        await asyncio.sleep(FLUSH_S)
+            except (sqlite3.Error, OSError) as exc:
+                if not self._failing:
+                    self._failing = True
+                    log.error("records cannot be written to %s and wait in memory: %s", path, exc)
+                self._wake.set()
+                await asyncio.sleep(4 * FLUSH_S)
+
+    async def _flush(self, db: aiosqlite.Connection) -> None:
+        while self._buffer:
+            batch = [self._buffer[i] for i in range(min(BATCH, len(self._buffer)))]
+            await db.executemany(_INSERT, [astuple(record) for record in batch])
+            await db.commit()
+            for record in batch:  # only what is safely written leaves; the oldest may have been dropped meanwhile
+                if self._buffer and self._buffer[0] is record:
+                    self._buffer.popleft()

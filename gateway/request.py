@@ -1,0 +1,253 @@
+"""Request in: bytes -> a typed chat request, once, at the edge; and back to bytes for an upstream.
+
+Reads only what routing, failover and accounting need. Everything else in the body stays as the client wrote it: an
+upstream gets the client's own bytes with the model name spliced in, not a re-serialisation.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from gateway.errors import BodyTooLarge, InvalidRequest
+
+QUERY_MIN_CHARS = 24  # below this a last user turn ("go on") says nothing by itself
+QUERY_MAX_CHARS = 8_000  # well above the encoder's 512 tokens; bounds the work per request
+TOKENS_PER_IMAGE = 1_000
+CHARS_PER_TOKEN = 4
+_MODEL_FIELD = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_OPEN_BRACE = re.compile(rb"\s*\{")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a request asks of a model.
+
+    Attributes:
+        capabilities: subset of {"tools", "vision", "json_schema", "audio"}.
+        prompt_tokens: estimated length of the prompt, tokens.
+        output_tokens: the client's own output limit, tokens; None where it set none.
+    """
+
+    capabilities: frozenset[str]
+    prompt_tokens: int
+    output_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A validated chat request: the client's bytes, and what the gateway read from them."""
+
+    body: bytes
+    fields: dict[str, Any]
+    model: str
+    stream: bool
+    usage_asked: bool
+    need: Need
+
+    @property
+    def query(self) -> str:
+        """The text that the choice is made by; see `query_text`."""
+        return query_text(self.fields["messages"])
+
+    def outgoing(self, model: str, dropped: frozenset[str] = frozenset()) -> bytes:
+        """The body for an upstream: the client's bytes with the model name changed and usage asked for in streams.
+
+        Args:
+            model: the name that the upstream expects.
+            dropped: optional fields that this upstream has refused before.
+        """
+        fields = self.fields
+        refused = dropped & fields.keys()
+        ask_usage = self.stream and not self.usage_asked and "stream_options" not in dropped
+        if refused or (ask_usage and fields.get("stream_options") is not None):
+            changed = {key: value for key, value in fields.items() if key not in refused} | {"model": model}
+            if ask_usage:
+                changed["stream_options"] = {**(fields.get("stream_options") or {}), "include_usage": True}
+            return orjson.dumps(changed)
+        body = splice_model(self.body, self.model, model)
+        if body is None:  # duplicate keys, or the pattern occurs in a nested object too: take the slow, certain way
+            body = orjson.dumps(fields | {"model": model})
+        if ask_usage and "stream_options" not in fields:
+            brace = _OPEN_BRACE.match(body)
+            assert brace is not None  # it parsed as an object with a model in it
+            body = b'{"stream_options":{"include_usage":true},' + body[brace.end() :]
+        return body
+
+
+def splice_model(body: bytes, old: str, new: str) -> bytes | None:
+    """`body` with its one `"model": old` field set to `new`; None where there is not exactly one such field.
+
+    A quote inside a JSON string is always escaped, so the pattern can only match a key, never text.
+    `splice_model(b'{"model": "auto", "n": 1}', "auto", "gpt-4o")` is `b'{"model": "gpt-4o", "n": 1}'`.
+    """
+    found = None
+    for match in _MODEL_FIELD.finditer(body):
+        if found is not None:
+            return None
+        found = match
+    if found is None or orjson.loads(b'"' + found.group(1) + b'"') != old:
+        return None
+    return b"".join((body[: found.start(1)], orjson.dumps(new)[1:-1], body[found.end(1) :]))
+
+
+def parse_chat(body: bytes) -> ChatRequest:
+    """The request in `body`.
+
+    Raises:
+        InvalidRequest: not JSON, not an object, or a field that the gateway reads has the wrong type; `param` names it.
+    """
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise InvalidRequest(f"The body is not valid JSON: {exc}.") from exc
+    if not isinstance(fields, dict):
+        raise InvalidRequest(f"The body must be a JSON object, not {_kind(fields)}.")
+    model = fields.get("model")
+    if not isinstance(model, str) or not model:
+        raise InvalidRequest(_expected("model", "a model name, `auto` or `auto:<policy>`", fields), param="model")
+    stream = fields.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise InvalidRequest(_expected("stream", "true or false", fields), param="stream")
+    options = fields.get("stream_options")
+    if options is not None and not isinstance(options, dict):
+        raise InvalidRequest(_expected("stream_options", "an object", fields), param="stream_options")
+    return ChatRequest(
+        body=body,
+        fields=fields,
+        model=model,
+        stream=bool(stream),
+        usage_asked=bool(options and options.get("include_usage")),
+        need=_need(fields),
+    )
+
+
+def query_text(messages: list[dict[str, Any]]) -> str:
+    """The text that represents a conversation to the query encoder.
+
+    The last user turn; while that is shorter than 24 characters ("go on"), the user turn before it is put in front.
+    Without any user turn, the last message that has text. At most 8,000 characters, from the start.
+    """
+    turns: list[str] = []
+    length = 0
+    for message in reversed(messages):
+        if message["role"] == "user":
+            text = message_text(message)
+            turns.append(text)
+            length += len(text)
+            if length >= QUERY_MIN_CHARS:
+                break
+    if not length:
+        turns = next(([text] for m in reversed(messages) if (text := message_text(m))), [])
+    return "\n".join(reversed(turns))[:QUERY_MAX_CHARS]
+
+
+def message_text(message: dict[str, Any]) -> str:
+    """The text of one message; the text parts joined by newlines where its content is a list of parts."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "\n".join(part["text"] for part in content if isinstance(part.get("text"), str))
+    return ""
+
+
+def _need(fields: dict[str, Any]) -> Need:
+    """Checks `messages` on the way, since reading what they need is walking them."""
+    messages = fields.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise InvalidRequest(_expected("messages", "a list of at least one message", fields), param="messages")
+    capabilities = set()
+    chars = images = 0
+    for i, message in enumerate(messages):
+        where = f"messages[{i}]"
+        if not isinstance(message, dict):
+            raise InvalidRequest(f"`{where}` must be an object, not {_kind(message)}.", param=where)
+        if not isinstance(message.get("role"), str):
+            raise InvalidRequest(_expected("role", "a string", message, where), param=f"{where}.role")
+        content = message.get("content")
+        if isinstance(content, str):
+            chars += len(content)
+        elif isinstance(content, list):
+            for j, part in enumerate(content):
+                if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+                    at = f"{where}.content[{j}]"
+                    raise InvalidRequest(f"`{at}` must be an object with a `type`, not {_kind(part)}.", param=at)
+                if part["type"] in ("image_url", "input_image"):
+                    capabilities.add("vision")
+                    images += 1
+                elif part["type"] == "input_audio":
+                    capabilities.add("audio")
+                elif isinstance(part.get("text"), str):
+                    chars += len(part["text"])
+        elif content is not None:
+            raise InvalidRequest(
+                _expected("content", "a string, a list of parts or null", message, where), param=f"{where}.content"
+            )
+    if fields.get("tools") or fields.get("functions"):
+        capabilities.add("tools")
+        chars += len(orjson.dumps(fields.get("tools") or fields.get("functions")))
+    response_format = fields.get("response_format")
+    if isinstance(response_format, dict) and response_format.get("type") == "json_schema":
+        capabilities.add("json_schema")
+    return Need(
+        capabilities=frozenset(capabilities),
+        prompt_tokens=chars // CHARS_PER_TOKEN + images * TOKENS_PER_IMAGE + 4 * len(messages),
+        output_tokens=_output_limit(fields),
+    )
+
+
+def _output_limit(fields: dict[str, Any]) -> int | None:
+    for key in ("max_completion_tokens", "max_tokens"):
+        value = fields.get(key)
+        if value is not None:
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InvalidRequest(_expected(key, "a whole number of at least 1", fields), param=key)
+            return value
+    return None
+
+
+def _expected(key: str, expected: str, found_in: dict[str, Any], where: str = "") -> str:
+    name = f"{where}.{key}" if where else key
+    if key not in found_in:
+        return f"`{name}` is missing; expected {expected}."
+    return f"`{name}` must be {expected}, not {_kind(found_in[key])}."
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string" if value else "an empty string"
+        case list():
+            return "a list" if value else "an empty list"
+        case _:
+            return "an object" if value else "an empty object"
+
+
+async def read_body(receive: Any, limit: int) -> bytes:
+    """The whole request body.
+
+    Raises:
+        BodyTooLarge: more than `limit` bytes; checked while reading, so no more than that is ever held.
+        ConnectionResetError: the client went away before the body was complete.
+    """
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError("client left while sending its request")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise BodyTooLarge(f"The request body is larger than {limit} bytes, the limit of this gateway.")
+        parts.append(part)
+        if not message.get("more_body"):
+            return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,98 @@
+"""What the endpoints share: the portfolio in force with its live state, the upstream clients, the sinks."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.failover import Failover
+from gateway.fleet import Clock, Fleet
+from gateway.metrics import Metrics
+from gateway.portfolio import Portfolio
+from gateway.record import Recorder
+from gateway.routing import Routing
+from gateway.upstream.direct import DirectUpstream
+from gateway.upstream.sdk import SdkUpstream
+from router.errors import ArtifactError
+from router.serving import Router
+from router.space import ModelSpace
+
+log = logging.getLogger("locus")
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """One portfolio and everything made from it. A request keeps the one that it began with."""
+
+    portfolio: Portfolio
+    router: Router
+    fleet: Fleet
+    routing: Routing
+    since: datetime
+
+
+class Service:
+    """Built once per process by `open_service`."""
+
+    def __init__(
+        self, in_force: InForce, failover: Failover, recorder: Recorder, metrics: Metrics, clock: Clock
+    ) -> None:
+        self.in_force = in_force
+        self.failover = failover
+        self.recorder = recorder
+        self.metrics = metrics
+        self.clock = clock
+        self.reload_error: str | None = None
+
+    async def apply(self, portfolio: Portfolio) -> None:
+        """Puts a new portfolio in force. Requests in flight finish on the old one; unchanged deployments keep their state.
+
+        Raises:
+            RouterError: its artefacts cannot be loaded or lack an embedding; the old one stays.
+        """
+        old = self.in_force
+        same = (portfolio.checkpoint, portfolio.spaces) == (old.portfolio.checkpoint, old.portfolio.spaces)
+        router = old.router if same else await asyncio.to_thread(_load_router, portfolio)
+        self.in_force = _in_force(portfolio, router, self.clock, old.fleet)
+        log.info("portfolio in force: %d models from %s", len(portfolio.models), portfolio.path)
+
+
+@asynccontextmanager
+async def open_service(portfolio: Portfolio, clock: Clock = time.monotonic) -> AsyncIterator[Service]:
+    """Opens everything in order, and closes it in reverse.
+
+    Raises:
+        RouterError: the artefacts cannot be loaded, or lack an embedding that the portfolio names.
+    """
+    router = await asyncio.to_thread(_load_router, portfolio)
+    in_force = _in_force(portfolio, router, clock, None)
+    async with Recorder(portfolio.settings.record) as recorder, DirectUpstream() as direct:
+        metrics = Metrics()
+        service = Service(in_force, Failover(direct, SdkUpstream(), clock), recorder, metrics, clock)
+        metrics.watch(lambda: service.in_force.fleet, recorder)
+        yield service
+
+
+def _load_router(portfolio: Portfolio) -> Router:
+    return Router.load(portfolio.checkpoint, portfolio.spaces)
+
+
+def missing_embeddings(portfolio: Portfolio, space: ModelSpace) -> list[str]:
+    """One problem for each model whose embedding the space lacks, with the place in the file and close names."""
+    problems = []
+    for model in portfolio.models:
+        try:
+            space.rows([] if model.embedding is None else [model.embedding])
+        except ArtifactError as exc:
+            problems.append(f"{portfolio.places.get(model.name, model.name)}: {exc}")
+    return problems
+
+
+def _in_force(portfolio: Portfolio, router: Router, clock: Clock, previous: Fleet | None) -> InForce:
+    if problems := missing_embeddings(portfolio, router.space):
+        raise ArtifactError("\n".join(problems))
+    fleet = Fleet(portfolio, previous, clock)
+    return InForce(portfolio, router, fleet, Routing(portfolio, router, fleet), datetime.now(UTC))

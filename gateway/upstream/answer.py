@@ -1,0 +1,88 @@
+"""What a successful call gives: a complete answer, or an open stream of chunks. Both upstream paths speak these."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway.upstream.failures import Cause, UpstreamFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider billed them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @classmethod
+    def read(cls, value: Any) -> "Usage | None":
+        """The usage object of an answer or chunk; None where there is none that can be read."""
+        if not isinstance(value, dict):
+            return None
+        counts = (value.get("prompt_tokens"), value.get("completion_tokens"))
+        if not all(isinstance(count, int | type(None)) for count in counts):
+            return None
+        return cls(counts[0] or 0, counts[1] or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """A whole chat completion: its JSON as received, and as parsed."""
+
+    body: bytes
+    fields: dict[str, Any]
+
+    @property
+    def usage(self) -> Usage | None:
+        return Usage.read(self.fields.get("usage"))
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One event of a stream: its bytes, and its parsed JSON."""
+
+    raw: bytes
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_content(self) -> bool:
+        """Does a client get anything from it beyond the role: text, reasoning, a tool call, a refusal, an ending?"""
+        for choice in self.fields.get("choices") or ():
+            if choice.get("finish_reason") is not None:
+                return True
+            if any(value for key, value in (choice.get("delta") or {}).items() if key != "role"):
+                return True
+        return False
+
+
+def is_chunk(fields: dict[str, Any]) -> bool:
+    """Has it the form of a chunk: a list of choices, each an object whose delta, if any, is an object?"""
+    choices = fields.get("choices")
+    return isinstance(choices, list) and all(
+        isinstance(choice, dict) and isinstance(choice.get("delta"), dict | None) for choice in choices
+    )
+
+
+class ChunkStream(Protocol):
+    """An open stream of a provider. The owner closes it."""
+
+    async def read(self) -> list[Chunk] | None:
+        """The next chunks; None at the end, whether or not the provider said `[DONE]`.
+
+        Raises:
+            UpstreamFailure: cut, stalled beyond the idle limit, or an in-band error.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+def check_complete(fields: Any) -> dict[str, Any]:
+    """`fields` as a chat completion.
+
+    Raises:
+        UpstreamFailure: it has no list of choices with messages: unreadable.
+    """
+    choices = fields.get("choices") if isinstance(fields, dict) else None
+    if not isinstance(choices, list) or not choices or not all(isinstance(c, dict) and "message" in c for c in choices):
+        raise UpstreamFailure(Cause.UNREADABLE, detail="no choices in the answer")
+    return dict(fields)

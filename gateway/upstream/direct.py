@@ -1,0 +1,199 @@
+"""The direct path: OpenAI-compatible providers over one pooled HTTP client. Bytes go out and come back as they are."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import orjson
+
+from gateway import __version__
+from gateway.portfolio import Deployment
+from gateway.request import ChatRequest
+from gateway.sse import EventReader
+from gateway.upstream.answer import Chunk, ChunkStream, Complete, check_complete, is_chunk
+from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event
+
+KEEP_ALIVE_S = 120.0
+MAX_BAD_EVENTS = 3  # one unreadable event in a healthy stream is skipped; a stream of them is not healthy
+USER_AGENT = f"locus-gateway/{__version__}"
+
+
+class DirectUpstream:
+    """Calls `POST {api_base}/chat/completions`. Owns its connection pool: use as an async context manager."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "DirectUpstream":
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S)
+        self._session = aiohttp.ClientSession(
+            connector=connector, auto_decompress=True, cookie_jar=aiohttp.DummyCookieJar()
+        )
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def complete(
+        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset()
+    ) -> Complete:
+        """One whole answer.
+
+        Args:
+            dropped: optional request fields that this deployment has refused.
+
+        Raises:
+            UpstreamFailure: whatever went wrong, classified.
+        """
+        try:
+            async with asyncio.timeout(deployment.timeout_s):
+                response = await self._post(deployment, request.outgoing(deployment.upstream_model, dropped))
+                try:
+                    data = await response.read()
+                finally:
+                    response.release()
+        except _CLIENT_ERRORS as exc:
+            raise _failure(exc) from exc
+        if response.status != 200:
+            raise classify(response.status, response.headers, data)
+        fields = _json(data)
+        if fields.get("error"):
+            raise classify_event(fields["error"])
+        return Complete(data, check_complete(fields))
+
+    async def stream(
+        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset()
+    ) -> ChunkStream:
+        """An open stream; nothing but its status has been read. The caller closes it.
+
+        Args:
+            dropped: optional request fields that this deployment has refused.
+
+        Raises:
+            UpstreamFailure: whatever went wrong, classified.
+        """
+        deadline = asyncio.get_running_loop().time() + deployment.first_token_timeout_s
+        try:
+            async with asyncio.timeout_at(deadline):
+                response = await self._post(deployment, request.outgoing(deployment.upstream_model, dropped))
+                if response.status == 200 and response.content_type == "text/event-stream":
+                    return _DirectStream(response, deadline, deployment.idle_timeout_s)
+                try:
+                    data = await response.read()
+                finally:
+                    response.release()
+        except _CLIENT_ERRORS as exc:
+            raise _failure(exc) from exc
+        if response.status != 200:
+            raise classify(response.status, response.headers, data)
+        if error := _json(data).get("error"):
+            raise classify_event(error)
+        raise UpstreamFailure(Cause.UNREADABLE, detail=f"content type {response.content_type} in place of a stream")
+
+    async def _post(self, deployment: Deployment, body: bytes) -> aiohttp.ClientResponse:
+        assert self._session is not None, "use as an async context manager"
+        headers = {"content-type": "application/json", "user-agent": USER_AGENT}
+        if deployment.api_key is not None:
+            headers["authorization"] = f"Bearer {deployment.api_key.reveal()}"
+        for name, value in deployment.headers.items():
+            headers[name] = value.reveal()
+        return await self._session.post(
+            f"{deployment.api_base}/chat/completions",
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=deployment.connect_timeout_s),
+        )
+
+
+class _DirectStream:
+    """Reads the events of one response; the idle limit counts from the last event with data, not from comments."""
+
+    def __init__(self, response: aiohttp.ClientResponse, deadline: float, idle_s: float) -> None:
+        self._response = response
+        self._content = response.content
+        self._events = EventReader()
+        self._loop = asyncio.get_running_loop()
+        self._deadline = deadline
+        self._idle_s = idle_s
+        self._bad = 0
+        self._ended = False
+
+    async def read(self) -> list[Chunk] | None:
+        while not self._ended:
+            chunks = self._parse(await self._receive())
+            if chunks:
+                self._deadline = self._loop.time() + self._idle_s
+                return chunks
+        return None
+
+    async def _receive(self) -> bytes:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await self._content.readany()
+        except _CLIENT_ERRORS as exc:
+            raise _failure(exc) from exc
+
+    def _parse(self, data: bytes) -> list[Chunk]:
+        try:
+            events = self._events.feed(data) if data else self._events.close()
+        except ValueError as exc:
+            raise UpstreamFailure(Cause.UNREADABLE, detail="event too long") from exc
+        self._ended = not data
+        chunks = []
+        for event in events:
+            if event.data is None:
+                continue
+            if event.data.startswith(b"[DONE]"):
+                self._ended = True
+                break
+            fields = _json_or_none(event.data)
+            if fields is not None and fields.get("error"):
+                raise classify_event(fields["error"])
+            if fields is not None and is_chunk(fields):
+                chunks.append(Chunk(event.raw, fields))
+                continue
+            self._bad += 1
+            if not data or self._bad >= MAX_BAD_EVENTS:  # at the end it is half an event: the stream was cut
+                raise UpstreamFailure(Cause.UNREADABLE, detail="events that are no chunks")
+        return chunks
+
+    async def aclose(self) -> None:
+        # A connection with bytes still to come cannot be used again; closing it tells the provider to stop.
+        if self._content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+def _json_or_none(data: bytes) -> dict[str, Any] | None:
+    try:
+        fields = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    fields = _json_or_none(data)
+    if fields is None:
+        raise UpstreamFailure(Cause.UNREADABLE, detail="not a JSON object")
+    return fields
+
+
+_CLIENT_ERRORS = (aiohttp.ClientError, OSError)  # TimeoutError is an OSError
+
+
+def _failure(exc: Exception) -> UpstreamFailure:
+    """The client library's exception as ours. Its text may carry a URL, so only its class name goes on."""
+    match exc:
+        case aiohttp.ConnectionTimeoutError():
+            return UpstreamFailure(Cause.CONNECTION, detail="connect timeout")
+        case TimeoutError():
+            return UpstreamFailure(Cause.TIMEOUT, detail="silent beyond the limit")
+        case aiohttp.ClientPayloadError():
+            return UpstreamFailure(Cause.UNREADABLE, detail="truncated body")
+        case _:
+            return UpstreamFailure(Cause.CONNECTION, detail=type(exc).__name__)

@@ -1,0 +1,147 @@
+"""What a failed call to an upstream means for the next step. Pure: status, headers and body -> one `UpstreamFailure`."""
+
+import datetime as dt
+import email.utils
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import orjson
+
+
+class Cause(Enum):
+    """Why a call failed. The value is the word in logs, metrics and `/v1/route`."""
+
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    CONNECTION = "connection"
+    TIMEOUT = "timeout"
+    UNREADABLE = "unreadable"
+    AUTH = "auth"
+    NOT_FOUND = "not_found"
+    QUOTA = "quota"
+    CONTEXT_LENGTH = "context_length"
+    CONTENT_FILTER = "content_filter"
+    FIELD_REFUSED = "field_refused"
+    REJECTED = "rejected"
+
+
+TAKEN_OUT = frozenset({Cause.AUTH, Cause.NOT_FOUND, Cause.QUOTA})  # time does not heal these: an operator must
+FOR_CLIENT = frozenset({Cause.CONTENT_FILTER, Cause.REJECTED})  # the request is at fault: no other model is asked
+QUICK_RETRY = frozenset({Cause.SERVER_ERROR, Cause.CONNECTION, Cause.UNREADABLE})
+
+OPTIONAL_FIELDS = ("stream_options",)
+_CONTEXT_MARKS = (
+    "context_length_exceeded",
+    "maximum context length",
+    "context window",
+    "prompt is too long",
+    "too many tokens",
+    "input is too long",
+)
+_FILTER_MARKS = ("content_filter", "content_policy_violation", "content management policy", "responsibleaipolicy")
+_QUOTA_MARKS = ("insufficient_quota", "exceeded your current quota", "credit balance", "billing_hard_limit")
+
+
+@dataclass(eq=False)
+class UpstreamFailure(Exception):
+    """One failed call.
+
+    Attributes:
+        cause: what kind of failure.
+        status: the provider's HTTP status; None where it never answered.
+        retry_after_s: what the provider asked for, seconds.
+        error: the provider's own error object, only for causes that the client should hear of.
+        field: the optional request field that was refused, for `FIELD_REFUSED`.
+        detail: a word for the log; never contains the provider's text.
+    """
+
+    cause: Cause
+    status: int | None = None
+    retry_after_s: float | None = None
+    error: Mapping[str, Any] | None = None
+    field: str | None = None
+    detail: str = ""
+
+    def __str__(self) -> str:
+        status = "" if self.status is None else f" {self.status}"
+        return f"{self.cause.value}{status}{f' ({self.detail})' if self.detail else ''}"
+
+
+def classify(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
+    """The failure that an answer with an error status stands for."""
+    error = _error_object(body)
+    text = body[:20_000].decode("utf-8", "replace").lower()
+    retry_after_s = parse_retry_after(headers)
+
+    def failure(cause: Cause, **more: Any) -> UpstreamFailure:
+        return UpstreamFailure(cause, status=status, retry_after_s=retry_after_s, **more)
+
+    if status == 429 or (status == 402):
+        return failure(Cause.QUOTA if status == 402 or _any(_QUOTA_MARKS, text) else Cause.RATE_LIMITED)
+    if status in (401, 403):
+        return failure(Cause.QUOTA if _any(_QUOTA_MARKS, text) else Cause.AUTH)
+    if status in (404, 405, 410):
+        return failure(Cause.NOT_FOUND)
+    if status in (400, 413, 422):
+        if _any(_CONTEXT_MARKS, text):
+            return failure(Cause.CONTEXT_LENGTH, error=error)
+        if _any(_FILTER_MARKS, text):
+            return failure(Cause.CONTENT_FILTER, error=error)
+        if _any(_QUOTA_MARKS, text):
+            return failure(Cause.QUOTA)
+        refused = next((field for field in OPTIONAL_FIELDS if field in text), None)
+        if refused:
+            return failure(Cause.FIELD_REFUSED, field=refused, error=error)
+    if status in (408, 409, 425) or status >= 500 or status < 400:
+        return failure(Cause.SERVER_ERROR)
+    return failure(Cause.REJECTED, error=error)
+
+
+def classify_event(error: Any) -> UpstreamFailure:
+    """The failure that an `error` object inside a stream with status 200 stands for."""
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if isinstance(code, int) and 400 <= code < 600 else None
+    text = orjson.dumps(error, default=str).decode().lower()
+    if status is None:
+        marks = {"rate_limit": 429, "overloaded": 529, "authentication": 401, "permission": 403}
+        status = next((number for mark, number in marks.items() if mark in text), 500)
+        if _any(_CONTEXT_MARKS, text) or _any(_FILTER_MARKS, text):
+            status = 400
+    return classify(status, {}, orjson.dumps({"error": error}, default=str))
+
+
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait by `retry-after-ms` or `Retry-After` (RFC 9110, 10.2.3: seconds or a date); None without one."""
+    try:
+        if (ms := headers.get("retry-after-ms")) is not None:
+            return max(0.0, float(ms) / 1000)
+        if (value := headers.get("retry-after")) is None:
+            return None
+        if value.strip().replace(".", "", 1).isdigit():
+            return float(value)
+        when = email.utils.parsedate_to_datetime(value)
+        return max(0.0, (when - dt.datetime.now(dt.UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _error_object(body: bytes) -> dict[str, Any]:
+    """The OpenAI error object of a body, whatever shape the provider gave it."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    if isinstance(value, list) and value:
+        value = value[0]
+    error = value.get("error", value) if isinstance(value, dict) else None
+    if isinstance(error, str):
+        return {"message": error}
+    if not isinstance(error, dict):
+        return {}
+    return {key: error[key] for key in ("message", "type", "param", "code") if error.get(key) is not None}
+
+
+def _any(marks: tuple[str, ...], text: str) -> bool:
+    return any(mark in text for mark in marks)

@@ -1,0 +1,158 @@
+"""The litellm path: every provider that does not speak the OpenAI protocol itself. The only module that imports litellm.
+
+Importing litellm takes seconds and hundreds of megabytes, so it happens in a thread, on the first request that needs it.
+"""
+
+import asyncio
+import os
+from typing import Any
+
+import orjson
+
+from gateway.portfolio import Deployment, Secret
+from gateway.request import ChatRequest
+from gateway.upstream.answer import Chunk, ChunkStream, Complete, check_complete
+from gateway.upstream.failures import Cause, UpstreamFailure, classify
+
+# Fields of the OpenAI chat API that are arguments of litellm. Whatever else a client sends goes into the request body
+# that litellm makes: as an argument it could redirect the call (`api_base`) or change the gateway's own settings.
+_ARGUMENTS = frozenset(
+    """messages temperature top_p n stop max_tokens max_completion_tokens modalities prediction audio presence_penalty
+    frequency_penalty logit_bias user response_format seed tools tool_choice parallel_tool_calls functions
+    function_call logprobs top_logprobs reasoning_effort verbosity thinking service_tier""".split()  # noqa: SIM905
+)
+_OWN = frozenset({"model", "stream", "stream_options"})
+
+
+class SdkUpstream:
+    """Calls `litellm.acompletion` with its retries off."""
+
+    def __init__(self) -> None:
+        self._litellm: Any = None
+        self._loading = asyncio.Lock()
+
+    async def complete(
+        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset()
+    ) -> Complete:
+        """One whole answer.
+
+        Raises:
+            UpstreamFailure: whatever went wrong, classified.
+        """
+        litellm = await self._load()
+        try:
+            async with asyncio.timeout(deployment.timeout_s):
+                answer = await litellm.acompletion(**_arguments(deployment, request))
+        except Exception as exc:
+            raise _failure(exc) from exc
+        body = answer.model_dump_json(exclude_none=True).encode()
+        return Complete(body, check_complete(orjson.loads(body)))
+
+    async def stream(
+        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset()
+    ) -> ChunkStream:
+        """An open stream. The caller closes it.
+
+        Raises:
+            UpstreamFailure: whatever went wrong, classified.
+        """
+        litellm = await self._load()
+        deadline = asyncio.get_running_loop().time() + deployment.first_token_timeout_s
+        arguments = _arguments(deployment, request) | {"stream": True}
+        if "stream_options" not in dropped:
+            arguments["stream_options"] = {"include_usage": True}
+        try:
+            async with asyncio.timeout_at(deadline):
+                chunks = await litellm.acompletion(**arguments)
+        except Exception as exc:
+            raise _failure(exc) from exc
+        return _SdkStream(chunks, deadline, deployment.idle_timeout_s)
+
+    async def _load(self) -> Any:
+        async with self._loading:
+            if self._litellm is None:
+                self._litellm = await asyncio.to_thread(_import)
+        return self._litellm
+
+
+class _SdkStream:
+    def __init__(self, chunks: Any, deadline: float, idle_s: float) -> None:
+        self._source = chunks
+        self._chunks = aiter(chunks)
+        self._deadline = deadline
+        self._idle_s = idle_s
+
+    async def read(self) -> list[Chunk] | None:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            return None
+        except Exception as exc:
+            raise _failure(exc) from exc
+        self._deadline = asyncio.get_running_loop().time() + self._idle_s
+        data = chunk.model_dump_json(exclude_none=True, exclude_unset=True).encode()
+        return [Chunk(b"data: " + data + b"\n\n", orjson.loads(data))]
+
+    async def aclose(self) -> None:
+        close = getattr(self._source, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _import() -> Any:
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or the import downloads the price map
+    os.environ.setdefault("LITELLM_LOG", "ERROR")
+    import litellm
+
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    return litellm
+
+
+def _arguments(deployment: Deployment, request: ChatRequest) -> dict[str, Any]:
+    fields = request.fields
+    arguments: dict[str, Any] = {key: fields[key] for key in fields.keys() & _ARGUMENTS if fields[key] is not None}
+    extra = {key: value for key, value in fields.items() if key not in _ARGUMENTS and key not in _OWN}
+    if extra:
+        arguments["extra_body"] = extra
+    arguments |= {
+        key: value.reveal() if isinstance(value, Secret) else value for key, value in deployment.params.items()
+    }
+    if deployment.headers:
+        arguments["extra_headers"] = {name: value.reveal() for name, value in deployment.headers.items()}
+    if deployment.api_base is not None:
+        arguments["api_base"] = deployment.api_base
+    if deployment.api_key is not None:
+        arguments["api_key"] = deployment.api_key.reveal()
+    return arguments | {
+        "model": deployment.upstream_model,
+        "timeout": deployment.timeout_s,
+        "num_retries": 0,
+        "max_retries": 0,
+        "drop_params": True,  # a parameter that this provider lacks is left out, as the OpenAI protocol's optional
+    }
+
+
+def _failure(exc: Exception) -> UpstreamFailure:
+    """litellm's exception as ours, by its status; texts are read for marks, and kept only where the client may see it."""
+    if isinstance(exc, UpstreamFailure):
+        return exc
+    name = type(exc).__name__
+    if isinstance(exc, TimeoutError) or name == "Timeout":
+        return UpstreamFailure(Cause.TIMEOUT, detail="silent beyond the limit")
+    if name == "APIConnectionError":
+        return UpstreamFailure(Cause.CONNECTION, detail=name)
+    if name == "ContextWindowExceededError":
+        return UpstreamFailure(Cause.CONTEXT_LENGTH, status=400, error=_error(exc))
+    if name == "ContentPolicyViolationError":
+        return UpstreamFailure(Cause.CONTENT_FILTER, status=400, error=_error(exc))
+    status = getattr(exc, "status_code", None)
+    if not isinstance(status, int):
+        return UpstreamFailure(Cause.SERVER_ERROR, detail=name)
+    headers = getattr(getattr(exc, "response", None), "headers", None) or {}
+    return classify(status, headers, orjson.dumps({"error": _error(exc)}))
+
+
+def _error(exc: Exception) -> dict[str, Any]:
+    return {"message": str(getattr(exc, "message", exc))[:2_000], "type": "invalid_request_error"}

@@ -1,0 +1,101 @@
+"""Checkpoints on disk: `locus.safetensors` with the weights, `card.json` with everything one must know about them.
+
+A checkpoint's id is the SHA-256 of its weights file. The card repeats it, every model space names it, and the loader
+refuses what does not belong together.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.encoder import PRETRAINED, QueryEncoder, load_encoder
+from router.errors import ArtifactError
+
+FORMAT = 1
+WEIGHTS = "locus.safetensors"
+CARD = "card.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained LOCUS.
+
+    Attributes:
+        id: SHA-256 of the weights file.
+        card: encoder, data, metrics, versions, licences; see `router.train`.
+        weights: parameter name -> array, float32.
+        folder: where it was read from.
+    """
+
+    id: str
+    card: Mapping[str, Any]
+    weights: Mapping[str, NDArray[np.float32]]
+    folder: Path
+
+    def encoder(self) -> QueryEncoder:
+        """The query encoder that it was trained on.
+
+        Raises:
+            ArtifactError: it cannot be loaded, or its weights are others now.
+        """
+        wanted = self.card["encoder"]
+        encoder = load_encoder(wanted["spec"])
+        if encoder.hash != wanted["hash"]:
+            raise ArtifactError(
+                f"{self.folder}: trained on encoder {wanted['spec']} with hash {wanted['hash'][:12]}, but the one that "
+                f"is installed has {encoder.hash[:12]}"
+            )
+        return encoder
+
+
+def save_checkpoint(folder: Path, weights: Mapping[str, NDArray[np.float32]], card: Mapping[str, Any]) -> str:
+    """Writes weights and card; returns the checkpoint id."""
+    from safetensors.numpy import save
+
+    data = save(dict(weights), {"format": str(FORMAT)})
+    checkpoint_id = hashlib.sha256(data).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / WEIGHTS).write_bytes(data)
+    text = json.dumps({"format": FORMAT, "checkpoint": checkpoint_id, **card}, indent=2, ensure_ascii=False)
+    (folder / CARD).write_text(text + "\n", encoding="utf-8")
+    return checkpoint_id
+
+
+def load_checkpoint(folder: Path | None = None) -> Checkpoint:
+    """The checkpoint in a folder; None: the shipped one.
+
+    Raises:
+        ArtifactError: a file is missing, unreadable, of another format, or weights and card do not belong together.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    folder = PRETRAINED if folder is None else folder
+    weights_file, card_file = folder / WEIGHTS, folder / CARD
+    try:
+        card = json.loads(card_file.read_text(encoding="utf-8"))
+        if not isinstance(card, dict) or not {"format", "checkpoint", "encoder", "config"} <= card.keys():
+            raise ArtifactError(f"{card_file}: not a checkpoint card: it lacks format, checkpoint, encoder or config")
+    except FileNotFoundError as exc:
+        raise ArtifactError(f"{card_file}: no such file; is {folder} a checkpoint made by `locus train`?") from exc
+    except (OSError, ValueError) as exc:
+        raise ArtifactError(f"{card_file}: unreadable: {exc}") from exc
+    if card["format"] != FORMAT:
+        raise ArtifactError(f"{card_file}: format {card['format']}, this version reads {FORMAT}: train it again")
+    try:
+        data = weights_file.read_bytes()
+        weights = load(data)
+    except (OSError, SafetensorError) as exc:
+        raise ArtifactError(f"{weights_file}: unreadable: {exc}") from exc
+    checkpoint_id = hashlib.sha256(data).hexdigest()
+    if checkpoint_id != card["checkpoint"]:
+        raise ArtifactError(
+            f"{weights_file}: its hash is {checkpoint_id[:12]}, but {CARD} beside it describes {card['checkpoint'][:12]}"
+        )
+    return Checkpoint(checkpoint_id, card, weights, folder)

