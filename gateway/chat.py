@@ -138,7 +138,6 @@ class Exchange:
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", self.id.encode()),
             *((name.encode(), value.encode()) for name, value in error.headers.items()),
         ]
         await send({"type": "http.response.start", "status": error.status, "headers": headers})
@@ -151,7 +150,6 @@ class Exchange:
         assert decision is not None
         self._overhead_s = self._clock() - self._started - self._trail.waited_s
         headers = [
-            (b"x-request-id", self.id.encode()),
             (b"x-locus-model", decision.model.encode()),
             (b"x-locus-overhead-ms", b"%.2f" % (self._overhead_s * 1000)),
         ]

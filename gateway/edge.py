@@ -43,7 +43,9 @@ class Edge:
 
         async def watched_send(message: Message) -> None:
             nonlocal started
-            started = True
+            if not started:
+                started = True
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
@@ -52,13 +54,13 @@ class Edge:
                 check_key(headers, keys)
             await self._app(scope, receive, watched_send)
         except GatewayError as error:
-            await error_response(error, request_id)(scope, receive, send)
+            await error_response(error)(scope, receive, watched_send)
         except Exception:
             log.exception("request %s failed", request_id)
             if started:
                 raise
             internal = InternalError("The gateway failed; its log has the details.")
-            await error_response(internal, request_id)(scope, receive, send)
+            await error_response(internal)(scope, receive, watched_send)
 
 
 def check_key(headers: dict[bytes, bytes], keys: Sequence[Secret]) -> None:
@@ -77,9 +79,9 @@ def check_key(headers: dict[bytes, bytes], keys: Sequence[Secret]) -> None:
         raise AuthenticationFailed("The key is not one of this gateway's keys.")
 
 
-def error_response(error: GatewayError, request_id: str) -> Response:
-    headers = {"x-request-id": request_id, **error.headers}
-    return Response(error.body(), error.status, headers, media_type="application/json")
+def error_response(error: GatewayError) -> Response:
+    """The answer that an error stands for."""
+    return Response(error.body(), error.status, error.headers, media_type="application/json")
 
 
 async def http_exception(request: Request, exc: Exception) -> Response:
@@ -92,4 +94,4 @@ async def http_exception(request: Request, exc: Exception) -> Response:
         error = MethodNotAllowed(f"{where} is not possible; allowed: {allowed}.", headers=exc.headers)
     else:
         error = NotFound(f"There is nothing at {where}.")
-    return error_response(error, request.state.request_id)
+    return error_response(error)

@@ -81,6 +81,11 @@ class Recorder:
         self._task: asyncio.Task[None] | None = None
         self._failing = False
 
+    @property
+    def pending(self) -> int:
+        """Records that are not in the database yet."""
+        return len(self._buffer)
+
     async def __aenter__(self) -> "Recorder":
         if self._path is not None:
             self._task = asyncio.create_task(self._run(self._path), name="recorder")

@@ -119,14 +119,19 @@ class _DirectStream:
         self._deadline = deadline
         self._idle_s = idle_s
         self._bad = 0
+        self._failure: UpstreamFailure | None = None
         self._ended = False
 
     async def read(self) -> list[Chunk] | None:
         while not self._ended:
+            if self._failure is not None:
+                raise self._failure
             chunks = self._parse(await self._receive())
             if chunks:
                 self._deadline = self._loop.time() + self._idle_s
                 return chunks
+        if self._failure is not None:
+            raise self._failure
         return None
 
     async def _receive(self) -> bytes:
@@ -137,27 +142,29 @@ class _DirectStream:
             raise _failure(exc) from exc
 
     def _parse(self, data: bytes) -> list[Chunk]:
-        try:
-            events = self._events.feed(data) if data else self._events.close()
-        except ValueError as exc:
-            raise UpstreamFailure(Cause.UNREADABLE, detail="event too long") from exc
+        """The chunks in these bytes. What fails after some of them is raised by the next read, so that none is lost."""
         self._ended = not data
-        chunks = []
-        for event in events:
-            if event.data is None:
-                continue
-            if event.data.startswith(b"[DONE]"):
-                self._ended = True
-                break
-            fields = _json_or_none(event.data)
-            if fields is not None and fields.get("error"):
-                raise classify_event(fields["error"])
-            if fields is not None and is_chunk(fields):
-                chunks.append(Chunk(event.raw, fields))
-                continue
-            self._bad += 1
-            if not data or self._bad >= MAX_BAD_EVENTS:  # at the end it is half an event: the stream was cut
-                raise UpstreamFailure(Cause.UNREADABLE, detail="events that are no chunks")
+        chunks: list[Chunk] = []
+        try:
+            for event in self._events.feed(data) if data else self._events.close():
+                if event.data is None:
+                    continue
+                if event.data.startswith(b"[DONE]"):
+                    self._ended = True
+                    break
+                fields = _json_or_none(event.data)
+                if fields is not None and fields.get("error"):
+                    self._failure = classify_event(fields["error"])
+                    break
+                if fields is not None and is_chunk(fields):
+                    chunks.append(Chunk(event.raw, fields))
+                    continue
+                self._bad += 1
+                if not data or self._bad >= MAX_BAD_EVENTS:  # at the end it is half an event: the stream was cut
+                    self._failure = UpstreamFailure(Cause.UNREADABLE, detail="events that are no chunks")
+                    break
+        except ValueError:
+            self._failure = UpstreamFailure(Cause.UNREADABLE, detail="event too long")
         return chunks
 
     async def aclose(self) -> None:

@@ -34,6 +34,7 @@ class ScriptedProvider:
         self.calls: list[Call] = []
         self._server: asyncio.Server | None = None
         self._port = 0
+        self._writers: set[asyncio.StreamWriter] = set()
 
     @property
     def base_url(self) -> str:
@@ -54,10 +55,12 @@ class ScriptedProvider:
         """From now on connections are refused."""
         if self._server is not None:
             self._server.close()
-            self._server.close_clients()
+            for writer in self._writers:
+                writer.close()
             self._server = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -82,6 +85,7 @@ class ScriptedProvider:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self._writers.discard(writer)
             writer.close()
 
 

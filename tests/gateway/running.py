@@ -1,0 +1,87 @@
+"""A gateway on loopback for a test: a portfolio file, real sockets, the real application."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import uvicorn
+import yaml
+
+from gateway.app import create_app
+from gateway.portfolio import Portfolio
+from gateway.portfolio_file import load_portfolio
+from gateway.service import Service, open_service
+
+# Three models of the shipped space, and their prices; the first two are near each other.
+EMBEDDINGS = {
+    "llama-8b": "meta-llama/Llama-3.1-8B-Instruct",
+    "llama-70b": "meta-llama/Llama-3.1-70B-Instruct",
+    "mistral-7b": "mistralai/Mistral-7B-Instruct-v0.1",
+}
+
+
+@dataclass
+class Gateway:
+    """A running gateway and the clients to talk to it."""
+
+    url: str
+    service: Service
+    http: httpx.AsyncClient
+    client: openai.AsyncOpenAI
+
+    async def records(self) -> list[dict[str, Any]]:
+        """What has been recorded so far, oldest first."""
+        from gateway.log import read_last
+
+        path = self.service.in_force.portfolio.settings.record
+        assert path is not None
+        for _ in range(100):
+            if path.exists() and not self.service.recorder.pending:
+                break
+            await asyncio.sleep(0.05)
+        return read_last(path, 100)
+
+
+def entry(name: str, *urls: str, **more: Any) -> dict[str, Any]:
+    """A model of the portfolio file, deployed at each URL under the name `up-<name>`."""
+    deployments = [{"model": f"openai/up-{name}", "api_base": url, "api_key": "sk-up"} for url in urls]
+    base = {"name": name, "embedding": EMBEDDINGS.get(name), "deployments": deployments, "context_window": 8192}
+    return base | {"price": {"input": 1.0, "output": 1.0}, "capabilities": []} | more
+
+
+def write_portfolio(folder: Path, models: list[dict[str, Any]], **more: Any) -> Path:
+    path = folder / "portfolio.yaml"
+    gateway = {"record": str(folder / "record.db"), "retries": 2} | more.pop("gateway", {})
+    path.write_text(yaml.safe_dump({"models": models, "gateway": gateway} | more, allow_unicode=True))
+    return path
+
+
+@asynccontextmanager
+async def running(portfolio: Portfolio, key: str = "none") -> AsyncIterator[Gateway]:
+    """Serves the portfolio on a free port until the block ends."""
+    async with open_service(portfolio) as service:
+        listener = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(create_app(service), http="httptools", log_level="warning", lifespan="off")
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=20)
+        try:
+            async with httpx.AsyncClient(base_url=url, timeout=20) as http, client:
+                yield Gateway(url, service, http, client)
+        finally:
+            server.should_exit = True
+            await serving
+
+
+@asynccontextmanager
+async def gateway(folder: Path, models: list[dict[str, Any]], **more: Any) -> AsyncIterator[Gateway]:
+    """A gateway over a portfolio file made of `models`."""
+    async with running(load_portfolio(write_portfolio(folder, models, **more), {})) as run:
+        yield run

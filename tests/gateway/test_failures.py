@@ -1,0 +1,105 @@
+import datetime as dt
+import email.utils
+import random
+
+import orjson
+import pytest
+
+from gateway.failover import retry_delay
+from gateway.portfolio import RetrySettings
+from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event, parse_retry_after
+
+
+def body(message: str, code: str | None = None) -> bytes:
+    return orjson.dumps({"error": {"message": message, "code": code}})
+
+
+@pytest.mark.parametrize(
+    ("status", "raw", "cause"),
+    [
+        (429, body("slow down"), Cause.RATE_LIMITED),
+        (429, body("You exceeded your current quota", "insufficient_quota"), Cause.QUOTA),
+        (402, b"", Cause.QUOTA),
+        (401, body("bad key"), Cause.AUTH),
+        (403, body("no"), Cause.AUTH),
+        (404, body("no such model"), Cause.NOT_FOUND),
+        (400, body("too long", "context_length_exceeded"), Cause.CONTEXT_LENGTH),
+        (400, body("prompt is too long: 300000 tokens"), Cause.CONTEXT_LENGTH),
+        (400, body("blocked", "content_filter"), Cause.CONTENT_FILTER),
+        (400, body("unknown parameter: stream_options"), Cause.FIELD_REFUSED),
+        (422, body("bad temperature"), Cause.REJECTED),
+        (400, b"<html>", Cause.REJECTED),
+        (408, b"", Cause.SERVER_ERROR),
+        (500, b"oops", Cause.SERVER_ERROR),
+        (529, body("overloaded"), Cause.SERVER_ERROR),
+        (302, b"", Cause.SERVER_ERROR),
+    ],
+)
+def test_causes_by_status_and_body(status: int, raw: bytes, cause: Cause) -> None:
+    assert classify(status, {}, raw).cause is cause
+
+
+def test_a_rejection_keeps_the_error_object_and_others_do_not() -> None:
+    assert classify(400, {}, body("temperature must be below 2")).error == {"message": "temperature must be below 2"}
+    assert classify(401, {}, body("key sk-123 of org-acme is wrong")).error is None
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        ({"message": "x", "code": 429}, Cause.RATE_LIMITED),
+        ({"message": "Rate limit", "type": "rate_limit_error"}, Cause.RATE_LIMITED),
+        ({"type": "overloaded_error"}, Cause.SERVER_ERROR),
+        ({"message": "context_length_exceeded"}, Cause.CONTEXT_LENGTH),
+        ("just text", Cause.SERVER_ERROR),
+    ],
+)
+def test_errors_inside_a_stream(error: object, cause: Cause) -> None:
+    assert classify_event(error).cause is cause
+
+
+def test_retry_after_in_all_its_forms() -> None:
+    assert parse_retry_after({"retry-after": "7"}) == 7
+    assert parse_retry_after({"retry-after-ms": "1500"}) == 1.5
+    soon = email.utils.format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=30))
+    assert 25 < (parse_retry_after({"retry-after": soon}) or 0) <= 30
+    assert parse_retry_after({"retry-after": "soon"}) is None
+    assert parse_retry_after({}) is None
+
+
+SETTINGS = RetrySettings(retries=2, max_retry_after_s=10)
+
+
+@pytest.mark.parametrize(
+    ("failure", "tries", "low", "high"),
+    [
+        (UpstreamFailure(Cause.RATE_LIMITED, retry_after_s=4), 1, 4, 4),
+        (UpstreamFailure(Cause.RATE_LIMITED, retry_after_s=4), 2, 4, 4),
+        (UpstreamFailure(Cause.RATE_LIMITED), 1, 0, 0.5),
+        (UpstreamFailure(Cause.RATE_LIMITED), 2, 0, 1.0),
+        (UpstreamFailure(Cause.SERVER_ERROR), 1, 0, 0.1),
+        (UpstreamFailure(Cause.CONNECTION), 1, 0, 0.1),
+        (UpstreamFailure(Cause.FIELD_REFUSED, field="stream_options"), 1, 0, 0),
+    ],
+)
+def test_what_is_tried_again_and_when(failure: UpstreamFailure, tries: int, low: float, high: float) -> None:
+    for seed in range(20):
+        delay = retry_delay(failure, tries, SETTINGS, random.Random(seed))
+        assert delay is not None
+        assert low <= delay <= high
+
+
+@pytest.mark.parametrize(
+    ("failure", "tries"),
+    [
+        (UpstreamFailure(Cause.RATE_LIMITED, retry_after_s=11), 1),
+        (UpstreamFailure(Cause.RATE_LIMITED), 3),
+        (UpstreamFailure(Cause.SERVER_ERROR), 2),
+        (UpstreamFailure(Cause.TIMEOUT), 1),
+        (UpstreamFailure(Cause.AUTH), 1),
+        (UpstreamFailure(Cause.CONTEXT_LENGTH), 1),
+        (UpstreamFailure(Cause.FIELD_REFUSED, field="stream_options"), 4),
+    ],
+)
+def test_what_moves_on_at_once(failure: UpstreamFailure, tries: int) -> None:
+    assert retry_delay(failure, tries, SETTINGS, random.Random(0)) is None
