@@ -52,6 +52,7 @@ def artifact_problems(portfolio: Portfolio) -> list[str]:
 
 def _show(portfolio: Portfolio) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -66,10 +67,10 @@ def _show(portfolio: Portfolio) -> None:
                 ", ".join(sorted(model.capabilities)) or "-",
             )
             table.add_row(
-                model.name if i == 0 else "",
-                (model.embedding or "[yellow]none[/]") if i == 0 else "",
-                deployment.upstream_model,
-                deployment.api_base or deployment.path,
+                escape(model.name) if i == 0 else "",
+                (escape(model.embedding) if model.embedding else "[yellow]none[/]") if i == 0 else "",
+                escape(deployment.upstream_model),
+                escape(deployment.api_base or deployment.path),
                 f"[yellow]{deployment.missing_key} not set[/]" if deployment.missing_key else key,
                 *(shared if i == 0 else ("", "", "")),
             )
@@ -78,4 +79,4 @@ def _show(portfolio: Portfolio) -> None:
     policies = ", ".join(
         f"{name}{' (default)' if name == portfolio.default_policy else ''}" for name in portfolio.policies
     )
-    console.print(f"policies: {policies}")
+    console.print(f"policies: {policies}", markup=False)

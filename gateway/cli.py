@@ -36,3 +36,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="locus")
 def main() -> None:
     """Locus Gateway: route each chat request to the model most likely to answer it correctly."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """`locus log`: the last recorded requests, for a person or as JSON lines."""
 
 import sqlite3
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def log(config: Path | None, db: Path | None, number: int, as_json: bool) -> Non
 
 def read_last(path: Path, number: int) -> list[dict[str, Any]]:
     """The last `number` records, oldest first, with their JSON columns parsed."""
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
         rows = db.execute("SELECT * FROM requests ORDER BY time DESC, rowid DESC LIMIT ?", (number,)).fetchall()
     parsed = []
@@ -48,10 +49,13 @@ def read_last(path: Path, number: int) -> list[dict[str, Any]]:
 def _record_path(config: Path | None) -> Path:
     import os
 
-    from gateway.portfolio_file import load_portfolio
+    from gateway.portfolio_file import PortfolioError, load_portfolio
     from gateway.serve import default_config
 
-    record = load_portfolio(config or default_config(), os.environ).settings.record
+    try:
+        record = load_portfolio(config or default_config(), os.environ).settings.record
+    except PortfolioError as exc:
+        raise click.ClickException(str(exc)) from exc
     if record is None:
         raise click.ClickException("this portfolio records nothing (`record: null`)")
     return record
@@ -59,6 +63,7 @@ def _record_path(config: Path | None) -> Path:
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -70,11 +75,11 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         tokens = None if row["prompt_tokens"] is None else f"{row['prompt_tokens']}+{row['completion_tokens']}"
         table.add_row(
             datetime.fromtimestamp(row["time"]).strftime("%m-%d %H:%M:%S"),
-            row["requested"] or "-",
-            row["chosen"] or "-",
+            escape(row["requested"] or "-"),  # as the client wrote it
+            escape(row["chosen"] or "-"),
             _number(row["p_correct"], ".2f"),
-            f"[yellow]{row['served']}{distance}[/]" if stand_in else row["served"] or "-",
-            ", ".join(f"{a['deployment']} {a['cause']}" for a in row["failover"] or []) or "-",
+            f"[yellow]{escape(row['served'])}{distance}[/]" if stand_in else escape(row["served"] or "-"),
+            escape(", ".join(f"{a['deployment']} {a['cause']}" for a in row["failover"] or []) or "-"),
             tokens or "-",
             _number(row["cost_usd"], ".6f"),
             _number(row["latency_ms"], ".0f"),

@@ -77,7 +77,7 @@ class Deployment:
     tpm: int | None = None
     max_parallel_requests: int | None = None
     weight: float = 1.0
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)  # nested ones may hold what nobody calls secret
     missing_key: str | None = None
 
 

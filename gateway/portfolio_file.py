@@ -3,6 +3,7 @@
 A problem names file, line and key, what was found and what was expected; values of keys that hold secrets never show.
 """
 
+import copy
 import difflib
 import re
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
+from yaml.constructor import ConstructorError
 
 from gateway.breaker import BreakerSettings
 from gateway.portfolio import (
@@ -31,14 +33,16 @@ from router.policy import Policy
 
 ENVIRONMENT = "os.environ/"
 FALLBACK_WINDOW = 8_192
-_SECRET_NAME = re.compile(r"key|token|secret|password|credential|header|jwt", re.IGNORECASE)
-_NOT_SECRET = frozenset({"first_token_timeout", "max_output_tokens", "keys"})
+_SECRET_NAME = re.compile(r"key|token|secret|password|credential|header|auth|jwt", re.IGNORECASE)
+_NOT_SECRET = frozenset({"first_token_timeout", "max_output_tokens", "max_tokens", "keys"})
 # LiteLLM's parameters that configure its call rather than travel in the request body.
 _LITELLM_PARAMS = re.compile(
     r"(aws|vertex|azure|gcs|watsonx|oci|s3)_\w+|region_name|api_version|organization|project|hf_model_name|"
     r"client_(id|secret)|tenant_id|merge_reasoning_content_in_choices|thinking|temperature|top_p|top_k|max_tokens|"
     r"cache_control_injection_points|reasoning_effort|extra_body"
 )
+# Where PyYAML's messages quote what may be a value: `api_key: *x` is an alias, `api_key: !x` a tag.
+_QUOTED = re.compile(r"\b(alias|anchor|tag|handle) '.*")
 Path_ = tuple[str | int, ...]
 
 
@@ -179,7 +183,11 @@ def load_portfolio(path: Path, environment: Mapping[str, str]) -> Portfolio:
     try:
         entry = PortfolioEntry.model_validate(document.value)
     except ValidationError as exc:
-        document.problems += [_problem(document, dict(error)) for error in exc.errors(include_input=True)]
+        errors = exc.errors(include_input=True)
+        document.problems += [_problem(document, dict(error)) for error in errors]
+        mended = _mended(document.value, [error["loc"] for error in errors])
+        if mended is not None:
+            _Builder(document, mended, environment).build()
         raise document.error() from exc
     portfolio = _Builder(document, entry, environment).build()
     if document.problems:
@@ -212,8 +220,11 @@ class _Document:
         except yaml.YAMLError as exc:
             mark = getattr(exc, "problem_mark", None)
             line = 1 if mark is None else mark.line + 1
-            what = getattr(exc, "problem", None) or "not valid YAML"
+            what = getattr(exc, "problem", None) or "a character that YAML does not allow"
+            what = _QUOTED.sub(r"\1", what)
             raise PortfolioError([f"{path}:{line}: not valid YAML: {what}"]) from exc
+        except RecursionError as exc:
+            raise PortfolioError([f"{path}:1: not valid YAML: nested too deeply, or an alias inside itself"]) from exc
         if not isinstance(self.value, dict):
             found = "nothing" if self.value is None else type(self.value).__name__
             raise PortfolioError([f"{path}:1: found {found}, expected a mapping with `models`"])
@@ -243,11 +254,16 @@ class _Document:
         if isinstance(node, yaml.MappingNode):
             values: dict[Any, Any] = {}
             for key_node, value_node in node.value:
-                key = yaml.SafeLoader("").construct_object(key_node, deep=True)
+                if key_node.tag == "tag:yaml.org,2002:merge":
+                    raise ConstructorError(
+                        problem="`<<` is not read: repeat the keys", problem_mark=key_node.start_mark
+                    )
+                key = self._scalar(key_node)
                 at = (*where, key if isinstance(key, str | int) else str(key))
-                if key in values:
-                    self.report(at, f"the key occurs twice; line {self._lines[at]} has it first")
+                first = self._lines.get(at)
                 self._lines[at] = key_node.start_mark.line + 1
+                if key in values:
+                    self.report(at, f"the key occurs twice; line {first} has it first")
                 values[key] = self._read(value_node, at)
             return values
         if isinstance(node, yaml.SequenceNode):
@@ -256,7 +272,70 @@ class _Document:
                 self._lines[(*where, i)] = item.start_mark.line + 1
                 items.append(self._read(item, (*where, i)))
             return items
-        return yaml.SafeLoader("").construct_object(node, deep=True)
+        return self._scalar(node)
+
+    def _scalar(self, node: yaml.Node) -> Any:
+        if not isinstance(node, yaml.ScalarNode):
+            raise ConstructorError(problem="a key must be a plain word", problem_mark=node.start_mark)
+        try:
+            return yaml.SafeLoader("").construct_object(node)
+        except (ValueError, KeyError, AttributeError) as exc:  # 2024-13-45; !!int x; !!bool x; !!timestamp x
+            kind = node.tag.rpartition(":")[2]
+            raise ConstructorError(problem=f"not a valid {kind}", problem_mark=node.start_mark) from exc
+
+
+# Values that nothing is reported of: a model with a listed price whose provider takes every parameter of litellm's.
+_SOUND: Mapping[str | int, Any] = {
+    "model": "anthropic/claude-sonnet-4-5",
+    "api_base": "http://127.0.0.1",
+    "price": {"input": 0.0, "output": 0.0},
+}
+
+
+def _mended(value: dict[str, Any], wrong: list[Path_]) -> PortfolioEntry | None:
+    """The file with what pydantic refused replaced by something sound, so that the rest is checked in the same run.
+
+    None where too little is left. What this puts in must not be reported itself.
+    """
+    value = copy.deepcopy(value)
+    for where in wrong:
+        _mend(value, where)
+    try:
+        return PortfolioEntry.model_validate(value)
+    except ValidationError as exc:
+        for error in exc.errors():
+            match error["loc"]:
+                case ("models", int(i), *_):
+                    value["models"][i] = {"name": f"models[{i}]", "deployments": [{"model": _SOUND["model"]}]}
+    try:
+        return PortfolioEntry.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def _mend(value: dict[str, Any], where: Path_) -> None:
+    if where[0] == "policies":
+        if len(where) == 1:
+            value.pop("policies")
+            value.pop("default_policy", None)
+        elif isinstance(value["policies"], dict) and where[1] in value["policies"]:
+            value["policies"][where[1]] = {"cost_weight": 0.0}
+        return
+    if "price" in where:
+        where = where[: where.index("price") + 1]
+    if isinstance(where[-1], int):  # an item goes with its whole list, so that no other changes its number
+        where = where[:-1]
+    holder: Any = value
+    for part in where[:-1]:  # ends early where pydantic adds a name of its own, as of a key that is not a string
+        if isinstance(holder, list) and isinstance(part, int):
+            holder = holder[part]
+        else:
+            holder = holder.get(part) if isinstance(holder, dict) else None
+    if not isinstance(holder, dict) or where in ((), ("models",)):
+        return
+    holder.pop(where[-1], None)
+    if where[-1] in _SOUND and where[0] == "models":
+        holder[where[-1]] = _SOUND[where[-1]]
 
 
 def _problem(document: _Document, error: dict[str, Any]) -> _Problem:
@@ -392,18 +471,18 @@ class _Builder:
             name=model.name,
             deployments=tuple(deployments),
             embedding=model.embedding,
-            price=self._price(where, model, listed, local=local),
+            price=self._price(where, model, listed, required=bool(deployments) and not local),
             context_window=window or FALLBACK_WINDOW,
             max_output_tokens=model.max_output_tokens or listed.max_output_tokens,
             capabilities=listed.capabilities if model.capabilities is None else frozenset(model.capabilities),
         )
 
-    def _price(self, where: Path_, model: ModelEntry, listed: Listed, *, local: bool) -> Price:
+    def _price(self, where: Path_, model: ModelEntry, listed: Listed, *, required: bool) -> Price:
         if model.price is not None:
             return Price(model.price.input, model.price.output)
-        if listed.usd_per_mtok_in is not None and not local:
+        if listed.usd_per_mtok_in is not None and required:
             return Price(listed.usd_per_mtok_in, listed.usd_per_mtok_out or 0.0)
-        if not local:
+        if required:
             self._document.report(
                 where,
                 f"LiteLLM's table has no price of {model.name}; add `price: {{input: …, output: …}}`, USD per million tokens",
@@ -437,6 +516,10 @@ class _Builder:
                 secret, unset = self._secret((*at, name), value)
                 missing = missing or unset
                 params |= {} if secret is None else {name: secret}
+            elif is_secret_name(name):
+                self._document.report(
+                    (*at, name), f"found {_shown((name,), value)}; expected os.environ/NAME or another string"
+                )
             else:
                 params[name] = value
         if missing is not None:

@@ -2,6 +2,7 @@
 
 import difflib
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,11 @@ def resolve(model: str, api_base: str | None) -> Target:
     Ollama's base may be given with or without `/v1`.
 
     Raises:
-        ValueError: unknown provider, or one whose address must be given; the message says what to write.
+        ValueError: unknown provider, one whose address must be given, or an address with a password in it; the message
+            says what to write.
     """
+    if api_base is not None and "@" in urlsplit(api_base).netloc:
+        raise ValueError("`api_base` has a user or password in it, which would show: give `api_key` or `extra_headers`")
     prefix, slash, rest = model.partition("/")
     if not slash:
         prefix, rest = "openai", model
@@ -116,7 +120,7 @@ def resolve(model: str, api_base: str | None) -> Target:
         return Target(prefix, False, model, api_base, THROUGH_LITELLM[prefix], local=False)
     known = sorted({*OPENAI_COMPATIBLE, *THROUGH_LITELLM})
     close = difflib.get_close_matches(prefix, known, n=3)
-    hint = f"did you mean {', '.join(c + '/' for c in close)}?" if close else f"known are {', '.join(known)}"
+    hint = f"did you mean {', '.join(c + '/' for c in close)}?" if close else f"known are {', '.join(known)}."
     raise ValueError(
         f"unknown provider {prefix!r}; {hint} For any OpenAI-compatible server write openai/{rest} with `api_base`"
     )
@@ -124,5 +128,5 @@ def resolve(model: str, api_base: str | None) -> Target:
 
 def is_local(api_base: str) -> bool:
     """Is this address on this machine?"""
-    host = api_base.partition("://")[2].partition("/")[0].rpartition("@")[2]
-    return host.startswith(("127.", "localhost", "[::1]"))
+    host = urlsplit(api_base).hostname or ""
+    return host in ("localhost", "::1") or (host.startswith("127.") and host.replace(".", "").isdigit())

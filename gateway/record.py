@@ -5,6 +5,7 @@ wait in the buffer and are tried again, and only beyond its bound are the oldest
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections import deque
@@ -78,6 +79,7 @@ class Recorder:
         self._path = path
         self._buffer: deque[Record] = deque()
         self._wake = asyncio.Event()
+        self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failing = False
 
@@ -93,15 +95,12 @@ class Recorder:
 
     async def __aexit__(self, *exc: object) -> None:
         if self._task is not None:
-            self._task.cancel()
+            self._stop.set()
+            self._wake.set()
             await asyncio.wait([self._task])
             self._task = None
-        if self._buffer and self._path is not None:
-            try:
-                async with aiosqlite.connect(self._path) as db:
-                    await self._flush(db)
-            except (sqlite3.Error, OSError) as exc_:
-                log.error("%d records could not be written to %s: %s", len(self._buffer), self._path, exc_)
+        if self.pending:
+            log.error("%d records could not be written to %s", self.pending, self._path)
 
     def add(self, record: Record) -> None:
         """Takes a record; never blocks and never fails."""
@@ -114,6 +113,7 @@ class Recorder:
         self._wake.set()
 
     async def _run(self, path: Path) -> None:
+        """Until it is stopped; then one last flush. Never cancelled: a connection that is being opened must be closed."""
         while True:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,13 +129,21 @@ class Recorder:
                         if self._failing:
                             self._failing = False
                             log.info("records are written to %s again", path)
-                        await asyncio.sleep(FLUSH_S)
+                        if self._stop.is_set():
+                            return
+                        await self._pause(FLUSH_S)
             except (sqlite3.Error, OSError) as exc:
                 if not self._failing:
                     self._failing = True
                     log.error("records cannot be written to %s and wait in memory: %s", path, exc)
+                if self._stop.is_set():
+                    return
                 self._wake.set()
-                await asyncio.sleep(4 * FLUSH_S)
+                await self._pause(4 * FLUSH_S)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
 
     async def _flush(self, db: aiosqlite.Connection) -> None:
         while self._buffer:

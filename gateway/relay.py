@@ -31,8 +31,8 @@ class Relay:
         self._held: list[bytes] = []
         self._seen_model: object = None  # the provider's name, and the field's bytes as it writes them
         self._seen_bytes = b""
-        self._open_choices: set[int] = set()
-        self._finished = False
+        self._begun: set[int] = set()  # indices of choices
+        self._finished: set[int] = set()
 
     async def open(self) -> None:
         """Reads up to the first content.
@@ -60,7 +60,7 @@ class Relay:
         while True:
             chunks = await self._source.read()
             if chunks is None:
-                if not self._finished or self._open_choices:
+                if not self._finished or self._begun - self._finished:
                     raise UpstreamFailure(Cause.UNREADABLE, detail="the stream ended without a finish reason")
                 return None
             if data := self._render(chunks):
@@ -74,17 +74,16 @@ class Relay:
 
     def _one(self, chunk: Chunk) -> bytes:
         fields = chunk.fields
-        for choice in fields["choices"]:
+        choices = fields.get("choices") or ()
+        for choice in choices:
             index = choice.get("index", 0)
-            if choice.get("finish_reason") is None:
-                self._open_choices.add(index)
-            else:
-                self._open_choices.discard(index)
-                self._finished = True
+            self._begun.add(index)
+            if choice.get("finish_reason") is not None:
+                self._finished.add(index)
         if fields.get("usage"):
             self.usage = Usage.read(fields["usage"]) or self.usage
             if not self._usage_asked:
-                if not fields["choices"]:
+                if not choices:
                     return b""
                 rest = {key: value for key, value in fields.items() if key != "usage"}
                 return encode(rest | {"model": self._model})

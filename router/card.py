@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from router.baselines import best_single
 from router.data import Dataset
 from router.encoder import QueryEncoder
-from router.evaluate import embed_all, predict_all
+from router.evaluate import predict_all
 from router.pools import pools, routed_scores
 from router.train import TrainConfig, Trained
 
@@ -70,7 +70,7 @@ def describe(
             "models_held_out": [m for m, held in zip(data.models, data.onboarding.tolist(), strict=True) if held],
             "sources": {b: SOURCES.get(b, [{"project": "not stated", "licence": "not stated"}]) for b in benchmarks},
         },
-        "training": asdict(config) | {"selected_step": trained.step},
+        "training": asdict(config) | {"selected_step": trained.step, "embedding_share": trained.share},
         "metrics": {
             "val_routing_accuracy_macro": trained.val_routing_accuracy,
             "val_routing_accuracy": _by_pool(data, q, trained),
@@ -80,8 +80,7 @@ def describe(
 
 
 def _by_pool(data: Dataset, q: NDArray[np.float32], trained: Trained) -> dict[str, dict[str, float]]:
-    space = embed_all(trained.locus, data, q, "train", per_model=None, seed=0, checkpoint="")
-    p = predict_all(trained.locus.weights(), data, q, space, "val")
+    p = predict_all(trained.locus, data, q, trained.space, "val")
     return {
         pool.name: {
             "locus": round(float(routed_scores(data, pool, p).mean()), 4),

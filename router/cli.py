@@ -46,7 +46,6 @@ def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: 
     from router.card import describe
     from router.data import load_dataset
     from router.encoder import load_encoder
-    from router.evaluate import embed_all
     from router.train import STATE, TrainConfig
     from router.train import train as run_training
 
@@ -61,12 +60,11 @@ def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: 
             dataset, q, config, out, lambda step, loss, val: advance(step, f"loss {loss:.3f}, val {val or 0:.4f}")
         )
     checkpoint = save_checkpoint(out, trained.locus.weights(), describe(dataset, q, loaded, config, trained, excluded))
-    space = embed_all(trained.locus, dataset, q, "train", per_model=None, seed=seed, checkpoint=checkpoint)
-    space.save(out / "space.safetensors")
+    trained.space.of(checkpoint).save(out / "space.safetensors")
     (out / STATE).unlink(missing_ok=True)
     click.echo(
         f"{out}: checkpoint {checkpoint[:12]} of step {trained.step}, val routing accuracy "
-        f"{trained.val_routing_accuracy:.4f}, {len(space.models)} embeddings"
+        f"{trained.val_routing_accuracy:.4f}, {len(trained.space.models)} embeddings"
     )
 
 
@@ -182,7 +180,7 @@ def evaluate(data: Path, checkpoint: Path | None, as_json: bool) -> None:
     q = loaded.encoder().encode(dataset.prompts)
     locus = Locus.restore(loaded.weights, loaded.card["config"])
     space = embed_all(locus, dataset, q, "train", per_model=None, seed=0, checkpoint=loaded.id)
-    rows = measure(dataset, q, predict_all(loaded.weights, dataset, q, space, "test"))
+    rows = measure(dataset, q, predict_all(locus, dataset, q, space, "test"))
     if as_json:
         click.echo(
             json.dumps({"checkpoint": loaded.id, "data": dataset.hash, "rows": [asdict(r) for r in rows]}, indent=2)

@@ -1,6 +1,6 @@
 """Embeds and predicts whole datasets, and measures how well the predictions route and how often they are right."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from router.baselines import best_single, knn
 from router.data import Dataset
 from router.errors import DataError
-from router.locus import Locus
+from router.locus import Embedding, Locus
 from router.pools import Pool, pools, routed_scores
 from router.predictor import Predictor
 from router.space import ModelSpace
@@ -40,32 +40,49 @@ def embed_all(
         DataError: no model has evaluations in the split.
     """
     in_split = data.splits == split
-    names, rows, counts = [], [], []
+    names: list[str] = []
+    embeddings: list[Embedding] = []
     for m, name in enumerate(data.models):
         queries = np.flatnonzero(~np.isnan(data.scores[m]) & in_split)
         if per_model is not None and len(queries) > per_model:
             queries = np.random.default_rng((seed, m)).choice(queries, per_model, replace=False)
         if len(queries):
             names.append(name)
-            rows.append(locus.embed(q[queries], data.scores[m, queries]))
-            counts.append(len(queries))
+            embeddings.append(locus.embed(q[queries], data.scores[m, queries]))
         progress()
     if not names:
         raise DataError(f"no model has an evaluation in split {split}")
-    return ModelSpace(names, np.stack(rows), counts, checkpoint)
+    return space_of(names, embeddings, checkpoint)
+
+
+def space_of(names: Sequence[str], embeddings: Sequence[Embedding], checkpoint: str) -> ModelSpace:
+    """Embeddings as a model space."""
+    return ModelSpace(
+        names,
+        np.stack([e.z for e in embeddings]),
+        np.stack([e.profile for e in embeddings]),
+        [e.evaluations for e in embeddings],
+        checkpoint,
+    )
 
 
 def predict_all(
-    weights: Mapping[str, NDArray[np.float32]], data: Dataset, q: NDArray[np.float32], space: ModelSpace, split: str
+    locus: Locus, data: Dataset, q: NDArray[np.float32], space: ModelSpace, split: str
 ) -> NDArray[np.float32]:
     """P(correct) in the dataset's order, (M, Q), float32; NaN outside the split and for models that the space lacks."""
-    present = set(space.models)
-    known = np.array([m for m, name in enumerate(data.models) if name in present], np.int64)
+    predictor, known = predictor_of(locus, data, space)
     queries = data.where(split)
     p = np.full(data.scores.shape, np.nan, np.float32)
-    z = space.z[space.rows([data.models[m] for m in known])]
-    p[np.ix_(known, queries)] = Predictor(weights, z).p_correct(q[queries]).T
+    p[np.ix_(known, queries)] = predictor.p_correct(q[queries]).T
     return p
+
+
+def predictor_of(locus: Locus, data: Dataset, space: ModelSpace) -> tuple[Predictor, NDArray[np.int64]]:
+    """The predictor of those models of the dataset that the space has, and their indices in the dataset."""
+    present = set(space.models)
+    known = np.array([m for m, name in enumerate(data.models) if name in present], np.int64)
+    rows = space.rows([data.models[m] for m in known])
+    return Predictor(locus.weights(), locus.config.temperature, space.z[rows], space.profiles[rows]), known
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,9 @@ class LocusConfig:
         latents: learned latents per layer, r.
         heads: attention heads.
         hidden: hidden width of the predictor.
+        regions: regions of query space that the local term keeps a mean for, K.
+        temperature: of the soft assignment of a query to regions.
+        shrinkage: evaluations' worth of the model's overall mean that each region's mean starts from.
     """
 
     d_query: int
@@ -31,6 +34,9 @@ class LocusConfig:
     latents: int = 64
     heads: int = 4
     hidden: int = 64
+    regions: int = 128
+    temperature: float = 0.03
+    shrinkage: float = 10.0
 
 
 class SetEncoder(nn.Module):
@@ -87,14 +93,103 @@ class CorrectnessPredictor(nn.Module):
         return logits
 
 
+class LocalTerm(nn.Module):
+    """What the model's own evaluations say near a query: a mean per region of query space, next to the embedding.
+
+    Regions are unit vectors c_k (k-means centroids of the training queries). A query belongs to them by
+    a(x) = softmax(C φ(x) / τ), and a model's profile is its mean score in each, shrunk toward its overall mean μ:
+    profile_k = (Σ_i a_k(x_i) y_i + w μ) / (Σ_i a_k(x_i) + w). Like z it is a function of the set alone, needs no
+    training for a new model, and sharpens as evaluations arrive; with many regions it tends to nearest neighbours.
+    """
+
+    regions: Tensor
+
+    def __init__(self, config: LocusConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("regions", torch.zeros(config.regions, config.d_query))
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def assign(self, q: Tensor) -> Tensor:
+        """a(x): (..., d_q) -> (..., K), rows sum to 1."""
+        return torch.softmax(q @ self.regions.T / self.config.temperature, dim=-1)
+
+    def profile(self, q: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
+        """
+        Args:
+            q: query encodings, (B, n, d_q).
+            y: scores, (B, n).
+            mask: (B, n), bool, True where an evaluation is real.
+
+        Returns:
+            (B, K), in (0, 1).
+        """
+        real = torch.ones_like(y) if mask is None else mask.to(y.dtype)
+        weight = self.assign(q) * real.unsqueeze(-1)
+        # One evaluation right and one wrong come for free, so that no mean is ever 0 or 1.
+        mean = ((y * real).sum(dim=1, keepdim=True) + 1) / (real.sum(dim=1, keepdim=True) + 2)
+        right = torch.einsum("bnk,bn->bk", weight, y)
+        w = self.config.shrinkage
+        return (right + w * mean) / (weight.sum(dim=1) + w)
+
+    def forward(self, profile: Tensor, q: Tensor) -> Tensor:
+        """
+        Args:
+            profile: (B, K).
+            q: query encodings, (B, m, d_q).
+
+        Returns:
+            log-odds, (B, m).
+        """
+        p = torch.einsum("bmk,bk->bm", self.assign(q), profile)
+        return self.scale * torch.logit(p)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What one forward pass over a model's evaluations gives.
+
+    Attributes:
+        z: (d,), float32: the place in the model space.
+        profile: (K,), float32: the local term's mean per region.
+        evaluations: how many it was read from.
+    """
+
+    z: NDArray[np.float32]
+    profile: NDArray[np.float32]
+    evaluations: int
+
+
 class Locus(nn.Module):
-    """Set encoder and predictor, trained together."""
+    """Set encoder, predictor and local term, trained together: log-odds = G_ψ(z, φ(x)) + s · logit p_local(x).
+
+    The predictor's last layer starts at zero, so that training begins at the local term and learns what it misses.
+    """
 
     def __init__(self, config: LocusConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = SetEncoder(config)
         self.predictor = CorrectnessPredictor(config)
+        self.local = LocalTerm(config)
+        last = self.predictor.mlp[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def forward(self, q_set: Tensor, y_set: Tensor, q: Tensor, mask: Tensor | None = None) -> Tensor:
+        """From evaluations to predictions, as in training.
+
+        Args:
+            q_set, y_set, mask: evaluations of B models, (B, n, d_q), (B, n), (B, n).
+            q: query encodings to predict, (B, m, d_q).
+
+        Returns:
+            log-odds of a correct answer, (B, m).
+        """
+        z = self.encoder(q_set, y_set, mask)
+        logits: Tensor = self.predictor(z[:, None], q) + self.local(self.local.profile(q_set, y_set, mask), q)
+        return logits
 
     @classmethod
     def restore(cls, weights: Mapping[str, NDArray[np.float32]], config: Mapping[str, int]) -> "Locus":
@@ -116,15 +211,12 @@ class Locus(nn.Module):
         return {name: tensor.numpy() for name, tensor in self.state_dict().items()}
 
     @torch.no_grad()
-    def embed(self, q: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    def embed(self, q: NDArray[np.float32], y: NDArray[np.float32]) -> Embedding:
         """The embedding of one model: a deterministic forward pass, bitwise independent of the order of the evaluations.
 
         Args:
             q: query encodings, (n, d_q), n >= 1.
             y: scores, (n,), in [0, 1].
-
-        Returns:
-            z, (d,), float32.
 
         Raises:
             ValueError: no evaluations, or shapes that do not fit.
@@ -136,5 +228,7 @@ class Locus(nn.Module):
         order = np.argsort(rows.view(f"V{rows.itemsize * rows.shape[1]}")[:, 0], kind="stable")
         self.eval()
         q_sorted, y_sorted = (torch.from_numpy(np.ascontiguousarray(a[order], np.float32)) for a in (q, y))
-        z: NDArray[np.float32] = self.encoder(q_sorted[None], y_sorted[None])[0].numpy()
-        return z
+        q_sorted, y_sorted = q_sorted[None], y_sorted[None]
+        return Embedding(
+            self.encoder(q_sorted, y_sorted)[0].numpy(), self.local.profile(q_sorted, y_sorted)[0].numpy(), len(y)
+        )

@@ -77,4 +77,7 @@ class Router:
         Raises:
             ArtifactError: names every model that the space lacks, with the closest names that it has.
         """
-        return Scorer(models, Predictor(self._checkpoint.weights, self.space.z[self.space.rows(models)]))
+        rows = self.space.rows(models)
+        temperature = float(self.card["config"]["temperature"])
+        predictor = Predictor(self._checkpoint.weights, temperature, self.space.z[rows], self.space.profiles[rows])
+        return Scorer(models, predictor)

@@ -28,17 +28,24 @@ class ModelSpace:
     Attributes:
         models: M names.
         z: (M, d), float32.
+        profiles: (M, K), float32: mean score per region of query space, for the predictor's local term.
         evaluations: M numbers, how many evaluations each embedding was read from.
         checkpoint: id of the checkpoint that emitted them.
     """
 
     def __init__(
-        self, models: Sequence[str], z: NDArray[np.float32], evaluations: Sequence[int], checkpoint: str
+        self,
+        models: Sequence[str],
+        z: NDArray[np.float32],
+        profiles: NDArray[np.float32],
+        evaluations: Sequence[int],
+        checkpoint: str,
     ) -> None:
-        if not len(models) == len(z) == len(evaluations) or len(set(models)) != len(models):
+        if not len(models) == len(z) == len(profiles) == len(evaluations) or len(set(models)) != len(models):
             raise ValueError("models must be distinct and as many as embeddings and evaluation counts")
         self.models = tuple(models)
         self.z = np.ascontiguousarray(z, np.float32)
+        self.profiles = np.ascontiguousarray(profiles, np.float32)
         self.evaluations = tuple(int(n) for n in evaluations)
         self.checkpoint = checkpoint
         self._row = {name: i for i, name in enumerate(self.models)}
@@ -89,12 +96,17 @@ class ModelSpace:
         return ModelSpace(
             [self.models[i] for i in keep] + list(other.models),
             np.concatenate([self.z[keep], other.z]),
+            np.concatenate([self.profiles[keep], other.profiles]),
             [self.evaluations[i] for i in keep] + list(other.evaluations),
             self.checkpoint,
         )
 
+    def of(self, checkpoint: str) -> "ModelSpace":
+        """The same space, signed with the id of the checkpoint that emitted it."""
+        return ModelSpace(self.models, self.z, self.profiles, self.evaluations, checkpoint)
+
     def save(self, path: Path) -> None:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         metadata = {
             "format": str(FORMAT),
@@ -103,7 +115,7 @@ class ModelSpace:
             "evaluations": json.dumps(self.evaluations),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"z": self.z}, path, metadata)
+        path.write_bytes(save({"z": self.z, "profiles": self.profiles}, metadata))
 
     @classmethod
     def load(cls, path: Path) -> "ModelSpace":
@@ -118,9 +130,9 @@ class ModelSpace:
                 metadata: Mapping[str, str] = file.metadata() or {}
                 if metadata.get("format") != str(FORMAT) or "z" not in file.keys():  # noqa: SIM118
                     raise ArtifactError(f"{path}: not a model space of format {FORMAT}")
-                z = file.get_tensor("z")
+                z, profiles = file.get_tensor("z"), file.get_tensor("profiles")
             models, evaluations = json.loads(metadata["models"]), json.loads(metadata["evaluations"])
-            return cls(models, z, evaluations, metadata["checkpoint"])
+            return cls(models, z, profiles, evaluations, metadata["checkpoint"])
         except FileNotFoundError as exc:
             raise ArtifactError(f"{path}: no such file") from exc
         except (OSError, SafetensorError, KeyError, ValueError) as exc:

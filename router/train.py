@@ -1,6 +1,7 @@
 """Training: evaluations of many models -> weights of F_θ and G_ψ.
 
-Each step draws benchmarks evenly, then a model of each, so that large benchmarks do not drown small ones. Of the model's
+Each step draws benchmarks by the square root of their size, then a model of each: large ones do not drown small ones, and
+small ones are not learned by heart. Of the model's
 evaluations one random subset goes to the encoder, and a disjoint one to the decoder, which must predict it from z.
 """
 
@@ -18,12 +19,15 @@ from torch.nn import functional as F
 
 from router.data import Dataset
 from router.errors import ArtifactError, DataError
-from router.evaluate import embed_all, predict_all
+from router.evaluate import embed_all, predictor_of
 from router.locus import Locus, LocusConfig
 from router.pools import pools, routed_scores
+from router.space import ModelSpace
 
 STATE = "train-state.pt"
 SELECTION_EVALUATIONS = 1024  # per model, for the embeddings that a checkpoint is selected by
+REGION_ITERATIONS = 30
+SHARES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)  # of the embedding's log-odds, chosen on val; equals go to the smaller
 MIN_EVALUATIONS = 32  # of one model on one benchmark, to be drawn
 
 
@@ -40,25 +44,34 @@ class TrainConfig:
     """
 
     seed: int = 0
-    steps: int = 5_000
+    steps: int = 3_000
     batch_models: int = 12
     encoder_sizes: tuple[int, int] = (16, 2048)
     decoder_size: int = 256
-    noise: float = 0.02
+    noise: float = 0.04
     own_benchmark: float = 0.5
     lr_encoder: float = 2e-4
     lr_decoder: float = 8e-4
     weight_decay: float = 5e-2
     clip: float = 1.0
-    select_every: int = 500
+    select_every: int = 300
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The selected weights, the step they come from, and the val routing accuracy (macro over pools) they were selected by."""
+    """The selected weights.
+
+    Attributes:
+        space: embeddings of every model from all its train evaluations, onboarding ones too; names no checkpoint yet.
+        step: where the weights come from.
+        share: of the embedding's log-odds beside the local term's, as `select` chose it.
+        val_routing_accuracy: macro over pools, in [0, 1], that they were selected by.
+    """
 
     locus: Locus
+    space: ModelSpace
     step: int
+    share: float
     val_routing_accuracy: float
 
 
@@ -82,6 +95,7 @@ def train(
     """
     torch.manual_seed(config.seed)
     locus = Locus(LocusConfig(d_query=q.shape[1]))
+    locus.local.regions.copy_(_regions(q[data.where("train")], locus.config.regions, config.seed))
     sampler = _Sampler(data, q, config)
     optimizer = torch.optim.AdamW(
         [
@@ -92,7 +106,7 @@ def train(
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, config.steps))
     identity = {"config": asdict(config), "data": data.hash, "queries": len(data.query_ids), "d_query": q.shape[1]}
-    best: dict[str, Any] = {"value": -1.0, "step": 0, "weights": locus.state_dict()}
+    best: dict[str, Any] = {"value": -1.0}
     start = 0
     state_file = out / STATE
     if state_file.exists():
@@ -111,10 +125,11 @@ def train(
         schedule.step()
         done = step + 1
         if done % config.select_every == 0 or done == config.steps:
-            newest = selection_value(locus, data, q, config.seed)
+            selection = select(locus, data, q, config.seed)
+            newest = selection.routing_accuracy
             if newest > best["value"]:
                 weights = {name: tensor.clone() for name, tensor in locus.state_dict().items()}
-                best = {"value": newest, "step": done, "weights": weights}
+                best = {"value": newest, "share": selection.share, "step": done, "weights": weights}
             out.mkdir(parents=True, exist_ok=True)
             torch.save(
                 {
@@ -131,33 +146,103 @@ def train(
         progress(done, loss, newest)
     locus.load_state_dict(best["weights"])
     locus.eval()
-    return Trained(locus, best["step"], best["value"])
+    space = embed_all(locus, data, q, "train", per_model=None, seed=config.seed, checkpoint="")
+    calibrate(locus, data, q, space, best["share"])
+    return Trained(locus, space, best["step"], best["share"], best["value"])
 
 
-def selection_value(locus: Locus, data: Dataset, q: NDArray[np.float32], seed: int) -> float:
-    """Routing accuracy on `val`, macro over pools, in [0, 1], with embeddings from 1,024 train evaluations per model.
+@dataclass(frozen=True)
+class Selection:
+    """How good weights are on `val`, at the best share of the embedding's log-odds beside the local term's.
+
+    Attributes:
+        share: factor for the embedding's log-odds.
+        routing_accuracy: macro over pools, in [0, 1].
+    """
+
+    share: float
+    routing_accuracy: float
+
+
+def select(locus: Locus, data: Dataset, q: NDArray[np.float32], seed: int) -> Selection:
+    """Measures routing on `val` with embeddings from 1,024 train evaluations per model; onboarding models are left out.
 
     Raises:
         DataError: the val split has no query that two models answered.
     """
     space = embed_all(locus, data, q, "train", per_model=SELECTION_EVALUATIONS, seed=seed, checkpoint="")
-    p = predict_all(locus.weights(), data, q, space, "val")
-    accuracies = [float(routed_scores(data, pool, p).mean()) for pool in pools(data, "val", data.onboarding)]
-    if not accuracies:
+    predictor, known = predictor_of(locus, data, space)
+    queries = data.where("val")
+    parts = [np.full(data.scores.shape, np.nan, np.float32) for _ in range(2)]
+    for part, logits in zip(parts, (predictor.from_embedding, predictor.from_profile), strict=True):
+        part[np.ix_(known, queries)] = logits(q[queries]).T
+    routed = list(pools(data, "val", data.onboarding))
+    if not routed:
         raise DataError("no query of split val was answered by two models: there is nothing to select a checkpoint by")
-    return float(np.mean(accuracies))
+    best = Selection(0.0, -1.0)
+    for share in SHARES:
+        value = share * parts[0] + parts[1]
+        accuracy = float(np.mean([routed_scores(data, pool, value).mean() for pool in routed]))
+        if accuracy > best.routing_accuracy:
+            best = Selection(share, accuracy)
+    return best
+
+
+def calibrate(locus: Locus, data: Dataset, q: NDArray[np.float32], space: ModelSpace, share: float) -> None:
+    """Folds the selected share, and a scale and offset of the log-odds that fit `val` best, into the weights.
+
+    Platt's logistic fit: which model has the highest prediction does not change, what the number means does. Neither do
+    the embeddings in `space`, which only the set encoder makes.
+    """
+    predictor, known = predictor_of(locus, data, space)
+    queries = data.where("val")
+    logits = share * predictor.from_embedding(q[queries]) + predictor.from_profile(q[queries])
+    scores = data.scores[np.ix_(known, queries)].T
+    usable = ~np.isnan(scores) & ~data.onboarding[known][None, :]
+    x = torch.from_numpy(logits[usable]).double()
+    y = torch.from_numpy(scores[usable]).double()
+    fit = torch.tensor([1.0, 0.0], dtype=torch.double, requires_grad=True)
+    optimizer = torch.optim.LBFGS([fit], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.binary_cross_entropy_with_logits(fit[0] * x + fit[1], y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    scale, offset = fit.detach().float()
+    last = locus.predictor.mlp[-1]
+    assert isinstance(last, torch.nn.Linear)
+    with torch.no_grad():
+        last.weight.mul_(share * scale)
+        last.bias.mul_(share * scale).add_(offset)
+        locus.local.scale.mul_(scale)
 
 
 def _step(locus: Locus, optimizer: torch.optim.Optimizer, batch: "_Batch", config: TrainConfig) -> float:
     locus.train()
-    z = locus.encoder(batch.q_encoder, batch.y_encoder, batch.mask)
-    logits = locus.predictor(z[:, None], batch.q_decoder)
+    logits = locus(batch.q_encoder, batch.y_encoder, batch.q_decoder, batch.mask)
     loss = F.binary_cross_entropy_with_logits(logits, batch.y_decoder, weight=batch.weight, reduction="sum")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(locus.parameters(), config.clip)
     optimizer.step()
     return float(loss.detach())
+
+
+def _regions(q: NDArray[np.float32], number: int, seed: int) -> Tensor:
+    """Directions that the queries gather around: spherical k-means, (number, d_q), unit-norm."""
+    rng = np.random.default_rng((seed, number))
+    centres = q[rng.choice(len(q), number, replace=len(q) < number)]
+    for _ in range(REGION_ITERATIONS):
+        nearest = np.argmax(q @ centres.T, axis=1)
+        sums = np.zeros_like(centres)
+        np.add.at(sums, nearest, q)
+        empty = np.flatnonzero(np.bincount(nearest, minlength=number) == 0)
+        sums[empty] = q[rng.integers(len(q), size=len(empty))]
+        centres = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+    return torch.from_numpy(centres.astype(np.float32))
 
 
 def _rate(step: int, steps: int) -> float:
@@ -200,6 +285,9 @@ class _Sampler:
         if not self._pairs:
             raise DataError(f"no model has {MIN_EVALUATIONS} evaluations of a benchmark in split train")
 
+        size = np.array([sum(len(queries) for _, queries in rows) for rows in self._pairs], np.float64)
+        self._odds = np.sqrt(size) / np.sqrt(size).sum()
+
     def batch(self, step: int) -> _Batch:
         config = self._config
         rng = np.random.default_rng((config.seed, step))
@@ -207,7 +295,7 @@ class _Sampler:
         size = round(math.exp(rng.uniform(low, high)))
         encoder, decoder = [], []
         for _ in range(config.batch_models):
-            rows = self._pairs[rng.integers(len(self._pairs))]
+            rows = self._pairs[rng.choice(len(self._pairs), p=self._odds)]
             model, queries = rows[rng.integers(len(rows))]
             drawn = rng.permutation(queries)
             target = drawn[: min(config.decoder_size, len(drawn) // 2)]

@@ -5,16 +5,14 @@
 Asks each of them 300 generated questions, grades the answers, and writes gateway/demo/space.safetensors.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from gateway.demo.portfolio import SPACE
 from gateway.demo.questions import generate
 from gateway.demo.skills import MODELS
 from router.artifacts import load_checkpoint
+from router.evaluate import space_of
 from router.locus import Locus
-from router.space import ModelSpace
 
 QUESTIONS = 300
 SEED = 20_260
@@ -25,13 +23,12 @@ def main() -> None:
     locus = Locus.restore(checkpoint.weights, checkpoint.card["config"])
     questions = list(generate(QUESTIONS, SEED))
     q = checkpoint.encoder().encode([question.prompt for question in questions])
-    z = []
+    embeddings = []
     for model in MODELS:
         right = [f"The answer is {question.answer}." in model.answer(question.prompt) for question in questions]
-        z.append(locus.embed(q, np.array(right, np.float32)))
+        embeddings.append(locus.embed(q, np.array(right, np.float32)))
         print(f"{model.name}: {sum(right)} of {len(questions)} right")
-    names = [model.name for model in MODELS]
-    ModelSpace(names, np.stack(z), [len(questions)] * len(names), checkpoint.id).save(Path(SPACE))
+    space_of([model.name for model in MODELS], embeddings, checkpoint.id).save(SPACE)
     print(SPACE)
 
 

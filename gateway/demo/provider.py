@@ -55,9 +55,16 @@ class SimulatedProvider:
             raise KeyError(name)
         if name in self._runners:
             return
+
+        async def chat(request: web.Request) -> web.StreamResponse:
+            return await self._chat(model, request)
+
+        async def models(request: web.Request) -> web.Response:
+            entry = {"id": model.name, "object": "model", "created": 0, "owned_by": "simulated"}
+            return _json({"object": "list", "data": [entry]})
+
         app = web.Application()
-        app.router.add_post("/v1/chat/completions", lambda request: self._chat(model, request))
-        app.router.add_get("/v1/models", lambda request: _models(model))
+        app.add_routes([web.post("/v1/chat/completions", chat), web.get("/v1/models", models)])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self._ports.get(name, 0), reuse_address=True)
@@ -126,11 +133,6 @@ def _usage(prompt: str, text: str) -> dict[str, int]:
     """Rough token counts, 4 characters each: nothing here has a tokeniser."""
     counts = {"prompt_tokens": len(prompt) // 4 + 1, "completion_tokens": len(text) // 4 + 1}
     return counts | {"total_tokens": sum(counts.values())}
-
-
-async def _models(model: SimulatedModel) -> web.Response:
-    entry = {"id": model.name, "object": "model", "created": 0, "owned_by": "simulated"}
-    return _json({"object": "list", "data": [entry]})
 
 
 def _json(value: Any, status: int = 200) -> web.Response:

@@ -14,8 +14,9 @@ from gateway.request import ChatRequest
 from gateway.upstream.answer import Chunk, ChunkStream, Complete, check_complete
 from gateway.upstream.failures import Cause, UpstreamFailure, classify
 
-# Fields of the OpenAI chat API that are arguments of litellm. Whatever else a client sends goes into the request body
-# that litellm makes: as an argument it could redirect the call (`api_base`) or change the gateway's own settings.
+# Fields of the OpenAI chat API that are arguments of litellm. Whatever else a client sends goes as `extra_body`, which
+# litellm adds to the request of those providers that know how: as an argument it could redirect the call (`api_base`,
+# `aws_bedrock_runtime_endpoint`) or change the gateway's own settings.
 _ARGUMENTS = frozenset(
     """messages temperature top_p n stop max_tokens max_completion_tokens modalities prediction audio presence_penalty
     frequency_penalty logit_bias user response_format seed tools tool_choice parallel_tool_calls functions

@@ -1,0 +1,104 @@
+"""The litellm path against a real HTTP server that speaks Anthropic's Messages protocol."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import openai
+import orjson
+import pytest
+
+from tests.gateway.running import entry, gateway
+from tests.gateway.upstreams import Call, ScriptedProvider, head, reply
+
+pytestmark = pytest.mark.anyio
+ASK: list[Any] = [{"role": "user", "content": "What is the capital of France, and why?"}]
+
+
+async def anthropic(call: Call, writer: asyncio.StreamWriter) -> Any:
+    message = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": call.body["model"],
+        "content": [{"type": "text", "text": "from claude"}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 11, "output_tokens": 4},
+    }
+    if not call.body.get("stream"):
+        return await reply(200, message)(call, writer)
+    events: list[tuple[str, dict[str, Any]]] = [
+        ("message_start", {"message": message | {"content": [], "stop_reason": None}}),
+        ("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
+        ("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "from "}}),
+        ("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "claude"}}),
+        ("content_block_stop", {"index": 0}),
+        ("message_delta", {"delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 4}}),
+        ("message_stop", {}),
+    ]
+    body = b"".join(b"event: %b\ndata: %b\n\n" % (n.encode(), orjson.dumps({"type": n} | v)) for n, v in events)
+    writer.write(head(200, len(body), "text/event-stream") + body)
+    await writer.drain()
+    return None
+
+
+def claude(up: ScriptedProvider) -> dict[str, Any]:
+    deployment = {
+        "model": "anthropic/claude-test",
+        "api_base": up.base_url.removesuffix("/v1"),
+        "api_key": "sk-ant-canary",
+    }
+    return entry("claude") | {"deployments": [deployment], "embedding": "anthropic/claude-3-haiku-20240307"}
+
+
+async def test_a_whole_answer_and_a_stream(tmp_path: Path) -> None:
+    async with ScriptedProvider(anthropic) as up, gateway(tmp_path, [claude(up)]) as run:
+        answer = await run.client.chat.completions.create(model="claude", messages=ASK)
+        assert answer.choices[0].message.content == "from claude"
+        assert answer.model == "claude"
+        assert answer.usage is not None
+        assert answer.usage.prompt_tokens == 11
+        assert up.calls[0].headers["x-api-key"] == "sk-ant-canary"
+        chunks = [c async for c in await run.client.chat.completions.create(model="claude", messages=ASK, stream=True)]
+        assert "".join(c.choices[0].delta.content or "" for c in chunks) == "from claude"
+        assert [c.choices[0].finish_reason for c in chunks if c.choices[0].finish_reason] == ["stop"]
+        assert {c.model for c in chunks} == {"claude"}
+        first, second = await run.records()
+        assert (first["completion_tokens"], second["completion_tokens"]) == (4, 4)
+
+
+async def test_a_client_cannot_redirect_the_call(tmp_path: Path) -> None:
+    async with ScriptedProvider(anthropic) as up, ScriptedProvider() as thief, gateway(tmp_path, [claude(up)]) as run:
+        await run.client.chat.completions.create(
+            model="claude",
+            messages=ASK,
+            extra_body={"api_base": thief.base_url, "base_url": thief.base_url, "api_key": "x"},
+        )
+        assert not thief.calls
+        assert up.calls[0].headers["x-api-key"] == "sk-ant-canary"
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(("status", "calls"), [(500, 2), (529, 2), (401, 1), (404, 1)])
+async def test_its_failures_move_on_too_without_litellms_own_retries(
+    tmp_path: Path, status: int, calls: int, streaming: bool
+) -> None:
+    failing = reply(
+        status, {"type": "error", "error": {"type": "api_error", "message": "sk-ant-canary at https://secret"}}
+    )
+    async with ScriptedProvider(failing) as up, ScriptedProvider() as good:
+        async with gateway(tmp_path, [claude(up), entry("llama-8b", good.base_url)]) as run:
+            body = {"model": "claude", "messages": ASK, "stream": streaming}
+            response = await run.http.post("/v1/chat/completions", json=body)
+            assert response.headers["x-locus-stand-in"] == "llama-8b"
+            assert len(up.calls) == calls
+
+
+async def test_its_rejections_reach_the_client(tmp_path: Path) -> None:
+    failing = reply(
+        400, {"type": "error", "error": {"type": "invalid_request_error", "message": "temperature: too hot"}}
+    )
+    async with ScriptedProvider(failing) as up, gateway(tmp_path, [claude(up)]) as run:
+        with pytest.raises(openai.BadRequestError, match="too hot"):
+            await run.client.chat.completions.create(model="claude", messages=ASK)
