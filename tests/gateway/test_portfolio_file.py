@@ -1,0 +1,461 @@
+"""What a portfolio file may say, and what is said of a wrong one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from gateway.breaker import BreakerSettings
+from gateway.portfolio import DEFAULT_POLICIES, Portfolio, Price, RetrySettings, Secret
+from gateway.portfolio_file import PortfolioError, is_secret_name, json_schema, load_portfolio
+from router.policy import Policy
+from router.serving import SPACE
+from router.space import ModelSpace
+
+CONFIG = Path(__file__).parent.parent.parent / "config"
+SHIPPED = sorted([*CONFIG.glob("*.yaml"), *(CONFIG / "examples").glob("*.yaml")])
+ALL_KEYS = dict.fromkeys(
+    ("LOCUS_KEY", "OPENROUTER_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "VLLM_API_KEY"), "sk-1"
+)
+CANARY = "sk-canary-7f3a"
+
+# A model that leaves nothing to LiteLLM's table; more of its deployment can follow from line 8 on.
+COMPLETE = """\
+models:
+  - name: small
+    price: {input: 1, output: 2}
+    context_window: 8192
+    capabilities: []
+    deployments:
+      - model: openai/m
+"""
+DIRECT = COMPLETE + "        api_base: http://127.0.0.1:1/v1\n"
+BEDROCK = COMPLETE.replace("openai/m", "bedrock/anthropic.claude-3")
+
+
+def load(folder: Path, text: str, **environment: str) -> Portfolio:
+    path = folder / "p.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_portfolio(path, environment)
+
+
+def problems_of(folder: Path, text: str, **environment: str) -> list[str]:
+    """Problems without the folder in front."""
+    with pytest.raises(PortfolioError) as caught:
+        load(folder, text, **environment)
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    return [problem.removeprefix(f"{folder}/") for problem in caught.value.problems]
+
+
+# The shipped files
+
+
+def test_the_committed_schema_is_the_one_that_files_are_checked_by() -> None:
+    assert json.loads((CONFIG / "portfolio.schema.json").read_text(encoding="utf-8")) == json_schema()
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_a_shipped_file_is_valid_and_its_embeddings_are_in_the_shipped_space(path: Path) -> None:
+    jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), json_schema())
+    portfolio = load_portfolio(path, ALL_KEYS)
+    assert portfolio.warnings == ()
+    assert {model.embedding for model in portfolio.models} <= set(ModelSpace.load(SPACE).models)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_a_shipped_file_names_its_schema_for_editors(path: Path) -> None:
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    reference = first.removeprefix("# yaml-language-server: $schema=")
+    assert (path.parent / reference).resolve() == (CONFIG / "portfolio.schema.json").resolve()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"models": []},
+        {"modles": [{"name": "a", "deployments": [{"model": "ollama/a"}]}]},
+        {"models": [{"name": "a", "deployments": [{"model": "ollama/a", "timeout": "ten"}]}]},
+        {"models": [{"name": "a", "deployments": [{"model": "ollama/a"}], "capabilities": ["flight"]}]},
+    ],
+)
+def test_editors_mark_what_the_gateway_refuses(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, json_schema())
+    assert problems_of(tmp_path, yaml.safe_dump(wrong))
+
+
+# Defaults and values
+
+
+def test_what_a_file_leaves_out_has_defaults(tmp_path: Path) -> None:
+    portfolio = load(tmp_path, "models:\n  - name: a\n    deployments: [{model: ollama/a}]\n    context_window: 4096\n")
+    model, deployment = portfolio.models[0], portfolio.models[0].deployments[0]
+    assert portfolio.policies == DEFAULT_POLICIES
+    assert portfolio.default_policy == "balanced"
+    assert (portfolio.checkpoint, portfolio.spaces, portfolio.simulated) == (None, (), False)
+    assert (portfolio.settings.host, portfolio.settings.port, portfolio.settings.keys) == ("127.0.0.1", 4000, ())
+    assert (portfolio.settings.record, portfolio.settings.store_prompts) == (Path("locus.db"), False)
+    assert (model.embedding, model.price, model.capabilities) == (None, Price(0.0, 0.0), frozenset())
+    assert (deployment.id, deployment.path, deployment.upstream_model) == ("a/0", "direct", "a")
+    assert (deployment.timeout_s, deployment.connect_timeout_s) == (600, 5)
+    assert (deployment.first_token_timeout_s, deployment.idle_timeout_s) == (10, 15)
+    assert (deployment.rpm, deployment.tpm, deployment.max_parallel_requests, deployment.weight) == (
+        None,
+        None,
+        None,
+        1,
+    )
+    assert (deployment.api_key, deployment.missing_key) == (None, None)
+
+
+def test_the_default_policies_are_best_balanced_and_cheap() -> None:
+    assert dict(DEFAULT_POLICIES) == {
+        "best": Policy("best", cost_weight=0.0),
+        "balanced": Policy("balanced", cost_weight=10.0),
+        "cheap": Policy("cheap", rule="cheapest", min_p_correct=0.6),
+    }
+
+
+def test_price_window_and_capabilities_come_from_litellms_table(tmp_path: Path) -> None:
+    text = "models:\n  - name: mini\n    deployments: [{model: openai/gpt-4o-mini}]\n"
+    model = load(tmp_path, text, OPENAI_API_KEY="sk-1").models[0]
+    assert model.price == Price(0.15, 0.6)
+    assert (model.context_window, model.max_output_tokens) == (128_000, 16_384)
+    assert {"tools", "vision", "json_schema"} <= model.capabilities
+
+
+def test_what_a_file_says_goes_before_the_table(tmp_path: Path) -> None:
+    text = "models:\n  - name: mini\n    deployments: [{model: openai/gpt-4o-mini}]\n"
+    text += "    price: {input: 3, output: 4}\n    context_window: 10\n    max_output_tokens: 5\n    capabilities: []\n"
+    model = load(tmp_path, text, OPENAI_API_KEY="sk-1").models[0]
+    assert (model.price, model.context_window, model.max_output_tokens) == (Price(3, 4), 10, 5)
+    assert model.capabilities == frozenset()
+
+
+def test_a_deployment_takes_litellms_parameter_names(tmp_path: Path) -> None:
+    text = DIRECT + "        api_key: os.environ/KEY\n        timeout: 30\n        connect_timeout: 1.5\n"
+    text += (
+        "        stream_timeout: 7\n        idle_timeout: 8\n        rpm: 10\n        tpm: 1000\n        weight: 2\n"
+    )
+    text += "        max_parallel_requests: 4\n        extra_headers: {X-Team: blue, X-Key: os.environ/KEY}\n"
+    text += "        organization: org-1\n"
+    portfolio = load(tmp_path, text, KEY="sk-9")
+    deployment = portfolio.models[0].deployments[0]
+    assert (deployment.api_base, deployment.api_key) == ("http://127.0.0.1:1/v1", Secret("sk-9"))
+    assert (deployment.timeout_s, deployment.connect_timeout_s) == (30, 1.5)
+    assert (deployment.first_token_timeout_s, deployment.idle_timeout_s) == (7, 8)
+    assert (deployment.rpm, deployment.tpm, deployment.max_parallel_requests, deployment.weight) == (10, 1000, 4, 2)
+    revealed = {name: value.reveal() for name, value in deployment.headers.items()}
+    assert revealed == {"X-Team": "blue", "X-Key": "sk-9", "openai-organization": "org-1"}
+    assert portfolio.warnings == ()
+
+
+def test_further_parameters_of_a_translated_provider_are_kept_for_litellm(tmp_path: Path) -> None:
+    text = (
+        BEDROCK
+        + "        aws_region_name: eu-west-1\n        aws_secret_access_key: os.environ/AWS\n        top_k: 3\n"
+    )
+    deployment = load(tmp_path, text, AWS="sk-9").models[0].deployments[0]
+    assert deployment.path == "litellm"
+    assert deployment.upstream_model == "bedrock/anthropic.claude-3"
+    assert deployment.params == {"aws_region_name": "eu-west-1", "aws_secret_access_key": Secret("sk-9"), "top_k": 3}
+
+
+def test_the_gateways_own_settings(tmp_path: Path) -> None:
+    text = DIRECT + (
+        "default_policy: thrifty\npolicies:\n  thrifty: {min_p_correct: 0.7}\n  rich: {cost_weight: 0}\n"
+        "checkpoint: runs/mine\nspaces: [more.safetensors]\n"
+        "gateway: {host: 0.0.0.0, port: 80, keys: [os.environ/K], max_body_mb: 0.5, record: null, store_prompts: true,\n"
+        "  retries: 1, max_retry_after: 3, breaker_failures: 4, cool_down: 1, max_cool_down: 9}\n"
+    )
+    portfolio = load(tmp_path, text, K="sk-9")
+    settings = portfolio.settings
+    assert portfolio.policies == {
+        "thrifty": Policy("thrifty", rule="cheapest", min_p_correct=0.7),
+        "rich": Policy("rich", cost_weight=0.0),
+    }
+    assert portfolio.default_policy == "thrifty"
+    assert (portfolio.checkpoint, portfolio.spaces) == (Path("runs/mine"), (Path("more.safetensors"),))
+    assert (settings.host, settings.port, settings.keys) == ("0.0.0.0", 80, (Secret("sk-9"),))
+    assert (settings.max_body_bytes, settings.record, settings.store_prompts) == (1 << 19, None, True)
+    assert settings.retry == RetrySettings(1, 3)
+    assert settings.breaker == BreakerSettings(4, 1, 9)
+
+
+def test_an_unknown_context_window_is_assumed_with_a_warning(tmp_path: Path) -> None:
+    portfolio = load(tmp_path, "models:\n  - name: a\n    deployments: [{model: ollama/no-such-model-xyz}]\n")
+    assert portfolio.models[0].context_window == 8192
+    assert portfolio.warnings == (f"{tmp_path}/p.yaml:2: models[0]: context_window of a is not known; 8192 is assumed",)
+
+
+# Problems
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("models: [\n", "p.yaml:2: not valid YAML: expected the node content, but found '<stream end>'"),
+        ("models:\n  - name: a: b\n", "p.yaml:2: not valid YAML: mapping values are not allowed here"),
+        ("models: []\nx: *nowhere\n", "p.yaml:2: not valid YAML: found undefined alias"),
+        ("models: !odd x\n", "p.yaml:1: not valid YAML: could not determine a constructor for the tag"),
+        ("models: &a [*a]\n", "p.yaml:1: not valid YAML: nested too deeply, or an alias inside itself"),
+        ("models:\n- name: 2024-13-45\n", "p.yaml:2: not valid YAML: not a valid timestamp"),
+        ("models: !!int many\n", "p.yaml:1: not valid YAML: not a valid int"),
+        ("? [a, b]\n: c\n", "p.yaml:1: not valid YAML: a key must be a plain word"),
+        ("a: &a {b: c}\nd:\n  <<: *a\n", "p.yaml:3: not valid YAML: `<<` is not read: repeat the keys"),
+        ("a: 1\n---\nb: 2\n", "p.yaml:2: not valid YAML: but found another document"),
+        ("a: \x07\n", "p.yaml:1: not valid YAML: a character that YAML does not allow"),
+        ("", "p.yaml:1: found nothing, expected a mapping with `models`"),
+        ("# nothing yet\n", "p.yaml:1: found nothing, expected a mapping with `models`"),
+        ("- name: a\n", "p.yaml:1: found list, expected a mapping with `models`"),
+        ("hello\n", "p.yaml:1: found str, expected a mapping with `models`"),
+    ],
+)
+def test_a_file_that_cannot_be_read_at_all(tmp_path: Path, text: str, problem: str) -> None:
+    assert problems_of(tmp_path, text) == [problem]
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(PortfolioError) as caught:
+        load_portfolio(tmp_path / "none.yaml", {})
+    assert caught.value.problems == [f"{tmp_path}/none.yaml: no such file"]
+
+
+def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_bytes("name: Müller".encode("latin-1"))
+    with pytest.raises(PortfolioError, match=r"p\.yaml: not readable as UTF-8 text"):
+        load_portfolio(tmp_path / "p.yaml", {})
+
+
+def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    with pytest.raises(PortfolioError, match="not readable"):
+        load_portfolio(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        # duplicates and names
+        ("models: [{name: b, deployments: [{model: ollama/m}], context_window: 1}]\n", "p.yaml:9: models: the key occurs twice; line 1 has it first"),
+        ("gateway: {port: 1,\n  port: 2}\n", "p.yaml:10: gateway.port: the key occurs twice; line 9 has it first"),
+        ("  - name: small\n    deployments: [{model: ollama/m}]\n", "p.yaml:9: models[1].name: 'small' is also models[0]"),
+        ("  - name: auto\n    deployments: [{model: ollama/m}]\n", "p.yaml:9: models[1].name: `auto` is the gateway's own name"),
+        ("  - name: auto:x\n    deployments: [{model: ollama/m}]\n", "p.yaml:9: models[1].name: `auto:x` is the gateway's own name"),
+        # unknown keys
+        ("defualt_policy: best\n", "p.yaml:9: defualt_policy: unknown key; did you mean default_policy?"),
+        ("gateway:\n  prot: 1\n", "p.yaml:10: gateway.prot: unknown key; did you mean port?"),
+        ("policies: {balanced: {cost_wieght: 1, cost_weight: 1}}\n", "p.yaml:9: policies.balanced.cost_wieght: unknown key; did you mean cost_weight?"),
+        ("        timout: 3\n", "p.yaml:9: models[0].deployments[0].timout: unknown key; did you mean timeout?"),
+        ("        zzz: 3\n", "p.yaml:9: models[0].deployments[0].zzz: unknown key of openai/"),
+        ("        aws_region_name: x\n", "p.yaml:9: models[0].deployments[0].aws_region_name: unknown key of openai/"),
+        ("    embeding: x\n", "p.yaml:9: models[0].embeding: unknown key; did you mean embedding?"),
+        ("  - name: b\n    deployments: [{model: ollama/m}]\n    price: {inptu: 1, input: 1, output: 1}\n", "p.yaml:11: models[1].price.inptu: unknown key; did you mean input?"),
+        # types and ranges
+        ("gateway: {port: http}\n", "p.yaml:9: gateway.port: found 'http'; should be a valid integer"),
+        ("gateway: {port: 70000}\n", "p.yaml:9: gateway.port: found 70000; should be less than or equal to 65535"),
+        ("gateway: {store_prompts: 1}\n", "p.yaml:9: gateway.store_prompts: found 1; should be a valid boolean"),
+        ("gateway: []\n", "p.yaml:9: gateway: found an empty list; should be a valid dictionary or instance of GatewayEntry"),
+        ("        timeout: ten\n", "p.yaml:9: models[0].deployments[0].timeout: found 'ten'; should be a valid number"),
+        ("        rpm: 0\n", "p.yaml:9: models[0].deployments[0].rpm: found 0; should be greater than or equal to 1"),
+        ("        weight: .nan\n", "p.yaml:9: models[0].deployments[0].weight: found nan; should be greater than 0"),
+        ("    embedding: [x]\n", "p.yaml:9: models[0].embedding: found a list; should be a valid string"),
+        ("    max_output_tokens:\n      - 1\n", "p.yaml:9: models[0].max_output_tokens: found a list; should be a valid integer"),
+        ("spaces: [1]\n", "p.yaml:9: spaces[0]: found 1; should be a valid string"),
+        ("  - name: b\n", "p.yaml:9: models[1].deployments: missing"),
+        ("  - name: b\n    deployments: []\n", "p.yaml:10: models[1].deployments: found an empty list; list should have at least 1 item after validation, not 0"),
+        ("  - name: b\n    deployments: [{model: ollama/m}]\n    capabilities: [tools,\n      flight]\n", "p.yaml:12: models[1].capabilities[1]: found 'flight', expected tools, vision, json_schema or audio"),
+        # policies
+        ("default_policy: fast\n", "p.yaml:9: default_policy: found 'fast', expected one of best, balanced, cheap"),
+        ("policies: {fast: {cost_weight: 1}}\n", "p.yaml:1: default_policy: found 'balanced', expected one of fast"),
+        ("policies:\n  balanced: {}\n", "p.yaml:10: policies.balanced: expected exactly one of cost_weight and min_p_correct"),
+        ("policies:\n  balanced: {cost_weight: 1, min_p_correct: 0.5}\n", "p.yaml:10: policies.balanced: expected exactly one of cost_weight and min_p_correct"),
+        ("policies:\n  balanced: {min_p_correct: 1.5}\n", "p.yaml:10: policies.balanced.min_p_correct: found 1.5; should be less than or equal to 1"),
+        ("policies: [balanced]\n", "p.yaml:9: policies: found a list; should be a valid dictionary"),
+        # what only the environment or the provider table can tell
+        ("gateway:\n  keys:\n    - os.environ/NOT_SET\n", "p.yaml:11: gateway.keys[0]: the environment variable NOT_SET is not set"),
+        ("      - model: opena/m\n", "p.yaml:9: models[0].deployments[1].model: unknown provider 'opena'; did you mean openai/? For any OpenAI-compatible server write openai/m with `api_base`"),
+        ("      - model: hosted_vllm/m\n", "p.yaml:9: models[0].deployments[1].model: hosted_vllm/ has no address of its own: give `api_base`"),
+        ("  - name: b\n    deployments: [{model: openai/no-such-model-xyz}]\n", "p.yaml:9: models[1]: LiteLLM's table has no price of b; add `price: {input: …, output: …}`, USD per million tokens"),
+    ],
+)  # fmt: skip
+def test_a_problem_names_file_line_key_found_and_expected(tmp_path: Path, more: str, problem: str) -> None:
+    assert problems_of(tmp_path, DIRECT + more) == [problem]
+
+
+def test_all_problems_are_reported_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = """\
+default_policy: fast
+models:
+  - name: small
+    embeding: x
+    price: {input: free, output: 1}
+    deployments:
+      - model: opena/m
+        timeout: ten
+      - modle: openai/m
+  - name: big
+    context_window: 4096
+    deployments:
+      - model: bogus_provider/m
+        rpm: 1.5
+        rpm: 2.5
+  - name: big
+    context_window: 4096
+    deployments: [{model: openai/no-such-model-xyz}]
+spaces: one
+gateway:
+  prot: 1
+  port: 5x
+  keys: [os.environ/NOT_SET]
+"""
+    problems = problems_of(tmp_path, text)
+    assert [problem.partition(": ")[0] for problem in problems] == [
+        f"p.yaml:{line}" for line in (1, 4, 5, 7, 8, 9, 9, 13, 15, 15, 16, 16, 19, 21, 22, 23)
+    ]
+    assert problems[5:7] == [
+        "p.yaml:9: models[0].deployments[1].model: missing",
+        "p.yaml:9: models[0].deployments[1].modle: unknown key; did you mean model?",
+    ]
+
+
+def test_one_wrong_value_hides_no_other_problem_and_makes_none_up(tmp_path: Path) -> None:
+    text = DIRECT + (
+        "  - name: b\n    price: 5\n    embedding: {}\n    deployments: [{model: hosted_vllm/m, api_base: 7}]\n"
+        "policies: {own: {cost_weight: x}}\ndefault_policy: own\n"
+    )
+    assert [problem.partition(": found")[0] for problem in problems_of(tmp_path, text)] == [
+        "p.yaml:10: models[1].price",
+        "p.yaml:11: models[1].embedding",
+        "p.yaml:12: models[1].deployments[0].api_base",
+        "p.yaml:13: policies.own.cost_weight",
+    ]
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    "deployment",
+    [
+        "        api_key: os.environ/NOT_SET\n",
+        "        extra_headers: {X-Key: os.environ/NOT_SET}\n",
+        "        organization: os.environ/NOT_SET\n",
+    ],
+)
+def test_a_key_that_is_not_set_takes_the_deployment_out_with_a_warning(tmp_path: Path, deployment: str) -> None:
+    for environment in ({}, {"NOT_SET": ""}):
+        portfolio = load(tmp_path, DIRECT + deployment, **environment)
+        assert portfolio.models[0].deployments[0].missing_key == "NOT_SET"
+        assert portfolio.warnings == (
+            f"{tmp_path}/p.yaml:7: models[0].deployments[0]: the environment variable NOT_SET is not set; "
+            "small/0 is not used",
+        )
+
+
+def test_the_providers_usual_variable_holds_the_key_by_default(tmp_path: Path) -> None:
+    assert load(tmp_path, COMPLETE).models[0].deployments[0].missing_key == "OPENAI_API_KEY"
+    deployment = load(tmp_path, COMPLETE, OPENAI_API_KEY="sk-9").models[0].deployments[0]
+    assert (deployment.api_key, deployment.missing_key) == (Secret("sk-9"), None)
+
+
+def test_a_server_of_ones_own_gets_no_key_meant_for_the_provider(tmp_path: Path) -> None:
+    deployment = load(tmp_path, DIRECT, OPENAI_API_KEY="sk-9").models[0].deployments[0]
+    assert (deployment.api_key, deployment.missing_key) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (DIRECT + f"        api_key: {CANARY}\n", "9: models[0].deployments[0].api_key"),
+        (DIRECT + f"        extra_headers: {{Authorization: Bearer {CANARY}}}\n", "9: models[0].deployments[0].extra_headers.Authorization"),
+        (DIRECT + f"        extra_headers:\n          X-Api-Key: {CANARY}\n", "10: models[0].deployments[0].extra_headers.X-Api-Key"),
+        (BEDROCK + f"        aws_secret_access_key: {CANARY}\n", "8: models[0].deployments[0].aws_secret_access_key"),
+        (DIRECT + f"gateway: {{keys: [{CANARY}]}}\n", "9: gateway.keys[0]"),
+    ],
+)  # fmt: skip
+def test_a_literal_key_is_taken_with_a_warning_and_never_shown(tmp_path: Path, text: str, place: str) -> None:
+    portfolio = load(tmp_path, text)
+    assert portfolio.warnings == (
+        f"{tmp_path}/p.yaml:{place}: a literal secret; write os.environ/NAME instead, so that the file can be shared",
+    )
+    deployment = portfolio.models[0].deployments[0]
+    held = [deployment.api_key, *deployment.headers.values(), *deployment.params.values(), *portfolio.settings.keys]
+    assert any(isinstance(secret, Secret) and CANARY in secret.reveal() for secret in held)
+    assert CANARY not in f"{portfolio} {portfolio!r} {portfolio.models} {deployment!r} {deployment.headers}"
+
+
+def test_a_key_from_the_environment_never_shows(tmp_path: Path) -> None:
+    text = (
+        BEDROCK
+        + "        api_key: os.environ/K\n        extra_headers: {X: os.environ/K}\n        aws_session_token: os.environ/K\n"
+    )
+    portfolio = load(tmp_path, text + "gateway: {keys: [os.environ/K]}\n", K=CANARY)
+    assert CANARY not in f"{portfolio} {portfolio!r} {portfolio.warnings} {portfolio.models[0].deployments[0]!r}"
+
+
+def test_a_secret_in_an_unsuspected_place_is_not_part_of_what_a_deployment_shows(tmp_path: Path) -> None:
+    portfolio = load(tmp_path, BEDROCK + f"        extra_body: {{account: {CANARY}}}\n")
+    assert portfolio.models[0].deployments[0].params == {"extra_body": {"account": CANARY}}
+    assert CANARY not in repr(portfolio)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        DIRECT + f"        api_key: [{CANARY}]\n",
+        DIRECT + f"        api_key: {{value: {CANARY}}}\n",
+        DIRECT + f"        api_key: !{CANARY}\n",
+        DIRECT + f"        api_key: *{CANARY}\n",
+        DIRECT + f"        api_key: !!int {CANARY}\n",
+        DIRECT + f"        api_key: '{CANARY}\n",
+        DIRECT + f'        api_key: "\\{CANARY}"\n',
+        DIRECT + f"        apikey: {CANARY}\n",
+        DIRECT + f"    api_key: {CANARY}\n",
+        DIRECT + f"api_key: {CANARY}\n",
+        DIRECT + f"        extra_headers: {CANARY}\n",
+        DIRECT + f"        extra_headers: [{CANARY}]\n",
+        DIRECT + f"        extra_headers: {{X: [{CANARY}]}}\n",
+        DIRECT + f"        organization: [{CANARY}]\n",
+        DIRECT.replace("http://", f"http://user:{CANARY}@"),
+        DIRECT + f"gateway: {{keys: {CANARY}}}\n",
+        DIRECT + f"gateway: {{keys: [[{CANARY}]]}}\n",
+        DIRECT + f"gateway: {{keys: [{CANARY}, os.environ/NOT_SET]}}\n",
+        DIRECT + f"gateway: {{key: {CANARY}}}\n",
+        BEDROCK + f"        aws_secret_access_key: [{CANARY}]\n",
+        BEDROCK + f"        vertex_credentials: {{private_key: {CANARY}}}\n",
+        BEDROCK + f"        aws_secret_acess: {CANARY}\n        wrong_password: {CANARY}\n",
+        DIRECT + f"        api_key: {CANARY}\n        api_key: {CANARY}\n",
+    ],
+)
+def test_no_error_shows_a_secret(tmp_path: Path, text: str) -> None:
+    with pytest.raises(PortfolioError) as caught:
+        load(tmp_path, text)
+    assert CANARY not in f"{caught.value} {caught.value!r} {caught.value.problems}"
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("api_key", True),
+        ("aws_session_token", True),
+        ("vertex_credentials", True),
+        ("Authorization", True),
+        ("max_tokens", False),
+        ("first_token_timeout", False),
+        ("aws_region_name", False),
+    ],
+)
+def test_which_keys_hold_secrets(name: str, secret: bool) -> None:
+    assert is_secret_name(name) is secret
+
+
+def test_a_secret_shows_nothing_and_compares_by_value() -> None:
+    secret = Secret(CANARY)
+    assert f"{secret} {secret!r} {secret!s} {[secret]}" == "*** *** *** [***]"
+    assert secret.reveal() == CANARY
+    assert secret == Secret(CANARY) != Secret("other")
+    assert secret != CANARY
+    assert len({secret, Secret(CANARY)}) == 1

@@ -1,0 +1,79 @@
+import pytest
+
+from gateway.providers import OPENAI_COMPATIBLE, THROUGH_LITELLM, Target, is_local, resolve
+
+
+@pytest.mark.parametrize(
+    ("model", "api_base", "target"),
+    [
+        ("gpt-4o", None, Target("openai", True, "gpt-4o", "https://api.openai.com/v1", "OPENAI_API_KEY", False)),
+        ("openai/gpt-4o", None, Target("openai", True, "gpt-4o", "https://api.openai.com/v1", "OPENAI_API_KEY", False)),
+        ("openrouter/qwen/qwen-2.5-7b", None, Target("openrouter", True, "qwen/qwen-2.5-7b", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", False)),
+        ("openai/m", "http://gpu.internal:8000/v1/", Target("openai", True, "m", "http://gpu.internal:8000/v1", None, False)),
+        ("openai/m", "http://localhost:8000/v1", Target("openai", True, "m", "http://localhost:8000/v1", None, True)),
+        ("hosted_vllm/Qwen/Q", "http://gpu:8000/v1", Target("hosted_vllm", True, "Qwen/Q", "http://gpu:8000/v1", None, True)),
+        ("litellm_proxy/m", "http://proxy:4000", Target("litellm_proxy", True, "m", "http://proxy:4000", "LITELLM_PROXY_API_KEY", False)),
+        ("ollama/llama3.1:8b", None, Target("ollama", True, "llama3.1:8b", "http://127.0.0.1:11434/v1", None, True)),
+        ("anthropic/claude-x", None, Target("anthropic", False, "anthropic/claude-x", None, "ANTHROPIC_API_KEY", False)),
+        ("bedrock/eu.anthropic/x", None, Target("bedrock", False, "bedrock/eu.anthropic/x", None, None, False)),
+        ("azure/my", "https://x.azure.com", Target("azure", False, "azure/my", "https://x.azure.com", "AZURE_API_KEY", False)),
+    ],
+)  # fmt: skip
+def test_where_a_model_name_leads(model: str, api_base: str | None, target: Target) -> None:
+    assert resolve(model, api_base) == target
+
+
+@pytest.mark.parametrize(
+    "base", ["http://gpu:11434", "http://gpu:11434/", "http://gpu:11434/v1", "http://gpu:11434/v1/"]
+)
+def test_ollamas_base_may_be_given_with_or_without_v1(base: str) -> None:
+    assert resolve("ollama_chat/m", base).api_base == "http://gpu:11434/v1"
+
+
+@pytest.mark.parametrize(
+    ("model", "api_base", "message"),
+    [
+        ("opnrouter/x", None, "unknown provider 'opnrouter'; did you mean openrouter/?"),
+        ("zzzzzz/x", None, "known are ai21, .* xai. For any OpenAI-compatible server write openai/x with `api_base`"),
+        ("openai/", None, "'openai/' names a provider but no model"),
+        ("", None, "'' names a provider but no model"),
+        ("hosted_vllm/x", None, "hosted_vllm/ has no address of its own: give `api_base`"),
+        ("openai/x", "http://[::1/v1", "Invalid IPv6 URL"),
+        ("litellm_proxy/x", None, "litellm_proxy/ has no address of its own: give `api_base`"),
+    ],
+)
+def test_a_name_that_leads_nowhere_says_what_to_write(model: str, api_base: str | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        resolve(model, api_base)
+
+
+def test_an_address_with_a_password_is_refused_without_showing_it() -> None:
+    with pytest.raises(ValueError, match="user or password") as caught:
+        resolve("openai/x", "https://user:sk-canary@host/v1")
+    assert "sk-canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("prefix", sorted(OPENAI_COMPATIBLE))
+def test_an_address_of_ones_own_goes_before_the_providers(prefix: str) -> None:
+    target = resolve(f"{prefix}/m", "http://10.0.0.1:1/v1")
+    assert (target.api_base, target.upstream_model, target.direct) == ("http://10.0.0.1:1/v1", "m", True)
+
+
+def test_a_provider_has_one_path() -> None:
+    assert not OPENAI_COMPATIBLE.keys() & THROUGH_LITELLM.keys()
+
+
+@pytest.mark.parametrize(
+    ("base", "local"),
+    [
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://localhost/v1", True),
+        ("http://[::1]:8000", True),
+        ("http://10.0.0.1/v1", False),
+        ("https://api.openai.com/v1", False),
+        ("https://localhost.example.com/v1", False),
+        ("https://127.example.com/v1", False),
+    ],
+)
+def test_which_addresses_are_on_this_machine(base: str, local: bool) -> None:
+    assert is_local(base) is local
