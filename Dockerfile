@@ -9,18 +9,20 @@ RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/wh
     && pip install --no-cache-dir --constraint requirements.lock --requirement requirements.lock
 COPY gateway gateway
 COPY router router
-RUN pip install --no-cache-dir --no-deps --no-build-isolation .
+COPY config config
+# A container listens on all addresses, so its portfolio asks for a gateway key: docker run -e LOCUS_KEY=...
+RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && sed -i 's|# keys: |keys: |' config/portfolio.yaml
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 10001 locus
 COPY --from=build /opt/locus /opt/locus
-COPY config /etc/locus
+COPY --from=build /src/config /etc/locus
 ENV PATH=/opt/locus/bin:$PATH PYTHONUNBUFFERED=1
-USER locus
+USER 10001
 WORKDIR /home/locus
 EXPOSE 4000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:4000/health/live', timeout=2)"]
-# Outside loopback the portfolio must name at least one gateway key; the command refuses to start without one.
 ENTRYPOINT ["locus", "serve", "--host", "0.0.0.0"]
 CMD ["--config", "/etc/locus/portfolio.yaml"]

@@ -4,6 +4,7 @@ What a file says is checked and turned into these by `gateway.portfolio_file`; n
 """
 
 import hmac
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,6 +131,16 @@ class Settings:
     store_prompts: bool = False
     retry: RetrySettings = field(default_factory=RetrySettings)
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
+
+
+def is_loopback(host: str) -> bool:
+    """Can only this machine reach a server on this address?"""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 DEFAULT_POLICIES: Mapping[str, Policy] = {

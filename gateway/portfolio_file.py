@@ -26,6 +26,7 @@ from gateway.portfolio import (
     RetrySettings,
     Secret,
     Settings,
+    is_loopback,
 )
 from gateway.prices import Listed, look_up
 from gateway.providers import Target, resolve
@@ -438,6 +439,10 @@ class _Builder:
                 self._document.report(("gateway", "keys", i), f"the environment variable {missing} is not set")
             elif secret is not None:
                 keys.append(secret)
+        if not gateway.keys and not is_loopback(gateway.host):
+            self._document.report(
+                ("gateway", "host"), f"found {gateway.host!r}; without `keys` only a loopback address is served"
+            )
         return Settings(
             host=gateway.host,
             port=gateway.port,

@@ -1,8 +1,9 @@
 """`locus serve`: portfolio file -> running gateway. Falls back to the simulated provider where nothing real answers."""
 
-import ipaddress
+import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
 from contextlib import AsyncExitStack
@@ -12,7 +13,7 @@ from pathlib import Path
 import click
 from starlette.routing import BaseRoute
 
-from gateway.portfolio import Portfolio
+from gateway.portfolio import Portfolio, is_loopback
 from gateway.portfolio_file import PortfolioError, load_portfolio
 from router.errors import RouterError
 
@@ -66,6 +67,10 @@ async def _run(portfolio: Portfolio, listener: socket.socket, *, demo: bool) -> 
     from gateway.reload import Reloader
     from gateway.service import open_service
 
+    # uvicorn raises the signal that stopped it once more when it has finished; without handlers of our own that would kill
+    # the process before the last records are written.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, lambda: None)
     async with AsyncExitStack() as stack:
         controls: list[BaseRoute] = []
         real = portfolio
@@ -83,6 +88,8 @@ async def _run(portfolio: Portfolio, listener: socket.socket, *, demo: bool) -> 
             if service.in_force.portfolio.simulated and not await reachable(changed):
                 return  # the demo goes on until there is something real to serve
             settings = replace(changed.settings, host=real.settings.host, port=real.settings.port)
+            if not settings.keys and not is_loopback(settings.host):
+                raise PortfolioError([f"{real.path}: without gateway keys {settings.host} would be open to everybody"])
             await service.apply(replace(changed, settings=settings))
 
         def report(problem: str | None) -> None:
@@ -145,13 +152,3 @@ def bind(portfolio: Portfolio) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as exc:
         raise click.ClickException(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
-
-
-def is_loopback(host: str) -> bool:
-    """Can only this machine reach it?"""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -66,8 +66,8 @@ def describe(
             "hash": data.hash,
             "benchmarks": benchmarks,
             "excluded_benchmarks": sorted(excluded),
-            "models_trained_on": int((~data.onboarding).sum()),
-            "models_held_out": [m for m, held in zip(data.models, data.onboarding.tolist(), strict=True) if held],
+            "models_trained_on": int((_evaluated(data) & ~data.onboarding).sum()),
+            "models_held_out": [data.models[m] for m in np.flatnonzero(_evaluated(data) & data.onboarding)],
             "sources": {b: SOURCES.get(b, [{"project": "not stated", "licence": "not stated"}]) for b in benchmarks},
         },
         "training": asdict(config) | {"selected_step": trained.step, "embedding_share": trained.share},
@@ -77,6 +77,12 @@ def describe(
         },
         "versions": {name: version(name) for name in ("locus-gateway", "torch", "numpy", "safetensors", "tokenizers")},
     }
+
+
+def _evaluated(data: Dataset) -> NDArray[np.bool_]:
+    """Which models have train evaluations, (M,)."""
+    evaluated: NDArray[np.bool_] = (~np.isnan(data.scores[:, data.where("train")])).any(axis=1)
+    return evaluated
 
 
 def _by_pool(data: Dataset, q: NDArray[np.float32], trained: Trained) -> dict[str, dict[str, float]]:

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,12 +108,14 @@ class ModelSpace:
     def save(self, path: Path) -> None:
         from safetensors.numpy import save
 
-        metadata = {
-            "format": str(FORMAT),
+        about = {
+            "format": FORMAT,
             "checkpoint": self.checkpoint,
-            "models": json.dumps(self.models, ensure_ascii=False),
-            "evaluations": json.dumps(self.evaluations),
+            "models": self.models,
+            "evaluations": self.evaluations,
         }
+        # One key: the order of several would differ from run to run, and with it the bytes of the file.
+        metadata = {"space": json.dumps(about, ensure_ascii=False)}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(save({"z": self.z, "profiles": self.profiles}, metadata))
 
@@ -127,12 +129,11 @@ class ModelSpace:
 
         try:
             with safe_open(path, framework="numpy") as file:
-                metadata: Mapping[str, str] = file.metadata() or {}
-                if metadata.get("format") != str(FORMAT) or "z" not in file.keys():  # noqa: SIM118
+                about = json.loads((file.metadata() or {}).get("space", "{}"))
+                if about.get("format") != FORMAT:
                     raise ArtifactError(f"{path}: not a model space of format {FORMAT}")
                 z, profiles = file.get_tensor("z"), file.get_tensor("profiles")
-            models, evaluations = json.loads(metadata["models"]), json.loads(metadata["evaluations"])
-            return cls(models, z, profiles, evaluations, metadata["checkpoint"])
+            return cls(about["models"], z, profiles, about["evaluations"], about["checkpoint"])
         except FileNotFoundError as exc:
             raise ArtifactError(f"{path}: no such file") from exc
         except (OSError, SafetensorError, KeyError, ValueError) as exc:

@@ -205,6 +205,18 @@ def test_serve_falls_back_to_the_demo_and_takes_up_a_real_portfolio(tmp_path: Pa
             assert list(ready["models"]) == ["llama-8b"]
 
 
+def test_a_stop_writes_the_last_records(tmp_path: Path) -> None:
+    from gateway.log import read_last
+
+    path = write_portfolio(tmp_path, [entry("llama-8b", "http://127.0.0.1:9/v1")])
+    with served(tmp_path, "--config", str(path)) as (process, url):
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
+        for _ in range(3):
+            client.chat.completions.create(model="auto", messages=[{"role": "user", "content": TOM}])
+    assert process.returncode == 0
+    assert len(read_last(tmp_path / "record.db", 10)) == 3
+
+
 @pytest.mark.parametrize(
     ("content", "arguments", "says"),
     [
