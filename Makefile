@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CONFIG ?= config/portfolio.yaml
 
-.PHONY: run test lint lock distil train clean
+.PHONY: run test lint lock clean
 
 run: $(READY)
 	$(BIN)/locus serve --config $(CONFIG)
@@ -24,6 +24,15 @@ $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+# Newest versions that pyproject.toml allows, but for torch: a plain `torch` brings several GB of CUDA libraries.
+lock:
+	rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet torch==2.13.0 setuptools --editable '.[dev]'
+	(head -n 1 requirements.lock; $(BIN)/python -m pip freeze --all --exclude-editable --exclude pip \
+		| sed 's/^\(torch==[0-9.]*\)+.*/\1/') > requirements.lock.new
+	mv requirements.lock.new requirements.lock
 	touch $(READY)
 
 clean:
