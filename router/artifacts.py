@@ -88,6 +88,9 @@ def load_checkpoint(folder: Path | None = None) -> Checkpoint:
         raise ArtifactError(f"{card_file}: unreadable: {exc}") from exc
     if card["format"] != FORMAT:
         raise ArtifactError(f"{card_file}: format {card['format']}, this version reads {FORMAT}: train it again")
+    encoder = card["encoder"] if isinstance(card["encoder"], dict) else {}
+    if not all(isinstance(text, str) for text in (card["checkpoint"], encoder.get("spec"), encoder.get("hash"))):
+        raise ArtifactError(f"{card_file}: checkpoint, encoder.spec or encoder.hash is not a string")
     try:
         data = weights_file.read_bytes()
         weights = load(data)

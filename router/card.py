@@ -81,8 +81,7 @@ def describe(
 
 def _evaluated(data: Dataset) -> NDArray[np.bool_]:
     """Which models have train evaluations, (M,)."""
-    evaluated: NDArray[np.bool_] = (~np.isnan(data.scores[:, data.where("train")])).any(axis=1)
-    return evaluated
+    return np.asarray((~np.isnan(data.scores[:, data.where("train")])).any(axis=1))
 
 
 def _by_pool(data: Dataset, q: NDArray[np.float32], trained: Trained) -> dict[str, dict[str, float]]:

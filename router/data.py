@@ -132,7 +132,7 @@ def _table(path: Path, evaluations: dict[str, Any], query_ids: Any, models: Any)
         row = int(bad[0])
         raise DataError(
             f"{path}: row {row}: score of {evaluations['model'][row]} on query {evaluations['query_id'][row]} is "
-            f"{score[row]}, expected a number from 0 to 1 ({len(bad)} such rows)"
+            f"{score[row]!s}, expected a number from 0 to 1 ({len(bad)} such rows)"
         )
     order = np.argsort(query_ids, kind="stable")
     position = np.minimum(np.searchsorted(query_ids, evaluations["query_id"], sorter=order), max(len(order) - 1, 0))
@@ -203,7 +203,7 @@ def _read(path: Path, required: dict[str, str], optional: dict[str, str] | None 
 def _unique(path: Path, name: str, values: Any) -> None:
     seen, counts = np.unique(values.astype(np.str_), return_counts=True)
     if len(seen) != len(values):
-        raise DataError(f"{path}: {name} {seen[np.argmax(counts > 1)]} occurs {counts.max()} times")
+        raise DataError(f"{path}: {name} {seen[counts.argmax()]} occurs {counts.max()} times")
 
 
 def _hash(folder: Path) -> str:

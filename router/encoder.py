@@ -81,7 +81,7 @@ class SentenceTransformerEncoder:
             raise ArtifactError(f"encoder {spec}: cannot be loaded: {exc}") from exc
         self._model.max_seq_length = min(self._model.max_seq_length or MAX_TOKENS, MAX_TOKENS)
         self.spec = spec
-        self.dim = int(self._model.get_sentence_embedding_dimension() or 0)
+        self.dim = int(np.asarray(self._model.encode([""])).shape[1])
         state = hashlib.sha256()
         for name, tensor in sorted(self._model.state_dict().items()):
             state.update(name.encode())

@@ -161,9 +161,10 @@ class Embedding:
 
 
 class Locus(nn.Module):
-    """Set encoder, predictor and local term, trained together: log-odds = G_ψ(z, φ(x)) + s · logit p_local(x).
+    """Set encoder, predictor and local term: log-odds = G_ψ(z, φ(x)) + s · logit p_local(x).
 
-    The predictor's last layer starts at zero, so that training begins at the local term and learns what it misses.
+    Encoder and predictor are trained as in the paper, by G_ψ alone: trained on what the local term misses, z would no longer
+    need to tell models apart, and distances in the space would lose their meaning. The parts are weighted on `val`.
     """
 
     def __init__(self, config: LocusConfig) -> None:
@@ -172,13 +173,9 @@ class Locus(nn.Module):
         self.encoder = SetEncoder(config)
         self.predictor = CorrectnessPredictor(config)
         self.local = LocalTerm(config)
-        last = self.predictor.mlp[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
 
     def forward(self, q_set: Tensor, y_set: Tensor, q: Tensor, mask: Tensor | None = None) -> Tensor:
-        """From evaluations to predictions, as in training.
+        """From evaluations to predictions.
 
         Args:
             q_set, y_set, mask: evaluations of B models, (B, n, d_q), (B, n), (B, n).

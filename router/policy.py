@@ -43,13 +43,15 @@ def choose(
     """Index of the model that the policy prefers among the eligible ones; None where none is eligible.
 
     Ties (within 1e-6) go to the cheaper model, then to the one that the portfolio lists first. The rule "cheapest"
-    falls back to the most probably correct model where nobody reaches `min_p_correct`.
+    falls back to the most probably correct model where nobody reaches `min_p_correct`. A model whose p_correct is NaN is never
+    chosen.
 
     Args:
         p_correct: predicted correctness, (M,), in [0, 1].
         price_usd: expected price of this request at each model, (M,), USD.
         eligible: which models may be chosen, (M,).
     """
+    eligible = eligible & ~np.isnan(p_correct)
     if policy.rule == "cheapest":
         good_enough = eligible & (p_correct >= policy.min_p_correct)
         if good_enough.any():

@@ -74,13 +74,14 @@ def routed_scores(data: Dataset, pool: Pool, value: NDArray[np.float32]) -> NDAr
 
     Args:
         value: (M, Q) in the dataset's order; the model with the highest value among those that answered is taken, the
-            first of equals.
+            first of equals. A model whose value is NaN comes after all that have one.
 
     Returns:
         (queries of the pool,), float32.
     """
     grid = np.ix_(pool.models, pool.queries)
     scores = data.scores[grid]
-    best = np.where(np.isnan(scores), -np.inf, value[grid]).argmax(axis=0)
+    known = np.nan_to_num(value[grid], nan=np.finfo(np.float32).min)
+    best = np.where(np.isnan(scores), -np.inf, known).argmax(axis=0)
     out: NDArray[np.float32] = scores[best, np.arange(len(pool.queries))]
     return out

@@ -130,13 +130,13 @@ class ModelSpace:
         try:
             with safe_open(path, framework="numpy") as file:
                 about = json.loads((file.metadata() or {}).get("space", "{}"))
-                if about.get("format") != FORMAT:
+                if not isinstance(about, dict) or about.get("format") != FORMAT:
                     raise ArtifactError(f"{path}: not a model space of format {FORMAT}")
                 z, profiles = file.get_tensor("z"), file.get_tensor("profiles")
             return cls(about["models"], z, profiles, about["evaluations"], about["checkpoint"])
         except FileNotFoundError as exc:
             raise ArtifactError(f"{path}: no such file") from exc
-        except (OSError, SafetensorError, KeyError, ValueError) as exc:
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as exc:
             raise ArtifactError(f"{path}: not a readable model space: {exc}") from exc
 
     def _hint(self, name: str) -> str:

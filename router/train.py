@@ -27,7 +27,16 @@ from router.space import ModelSpace
 STATE = "train-state.pt"
 SELECTION_EVALUATIONS = 1024  # per model, for the embeddings that a checkpoint is selected by
 REGION_ITERATIONS = 30
-SHARES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)  # of the embedding's log-odds, chosen on val; equals go to the smaller
+SHARES = (
+    0.0,
+    0.1,
+    0.2,
+    0.35,
+    0.5,
+    0.75,
+    1.0,
+    1.5,
+)  # of the embedding's log-odds, chosen on val; equals go to the smaller
 MIN_EVALUATIONS = 32  # of one model on one benchmark, to be drawn
 
 
@@ -44,7 +53,7 @@ class TrainConfig:
     """
 
     seed: int = 0
-    steps: int = 3_000
+    steps: int = 2_500
     batch_models: int = 12
     encoder_sizes: tuple[int, int] = (16, 2048)
     decoder_size: int = 256
@@ -54,7 +63,7 @@ class TrainConfig:
     lr_decoder: float = 8e-4
     weight_decay: float = 5e-2
     clip: float = 1.0
-    select_every: int = 300
+    select_every: int = 250
 
 
 @dataclass(frozen=True)
@@ -222,7 +231,8 @@ def calibrate(locus: Locus, data: Dataset, q: NDArray[np.float32], space: ModelS
 
 def _step(locus: Locus, optimizer: torch.optim.Optimizer, batch: "_Batch", config: TrainConfig) -> float:
     locus.train()
-    logits = locus(batch.q_encoder, batch.y_encoder, batch.q_decoder, batch.mask)
+    z = locus.encoder(batch.q_encoder, batch.y_encoder, batch.mask)
+    logits = locus.predictor(z[:, None], batch.q_decoder)
     loss = F.binary_cross_entropy_with_logits(logits, batch.y_decoder, weight=batch.weight, reduction="sum")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
