@@ -81,7 +81,7 @@ def routed_scores(data: Dataset, pool: Pool, value: NDArray[np.float32]) -> NDAr
     """
     grid = np.ix_(pool.models, pool.queries)
     scores = data.scores[grid]
-    known = np.nan_to_num(value[grid], nan=np.finfo(np.float32).min)
+    known = np.where(np.isnan(value[grid]), np.finfo(np.float32).min, value[grid])
     best = np.where(np.isnan(scores), -np.inf, known).argmax(axis=0)
     out: NDArray[np.float32] = scores[best, np.arange(len(pool.queries))]
     return out
