@@ -51,31 +51,22 @@ def artifact_problems(portfolio: Portfolio) -> list[str]:
 
 
 def _show(portfolio: Portfolio) -> None:
+    """Each model with what is known of it, and its deployments beneath."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for header in ("model", "embedding", "deployment", "path", "key", "USD/Mtok in, out", "context", "can"):
-        table.add_column(header, overflow="fold")
+    console = Console(highlight=False, soft_wrap=True)
     for model in portfolio.models:
-        for i, deployment in enumerate(model.deployments):
-            key = "set" if deployment.api_key else "none needed"
-            shared = (
-                f"{model.price.usd_per_mtok_in:g}, {model.price.usd_per_mtok_out:g}",
-                str(model.context_window),
-                ", ".join(sorted(model.capabilities)) or "-",
-            )
-            table.add_row(
-                escape(model.name) if i == 0 else "",
-                (escape(model.embedding) if model.embedding else "[yellow]none[/]") if i == 0 else "",
-                escape(deployment.upstream_model),
-                escape(deployment.api_base or deployment.path),
-                f"[yellow]{deployment.missing_key} not set[/]" if deployment.missing_key else key,
-                *(shared if i == 0 else ("", "", "")),
-            )
-    console = Console()
-    console.print(table)
+        price = f"{model.price.usd_per_mtok_in:g} in, {model.price.usd_per_mtok_out:g} out USD/Mtok"
+        can = ", ".join(sorted(model.capabilities)) or "text only"
+        embedding = escape(model.embedding) if model.embedding else "[yellow]no embedding: only served when named[/]"
+        console.print(f"[bold]{escape(model.name)}[/]  {embedding}")
+        console.print(f"    {price}; {model.context_window} tokens; {can}")
+        for deployment in model.deployments:
+            where = escape(deployment.api_base or f"through {deployment.path}")
+            key = "key set" if deployment.api_key else "no key needed"
+            key = f"[yellow]{deployment.missing_key} not set[/]" if deployment.missing_key else key
+            console.print(f"    - {escape(deployment.upstream_model)}  {where}  {key}")
     policies = ", ".join(
         f"{name}{' (default)' if name == portfolio.default_policy else ''}" for name in portfolio.policies
     )

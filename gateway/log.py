@@ -62,30 +62,33 @@ def _record_path(config: Path | None) -> Path:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
+    """One line per request, and one more beneath it for each attempt that failed."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for header in ("time", "asked", "chosen", "p", "served", "failover", "tokens", "USD", "ms", "own ms", "status"):
-        table.add_column(header, overflow="fold")
+    for header in ("time", "asked", "answered by", "p", "tokens", "USD", "ms", "own", "status"):
+        table.add_column(header, overflow="fold", no_wrap=header in ("time", "p", "tokens", "USD", "ms", "own"))
     for row in rows:
-        stand_in = row["served"] is not None and row["served"] != row["chosen"]
-        distance = "" if row["stand_in_distance"] is None else f" (d={row['stand_in_distance']:.2f})"
-        tokens = None if row["prompt_tokens"] is None else f"{row['prompt_tokens']}+{row['completion_tokens']}"
+        served = escape(row["served"] or "-")
+        if row["served"] is not None and row["served"] != row["chosen"]:
+            served = f"[yellow]{served}, {row['stand_in_distance'] or 0:.2f} from {escape(row['chosen'] or '-')}[/]"
+        tokens = "-" if row["prompt_tokens"] is None else f"{row['prompt_tokens']}+{row['completion_tokens']}"
         table.add_row(
-            datetime.fromtimestamp(row["time"]).strftime("%m-%d %H:%M:%S"),
+            datetime.fromtimestamp(row["time"]).strftime("%H:%M:%S"),
             escape(row["requested"] or "-"),  # as the client wrote it
-            escape(row["chosen"] or "-"),
+            served,
             _number(row["p_correct"], ".2f"),
-            f"[yellow]{escape(row['served'])}{distance}[/]" if stand_in else escape(row["served"] or "-"),
-            escape(", ".join(f"{a['deployment']} {a['cause']}" for a in row["failover"] or []) or "-"),
-            tokens or "-",
+            tokens,
             _number(row["cost_usd"], ".6f"),
             _number(row["latency_ms"], ".0f"),
             _number(row["overhead_ms"], ".1f"),
             f"[red]{row['status']} {row['error']}[/]" if row["error"] else str(row["status"]),
         )
+        for attempt in row["failover"] or []:
+            status = "" if attempt["status"] is None else f" {attempt['status']}"
+            table.add_row("", "", f"[dim]{escape(attempt['deployment'])} {attempt['cause']}{status}[/]")
     Console().print(table)
 
 

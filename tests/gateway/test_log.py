@@ -60,15 +60,15 @@ async def test_a_request_is_one_row(tmp_path: Path) -> None:
     result = show("--db", str(await write(tmp_path / "r.db", record(1))))
     assert result.exit_code == 0
     header, row = result.stdout.splitlines()
-    assert header.split() == ["time", "asked", "chosen", "p", "served", "failover", "tokens", "USD", "ms", "own", "ms", "status"]  # fmt: skip
-    assert row.split()[2:] == ["auto", "small", "0.73", "small", "-", "10+32", "0.000123", "457", "3.2", "200"]
+    assert header.split() == ["time", "asked", "answered", "by", "p", "tokens", "USD", "ms", "own", "status"]  # fmt: skip
+    assert row.split()[1:] == ["auto", "small", "0.73", "10+32", "0.000123", "457", "3.2", "200"]
 
 
 async def test_a_stand_in_is_shown_with_its_distance_and_what_failed(tmp_path: Path) -> None:
     stood_in = record(1, served="big", stand_in_distance=0.4567, failover=orjson.dumps(FAILED).decode())
-    row = show("--db", str(await write(tmp_path / "r.db", stood_in))).stdout.splitlines()[1]
-    assert "big (d=0.46)" in row
-    assert "small/0 server_error" in row
+    _, row, attempt, *_ = show("--db", str(await write(tmp_path / "r.db", stood_in))).stdout.splitlines()
+    assert "big, 0.46 from small" in row
+    assert "small/0 server_error 5" in attempt
 
 
 async def test_a_request_that_failed_is_shown_with_its_error(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ async def test_a_request_that_failed_is_shown_with_its_error(tmp_path: Path) -> 
     )  # fmt: skip
     failed = record(1, **nothing, status=400, error="invalid_json")
     row = show("--db", str(await write(tmp_path / "r.db", failed))).stdout.splitlines()[1]
-    assert row.split()[2:] == ["-", "-", "-", "-", "-", "-", "-", "457", "-", "400", "invalid_json"]
+    assert row.split()[1:] == ["-", "-", "-", "-", "-", "457", "-", "400", "invalid_json"]
 
 
 async def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
