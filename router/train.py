@@ -53,7 +53,7 @@ class TrainConfig:
     """
 
     seed: int = 0
-    steps: int = 2_500
+    steps: int = 3_000
     batch_models: int = 12
     encoder_sizes: tuple[int, int] = (16, 2048)
     decoder_size: int = 256
@@ -63,7 +63,7 @@ class TrainConfig:
     lr_decoder: float = 8e-4
     weight_decay: float = 5e-2
     clip: float = 1.0
-    select_every: int = 250
+    select_every: int = 300
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Trained:
         space: embeddings of every model from all its train evaluations, onboarding ones too; names no checkpoint yet.
         step: where the weights come from.
         share: of the embedding's log-odds beside the local term's, as `select` chose it.
-        val_routing_accuracy: macro over pools, in [0, 1], that they were selected by.
+        val_routing_accuracy: with the local term, macro over pools, in [0, 1].
     """
 
     locus: Locus
@@ -135,10 +135,16 @@ def train(
         done = step + 1
         if done % config.select_every == 0 or done == config.steps:
             selection = select(locus, data, q, config.seed)
-            newest = selection.routing_accuracy
+            newest = selection.own_accuracy
             if newest > best["value"]:
                 weights = {name: tensor.clone() for name, tensor in locus.state_dict().items()}
-                best = {"value": newest, "share": selection.share, "step": done, "weights": weights}
+                best = {
+                    "value": newest,
+                    "routing": selection.routing_accuracy,
+                    "share": selection.share,
+                    "step": done,
+                    "weights": weights,
+                }
             out.mkdir(parents=True, exist_ok=True)
             torch.save(
                 {
@@ -157,18 +163,21 @@ def train(
     locus.eval()
     space = embed_all(locus, data, q, "train", per_model=None, seed=config.seed, checkpoint="")
     calibrate(locus, data, q, space, best["share"])
-    return Trained(locus, space, best["step"], best["share"], best["value"])
+    return Trained(locus, space, best["step"], best["share"], best["routing"])
 
 
 @dataclass(frozen=True)
 class Selection:
-    """How good weights are on `val`, at the best share of the embedding's log-odds beside the local term's.
+    """How good weights are on `val`. Accuracies are macro over pools, in [0, 1].
 
     Attributes:
-        share: factor for the embedding's log-odds.
-        routing_accuracy: macro over pools, in [0, 1].
+        own_accuracy: of routing by the embedding's log-odds alone; weights are selected by it, since the local term, which
+            needs no training, would hide how much z knows.
+        share: factor for the embedding's log-odds beside the local term's.
+        routing_accuracy: of routing by both, at that share.
     """
 
+    own_accuracy: float
     share: float
     routing_accuracy: float
 
@@ -188,13 +197,13 @@ def select(locus: Locus, data: Dataset, q: NDArray[np.float32], seed: int) -> Se
     routed = list(pools(data, "val", data.onboarding))
     if not routed:
         raise DataError("no query of split val was answered by two models: there is nothing to select a checkpoint by")
-    best = Selection(0.0, -1.0)
-    for share in SHARES:
-        value = share * parts[0] + parts[1]
-        accuracy = float(np.mean([routed_scores(data, pool, value).mean() for pool in routed]))
-        if accuracy > best.routing_accuracy:
-            best = Selection(share, accuracy)
-    return best
+
+    def accuracy(value: NDArray[np.float32]) -> float:
+        return float(np.mean([routed_scores(data, pool, value).mean() for pool in routed]))
+
+    accuracies = [accuracy(share * parts[0] + parts[1]) for share in SHARES]
+    best = int(np.argmax(accuracies))
+    return Selection(accuracy(parts[0]), SHARES[best], accuracies[best])
 
 
 def calibrate(locus: Locus, data: Dataset, q: NDArray[np.float32], space: ModelSpace, share: float) -> None:

