@@ -53,7 +53,7 @@ class TrainConfig:
     """
 
     seed: int = 0
-    steps: int = 3_000
+    steps: int = 2_500
     batch_models: int = 12
     encoder_sizes: tuple[int, int] = (16, 2048)
     decoder_size: int = 256
@@ -63,7 +63,7 @@ class TrainConfig:
     lr_decoder: float = 8e-4
     weight_decay: float = 5e-2
     clip: float = 1.0
-    select_every: int = 300
+    select_every: int = 250
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Trained:
         space: embeddings of every model from all its train evaluations, onboarding ones too; names no checkpoint yet.
         step: where the weights come from.
         share: of the embedding's log-odds beside the local term's, as `select` chose it.
-        val_routing_accuracy: with the local term, macro over pools, in [0, 1].
+        val_routing_accuracy: macro over pools, in [0, 1], that they were selected by.
     """
 
     locus: Locus
@@ -135,16 +135,10 @@ def train(
         done = step + 1
         if done % config.select_every == 0 or done == config.steps:
             selection = select(locus, data, q, config.seed)
-            newest = selection.own_accuracy
+            newest = selection.routing_accuracy
             if newest > best["value"]:
                 weights = {name: tensor.clone() for name, tensor in locus.state_dict().items()}
-                best = {
-                    "value": newest,
-                    "routing": selection.routing_accuracy,
-                    "share": selection.share,
-                    "step": done,
-                    "weights": weights,
-                }
+                best = {"value": newest, "share": selection.share, "step": done, "weights": weights}
             out.mkdir(parents=True, exist_ok=True)
             torch.save(
                 {
@@ -162,22 +156,19 @@ def train(
     locus.load_state_dict(best["weights"])
     locus.eval()
     space = embed_all(locus, data, q, "train", per_model=None, seed=config.seed, checkpoint="")
-    calibrate(locus, data, q, space, best["share"])
-    return Trained(locus, space, best["step"], best["share"], best["routing"])
+    calibrate(locus, data, q, space)
+    return Trained(locus, space, best["step"], best["share"], best["value"])
 
 
 @dataclass(frozen=True)
 class Selection:
-    """How good weights are on `val`. Accuracies are macro over pools, in [0, 1].
+    """How good weights are on `val`, at the best share of the embedding's log-odds beside the local term's.
 
     Attributes:
-        own_accuracy: of routing by the embedding's log-odds alone; weights are selected by it, since the local term, which
-            needs no training, would hide how much z knows.
-        share: factor for the embedding's log-odds beside the local term's.
-        routing_accuracy: of routing by both, at that share.
+        share: factor for the embedding's log-odds.
+        routing_accuracy: macro over pools, in [0, 1].
     """
 
-    own_accuracy: float
     share: float
     routing_accuracy: float
 
@@ -197,45 +188,44 @@ def select(locus: Locus, data: Dataset, q: NDArray[np.float32], seed: int) -> Se
     routed = list(pools(data, "val", data.onboarding))
     if not routed:
         raise DataError("no query of split val was answered by two models: there is nothing to select a checkpoint by")
+    best = Selection(0.0, -1.0)
+    for share in SHARES:
+        value = share * parts[0] + parts[1]
+        accuracy = float(np.mean([routed_scores(data, pool, value).mean() for pool in routed]))
+        if accuracy > best.routing_accuracy:
+            best = Selection(share, accuracy)
+    return best
 
-    def accuracy(value: NDArray[np.float32]) -> float:
-        return float(np.mean([routed_scores(data, pool, value).mean() for pool in routed]))
 
-    accuracies = [accuracy(share * parts[0] + parts[1]) for share in SHARES]
-    best = int(np.argmax(accuracies))
-    return Selection(accuracy(parts[0]), SHARES[best], accuracies[best])
+def calibrate(locus: Locus, data: Dataset, q: NDArray[np.float32], space: ModelSpace) -> None:
+    """Weighs the embedding's and the local term's log-odds, and an offset, by logistic regression on `val` (stacking).
 
-
-def calibrate(locus: Locus, data: Dataset, q: NDArray[np.float32], space: ModelSpace, share: float) -> None:
-    """Folds the selected share, and a scale and offset of the log-odds that fit `val` best, into the weights.
-
-    Platt's logistic fit: which model has the highest prediction does not change, what the number means does. Neither do
-    the embeddings in `space`, which only the set encoder makes.
+    Folds the three numbers into the weights. Embeddings and profiles in `space` do not change by it.
     """
     predictor, known = predictor_of(locus, data, space)
     queries = data.where("val")
-    logits = share * predictor.from_embedding(q[queries]) + predictor.from_profile(q[queries])
     scores = data.scores[np.ix_(known, queries)].T
     usable = ~np.isnan(scores) & ~data.onboarding[known][None, :]
-    x = torch.from_numpy(logits[usable]).double()
+    parts = (predictor.from_embedding(q[queries]), predictor.from_profile(q[queries]))
+    x = torch.from_numpy(np.stack([part[usable] for part in parts], axis=1)).double()
     y = torch.from_numpy(scores[usable]).double()
-    fit = torch.tensor([1.0, 0.0], dtype=torch.double, requires_grad=True)
+    fit = torch.tensor([0.5, 0.5, 0.0], dtype=torch.double, requires_grad=True)
     optimizer = torch.optim.LBFGS([fit], max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = F.binary_cross_entropy_with_logits(fit[0] * x + fit[1], y)
+        loss = F.binary_cross_entropy_with_logits(x @ fit[:2] + fit[2], y)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    scale, offset = fit.detach().float()
+    of_embedding, of_profile, offset = fit.detach().float()
     last = locus.predictor.mlp[-1]
     assert isinstance(last, torch.nn.Linear)
     with torch.no_grad():
-        last.weight.mul_(share * scale)
-        last.bias.mul_(share * scale).add_(offset)
-        locus.local.scale.mul_(scale)
+        last.weight.mul_(of_embedding)
+        last.bias.mul_(of_embedding).add_(offset)
+        locus.local.scale.mul_(of_profile)
 
 
 def _step(locus: Locus, optimizer: torch.optim.Optimizer, batch: "_Batch", config: TrainConfig) -> float:

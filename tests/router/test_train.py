@@ -122,16 +122,16 @@ def test_what_is_trained_predicts_and_routes(world: Path, checkpoint: Path) -> N
     assert set(rows) == {"sums", "places", "macro average"}
     macro = rows["macro average"]
     assert macro["routing"]["LOCUS"] > 0.85  # best single reaches 0.97, a random choice 0.45
-    assert macro["prediction"]["LOCUS"] > 0.75  # answering by the overall mean of each model gives 0.6
+    assert macro["prediction"]["LOCUS"] > 0.68  # answering by the overall mean of each model gives 0.59
     assert "LOCUS" in run("evaluate", world, "--checkpoint", checkpoint)
 
 
-def test_new_models_join_the_shipped_space_from_128_evaluations(world: Path, tmp_path: Path) -> None:
+def test_new_models_join_the_shipped_space_without_training(world: Path, tmp_path: Path) -> None:
     space, out = tmp_path / "space.safetensors", tmp_path / "p.parquet"
-    run("embed", world, "--out", space, "--per-model", 128, "--seed", 5)
+    run("embed", world, "--out", space)
     loaded = ModelSpace.load(space)
     assert set(loaded.models) == set(SKILLS)
-    assert set(loaded.evaluations) == {128}
+    assert set(loaded.evaluations) == {300}
     assert loaded.neighbors("lab/newcomer")[0].model == "lab/adder"
     run("predict", world, "--space", space, "--out", out)
     table = pq.read_table(out)
@@ -152,9 +152,11 @@ def test_new_models_join_the_shipped_space_from_128_evaluations(world: Path, tmp
 
 
 def test_embedding_is_repeatable_bit_for_bit(world: Path, checkpoint: Path, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        run("embed", world, "--checkpoint", checkpoint, "--out", tmp_path / name, "--per-model", 50)
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run("embed", world, "--checkpoint", checkpoint, "--out", tmp_path / name, "--per-model", 50, "--seed", seed)
+    assert set(ModelSpace.load(tmp_path / "a").evaluations) == {50}
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert (tmp_path / "a").read_bytes() != (tmp_path / "c").read_bytes()
 
 
 def test_neighbors_are_shown(checkpoint: Path) -> None:
