@@ -16,7 +16,7 @@ from gateway.request import ChatRequest, parse_chat, read_body, splice_model
 from gateway.routing import Decision
 from gateway.service import InForce, Service
 from gateway.sse import DONE, encode
-from gateway.upstream.failures import UpstreamFailure
+from gateway.upstream.failures import UpstreamFailure, unexpected
 
 log = logging.getLogger("locus.chat")
 
@@ -122,7 +122,8 @@ class Exchange:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
                 data = await relay.read()
             ending = DONE
-        except UpstreamFailure as failure:
+        except Exception as exc:
+            failure = exc if isinstance(exc, UpstreamFailure) else unexpected(exc)
             # Content is out, so the answer cannot be begun anew; an error event without [DONE] is no clean ending.
             served.broke(failure)
             error = StreamBroken(f"The answer of {served.hop.model.name} broke off ({failure.cause.value}).")

@@ -55,6 +55,8 @@ class Edge:
             await self._app(scope, receive, watched_send)
         except GatewayError as error:
             await error_response(error)(scope, receive, watched_send)
+        except ConnectionResetError:
+            log.debug("the client of request %s left before its request was complete", request_id)
         except Exception:
             log.exception("request %s failed", request_id)
             if started:

@@ -19,7 +19,7 @@ from gateway.relay import Relay
 from gateway.request import ChatRequest
 from gateway.upstream.answer import Complete, Usage
 from gateway.upstream.direct import DirectUpstream
-from gateway.upstream.failures import FOR_CLIENT, QUICK_RETRY, TAKEN_OUT, Cause, UpstreamFailure
+from gateway.upstream.failures import FOR_CLIENT, QUICK_RETRY, TAKEN_OUT, Cause, UpstreamFailure, unexpected
 from gateway.upstream.sdk import SdkUpstream
 
 QUICK_RETRY_S = 0.1  # the one retry after a server error comes within this, with full jitter
@@ -89,15 +89,15 @@ class Served:
         self._failure = failure
 
     async def aclose(self) -> None:
-        if self.relay is not None:
-            await self.relay.aclose()
+        self._live.finish()
         if self._failure is not None:
             _tell_breaker(self._live, self._failure, self._clock())
         else:
             self._live.breaker.success()
         if self.usage is not None:
             self._live.count_tokens(self.usage.prompt_tokens + self.usage.completion_tokens)
-        self._live.finish()
+        if self.relay is not None:  # last, since it may be cancelled
+            await self.relay.aclose()
 
 
 class Failover:
@@ -136,6 +136,8 @@ class Failover:
             if hop.model.spec.context_window <= too_small:
                 continue
             for live in hop.model.order(self._rng):
+                if live.unavailable() is not None:  # meanwhile: the one before it took its time
+                    continue
                 try:
                     return await self._ask(request, hop, live, settings, trail)
                 except UpstreamFailure as failure:
@@ -159,6 +161,7 @@ class Failover:
         self, request: ChatRequest, hop: Hop, live: LiveDeployment, settings: RetrySettings, trail: Trail
     ) -> Served:
         """One deployment, with its retries."""
+        refused: set[str] = set()  # optional fields that it refused in this request
 
         def delay(state: RetryCallState) -> float | None:
             failure = state.outcome.exception() if state.outcome else None
@@ -177,35 +180,52 @@ class Failover:
             reraise=True,
         ):
             with attempt:
-                return await self._call(request, hop, live, trail)
+                return await self._call(request, hop, live, trail, refused)
         raise AssertionError("tenacity re-raises the last failure")
 
-    async def _call(self, request: ChatRequest, hop: Hop, live: LiveDeployment, trail: Trail) -> Served:
+    async def _call(
+        self, request: ChatRequest, hop: Hop, live: LiveDeployment, trail: Trail, refused: set[str]
+    ) -> Served:
         upstream = self._direct if live.spec.path == "direct" else self._sdk
         started = self._clock()
         live.start()
+        dropped = live.dropped | refused
         relay = None
         try:
             if request.stream:
-                source = await upstream.stream(live.spec, request, live.dropped)
-                relay = Relay(source, hop.model.name, usage_asked=request.usage_asked)
+                source = await upstream.stream(live.spec, request, dropped)
+                relay = Relay(source, hop.model.name, usage_asked=request.usage_asked, choices=request.choices)
                 await relay.open()
                 return Served(hop, live, relay, self._clock)
-            return Served(hop, live, await upstream.complete(live.spec, request, live.dropped), self._clock)
+            return Served(hop, live, await upstream.complete(live.spec, request, dropped), self._clock)
         except BaseException as exc:
-            if relay is not None:
-                await relay.aclose()
             live.finish()
-            now = self._clock()
-            if not isinstance(exc, UpstreamFailure):
-                live.breaker.abandon()
-                raise
-            _tell_breaker(live, exc, now)
-            trail.failures.append(exc)
-            trail.attempts.append(Attempt(hop.model.name, live.spec.id, exc.cause.value, exc.status, now - started))
-            if exc.field is not None:
-                live.dropped |= {exc.field}
-            raise
+            try:
+                if not isinstance(exc, Exception):  # the client left
+                    live.breaker.abandon()
+                    raise
+                now = self._clock()
+                if isinstance(exc, UpstreamFailure):
+                    failure = exc
+                    _tell_breaker(live, failure, now)
+                else:
+                    failure = unexpected(exc)
+                    live.breaker.abandon()
+                if failure.field is not None and failure.field in dropped:  # it is not the field then
+                    failure = UpstreamFailure(Cause.REJECTED, failure.status, error=failure.error)
+                trail.failures.append(failure)
+                cause = failure.cause.value
+                trail.attempts.append(Attempt(hop.model.name, live.spec.id, cause, failure.status, now - started))
+                if failure.field is not None:
+                    refused.add(failure.field)
+                    if request.asks_properly(failure.field):  # else the client's own value may have been at fault
+                        live.dropped |= {failure.field}
+                if failure is exc:
+                    raise
+                raise failure from exc
+            finally:
+                if relay is not None:  # last, since it may be cancelled
+                    await relay.aclose()
         finally:
             trail.waited_s += self._clock() - started
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from yaml.constructor import ConstructorError
 
@@ -59,7 +59,13 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
-Name = Annotated[str, Field(min_length=1)]
+def _printable(value: str) -> str:
+    if not value.isprintable():  # a line break would end a response header, half a surrogate pair has no bytes at all
+        raise PydanticCustomError("printable", "expected printable characters only")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]

@@ -26,6 +26,7 @@ class Record:
     """What happened to one request. Times in ms, prices in USD; JSON columns hold lists of objects.
 
     Attributes:
+        request_id: the client's own where it sent one, so not always unique.
         time: seconds since the epoch, at arrival.
         requested: the `model` of the request.
         chosen, served: portfolio names; they differ where a stand-in answered.
@@ -60,9 +61,9 @@ class Record:
 
 
 COLUMNS = tuple(field.name for field in fields(Record))
-_INSERT = f"INSERT OR REPLACE INTO requests ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+_INSERT = f"INSERT INTO requests ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 _SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS requests ({", ".join(c + (" PRIMARY KEY" if c == "request_id" else "") for c in COLUMNS)});
+CREATE TABLE IF NOT EXISTS requests ({", ".join(COLUMNS)});
 CREATE INDEX IF NOT EXISTS requests_time ON requests (time);
 """
 

@@ -20,14 +20,16 @@ class Relay:
         source: the provider's open stream; owned by the relay from here on.
         model: the public name that every chunk shall carry.
         usage_asked: did the client ask for a usage chunk?
+        choices: how many choices it asked for.
     """
 
-    def __init__(self, source: ChunkStream, model: str, *, usage_asked: bool) -> None:
+    def __init__(self, source: ChunkStream, model: str, *, usage_asked: bool, choices: int = 1) -> None:
         self.usage: Usage | None = None
         self._source = source
         self._model = model
         self._model_bytes = encode({"model": model})[len(b"data: {") : -len(b"}\n\n")]
         self._usage_asked = usage_asked
+        self._choices = choices
         self._held: list[bytes] = []
         self._seen_model: object = None  # the provider's name, and the field's bytes as it writes them
         self._seen_bytes = b""
@@ -52,13 +54,18 @@ class Relay:
         """The next bytes for the client, whole events only; None after a proper ending. The caller adds `[DONE]`.
 
         Raises:
-            UpstreamFailure: cut, stalled or broken, or ended without a finish reason.
+            UpstreamFailure: cut, stalled or broken, or ended, without a finish reason.
         """
         if self._held:
             held, self._held = b"".join(self._held), []
             return held
         while True:
-            chunks = await self._source.read()
+            try:
+                chunks = await self._source.read()
+            except UpstreamFailure:
+                if len(self._finished) >= self._choices and not self._begun - self._finished:
+                    return None  # the client has all of it: what broke is only how the provider hangs up
+                raise
             if chunks is None:
                 if not self._finished or self._begun - self._finished:
                     raise UpstreamFailure(Cause.UNREADABLE, detail="the stream ended without a finish reason")
@@ -90,7 +97,8 @@ class Relay:
         if fields.get("model") != self._seen_model or not self._seen_bytes:
             found = _MODEL_FIELD.findall(chunk.raw)
             self._seen_model = fields.get("model")
-            self._seen_bytes = found[0] if len(found) == 1 else b""
+            # Without a model of its own, what was found is a field of some nested object.
+            self._seen_bytes = found[0] if len(found) == 1 and isinstance(self._seen_model, str) else b""
         if self._seen_bytes and self._seen_bytes in chunk.raw:
             return chunk.raw.replace(self._seen_bytes, self._model_bytes)
         return encode(fields | {"model": self._model})

@@ -6,6 +6,7 @@ A file that cannot be used changes nothing: it is reported once, and the portfol
 import asyncio
 import logging
 import signal
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -75,6 +76,10 @@ class Reloader:
         except (PortfolioError, RouterError) as exc:
             log.error("the portfolio in force stays, since the changed file cannot be used:\n%s", exc)
             self._report(str(exc))
+        except Exception as exc:  # a defect; its text may hold values of the file, so only its kind and place are told
+            where = "".join(traceback.format_tb(exc.__traceback__))
+            log.error("the portfolio in force stays: an unexpected %s\n%s", type(exc).__name__, where)
+            self._report(f"unexpected {type(exc).__name__}; the log says where")
         else:
             for warning in portfolio.warnings:
                 log.warning("%s", warning)

@@ -16,6 +16,8 @@ QUERY_MIN_CHARS = 24  # below this a last user turn ("go on") says nothing by it
 QUERY_MAX_CHARS = 8_000  # well above the encoder's 512 tokens; bounds the work per request
 TOKENS_PER_IMAGE = 1_000
 CHARS_PER_TOKEN = 4
+MAX_DEPTH = 250  # of nested lists and objects; what is deeper could be read but not written again
+MAX_OUTPUT_TOKENS = 1 << 31  # beyond every model; a larger limit means the same
 _MODEL_FIELD = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _OPEN_BRACE = re.compile(rb"\s*\{")
 
@@ -51,6 +53,17 @@ class ChatRequest:
         """The text that the choice is made by; see `query_text`."""
         return query_text(self.fields["messages"])
 
+    @property
+    def choices(self) -> int:
+        """How many choices the client asked for."""
+        n = self.fields.get("n")
+        return n if isinstance(n, int) else 1
+
+    def asks_properly(self, field: str) -> bool:
+        """Was this optional field the gateway's own, or sent by the client in a form that the OpenAI API allows?"""
+        value = self.fields.get(field)
+        return value is None or (field == "stream_options" and self.stream and value.keys() == {"include_usage"})
+
     def outgoing(self, model: str, dropped: frozenset[str] = frozenset()) -> bytes:
         """The body for an upstream: the client's bytes with the model name changed and usage asked for in streams.
 
@@ -61,7 +74,7 @@ class ChatRequest:
         fields = self.fields
         refused = dropped & fields.keys()
         ask_usage = self.stream and not self.usage_asked and "stream_options" not in dropped
-        if refused or (ask_usage and fields.get("stream_options") is not None):
+        if refused or (ask_usage and "stream_options" in fields):
             changed = {key: value for key, value in fields.items() if key not in refused} | {"model": model}
             if ask_usage:
                 changed["stream_options"] = {**(fields.get("stream_options") or {}), "include_usage": True}
@@ -69,7 +82,7 @@ class ChatRequest:
         body = splice_model(self.body, self.model, model)
         if body is None:  # duplicate keys, or the pattern occurs in a nested object too: take the slow, certain way
             body = orjson.dumps(fields | {"model": model})
-        if ask_usage and "stream_options" not in fields:
+        if ask_usage:
             brace = _OPEN_BRACE.match(body)
             assert brace is not None  # it parsed as an object with a model in it
             body = b'{"stream_options":{"include_usage":true},' + body[brace.end() :]
@@ -79,9 +92,12 @@ class ChatRequest:
 def splice_model(body: bytes, old: str, new: str) -> bytes | None:
     """`body` with its one `"model": old` field set to `new`; None where there is not exactly one such field.
 
-    A quote inside a JSON string is always escaped, so the pattern can only match a key, never text.
+    A quote inside a JSON string is always escaped, so the pattern can only match a key, never text. A letter of `model`
+    may be escaped too, which hides a key from the pattern: bodies with such escapes, which nobody writes, get None.
     `splice_model(b'{"model": "auto", "n": 1}', "auto", "gpt-4o")` is `b'{"model": "gpt-4o", "n": 1}'`.
     """
+    if b"\\u006" in body:
+        return None
     found = None
     for match in _MODEL_FIELD.finditer(body):
         if found is not None:
@@ -104,6 +120,8 @@ def parse_chat(body: bytes) -> ChatRequest:
         raise InvalidRequest(f"The body is not valid JSON: {exc}.") from exc
     if not isinstance(fields, dict):
         raise InvalidRequest(f"The body must be a JSON object, not {_kind(fields)}.")
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _too_deep(fields):
+        raise InvalidRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
     model = fields.get("model")
     if not isinstance(model, str) or not model:
         raise InvalidRequest(_expected("model", "a model name, `auto` or `auto:<policy>`", fields), param="model")
@@ -121,6 +139,15 @@ def parse_chat(body: bytes) -> ChatRequest:
         usage_asked=bool(options and options.get("include_usage")),
         need=_need(fields),
     )
+
+
+def _too_deep(fields: dict[str, Any]) -> bool:
+    """orjson reads 1,024 levels but writes only about 250."""
+    try:
+        orjson.dumps(fields)
+    except orjson.JSONEncodeError:
+        return True
+    return False
 
 
 def query_text(messages: list[dict[str, Any]]) -> str:
@@ -204,7 +231,7 @@ def _output_limit(fields: dict[str, Any]) -> int | None:
         if value is not None:
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InvalidRequest(_expected(key, "a whole number of at least 1", fields), param=key)
-            return value
+            return min(value, MAX_OUTPUT_TOKENS)
     return None
 
 

@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/make_demo_space.py
 
-Asks each of them 300 generated questions, grades the answers, and writes gateway/demo/space.safetensors.
+Asks each of them 900 generated questions, grades the answers, and writes gateway/demo/space.safetensors.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from router.artifacts import load_checkpoint
 from router.evaluate import space_of
 from router.locus import Locus
 
-QUESTIONS = 300
+QUESTIONS = 900
 SEED = 20_260
 
 

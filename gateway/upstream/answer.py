@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 from gateway.upstream.failures import Cause, UpstreamFailure
 
+MAX_TOKENS = 1 << 40  # what is billed for one answer can be no more; a database column holds it
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -15,11 +17,11 @@ class Usage:
 
     @classmethod
     def read(cls, value: Any) -> "Usage | None":
-        """The usage object of an answer or chunk; None where there is none that can be read."""
+        """The usage object of an answer or chunk; None where there is none that can be read and counted."""
         if not isinstance(value, dict):
             return None
         counts = (value.get("prompt_tokens"), value.get("completion_tokens"))
-        if not all(isinstance(count, int | type(None)) for count in counts):
+        if not all(count is None or (isinstance(count, int) and 0 <= count <= MAX_TOKENS) for count in counts):
             return None
         return cls(counts[0] or 0, counts[1] or 0)
 
@@ -55,10 +57,13 @@ class Chunk:
 
 
 def is_chunk(fields: dict[str, Any]) -> bool:
-    """Has it the form of a chunk: a list of choices, each an object whose delta, if any, is an object?"""
+    """Has it the form of a chunk: a list of choices, each an object with a numeric index and a delta, if any?"""
     choices = fields.get("choices")
     return isinstance(choices, list) and all(
-        isinstance(choice, dict) and isinstance(choice.get("delta"), dict | None) for choice in choices
+        isinstance(choice, dict)
+        and isinstance(choice.get("delta"), dict | None)
+        and isinstance(choice.get("index"), int | None)
+        for choice in choices
     )
 
 
@@ -83,6 +88,10 @@ def check_complete(fields: Any) -> dict[str, Any]:
         UpstreamFailure: it has no list of choices with messages: unreadable.
     """
     choices = fields.get("choices") if isinstance(fields, dict) else None
-    if not isinstance(choices, list) or not choices or not all(isinstance(c, dict) and "message" in c for c in choices):
+    if not isinstance(choices, list) or not choices or not all(_has_message(choice) for choice in choices):
         raise UpstreamFailure(Cause.UNREADABLE, detail="no choices in the answer")
     return dict(fields)
+
+
+def _has_message(choice: Any) -> bool:
+    return isinstance(choice, dict) and isinstance(choice.get("message"), dict)

@@ -147,7 +147,7 @@ class _DirectStream:
         chunks: list[Chunk] = []
         try:
             for event in self._events.feed(data) if data else self._events.close():
-                if event.data is None:
+                if not event.data:  # a comment, or empty data, which is no event either: some providers' keep-alive
                     continue
                 if event.data.startswith(b"[DONE]"):
                     self._ended = True

@@ -2,12 +2,16 @@
 
 import datetime as dt
 import email.utils
+import logging
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import orjson
+
+log = logging.getLogger("locus.upstream")
 
 
 class Cause(Enum):
@@ -31,6 +35,7 @@ TAKEN_OUT = frozenset({Cause.AUTH, Cause.NOT_FOUND, Cause.QUOTA})  # time does n
 FOR_CLIENT = frozenset({Cause.CONTENT_FILTER, Cause.REJECTED})  # the request is at fault: no other model is asked
 QUICK_RETRY = frozenset({Cause.SERVER_ERROR, Cause.CONNECTION, Cause.UNREADABLE})
 
+MAX_RETRY_AFTER_S = 86_400.0
 OPTIONAL_FIELDS = ("stream_options",)
 _CONTEXT_MARKS = (
     "context_length_exceeded",
@@ -41,6 +46,7 @@ _CONTEXT_MARKS = (
     "input is too long",
 )
 _FILTER_MARKS = ("content_filter", "content_policy_violation", "content management policy", "responsibleaipolicy")
+_AUTH_MARKS = ("api key not valid", "incorrect api key", "invalid api key", "invalid_api_key")  # as Google and xAI say
 _QUOTA_MARKS = ("insufficient_quota", "exceeded your current quota", "credit balance", "billing_hard_limit")
 
 
@@ -89,6 +95,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFa
             return failure(Cause.CONTEXT_LENGTH, error=error)
         if _any(_FILTER_MARKS, text):
             return failure(Cause.CONTENT_FILTER, error=error)
+        if _any(_AUTH_MARKS, text):
+            return failure(Cause.AUTH)
         if _any(_QUOTA_MARKS, text):
             return failure(Cause.QUOTA)
         refused = next((field for field in OPTIONAL_FIELDS if field in text), None)
@@ -112,17 +120,27 @@ def classify_event(error: Any) -> UpstreamFailure:
     return classify(status, {}, orjson.dumps({"error": error}, default=str))
 
 
+def unexpected(exc: Exception) -> UpstreamFailure:
+    """The failure that an exception nobody planned for stands for; logged by its place, since its text may hold secrets."""
+    where = "".join(traceback.format_tb(exc.__traceback__))
+    log.error("an upstream call failed by an unexpected %s:\n%s", type(exc).__name__, where)
+    return UpstreamFailure(Cause.UNREADABLE, detail=type(exc).__name__)
+
+
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by `retry-after-ms` or `Retry-After` (RFC 9110, 10.2.3: seconds or a date); None without one."""
+    """Seconds to wait by `retry-after-ms` or `Retry-After` (RFC 9110, 10.2.3: seconds or a date); None without one.
+
+    At most a day: no provider may put itself out of use for longer.
+    """
     try:
         if (ms := headers.get("retry-after-ms")) is not None:
-            return max(0.0, float(ms) / 1000)
+            return min(max(0.0, float(ms) / 1000), MAX_RETRY_AFTER_S)
         if (value := headers.get("retry-after")) is None:
             return None
         if value.strip().replace(".", "", 1).isdigit():
-            return float(value)
+            return min(float(value), MAX_RETRY_AFTER_S)
         when = email.utils.parsedate_to_datetime(value)
-        return max(0.0, (when - dt.datetime.now(dt.UTC)).total_seconds())
+        return min(max(0.0, (when - dt.datetime.now(dt.UTC)).total_seconds()), MAX_RETRY_AFTER_S)
     except (ValueError, TypeError):
         return None
 

@@ -4,6 +4,7 @@ Importing litellm takes seconds and hundreds of megabytes, so it happens in a th
 """
 
 import asyncio
+import contextlib
 import os
 from typing import Any
 
@@ -98,7 +99,8 @@ class _SdkStream:
     async def aclose(self) -> None:
         close = getattr(self._source, "aclose", None)
         if close is not None:
-            await close()
+            with contextlib.suppress(Exception):  # the call is over, however its library closes
+                await close()
 
 
 def _import() -> Any:

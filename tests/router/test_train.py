@@ -52,7 +52,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def checkpoint(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("checkpoint")
-    run("train", world, "--out", out, "--steps", "150", "--seed", "3")
+    run("train", world, "--out", out, "--steps", "400", "--seed", "3")
     return out
 
 
@@ -122,7 +122,7 @@ def test_what_is_trained_predicts_and_routes(world: Path, checkpoint: Path) -> N
     assert set(rows) == {"sums", "places", "macro average"}
     macro = rows["macro average"]
     assert macro["routing"]["LOCUS"] > 0.85  # best single reaches 0.97, a random choice 0.45
-    assert macro["prediction"]["LOCUS"] > 0.68  # answering by the overall mean of each model gives 0.59
+    assert macro["prediction"]["LOCUS"] > 0.7  # answering by the overall mean of each model gives 0.59
     assert "LOCUS" in run("evaluate", world, "--checkpoint", checkpoint)
 
 
