@@ -177,7 +177,7 @@ class Routing:
         if unavailable is not None:
             why.append(unavailable)
         if not why:
-            why.append("lower utility" if decision.policy is None or decision.policy.rule == "utility" else "dearer")
+            why.append(_passed_over_because(decision.policy, p))
         return {
             "model": self.names[i],
             "embedding": self._embeddings[i],
@@ -247,6 +247,14 @@ class Routing:
             return NoEligibleModel("Every model that could serve this request lacks a working key or deployment.")
         lacks = "; ".join(f"{name}: {', '.join(self._lacks(i, need))}" for i, name in enumerate(self.names))
         return NoEligibleModel(f"No model of the portfolio can serve this request. {lacks}.")
+
+
+def _passed_over_because(policy: Policy | None, p: float) -> str:
+    if policy is None:
+        return "another model is named by the request"
+    if policy.rule == "utility":
+        return "lower utility"
+    return f"p_correct below {policy.min_p_correct}" if p < policy.min_p_correct else "dearer"
 
 
 def _chosen_because(policy: Policy) -> str:

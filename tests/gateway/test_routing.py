@@ -51,9 +51,12 @@ async def test_cheap_takes_the_cheapest_that_is_good_enough(tmp_path: Path) -> N
     models = portfolio(**{name: {"price": {"input": p, "output": p}} for name, p in prices.items()})
     policies = {"low": {"min_p_correct": 0.0}, "high": {"min_p_correct": 1.0}}
     async with gateway(tmp_path, models, policies=policies, default_policy="low") as run:
-        assert (await explained(run, "auto"))["chosen"] == "mistral-7b"
+        easy = await explained(run, "auto")
+        assert easy["chosen"] == "mistral-7b"
+        assert {c["why"] for c in easy["candidates"] if c["model"] != "mistral-7b"} == {"dearer"}
         impossible = await explained(run, "auto:high")  # nobody reaches it: the best one then
         assert impossible["chosen"] == max(impossible["candidates"], key=lambda c: c["p_correct"])["model"]
+        assert "p_correct below 1.0" in {c["why"] for c in impossible["candidates"]}
 
 
 async def test_equal_utilities_go_to_the_cheaper(tmp_path: Path) -> None:
