@@ -3,7 +3,7 @@
 import hmac
 import logging
 import re
-import uuid
+import secrets
 from collections.abc import Callable, Sequence
 
 from starlette.exceptions import HTTPException
@@ -37,7 +37,7 @@ class Edge:
             return
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
-        request_id = given.decode() if _CLIENT_ID.match(given) else f"req_{uuid.uuid4().hex}"
+        request_id = given.decode() if _CLIENT_ID.match(given) else f"req_{secrets.token_hex(16)}"
         scope.setdefault("state", {})["request_id"] = request_id
         started = False
 

@@ -9,7 +9,8 @@ import contextlib
 import logging
 import sqlite3
 from collections import deque
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 
 import aiosqlite
@@ -61,6 +62,7 @@ class Record:
 
 
 COLUMNS = tuple(field.name for field in fields(Record))
+_values = attrgetter(*COLUMNS)  # dataclasses.astuple copies every value deeply
 _INSERT = f"INSERT INTO requests ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS requests ({", ".join(COLUMNS)});
@@ -149,7 +151,7 @@ class Recorder:
     async def _flush(self, db: aiosqlite.Connection) -> None:
         while self._buffer:
             batch = [self._buffer[i] for i in range(min(BATCH, len(self._buffer)))]
-            await db.executemany(_INSERT, [astuple(record) for record in batch])
+            await db.executemany(_INSERT, [_values(record) for record in batch])
             await db.commit()
             for record in batch:  # only what is safely written leaves; the oldest may have been dropped meanwhile
                 if self._buffer and self._buffer[0] is record:

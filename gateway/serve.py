@@ -101,6 +101,7 @@ async def _run(portfolio: Portfolio, listener: socket.socket, *, demo: bool) -> 
             create_app(service, controls),
             http="httptools",
             access_log=False,
+            proxy_headers=False,
             log_level="warning",
             lifespan="off",
             server_header=False,
