@@ -15,6 +15,7 @@ COMMANDS = {
     "predict": "router.cli:predict",
     "evaluate": "router.cli:evaluate",
     "neighbors": "router.cli:neighbors",
+    "import": "router.import_cli:import_",
 }
 
 
