@@ -136,6 +136,10 @@ class PolicyEntry(_Strict):
         None, description="Probability of a correct answer that one US dollar is worth; 0 ignores cost"
     )
     min_p_correct: Probability | None = Field(None, description="Take the cheapest model that reaches this")
+    caution: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="Standard errors taken off each predicted correctness first, so that little-known models must be better",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "PolicyEntry":
@@ -430,9 +434,9 @@ class _Builder:
         if self._entry.policies is None:
             return DEFAULT_POLICIES
         return {
-            name: Policy(name, rule="cheapest", min_p_correct=policy.min_p_correct)
+            name: Policy(name, rule="cheapest", min_p_correct=policy.min_p_correct, caution=policy.caution)
             if policy.min_p_correct is not None
-            else Policy(name, cost_weight=policy.cost_weight or 0.0)
+            else Policy(name, cost_weight=policy.cost_weight or 0.0, caution=policy.caution)
             for name, policy in self._entry.policies.items()
         }
 

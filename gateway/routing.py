@@ -4,7 +4,7 @@ One matrix product scores the whole portfolio; everything that does not depend o
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from gateway.failover import Hop
 from gateway.fleet import Fleet
 from gateway.portfolio import Portfolio
 from gateway.request import ChatRequest, Need
-from router.policy import Policy, choose, utilities
+from router.policy import Policy, believed, choose, utilities
 from router.serving import Router
 
 AUTO = "auto"
@@ -32,18 +32,22 @@ class Decision:
         policy: the policy that chose; None where the client named the model.
         chosen: index of the chosen model.
         p_correct: predicted correctness, (M,).
+        standard_error: of p_correct, (M,); NaN where it is.
         price_usd: expected price of this request, (M,), USD.
         capable: can serve what the request needs, (M,).
         unavailable: per model, why it cannot be called now; None where it can.
+        guarded: the router knows nothing finer here than the best single model of the query's kind.
     """
 
     models: tuple[str, ...]
     policy: Policy | None
     chosen: int
     p_correct: NDArray[np.float32]
+    standard_error: NDArray[np.float32]
     price_usd: NDArray[np.float64]
     capable: NDArray[np.bool_]
     unavailable: tuple[str | None, ...]
+    guarded: bool = False
 
     @property
     def model(self) -> str:
@@ -56,7 +60,8 @@ class Decision:
 
     @cached_property
     def utility(self) -> NDArray[np.float64]:
-        return utilities(self.p_correct, self.price_usd, self.policy or Policy("pinned"))
+        policy = self.policy or Policy("pinned")
+        return utilities(believed(self.p_correct, self.standard_error, policy), self.price_usd, policy)
 
 
 class Routing:
@@ -103,21 +108,24 @@ class Routing:
         unavailable = tuple(live.unavailable() for live in self._live)
         capable = self._capable(request.need)
         price = self._price(request.need)
-        p_correct = np.full(len(self.names), np.nan, np.float32)
         if policy is None:
             assert pinned is not None
-            return Decision(self.names, None, pinned, p_correct, price, capable, unavailable)
-        self._predict_into(p_correct, request)
+            unknown = np.full(len(self.names), np.nan, np.float32)
+            return Decision(self.names, None, pinned, unknown, unknown, price, capable, unavailable)
+        p_correct, standard_error, guarded = self._predict(request)
         hopeless = np.array([r is not None and m.needs_operator for r, m in zip(unavailable, self._live, strict=True)])
-        chosen = choose(p_correct, price, capable & ~np.isnan(p_correct) & ~hopeless, policy)
+        chosen = choose(
+            believed(p_correct, standard_error, policy), price, capable & ~np.isnan(p_correct) & ~hopeless, policy
+        )
         if chosen is None:
             raise self._nobody(request.need, capable, hopeless)
-        return Decision(self.names, policy, chosen, p_correct, price, capable, unavailable)
+        return Decision(self.names, policy, chosen, p_correct, standard_error, price, capable, unavailable, guarded)
 
     def predicted(self, request: ChatRequest, decision: Decision) -> Decision:
         """The decision with predictions; a pinned request is decided without them, to save their cost."""
         if decision.policy is None and np.isnan(decision.p_correct).all():
-            self._predict_into(decision.p_correct, request)
+            p_correct, standard_error, guarded = self._predict(request)
+            return replace(decision, p_correct=p_correct, standard_error=standard_error, guarded=guarded)
         return decision
 
     def hops(self, request: ChatRequest, decision: Decision) -> Iterator[Hop]:
@@ -150,6 +158,7 @@ class Routing:
                 "distance": next_hop.distance,
                 "predicted_loss": next_hop.predicted_loss,
             },
+            "guarded": decision.guarded,
             "query": request.query,
             "need": {
                 "capabilities": sorted(request.need.capabilities),
@@ -169,6 +178,10 @@ class Routing:
         why = []
         if i == decision.chosen:
             why.append("named by the request" if decision.policy is None else _chosen_because(decision.policy))
+            if decision.guarded and decision.policy is not None:
+                why.append(
+                    "by the models' means on this kind of question: nothing finer beat the best single model there"
+                )
         if self.names[i] == serving and i != decision.chosen:
             why.append(f"nearest available stand-in for {decision.model}")
         why += self._lacks(i, need)
@@ -177,11 +190,12 @@ class Routing:
         if unavailable is not None:
             why.append(unavailable)
         if not why:
-            why.append(_passed_over_because(decision.policy, p))
+            why.append(_passed_over_because(decision.policy, p, float(decision.standard_error[i])))
         return {
             "model": self.names[i],
             "embedding": self._embeddings[i],
             "p_correct": p if known else None,
+            "standard_error": float(decision.standard_error[i]) if known else None,
             "price_usd": float(decision.price_usd[i]),
             "utility": float(decision.utility[i]) if known else None,
             "eligible": bool(decision.capable[i]) and known,
@@ -203,9 +217,15 @@ class Routing:
             param="model",
         )
 
-    def _predict_into(self, p_correct: NDArray[np.float32], request: ChatRequest) -> None:
-        if len(self._embedded):
-            p_correct[self._embedded] = self._scorer.p_correct(self._router.encoder.encode([request.query]))[0]
+    def _predict(self, request: ChatRequest) -> tuple[NDArray[np.float32], NDArray[np.float32], bool]:
+        """P(correct) and its standard error, (M,) each, NaN without an embedding, and whether the guard decides."""
+        p_correct, standard_error = np.full((2, len(self.names)), np.nan, np.float32)
+        if not len(self._embedded):
+            return p_correct, standard_error, False
+        predicted = self._scorer.predict(self._router.encoder.encode([request.query]))
+        p_correct[self._embedded] = predicted.p_correct[0]
+        standard_error[self._embedded] = predicted.standard_error[0]
+        return p_correct, standard_error, bool(predicted.guarded[0])
 
     def _capable(self, need: Need) -> NDArray[np.bool_]:
         capable = need.prompt_tokens + (need.output_tokens or 0) <= self._window
@@ -249,15 +269,24 @@ class Routing:
         return NoEligibleModel(f"No model of the portfolio can serve this request. {lacks}.")
 
 
-def _passed_over_because(policy: Policy | None, p: float) -> str:
+def _passed_over_because(policy: Policy | None, p: float, standard_error: float) -> str:
     if policy is None:
         return "another model is named by the request"
     if policy.rule == "utility":
         return "lower utility"
-    return f"p_correct below {policy.min_p_correct}" if p < policy.min_p_correct else "dearer"
+    bound = p - policy.caution * standard_error
+    if bound >= policy.min_p_correct:
+        return "dearer"
+    return f"{_quantity(policy)} below {policy.min_p_correct}"
 
 
 def _chosen_because(policy: Policy) -> str:
     if policy.rule == "cheapest":
-        return f"cheapest with p_correct of at least {policy.min_p_correct}"
-    return "highest p_correct" if policy.cost_weight == 0 else f"highest utility at cost weight {policy.cost_weight}"
+        return f"cheapest with {_quantity(policy)} of at least {policy.min_p_correct}"
+    if policy.cost_weight == 0:
+        return f"highest {_quantity(policy)}"
+    return f"highest utility at cost weight {policy.cost_weight}"
+
+
+def _quantity(policy: Policy) -> str:
+    return f"p_correct - {policy.caution:g} standard errors" if policy.caution else "p_correct"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from router.encoder import PRETRAINED, QueryEncoder, load_encoder
 from router.errors import ArtifactError
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS = "locus.safetensors"
 CARD = "card.json"
 

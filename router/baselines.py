@@ -1,4 +1,6 @@
-"""What a router has to beat: the best single model, and k nearest neighbours on the models' own evaluations."""
+"""What a router has to beat without learning: the best single model, per pool or per benchmark, and nearest neighbours."""
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +12,18 @@ K_GRID = (10, 20, 50, 100, 200)
 BLOCK = 1024  # queries per similarity block: 1024 x 30,000 float32 is 120 MB
 
 
+def mean_scores(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each model's mean over what it answered, (M, n) -> (M,); 0 where it answered nothing."""
+    count = np.maximum((~np.isnan(scores)).sum(axis=1), 1)
+    mean: NDArray[np.float32] = (np.nansum(scores, axis=1, dtype=np.float64) / count).astype(np.float32)
+    return mean
+
+
 def best_single(data: Dataset, pool: Pool) -> NDArray[np.float32]:
     """Every model's mean score on the pool's benchmarks in split `train`, as a (M, Q) value to route by."""
-    queries = np.flatnonzero(
-        (data.splits == "train") & np.isin(data.benchmarks, list(set(data.benchmarks[pool.queries].tolist())))
-    )
-    scores = data.scores[:, queries]
-    count = np.maximum((~np.isnan(scores)).sum(axis=1), 1)
-    mean = np.nansum(scores, axis=1) / count
-    return np.broadcast_to(mean[:, None].astype(np.float32), data.scores.shape)
+    of_pool = np.isin(data.benchmarks, np.unique(data.benchmarks[pool.queries]))
+    mean = mean_scores(data.scores[:, (data.splits == "train") & of_pool])
+    return np.broadcast_to(mean[:, None], data.scores.shape)
 
 
 def knn(data: Dataset, q: NDArray[np.float32], split: str) -> tuple[NDArray[np.float32], int]:
@@ -28,29 +33,68 @@ def knn(data: Dataset, q: NDArray[np.float32], split: str) -> tuple[NDArray[np.f
         q: query encodings, (Q, d_q), unit-norm: nearest by cosine.
         split: which queries to predict; others are NaN.
     """
-    at_val = {k: _knn(data, q, "val", k) for k in K_GRID}
-    k = max(K_GRID, key=lambda k: np.mean([routed_scores(data, pool, at_val[k]).mean() for pool in pools(data, "val")]))
-    return (at_val[k] if split == "val" else _knn(data, q, split, k)), k
+    neighbours = Neighbours(data, q)
+    val, routed = data.where("val"), list(pools(data, "val"))
+    value = np.full(data.scores.shape, np.nan, np.float32)
+    reached = {}
+    for k in K_GRID:
+        value[:, val] = neighbours.predict(val, k)
+        reached[k] = np.mean([routed_scores(data, pool, value).mean() for pool in routed])
+    k = max(K_GRID, key=lambda k: reached[k])
+    value = np.full(data.scores.shape, np.nan, np.float32)
+    value[:, data.where(split)] = neighbours.predict(data.where(split), k)
+    return value, k
 
 
-def _knn(data: Dataset, q: NDArray[np.float32], split: str, k: int) -> NDArray[np.float32]:
-    """Models that answered the same train queries share one neighbour search."""
-    train, asked = data.where("train"), data.where(split)
-    answered = ~np.isnan(data.scores)
-    out = np.full(data.scores.shape, np.nan, np.float32)
-    groups: dict[bytes, list[int]] = {}
-    for m in range(len(data.models)):
-        groups.setdefault(answered[m, train].tobytes(), []).append(m)
-    for members in groups.values():
-        known = train[answered[members[0], train]]
-        targets = asked[answered[np.ix_(np.array(members), asked)].any(axis=0)]
-        if not len(known) or not len(targets):
-            continue
-        scores = data.scores[np.ix_(np.array(members), known)]
-        take = min(k, len(known))
-        for start in range(0, len(targets), BLOCK):
-            block = targets[start : start + BLOCK]
-            similarity = q[block] @ q[known].T
-            nearest = np.argpartition(-similarity, take - 1, axis=1)[:, :take]
-            out[np.ix_(np.array(members), block)] = scores[:, nearest].mean(axis=2)
-    return out
+class Neighbours:
+    """Nearest-neighbour prediction from the models' own train evaluations.
+
+    Args:
+        q: query encodings, (Q, d_q), unit-norm: nearest by cosine.
+    """
+
+    def __init__(self, data: Dataset, q: NDArray[np.float32]) -> None:
+        self._scores, self._train, self._q = data.scores, data.where("train"), q
+
+    def predict(self, queries: NDArray[np.int64], k: int, temperature: float | None = None) -> NDArray[np.float32]:
+        """Each model's mean score on the k nearest train queries that it answered.
+
+        Args:
+            queries: indices into the dataset, (n,).
+            k: how many, or all where there are fewer.
+            temperature: weighs neighbours by exp(cosine / temperature); None weighs them evenly.
+
+        Returns:
+            (M, n), float32; NaN for a model without train evaluations.
+        """
+        out = np.full((len(self._scores), len(queries)), np.nan, np.float32)
+        for members, known in self._groups():
+            scores = self._scores[np.ix_(members, known)]
+            take = min(k, len(known))
+            for start in range(0, len(queries), BLOCK):
+                block = slice(start, start + BLOCK)
+                closeness = self._q[queries[block]] @ self._q[known].T
+                nearest = np.argpartition(-closeness, take - 1, axis=1)[:, :take]
+                weight = _weights(np.take_along_axis(closeness, nearest, axis=1), temperature)
+                for row, of_model in zip(members, scores, strict=True):
+                    out[row, block] = np.einsum("nk,nk->n", of_model[nearest], weight)
+        return out
+
+    def _groups(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Models that answered the same train queries, and those queries: they share one search."""
+        answered = ~np.isnan(self._scores[:, self._train])
+        groups: dict[bytes, list[int]] = {}
+        for m, row in enumerate(answered):
+            if row.any():
+                groups.setdefault(row.tobytes(), []).append(m)
+        for members in groups.values():
+            yield np.array(members, np.int64), self._train[answered[members[0]]]
+
+
+def _weights(closeness: NDArray[np.float32], temperature: float | None) -> NDArray[np.float32]:
+    """(n, k), rows sum to 1."""
+    weight = np.ones_like(closeness)
+    if temperature is not None:
+        weight = np.exp((closeness - closeness.max(axis=1, keepdims=True)) / np.float32(temperature))
+    weights: NDArray[np.float32] = weight / weight.sum(axis=1, keepdims=True)
+    return weights

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from router.anchors import CARD_KEY
 from router.baselines import best_single
 from router.data import Dataset
 from router.encoder import QueryEncoder
 from router.evaluate import predict_all
 from router.pools import pools, routed_scores
-from router.train import TrainConfig, Trained
+from router.train import Trained
 
 _MMLU_PRO = {"project": "github.com/TIGER-AI-Lab/MMLU-Pro", "licence": "Apache-2.0"}
 _ZEROEVAL = {"project": "github.com/WildEval/ZeroEval", "licence": "Apache-2.0"}
@@ -51,7 +52,7 @@ def describe(
     data: Dataset,
     q: NDArray[np.float32],
     encoder: QueryEncoder,
-    config: TrainConfig,
+    seed: int,
     trained: Trained,
     excluded: Collection[str],
 ) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def describe(
     return {
         "method": "LOCUS (arXiv 2601.21082)",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": asdict(trained.locus.config),
+        "config": {"text_dim": encoder.text_dim},
         "encoder": {"spec": encoder.spec, "hash": encoder.hash, "dim": encoder.dim},
         "data": {
             "hash": data.hash,
@@ -70,13 +71,24 @@ def describe(
             "models_held_out": [data.models[m] for m in np.flatnonzero(_evaluated(data) & data.onboarding)],
             "sources": {b: SOURCES.get(b, [{"project": "not stated", "licence": "not stated"}]) for b in benchmarks},
         },
-        "training": asdict(config) | {"selected_step": trained.step, "embedding_share": trained.share},
-        "metrics": {
-            "val_routing_accuracy_macro": trained.val_routing_accuracy,
-            "val_routing_accuracy": _by_pool(data, q, trained),
+        "training": {
+            "seed": seed,
+            "domain_variance": trained.variances[0],
+            "local_variance": trained.variances[1],
+            "domains": list(trained.domains.names),
         },
+        CARD_KEY: trained.anchors.counts(),
+        "guard": [
+            {name: _rounded(value) for name, value in asdict(verdict).items()} | {"best_single_kept": verdict.guarded}
+            for verdict in trained.verdicts
+        ],
+        "metrics": {"val_routing_accuracy": _by_pool(data, q, trained)},
         "versions": {name: version(name) for name in ("locus-gateway", "torch", "numpy", "safetensors", "tokenizers")},
     }
+
+
+def _rounded(value: object) -> object:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _evaluated(data: Dataset) -> NDArray[np.bool_]:

@@ -36,35 +36,29 @@ def readable_errors(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--encoder", default="static", show_default=True, help="static, minilm, or a sentence-transformers model."
 )
-@click.option("--steps", type=click.IntRange(1), help="Training steps; default: what fits 30 minutes on 2 cores.")
 @readable_errors
-def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: str, steps: int | None) -> None:
+def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: str) -> None:
     """Train on split `train` of DATA, select on `val`; a run that was stopped goes on where it was."""
-    from dataclasses import replace
-
     from router.artifacts import save_checkpoint
     from router.card import describe
     from router.data import load_dataset
     from router.encoder import load_encoder
-    from router.train import STATE, TrainConfig
+    from router.train import STATE, STEPS
     from router.train import train as run_training
 
     dataset = load_dataset(data).without(excluded)
-    config = TrainConfig(seed=seed)
-    config = config if steps is None else replace(config, steps=steps, select_every=min(config.select_every, steps))
     loaded = load_encoder(encoder)
     click.echo(f"{len(dataset.models)} models, {len(dataset.prompts)} queries; encoding", err=True)
     q = loaded.encode(dataset.prompts)
-    with _progress("training", config.steps) as advance:
-        trained = run_training(
-            dataset, q, config, out, lambda step, loss, val: advance(step, f"loss {loss:.3f}, val {val or 0:.4f}")
-        )
-    checkpoint = save_checkpoint(out, trained.locus.weights(), describe(dataset, q, loaded, config, trained, excluded))
+    with _progress("training", STEPS) as advance:
+        trained = run_training(dataset, q, loaded.text_dim, seed, out, advance)
+    checkpoint = save_checkpoint(out, trained.locus.weights(), describe(dataset, q, loaded, seed, trained, excluded))
     trained.space.of(checkpoint).save(out / "space.safetensors")
     (out / STATE).unlink(missing_ok=True)
+    kept = [verdict.benchmark for verdict in trained.verdicts if verdict.guarded]
     click.echo(
-        f"{out}: checkpoint {checkpoint[:12]} of step {trained.step}, val routing accuracy "
-        f"{trained.val_routing_accuracy:.4f}, {len(trained.space.models)} embeddings"
+        f"{out}: checkpoint {checkpoint[:12]}, {len(trained.space.models)} embeddings; best single model kept in "
+        f"{len(kept)} of {len(trained.verdicts)} benchmarks" + (f": {', '.join(kept)}" if kept else "")
     )
 
 
@@ -116,7 +110,9 @@ def embed(
 @CHECKPOINT
 @click.option("--space", type=click.Path(path_type=Path), required=True, help="Model space made by `locus embed`.")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Parquet file: query_id, model, p.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Parquet file: query_id, model, p, standard_error."
+)
 @readable_errors
 def predict(data: Path, checkpoint: Path | None, space: Path, split: str, out: Path) -> None:
     """Predict P(correct) for every query of a split and every model of a space."""
@@ -141,9 +137,8 @@ def predict(data: Path, checkpoint: Path | None, space: Path, split: str, out: P
     with _progress("predicting", len(asked)) as advance:
         for start in range(0, len(asked), block):
             rows = asked[start : start + block]
-            parts.append(scorer.p_correct(router.encoder.encode([queries.prompts[i] for i in rows])))
+            parts.append(scorer.predict(router.encoder.encode([queries.prompts[i] for i in rows])))
             advance(min(start + block, len(asked)), "")
-    p = np.concatenate(parts)
     models = router.space.models
     table = pa.table(
         {
@@ -151,7 +146,8 @@ def predict(data: Path, checkpoint: Path | None, space: Path, split: str, out: P
             "model": pa.DictionaryArray.from_arrays(
                 pa.array(np.tile(np.arange(len(models), dtype=np.int32), len(asked))), pa.array(list(models))
             ),
-            "p": p.reshape(-1),
+            "p": np.concatenate([part.p_correct for part in parts]).reshape(-1),
+            "standard_error": np.concatenate([part.standard_error for part in parts]).reshape(-1),
         }
     )
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -177,10 +173,11 @@ def evaluate(data: Path, checkpoint: Path | None, as_json: bool) -> None:
 
     loaded = load_checkpoint(checkpoint)
     dataset = load_dataset(data)
-    q = loaded.encoder().encode(dataset.prompts)
+    encoder = loaded.encoder()
+    q = encoder.encode(dataset.prompts)
     locus = Locus.restore(loaded.weights, loaded.card["config"])
     space = embed_all(locus, dataset, q, "train", per_model=None, seed=0, checkpoint=loaded.id)
-    rows = measure(dataset, q, predict_all(locus, dataset, q, space, "test"))
+    rows = measure(dataset, q[:, : encoder.text_dim], predict_all(locus, dataset, q, space, "test"))
     if as_json:
         click.echo(
             json.dumps({"checkpoint": loaded.id, "data": dataset.hash, "rows": [asdict(r) for r in rows]}, indent=2)

@@ -22,11 +22,13 @@ class Queries:
         query_ids: (Q,), integers, as in the file.
         benchmarks: (Q,), str.
         splits: (Q,), str, each of "train", "val", "test".
+        categories: (Q,), str; "" where the source names none.
         prompts: Q texts.
     """
 
     query_ids: NDArray[np.integer[Any]]
     benchmarks: NDArray[np.str_]
+    categories: NDArray[np.str_]
     splits: NDArray[np.str_]
     prompts: tuple[str, ...]
 
@@ -65,6 +67,7 @@ class Dataset(Queries):
         return Dataset(
             self.query_ids[keep],
             self.benchmarks[keep],
+            self.categories[keep],
             self.splits[keep],
             tuple(self.prompts[i] for i in keep),
             self.models,
@@ -83,7 +86,7 @@ def load_queries(folder: Path) -> Queries:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected one with queries, models and evaluations.parquet")
     path = folder / "queries.parquet"
-    columns = _read(path, {"query_id": "int", "benchmark": "str", "prompt": "str", "split": "str"})
+    columns = _read(path, {"query_id": "int", "benchmark": "str", "prompt": "str", "split": "str"}, {"category": "str"})
     _unique(path, "query_id", columns["query_id"])
     wrong = np.flatnonzero(~np.isin(columns["split"], SPLITS))
     if len(wrong):
@@ -95,6 +98,7 @@ def load_queries(folder: Path) -> Queries:
     return Queries(
         columns["query_id"],
         columns["benchmark"].astype(np.str_),
+        columns["category"].astype(np.str_) if "category" in columns else np.full(len(columns["query_id"]), ""),
         columns["split"].astype(np.str_),
         tuple(columns["prompt"].tolist()),
     )
@@ -115,6 +119,7 @@ def load_dataset(folder: Path) -> Dataset:
     return Dataset(
         queries.query_ids,
         queries.benchmarks,
+        queries.categories,
         queries.splits,
         queries.prompts,
         models=tuple(models["model"].tolist()),
@@ -193,6 +198,8 @@ def _read(path: Path, required: dict[str, str], optional: dict[str, str] | None 
             column = column.cast(column.type.value_type)
         if not checks[kind](column.type):
             raise DataError(f"{path}: column {name} is {column.type}, expected {kind}")
+        if column.null_count and name in (optional or {}) and kind == "str":
+            column = column.fill_null("")
         if column.null_count:
             row = column.is_null().to_pylist().index(True)
             raise DataError(f"{path}: row {row}: {name} is null ({column.null_count} such rows)")

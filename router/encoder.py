@@ -1,4 +1,7 @@
-"""Text -> query encoding φ(x), unit-norm float32. Static encoders need numpy and a tokenizer only; torch never loads for them."""
+"""Text -> query encoding φ(x): a unit-norm text encoding, then the text's surface statistics, float32.
+
+Static text encoders need numpy and a tokenizer only; torch never loads for them.
+"""
 
 import hashlib
 import importlib.util
@@ -10,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.errors import ArtifactError
+from router.surface import DIM as SURFACE_DIM
+from router.surface import surface
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 STATIC = "static"  # the shipped encoder
@@ -18,13 +23,13 @@ MAX_TOKENS = 512
 MAX_CHARS = 4_000  # cut before tokenising, so that a long text costs no more than its first 512 tokens
 
 
-class QueryEncoder(Protocol):
-    """φ of the paper.
+class TextEncoder(Protocol):
+    """A sentence encoding.
 
     Attributes:
         spec: what `load_encoder` was asked for.
         hash: SHA-256 of the weights and vocabulary, so that artefacts of another encoder are refused.
-        dim: width of an encoding, d_q.
+        dim: width of an encoding.
     """
 
     spec: str
@@ -32,8 +37,29 @@ class QueryEncoder(Protocol):
     dim: int
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Encodings of `texts`, (n, d_q), unit-norm float32. At most the first 512 tokens of a text count."""
+        """Encodings of `texts`, (n, dim), unit-norm float32. At most the first 512 tokens of a text count."""
         ...
+
+
+class QueryEncoder:
+    """φ of the paper, with the surface statistics of the text behind it.
+
+    Attributes:
+        spec, hash: those of the text encoder.
+        text_dim: width of the text encoding, which comes first.
+        dim: width of a whole encoding, d_q = text_dim + 34.
+    """
+
+    def __init__(self, text: TextEncoder) -> None:
+        self._text = text
+        self.spec = text.spec
+        self.hash = text.hash
+        self.text_dim = text.dim
+        self.dim = text.dim + SURFACE_DIM
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encodings of `texts`, (n, d_q), float32; the first `text_dim` columns have unit norm."""
+        return np.concatenate([self._text.encode(texts), surface(texts)], axis=1)
 
 
 class StaticEncoder:
@@ -95,11 +121,15 @@ class SentenceTransformerEncoder:
 
 
 def load_encoder(spec: str = STATIC) -> QueryEncoder:
-    """The encoder that `spec` names: "static" (shipped), "minilm", or a sentence-transformers name or path.
+    """The query encoder over a text encoder: "static" (shipped), "minilm", or a sentence-transformers name or path.
 
     Raises:
         ArtifactError: it cannot be loaded.
     """
+    return QueryEncoder(_load_text_encoder(spec))
+
+
+def _load_text_encoder(spec: str) -> TextEncoder:
     if spec == STATIC:
         return StaticEncoder(PRETRAINED / "encoder", spec)
     if spec == MINILM:

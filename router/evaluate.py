@@ -60,7 +60,8 @@ def space_of(names: Sequence[str], embeddings: Sequence[Embedding], checkpoint: 
     return ModelSpace(
         names,
         np.stack([e.z for e in embeddings]),
-        np.stack([e.profile for e in embeddings]),
+        np.stack([e.coefficients for e in embeddings]),
+        np.stack([e.variances for e in embeddings]),
         [e.evaluations for e in embeddings],
         checkpoint,
     )
@@ -73,7 +74,7 @@ def predict_all(
     predictor, known = predictor_of(locus, data, space)
     queries = data.where(split)
     p = np.full(data.scores.shape, np.nan, np.float32)
-    p[np.ix_(known, queries)] = predictor.p_correct(q[queries]).T
+    p[np.ix_(known, queries)] = predictor.predict(q[queries]).p_correct.T
     return p
 
 
@@ -82,7 +83,7 @@ def predictor_of(locus: Locus, data: Dataset, space: ModelSpace) -> tuple[Predic
     present = set(space.models)
     known = np.array([m for m, name in enumerate(data.models) if name in present], np.int64)
     rows = space.rows([data.models[m] for m in known])
-    return Predictor(locus.weights(), locus.config.temperature, space.z[rows], space.profiles[rows]), known
+    return Predictor(locus, space.coefficients[rows], space.variances[rows]), known
 
 
 @dataclass(frozen=True)
@@ -96,15 +97,16 @@ class Row:
     prediction: dict[str, float]
 
 
-def evaluate(data: Dataset, q: NDArray[np.float32], p: NDArray[np.float32], split: str = "test") -> list[Row]:
+def evaluate(data: Dataset, text: NDArray[np.float32], p: NDArray[np.float32], split: str = "test") -> list[Row]:
     """Routing and correctness-prediction accuracy per pool, macro over pools, and per benchmark.
 
     Best single (chosen on train) and kNN (k chosen on val) are measured on the same queries and models.
 
     Args:
+        text: text encodings, (Q, text_dim), for kNN.
         p: LOCUS's predictions, (M, Q).
     """
-    neighbours, k = knn(data, q, split)
+    neighbours, k = knn(data, text, split)
     methods = {"LOCUS": p, f"kNN (k={k})": neighbours}
     of_pools, of_benchmarks = [], []
     for pool in pools(data, split):

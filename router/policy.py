@@ -19,12 +19,22 @@ class Policy:
             p_correct reaches `min_p_correct`.
         cost_weight: probability of a correct answer that one US dollar is worth, 1/USD.
         min_p_correct: in [0, 1]; only the rule "cheapest" reads it.
+        caution: standard errors that are taken off p_correct first: the lower bound of a prediction counts, so that a model
+            known from few evaluations must be better by more.
     """
 
     name: str
     rule: Literal["utility", "cheapest"] = "utility"
     cost_weight: float = 0.0
     min_p_correct: float = 0.0
+    caution: float = 0.0
+
+
+def believed(
+    p_correct: NDArray[np.float32], standard_error: NDArray[np.float32], policy: Policy
+) -> NDArray[np.float32]:
+    """The p_correct that a policy goes by: its lower bound at the policy's caution, in [0, 1], same shape."""
+    return np.maximum(p_correct - np.float32(policy.caution) * standard_error, 0.0, dtype=np.float32)
 
 
 def utilities(p_correct: NDArray[np.float32], price_usd: NDArray[np.float64], policy: Policy) -> NDArray[np.float64]:

@@ -1,77 +1,79 @@
-"""G_ψ (Eq. 4) and the local term in numpy, bound to a list of models: what the serving process runs, without torch."""
+"""Read-outs bound to a list of models -> P(correct), its standard error, and whether the guard decides. numpy only."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from router.features import Features
+from router.locus import Locus
 
-class Predictor:
-    """P(correct) of M models for any query. Equal to `router.locus.Locus` to 1e-5.
+SOFTNESS = 0.04  # of the bend towards 0 and 1
 
-    Args:
-        weights: the checkpoint's parameters.
-        temperature: of the local term's regions, as configured in training.
-        z: embeddings of the models, (M, d), float32.
-        profiles: their local means, (M, K), float32.
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is expected of M models on n queries.
+
+    Attributes:
+        p_correct: (n, M), float32, in [0, 1].
+        standard_error: of p_correct, (n, M), float32: how well the model is known on this kind of question.
+        guarded: (n,), bool: nothing finer than the best single model of the query's kind was worth believing there.
     """
 
-    def __init__(
-        self,
-        weights: Mapping[str, NDArray[np.float32]],
-        temperature: float,
-        z: NDArray[np.float32],
-        profiles: NDArray[np.float32],
-    ) -> None:
-        width = z.shape[1]
-        first, bias = weights["predictor.mlp.0.weight"], weights["predictor.mlp.0.bias"]
-        of_z, of_x, of_product = first[:, :width], first[:, width : 2 * width], first[:, 2 * width :]
-        self._z = z
-        self._project_t = np.ascontiguousarray(weights["predictor.project.weight"].T)
-        self._from_z = z @ of_z.T + bias  # (M, h): does not depend on the query
-        self._from_x_t = np.ascontiguousarray(of_x.T)
-        self._from_product_t = np.ascontiguousarray(of_product.T)
-        self._last = weights["predictor.mlp.2.weight"][0]
-        self._last_bias = weights["predictor.mlp.2.bias"][0]
-        self._regions_t = np.ascontiguousarray(weights["local.regions"].T / np.float32(temperature))
-        self._profiles_t = np.ascontiguousarray(profiles.T)
-        self._scale = weights["local.scale"]
-
-    def p_correct(self, q: NDArray[np.float32]) -> NDArray[np.float32]:
-        """
-        Args:
-            q: query encodings, (n, d_q), float32.
-
-        Returns:
-            (n, M), float32, in [0, 1].
-        """
-        return sigmoid(self.from_embedding(q) + self.from_profile(q))
-
-    def from_embedding(self, q: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log-odds of G_ψ, (n, M)."""
-        x = q @ self._project_t
-        from_x = x @ self._from_x_t
-        logits = np.empty((len(q), len(self._z)), np.float32)
-        for i in range(len(q)):
-            hidden = (self._z * x[i]) @ self._from_product_t
-            hidden += self._from_z
-            hidden += from_x[i]
-            np.maximum(hidden, 0.0, out=hidden)
-            logits[i] = hidden @ self._last
-        logits += self._last_bias
-        return logits
-
-    def from_profile(self, q: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log-odds of the local term, (n, M)."""
-        closeness = q @ self._regions_t
-        weight = np.exp(closeness - closeness.max(axis=1, keepdims=True))
-        weight /= weight.sum(axis=1, keepdims=True)
-        p = weight @ self._profiles_t
-        local: NDArray[np.float32] = self._scale * np.log(p / (1 - p))
-        return local
+    p_correct: NDArray[np.float32]
+    standard_error: NDArray[np.float32]
+    guarded: NDArray[np.bool_]
 
 
-def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1 / (1 + e^-x) without overflow, same shape, float32."""
-    half: NDArray[np.float32] = 0.5 * (1.0 + np.tanh(0.5 * logits))
-    return half.astype(np.float32, copy=False)
+class Predictor:
+    """Predictions for M models; everything that does not depend on the query is computed once.
+
+    A model's deviation from the mean model is known at three levels: its mean over the query's benchmark, over the query's
+    domain, and at the query itself. How much of the two finer ones is believed was found for each benchmark in training
+    (`router.guard`); where neither is, the model with the best mean of that benchmark has the highest p_correct.
+
+    Args:
+        coefficients: read-outs relative to the mean model, (M, F).
+        variances: (M, C).
+    """
+
+    def __init__(self, locus: Locus, coefficients: NDArray[np.float32], variances: NDArray[np.float32]) -> None:
+        self._features = locus.features
+        self._mean = locus.features.folded(locus.prior.mean)
+        self._fine_t = np.ascontiguousarray(coefficients.T)
+        levels = locus.profiles @ self._fine_t  # (B + C, M)
+        self._by_benchmark, self._by_domain = np.split(levels, [locus.features.benchmarks])
+        self._variances_t = np.ascontiguousarray(variances.T)
+        self._trust = locus.trust
+
+    def predict(self, q: NDArray[np.float32]) -> Prediction:
+        """(n, d_q) encodings -> predictions."""
+        return self.at(self._features(q))
+
+    def at(self, features: Features) -> Prediction:
+        """Predictions for queries whose features are known."""
+        flat = np.concatenate(
+            [
+                np.ones((len(features.domains), 1), np.float32),
+                features.benchmarks,
+                features.domains,
+                features.closeness,
+            ],
+            axis=1,
+        )
+        of_domain, of_query = (features.benchmarks @ self._trust.T).T
+        coarse = features.benchmarks @ self._by_benchmark
+        middle = features.domains @ self._by_domain
+        deviation = coarse + of_domain[:, None] * (middle - coarse) + of_query[:, None] * (flat @ self._fine_t - middle)
+        variance = features.domains @ self._variances_t
+        return Prediction(
+            bend(flat @ self._mean[:, None] + deviation), np.sqrt(variance), (of_domain < 0.5) & (of_query < 0.5)
+        )
+
+
+def bend(value: NDArray[np.float32]) -> NDArray[np.float32]:
+    """An expected score as a probability: the identity but near 0 and 1, where it bends; increasing everywhere, float32."""
+    soft = np.float32(SOFTNESS)
+    bent: NDArray[np.float32] = soft * (np.logaddexp(0, value / soft) - np.logaddexp(0, (value - 1) / soft))
+    return bent.astype(np.float32, copy=False)

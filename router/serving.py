@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from router.artifacts import Checkpoint, load_checkpoint
 from router.encoder import PRETRAINED, QueryEncoder
 from router.errors import ArtifactError
-from router.predictor import Predictor
+from router.locus import Locus
+from router.predictor import Prediction, Predictor
 from router.space import ModelSpace
 
 SPACE = PRETRAINED / "space.safetensors"
@@ -23,9 +24,13 @@ class Scorer:
         self.models = tuple(models)
         self._predictor = predictor
 
+    def predict(self, q: NDArray[np.float32]) -> Prediction:
+        """(n, d_q) query encodings -> predictions for n queries, columns in the order of `models`."""
+        return self._predictor.predict(q)
+
     def p_correct(self, q: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, d_q) query encodings -> (n, M) probabilities in [0, 1], columns in the order of `models`."""
-        return self._predictor.p_correct(q)
+        return self.predict(q).p_correct
 
 
 class Router:
@@ -35,6 +40,7 @@ class Router:
         self.encoder = encoder
         self.space = space
         self._checkpoint = checkpoint
+        self._locus = Locus.restore(checkpoint.weights, checkpoint.card["config"])
 
     @property
     def card(self) -> Mapping[str, Any]:
@@ -78,6 +84,4 @@ class Router:
             ArtifactError: names every model that the space lacks, with the closest names that it has.
         """
         rows = self.space.rows(models)
-        temperature = float(self.card["config"]["temperature"])
-        predictor = Predictor(self._checkpoint.weights, temperature, self.space.z[rows], self.space.profiles[rows])
-        return Scorer(models, predictor)
+        return Scorer(models, Predictor(self._locus, self.space.coefficients[rows], self.space.variances[rows]))

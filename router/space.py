@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from router.errors import ArtifactError
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class ModelSpace:
     Attributes:
         models: M names.
         z: (M, d), float32.
-        profiles: (M, K), float32: mean score per region of query space, for the predictor's local term.
+        coefficients: (M, F), float32: read-outs, for the predictor.
+        variances: (M, C), float32: squared standard errors of predictions per domain.
         evaluations: M numbers, how many evaluations each embedding was read from.
         checkpoint: id of the checkpoint that emitted them.
     """
@@ -37,15 +38,18 @@ class ModelSpace:
         self,
         models: Sequence[str],
         z: NDArray[np.float32],
-        profiles: NDArray[np.float32],
+        coefficients: NDArray[np.float32],
+        variances: NDArray[np.float32],
         evaluations: Sequence[int],
         checkpoint: str,
     ) -> None:
-        if not len(models) == len(z) == len(profiles) == len(evaluations) or len(set(models)) != len(models):
+        lengths = {len(part) for part in (models, z, coefficients, variances, evaluations)}
+        if len(lengths) != 1 or len(set(models)) != len(models):
             raise ValueError("models must be distinct and as many as embeddings and evaluation counts")
         self.models = tuple(models)
         self.z = np.ascontiguousarray(z, np.float32)
-        self.profiles = np.ascontiguousarray(profiles, np.float32)
+        self.coefficients = np.ascontiguousarray(coefficients, np.float32)
+        self.variances = np.ascontiguousarray(variances, np.float32)
         self.evaluations = tuple(int(n) for n in evaluations)
         self.checkpoint = checkpoint
         self._row = {name: i for i, name in enumerate(self.models)}
@@ -96,14 +100,15 @@ class ModelSpace:
         return ModelSpace(
             [self.models[i] for i in keep] + list(other.models),
             np.concatenate([self.z[keep], other.z]),
-            np.concatenate([self.profiles[keep], other.profiles]),
+            np.concatenate([self.coefficients[keep], other.coefficients]),
+            np.concatenate([self.variances[keep], other.variances]),
             [self.evaluations[i] for i in keep] + list(other.evaluations),
             self.checkpoint,
         )
 
     def of(self, checkpoint: str) -> "ModelSpace":
         """The same space, signed with the id of the checkpoint that emitted it."""
-        return ModelSpace(self.models, self.z, self.profiles, self.evaluations, checkpoint)
+        return ModelSpace(self.models, self.z, self.coefficients, self.variances, self.evaluations, checkpoint)
 
     def save(self, path: Path) -> None:
         from safetensors.numpy import save
@@ -117,7 +122,7 @@ class ModelSpace:
         # One key: the order of several would differ from run to run, and with it the bytes of the file.
         metadata = {"space": json.dumps(about, ensure_ascii=False)}
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(save({"z": self.z, "profiles": self.profiles}, metadata))
+        path.write_bytes(save({"z": self.z, "coefficients": self.coefficients, "variances": self.variances}, metadata))
 
     @classmethod
     def load(cls, path: Path) -> "ModelSpace":
@@ -132,8 +137,8 @@ class ModelSpace:
                 about = json.loads((file.metadata() or {}).get("space", "{}"))
                 if not isinstance(about, dict) or about.get("format") != FORMAT:
                     raise ArtifactError(f"{path}: not a model space of format {FORMAT}")
-                z, profiles = file.get_tensor("z"), file.get_tensor("profiles")
-            return cls(about["models"], z, profiles, about["evaluations"], about["checkpoint"])
+                z, coefficients, variances = (file.get_tensor(name) for name in ("z", "coefficients", "variances"))
+            return cls(about["models"], z, coefficients, variances, about["evaluations"], about["checkpoint"])
         except FileNotFoundError as exc:
             raise ArtifactError(f"{path}: no such file") from exc
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as exc:

@@ -1,335 +1,354 @@
-"""Training: evaluations of many models -> weights of F_θ and G_ψ.
+"""Training: evaluations of many models -> query features, how models differ, and where a learned choice is worth believing.
 
-Each step draws benchmarks by the square root of their size, then a model of each: large ones do not drown small ones, and
-small ones are not learned by heart. Of the model's
-evaluations one random subset goes to the encoder, and a disjoint one to the decoder, which must predict it from z.
+One network is trained by gradient, the domain classifier; all else is linear algebra. Then a model, known or new, is embedded
+without training anything.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
+from router.anchors import Anchors, choose_anchors
 from router.data import Dataset
+from router.domains import EPOCHS, Classifier, Domains, find_domains, train_classifier
 from router.errors import ArtifactError, DataError
-from router.evaluate import embed_all, predictor_of
-from router.locus import Locus, LocusConfig
-from router.pools import pools, routed_scores
+from router.evaluate import embed_all
+from router.features import FeatureMap, Features, kernel, standardised
+from router.guard import LADDER, Verdict, judge
+from router.locus import EMBEDDING_DIM, Locus
+from router.predictor import Predictor
+from router.readout import Prior, Statistics, posterior
 from router.space import ModelSpace
 
-STATE = "train-state.pt"
-SELECTION_EVALUATIONS = 1024  # per model, for the embeddings that a checkpoint is selected by
-REGION_ITERATIONS = 30
-SHARES = (
-    0.0,
-    0.1,
-    0.2,
-    0.35,
-    0.5,
-    0.75,
-    1.0,
-    1.5,
-)  # of the embedding's log-odds, chosen on val; equals go to the smaller
-MIN_EVALUATIONS = 32  # of one model on one benchmark, to be drawn
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train. Learning rates, decay and clipping are the paper's; the rest fits the run into 30 minutes on 2 cores.
-
-    Attributes:
-        batch_models: (benchmark, model) pairs per step.
-        encoder_sizes: bounds of the encoder subset's size, drawn log-uniformly.
-        decoder_size: evaluations to predict per pair.
-        noise: standard deviation of Gaussian noise on each component of the encodings, at the start; falls to 0.
-        own_benchmark: how often the encoder subset is drawn from the decoder's benchmark alone.
-    """
-
-    seed: int = 0
-    steps: int = 2_500
-    batch_models: int = 12
-    encoder_sizes: tuple[int, int] = (16, 2048)
-    decoder_size: int = 256
-    noise: float = 0.04
-    own_benchmark: float = 0.5
-    lr_encoder: float = 2e-4
-    lr_decoder: float = 8e-4
-    weight_decay: float = 5e-2
-    clip: float = 1.0
-    select_every: int = 250
+STATE = "train-state.npz"
+KERNEL_DIM = 512  # decorrelated kernel features at most
+KERNEL_FLOOR = 3e-3  # eigenvalues below are dropped: they hold rounding, not signal
+ABILITY = 0.05  # prior variance of a model's overall deviation
+MEAN_VARIANCE = 0.1  # of the mean model's terms
+# Prior variances of the benchmark and domain terms, and of the kernel terms, tried on `val`. The least means: no signal.
+GRID = tuple((domain, local) for domain in (1e-5, 0.003, 0.03) for local in (1e-6, 0.001, 0.003, 0.01, 0.03))
+DIRECTIONS = 3
+PRIOR_ROUNDS = 2
+FOLDS = 5
+MIN_EVALUATIONS = 32  # of a model, to be trained on
+EMBEDDING_PRIOR = 0.05  # share of the prior in what the embedding's directions are chosen by
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The selected weights.
+    """What training found.
 
     Attributes:
         space: embeddings of every model from all its train evaluations, onboarding ones too; names no checkpoint yet.
-        step: where the weights come from.
-        share: of the embedding's log-odds beside the local term's, as `select` chose it.
-        val_routing_accuracy: macro over pools, in [0, 1], that they were selected by.
+        domains: what the classifier tells apart.
+        anchors: the anchor queries, for the card.
+        variances: the chosen pair of `GRID`.
+        verdicts: the guard's, one per benchmark.
     """
 
     locus: Locus
     space: ModelSpace
-    step: int
-    share: float
-    val_routing_accuracy: float
+    domains: Domains
+    anchors: Anchors
+    variances: tuple[float, float]
+    verdicts: tuple[Verdict, ...]
 
 
-Progress = Callable[[int, float, float | None], None]  # step, loss, newest val routing accuracy
+Progress = Callable[[int, str], None]  # steps done of `STEPS`, what was done
+STEPS = EPOCHS + 5
 
 
 def train(
-    data: Dataset, q: NDArray[np.float32], config: TrainConfig, out: Path, progress: Progress = lambda *_: None
+    data: Dataset, q: NDArray[np.float32], text_dim: int, seed: int, out: Path, progress: Progress = lambda *_: None
 ) -> Trained:
     """Trains on split `train`, selects on `val`; `test` and models marked `onboarding` are never read.
 
-    State is kept in `out`, so that a run that was stopped goes on where it was, with the same result. Same data,
-    configuration and number of threads give the same weights, bit for bit, on one kind of CPU.
+    The trained network is kept in `out` until the checkpoint is written, so that a run that was stopped goes on behind it. Same
+    data, seed and number of threads give the same weights, bit for bit, on one kind of CPU.
 
     Args:
         q: query encodings, (Q, d_q), in the order of the dataset.
+        text_dim: width of their text part.
 
     Raises:
         DataError: nothing to train on or to select by.
         ArtifactError: `out` holds the state of another run.
     """
-    torch.manual_seed(config.seed)
-    locus = Locus(LocusConfig(d_query=q.shape[1]))
-    locus.local.regions.copy_(_regions(q[data.where("train")], locus.config.regions, config.seed))
-    sampler = _Sampler(data, q, config)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": list(locus.encoder.parameters()), "lr": config.lr_encoder},
-            {"params": list(locus.predictor.parameters()), "lr": config.lr_decoder},
-        ],
-        weight_decay=config.weight_decay,
+    anchors = choose_anchors(data, q, seed=seed)
+    domains = find_domains(data)
+    features = _feature_map(data, q, text_dim, anchors, domains, seed, out, progress)
+    evidence = _Evidence.of(data, features, q)
+    progress(EPOCHS + 1, "features")
+    prior, variances = _choose_prior(evidence)
+    progress(EPOCHS + 2, "prior")
+    basis, origin = _directions(features, prior, evidence, anchors)
+    no_trust = np.zeros((2, features.benchmarks), np.float32)
+    locus = Locus(features, prior, basis, origin, _profiles(evidence), no_trust)
+    progress(EPOCHS + 3, "space")
+    verdicts = _verdicts(locus, evidence, domains)
+    trust = np.array([verdict.trust for verdict in verdicts], np.float32).T
+    locus = Locus.restore(replace(locus, trust=trust).weights(), {"text_dim": text_dim})  # as rounded in the checkpoint
+    progress(EPOCHS + 4, "guard")
+    space = embed_all(locus, data, q, "train", per_model=None, seed=seed, checkpoint="")
+    progress(STEPS, "embeddings")
+    return Trained(locus, space, domains, anchors, variances, verdicts)
+
+
+def _feature_map(
+    data: Dataset,
+    q: NDArray[np.float32],
+    text_dim: int,
+    anchors: Anchors,
+    domains: Domains,
+    seed: int,
+    out: Path,
+    progress: Progress,
+) -> FeatureMap:
+    """ψ: standardisation, classifier and kernel, from the training queries."""
+    train = data.where("train")
+    surface = q[train, text_dim:]
+    mean, scale = surface.mean(axis=0), surface.std(axis=0) + np.float32(1e-3)
+    points = anchors.q.astype(np.float16).astype(np.float32)  # as the checkpoint keeps them
+    values, vectors = np.linalg.eigh(kernel(standardised(points, text_dim, mean, scale), text_dim).astype(np.float64))
+    keep = np.flatnonzero(values > KERNEL_FLOOR)[::-1][:KERNEL_DIM]
+    projection = (vectors[:, keep] / np.sqrt(values[keep])).astype(np.float32)
+    known = train[domains.of_query[train] >= 0]
+    classifier = _classifier(
+        standardised(q[known], text_dim, mean, scale),
+        domains,
+        known,
+        f"{data.hash} {len(q)} {q.shape[1]} {seed}",
+        seed,
+        out,
+        progress,
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, config.steps))
-    identity = {"config": asdict(config), "data": data.hash, "queries": len(data.query_ids), "d_query": q.shape[1]}
-    best: dict[str, Any] = {"value": -1.0}
-    start = 0
-    state_file = out / STATE
-    if state_file.exists():
-        state = torch.load(state_file, weights_only=True)
-        if state["identity"] != identity:
-            raise ArtifactError(
-                f"{state_file}: the state of a run with other data or settings; remove it to start anew"
-            )
-        locus.load_state_dict(state["locus"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        best, start = state["best"], state["step"]
-    newest = None if start == 0 else best["value"]
-    for step in range(start, config.steps):
-        loss = _step(locus, optimizer, sampler.batch(step), config)
-        schedule.step()
-        done = step + 1
-        if done % config.select_every == 0 or done == config.steps:
-            selection = select(locus, data, q, config.seed)
-            newest = selection.routing_accuracy
-            if newest > best["value"]:
-                weights = {name: tensor.clone() for name, tensor in locus.state_dict().items()}
-                best = {"value": newest, "share": selection.share, "step": done, "weights": weights}
-            out.mkdir(parents=True, exist_ok=True)
-            torch.save(
-                {
-                    "identity": identity,
-                    "step": done,
-                    "locus": locus.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "best": best,
-                },
-                state_file.with_suffix(".tmp"),
-            )
-            state_file.with_suffix(".tmp").replace(state_file)
-        progress(done, loss, newest)
-    locus.load_state_dict(best["weights"])
-    locus.eval()
-    space = embed_all(locus, data, q, "train", per_model=None, seed=config.seed, checkpoint="")
-    calibrate(locus, data, q, space)
-    return Trained(locus, space, best["step"], best["share"], best["value"])
+    return FeatureMap(text_dim, mean, scale, points, projection, **vars(classifier), parent=domains.parent)
+
+
+def _classifier(
+    x: NDArray[np.float32],
+    domains: Domains,
+    known: NDArray[np.int64],
+    identity: str,
+    seed: int,
+    out: Path,
+    progress: Progress,
+) -> Classifier:
+    """Trained now, or read from the state of a run that was stopped."""
+    state = out / STATE
+    if state.exists():
+        with np.load(state) as kept:
+            if str(kept["identity"]) != identity:
+                raise ArtifactError(f"{state}: the state of a run with other data or settings; remove it to start anew")
+            return Classifier(*(kept[name] for name in Classifier.__dataclass_fields__))
+    classifier = train_classifier(
+        x, domains.of_query[known], len(domains.names), seed, lambda epoch, loss: progress(epoch, f"loss {loss:.3f}")
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    with state.with_suffix(".tmp").open("wb") as file:
+        np.savez(file, identity=np.array(identity), **vars(classifier))
+    state.with_suffix(".tmp").replace(state)
+    return classifier
 
 
 @dataclass(frozen=True)
-class Selection:
-    """How good weights are on `val`, at the best share of the embedding's log-odds beside the local term's.
+class _Group:
+    """Models that answered the same train queries, and their statistics, in `FOLDS` parts and in all."""
+
+    models: NDArray[np.int64]
+    parts: tuple[Statistics, ...]
+    whole: Statistics
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """The evaluations of the training models as the read-out sees them.
 
     Attributes:
-        share: factor for the embedding's log-odds.
-        routing_accuracy: macro over pools, in [0, 1].
+        data: its test scores and those of onboarding models are not read.
+        queries: those of `train` and `val`, indices into the data, (n,).
+        features: of those queries.
+        psi: their design, (n, D).
+        scores: (M, n).
+        fold: of each query, (n,); -1 for `val`.
     """
 
-    share: float
-    routing_accuracy: float
+    data: Dataset
+    map: FeatureMap
+    queries: NDArray[np.int64]
+    features: Features
+    psi: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    fold: NDArray[np.int64]
+    groups: tuple[_Group, ...]
+
+    @classmethod
+    def of(cls, data: Dataset, map: FeatureMap, q: NDArray[np.float32]) -> "_Evidence":
+        """
+        Raises:
+            DataError: no model has enough evaluations, or no val query can be selected by.
+        """
+        queries = np.flatnonzero(data.splits != "test")
+        features = map(q[queries])
+        psi = map.design(features)
+        scores = data.scores[:, queries].copy()
+        scores[data.onboarding] = np.nan
+        in_train = data.splits[queries] == "train"
+        fold = np.where(in_train, np.random.default_rng(FOLDS).integers(FOLDS, size=len(queries)), -1)
+        known = ~np.isnan(scores) & in_train
+        if not (known.sum(axis=1) >= MIN_EVALUATIONS).any():
+            raise DataError(f"no model has {MIN_EVALUATIONS} evaluations in split train")
+        if not ((~np.isnan(scores[:, ~in_train])).sum(axis=0) >= 2).any():
+            raise DataError("no query of split val was answered by two models: there is nothing to select by")
+        patterns: dict[bytes, list[int]] = {}
+        for m in np.flatnonzero(known.sum(axis=1) >= MIN_EVALUATIONS):
+            patterns.setdefault(known[m].tobytes(), []).append(int(m))
+        groups = []
+        for models in patterns.values():
+            members = np.array(models)
+            parts = []
+            for k in range(FOLDS):
+                rows = np.flatnonzero(known[members[0]] & (fold == k))
+                parts.append(Statistics.of(psi[rows], scores[np.ix_(members, rows)].T))
+            whole = Statistics(sum(p.gram for p in parts), sum(p.moment for p in parts))  # type: ignore[arg-type]
+            groups.append(_Group(members, tuple(parts), whole))
+        return cls(data, map, queries, features, psi, scores, fold, tuple(groups))
+
+    def readouts(self, prior: Prior, without: int | None = None) -> NDArray[np.float64]:
+        """Posterior means of all models, (M, D), NaN where a model is not trained on; `without` leaves a fold out."""
+        out = np.full((len(self.scores), self.psi.shape[1]), np.nan)
+        root = prior.root()
+        for group in self.groups:
+            known = group.whole if without is None else group.whole.minus(group.parts[without])
+            out[group.models] = posterior(root, prior.mean, known).mean.T
+        return out
 
 
-def select(locus: Locus, data: Dataset, q: NDArray[np.float32], seed: int) -> Selection:
-    """Measures routing on `val` with embeddings from 1,024 train evaluations per model; onboarding models are left out.
+def _choose_prior(evidence: _Evidence) -> tuple[Prior, tuple[float, float]]:
+    """The variances under which deviations between models are predicted best on `val`, then mean and directions.
 
-    Raises:
-        DataError: the val split has no query that two models answered.
+    What routing needs is the difference between models, so the loss is the squared error after each query's mean error over the
+    models is taken out, averaged over benchmarks by the square root of their size.
     """
-    space = embed_all(locus, data, q, "train", per_model=SELECTION_EVALUATIONS, seed=seed, checkpoint="")
-    predictor, known = predictor_of(locus, data, space)
-    queries = data.where("val")
-    parts = [np.full(data.scores.shape, np.nan, np.float32) for _ in range(2)]
-    for part, logits in zip(parts, (predictor.from_embedding, predictor.from_profile), strict=True):
-        part[np.ix_(known, queries)] = logits(q[queries]).T
-    routed = list(pools(data, "val", data.onboarding))
-    if not routed:
-        raise DataError("no query of split val was answered by two models: there is nothing to select a checkpoint by")
-    best = Selection(0.0, -1.0)
-    for share in SHARES:
-        value = share * parts[0] + parts[1]
-        accuracy = float(np.mean([routed_scores(data, pool, value).mean() for pool in routed]))
-        if accuracy > best.routing_accuracy:
-            best = Selection(share, accuracy)
-    return best
+    mean = _mean_model(evidence)
+    best: tuple[float, tuple[float, float]] = (math.inf, GRID[0])
+    for pair in GRID:
+        prior = Prior(mean, _variance(evidence.map, *pair), np.zeros((len(mean), 0)))
+        best = min(best, (_deviation_loss(evidence, evidence.readouts(prior)), pair))
+    variance = _variance(evidence.map, *best[1])
+    prior = Prior(mean, variance, np.zeros((len(mean), 0)))
+    for _ in range(PRIOR_ROUNDS):
+        deviations = _trained(evidence.readouts(prior)) - mean
+        left, size, _ = np.linalg.svd(deviations @ _anchor_design(evidence.map).T, full_matrices=False)
+        rank = min(DIRECTIONS, int((size > 1e-9).sum()))
+        prior = Prior(mean, variance, deviations.T @ left[:, :rank] / np.sqrt(len(deviations)))
+    return prior, best[1]
 
 
-def calibrate(locus: Locus, data: Dataset, q: NDArray[np.float32], space: ModelSpace) -> None:
-    """Weighs the embedding's and the local term's log-odds, and an offset, by logistic regression on `val` (stacking).
+def _mean_model(evidence: _Evidence) -> NDArray[np.float64]:
+    """A read-out of the mean score of each train query over the models that answered it."""
+    train = evidence.fold >= 0
+    answered = (~np.isnan(evidence.scores)).any(axis=0) & train
+    target = np.nanmean(evidence.scores[:, answered], axis=0)
+    start = np.zeros(evidence.psi.shape[1])
+    start[0] = target.mean()
+    root = np.diag(np.full(len(start), math.sqrt(MEAN_VARIANCE)))
+    mean: NDArray[np.float64] = posterior(root, start, Statistics.of(evidence.psi[answered], target)).mean
+    return mean
 
-    Folds the three numbers into the weights. Embeddings and profiles in `space` do not change by it.
+
+def _variance(map: FeatureMap, domain: float, local: float) -> NDArray[np.float64]:
+    """v of the prior, (D,)."""
+    kinds = map.benchmarks + len(map.parent)
+    return np.concatenate([[ABILITY], np.full(kinds, domain), np.full(map.width - 1 - kinds, local)])
+
+
+def _deviation_loss(evidence: _Evidence, readouts: NDArray[np.float64]) -> float:
+    val = np.flatnonzero(evidence.fold < 0)
+    error = readouts.astype(np.float32) @ evidence.psi[val].T - evidence.scores[:, val]
+    count = (~np.isnan(error)).sum(axis=0)
+    val, error, count = val[count >= 2], error[:, count >= 2], count[count >= 2]
+    centred = error - np.nansum(error, axis=0) / count
+    of_query = np.nansum(centred**2, axis=0) / count
+    benchmarks = evidence.data.benchmarks[evidence.queries[val]]
+    names, sizes = np.unique(benchmarks, return_counts=True)
+    means = [of_query[benchmarks == name].mean() for name in names]
+    return float(np.average(means, weights=np.sqrt(sizes)))
+
+
+def _directions(
+    map: FeatureMap, prior: Prior, evidence: _Evidence, anchors: Anchors
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Basis (D, 128) and origin (D,) of the embedding: principal directions of how models differ over the anchors.
+
+    Distances are between pairs of models, so an anchor counts for the pairs that were compared on the queries it stands for.
     """
-    predictor, known = predictor_of(locus, data, space)
-    queries = data.where("val")
-    scores = data.scores[np.ix_(known, queries)].T
-    usable = ~np.isnan(scores) & ~data.onboarding[known][None, :]
-    parts = (predictor.from_embedding(q[queries]), predictor.from_profile(q[queries]))
-    x = torch.from_numpy(np.stack([part[usable] for part in parts], axis=1)).double()
-    y = torch.from_numpy(scores[usable]).double()
-    fit = torch.tensor([0.5, 0.5, 0.0], dtype=torch.double, requires_grad=True)
-    optimizer = torch.optim.LBFGS([fit], max_iter=100, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = F.binary_cross_entropy_with_logits(x @ fit[:2] + fit[2], y)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    of_embedding, of_profile, offset = fit.detach().float()
-    last = locus.predictor.mlp[-1]
-    assert isinstance(last, torch.nn.Linear)
-    with torch.no_grad():
-        last.weight.mul_(of_embedding)
-        last.bias.mul_(of_embedding).add_(offset)
-        locus.local.scale.mul_(of_profile)
+    design = _anchor_design(map) * np.sqrt(_pairs(evidence, anchors))[:, None]
+    metric = np.linalg.cholesky(design.T @ design + 1e-9 * np.eye(map.width))
+    deviations = (_trained(evidence.readouts(prior)) - prior.mean) @ metric
+    scatter = deviations.T @ deviations / len(deviations) + EMBEDDING_PRIOR * (metric.T * prior.variance) @ metric
+    _, vectors = np.linalg.eigh(scatter)
+    basis = metric @ vectors[:, ::-1][:, :EMBEDDING_DIM]
+    return np.pad(basis, ((0, 0), (0, EMBEDDING_DIM - basis.shape[1]))), prior.mean
 
 
-def _step(locus: Locus, optimizer: torch.optim.Optimizer, batch: "_Batch", config: TrainConfig) -> float:
-    locus.train()
-    z = locus.encoder(batch.q_encoder, batch.y_encoder, batch.mask)
-    logits = locus.predictor(z[:, None], batch.q_decoder)
-    loss = F.binary_cross_entropy_with_logits(logits, batch.y_decoder, weight=batch.weight, reduction="sum")
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(locus.parameters(), config.clip)
-    optimizer.step()
-    return float(loss.detach())
+def _pairs(evidence: _Evidence, anchors: Anchors) -> NDArray[np.float64]:
+    """Share of the compared pairs of models that each anchor stands for, (A,), summing to 1."""
+    count = (~np.isnan(evidence.scores[:, evidence.fold >= 0])).sum(axis=0)
+    of_query = evidence.data.benchmarks[evidence.queries[evidence.fold >= 0]]
+    names, inverse, sizes = np.unique(anchors.benchmarks, return_inverse=True, return_counts=True)
+    pairs = np.array([(count * (count - 1) / 2)[of_query == name].sum() for name in names]) + 1e-9
+    weight = (pairs / sizes)[inverse]
+    return np.asarray(weight / weight.sum())
 
 
-def _regions(q: NDArray[np.float32], number: int, seed: int) -> Tensor:
-    """Directions that the queries gather around: spherical k-means, (number, d_q), unit-norm."""
-    rng = np.random.default_rng((seed, number))
-    centres = q[rng.choice(len(q), number, replace=len(q) < number)]
-    for _ in range(REGION_ITERATIONS):
-        nearest = np.argmax(q @ centres.T, axis=1)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, nearest, q)
-        empty = np.flatnonzero(np.bincount(nearest, minlength=number) == 0)
-        sums[empty] = q[rng.integers(len(q), size=len(empty))]
-        centres = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
-    return torch.from_numpy(centres.astype(np.float32))
+def _profiles(evidence: _Evidence) -> NDArray[np.float32]:
+    """Mean features of the training queries of each benchmark and domain, (B + C, F)."""
+    rows = np.flatnonzero(evidence.fold >= 0)
+    features = evidence.features
+    kinds = np.concatenate([features.benchmarks[rows], features.domains[rows]], axis=1)
+    kinds = kinds / kinds.sum(axis=0)
+    flat = np.concatenate(
+        [
+            np.ones((len(rows), 1), np.float32),
+            features.benchmarks[rows],
+            features.domains[rows],
+            features.closeness[rows],
+        ],
+        axis=1,
+    )
+    return np.asarray(kinds.T @ flat, np.float32)
 
 
-def _rate(step: int, steps: int) -> float:
-    """Linear warm-up over the first 2%, then a cosine down to a tenth."""
-    warm_up = max(1, steps // 50)
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.1 + 0.45 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+def _verdicts(locus: Locus, evidence: _Evidence, domains: Domains) -> tuple[Verdict, ...]:
+    """Routes all queries of `train` (by cross-fitting) and `val` on each rung of the ladder, and judges each benchmark."""
+    routed = np.full((len(LADDER), len(evidence.queries)), np.nan)
+    for fold in (None, *range(FOLDS)):
+        rows = np.flatnonzero(evidence.fold == (-1 if fold is None else fold))
+        scores = evidence.scores[:, rows]
+        rows, scores = rows[(~np.isnan(scores)).sum(axis=0) >= 2], scores[:, (~np.isnan(scores)).sum(axis=0) >= 2]
+        readouts = evidence.readouts(locus.prior, fold)
+        models = np.flatnonzero(~np.isnan(readouts[:, 0]))
+        coefficients = locus.features.folded(readouts[models] - locus.prior.mean)
+        part = Features(*(array[rows] for array in vars(evidence.features).values()))
+        for rung, trust in enumerate(LADDER):
+            on_rung = replace(locus, trust=np.tile(np.array(trust, np.float32), (locus.features.benchmarks, 1)).T)
+            predictor = Predictor(on_rung, coefficients, np.zeros((len(models), len(domains.names)), np.float32))
+            value = np.where(np.isnan(scores[models]), -np.inf, predictor.at(part).p_correct.T)
+            routed[rung, rows] = scores[models[value.argmax(axis=0)], np.arange(len(rows))]
+    of_query = evidence.data.benchmarks[evidence.queries]
+    usable = ~np.isnan(routed[0])
+    return tuple(judge(name, routed[:, usable & (of_query == name)]) for name in domains.benchmarks)
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """q_encoder (B, n, d_q), y_encoder and mask (B, n), q_decoder (B, m, d_q), y_decoder and weight (B, m)."""
-
-    q_encoder: Tensor
-    y_encoder: Tensor
-    mask: Tensor
-    q_decoder: Tensor
-    y_decoder: Tensor
-    weight: Tensor
+def _anchor_design(map: FeatureMap) -> NDArray[np.float64]:
+    return map.design(map(map.anchors)).astype(np.float64)
 
 
-class _Sampler:
-    """Draws the batch of a step from (seed, step) alone, so that a resumed run sees what an uninterrupted one does."""
-
-    def __init__(self, data: Dataset, q: NDArray[np.float32], config: TrainConfig) -> None:
-        self._data = data
-        self._q = torch.from_numpy(q)
-        self._config = config
-        answered = ~np.isnan(data.scores) & (data.splits == "train")
-        answered[data.onboarding] = False
-        self._of_model = [np.flatnonzero(row) for row in answered]
-        self._pairs: list[list[tuple[int, NDArray[np.int64]]]] = []
-        for benchmark in sorted(set(data.benchmarks.tolist())):
-            of_benchmark = data.benchmarks == benchmark
-            rows = [(m, np.flatnonzero(row & of_benchmark)) for m, row in enumerate(answered)]
-            rows = [(m, queries) for m, queries in rows if len(queries) >= MIN_EVALUATIONS]
-            if rows:
-                self._pairs.append(rows)
-        if not self._pairs:
-            raise DataError(f"no model has {MIN_EVALUATIONS} evaluations of a benchmark in split train")
-
-        size = np.array([sum(len(queries) for _, queries in rows) for rows in self._pairs], np.float64)
-        self._odds = np.sqrt(size) / np.sqrt(size).sum()
-
-    def batch(self, step: int) -> _Batch:
-        config = self._config
-        rng = np.random.default_rng((config.seed, step))
-        low, high = (math.log(size) for size in config.encoder_sizes)
-        size = round(math.exp(rng.uniform(low, high)))
-        encoder, decoder = [], []
-        for _ in range(config.batch_models):
-            rows = self._pairs[rng.choice(len(self._pairs), p=self._odds)]
-            model, queries = rows[rng.integers(len(rows))]
-            drawn = rng.permutation(queries)
-            target = drawn[: min(config.decoder_size, len(drawn) // 2)]
-            source = drawn[len(target) :]
-            if rng.random() >= config.own_benchmark:
-                source = rng.permutation(np.setdiff1d(self._of_model[model], target, assume_unique=True))
-            encoder.append((model, source[:size]))
-            decoder.append((model, target))
-        q_encoder, y_encoder, mask = self._gather(encoder)
-        q_decoder, y_decoder, real = self._gather(decoder)
-        sigma = config.noise * (1 - step / config.steps)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        q_encoder = q_encoder + sigma * torch.randn(q_encoder.shape, generator=generator)
-        q_decoder = q_decoder + sigma * torch.randn(q_decoder.shape, generator=generator)
-        weight = real / real.sum(dim=1, keepdim=True) / len(decoder)
-        return _Batch(q_encoder, y_encoder, mask, q_decoder, y_decoder, weight)
-
-    def _gather(self, sets: list[tuple[int, NDArray[np.int64]]]) -> tuple[Tensor, Tensor, Tensor]:
-        """Padded (B, n, d_q) encodings, (B, n) scores, (B, n) mask."""
-        longest = max(len(queries) for _, queries in sets)
-        index = np.zeros((len(sets), longest), np.int64)
-        y = np.zeros((len(sets), longest), np.float32)
-        mask = np.zeros((len(sets), longest), np.bool_)
-        for i, (model, queries) in enumerate(sets):
-            index[i, : len(queries)] = queries
-            y[i, : len(queries)] = self._data.scores[model, queries]
-            mask[i, : len(queries)] = True
-        return self._q[torch.from_numpy(index)], torch.from_numpy(y), torch.from_numpy(mask)
+def _trained(readouts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Only the models that were trained on."""
+    return readouts[~np.isnan(readouts[:, 0])]

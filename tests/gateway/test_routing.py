@@ -29,7 +29,9 @@ async def test_best_takes_the_highest_p_and_says_so(tmp_path: Path) -> None:
         candidates = decision["candidates"]
         assert decision["chosen"] == decision["serving"] == candidates[0]["model"]
         assert candidates[0]["p_correct"] == max(c["p_correct"] for c in candidates)
-        assert candidates[0]["why"] == "highest p_correct"
+        assert candidates[0]["why"].startswith("highest p_correct")
+        assert ("best single model" in candidates[0]["why"]) == decision["guarded"]
+        assert all(0 < c["standard_error"] < 0.5 for c in candidates)
         assert {c["model"] for c in candidates} == set(EMBEDDINGS)
         assert decision["policy"] == "best"
         assert decision["query"] == ASK[0]["content"]
@@ -44,6 +46,18 @@ async def test_a_cost_weight_trades_p_for_price(tmp_path: Path) -> None:
         for c in decision["candidates"]:
             assert c["utility"] == pytest.approx(c["p_correct"] - 10 * c["price_usd"], abs=1e-6)
         assert (await explained(run, "auto:best"))["chosen"] != "mistral-7b"
+
+
+async def test_a_cautious_policy_goes_by_the_lower_bound(tmp_path: Path) -> None:
+    policies = {"careful": {"cost_weight": 0, "caution": 1.5}, "sure": {"min_p_correct": 1.0, "caution": 2}}
+    async with gateway(tmp_path, portfolio(), policies=policies, default_policy="careful") as run:
+        decision = await explained(run, "auto")
+        for c in decision["candidates"]:
+            assert c["utility"] == pytest.approx(c["p_correct"] - 1.5 * c["standard_error"], abs=1e-6)
+        assert decision["chosen"] == max(decision["candidates"], key=lambda c: c["utility"])["model"]
+        assert decision["candidates"][0]["why"].startswith("highest p_correct - 1.5 standard errors")
+        sure = await explained(run, "auto:sure")
+        assert "p_correct - 2 standard errors below 1.0" in {c["why"] for c in sure["candidates"]}
 
 
 async def test_cheap_takes_the_cheapest_that_is_good_enough(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from router.artifacts import CARD, WEIGHTS, load_checkpoint, save_checkpoint
 from router.encoder import load_encoder
 from router.errors import ArtifactError
 
-ABOUT: dict[str, Any] = {"config": {"d_query": 3}, "encoder": {"spec": "static", "hash": load_encoder().hash}}
+ABOUT: dict[str, Any] = {"config": {"text_dim": 3}, "encoder": {"spec": "static", "hash": load_encoder().hash}}
 
 
 def make(folder: Path, value: float = 1.0, **about: Any) -> Path:
@@ -22,7 +22,7 @@ def test_a_checkpoint_is_read_back(tmp_path: Path) -> None:
     loaded = load_checkpoint(make(tmp_path))
     assert loaded.id == loaded.card["checkpoint"]
     np.testing.assert_array_equal(loaded.weights["w"], np.ones((2, 2)))
-    assert loaded.encoder().dim == 256
+    assert loaded.encoder().text_dim == 256
 
 
 def test_the_same_weights_have_the_same_id(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_an_encoder_that_changed_is_refused(tmp_path: Path) -> None:
         (CARD, b"{", "card.json: unreadable"),
         (CARD, b"[]", "not a checkpoint card"),
         (CARD, b"{}", "not a checkpoint card"),
-        (CARD, json.dumps({"format": 99, "checkpoint": "x", **ABOUT}).encode(), "format 99, this version reads 1"),
+        (CARD, json.dumps({"format": 99, "checkpoint": "x", **ABOUT}).encode(), "format 99, this version reads 2"),
         (WEIGHTS, None, "locus.safetensors: unreadable"),
         (WEIGHTS, b"\x00\x01garbage", "locus.safetensors: unreadable"),
     ],

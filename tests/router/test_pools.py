@@ -16,6 +16,7 @@ def dataset(benchmarks: list[str], splits: list[str], scores: list[list[float]])
     return Dataset(
         np.arange(n),
         np.array(benchmarks),
+        np.full(n, ""),
         np.array(splits),
         tuple(f"question {i}" for i in range(n)),
         tuple(f"lab/{m}" for m in range(len(scores))),

@@ -13,7 +13,12 @@ def space(names: str = "a/one b/two c/three d/four", checkpoint: str = "c1", shi
     models = names.split()
     z = np.array([[i + shift, 0.0] for i in range(len(models))], np.float32)
     return ModelSpace(
-        models, z, np.full((len(models), 3), 0.5, np.float32), [10 * i for i in range(len(models))], checkpoint
+        models,
+        z,
+        np.full((len(models), 3), 0.5, np.float32),
+        np.full((len(models), 2), 0.1, np.float32),
+        [10 * i for i in range(len(models))],
+        checkpoint,
     )
 
 
@@ -31,7 +36,8 @@ def test_a_saved_space_is_read_back_and_saved_the_same_way_twice(tmp_path: Path)
     loaded = ModelSpace.load(tmp_path / "x" / "s.safetensors")
     assert (loaded.models, loaded.evaluations, loaded.checkpoint) == (space().models, (0, 10, 20, 30), "c1")
     np.testing.assert_array_equal(loaded.z, space().z)
-    np.testing.assert_array_equal(loaded.profiles, space().profiles)
+    np.testing.assert_array_equal(loaded.coefficients, space().coefficients)
+    np.testing.assert_array_equal(loaded.variances, space().variances)
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "x" / "s.safetensors").read_bytes()
     assert stat.S_IMODE((tmp_path / "again.safetensors").stat().st_mode) & 0o044  # an image's other user can read it
 
