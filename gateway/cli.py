@@ -15,6 +15,11 @@ COMMANDS = {
     "predict": "router.cli:predict",
     "evaluate": "router.cli:evaluate",
     "neighbors": "router.cli:neighbors",
+    "portfolio": "router.portfolio_cli:portfolio",
+    "cluster": "router.space_cli:cluster",
+    "find": "router.space_cli:find",
+    "duplicates": "router.space_cli:duplicates",
+    "plot": "router.space_cli:plot",
     "import": "router.import_cli:import_",
 }
 
