@@ -21,6 +21,7 @@ COMMANDS = {
     "duplicates": "router.space_cli:duplicates",
     "plot": "router.space_cli:plot",
     "import": "router.import_cli:import_",
+    "bench": "router.bench.cli:bench",
 }
 
 
