@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from router.errors import ArtifactError
 from router.features import FeatureMap
-from router.readout import Prior, Statistics, posterior
+from router.readout import Posterior, Prior, Statistics, posterior
 
 EMBEDDING_DIM = 128
 
@@ -118,13 +118,23 @@ class Locus:
     def read(self, known: Statistics, evaluations: int) -> Embedding:
         """The embedding that a set of evaluations gives, from its statistics on `features.design`."""
         after = posterior(self._prior_root, self.prior.mean, known)
-        domain_variances = self._anchor_shares @ after.variance(self._anchor_design)
         return Embedding(
             ((after.mean - self.origin) @ self.basis).astype(np.float32),
             self.features.folded(after.mean - self.prior.mean),
-            domain_variances.astype(np.float32),
+            self.variances(after),
             evaluations,
         )
+
+    def variances(self, after: Posterior) -> NDArray[np.float32]:
+        """Squared standard error of predictions after some evaluations, mean over the anchors of each domain, (C,)."""
+        return np.asarray(self._anchor_shares @ after.variance(self._anchor_design), np.float32)
+
+    @cached_property
+    def guessed_variances(self) -> NDArray[np.float32]:
+        """Squared standard error, per domain, (C,), of a model of which nothing is known but its overall ability."""
+        finer = self.prior.variance.copy()
+        finer[0] = 0.0
+        return np.asarray(self._anchor_shares @ (self._anchor_design**2 @ finer), np.float32)
 
     @cached_property
     def _prior_root(self) -> NDArray[np.float64]:

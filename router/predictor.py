@@ -9,6 +9,7 @@ from router.features import Features
 from router.locus import Locus
 
 SOFTNESS = 0.04  # of the bend towards 0 and 1
+UNKNOWN = 1e-3  # weight of a kind of question on which nothing is known of a model
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Predictor:
 
     A model's deviation from the mean model is known at three levels: its mean over the query's benchmark, over the query's
     domain, and at the query itself. How much of the two finer ones is believed was found for each benchmark in training
-    (`router.guard`); where neither is, the model with the best mean of that benchmark has the highest p_correct.
+    (`router.guard`); where neither is, the model with the best mean of that benchmark has the highest p_correct. A query may look
+    like several benchmarks: a model's means there count by what is known of it, not guessed, on each.
 
     Args:
         coefficients: read-outs relative to the mean model, (M, F).
@@ -45,14 +47,23 @@ class Predictor:
         levels = locus.profiles @ self._fine_t  # (B + C, M)
         self._by_benchmark, self._by_domain = np.split(levels, [locus.features.benchmarks])
         self._variances_t = np.ascontiguousarray(variances.T)
+        # How many times over the evaluations outweigh the prior, per domain and per benchmark.
+        self._evidence = np.maximum(locus.guessed_variances[:, None] / self._variances_t - 1, 0) + np.float32(UNKNOWN)
+        members = np.eye(locus.features.benchmarks, dtype=np.float32)[locus.features.parent]
+        self._evidence_by_benchmark = members.T @ self._evidence / members.sum(axis=0)[:, None]
         self._trust = locus.trust
 
     def predict(self, q: NDArray[np.float32]) -> Prediction:
         """(n, d_q) encodings -> predictions."""
         return self.at(self._features(q))
 
-    def at(self, features: Features) -> Prediction:
-        """Predictions for queries whose features are known."""
+    def at(self, features: Features, trust: NDArray[np.float32] | None = None) -> Prediction:
+        """Predictions for queries whose features are known.
+
+        Args:
+            trust: in the domain term and in the kernel term, (2, 1) or (2, B); None takes the guard's.
+        """
+        trust = np.broadcast_to(self._trust if trust is None else trust, self._trust.shape)
         flat = np.concatenate(
             [
                 np.ones((len(features.domains), 1), np.float32),
@@ -62,14 +73,20 @@ class Predictor:
             ],
             axis=1,
         )
-        of_domain, of_query = (features.benchmarks @ self._trust.T).T
-        coarse = features.benchmarks @ self._by_benchmark
-        middle = features.domains @ self._by_domain
+        of_domain, of_query = (features.benchmarks @ trust.T).T
+        coarse = _mean(features.benchmarks, self._by_benchmark, self._evidence_by_benchmark)
+        middle = _mean(features.domains, self._by_domain, self._evidence)
         deviation = coarse + of_domain[:, None] * (middle - coarse) + of_query[:, None] * (flat @ self._fine_t - middle)
         variance = features.domains @ self._variances_t
         return Prediction(
             bend(flat @ self._mean[:, None] + deviation), np.sqrt(variance), (of_domain < 0.5) & (of_query < 0.5)
         )
+
+
+def _mean(kinds: NDArray[np.float32], means: NDArray[np.float32], evidence: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means over the kinds of question that a query may be, (n, K) and (K, M) -> (n, M), weighed by evidence, (K, M)."""
+    weighed: NDArray[np.float32] = (kinds @ (means * evidence)) / (kinds @ evidence)
+    return weighed
 
 
 def bend(value: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Evaluations -> what they say about a model: the exact posterior of a Bayesian linear read-out on query features.
 
 y = ψ(x)·w + noise, w ~ N(m, diag(v) + U Uᵀ). The prior says how models differ: m is the mean over known models, v how freely
-each scale of ψ may deviate from it, U the few directions in which known models differ most (the first is general ability).
+each scale of ψ may deviate from it, U the direction in which known models differ most: general ability.
 The posterior mean is attention over the evaluations with an exact normaliser: linear in the scores, independent of their
 order, defined for any number of them, and equal to the prior mean where there are none.
 """

@@ -31,7 +31,7 @@ ABILITY = 0.05  # prior variance of a model's overall deviation
 MEAN_VARIANCE = 0.1  # of the mean model's terms
 # Prior variances of the benchmark and domain terms, and of the kernel terms, tried on `val`. The least means: no signal.
 GRID = tuple((domain, local) for domain in (1e-5, 0.003, 0.03) for local in (1e-6, 0.001, 0.003, 0.01, 0.03))
-DIRECTIONS = 3
+DIRECTIONS = 1  # more would extrapolate from where a model was evaluated to where it was not, and blur distances
 PRIOR_ROUNDS = 2
 FOLDS = 5
 MIN_EVALUATIONS = 32  # of a model, to be trained on
@@ -218,14 +218,25 @@ class _Evidence:
             groups.append(_Group(members, tuple(parts), whole))
         return cls(data, map, queries, features, psi, scores, fold, tuple(groups))
 
-    def readouts(self, prior: Prior, without: int | None = None) -> NDArray[np.float64]:
-        """Posterior means of all models, (M, D), NaN where a model is not trained on; `without` leaves a fold out."""
+    def readouts(self, prior: Prior) -> NDArray[np.float64]:
+        """Posterior means of all models, (M, D), NaN where a model is not trained on."""
         out = np.full((len(self.scores), self.psi.shape[1]), np.nan)
         root = prior.root()
         for group in self.groups:
-            known = group.whole if without is None else group.whole.minus(group.parts[without])
-            out[group.models] = posterior(root, prior.mean, known).mean.T
+            out[group.models] = posterior(root, prior.mean, group.whole).mean.T
         return out
+
+    def predictor(self, locus: Locus, without: int | None) -> tuple[Predictor, NDArray[np.int64]]:
+        """Predictions for all models that are trained on, from all but one fold, and which models they are."""
+        root = locus.prior.root()
+        models, coefficients, variances = [], [], []
+        for group in self.groups:
+            known = group.whole if without is None else group.whole.minus(group.parts[without])
+            after = posterior(root, locus.prior.mean, known)
+            models.append(group.models)
+            coefficients.append(locus.features.folded(after.mean.T - locus.prior.mean))
+            variances.append(np.tile(locus.variances(after), (len(group.models), 1)))
+        return Predictor(locus, np.concatenate(coefficients), np.concatenate(variances)), np.concatenate(models)
 
 
 def _choose_prior(evidence: _Evidence) -> tuple[Prior, tuple[float, float]]:
@@ -331,14 +342,12 @@ def _verdicts(locus: Locus, evidence: _Evidence, domains: Domains) -> tuple[Verd
         rows = np.flatnonzero(evidence.fold == (-1 if fold is None else fold))
         scores = evidence.scores[:, rows]
         rows, scores = rows[(~np.isnan(scores)).sum(axis=0) >= 2], scores[:, (~np.isnan(scores)).sum(axis=0) >= 2]
-        readouts = evidence.readouts(locus.prior, fold)
-        models = np.flatnonzero(~np.isnan(readouts[:, 0]))
-        coefficients = locus.features.folded(readouts[models] - locus.prior.mean)
+        predictor, models = evidence.predictor(locus, fold)
         part = Features(*(array[rows] for array in vars(evidence.features).values()))
         for rung, trust in enumerate(LADDER):
-            on_rung = replace(locus, trust=np.tile(np.array(trust, np.float32), (locus.features.benchmarks, 1)).T)
-            predictor = Predictor(on_rung, coefficients, np.zeros((len(models), len(domains.names)), np.float32))
-            value = np.where(np.isnan(scores[models]), -np.inf, predictor.at(part).p_correct.T)
+            value = np.where(
+                np.isnan(scores[models]), -np.inf, predictor.at(part, np.array(trust, np.float32)[:, None]).p_correct.T
+            )
             routed[rung, rows] = scores[models[value.argmax(axis=0)], np.arange(len(rows))]
     of_query = evidence.data.benchmarks[evidence.queries]
     usable = ~np.isnan(routed[0])

@@ -40,7 +40,7 @@ class Ours:
     """Implements `router.bench.method.Method`. Encodings are whole ones: the text part, then the surface statistics."""
 
     name = "ours"
-    version = 1
+    version = 3
     grid: tuple[Setting, ...] = ({},)
     seeds = 3
 

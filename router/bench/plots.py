@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+SINGLE = "a model by itself"
 SOFT = "#5b6270"  # text that only explains
 # A row keeps its colour and its mark in every plot, so that no plot is read by colour alone.
 LOOKS: Mapping[str, tuple[str, str]] = {
@@ -30,7 +31,9 @@ LOOKS: Mapping[str, tuple[str, str]] = {
     "best single": (INK, "*"),
     RANDOM: (GREY, "x"),
     ORACLE: (GREY, "+"),
+    SINGLE: (GREY, "o"),
 }
+FREE = (*"osD^vP<>",)  # marks of other names
 
 
 @dataclass(frozen=True)
@@ -76,28 +79,37 @@ class Panel:
     level: tuple[str, float] | None = None
 
 
-def look(name: str) -> tuple[str, str]:
-    """Colour and mark of a row; other names take what is left, always the same for the same name."""
-    if name in LOOKS:
-        return LOOKS[name]
-    turn = sum(name.encode())
-    return COLOURS[turn % len(COLOURS)], "osD^vP<>"[turn % 8]
+def looks(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Colour and mark of each name: rows have their own, others take what there is, in their order."""
+    others = [name for name in dict.fromkeys(names) if name not in LOOKS]
+    free = {name: (COLOURS[i % len(COLOURS)], FREE[i % len(FREE)]) for i, name in enumerate(others)}
+    return {name: LOOKS.get(name) or free[name] for name in names}
 
 
-def curves(panels: Sequence[Panel], words: Words, out: Path, *, log_x: bool = True, columns: int = 3) -> None:
+def curves(
+    panels: Sequence[Panel], words: Words, out: Path, *, log_x: bool = True, from_zero: bool = False, columns: int = 3
+) -> None:
     """Small multiples with a shared legend.
 
     Args:
-        log_x: a logarithmic horizontal axis, with plain numbers at its ticks.
+        log_x: a logarithmic horizontal axis, with plain numbers at its ticks; otherwise whole numbers are.
+        from_zero: vertical axes start at 0.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure, grid = _panels(len(panels), columns)
+    look = looks([curve.name for panel in panels for curve in panel.curves])
     for axes, panel in zip(grid, panels, strict=True):
         for curve in panel.curves:
-            _line(axes, curve)
+            _line(axes, curve, look[curve.name])
+        if from_zero:
+            axes.set_ylim(bottom=0)
         if panel.level:
             axes.axhline(panel.level[1], color=INK, linewidth=1, linestyle=(0, (4, 3)), label=panel.level[0], zorder=1)
         if log_x:
             axes.set_xscale("log")
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
         axes.set_title(panel.title, loc="left", fontsize=10.5, color=INK)
         _plain(axes)
     _finish(figure, grid, words, out, log_x)
@@ -174,11 +186,12 @@ def _panels(number: int, columns: int) -> tuple["Figure", list["Axes"]]:
     return figure, axes
 
 
-def _line(axes: "Axes", curve: Curve) -> None:
-    colour, mark = look(curve.name)
+def _line(axes: "Axes", curve: Curve, look: tuple[str, str]) -> None:
+    colour, mark = look
     ours = curve.name == OURS
     if curve.marks:
-        axes.scatter(curve.x, curve.y, s=46, color=colour, marker=mark, label=curve.name, zorder=4)
+        alone = len(curve.x) == 1
+        axes.scatter(curve.x, curve.y, s=90 if alone else 18, color=colour, marker=mark, label=curve.name, zorder=4)
         return
     axes.plot(
         curve.x,
@@ -222,7 +235,7 @@ def _finish(figure: "Figure", grid: Sequence["Axes"], words: Words, out: Path, l
             handles.values(),
             handles.keys(),
             loc="outside lower center",
-            ncols=min(6, len(handles)),
+            ncols=min(int(figure.get_figwidth() / 1.6), len(handles)),
             frameon=False,
             fontsize=9.5,
             labelcolor=INK,

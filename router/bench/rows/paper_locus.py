@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from router.attention import LatentBottleneck, TBlock
 from router.bench.method import Setting
+from router.bench.rows.attention import LatentBottleneck, TBlock
 from router.bench.rows.embedllm import known
 from router.data import Dataset
 

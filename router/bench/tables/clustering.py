@@ -17,8 +17,9 @@ from router.bench.tables.cells import grid, number, percent, picture
 if TYPE_CHECKING:
     from router.bench.tables.context import Context
 
-VERSION = 1
+VERSION = 2
 HALVES = (None, 256, 64)  # evaluations in each of two disjoint samples; None: half of all that the model has
+PLANTED, PLANTINGS = 10, 20  # copies among the models of a space, and how often they are planted anew
 KS = (1, 3, 5, 10)
 FEWEST = 30  # test queries of a benchmark for its accuracy to go into a profile
 WHOLE, WITHIN = "all models", "models of one pool"
@@ -96,20 +97,19 @@ def section(result: dict[str, Any]) -> str:
         ]
     text += [
         "Copies: each model's train evaluations are split into two disjoint samples, as if two names hid one model. AUC: how "
-        "often two samples of one model are nearer than samples of two models; within pools, of two models of one pool. Listed: "
-        "pairs that `locus duplicates` lists at its default among both samples of all models, those that are true, "
-        "and those that there are.",
+        "often two samples of one model are nearer than samples of two models; within pools, of two models of one pool. Found: "
+        f"copies of {PLANTED} models are put beside one sample of every model, {PLANTINGS} times anew; how many of them "
+        "`locus duplicates` lists at its default, and how many other pairs.",
         grid(
-            ["evaluations in each sample", "models", "AUC", "AUC within pools", "listed", "true", "there are"],
+            ["evaluations in each sample", "models", "AUC", "AUC within pools", "found, %", "other pairs"],
             [
                 [
                     str(e["evaluations"] or "half of all"),
                     str(e["models"]),
                     number(e["auc"], 4),
                     number(e["auc_within"], 4),
-                    str(e["listed"] if e["listed"] is not None else ""),
-                    str(e["true"] if e["true"] is not None else ""),
-                    str(e["models"]),
+                    percent(e["found"]),
+                    number(e["others"], 1),
                 ]
                 for e in result["duplicates"]
             ],
@@ -179,8 +179,6 @@ class _Halves:
 
 def _duplicates(context: "Context", models: Sequence[int], size: int | None) -> dict[str, Any] | None:
     from router.clusters import pairwise
-    from router.duplicates import FEWEST as LEAST
-    from router.duplicates import find_duplicates
 
     able = [m for m in models if len(context.answered(m)) >= 2 * (size or 1)]
     if len(able) < 2:
@@ -191,16 +189,37 @@ def _duplicates(context: "Context", models: Sequence[int], size: int | None) -> 
     across = distances[:k, k:]
     other = ~np.eye(k, dtype=np.bool_)
     within = other & _in_one_pool(context, np.array(able))
-    listed = [(pair.a, pair.b) for pair in find_duplicates(distances)] if 2 * k >= LEAST else None
     context.say(f"clustering: samples of {size or 'half'}")
     return {
         "evaluations": size,
         "models": k,
         "auc": auc(np.diag(across), across[other]),
         "auc_within": auc(np.diag(across), across[within]) if within.any() else None,
-        "listed": None if listed is None else len(listed),
-        "true": None if listed is None else sum(b == a + k for a, b in listed),
+        **_planted(distances),
     }
+
+
+def _planted(distances: NDArray[np.float64]) -> dict[str, float | None]:
+    """How many copies of a few models the search for duplicates finds, and how many other pairs it takes for copies.
+
+    Args:
+        distances: between k models and then their k copies, (2k, 2k).
+    """
+    from router.duplicates import FEWEST as LEAST
+    from router.duplicates import find_duplicates
+
+    k = len(distances) // 2
+    planted = min(PLANTED, k // 4)
+    if k < LEAST or not planted:
+        return {"found": None, "others": None}
+    true, listed = 0, 0
+    for draw in range(PLANTINGS):
+        chosen = np.random.default_rng(draw).permutation(k)[:planted]
+        there = np.concatenate([np.arange(k), k + chosen])
+        pairs = find_duplicates(distances[np.ix_(there, there)])
+        true += sum(bool(there[pair.b] == there[pair.a] + k) for pair in pairs)
+        listed += len(pairs)
+    return {"found": true / (planted * PLANTINGS), "others": (listed - true) / PLANTINGS}
 
 
 def _halves(context: "Context", models: Sequence[int], size: int | None) -> _Halves:

@@ -13,7 +13,7 @@ from router.bench.ours import Routed
 from router.bench.runs import Runs
 from router.bench.tables.kept import Kept
 from router.bench.tuning import Tuned
-from router.candidates import TokenPrice
+from router.candidates import TokenPrice, read_prices
 from router.data import Dataset
 from router.evaluate import embed_all, predict_all
 from router.locus import Embedding, Locus
@@ -120,3 +120,31 @@ class Context:
     def embed(self, model: int, queries: NDArray[np.int64], locus: Locus | None = None) -> Embedding:
         """A model's embedding from its scores on these queries."""
         return (locus or self.fitted.locus).embed(self.q[queries], self.data.scores[model, queries])
+
+
+def prices_of(folder: Path) -> Mapping[str, TokenPrice]:
+    """The price list of a folder of data, prices.csv; empty where it has none.
+
+    Raises:
+        DataError: it cannot be read; see `router.candidates.read_prices`.
+    """
+    file = folder / "prices.csv"
+    return read_prices(file) if file.exists() else {}
+
+
+def families_of(folder: Path) -> dict[str, str]:
+    """Model -> family, by the column `family` of models.parquet; without models whose family is null or empty.
+
+    Data that `load_dataset` has read are taken to be readable.
+    """
+    import pyarrow.parquet as pq
+
+    file = folder / "models.parquet"
+    if "family" not in pq.read_schema(file).names:
+        return {}
+    table = pq.read_table(file, columns=["model", "family"])
+    return {
+        model: str(family)
+        for model, family in zip(table["model"].to_pylist(), table["family"].to_pylist(), strict=True)
+        if family
+    }

@@ -24,7 +24,7 @@ from router.pools import Pool
 if TYPE_CHECKING:
     from router.bench.tables.context import Context
 
-VERSION = 1
+VERSION = 2
 CHARS_PER_TOKEN = 4
 TOKENS_OUT = 400
 WEIGHTS = 80  # cost weights between 0 and one at which nothing but price counts
@@ -44,7 +44,7 @@ class Priced:
         models: indices, (M,).
         scores: (M, n), NaN where a model did not answer.
         usd: price of each query at each model, (M, n).
-        single: row of the best single model by train.
+        mean: each model's mean score on the pool's train queries, (M,): the best single model has the highest.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Priced:
     models: NDArray[np.int64]
     scores: NDArray[np.float64]
     usd: NDArray[np.float64]
-    single: int
+    mean: NDArray[np.float32]
 
     @property
     def answered(self) -> NDArray[np.bool_]:
@@ -155,11 +155,20 @@ def cost_of(usd: NDArray[np.float64], accuracy: NDArray[np.float64], level: floa
     return float(reached.min()) if len(reached) else None
 
 
+def cost_on_hull(usd: NDArray[np.float64], accuracy: NDArray[np.float64], level: float) -> float | None:
+    """The same where each query's cost weight may be drawn by lot from two: where the hull reaches an accuracy."""
+    xs, ys = hull(usd, accuracy)
+    if ys[-1] < level - 1e-12:
+        return None
+    return float(np.interp(level, ys, xs))
+
+
 def section(result: dict[str, Any]) -> str:
     pools = result["pools"]
     if not pools:
         return "## 8. Cost\n\nNot measured: the data have no `prices.csv`, or it prices no pool's models."
     names = list(next(iter(pools.values()))["rows"])
+    swept_rows = [name for name in names if name != SINGLE_MODELS]
     columns = [*pools, MACRO]
     text = [
         "## 8. Cost",
@@ -178,18 +187,19 @@ def section(result: dict[str, Any]) -> str:
             cells = [f"{points(g['mean'], 2)} [{points(g['low'], 2)}, {points(g['high'], 2)}]" for g in gaps.values()]
             lines.append([name, *cells])
         text += [
-            f"AIQ of each row less {OURS}'s, in points, with the 95% interval of a paired bootstrap over test queries:",
+            f"AIQ of each row less that of {OURS}, in points, with the 95% interval of a paired bootstrap over test queries:",
             grid(["row", *pools], lines),
         ]
     for level in LEVELS:
         label = "the best single model's accuracy" if level == 1 else f"{100 * level:.0f}% of it"
         text += [
-            f"Least cost at which {label} is reached, as a share of that model's cost (blank: at no cost weight):",
+            f"Least cost at which {label} is reached, as a share of that model's cost: at one cost weight, and after the stroke on "
+            "the hull, where each query's cost weight is drawn by lot from two (–: not reached):",
             grid(
                 ["row", *pools],
                 [
-                    [name, *(number(found["rows"][name].get("shares", {}).get(str(level))) for found in pools.values())]
-                    for name in names
+                    [name, *(_shares(found["rows"][name]["shares"], level) for found in pools.values())]
+                    for name in swept_rows
                 ],
             ),
         ]
@@ -210,25 +220,30 @@ def section(result: dict[str, Any]) -> str:
 
 
 def plot(result: dict[str, Any], folder: Path) -> None:
-    from router.bench.plots import Curve, Panel, Words, curves
+    from router.bench.plots import SINGLE, Curve, Panel, Words, curves
 
     shown = (OURS, "EmbedLLM", "IRT-Net", "kNN", "clusters")
     panels = []
     for pool, found in result["pools"].items():
+        if pool in BESIDE:
+            continue
         drawn = []
-        for name in shown:
-            if name in found["rows"]:
-                usd, accuracy = found["rows"][name]["hull"]
-                x = [1000 * value for value in [*usd, max(usd[-1], found["span"][1])]]
-                drawn.append(Curve(name, x, [100 * value for value in [*accuracy, accuracy[-1]]], steps=True))
+        for name in (name for name in shown if name in found["rows"]):
+            # The hull is straight in dollars, not in their logarithm.
+            usd = np.geomspace(max(found["span"][0], 1e-9), found["span"][1], 200)
+            drawn.append(Curve(name, (1000 * usd).tolist(), _percents(usd, *found["rows"][name]["hull"]), steps=True))
         single = found["single"]
         drawn.append(Curve("best single", [1000 * single["usd"]], [100 * single["accuracy"]], marks=True))
-        models = found["models"]
-        x, y = [1000 * m["usd"] for m in models], [100 * m["accuracy"] for m in models]
-        panels.append(Panel(pool, [Curve("a model by itself", x, y, marks=True), *drawn]))
+        x, y = ([scale * model[key] for model in found["models"]] for key, scale in (("usd", 1000), ("accuracy", 100)))
+        panels.append(Panel(pool, [*drawn, Curve(SINGLE, x, y, marks=True)]))
     if panels:
         words = Words("Accuracy by cost weight (hulls)", "mean USD per 1,000 queries", "routing accuracy on test, %")
         curves(panels, words, folder / "cost.png")
+
+
+def _percents(usd: NDArray[np.float64], xs: Sequence[float], ys: Sequence[float]) -> list[float]:
+    """Heights of a hull, %."""
+    return [float(value) for value in 100 * np.interp(usd, xs, ys, left=np.nan)]
 
 
 def _priced(context: "Context", split: str) -> list[Priced]:
@@ -248,9 +263,9 @@ def _pool(context: "Context", pool: Pool) -> Priced:
     order = np.argsort(usd.mean(axis=1), kind="stable")
     models = pool.models[order]
     of_pool = np.isin(data.benchmarks, np.unique(data.benchmarks[pool.queries])) & (data.splits == "train")
-    single = int(mean_scores(data.scores[np.ix_(models, np.flatnonzero(of_pool))]).argmax())
+    mean = mean_scores(data.scores[np.ix_(models, np.flatnonzero(of_pool))])
     scores = data.scores[np.ix_(models, pool.queries)].astype(np.float64)
-    return Priced(pool.name, pool.queries, models, scores, usd[order], single)
+    return Priced(pool.name, pool.queries, models, scores, usd[order], mean)
 
 
 def _chosen(row: Tuned, val: Sequence[Priced]) -> list[NDArray[np.float32]]:
@@ -276,9 +291,10 @@ def _measured(
         xs, ys = hull(usd, accuracy)
         shares = {}
         for level in LEVELS:
-            spent = [cost_of(*sweep.curve(), level * single["accuracy"]) for sweep in sweeps]
-            reached = [value / single["usd"] for value in spent if value is not None]
-            shares[str(level)] = float(np.mean(reached)) if len(reached) == len(sweeps) else None
+            for key, cost in (("", cost_of), (" by lot", cost_on_hull)):
+                spent = [cost(*sweep.curve(), level * single["accuracy"]) for sweep in sweeps]
+                reached = [value / single["usd"] for value in spent if value is not None]
+                shares[f"{level}{key}"] = float(np.mean(reached)) if len(reached) == len(sweeps) else None
         rows[name] = {
             "aiq": float(np.mean([area(*sweep.curve(), span) for sweep in sweeps])),
             "hull": [xs.tolist(), ys.tolist()],
@@ -300,12 +316,10 @@ def _measured(
 
 
 def _single(pool: Priced) -> dict[str, float]:
-    """What always asking the best single model reaches and costs, where it answered."""
-    there = pool.answered[pool.single]
-    return {
-        "accuracy": float(pool.scores[pool.single, there].mean()),
-        "usd": float(pool.usd[pool.single, there].mean()),
-    }
+    """What always asking the best single model reaches and costs; where it did not answer, the next best."""
+    choice = np.where(pool.answered, pool.mean[:, None], -np.inf).argmax(axis=0)
+    rows = np.arange(len(choice))
+    return {"accuracy": float(pool.scores[choice, rows].mean()), "usd": float(pool.usd[choice, rows].mean())}
 
 
 def _by_val(test: Sweep, val: Sweep, single: Mapping[str, float], val_single: Mapping[str, float]) -> dict[str, Any]:
@@ -351,6 +365,12 @@ def _aiq(pools: Mapping[str, Any], name: str, column: str) -> float | None:
     if column == MACRO:
         return macro(values) if set(pools) - BESIDE <= set(values) else None
     return values.get(column)
+
+
+def _shares(found: Mapping[str, float | None], level: float) -> str:
+    return " / ".join(
+        "–" if value is None else number(value) for value in (found[f"{level}"], found[f"{level} by lot"])
+    )
 
 
 def _chosen_cells(found: Mapping[str, float] | None) -> list[str]:

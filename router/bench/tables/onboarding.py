@@ -375,6 +375,7 @@ def _compared(drawn: Sequence[_Results], whole: _Results, full: Rows, size: int)
         "full_prediction": float(whole.right[more].mean()) if some else None,
         "brier": float(np.mean([r.brier[more].mean() for r in drawn])) if some else None,
         "full_brier": float(whole.brier[more].mean()) if some else None,
+        "losses": (whole.right[more] - np.mean([r.right[more] for r in drawn], axis=0)).tolist() if some else [],
         "routing": float(np.mean(macros)) if macros else None,
         "routing_spread": float(np.std(macros)) if macros else None,
         "full_routing": whole.routing.get(MACRO),
@@ -419,5 +420,10 @@ def _tables(cases: Sequence[Mapping[str, Any]]) -> str:
         lines = [[way, *(percent(by_size.get(n)) for n in sizes)] for way, by_size in now.items()]
         ours = {n: now[OURS][n] - full[OURS][n] for n in sizes if n in now[OURS] and n in full[OURS]}
         lines.append(["ours less ours with all evaluations", *(points(ours.get(n), 2) for n in sizes)])
+        if key == "prediction":
+            losses = [[x for case in cases for x in case["ways"][OURS][i]["losses"]] for i in range(len(sizes))]
+            errors = [np.std(part, ddof=1) / np.sqrt(len(part)) if len(part) > 1 else None for part in losses]
+            lines.append(["its standard error over newcomers", *(percent(error, 2) for error in errors)])
+            lines.append(["newcomers with more evaluations", *(str(len(part)) for part in losses)])
         text += [f"{label}, %, by evaluations:", grid(["way", *map(str, sizes)], lines)]
     return "\n\n".join(text)

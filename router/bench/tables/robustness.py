@@ -100,7 +100,7 @@ def plot(result: dict[str, Any], folder: Path) -> None:
     words = Words(
         "How far an embedding moves when other queries are asked", "evaluations that both samples hold, %", "distance"
     )
-    curves(panels, words, folder / "robustness.png", log_x=False, columns=2)
+    curves(panels, words, folder / "robustness.png", log_x=False, from_zero=True, columns=2)
 
 
 def _overlaps(context: "Context", models: Sequence[int], size: int) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ def plot(result: dict[str, Any], folder: Path) -> None:
     x = [float(entry["evaluations"]) for entry in result["embedding"]]
     panel = Panel("", [Curve(OURS, x, [entry["ms"] for entry in result["embedding"]])])
     words = Words("Time to embed a model", "evaluations", "milliseconds, one thread")
-    curves([panel], words, folder / "timing.png", columns=1)
+    curves([panel], words, folder / "timing.png", from_zero=True, columns=1)
 
 
 def _embedding(context: "Context", sizes: Sequence[int]) -> list[dict[str, float]]:

@@ -57,17 +57,17 @@ def test_a_row_tuned_over_fewer_settings_keeps_its_name_and_its_fits(small: Cont
 
 
 def test_the_small_world_from_few_to_all_evaluations(small: Context) -> None:
-    result = table.measure(small, points=(40, 100))
+    result = table.measure(small, points=(64,))
     assert set(result["curves"]) == {OURS, "EmbedLLM", "kNN"}
     for reached in result["curves"].values():
-        assert [point["per_model"] for point in reached] == [40, 100, None]
-        assert [point["evaluations"] for point in reached[:2]] == [40, 100]
-        assert reached[2]["evaluations"] == (small.data.splits == "train").sum()
+        assert [point["per_model"] for point in reached] == [64, None]
+        assert reached[0]["evaluations"] == 64
+        assert reached[1]["evaluations"] == (small.data.splits == "train").sum()
     ours = result["curves"][OURS]
-    assert ours[2]["routing"]["macro"] == pytest.approx(
+    assert ours[1]["routing"]["macro"] == pytest.approx(
         np.mean([small.rows[OURS].outcome(small.evidence.truth, p).routing for p in small.pools("test")])
     )
-    assert ours[2]["routing"]["macro"] > 0.85  # the best single model reaches about 0.6
+    assert ours[1]["routing"]["macro"] > 0.85  # the best single model reaches about 0.6
     text = table.section(result)
     assert "| ours |" in text
-    assert "40 [40]" in text
+    assert "64 [64]" in text

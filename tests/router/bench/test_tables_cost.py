@@ -6,7 +6,7 @@ import pytest
 from router.bench.rows import OURS
 from router.bench.tables import cost as table
 from router.bench.tables.context import Context
-from router.bench.tables.cost import Priced, area, cost_of, hull, swept
+from router.bench.tables.cost import Priced, area, cost_of, cost_on_hull, hull, swept
 
 _ = np.nan
 
@@ -37,11 +37,30 @@ def test_the_cost_of_a_level_is_that_of_a_routing_that_reaches_it() -> None:
     assert cost_of(usd, accuracy, 0.9) is None
 
 
+def test_by_lot_a_level_may_cost_less_than_at_any_cost_weight() -> None:
+    usd, accuracy = np.array([1.0, 2, 3]), np.array([0.2, 0.3, 0.6])
+    assert cost_of(usd, accuracy, 0.5) == 3
+    assert cost_on_hull(usd, accuracy, 0.5) == pytest.approx(2.5)
+    assert cost_on_hull(usd, accuracy, 0.1) == 1
+    assert cost_on_hull(usd, accuracy, 0.61) is None
+
+
+def test_where_the_best_single_model_did_not_answer_the_next_best_does(pool: Priced) -> None:
+    assert table._single(pool) == {"accuracy": 1.0, "usd": pytest.approx((10 + 10 + 2) / 3)}
+
+
 @pytest.fixture
 def pool() -> Priced:
     """A cheap model and a dear one; the dear one did not answer the last query."""
     scores = np.array([[1, 0, 1], [1, 1, _]], np.float64)
-    return Priced("p", np.array([0, 1, 2]), np.array([0, 1]), scores, np.array([[1.0, 1, 2], [10, 10, 20]]), 1)
+    return Priced(
+        "p",
+        np.array([0, 1, 2]),
+        np.array([0, 1]),
+        scores,
+        np.array([[1.0, 1, 2], [10, 10, 20]]),
+        np.array([0.5, 0.9], np.float32),
+    )
 
 
 def test_a_sweep_goes_from_the_best_to_the_cheapest(pool: Priced) -> None:

@@ -178,10 +178,24 @@ def test_families_copies_and_profiles_of_the_small_world(small: Context) -> None
     half = next(e for e in result["duplicates"] if e["evaluations"] is None)
     assert half["models"] == 12
     assert half["auc"] > 0.8  # relatives differ by little more than chance does
-    assert half["listed"] >= half["true"]
+    assert 0 <= half["found"] <= 1
+    assert half["others"] >= 0
     profiles = result["profiles"]
     assert profiles["models"] == 12
     recall = profiles["recall"]["embedding"]
     assert recall["1"] <= recall["3"] <= recall["10"]
     assert recall["5"] > profiles["recall"]["chance"]["5"]
     assert "(3 families of 12 models)" in clustering.section(result)
+
+
+def test_planted_copies_are_found_among_models_that_are_far_apart() -> None:
+    z = np.random.default_rng(0).normal(size=(40, 6))
+    both = np.concatenate([z, z + 1e-4])
+    distances = np.linalg.norm(both[:, None] - both, axis=2)
+    found = clustering._planted(distances)
+    assert found["found"] == 1
+    assert found["others"] is not None
+    assert found["others"] < 0.2
+    far = np.concatenate([z, np.random.default_rng(1).normal(size=(40, 6))])
+    assert clustering._planted(np.linalg.norm(far[:, None] - far, axis=2))["found"] == 0
+    assert clustering._planted(distances[:4, :4]) == {"found": None, "others": None}
