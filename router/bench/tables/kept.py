@@ -38,7 +38,7 @@ class Kept:
             ArtifactError: its files cannot be read.
         """
         from safetensors import SafetensorError
-        from safetensors.numpy import load_file, save_file
+        from safetensors.numpy import load, save
 
         weights, space = (
             self._folder / f"{self._digest(data, q, setting, seed)}.{part}" for part in ("locus", "space")
@@ -46,10 +46,10 @@ class Kept:
         if not (weights.exists() and space.exists()):
             fitted = self._row.fit(data, q, setting, seed)
             self._folder.mkdir(parents=True, exist_ok=True)
-            save_file(fitted.locus.weights(), weights)
+            weights.write_bytes(save(fitted.locus.weights()))
             fitted.space.save(space)  # last: a router without its space is none
         try:
-            locus = Locus.restore(load_file(weights), {"text_dim": q.shape[1] - SURFACE_DIM})
+            locus = Locus.restore(load(weights.read_bytes()), {"text_dim": q.shape[1] - SURFACE_DIM})
         except (OSError, SafetensorError) as exc:
             raise ArtifactError(f"{weights}: not a readable router: {exc}; remove it to train it anew") from exc
         return Routed(locus, ModelSpace.load(space), data, q)
