@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from gateway.portfolio import Portfolio
-from gateway.portfolio_file import PortfolioError, json_schema, load_portfolio
+from gateway.portfolio_file import PortfolioError, load_portfolio
+from gateway.portfolio_schema import json_schema
 
 
 @click.command()

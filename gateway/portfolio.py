@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gateway.breaker import BreakerSettings
+from gateway.providers import Prefill
 from router.policy import Policy
 
 
@@ -59,6 +60,8 @@ class Deployment:
         timeout_s: for a whole answer that is not streamed.
         first_token_timeout_s, idle_timeout_s: of a stream: until the first content, and between events.
         rpm, tpm: requests and tokens per minute that may be sent; None: unlimited.
+        prefill: how it is told to go on from an assistant message at the end, as believed until it refuses.
+        health_check_s: asked for one token this often, seconds; None: never.
         params: further LiteLLM parameters, for the litellm path.
         missing_key: the environment variable that should hold a key and is not set: the deployment cannot be used.
     """
@@ -70,7 +73,7 @@ class Deployment:
     api_base: str | None = None
     api_key: Secret | None = None
     headers: Mapping[str, Secret] = field(default_factory=dict)
-    timeout_s: float = 600.0
+    timeout_s: float = 300.0
     connect_timeout_s: float = 5.0
     first_token_timeout_s: float = 10.0
     idle_timeout_s: float = 15.0
@@ -78,6 +81,8 @@ class Deployment:
     tpm: int | None = None
     max_parallel_requests: int | None = None
     weight: float = 1.0
+    prefill: Prefill = ""
+    health_check_s: float | None = None
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)  # nested ones may hold what nobody calls secret
     missing_key: str | None = None
 
@@ -107,10 +112,40 @@ class RetrySettings:
     Attributes:
         retries: at most so many after a 429; after a server error at most one.
         max_retry_after_s: a longer Retry-After is not waited for.
+        budget: retries of all requests together, as a share of their first calls.
     """
 
     retries: int = 2
     max_retry_after_s: float = 10.0
+    budget: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeSettings:
+    """When a stand-in is asked beside a model that takes unusually long to begin.
+
+    Attributes:
+        quantile: of the deployment's usual time to the first token.
+        budget: requests that may be asked twice, as a share of all.
+    """
+
+    quantile: float = 0.95
+    budget: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """What the gateway takes on at once.
+
+    Attributes:
+        max_requests: requests under way.
+        max_queued: requests that wait for a place, of the gateway or of a deployment.
+        queue_s: longest wait, seconds.
+    """
+
+    max_requests: int = 1000
+    max_queued: int = 200
+    queue_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +156,9 @@ class Settings:
         keys: gateway keys; empty: no key needed, and only loopback is served.
         record: SQLite file; None records nothing.
         store_prompts: keep the messages in the record.
+        admin_key: for what only the operator shall see; None: only loopback sees it.
+        shutdown_grace_s: how long a stop waits for requests under way.
+        stream_recovery: is a stream that broke after its first content continued by another model?
     """
 
     host: str = "127.0.0.1"
@@ -129,7 +167,12 @@ class Settings:
     max_body_bytes: int = 20 << 20
     record: Path | None = Path("locus.db")
     store_prompts: bool = False
+    admin_key: Secret | None = None
+    shutdown_grace_s: float = 30.0
+    stream_recovery: Literal["continue", "error"] = "continue"
+    load: LoadSettings = field(default_factory=LoadSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
+    hedging: HedgeSettings | None = None
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
 
 

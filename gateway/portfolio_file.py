@@ -9,17 +9,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ValidationError
 from yaml.constructor import ConstructorError
 
 from gateway.breaker import BreakerSettings
 from gateway.portfolio import (
     DEFAULT_POLICIES,
     Deployment,
+    HedgeSettings,
+    LoadSettings,
     Model,
     Portfolio,
     Price,
@@ -28,8 +29,9 @@ from gateway.portfolio import (
     Settings,
     is_loopback,
 )
+from gateway.portfolio_schema import DeploymentEntry, GatewayEntry, ModelEntry, PolicyEntry, PortfolioEntry, PriceEntry
 from gateway.prices import Listed, look_up
-from gateway.providers import Target, resolve
+from gateway.providers import Prefill, Target, resolve
 from router.policy import Policy
 
 ENVIRONMENT = "os.environ/"
@@ -53,126 +55,6 @@ class PortfolioError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
-
-
-def _printable(value: str) -> str:
-    if not value.isprintable():  # a line break would end a response header, half a surrogate pair has no bytes at all
-        raise PydanticCustomError("printable", "expected printable characters only")
-    return value
-
-
-Name = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
-Seconds = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-
-
-class DeploymentEntry(BaseModel):
-    """One place where the model can be called, in LiteLLM's parameter names."""
-
-    model_config = ConfigDict(extra="allow", strict=True, hide_input_in_errors=True)
-
-    model: Name = Field(description="LiteLLM's name, such as openai/gpt-4o-mini or ollama/llama3.1:8b")
-    api_base: Name | None = Field(None, description="Base URL, for any server of your own")
-    api_key: Name | None = Field(None, description="os.environ/NAME; by default the provider's usual variable")
-    timeout: Seconds = Field(600.0, description="Seconds for a whole answer that is not streamed")
-    connect_timeout: Seconds = Field(5.0, description="Seconds until the connection is open")
-    stream_timeout: Seconds | None = Field(None, description="LiteLLM's name for first_token_timeout")
-    first_token_timeout: Seconds | None = Field(None, description="Seconds until a stream's first content; default 10")
-    idle_timeout: Seconds = Field(15.0, description="Seconds between events of a stream")
-    rpm: Count | None = Field(None, description="Requests per minute that may be sent here")
-    tpm: Count | None = Field(None, description="Tokens per minute that may be sent here")
-    max_parallel_requests: Count | None = Field(None, description="Calls under way at once")
-    weight: Annotated[float, Field(gt=0)] = Field(1.0, description="Share of the load among the model's deployments")
-    extra_headers: dict[str, Name] = Field({}, description="Headers of every call; values may be os.environ/NAME")
-
-
-class PriceEntry(_Strict):
-    """USD per million tokens."""
-
-    input: Annotated[float, Field(ge=0)]
-    output: Annotated[float, Field(ge=0)]
-
-
-class ModelEntry(_Strict):
-    """A model that clients can name and `auto` can choose."""
-
-    name: Name = Field(description="The name that clients use")
-    embedding: Name | None = Field(None, description="Which model of the model space it is; without it never chosen")
-    deployments: list[DeploymentEntry] = Field(min_length=1)
-    price: PriceEntry | None = Field(None, description="Default: LiteLLM's table; 0 for local servers")
-    context_window: Count | None = Field(None, description="Tokens; default: LiteLLM's table")
-    max_output_tokens: Count | None = Field(None, description="Tokens; default: LiteLLM's table")
-    capabilities: list[str] | None = Field(
-        None,
-        description="Default: LiteLLM's table",
-        json_schema_extra={"items": {"enum": ["tools", "vision", "json_schema", "audio"]}},
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> "ModelEntry":
-        if self.name == "auto" or self.name.startswith("auto:"):
-            raise PydanticCustomError(
-                "reserved", "`{name}` is the gateway's own name", {"name": self.name, "at": "name"}
-            )
-        for i, capability in enumerate(self.capabilities or ()):
-            if capability not in ("tools", "vision", "json_schema", "audio"):
-                raise PydanticCustomError(
-                    "capability",
-                    "found {found}, expected tools, vision, json_schema or audio",
-                    {"found": repr(capability), "at": f"capabilities.{i}"},
-                )
-        return self
-
-
-class PolicyEntry(_Strict):
-    """Either a cost weight, or the cheapest model above a minimum predicted correctness."""
-
-    cost_weight: Annotated[float, Field(ge=0)] | None = Field(
-        None, description="Probability of a correct answer that one US dollar is worth; 0 ignores cost"
-    )
-    min_p_correct: Probability | None = Field(None, description="Take the cheapest model that reaches this")
-    caution: Annotated[float, Field(ge=0)] = Field(
-        0.0,
-        description="Standard errors taken off each predicted correctness first, so that little-known models must be better",
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> "PolicyEntry":
-        if (self.cost_weight is None) == (self.min_p_correct is None):
-            raise PydanticCustomError("policy", "expected exactly one of cost_weight and min_p_correct")
-        return self
-
-
-class GatewayEntry(_Strict):
-    """The gateway's own settings."""
-
-    host: Name = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 4000
-    keys: list[Name] = Field([], description="Gateway keys, os.environ/NAME each; without any only loopback is served")
-    max_body_mb: Annotated[float, Field(gt=0)] = 20.0
-    record: Name | None = Field("locus.db", description="SQLite file for one row per request; null records nothing")
-    store_prompts: bool = Field(False, description="Keep the messages in the record")
-    retries: Annotated[int, Field(ge=0, le=3)] = Field(2, description="On one deployment after a 429")
-    max_retry_after: Annotated[float, Field(ge=0)] = Field(10.0, description="Longest Retry-After to wait for, seconds")
-    breaker_failures: Count = Field(5, description="Failures in a row that cool a deployment down")
-    cool_down: Seconds = Field(5.0, description="First cool-down, seconds; doubles with every failed probe")
-    max_cool_down: Seconds = Field(20.0, description="Longest cool-down, seconds")
-
-
-class PortfolioEntry(_Strict):
-    """A Locus Gateway portfolio: the models to choose from."""
-
-    models: list[ModelEntry] = Field(min_length=1)
-    policies: dict[Name, PolicyEntry] | None = Field(None, description="Default: best, balanced, cheap")
-    default_policy: Name = Field("balanced", description="What `auto` means")
-    checkpoint: Name | None = Field(None, description="Folder made by `locus train`; default: the shipped one")
-    spaces: list[Name] = Field([], description="Model spaces made by `locus embed`, over the shipped one")
-    gateway: GatewayEntry = GatewayEntry()
 
 
 def load_portfolio(path: Path, environment: Mapping[str, str]) -> Portfolio:
@@ -204,12 +86,6 @@ def load_portfolio(path: Path, environment: Mapping[str, str]) -> Portfolio:
     if document.problems:
         raise document.error()
     return portfolio
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the file, for editors."""
-    schema = PortfolioEntry.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,21 +310,21 @@ class _Builder:
         if self._entry.policies is None:
             return DEFAULT_POLICIES
         return {
-            name: Policy(name, rule="cheapest", min_p_correct=policy.min_p_correct, caution=policy.caution)
-            if policy.min_p_correct is not None
-            else Policy(name, cost_weight=policy.cost_weight or 0.0, caution=policy.caution)
+            name: Policy(
+                name,
+                rule="utility" if policy.min_p_correct is None else "cheapest",
+                cost_weight=policy.cost_weight or 0.0,
+                min_p_correct=policy.min_p_correct or 0.0,
+                caution=policy.caution,
+                max_predicted_loss=policy.max_predicted_loss,
+            )
             for name, policy in self._entry.policies.items()
         }
 
     def _settings(self) -> Settings:
         gateway = self._entry.gateway
-        keys = []
-        for i, key in enumerate(gateway.keys):
-            secret, missing = self._secret(("gateway", "keys", i), key)
-            if missing is not None:
-                self._document.report(("gateway", "keys", i), f"the environment variable {missing} is not set")
-            elif secret is not None:
-                keys.append(secret)
+        keys = [self._own_key(("gateway", "keys", i), key) for i, key in enumerate(gateway.keys)]
+        admin_key = None if gateway.admin_key is None else self._own_key(("gateway", "admin_key"), gateway.admin_key)
         if not gateway.keys and not is_loopback(gateway.host):
             self._document.report(
                 ("gateway", "host"), f"found {gateway.host!r}; without `keys` only a loopback address is served"
@@ -456,13 +332,26 @@ class _Builder:
         return Settings(
             host=gateway.host,
             port=gateway.port,
-            keys=tuple(keys),
+            keys=tuple(key for key in keys if key is not None),
+            admin_key=admin_key,
+            shutdown_grace_s=gateway.shutdown_grace,
+            load=LoadSettings(gateway.max_requests, gateway.max_queued, gateway.queue_timeout),
             max_body_bytes=int(gateway.max_body_mb * (1 << 20)),
             record=None if gateway.record is None else Path(gateway.record).expanduser(),
             store_prompts=gateway.store_prompts,
-            retry=RetrySettings(gateway.retries, gateway.max_retry_after),
+            retry=RetrySettings(gateway.retries, gateway.max_retry_after, gateway.retry_budget),
+            hedging=None
+            if gateway.hedging is None
+            else HedgeSettings(gateway.hedging.quantile, gateway.hedging.budget),
+            stream_recovery=gateway.stream_recovery,
             breaker=BreakerSettings(gateway.breaker_failures, gateway.cool_down, gateway.max_cool_down),
         )
+
+    def _own_key(self, where: Path_, value: str) -> Secret | None:
+        secret, missing = self._secret(where, value)
+        if missing is not None:
+            self._document.report(where, f"the environment variable {missing} is not set")
+        return secret
 
     def _model(self, i: int, model: ModelEntry) -> Model:
         where: Path_ = ("models", i)
@@ -555,6 +444,8 @@ class _Builder:
             tpm=entry.tpm,
             max_parallel_requests=entry.max_parallel_requests,
             weight=entry.weight,
+            prefill=_prefill(entry, target),
+            health_check_s=entry.health_check_interval,
             params=params,
             missing_key=missing,
         )
@@ -571,6 +462,16 @@ class _Builder:
 
     def _warn(self, where: Path_, what: str) -> None:
         self._warnings.append(f"{self._document.locate(where)}: {what}")
+
+
+def _prefill(entry: DeploymentEntry, target: Target) -> Prefill:
+    form: Prefill = target.prefill
+    if not target.direct:
+        listed = look_up(entry.model) if entry.prefill is None else None
+        form = "prefix" if entry.prefill or (listed is not None and listed.prefill) else ""
+    if entry.prefill is None:
+        return form
+    return (form or "message") if entry.prefill else ""
 
 
 def _asks_table(model: ModelEntry) -> bool:

@@ -27,6 +27,7 @@ class Listed:
     context_window: int | None
     max_output_tokens: int | None
     capabilities: frozenset[str]
+    prefill: bool = False  # does it go on from an assistant message at the end?
 
 
 def look_up(model: str) -> Listed | None:
@@ -42,6 +43,7 @@ def look_up(model: str) -> Listed | None:
         _count(entry.get("max_input_tokens")) or _count(entry.get("max_tokens")),
         _count(entry.get("max_output_tokens")),
         frozenset(name for flag, name in _CAPABILITIES.items() if entry.get(flag) is True),
+        entry.get("supports_assistant_prefill") is True,
     )
 
 

@@ -2,7 +2,12 @@
 
 import difflib
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urlsplit
+
+# How a server is told to go on from an assistant message at the end: "message": it does so by itself; "prefix": by a
+# mark on that message; "vllm": by two fields of the request; "": it does not.
+Prefill = Literal["", "message", "prefix", "vllm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,21 +18,23 @@ class Provider:
         api_base: base URL that `/chat/completions` is appended to; None where the portfolio must give it.
         key_variable: environment variable that holds the key by custom; None for local servers, which need none.
         local: runs on hardware of one's own: no price per token.
+        prefill: how it is told to go on from an assistant message at the end.
     """
 
     api_base: str | None = None
     key_variable: str | None = None
     local: bool = False
+    prefill: Prefill = ""
 
 
 OPENAI_COMPATIBLE = {
     "openai": Provider("https://api.openai.com/v1", "OPENAI_API_KEY"),
-    "groq": Provider("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
-    "openrouter": Provider("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
-    "together_ai": Provider("https://api.together.xyz/v1", "TOGETHERAI_API_KEY"),
+    "groq": Provider("https://api.groq.com/openai/v1", "GROQ_API_KEY", prefill="message"),
+    "openrouter": Provider("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", prefill="message"),
+    "together_ai": Provider("https://api.together.xyz/v1", "TOGETHERAI_API_KEY", prefill="message"),
     "deepseek": Provider("https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
-    "mistral": Provider("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
-    "fireworks_ai": Provider("https://api.fireworks.ai/inference/v1", "FIREWORKS_AI_API_KEY"),
+    "mistral": Provider("https://api.mistral.ai/v1", "MISTRAL_API_KEY", prefill="prefix"),
+    "fireworks_ai": Provider("https://api.fireworks.ai/inference/v1", "FIREWORKS_AI_API_KEY", prefill="message"),
     "xai": Provider("https://api.x.ai/v1", "XAI_API_KEY"),
     "perplexity": Provider("https://api.perplexity.ai", "PERPLEXITYAI_API_KEY"),
     "deepinfra": Provider("https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"),
@@ -39,11 +46,11 @@ OPENAI_COMPATIBLE = {
     "novita": Provider("https://api.novita.ai/v3/openai", "NOVITA_API_KEY"),
     "hyperbolic": Provider("https://api.hyperbolic.xyz/v1", "HYPERBOLIC_API_KEY"),
     "litellm_proxy": Provider(None, "LITELLM_PROXY_API_KEY"),
-    "hosted_vllm": Provider(local=True),
-    "llamafile": Provider("http://127.0.0.1:8080/v1", local=True),
-    "lm_studio": Provider("http://127.0.0.1:1234/v1", local=True),
-    "ollama": Provider("http://127.0.0.1:11434/v1", local=True),
-    "ollama_chat": Provider("http://127.0.0.1:11434/v1", local=True),
+    "hosted_vllm": Provider(local=True, prefill="vllm"),
+    "llamafile": Provider("http://127.0.0.1:8080/v1", local=True, prefill="message"),
+    "lm_studio": Provider("http://127.0.0.1:1234/v1", local=True, prefill="message"),
+    "ollama": Provider("http://127.0.0.1:11434/v1", local=True, prefill="message"),
+    "ollama_chat": Provider("http://127.0.0.1:11434/v1", local=True, prefill="message"),
 }
 _OLLAMA = ("ollama", "ollama_chat")
 
@@ -80,6 +87,7 @@ class Target:
     Attributes:
         direct: may its bytes be relayed, or must litellm translate?
         upstream_model: the name that the upstream (direct) or litellm expects.
+        prefill: how it is told to go on from an assistant message at the end; of a server that nobody knows a guess.
     """
 
     provider: str
@@ -88,6 +96,7 @@ class Target:
     api_base: str | None
     key_variable: str | None
     local: bool
+    prefill: Prefill = ""
 
 
 def resolve(model: str, api_base: str | None) -> Target:
@@ -115,7 +124,11 @@ def resolve(model: str, api_base: str | None) -> Target:
             base += "/v1"
         # A key by custom belongs to the provider's own address; a server of one's own may need none.
         key_variable = provider.key_variable if api_base is None or provider.api_base is None else None
-        return Target(prefix, True, rest, base, key_variable, provider.local or is_local(base))
+        unknown = (
+            prefix == "openai" and api_base is not None
+        )  # most servers of one's own are vLLM, or ignore what it needs
+        prefill: Prefill = "vllm" if unknown else provider.prefill
+        return Target(prefix, True, rest, base, key_variable, provider.local or is_local(base), prefill)
     if prefix in THROUGH_LITELLM:
         return Target(prefix, False, model, api_base, THROUGH_LITELLM[prefix], local=False)
     known = sorted({*OPENAI_COMPATIBLE, *THROUGH_LITELLM})

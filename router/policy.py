@@ -21,6 +21,7 @@ class Policy:
         min_p_correct: in [0, 1]; only the rule "cheapest" reads it.
         caution: standard errors that are taken off p_correct first: the lower bound of a prediction counts, so that a model
             known from few evaluations must be better by more.
+        max_predicted_loss: a stand-in may be less probably correct than the chosen model by at most this; None: by any.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Policy:
     cost_weight: float = 0.0
     min_p_correct: float = 0.0
     caution: float = 0.0
+    max_predicted_loss: float | None = None
 
 
 def believed(

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.portfolio_file import json_schema
+from gateway.portfolio_schema import json_schema
 
 GOOD = """\
 models:

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from gateway.breaker import BreakerSettings
-from gateway.portfolio import DEFAULT_POLICIES, Portfolio, Price, RetrySettings, Secret
-from gateway.portfolio_file import PortfolioError, is_secret_name, json_schema, load_portfolio
+from gateway.portfolio import DEFAULT_POLICIES, HedgeSettings, LoadSettings, Portfolio, Price, RetrySettings, Secret
+from gateway.portfolio_file import PortfolioError, is_secret_name, load_portfolio
+from gateway.portfolio_schema import json_schema
 from router.policy import Policy
 from router.serving import SPACE
 from router.space import ModelSpace
@@ -100,7 +101,7 @@ def test_what_a_file_leaves_out_has_defaults(tmp_path: Path) -> None:
     assert (portfolio.settings.record, portfolio.settings.store_prompts) == (Path("locus.db"), False)
     assert (model.embedding, model.price, model.capabilities) == (None, Price(0.0, 0.0), frozenset())
     assert (deployment.id, deployment.path, deployment.upstream_model) == ("a/0", "direct", "a")
-    assert (deployment.timeout_s, deployment.connect_timeout_s) == (600, 5)
+    assert (deployment.timeout_s, deployment.connect_timeout_s) == (300, 5)
     assert (deployment.first_token_timeout_s, deployment.idle_timeout_s) == (10, 15)
     assert (deployment.rpm, deployment.tpm, deployment.max_parallel_requests, deployment.weight) == (
         None,
@@ -153,6 +154,28 @@ def test_a_deployment_takes_litellms_parameter_names(tmp_path: Path) -> None:
     assert portfolio.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("model", "given", "form"),
+    [
+        ("ollama/m", None, "message"),
+        ("ollama/m", False, ""),
+        ("openai/gpt-4o-mini", None, ""),
+        ("openai/gpt-4o-mini", True, "message"),
+        ("hosted_vllm/m\n        api_base: http://127.0.0.1:1/v1", None, "vllm"),
+        ("anthropic/claude-haiku-4-5", None, "prefix"),
+        ("azure/gpt-4o-mini\n        api_base: https://x.azure.com", None, ""),
+    ],
+)
+def test_how_a_deployment_is_told_to_go_on_from_its_beginning(
+    tmp_path: Path, model: str, given: bool | None, form: str
+) -> None:
+    text = f"models:\n  - name: a\n    price: {{input: 1, output: 1}}\n    deployments:\n      - model: {model}\n"
+    text += "" if given is None else f"        prefill: {str(given).lower()}\n"
+    text += "        health_check_interval: 30\n"
+    deployment = load(tmp_path, text).models[0].deployments[0]
+    assert (deployment.prefill, deployment.health_check_s) == (form, 30)
+
+
 def test_further_parameters_of_a_translated_provider_are_kept_for_litellm(tmp_path: Path) -> None:
     text = (
         BEDROCK
@@ -166,22 +189,27 @@ def test_further_parameters_of_a_translated_provider_are_kept_for_litellm(tmp_pa
 
 def test_the_gateways_own_settings(tmp_path: Path) -> None:
     text = DIRECT + (
-        "default_policy: thrifty\npolicies:\n  thrifty: {min_p_correct: 0.7}\n  rich: {cost_weight: 0}\n"
+        "default_policy: thrifty\npolicies:\n  thrifty: {min_p_correct: 0.7}\n  rich: {cost_weight: 0, max_predicted_loss: 0.1}\n"
         "checkpoint: runs/mine\nspaces: [more.safetensors]\n"
         "gateway: {host: 0.0.0.0, port: 80, keys: [os.environ/K], max_body_mb: 0.5, record: null, store_prompts: true,\n"
-        "  retries: 1, max_retry_after: 3, breaker_failures: 4, cool_down: 1, max_cool_down: 9}\n"
+        "  retries: 1, max_retry_after: 3, breaker_failures: 4, cool_down: 1, max_cool_down: 9, admin_key: os.environ/A,\n"
+        "  max_requests: 5, max_queued: 6, queue_timeout: 7, shutdown_grace: 8, retry_budget: 0.1, stream_recovery: error,\n"
+        "  hedging: {quantile: 0.9, budget: 0.02}}\n"
     )
-    portfolio = load(tmp_path, text, K="sk-9")
+    portfolio = load(tmp_path, text, K="sk-9", A="sk-8")
     settings = portfolio.settings
     assert portfolio.policies == {
         "thrifty": Policy("thrifty", rule="cheapest", min_p_correct=0.7),
-        "rich": Policy("rich", cost_weight=0.0),
+        "rich": Policy("rich", cost_weight=0.0, max_predicted_loss=0.1),
     }
     assert portfolio.default_policy == "thrifty"
     assert (portfolio.checkpoint, portfolio.spaces) == (Path("runs/mine"), (Path("more.safetensors"),))
     assert (settings.host, settings.port, settings.keys) == ("0.0.0.0", 80, (Secret("sk-9"),))
     assert (settings.max_body_bytes, settings.record, settings.store_prompts) == (1 << 19, None, True)
-    assert settings.retry == RetrySettings(1, 3)
+    assert (settings.admin_key, settings.shutdown_grace_s) == (Secret("sk-8"), 8)
+    assert settings.load == LoadSettings(5, 6, 7)
+    assert settings.retry == RetrySettings(1, 3, 0.1)
+    assert (settings.stream_recovery, settings.hedging) == ("error", HedgeSettings(0.9, 0.02))
     assert settings.breaker == BreakerSettings(4, 1, 9)
 
 

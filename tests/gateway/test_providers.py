@@ -8,15 +8,16 @@ from gateway.providers import OPENAI_COMPATIBLE, THROUGH_LITELLM, Target, is_loc
     [
         ("gpt-4o", None, Target("openai", True, "gpt-4o", "https://api.openai.com/v1", "OPENAI_API_KEY", False)),
         ("openai/gpt-4o", None, Target("openai", True, "gpt-4o", "https://api.openai.com/v1", "OPENAI_API_KEY", False)),
-        ("openrouter/qwen/qwen-2.5-7b", None, Target("openrouter", True, "qwen/qwen-2.5-7b", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", False)),
-        ("openai/m", "http://gpu.internal:8000/v1/", Target("openai", True, "m", "http://gpu.internal:8000/v1", None, False)),
-        ("openai/m", "http://localhost:8000/v1", Target("openai", True, "m", "http://localhost:8000/v1", None, True)),
-        ("hosted_vllm/Qwen/Q", "http://gpu:8000/v1", Target("hosted_vllm", True, "Qwen/Q", "http://gpu:8000/v1", None, True)),
+        ("openrouter/qwen/qwen-2.5-7b", None, Target("openrouter", True, "qwen/qwen-2.5-7b", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", False, "message")),
+        ("openai/m", "http://gpu.internal:8000/v1/", Target("openai", True, "m", "http://gpu.internal:8000/v1", None, False, "vllm")),
+        ("openai/m", "http://localhost:8000/v1", Target("openai", True, "m", "http://localhost:8000/v1", None, True, "vllm")),
+        ("hosted_vllm/Qwen/Q", "http://gpu:8000/v1", Target("hosted_vllm", True, "Qwen/Q", "http://gpu:8000/v1", None, True, "vllm")),
         ("litellm_proxy/m", "http://proxy:4000", Target("litellm_proxy", True, "m", "http://proxy:4000", "LITELLM_PROXY_API_KEY", False)),
-        ("ollama/llama3.1:8b", None, Target("ollama", True, "llama3.1:8b", "http://127.0.0.1:11434/v1", None, True)),
+        ("ollama/llama3.1:8b", None, Target("ollama", True, "llama3.1:8b", "http://127.0.0.1:11434/v1", None, True, "message")),
         ("anthropic/claude-x", None, Target("anthropic", False, "anthropic/claude-x", None, "ANTHROPIC_API_KEY", False)),
         ("bedrock/eu.anthropic/x", None, Target("bedrock", False, "bedrock/eu.anthropic/x", None, None, False)),
         ("azure/my", "https://x.azure.com", Target("azure", False, "azure/my", "https://x.azure.com", "AZURE_API_KEY", False)),
+        ("mistral/m", None, Target("mistral", True, "m", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", False, "prefix")),
     ],
 )  # fmt: skip
 def test_where_a_model_name_leads(model: str, api_base: str | None, target: Target) -> None:

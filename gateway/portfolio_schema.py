@@ -1,0 +1,171 @@
+"""The keys of a portfolio file as pydantic models: names, types, defaults and what each is for.
+
+`gateway.portfolio_file` reads a file by them; the JSON Schema for editors is made from them.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():  # a line break would end a response header, half a surrogate pair has no bytes at all
+        raise PydanticCustomError("printable", "expected printable characters only")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class DeploymentEntry(BaseModel):
+    """One place where the model can be called, in LiteLLM's parameter names."""
+
+    model_config = ConfigDict(extra="allow", strict=True, hide_input_in_errors=True)
+
+    model: Name = Field(description="LiteLLM's name, such as openai/gpt-4o-mini or ollama/llama3.1:8b")
+    api_base: Name | None = Field(None, description="Base URL, for any server of your own")
+    api_key: Name | None = Field(None, description="os.environ/NAME; by default the provider's usual variable")
+    timeout: Seconds = Field(300.0, description="Seconds for a whole answer that is not streamed")
+    connect_timeout: Seconds = Field(5.0, description="Seconds until the connection is open")
+    stream_timeout: Seconds | None = Field(None, description="LiteLLM's name for first_token_timeout")
+    first_token_timeout: Seconds | None = Field(None, description="Seconds until a stream's first content; default 10")
+    idle_timeout: Seconds = Field(15.0, description="Seconds between events of a stream, or parts of a whole answer")
+    rpm: Count | None = Field(None, description="Requests per minute that may be sent here")
+    tpm: Count | None = Field(None, description="Tokens per minute that may be sent here")
+    max_parallel_requests: Count | None = Field(None, description="Calls under way at once")
+    weight: Annotated[float, Field(gt=0)] = Field(1.0, description="Share of the load among the model's deployments")
+    prefill: bool | None = Field(
+        None, description="Does the model go on from an assistant message at the end? Default: by provider, then learnt"
+    )
+    health_check_interval: Seconds | None = Field(
+        None, description="Ask for one token this often, seconds; default: the requests alone show how it is"
+    )
+    extra_headers: dict[str, Name] = Field({}, description="Headers of every call; values may be os.environ/NAME")
+
+
+class PriceEntry(Strict):
+    """USD per million tokens."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+
+
+class ModelEntry(Strict):
+    """A model that clients can name and `auto` can choose."""
+
+    name: Name = Field(description="The name that clients use")
+    embedding: Name | None = Field(None, description="Which model of the model space it is; without it never chosen")
+    deployments: list[DeploymentEntry] = Field(min_length=1)
+    price: PriceEntry | None = Field(None, description="Default: LiteLLM's table; 0 for local servers")
+    context_window: Count | None = Field(None, description="Tokens; default: LiteLLM's table")
+    max_output_tokens: Count | None = Field(None, description="Tokens; default: LiteLLM's table")
+    capabilities: list[str] | None = Field(
+        None,
+        description="Default: LiteLLM's table",
+        json_schema_extra={"items": {"enum": ["tools", "vision", "json_schema", "audio"]}},
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "ModelEntry":
+        if self.name == "auto" or self.name.startswith("auto:"):
+            raise PydanticCustomError(
+                "reserved", "`{name}` is the gateway's own name", {"name": self.name, "at": "name"}
+            )
+        for i, capability in enumerate(self.capabilities or ()):
+            if capability not in ("tools", "vision", "json_schema", "audio"):
+                raise PydanticCustomError(
+                    "capability",
+                    "found {found}, expected tools, vision, json_schema or audio",
+                    {"found": repr(capability), "at": f"capabilities.{i}"},
+                )
+        return self
+
+
+class PolicyEntry(Strict):
+    """Either a cost weight, or the cheapest model above a minimum predicted correctness."""
+
+    cost_weight: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="Probability of a correct answer that one US dollar is worth; 0 ignores cost"
+    )
+    min_p_correct: Probability | None = Field(None, description="Take the cheapest model that reaches this")
+    caution: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="Standard errors taken off each predicted correctness first, so that little-known models must be better",
+    )
+
+    max_predicted_loss: Probability | None = Field(
+        None, description="No stand-in whose predicted correctness is lower than the chosen model's by more than this"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "PolicyEntry":
+        if (self.cost_weight is None) == (self.min_p_correct is None):
+            raise PydanticCustomError("policy", "expected exactly one of cost_weight and min_p_correct")
+        return self
+
+
+class HedgingEntry(Strict):
+    """A slow first token is not waited for: the stand-in is asked too, and whoever begins first answers."""
+
+    quantile: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.95, description="Of the deployment's usual time to the first token; beyond it the stand-in is asked too"
+    )
+    budget: Probability = Field(0.05, description="Most requests that may be asked twice, as a share of all")
+
+
+class GatewayEntry(Strict):
+    """The gateway's own settings."""
+
+    host: Name = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 4000
+    keys: list[Name] = Field([], description="Gateway keys, os.environ/NAME each; without any only loopback is served")
+    admin_key: Name | None = Field(
+        None,
+        description="os.environ/NAME; for /metrics and the details of /health/ready, which without it only loopback gets",
+    )
+    max_requests: Count = Field(1000, description="Requests under way at once")
+    max_queued: Annotated[int, Field(ge=0)] = Field(200, description="Requests that may wait for one of those places")
+    queue_timeout: Seconds = Field(
+        5.0, description="Longest wait for a place, seconds; then 503, or 429 at a deployment"
+    )
+    shutdown_grace: Seconds = Field(30.0, description="Seconds that a stop waits for requests under way")
+    max_body_mb: Annotated[float, Field(gt=0)] = 20.0
+    record: Name | None = Field("locus.db", description="SQLite file for one row per request; null records nothing")
+    store_prompts: bool = Field(False, description="Keep the messages in the record")
+    retries: Annotated[int, Field(ge=0, le=3)] = Field(2, description="On one deployment after a 429")
+    max_retry_after: Annotated[float, Field(ge=0)] = Field(10.0, description="Longest Retry-After to wait for, seconds")
+    retry_budget: Probability = Field(
+        0.2, description="Most calls beyond the first of each request that may be retries, as a share of all"
+    )
+    stream_recovery: Literal["continue", "error"] = Field(
+        "continue", description="When a stream breaks after its first content: another model goes on, or an error event"
+    )
+    hedging: HedgingEntry | None = Field(None, description="Default: off")
+    breaker_failures: Count = Field(5, description="Failures in a row that cool a deployment down")
+    cool_down: Seconds = Field(5.0, description="First cool-down, seconds; doubles with every failed probe")
+    max_cool_down: Seconds = Field(20.0, description="Longest cool-down, seconds")
+
+
+class PortfolioEntry(Strict):
+    """A Locus Gateway portfolio: the models to choose from."""
+
+    models: list[ModelEntry] = Field(min_length=1)
+    policies: dict[Name, PolicyEntry] | None = Field(None, description="Default: best, balanced, cheap")
+    default_policy: Name = Field("balanced", description="What `auto` means")
+    checkpoint: Name | None = Field(None, description="Folder made by `locus train`; default: the shipped one")
+    spaces: list[Name] = Field([], description="Model spaces made by `locus embed`, over the shipped one")
+    gateway: GatewayEntry = GatewayEntry()
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the file, for editors."""
+    schema = PortfolioEntry.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
