@@ -3,15 +3,18 @@ FROM python:3.11-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/locus
 ENV PATH=/opt/locus/bin:$PATH
-COPY requirements.lock pyproject.toml README.md ./
-# The +cpu build of torch: the default one brings several GB of CUDA libraries that a gateway never uses.
-RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu \
-    && pip install --no-cache-dir --constraint requirements.lock --requirement requirements.lock
+COPY requirements.lock requirements-cpu.lock pyproject.toml README.md ./
+# As the Makefile does it: nothing but what the locks name, with their hashes. Torch comes from the index of its CPU builds:
+# PyPI's brings several GB of CUDA libraries that a gateway never uses.
+ARG LOCKED="pip install --no-cache-dir --require-hashes --no-deps --only-binary :all:"
+RUN $LOCKED --index-url https://download.pytorch.org/whl/cpu --requirement requirements-cpu.lock \
+    && $LOCKED --requirement requirements.lock
 COPY gateway gateway
 COPY router router
 COPY config config
 # A container listens on all addresses, so its portfolio asks for a gateway key: docker run -e LOCUS_KEY=...
 RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && pip check \
     && sed -i 's|# keys: |keys: |' config/portfolio.yaml
 
 FROM python:3.11-slim

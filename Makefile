@@ -5,7 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CONFIG ?= config/portfolio.yaml
 
-.PHONY: run test lint lock clean
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Installs nothing that the lock does not name with its hash: no further dependency, and no build from source, which would
+# fetch tools that no hash covers.
+LOCKED := $(PIP) install --quiet --require-hashes --no-deps --only-binary :all:
+CPU_TORCH := $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not m.version("torch").endswith("+cpu"))'
+
+.PHONY: run test lint lock audit clean
 
 run: $(READY)
 	$(BIN)/locus serve --config $(CONFIG)
@@ -18,22 +24,28 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The stamp depends on the lock, so a second call installs nothing, and a changed lock installs what changed.
-$(READY): requirements.lock pyproject.toml
+# The stamp depends on the locks, so a second call installs nothing, and a changed lock installs what changed.
+$(READY): requirements.lock requirements-cpu.lock requirements-cuda.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Locus Gateway needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(LOCKED) -r requirements-cpu.lock 2> /dev/null || echo "pip finds no CPU build of torch: PyPI's is installed"
+	$(LOCKED) -r requirements.lock
+	$(CPU_TORCH) || $(LOCKED) -r requirements-cuda.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) check
 	touch $(READY)
 
-# Newest versions that pyproject.toml allows, but for torch: a plain `torch` brings several GB of CUDA libraries.
+# The newest versions that pyproject.toml allows, with their hashes.
 lock:
-	rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet torch==2.13.0 setuptools --editable '.[dev]'
-	(head -n 1 requirements.lock; $(BIN)/python -m pip freeze --all --exclude-editable --exclude pip \
-		| sed 's/^\(torch==[0-9.]*\)+.*/\1/') > requirements.lock.new
-	mv requirements.lock.new requirements.lock
-	touch $(READY)
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	build/lock/bin/python scripts/lock.py --upgrade
+
+# Known vulnerabilities of what the locks name. Asks a service on the network; see docs/security.md.
+audit:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-cuda.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache *.egg-info

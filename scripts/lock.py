@@ -1,0 +1,63 @@
+"""Writes the locks anew: exact versions with the hashes of all their files.
+
+    make lock                                       # the newest versions that pyproject.toml allows
+    build/lock/bin/python scripts/lock.py           # only what a change of pyproject.toml asks for; other versions stay
+
+Further arguments go to `uv pip compile`, which does the work, once for all platforms. What it writes is split, since PyPI's
+torch for Linux needs CUDA libraries of several GB, and since CPU builds of torch, which need none, are not on PyPI:
+
+- requirements.lock: everything but that.
+- requirements-cpu.lock: a CPU build of torch, which satisfies the pin of requirements.lock too.
+- requirements-cuda.lock: the libraries, for where no CPU build was to be had.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+TORCH = "2.13.0"
+# As the index of CPU builds, https://download.pytorch.org/whl/cpu/torch/, lists them. Elsewhere than on Linux, PyPI's
+# builds are CPU builds.
+CPU_BUILDS = {
+    "cp311-manylinux_2_28_x86_64": "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",
+    "cp312-manylinux_2_28_x86_64": "4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2",
+    "cp313-manylinux_2_28_x86_64": "3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6",
+    "cp314-manylinux_2_28_x86_64": "d20fa53ee744502fa4c69818a720b05ca0d37abd055d4f6e66cae155114bc691",
+    "cp311-manylinux_2_28_aarch64": "84453b69508ec79902f899c5ed9495acb9e2bbe9fda5f1d5d6f19e3c3842e1a7",
+    "cp312-manylinux_2_28_aarch64": "6f307c2c32d764ffc6ff6893b801fad6d4752f3e67966cb8abf1843427c02604",
+    "cp313-manylinux_2_28_aarch64": "0b8f7d0423027ae8b90c7977c627f3379f325363a08224dffad9b4b2d684a83d",
+    "cp314-manylinux_2_28_aarch64": "ca021f9eb2f8345c83fa03e3a04587308afb8df71bd472670b3ece00df58621c",
+}
+LOCK, CPU_LOCK, CUDA_LOCK = Path("requirements.lock"), Path("requirements-cpu.lock"), Path("requirements-cuda.lock")
+HEADS = {
+    LOCK: "Exact versions that `make` installs: the package, its tests and its checks.",
+    CPU_LOCK: "A build of torch that needs no CUDA libraries, where pip finds one.",
+    CUDA_LOCK: "What PyPI's torch for Linux needs besides.",
+}
+COMPILE = [
+    *("pip", "compile", "pyproject.toml", "-", "--extra", "dev", "--universal", "--python-version", "3.11"),
+    *("--fork-strategy", "fewest", "--only-binary", ":all:", "--generate-hashes", "--no-annotate", "--no-header"),
+]
+_CUDA = re.compile(r"(cuda|nvidia)-|triton\b")
+
+
+def main(options: list[str]) -> None:
+    work = Path("build/lock/all.txt")
+    work.parent.mkdir(parents=True, exist_ok=True)
+    # What uv finds in the file it shall write are the versions that it keeps.
+    work.write_text("".join(path.read_text() for path in (LOCK, CUDA_LOCK) if path.exists()))
+    uv = [str(Path(sys.executable).with_name("uv")), *COMPILE, "--output-file", str(work), *options]
+    # setuptools builds the package itself, in the environment that it is installed into.
+    subprocess.run(uv, input=f"torch=={TORCH}\nsetuptools\n", text=True, check=True, stdout=subprocess.DEVNULL)
+    text = {LOCK: "", CPU_LOCK: "", CUDA_LOCK: ""}
+    for pin in re.split(r"^(?=\S)", work.read_text(), flags=re.MULTILINE):
+        text[CUDA_LOCK if _CUDA.match(pin) else LOCK] += pin
+    hashes = [f"    --hash=sha256:{digest}" for digest in CPU_BUILDS.values()]
+    text[CPU_LOCK] = " \\\n".join([f"torch=={TORCH}+cpu ; sys_platform == 'linux'", *hashes]) + "\n"
+    for path, pins in text.items():
+        path.write_text(f"# {HEADS[path]} `make lock` writes this file anew.\n{pins}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
