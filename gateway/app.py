@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from gateway import metrics
 from gateway.catalog import find_model, list_models
 from gateway.chat import ChatEndpoint
-from gateway.edge import Edge, http_exception
+from gateway.edge import Edge, http_exception, is_operator
 from gateway.request import parse_chat, read_body
 from gateway.service import Service
 
@@ -41,7 +41,10 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> Starle
 
     async def ready(request: Request) -> Response:
         report = _readiness(service)
-        return _json(report, 200 if report["status"] == "ready" else 503)
+        status = 200 if report["status"] == "ready" else 503
+        if not is_operator(request.scope, service.in_force.portfolio.settings):
+            report = {"status": report["status"]}
+        return _json(report, status)
 
     async def prometheus(request: Request) -> Response:
         return Response(service.metrics.render(), media_type=metrics.CONTENT_TYPE)
@@ -61,7 +64,7 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> Starle
             Route("/metrics", prometheus),
             *(extra or []),
         ],
-        middleware=[Middleware(Edge, keys=lambda: service.in_force.portfolio.settings.keys)],
+        middleware=[Middleware(Edge, settings=lambda: service.in_force.portfolio.settings)],
         exception_handlers={HTTPException: http_exception},
     )
 

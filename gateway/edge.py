@@ -1,9 +1,9 @@
-"""The edge of every request: an id, the gateway key, and errors in OpenAI's shape. Plain ASGI, so streams stay streams."""
+"""The edge of every request: an id, its key, and errors in OpenAI's shape. Plain ASGI, so streams stay streams."""
 
+import asyncio
 import hmac
 import logging
 import re
-import secrets
 from collections.abc import Callable, Sequence
 
 from starlette.exceptions import HTTPException
@@ -11,74 +11,143 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import AuthenticationFailed, GatewayError, InternalError, MethodNotAllowed, NotFound
-from gateway.portfolio import Secret
+from gateway.defects import log_defect
+from gateway.errors import (
+    AuthenticationFailed,
+    Forbidden,
+    GatewayError,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    Stopped,
+)
+from gateway.portfolio import Secret, Settings, is_loopback
+from gateway.protocol import new_request_id
+from gateway.sse import encode
 
 log = logging.getLogger("locus.edge")
 
+Headers = dict[bytes, bytes]
+
 OPEN_PATHS = frozenset({"/health/live", "/health/ready"})  # what an orchestrator asks without a key
+ADMIN_PATHS = ("/metrics", "/admin")  # and everything below them
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
+_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
 
 
 class Edge:
-    """Outermost middleware.
+    """Outermost middleware. `/v1` takes a gateway key, admin paths the admin key, and neither takes the other's.
 
     Args:
-        keys: the gateway keys in force; empty admits everybody.
+        settings: in force.
     """
 
-    def __init__(self, app: ASGIApp, keys: Callable[[], Sequence[Secret]]) -> None:
+    def __init__(self, app: ASGIApp, settings: Callable[[], Settings]) -> None:
         self._app = app
-        self._keys = keys
+        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
+        headers: Headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
-        request_id = given.decode() if _CLIENT_ID.match(given) else f"req_{secrets.token_hex(16)}"
+        request_id = given.decode() if _CLIENT_ID.match(given) else new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
-        started = False
+        started: Message | None = None
+        complete = False
 
         async def watched_send(message: Message) -> None:
-            nonlocal started
-            if not started:
-                started = True
+            nonlocal started, complete
+            if started is None:
+                started = message
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            else:
+                complete = not message.get("more_body")
             await send(message)
 
         try:
-            keys = self._keys()
-            if keys and scope["path"] not in OPEN_PATHS:
-                check_key(headers, keys)
+            self._check(scope["path"], headers)
             await self._app(scope, receive, watched_send)
         except GatewayError as error:
             await error_response(error)(scope, receive, watched_send)
         except ConnectionResetError:
             log.debug("the client of request %s left before its request was complete", request_id)
-        except Exception:
-            log.exception("request %s failed", request_id)
-            if started:
+        except asyncio.CancelledError:  # by the server alone: the grace period of a stop is over
+            if started is None:
+                await error_response(Stopped())(scope, receive, watched_send)
+            elif not complete:
+                if not _is_stream(started):
+                    raise
+                await watched_send({"type": "http.response.body", "body": encode(Stopped().envelope())})
+        except Exception as exc:
+            log_defect(log, f"request {request_id} failed", exc)
+            if started is not None:
                 raise
             internal = InternalError("The gateway failed; its log has the details.")
             await error_response(internal)(scope, receive, watched_send)
 
+    def _check(self, path: str, headers: Headers) -> None:
+        settings = self._settings()
+        admin = path.startswith(ADMIN_PATHS)
+        if admin:
+            check_operator(headers, settings)
+        if settings.keys and path not in OPEN_PATHS and not (admin and settings.admin_key is not None):
+            check_key(headers, settings.keys)
 
-def check_key(headers: dict[bytes, bytes], keys: Sequence[Secret]) -> None:
+
+def check_key(headers: Headers, keys: Sequence[Secret]) -> None:
     """Compares the request's key with every gateway key, in constant time.
 
     Raises:
         AuthenticationFailed: missing or wrong; the message does not repeat it.
     """
-    value = headers.get(b"authorization", b"")
-    scheme, _, token = value.partition(b" ")
-    given = token.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
+    given = _given_key(headers)
     if not given:
         raise AuthenticationFailed("No key: send a gateway key as `Authorization: Bearer <key>`.")
-    known = [hmac.compare_digest(given, key.reveal().encode()) for key in keys]  # all of them, whichever fits
-    if not any(known):
+    if not _is_one_of(given, keys):
         raise AuthenticationFailed("The key is not one of this gateway's keys.")
+
+
+def check_operator(headers: Headers, settings: Settings) -> None:
+    """Is this request the operator's? By the admin key; without one, whatever this machine asks of its own address is.
+
+    Raises:
+        AuthenticationFailed: the admin key is missing or wrong.
+        Forbidden: there is none, and others than this machine can reach the gateway.
+    """
+    if settings.admin_key is not None:
+        given = _given_key(headers)
+        if not given or not _is_one_of(given, [settings.admin_key]):
+            raise AuthenticationFailed("This needs the admin key, as `Authorization: Bearer <key>`.")
+    elif not is_loopback(settings.host) or any(name in headers for name in _FORWARDED):
+        raise Forbidden("This is for the operator: set `admin_key` under `gateway` in the portfolio file, and send it.")
+
+
+def is_operator(scope: Scope, settings: Settings) -> bool:
+    """May this request see what only the operator shall?"""
+    try:
+        check_operator(dict(scope["headers"]), settings)
+    except GatewayError:
+        return False
+    return True
+
+
+def _given_key(headers: Headers) -> bytes:
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
+
+
+def _is_one_of(given: bytes, keys: Sequence[Secret]) -> bool:
+    # An environment that is not UTF-8 is read with surrogates, which give its bytes back.
+    known = [hmac.compare_digest(given, key.reveal().encode(errors="surrogateescape")) for key in keys]
+    return any(known)  # after all of them, whichever fits
+
+
+def _is_stream(start: Message) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in start["headers"]
+    )
 
 
 def error_response(error: GatewayError) -> Response:

@@ -3,15 +3,20 @@
     GatewayError
     ├── InvalidRequest            400  the request itself is wrong; `param` names the field
     │   ├── BodyTooLarge          413
+    │   ├── MalformedHttp         400  no HTTP/1.1 request can be read
+    │   ├── HeadTooLarge          431
+    │   ├── RequestTimeout        408  headers or body did not arrive in time
     │   ├── UnknownModel          404
     │   └── NoEligibleModel       400  nobody in the portfolio can serve what the request needs
     ├── AuthenticationFailed      401
+    ├── Forbidden                 403  only for the operator, and no admin key is set
     ├── NotFound                  404
     ├── MethodNotAllowed          405
     ├── ProviderRejected          the provider's own 4xx: this request would fail everywhere
     ├── Overloaded                503  the gateway itself has no room
     ├── UpstreamsFailed           429 / 502 / 503 / 504: every attempt failed
     ├── StreamBroken              502  content was already sent when the upstream failed: in-band only
+    ├── Stopped                   503  the gateway stops, and its grace period is over
     └── InternalError             500
 
 Messages name public things only: portfolio names, never a provider's URL, key or account text.
@@ -62,6 +67,20 @@ class BodyTooLarge(InvalidRequest):
     code = "body_too_large"
 
 
+class MalformedHttp(InvalidRequest):
+    code = "malformed_http"
+
+
+class HeadTooLarge(InvalidRequest):
+    status = 431
+    code = "headers_too_large"
+
+
+class RequestTimeout(InvalidRequest):
+    status = 408
+    code = "request_timeout"
+
+
 class UnknownModel(InvalidRequest):
     status = 404
     code = "model_not_found"
@@ -75,6 +94,12 @@ class AuthenticationFailed(GatewayError):
     status = 401
     type = "authentication_error"
     code = "invalid_api_key"
+
+
+class Forbidden(GatewayError):
+    status = 403
+    type = "permission_error"
+    code = "forbidden"
 
 
 class NotFound(GatewayError):
@@ -129,6 +154,15 @@ class StreamBroken(GatewayError):
     status = 502
     type = "upstream_error"
     code = "stream_broken"
+
+
+class Stopped(GatewayError):
+    status = 503
+    type = "server_error"
+    code = "gateway_stopped"
+
+    def __init__(self) -> None:
+        super().__init__("The gateway is being stopped; ask again.")
 
 
 class InternalError(GatewayError):

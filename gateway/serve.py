@@ -1,11 +1,12 @@
 """`locus serve`: portfolio file -> running gateway. Falls back to the simulated provider where nothing real answers."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import socket
-import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,13 @@ from pathlib import Path
 import click
 from starlette.routing import BaseRoute
 
+from gateway.defects import DefectFormatter, hide_texts, loop_defect
+from gateway.limits import BACKLOG
 from gateway.portfolio import Portfolio, is_loopback
 from gateway.portfolio_file import PortfolioError, load_portfolio
 from router.errors import RouterError
 
-GRACE_S = 30  # how long a stop waits for requests in flight
+ENOUGH_FILES = 1 << 20
 
 
 def default_config() -> Path:
@@ -34,7 +37,8 @@ def default_config() -> Path:
 @click.option("--demo", is_flag=True, help="Serve the simulated provider even if real models can be reached.")
 def serve(config: Path, host: str | None, port: int | None, demo: bool) -> None:
     """Start the gateway."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    log_to_stderr()
+    raise_descriptor_limit()
     try:
         portfolio = load_portfolio(config, os.environ)
         for warning in portfolio.warnings:
@@ -53,24 +57,26 @@ def serve(config: Path, host: str | None, port: int | None, demo: bool) -> None:
         uvloop.run(_run(portfolio, listener, demo=demo))
     except RouterError as exc:
         raise click.ClickException(str(exc)) from exc
-    except KeyboardInterrupt:
-        pass
+    except asyncio.CancelledError:
+        click.echo("stopped before it had started", err=True)
     finally:
         listener.close()
 
 
 async def _run(portfolio: Portfolio, listener: socket.socket, *, demo: bool) -> None:
-    import uvicorn
-
     from gateway.app import create_app
     from gateway.demo.portfolio import reachable
     from gateway.reload import Reloader
+    from gateway.server import Server
     from gateway.service import open_service
 
-    # uvicorn raises the signal that stopped it once more when it has finished; without handlers of our own that would kill
-    # the process before the last records are written.
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(loop_defect)
+    starting = asyncio.current_task()
+    assert starting is not None
+    stop: Callable[[], object] = starting.cancel
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, lambda: None)
+        loop.add_signal_handler(number, lambda: stop())
     async with AsyncExitStack() as stack:
         controls: list[BaseRoute] = []
         real = portfolio
@@ -97,18 +103,29 @@ async def _run(portfolio: Portfolio, listener: socket.socket, *, demo: bool) -> 
 
         assert real.path is not None
         await stack.enter_async_context(Reloader(real.path, os.environ, apply, report))
-        config = uvicorn.Config(
-            create_app(service, controls),
-            http="httptools",
-            access_log=False,
-            proxy_headers=False,
-            log_level="warning",
-            lifespan="off",
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_S,
-        )
+        server = Server(create_app(service, controls), lambda: service.in_force.portfolio.settings.shutdown_grace_s)
+        stop = server.ask_to_stop
         click.echo(banner(portfolio, real.path, listener.getsockname()), err=True)
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await server.serve(sockets=[listener])
+
+
+def log_to_stderr() -> None:
+    """Everybody's log, without the texts of exceptions."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(DefectFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    hide_texts()
+
+
+def raise_descriptor_limit() -> None:
+    """As many open files as the system allows this process: every connection is one."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def banner(portfolio: Portfolio, path: Path, address: tuple[object, ...]) -> str:
@@ -150,6 +167,6 @@ def bind(portfolio: Portfolio) -> socket.socket:
         )
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as exc:
         raise click.ClickException(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc

@@ -10,12 +10,14 @@ from typing import Any
 
 import httpx
 import openai
-import uvicorn
 import yaml
+from starlette.types import ASGIApp
 
 from gateway.app import create_app
+from gateway.limits import LIMITS, ClientLimits
 from gateway.portfolio import Portfolio
 from gateway.portfolio_file import load_portfolio
+from gateway.server import Server
 from gateway.service import Service, open_service
 
 # Three models of the shipped space, and their prices; the first two are near each other.
@@ -34,6 +36,7 @@ class Gateway:
     service: Service
     http: httpx.AsyncClient
     client: openai.AsyncOpenAI
+    server: Server
 
     async def records(self) -> list[dict[str, Any]]:
         """What has been recorded so far, oldest first."""
@@ -63,21 +66,28 @@ def write_portfolio(folder: Path, models: list[dict[str, Any]], **more: Any) -> 
 
 
 @asynccontextmanager
-async def running(portfolio: Portfolio, key: str = "none") -> AsyncIterator[Gateway]:
+async def serving(
+    app: ASGIApp, limits: ClientLimits = LIMITS, grace_s: float = 30.0
+) -> AsyncIterator[tuple[Server, str]]:
+    """Serves an application as `locus serve` does, on a free port, until the block ends; gives the server and its URL."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    server = Server(app, lambda: grace_s, limits)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield server, f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@asynccontextmanager
+async def running(portfolio: Portfolio, key: str = "none", limits: ClientLimits = LIMITS) -> AsyncIterator[Gateway]:
     """Serves the portfolio on a free port until the block ends."""
     async with open_service(portfolio) as service:
-        listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(service), http="httptools", log_level="warning", lifespan="off")
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=20)
-        try:
+        async with serving(create_app(service), limits, portfolio.settings.shutdown_grace_s) as (server, url):
+            client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=20)
             async with httpx.AsyncClient(base_url=url, timeout=20) as http, client:
-                yield Gateway(url, service, http, client)
-        finally:
-            server.should_exit = True
-            await serving
+                yield Gateway(url, service, http, client, server)
 
 
 @asynccontextmanager
