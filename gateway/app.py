@@ -8,9 +8,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, request_response
 
 from gateway import metrics
+from gateway.admission import Admission, Admitted
 from gateway.catalog import find_model, list_models
 from gateway.chat import ChatEndpoint
 from gateway.edge import Edge, http_exception, is_operator
@@ -24,6 +25,8 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> Starle
     Args:
         extra: further routes, such as the controls of the simulated provider.
     """
+
+    admission = Admission(lambda: service.in_force.portfolio.settings.load, service.metrics.registry)
 
     async def models(request: Request) -> Response:
         return _json({"object": "list", "data": list_models(service.in_force)})
@@ -50,8 +53,8 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> Starle
         return Response(service.metrics.render(), media_type=metrics.CONTENT_TYPE)
 
     api: list[BaseRoute] = [
-        Route("/chat/completions", ChatEndpoint(service), methods=["POST"]),
-        Route("/route", route, methods=["POST"]),
+        Route("/chat/completions", Admitted(ChatEndpoint(service), admission), methods=["POST"]),
+        Route("/route", Admitted(request_response(route), admission), methods=["POST"]),
         Route("/models", models),
         Route("/models/{name:path}", model),
     ]

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,15 @@ class Gateway:
                 break
             await asyncio.sleep(0.05)
         return read_last(path, 100)
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Waits for a condition that another task brings about."""
+    for _ in range(int(seconds * 100)):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"not true within {seconds} s")
 
 
 def entry(name: str, *urls: str, **more: Any) -> dict[str, Any]:

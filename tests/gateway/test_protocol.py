@@ -16,7 +16,7 @@ from gateway.edge import Edge
 from gateway.limits import LIMITS, ClientLimits
 from gateway.portfolio import Secret, Settings
 from gateway.request import read_body
-from tests.gateway.running import serving
+from tests.gateway.running import eventually, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -220,12 +220,8 @@ async def test_a_large_answer_that_nobody_takes_is_dropped() -> None:
     async with serving(app, QUICK) as (server, url):
         _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]), limit=1)
         writer.write(HELLO)
-        for _ in range(100):
-            await asyncio.sleep(0.02)
-            if server.server_state.total_requests and not server.server_state.connections:
-                break
-        assert server.server_state.total_requests == 1
-        assert not server.server_state.connections
+        await eventually(lambda: server.server_state.total_requests == 1)
+        await eventually(lambda: not server.server_state.connections)
         writer.close()
 
 
