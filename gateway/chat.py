@@ -3,20 +3,23 @@
 import asyncio
 import logging
 import time
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from gateway.errors import GatewayError, InternalError, StreamBroken
-from gateway.failover import Served, Trail
-from gateway.record import Record
+from gateway.errors import GatewayError, InternalError, Stopped, StreamBroken
+from gateway.failover import Served
+from gateway.record import Part, Record
+from gateway.recovery import RecoveredStream
 from gateway.request import ChatRequest, parse_chat, read_body, splice_model
 from gateway.routing import Decision
 from gateway.service import InForce, Service
 from gateway.sse import DONE, encode
-from gateway.upstream.failures import UpstreamFailure, unexpected
+from gateway.trail import Trail
+from gateway.upstream.answer import Complete
 
 log = logging.getLogger("locus.chat")
 
@@ -37,9 +40,10 @@ class ChatEndpoint:
             await exchange.run(receive, send)
         finally:
             service.metrics.in_flight.dec()
-            record = exchange.record()
+            parts = exchange.parts()
+            record = exchange.record(parts)
             service.recorder.add(record)
-            service.metrics.count(record)
+            service.metrics.count(record, parts)
 
 
 class Exchange:
@@ -55,7 +59,8 @@ class Exchange:
         self._trail = Trail()
         self._request: ChatRequest | None = None
         self._decision: Decision | None = None
-        self._served: Served | None = None
+        self._served: Served | None = None  # who began the answer
+        self._stream: RecoveredStream | None = None
         self._error: str | None = None
         self._status = CLIENT_CLOSED
         self._first_token_s: float | None = None
@@ -77,6 +82,11 @@ class Exchange:
                 self._error = "client_disconnected"
         except ConnectionResetError:
             self._error = "client_disconnected"
+        except asyncio.CancelledError:  # the grace period of a stop is over
+            self._error = Stopped.code
+            if self._status == CLIENT_CLOSED:
+                await self._refuse(Stopped(), send, None)
+            raise
         except GatewayError as error:  # the body is too large: there is nothing to watch yet
             await self._refuse(error, send, None)
 
@@ -84,24 +94,30 @@ class Exchange:
         self._request = request = parse_chat(body)
         routing = self._in_force.routing
         self._decision = decision = routing.decide(request)
-        self._served = served = await self._service.failover.answer(
-            request, routing.hops(request, decision), self._in_force.portfolio.settings.retry, self._trail
-        )
+        settings = self._in_force.portfolio.settings
+        pursuit = self._service.failover.pursue(request, routing.hops(request, decision), settings, self._trail)
+        self._served = served = await pursuit.answer()
         try:
             if served.complete is not None:
-                await self._send_complete(served, send, client)
+                await self._send_complete(served, served.complete, send, client)
             else:
-                await self._send_stream(served, send, client)
+                self._stream = RecoveredStream(
+                    served,
+                    pursuit,
+                    settings.stream_recovery,
+                    self._trail,
+                    usage_asked=request.usage_asked,
+                    prompt_tokens=request.need.prompt_tokens,
+                )
+                await self._send_stream(served, self._stream, send, client)
         finally:
-            await served.aclose()
+            await (self._stream or served).aclose()
 
-    async def _send_complete(self, served: Served, send: Send, client: "_ClientWatch") -> None:
-        assert served.complete is not None
+    async def _send_complete(self, served: Served, complete: Complete, send: Send, client: "_ClientWatch") -> None:
         name = served.hop.model.name
-        fields = served.complete.fields
-        body = splice_model(served.complete.body, fields.get("model", ""), name)
+        body = splice_model(complete.body, complete.fields.get("model", ""), name)
         if body is None:
-            body = orjson.dumps(fields | {"model": name})
+            body = orjson.dumps(complete.fields | {"model": name})
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         self._status = 200
         self._first_token_s = self._clock() - self._started
@@ -109,10 +125,8 @@ class Exchange:
         client.stop()
         await send({"type": "http.response.body", "body": body})
 
-    async def _send_stream(self, served: Served, send: Send, client: "_ClientWatch") -> None:
-        assert served.relay is not None
-        relay = served.relay
-        data = await relay.read()
+    async def _send_stream(self, served: Served, stream: RecoveredStream, send: Send, client: "_ClientWatch") -> None:
+        data = await stream.read()  # the first content is at hand, so this cannot fail
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
         self._status = 200
         self._first_token_s = self._clock() - self._started
@@ -120,15 +134,17 @@ class Exchange:
         try:
             while data is not None:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
-                data = await relay.read()
+                data = await stream.read()
             ending = DONE
-        except Exception as exc:
-            failure = exc if isinstance(exc, UpstreamFailure) else unexpected(exc)
+        except StreamBroken as error:
             # Content is out, so the answer cannot be begun anew; an error event without [DONE] is no clean ending.
-            served.broke(failure)
-            error = StreamBroken(f"The answer of {served.hop.model.name} broke off ({failure.cause.value}).")
             self._error = error.code
             ending = encode(error.envelope())
+        except asyncio.CancelledError:
+            if not client.left:
+                self._error = Stopped.code
+                await send({"type": "http.response.body", "body": encode(Stopped().envelope())})
+            raise
         client.stop()
         await send({"type": "http.response.body", "body": ending})
 
@@ -149,7 +165,7 @@ class Exchange:
     def _headers(self, served: Served) -> list[tuple[bytes, bytes]]:
         decision = self._decision
         assert decision is not None
-        self._overhead_s = self._clock() - self._started - self._trail.waited_s
+        self._overhead_s = max(0.0, self._clock() - self._started - self._trail.waited_s)
         headers = [
             (b"x-locus-model", decision.model.encode()),
             (b"x-locus-overhead-ms", b"%.2f" % (self._overhead_s * 1000)),
@@ -159,25 +175,33 @@ class Exchange:
         if decision.p_chosen is not None:
             headers.append((b"x-locus-p-correct", b"%.4f" % decision.p_chosen))
         hop = served.hop
-        if hop.distance is not None and hop.predicted_loss is not None:
+        if hop.stand_in:
             headers.append((b"x-locus-stand-in", hop.model.name.encode()))
+        if hop.distance is not None:
             headers.append((b"x-locus-stand-in-distance", b"%.4f" % hop.distance))
+        if hop.predicted_loss is not None:
             headers.append((b"x-locus-stand-in-predicted-loss", b"%.4f" % hop.predicted_loss))
         if self._in_force.portfolio.simulated:
             headers.append((b"x-locus-simulated", b"true"))
         return headers
 
-    def record(self) -> Record:
+    def parts(self) -> list[Part]:
+        """The calls that the answer is from, with what they cost; empty where there is none, or nobody knows its tokens."""
+        parts = []
+        for served in self._stream.served if self._stream is not None else [self._served] if self._served else []:
+            usage, estimated = (served.usage, False) if self._stream is None else self._stream.usage(served)
+            if usage is not None:
+                price = served.hop.model.spec.price
+                usd = usage.prompt_tokens * price.usd_per_mtok_in + usage.completion_tokens * price.usd_per_mtok_out
+                name = served.hop.model.name
+                tokens = (usage.prompt_tokens, usage.completion_tokens)
+                parts.append(Part(name, served.deployment, *tokens, usd / 1e6, estimated))
+        return parts
+
+    def record(self, parts: list[Part]) -> Record:
         """Everything known at the end."""
         request, decision, served, trail = self._request, self._decision, self._served, self._trail
         hop = served.hop if served is not None else None
-        usage = served.usage if served is not None else None
-        cost_usd = None
-        if hop is not None and usage is not None:
-            price = hop.model.spec.price
-            cost_usd = (
-                usage.prompt_tokens * price.usd_per_mtok_in + usage.completion_tokens * price.usd_per_mtok_out
-            ) / 1e6
         for attempt in trail.attempts:
             self._service.metrics.failed(attempt.deployment, attempt.cause)
         store_prompt = request is not None and self._in_force.portfolio.settings.store_prompts
@@ -194,12 +218,14 @@ class Exchange:
             predicted_loss=hop.predicted_loss if hop is not None else None,
             candidates=_candidates(decision),
             failover=_failover(trail),
+            parts=orjson.dumps([asdict(part) for part in parts]).decode() if len(parts) > 1 else None,
             stream=request.stream if request is not None else False,
             status=self._status,
             error=self._error,
-            prompt_tokens=usage.prompt_tokens if usage is not None else None,
-            completion_tokens=usage.completion_tokens if usage is not None else None,
-            cost_usd=cost_usd,
+            prompt_tokens=sum(part.prompt_tokens for part in parts) if parts else None,
+            completion_tokens=sum(part.completion_tokens for part in parts) if parts else None,
+            usage_estimated=any(part.estimated for part in parts),
+            cost_usd=sum(part.cost_usd for part in parts) if parts else None,
             latency_ms=(self._clock() - self._started) * 1000,
             first_token_ms=None if self._first_token_s is None else self._first_token_s * 1000,
             overhead_ms=None if self._overhead_s is None else self._overhead_s * 1000,
@@ -226,11 +252,14 @@ def _failover(trail: Trail) -> str | None:
     return orjson.dumps(
         [
             {
-                "model": attempt.model,
+                "model": attempt.hop.model.name,
                 "deployment": attempt.deployment,
                 "cause": attempt.cause,
                 "status": attempt.status,
                 "elapsed_ms": round(attempt.elapsed_s * 1000, 1),
+                "distance": attempt.hop.distance,
+                "predicted_loss": attempt.hop.predicted_loss,
+                "after_content": attempt.after_content,
             }
             for attempt in trail.attempts
         ]

@@ -1,7 +1,9 @@
-"""The live side of a portfolio: per deployment its breaker, its rate limits and what it has refused before."""
+"""The live side of a portfolio: per deployment its breaker, its limits, its usual speed and what it has refused before."""
 
+import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from gateway.breaker import Breaker, BreakerSettings
@@ -9,16 +11,27 @@ from gateway.portfolio import Deployment, Model, Portfolio
 
 Clock = Callable[[], float]
 MINUTE_S = 60.0
+TIMES = 100  # first-token times that a deployment's usual one is taken from
+TIMES_NEEDED = 20
 
 
 class LiveDeployment:
-    """One deployment and its state. `in_flight` counts calls under way."""
+    """One deployment and its state.
+
+    Attributes:
+        in_flight: calls under way.
+        dropped: optional request fields that it has refused.
+        prefill: how it is told to go on from an assistant message; empty once it has refused, or not heeded, that.
+    """
 
     def __init__(self, spec: Deployment, settings: BreakerSettings, clock: Clock) -> None:
         self.spec = spec
         self.breaker = Breaker(settings)
         self.in_flight = 0
         self.dropped: frozenset[str] = frozenset()
+        self.prefill = spec.prefill
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._times: dict[bool, deque[float]] = {stream: deque(maxlen=TIMES) for stream in (False, True)}
         self._clock = clock
         self._minute_start = float("-inf")
         self._requests = 0
@@ -31,7 +44,7 @@ class LiveDeployment:
             return f"{spec.missing_key} is not set"
         if not self.breaker.available(now):
             return f"{'taken out' if self.breaker.taken_out else 'cooling down'}: {self.breaker.reason}"
-        if spec.max_parallel_requests is not None and self.in_flight >= spec.max_parallel_requests:
+        if self.busy:
             return "max_parallel_requests reached"
         if spec.rpm is not None or spec.tpm is not None:
             self._roll(now)
@@ -40,6 +53,58 @@ class LiveDeployment:
             if spec.tpm is not None and self._tokens >= spec.tpm:
                 return "tpm reached"
         return None
+
+    @property
+    def busy(self) -> bool:
+        """Are as many calls under way as may be?"""
+        return self.spec.max_parallel_requests is not None and self.in_flight >= self.spec.max_parallel_requests
+
+    @property
+    def limited(self) -> bool:
+        """Does a limit of the portfolio file, of calls at once or per minute, forbid a call now?"""
+        spec = self.spec
+        self._roll(self._clock())
+        over = (spec.rpm is not None and self._requests >= spec.rpm) or (
+            spec.tpm is not None and self._tokens >= spec.tpm
+        )
+        return over or self.busy
+
+    def wait_s(self) -> float | None:
+        """Seconds until it may be worth asking; None where only an operator can help."""
+        if self.needs_operator:
+            return None
+        now = self._clock()
+        cooling_s = max(0.0, (self.breaker.open_until or 0.0) - now)
+        return max(cooling_s, self._minute_start + MINUTE_S - now if self.limited and not self.busy else 0.0)
+
+    async def place(self, limit_s: float, most: int) -> bool:
+        """Waits for one of the calls under way to end, first come, first served.
+
+        Args:
+            limit_s: longest wait, seconds.
+            most: so many may wait; False at once where they do.
+        """
+        if len(self._waiting) >= most:
+            return False
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(limit_s):
+                first = True
+                while self.busy:
+                    turn: asyncio.Future[None] = loop.create_future()
+                    (self._waiting.append if first else self._waiting.appendleft)(turn)  # somebody new was quicker
+                    first = False
+                    try:
+                        await turn
+                    except asyncio.CancelledError:
+                        if turn.cancelled():
+                            self._waiting.remove(turn)
+                        else:  # its turn has come, but it cannot take it
+                            self._wake()
+                        raise
+        except TimeoutError:
+            return False
+        return True
 
     @property
     def needs_operator(self) -> bool:
@@ -56,6 +121,20 @@ class LiveDeployment:
 
     def finish(self) -> None:
         self.in_flight -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting:
+            self._waiting.popleft().set_result(None)
+
+    def began(self, seconds: float, *, stream: bool) -> None:
+        """A call had its first content, or its whole answer, after so many seconds."""
+        self._times[stream].append(seconds)
+
+    def usual_s(self, quantile: float, *, stream: bool) -> float | None:
+        """That quantile of its recent times to the first content; None where too few are known."""
+        times = sorted(self._times[stream])
+        return times[int(quantile * len(times))] if len(times) >= TIMES_NEEDED else None
 
     def count_tokens(self, tokens: int) -> None:
         self._roll(self._clock())

@@ -39,7 +39,7 @@ def read_last(path: Path, number: int) -> list[dict[str, Any]]:
     parsed = []
     for row in reversed(rows):
         record = dict(row)
-        for column in ("candidates", "failover", "prompt"):
+        for column in ("candidates", "failover", "parts", "prompt"):
             if record[column] is not None:
                 record[column] = orjson.loads(record[column])
         parsed.append(record)

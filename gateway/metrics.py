@@ -1,13 +1,13 @@
 """Prometheus metrics. Labels are public names only: portfolio models, deployment ids, policies, causes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gateway.fleet import Fleet
-from gateway.record import Record, Recorder
+from gateway.record import Part, Record, Recorder
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -35,6 +35,12 @@ class Metrics:
         self._failed = Counter(
             "locus_failed_attempts_total", "Upstream calls that failed", ["deployment", "cause"], registry=registry
         )
+        self._continued = Counter(
+            "locus_streams_continued_total",
+            "Broken streams that another call went on with",
+            ["model"],
+            registry=registry,
+        )
         self._stand_ins = Counter(
             "locus_stand_ins_total", "Requests that a stand-in answered", ["chosen", "served"], registry=registry
         )
@@ -48,8 +54,8 @@ class Metrics:
     def failed(self, deployment: str, cause: str) -> None:
         self._failed.labels(deployment, cause).inc()
 
-    def count(self, record: Record) -> None:
-        """Counts a finished request."""
+    def count(self, record: Record, parts: Sequence[Part]) -> None:
+        """Counts a finished request; tokens and cost at the model that each part of the answer is from."""
         model = record.served or ""
         self._requests.labels(model, record.policy or "", str(record.status), record.error or "").inc()
         if record.overhead_ms is not None:
@@ -61,11 +67,12 @@ class Metrics:
             self._first_token.labels(model).observe(record.first_token_ms / 1000)
         if record.served != record.chosen:
             self._stand_ins.labels(record.chosen or "", model).inc()
-        if record.prompt_tokens is not None:
-            self._tokens.labels(model, "prompt").inc(record.prompt_tokens)
-            self._tokens.labels(model, "completion").inc(record.completion_tokens or 0)
-        if record.cost_usd:
-            self._cost.labels(model).inc(record.cost_usd)
+        for part in parts[1:]:
+            self._continued.labels(part.model).inc()
+        for part in parts:
+            self._tokens.labels(part.model, "prompt").inc(part.prompt_tokens)
+            self._tokens.labels(part.model, "completion").inc(part.completion_tokens)
+            self._cost.labels(part.model).inc(part.cost_usd)
 
     def render(self) -> bytes:
         """The exposition text."""

@@ -23,6 +23,22 @@ BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A call that the client has its answer, or the beginning or rest of it, from.
+
+    Attributes:
+        estimated: the provider did not say what it billed, so that the tokens are counted by the text.
+    """
+
+    model: str
+    deployment: str
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What happened to one request. Times in ms, prices in USD; JSON columns hold lists of objects.
 
@@ -32,7 +48,10 @@ class Record:
         requested: the `model` of the request.
         chosen, served: portfolio names; they differ where a stand-in answered.
         candidates: `[{"model", "p_correct", "price_usd"}]` of the models that were scored.
-        failover: `[{"model", "deployment", "cause", "status", "elapsed_ms"}]`, the attempts that failed, in order.
+        failover: `[{"model", "deployment", "cause", "status", "elapsed_ms", "distance", "predicted_loss", "after_content"}]`,
+            the calls that did not serve the request, or not to its end, in order; distance and loss against the chosen model.
+        parts: a `Part` each, in order, where a stream was continued by another call; tokens and cost are their sums.
+        usage_estimated: some provider did not say what it billed, as one whose stream was cut.
         error: code of the error that the client got; `client_disconnected` where it left.
         prompt: the messages as JSON, only where the portfolio asks to store them.
     """
@@ -49,11 +68,13 @@ class Record:
     predicted_loss: float | None
     candidates: str | None
     failover: str | None
+    parts: str | None
     stream: bool
     status: int
     error: str | None
     prompt_tokens: int | None
     completion_tokens: int | None
+    usage_estimated: bool
     cost_usd: float | None
     latency_ms: float
     first_token_ms: float | None
@@ -125,6 +146,7 @@ class Recorder:
                     await db.execute("PRAGMA synchronous = NORMAL")
                     await db.execute("PRAGMA busy_timeout = 5000")
                     await db.executescript(_SCHEMA)
+                    await _add_columns(db)
                     while True:
                         await self._wake.wait()
                         self._wake.clear()
@@ -156,3 +178,12 @@ class Recorder:
             for record in batch:  # only what is safely written leaves; the oldest may have been dropped meanwhile
                 if self._buffer and self._buffer[0] is record:
                     self._buffer.popleft()
+
+
+async def _add_columns(db: aiosqlite.Connection) -> None:
+    """Brings a database that an older version began up to date."""
+    async with db.execute("PRAGMA table_info(requests)") as rows:
+        known = {row[1] for row in await rows.fetchall()}
+    for column in COLUMNS:
+        if column not in known:
+            await db.execute(f"ALTER TABLE requests ADD COLUMN {column}")

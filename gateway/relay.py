@@ -1,16 +1,22 @@
 """Relay: one provider's stream -> the bytes of one client's stream.
 
 Holds everything back until the first content, so that until then a failure can be answered by somebody else unseen.
-Chunks keep their bytes; only the model name changes, and usage that the client did not ask for is left out.
+Chunks keep their bytes; only the model name changes. Usage is taken out: the client gets it once, at the end, if it asked.
 """
 
+import asyncio
 import re
+from typing import Any
 
+from gateway.splice import Diverged, Splice
 from gateway.sse import encode
+from gateway.transcript import Transcript
 from gateway.upstream.answer import Chunk, ChunkStream, Usage
 from gateway.upstream.failures import Cause, UpstreamFailure
 
+USAGE_S = 2.0  # a provider that has finished its answer may take so long to report the usage, or to hang up
 _MODEL_FIELD = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
+_ONCE = frozenset({"role", "content", "reasoning", "reasoning_content", "reasoning_details"})
 
 
 class Relay:
@@ -19,36 +25,57 @@ class Relay:
     Args:
         source: the provider's open stream; owned by the relay from here on.
         model: the public name that every chunk shall carry.
-        usage_asked: did the client ask for a usage chunk?
-        choices: how many choices it asked for.
+        transcript: what the client has so far; the relay adds what it hands out.
+        idle_s: longest silence between two chunks, seconds.
+        splice: where the stream goes on with one that broke; its reasoning and role are left out then, since the client
+            has had those.
     """
 
-    def __init__(self, source: ChunkStream, model: str, *, usage_asked: bool, choices: int = 1) -> None:
+    def __init__(
+        self, source: ChunkStream, model: str, transcript: Transcript, idle_s: float, splice: Splice | None = None
+    ) -> None:
+        self.transcript = transcript
         self.usage: Usage | None = None
+        self.usage_fields: dict[str, Any] = {}  # of the chunk that reported it
         self._source = source
         self._model = model
         self._model_bytes = encode({"model": model})[len(b"data: {") : -len(b"}\n\n")]
-        self._usage_asked = usage_asked
-        self._choices = choices
-        self._held: list[bytes] = []
+        self._idle_s = idle_s
+        self._splice = splice
+        self._loop = asyncio.get_running_loop()
+        self._held: list[Chunk] = []
         self._seen_model: object = None  # the provider's name, and the field's bytes as it writes them
         self._seen_bytes = b""
-        self._begun: set[int] = set()  # indices of choices
-        self._finished: set[int] = set()
+        self._first_piece = len(transcript.pieces)
+        self._first_content = transcript.contents
 
-    async def open(self) -> None:
-        """Reads up to the first content.
+    @property
+    def estimate(self) -> Usage:
+        """What the provider will have billed for its part of the answer, where it does not say: a token a chunk, or more."""
+        chars = sum(map(len, self.transcript.pieces[self._first_piece :]))
+        return Usage(0, max(self.transcript.contents - self._first_content, -(-chars // 4)))
+
+    async def open(self, deadline: float) -> None:
+        """Reads up to the first content that the client does not have yet.
+
+        Args:
+            deadline: until when the provider must begin, by the loop's clock; then its silence is limited as always.
 
         Raises:
-            UpstreamFailure: the stream failed or ended before any content.
+            UpstreamFailure: the stream failed or ended before that.
         """
         while True:
-            chunks = await self._source.read()
+            chunks = await self._source.read(deadline)
             if chunks is None:
                 raise UpstreamFailure(Cause.UNREADABLE, detail="the stream ended before any content")
-            self._held.append(self._render(chunks))
+            begun = any(chunk.has_content for chunk in chunks)
+            if self._splice is not None:
+                chunks = self._spliced(chunks, self._splice)
+            self._held += chunks
             if any(chunk.has_content for chunk in chunks):
                 return
+            if begun:
+                deadline = self._loop.time() + self._idle_s
 
     async def read(self) -> bytes | None:
         """The next bytes for the client, whole events only; None after a proper ending. The caller adds `[DONE]`.
@@ -56,49 +83,75 @@ class Relay:
         Raises:
             UpstreamFailure: cut, stalled or broken, or ended, without a finish reason.
         """
-        if self._held:
-            held, self._held = b"".join(self._held), []
-            return held
         while True:
-            try:
-                chunks = await self._source.read()
-            except UpstreamFailure:
-                if len(self._finished) >= self._choices and not self._begun - self._finished:
-                    return None  # the client has all of it: what broke is only how the provider hangs up
-                raise
+            if self._held:
+                chunks: list[Chunk] | None
+                chunks, self._held = self._held, []
+            else:
+                try:
+                    limit_s = min(self._idle_s, USAGE_S) if self.transcript.complete else self._idle_s
+                    chunks = await self._source.read(self._loop.time() + limit_s)
+                except UpstreamFailure:
+                    if self.transcript.complete:
+                        return None  # the client has all of it: what broke is only how the provider hangs up
+                    raise
+                if chunks is not None and self._splice is not None:
+                    chunks = self._spliced(chunks, self._splice)
             if chunks is None:
-                if not self._finished or self._begun - self._finished:
+                if not self.transcript.ended:
                     raise UpstreamFailure(Cause.UNREADABLE, detail="the stream ended without a finish reason")
                 return None
-            if data := self._render(chunks):
+            if data := b"".join([self._one(chunk) for chunk in chunks]):
                 return data
 
     async def aclose(self) -> None:
         await self._source.aclose()
 
-    def _render(self, chunks: list[Chunk]) -> bytes:
-        return b"".join([self._one(chunk) for chunk in chunks])
-
     def _one(self, chunk: Chunk) -> bytes:
         fields = chunk.fields
-        choices = fields.get("choices") or ()
-        for choice in choices:
-            index = choice.get("index", 0)
-            self._begun.add(index)
-            if choice.get("finish_reason") is not None:
-                self._finished.add(index)
-        if fields.get("usage"):
-            self.usage = Usage.read(fields["usage"]) or self.usage
-            if not self._usage_asked:
-                if not choices:
-                    return b""
-                rest = {key: value for key, value in fields.items() if key != "usage"}
-                return encode(rest | {"model": self._model})
+        raw = chunk.raw
+        if fields.get("usage") and (usage := Usage.read(fields["usage"])) is not None:
+            self.usage, self.usage_fields = usage, fields
+            if not fields["choices"]:
+                return b""
+            fields = {key: value for key, value in fields.items() if key != "usage"}
+            raw = b""
+        changed = self.transcript.take(fields)
+        if changed is not None or not raw:
+            return encode((changed or fields) | {"model": self._model})
         if fields.get("model") != self._seen_model or not self._seen_bytes:
-            found = _MODEL_FIELD.findall(chunk.raw)
+            found = _MODEL_FIELD.findall(raw)
             self._seen_model = fields.get("model")
             # Without a model of its own, what was found is a field of some nested object.
             self._seen_bytes = found[0] if len(found) == 1 and isinstance(self._seen_model, str) else b""
-        if self._seen_bytes and self._seen_bytes in chunk.raw:
-            return chunk.raw.replace(self._seen_bytes, self._model_bytes)
+        if self._seen_bytes and self._seen_bytes in raw:
+            return raw.replace(self._seen_bytes, self._model_bytes)
         return encode(fields | {"model": self._model})
+
+    def _spliced(self, chunks: list[Chunk], splice: Splice) -> list[Chunk]:
+        """The chunks with what is new of their text; those that only repeat are left out."""
+        try:
+            return [new for chunk in chunks if (new := _spliced(chunk, splice)) is not None]
+        except Diverged as exc:
+            raise UpstreamFailure(Cause.DIVERGED) from exc
+
+
+def _spliced(chunk: Chunk, splice: Splice) -> Chunk | None:
+    choice = next((choice for choice in chunk.fields["choices"] if not choice.get("index")), None)
+    if choice is None:
+        return chunk if chunk.fields.get("usage") else None
+    given = choice.get("delta") or {}
+    delta = {key: value for key, value in given.items() if key not in _ONCE and value}
+    finish = choice.get("finish_reason")
+    text = given.get("content")
+    new = splice.feed(text) if isinstance(text, str) and text else ""
+    if delta or finish is not None:
+        new += splice.close()
+    if new:
+        delta["content"] = new
+    if not delta and finish is None and not chunk.fields.get("usage"):
+        return None
+    rest = {"index": 0, "delta": delta, "finish_reason": finish}
+    if new == text and choice.get("logprobs"):
+        rest["logprobs"] = choice["logprobs"]
+    return Chunk(b"", chunk.fields | {"choices": [rest]})

@@ -14,6 +14,7 @@ import orjson
 
 from gateway.errors import BodyTooLarge, InvalidRequest, RequestTimeout
 from gateway.limits import LIMITS, ClientLimits
+from gateway.upstream.failures import OPTIONAL_FIELDS
 
 QUERY_MIN_CHARS = 24  # below this a last user turn ("go on") says nothing by itself
 QUERY_MAX_CHARS = 8_000  # well above the encoder's 512 tokens; bounds the work per request
@@ -62,10 +63,22 @@ class ChatRequest:
         n = self.fields.get("n")
         return n if isinstance(n, int) else 1
 
+    @property
+    def structured(self) -> bool:
+        """Must the answer be JSON?"""
+        form = self.fields.get("response_format")
+        return isinstance(form, dict) and form.get("type") in ("json_object", "json_schema")
+
+    def has(self, field: str) -> bool:
+        """Is this optional field sent to upstreams? Usage is asked for in every stream."""
+        return field in self.fields or (field == "stream_options" and self.stream)
+
     def asks_properly(self, field: str) -> bool:
         """Was this optional field the gateway's own, or sent by the client in a form that the OpenAI API allows?"""
         value = self.fields.get(field)
-        return value is None or (field == "stream_options" and self.stream and value.keys() == {"include_usage"})
+        if isinstance(value, dict) and field == "stream_options":
+            return self.stream and value.keys() == {"include_usage"}
+        return value is None or isinstance(value, OPTIONAL_FIELDS[field])
 
     def outgoing(self, model: str, dropped: frozenset[str] = frozenset()) -> bytes:
         """The body for an upstream: the client's bytes with the model name changed and usage asked for in streams.

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.errors import NoEligibleModel, UnknownModel
-from gateway.failover import Hop
 from gateway.fleet import Fleet
 from gateway.portfolio import Portfolio
 from gateway.request import ChatRequest, Need
+from gateway.trail import Hop
 from router.policy import Policy, believed, choose, utilities
 from router.serving import Router
 
@@ -129,22 +129,28 @@ class Routing:
         return decision
 
     def hops(self, request: ChatRequest, decision: Decision) -> Iterator[Hop]:
-        """The chosen model, then its stand-ins: the nearest in embedding space that can serve the request."""
-        yield Hop(self._live[decision.chosen])
-        embedding = self._embeddings[decision.chosen]
-        if embedding is None:
-            return
+        """The chosen model, then its stand-ins: those that can serve the request, the nearest in embedding space first.
+
+        Models whose distance is not known, because they or the chosen one have no embedding, come last, in portfolio order.
+        """
+        chosen = decision.chosen
+        yield Hop(self._live[chosen])
         decision = self.predicted(request, decision)
-        for i, distance in self._by_distance(decision.chosen):
+        limit = None if decision.policy is None else decision.policy.max_predicted_loss
+        for i, distance in self._stand_ins(chosen):
             live = self._live[i]
-            if decision.capable[i] and not live.needs_operator:
-                loss = float(decision.p_correct[decision.chosen] - decision.p_correct[i])
-                yield Hop(live, distance, loss)
+            if not decision.capable[i] or live.needs_operator:
+                continue
+            loss = float(decision.p_correct[chosen] - decision.p_correct[i])
+            known = None if np.isnan(loss) else loss
+            barred = limit is not None and (known is None or known > limit)
+            yield Hop(live, True, distance, known, barred)
 
     def explain(self, request: ChatRequest, decision: Decision) -> dict[str, Any]:
         """The decision for a person: every candidate with p, price, utility, availability, and why."""
         decision = self.predicted(request, decision)
-        next_hop = next((hop for hop in self.hops(request, decision) if hop.model.unavailable() is None), None)
+        ready = (hop for hop in self.hops(request, decision) if not hop.barred and hop.model.unavailable() is None)
+        next_hop = next(ready, None)
         serving = None if next_hop is None else next_hop.model.name
         return {
             "policy": None if decision.policy is None else decision.policy.name,
@@ -248,17 +254,19 @@ class Routing:
         price: NDArray[np.float64] = self._usd_in * need.prompt_tokens + self._usd_out * output
         return price
 
-    def _by_distance(self, chosen: int) -> list[tuple[int, float]]:
-        """The other embedded models, nearest first. Two portfolio models may share one embedding: distance 0."""
+    def _stand_ins(self, chosen: int) -> list[tuple[int, float | None]]:
+        """The other models, nearest first, then those of unknown distance. Two may share one embedding: distance 0."""
         own = self._embeddings[chosen]
-        assert own is not None
         space = self._router.space
-        others = [
-            (i, 0.0 if other == own else space.distance(own, other))
-            for i, other in enumerate(self._embeddings)
-            if other is not None and i != chosen
-        ]
-        return sorted(others, key=lambda pair: pair[1])
+        others: list[tuple[int, float | None]] = []
+        for i, other in enumerate(self._embeddings):
+            if i == chosen:
+                continue
+            if own is None or other is None:
+                others.append((i, None))
+            else:
+                others.append((i, 0.0 if other == own else space.distance(own, other)))
+        return sorted(others, key=lambda pair: np.inf if pair[1] is None else pair[1])
 
     def _nobody(self, need: Need, capable: NDArray[np.bool_], hopeless: NDArray[np.bool_]) -> NoEligibleModel:
         if not len(self._embedded):

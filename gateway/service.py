@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from gateway.failover import Failover
 from gateway.fleet import Clock, Fleet
+from gateway.health import HealthChecks
 from gateway.metrics import Metrics
 from gateway.portfolio import Portfolio
 from gateway.record import Recorder
@@ -38,10 +39,17 @@ class Service:
     """Built once per process by `open_service`."""
 
     def __init__(
-        self, in_force: InForce, failover: Failover, recorder: Recorder, metrics: Metrics, clock: Clock
+        self,
+        in_force: InForce,
+        failover: Failover,
+        health: HealthChecks,
+        recorder: Recorder,
+        metrics: Metrics,
+        clock: Clock,
     ) -> None:
         self.in_force = in_force
         self.failover = failover
+        self.health = health
         self.recorder = recorder
         self.metrics = metrics
         self.clock = clock
@@ -57,6 +65,7 @@ class Service:
         same = (portfolio.checkpoint, portfolio.spaces) == (old.portfolio.checkpoint, old.portfolio.spaces)
         router = old.router if same else await asyncio.to_thread(_load_router, portfolio)
         self.in_force = _in_force(portfolio, router, self.clock, old.fleet)
+        await self.health.watch(self.in_force.fleet)
         log.info("portfolio in force: %d models from %s", len(portfolio.models), portfolio.path)
 
 
@@ -71,9 +80,12 @@ async def open_service(portfolio: Portfolio, clock: Clock = time.monotonic) -> A
     in_force = _in_force(portfolio, router, clock, None)
     async with Recorder(portfolio.settings.record) as recorder, DirectUpstream() as direct:
         metrics = Metrics()
-        service = Service(in_force, Failover(direct, SdkUpstream(), clock), recorder, metrics, clock)
-        metrics.watch(lambda: service.in_force.fleet, recorder)
-        yield service
+        failover = Failover(direct, SdkUpstream(), clock)
+        async with HealthChecks(failover, clock) as health:
+            service = Service(in_force, failover, health, recorder, metrics, clock)
+            metrics.watch(lambda: service.in_force.fleet, recorder)
+            await health.watch(in_force.fleet)
+            yield service
 
 
 def _load_router(portfolio: Portfolio) -> Router:

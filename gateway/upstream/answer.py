@@ -25,6 +25,9 @@ class Usage:
             return None
         return cls(counts[0] or 0, counts[1] or 0)
 
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
+
 
 @dataclass(frozen=True, slots=True)
 class Complete:
@@ -70,11 +73,14 @@ def is_chunk(fields: dict[str, Any]) -> bool:
 class ChunkStream(Protocol):
     """An open stream of a provider. The owner closes it."""
 
-    async def read(self) -> list[Chunk] | None:
+    async def read(self, deadline: float) -> list[Chunk] | None:
         """The next chunks; None at the end, whether or not the provider said `[DONE]`.
 
+        Args:
+            deadline: until when they must come, by the event loop's clock. Comments are none.
+
         Raises:
-            UpstreamFailure: cut, stalled beyond the idle limit, or an in-band error.
+            UpstreamFailure: cut, silent until the deadline, or an in-band error.
         """
         ...
 

@@ -51,7 +51,7 @@ class DirectUpstream:
             async with asyncio.timeout(deployment.timeout_s):
                 response = await self._post(deployment, request.outgoing(deployment.upstream_model, dropped))
                 try:
-                    data = await response.read()
+                    data = await _body(response, deployment.idle_timeout_s)
                 finally:
                     response.release()
         except _CLIENT_ERRORS as exc:
@@ -64,22 +64,22 @@ class DirectUpstream:
         return Complete(data, check_complete(fields))
 
     async def stream(
-        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset()
+        self, deployment: Deployment, request: ChatRequest, deadline: float, dropped: frozenset[str] = frozenset()
     ) -> ChunkStream:
         """An open stream; nothing but its status has been read. The caller closes it.
 
         Args:
+            deadline: until when the provider must answer, by the event loop's clock.
             dropped: optional request fields that this deployment has refused.
 
         Raises:
             UpstreamFailure: whatever went wrong, classified.
         """
-        deadline = asyncio.get_running_loop().time() + deployment.first_token_timeout_s
         try:
             async with asyncio.timeout_at(deadline):
                 response = await self._post(deployment, request.outgoing(deployment.upstream_model, dropped))
                 if response.status == 200 and response.content_type == "text/event-stream":
-                    return _DirectStream(response, deadline, deployment.idle_timeout_s)
+                    return _DirectStream(response)
                 try:
                     data = await response.read()
                 finally:
@@ -104,39 +104,34 @@ class DirectUpstream:
             data=body,
             headers=headers,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=deployment.connect_timeout_s),
+            timeout=aiohttp.ClientTimeout(total=None, connect=deployment.connect_timeout_s),
         )
 
 
 class _DirectStream:
-    """Reads the events of one response; the idle limit counts from the last event with data, not from comments."""
+    """Reads the events of one response."""
 
-    def __init__(self, response: aiohttp.ClientResponse, deadline: float, idle_s: float) -> None:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self._content = response.content
         self._events = EventReader()
-        self._loop = asyncio.get_running_loop()
-        self._deadline = deadline
-        self._idle_s = idle_s
         self._bad = 0
         self._failure: UpstreamFailure | None = None
         self._ended = False
 
-    async def read(self) -> list[Chunk] | None:
+    async def read(self, deadline: float) -> list[Chunk] | None:
         while not self._ended:
             if self._failure is not None:
                 raise self._failure
-            chunks = self._parse(await self._receive())
-            if chunks:
-                self._deadline = self._loop.time() + self._idle_s
+            if chunks := self._parse(await self._receive(deadline)):
                 return chunks
         if self._failure is not None:
             raise self._failure
         return None
 
-    async def _receive(self) -> bytes:
+    async def _receive(self, deadline: float) -> bytes:
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(deadline):
                 return await self._content.readany()
         except _CLIENT_ERRORS as exc:
             raise _failure(exc) from exc
@@ -157,6 +152,9 @@ class _DirectStream:
                     self._failure = classify_event(fields["error"])
                     break
                 if fields is not None and is_chunk(fields):
+                    if any(choice.get("finish_reason") == "error" for choice in fields["choices"]):
+                        self._failure = UpstreamFailure(Cause.SERVER_ERROR, detail="finish reason error")
+                        break
                     chunks.append(Chunk(event.raw, fields))
                     continue
                 self._bad += 1
@@ -173,6 +171,17 @@ class _DirectStream:
             self._response.release()
         else:
             self._response.close()
+
+
+async def _body(response: aiohttp.ClientResponse, idle_s: float) -> bytes:
+    """A whole body. An answer that has begun is nearly there, so that a silence in the middle of it is a fault."""
+    parts = []
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(idle_s) as limit:
+        while part := await response.content.readany():
+            parts.append(part)
+            limit.reschedule(loop.time() + idle_s)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _json_or_none(data: bytes) -> dict[str, Any] | None:

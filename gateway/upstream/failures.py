@@ -3,6 +3,7 @@
 import datetime as dt
 import email.utils
 import logging
+import re
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class Cause(Enum):
     CONTENT_FILTER = "content_filter"
     FIELD_REFUSED = "field_refused"
     REJECTED = "rejected"
+    DIVERGED = "diverged"  # a fresh answer that does not say what the client has already
 
 
 TAKEN_OUT = frozenset({Cause.AUTH, Cause.NOT_FOUND, Cause.QUOTA})  # time does not heal these: an operator must
@@ -36,7 +38,29 @@ FOR_CLIENT = frozenset({Cause.CONTENT_FILTER, Cause.REJECTED})  # the request is
 QUICK_RETRY = frozenset({Cause.SERVER_ERROR, Cause.CONNECTION, Cause.UNREADABLE})
 
 MAX_RETRY_AFTER_S = 86_400.0
-OPTIONAL_FIELDS = ("stream_options",)
+# Fields of a request without which the answer is still the one that was asked for, with the type that each has.
+OPTIONAL_FIELDS: Mapping[str, type] = {
+    "stream_options": dict,
+    "parallel_tool_calls": bool,
+    "reasoning_effort": str,
+    "prompt_cache_key": str,
+    "prompt_cache_retention": str,
+    "safety_identifier": str,
+    "service_tier": str,
+    "verbosity": str,
+    "metadata": dict,
+    "store": bool,
+    "seed": int,
+    "user": str,
+}
+_REFUSED = {  # as the thing that is unknown or not allowed; a bare `user` may be a role
+    field: re.compile(
+        rf"(?:argument|parameter|field|property|key|input|param)s?\b[^.]{{0,60}}?[\s\"'`:]{field}\b"
+        rf"|[\"'`]{field}[\"'`][^.]{{0,40}}(?:not (?:supported|allowed|permitted)|unsupported|unknown|unrecogni[sz]ed|extra)"
+        rf"|\"loc\":\s*\[[^\]]*\"{field}\""
+    )
+    for field in OPTIONAL_FIELDS
+}
 _CONTEXT_MARKS = (
     "context_length_exceeded",
     "maximum context length",
@@ -46,6 +70,7 @@ _CONTEXT_MARKS = (
     "input is too long",
 )
 _FILTER_MARKS = ("content_filter", "content_policy_violation", "content management policy", "responsibleaipolicy")
+_MODERATION_MARKS = ("moderation", "flagged")  # as OpenRouter says with a 403
 _AUTH_MARKS = ("api key not valid", "incorrect api key", "invalid api key", "invalid_api_key")  # as Google and xAI say
 _QUOTA_MARKS = ("insufficient_quota", "exceeded your current quota", "credit balance", "billing_hard_limit")
 
@@ -86,6 +111,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFa
 
     if status == 429 or (status == 402):
         return failure(Cause.QUOTA if status == 402 or _any(_QUOTA_MARKS, text) else Cause.RATE_LIMITED)
+    if status == 403 and _any(_MODERATION_MARKS, text):
+        return failure(Cause.CONTENT_FILTER, error=error)
     if status in (401, 403):
         return failure(Cause.QUOTA if _any(_QUOTA_MARKS, text) else Cause.AUTH)
     if status in (404, 405, 410):
@@ -99,8 +126,13 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFa
             return failure(Cause.AUTH)
         if _any(_QUOTA_MARKS, text):
             return failure(Cause.QUOTA)
-        refused = next((field for field in OPTIONAL_FIELDS if field in text), None)
-        if refused:
+        param = error.get("param")
+        if isinstance(param, str) and param in OPTIONAL_FIELDS:
+            return failure(Cause.FIELD_REFUSED, field=param, error=error)
+        refused = next((field for field, said in _REFUSED.items() if said.search(text)), None)
+        if refused is None and "stream_options" in text:
+            refused = "stream_options"
+        if refused is not None:
             return failure(Cause.FIELD_REFUSED, field=refused, error=error)
     if status in (408, 409, 425) or status >= 500 or status < 400:
         return failure(Cause.SERVER_ERROR)

@@ -12,7 +12,7 @@ import orjson
 
 from gateway.portfolio import Deployment, Secret
 from gateway.request import ChatRequest
-from gateway.upstream.answer import Chunk, ChunkStream, Complete, check_complete
+from gateway.upstream.answer import Chunk, ChunkStream, Complete, check_complete, is_chunk
 from gateway.upstream.failures import Cause, UpstreamFailure, classify
 
 # Fields of the OpenAI chat API that are arguments of litellm. Whatever else a client sends goes as `extra_body`, which
@@ -41,7 +41,7 @@ class SdkUpstream:
         Raises:
             UpstreamFailure: whatever went wrong, classified.
         """
-        litellm = await self._load()
+        litellm = await self.load()
         try:
             async with asyncio.timeout(deployment.timeout_s):
                 answer = await litellm.acompletion(**_arguments(deployment, request))
@@ -51,15 +51,17 @@ class SdkUpstream:
         return Complete(body, check_complete(orjson.loads(body)))
 
     async def stream(
-        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset()
+        self, deployment: Deployment, request: ChatRequest, deadline: float, dropped: frozenset[str] = frozenset()
     ) -> ChunkStream:
         """An open stream. The caller closes it.
+
+        Args:
+            deadline: until when the provider must answer, by the event loop's clock.
 
         Raises:
             UpstreamFailure: whatever went wrong, classified.
         """
-        litellm = await self._load()
-        deadline = asyncio.get_running_loop().time() + deployment.first_token_timeout_s
+        litellm = await self.load()
         arguments = _arguments(deployment, request) | {"stream": True}
         if "stream_options" not in dropped:
             arguments["stream_options"] = {"include_usage": True}
@@ -68,9 +70,10 @@ class SdkUpstream:
                 chunks = await litellm.acompletion(**arguments)
         except Exception as exc:
             raise _failure(exc) from exc
-        return _SdkStream(chunks, deadline, deployment.idle_timeout_s)
+        return _SdkStream(chunks)
 
-    async def _load(self) -> Any:
+    async def load(self) -> Any:
+        """litellm, imported on the first call."""
         async with self._loading:
             if self._litellm is None:
                 self._litellm = await asyncio.to_thread(_import)
@@ -78,23 +81,23 @@ class SdkUpstream:
 
 
 class _SdkStream:
-    def __init__(self, chunks: Any, deadline: float, idle_s: float) -> None:
+    def __init__(self, chunks: Any) -> None:
         self._source = chunks
         self._chunks = aiter(chunks)
-        self._deadline = deadline
-        self._idle_s = idle_s
 
-    async def read(self) -> list[Chunk] | None:
+    async def read(self, deadline: float) -> list[Chunk] | None:
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(deadline):
                 chunk = await anext(self._chunks)
         except StopAsyncIteration:
             return None
         except Exception as exc:
             raise _failure(exc) from exc
-        self._deadline = asyncio.get_running_loop().time() + self._idle_s
         data = chunk.model_dump_json(exclude_none=True, exclude_unset=True).encode()
-        return [Chunk(b"data: " + data + b"\n\n", orjson.loads(data))]
+        fields = orjson.loads(data)
+        if not is_chunk(fields):
+            raise UpstreamFailure(Cause.UNREADABLE, detail="events that are no chunks")
+        return [Chunk(b"data: " + data + b"\n\n", fields)]
 
     async def aclose(self) -> None:
         close = getattr(self._source, "aclose", None)

@@ -391,11 +391,13 @@ async def test_two_choices_of_which_one_breaks(tmp_path: Path) -> None:
     assert record["error"] == "stream_broken"
 
 
-async def test_a_chunk_that_cannot_be_written_again_ends_the_stream_in_band(tmp_path: Path) -> None:
-    deep = b'data: {"usage": {}, "x": ' + b"[" * 300 + b"]" * 300 + b', "choices": [{"index": 0, "delta": {}}]}\n\n'
+async def test_a_chunk_that_cannot_be_written_again_breaks_the_stream(tmp_path: Path) -> None:
+    deep = b'data: {"usage": {"prompt_tokens": 1}, "x": ' + b"[" * 300 + b"]" * 300
+    deep += b', "choices": [{"index": 0, "delta": {}}]}\n\n'
     text, _, record = await streamed(
         tmp_path, [chunk("m", {"content": "a"}), deep, chunk("m", {}, "stop")], pause_s=0.1
     )
+    assert text.count('"content":"a"') == 1
     assert "[DONE]" not in text
     assert '"error"' in text
     assert record["error"] is not None

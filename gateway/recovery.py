@@ -1,0 +1,121 @@
+"""The stream that the client sees, by as many models as it takes: one that breaks after its first content is continued."""
+
+import logging
+from typing import Any, Literal
+
+from gateway.errors import StreamBroken
+from gateway.failover import Pursuit, Served
+from gateway.sse import encode
+from gateway.trail import Attempt, Trail
+from gateway.upstream.answer import Usage
+from gateway.upstream.failures import UpstreamFailure, unexpected
+
+log = logging.getLogger("locus.recovery")
+
+
+class RecoveredStream:
+    """Reads one answer; owns its calls.
+
+    Args:
+        served: the first model's stream, with its first content at hand.
+        pursuit: finds who goes on.
+        recovery: "error" ends a broken stream instead.
+        usage_asked: does the client want the usage at the end?
+        prompt_tokens: estimate for a call whose provider no longer says what it billed.
+    """
+
+    def __init__(
+        self,
+        served: Served,
+        pursuit: Pursuit,
+        recovery: Literal["continue", "error"],
+        trail: Trail,
+        *,
+        usage_asked: bool,
+        prompt_tokens: int,
+    ) -> None:
+        assert served.relay is not None
+        self.served = [served]
+        self._relay = served.relay
+        self._transcript = served.relay.transcript
+        self._transcript.models.append(served.hop.model.name)
+        self._pursuit = pursuit
+        self._recovery = recovery
+        self._trail = trail
+        self._usage_asked = usage_asked
+        self._prompt_tokens = prompt_tokens
+        self._ended = False
+
+    async def read(self) -> bytes | None:
+        """The next bytes for the client; None at the proper end. The caller adds `[DONE]`.
+
+        Raises:
+            StreamBroken: it broke, and nobody can go on.
+        """
+        while not self._ended:
+            try:
+                data = await self._relay.read()
+            except Exception as exc:
+                await self._go_on(exc if isinstance(exc, UpstreamFailure) else unexpected(exc))
+                continue
+            if data is not None:
+                return data
+            self._ended = True
+            return self._usage_chunk() if self._usage_asked else None
+        return None
+
+    def usage(self, served: Served) -> tuple[Usage, bool]:
+        """What one of the calls cost, and whether that is an estimate."""
+        if served.usage is not None:
+            return served.usage, False
+        assert served.relay is not None
+        return served.relay.estimate + Usage(self._prompt_tokens, 0), True
+
+    async def aclose(self) -> None:
+        for served in self.served:
+            await served.aclose()
+
+    async def _go_on(self, failure: UpstreamFailure) -> None:
+        broken = self.served[-1]
+        broken.broke(failure)
+        await broken.aclose()
+        self._trail.failures.append(failure)
+        self._trail.attempts.append(
+            Attempt(broken.hop, broken.deployment, failure.cause.value, failure.status, broken.elapsed_s, True)
+        )
+        name = broken.hop.model.name
+        why = "the portfolio's stream_recovery is `error`" if self._recovery == "error" else self._transcript.whole
+        if why is None:
+            try:
+                served = await self._pursuit.go_on(self._transcript, broken)
+            except UpstreamFailure as last:
+                raise StreamBroken(
+                    f"The answer of {name} broke off ({failure.cause.value}), and no model could go on with it "
+                    f"({last.detail or last.cause.value})."
+                ) from last
+            assert served.relay is not None
+            log.warning("%s broke off (%s); %s goes on", broken.deployment, failure, served.deployment)
+            self.served.append(served)
+            self._relay = served.relay
+            self._transcript.models.append(served.hop.model.name)
+            return
+        raise StreamBroken(
+            f"The answer of {name} broke off ({failure.cause.value}); nobody else can go on with it: {why}."
+        ) from failure
+
+    def _usage_chunk(self) -> bytes | None:
+        """The last chunk, with the usage of all calls; None where the provider of the last one reported none."""
+        fields = self._relay.usage_fields
+        if not fields:
+            return None
+        usage: dict[str, Any] = fields["usage"]
+        if len(self.served) > 1:
+            total = sum((self.usage(served)[0] for served in self.served), Usage())
+            usage = {
+                "prompt_tokens": total.prompt_tokens,
+                "completion_tokens": total.completion_tokens,
+                "total_tokens": total.prompt_tokens + total.completion_tokens,
+            }
+        kept = {key: value for key, value in fields.items() if key != "locus"}
+        identity = self._transcript.identity
+        return encode(kept | identity | {"choices": [], "usage": usage, "model": self.served[-1].hop.model.name})
