@@ -1,0 +1,220 @@
+"""Keys, who sees what, and what never shows: over real sockets."""
+
+import asyncio
+import logging
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from gateway.defects import DefectFormatter, describe, hide_texts, loop_defect
+from gateway.edge import Edge
+from gateway.portfolio import Settings
+from gateway.portfolio_file import load_portfolio
+from tests.gateway.running import Gateway, entry, running, serving, write_portfolio
+from tests.gateway.upstreams import ScriptedProvider
+
+pytestmark = pytest.mark.anyio
+KEYS = {"K1": "sk-gateway-1", "K2": "sk-gateway-2", "ADMIN": "sk-admin"}
+CANARY = "canary-sk-0123456789"
+ASK: list[Any] = [{"role": "user", "content": "What is the capital of France, and why?"}]
+
+
+@asynccontextmanager
+async def keyed(folder: Path, **settings: Any) -> AsyncIterator[Gateway]:
+    async with ScriptedProvider() as up:
+        path = write_portfolio(folder, [entry("llama-8b", up.base_url)], gateway=settings)
+        async with running(load_portfolio(path, KEYS)) as run:
+            run.service.reload_error = "portfolio.yaml: models: something private"
+            yield run
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+async def status(run: Gateway, path: str, headers: Any = None) -> int:
+    return (await run.http.get(path, headers=headers)).status_code
+
+
+async def test_the_admin_key_opens_what_is_the_operators_and_nothing_else(tmp_path: Path) -> None:
+    keys = ["os.environ/K1", "os.environ/K2"]
+    async with keyed(tmp_path, keys=keys, admin_key="os.environ/ADMIN", host="0.0.0.0") as run:
+        for given in (bearer("sk-admin"), {"x-api-key": "sk-admin"}):
+            assert "locus_requests_in_flight" in (await run.http.get("/metrics", headers=given)).text
+            assert await status(run, "/v1/models", given) == 401
+            assert "llama-8b" in (await run.http.get("/health/ready", headers=given)).text
+        for given in (
+            {},
+            bearer("sk-gateway-1"),
+            bearer("sk-admi"),
+            bearer("sk-admin2"),
+            {"x-api-key": "sk-gateway-2"},
+        ):
+            refused = await run.http.get("/metrics", headers=given)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
+            assert "sk-" not in refused.text
+            ready = await run.http.get("/health/ready", headers=given)
+            assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+        for key in ("sk-gateway-1", "sk-gateway-2"):
+            assert await status(run, "/v1/models", bearer(key)) == 200
+        assert await status(run, "/admin/anything", bearer("sk-gateway-1")) == 401
+        assert await status(run, "/health/live") == 200
+
+
+async def test_without_an_admin_key_only_this_machine_sees_it(tmp_path: Path) -> None:
+    async with keyed(tmp_path, host="127.0.0.1") as run:
+        assert await status(run, "/metrics") == 200
+        ready = (await run.http.get("/health/ready")).json()
+        assert ready["models"]["llama-8b"]["available"] is True
+        assert "private" in ready["reload_error"]
+        for name in ("forwarded", "x-forwarded-for", "x-real-ip"):  # a proxy on this machine speaks for others
+            assert await status(run, "/metrics", {name: "203.0.113.7"}) == 403
+            assert (await run.http.get("/health/ready", headers={name: "203.0.113.7"})).json() == {"status": "ready"}
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "gateway.example"])
+async def test_without_an_admin_key_a_network_sees_nothing(tmp_path: Path, host: str) -> None:
+    async with keyed(tmp_path, keys=["os.environ/K1"], host=host) as run:
+        for given in ({}, bearer("sk-gateway-1"), bearer("x")):
+            refused = await run.http.get("/metrics", headers=given)
+            assert refused.status_code == 403
+            assert "admin_key" in refused.json()["error"]["message"]
+            assert (await run.http.get("/health/ready", headers=given)).json() == {"status": "ready"}
+
+
+async def test_a_key_is_never_taken_from_the_address(tmp_path: Path) -> None:
+    async with keyed(tmp_path, keys=["os.environ/K1"], admin_key="os.environ/ADMIN") as run:
+        for name in ("key", "api_key", "api-key", "x-api-key", "authorization", "access_token"):
+            for path, key in (("/v1/models", "sk-gateway-1"), ("/metrics", "sk-admin")):
+                assert await status(run, f"{path}?{name}={key}") == 401
+        for path in ("/metrics/", "//metrics", "/%6detrics", "/METRICS", "/./metrics", "/v1/../metrics", "/metrics%2f"):
+            async with httpx.AsyncClient(base_url=run.url, follow_redirects=True) as http:
+                assert "locus_requests" not in (await http.get(path, headers=bearer("sk-gateway-1"))).text
+
+
+@pytest.mark.parametrize(
+    "key", [b"Bearer \xff\xfe\x80", "Bearer kéy".encode(), b"Bearer \xf0\x9f\x94\x91", b"\xff", b""]
+)
+async def test_odd_keys_are_refused_like_others(tmp_path: Path, key: bytes) -> None:
+    async with keyed(tmp_path, keys=["os.environ/K1"], admin_key="os.environ/ADMIN") as run:
+        for name in (b"authorization", b"x-api-key"):
+            for path in ("/v1/models", "/metrics"):
+                assert await status(run, path, [(name, key)]) == 401
+
+
+async def test_a_key_that_is_not_ascii_can_be_used(tmp_path: Path) -> None:
+    for key in ("schlüssel-0123", b"latin-\xfc".decode(errors="surrogateescape")):
+        async with ScriptedProvider() as up:
+            path = write_portfolio(tmp_path, [entry("llama-8b", up.base_url)], gateway={"keys": ["os.environ/K"]})
+            async with running(load_portfolio(path, {"K": key})) as run:
+                raw = b"Bearer " + key.encode(errors="surrogateescape")
+                assert await status(run, "/v1/models", [(b"authorization", raw)]) == 200
+                assert await status(run, "/v1/models", [(b"authorization", raw + b"x")]) == 401
+
+
+# What never shows
+
+
+async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"] == "/later":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+    if scope["path"] == "/chained":
+        try:
+            raise KeyError(CANARY)
+        except KeyError as exc:
+            raise ValueError(f"{CANARY} inside") from exc
+    if scope["path"] == "/group":
+        raise ExceptionGroup(CANARY, [OSError(CANARY)])
+    raise RuntimeError(f"sent {CANARY}")
+
+
+@pytest.mark.parametrize(
+    ("path", "kinds"),
+    [
+        ("/now", ["RuntimeError"]),
+        ("/later", ["RuntimeError"]),
+        ("/chained", ["KeyError", "ValueError"]),
+        ("/group", ["OSError"]),
+    ],
+)
+async def test_a_defect_is_logged_by_type_and_place(
+    path: str, kinds: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(Edge(fails, Settings)) as (_, url), httpx.AsyncClient() as http:
+        try:
+            response = await http.get(url + path)
+            assert response.status_code == 500
+            assert CANARY not in response.text
+        except httpx.RemoteProtocolError:
+            assert path == "/later"
+    printed = "\n".join(DefectFormatter().format(record) for record in caplog.records)
+    assert CANARY not in printed
+    assert all(kind in printed for kind in kinds)
+    assert "in fails" in printed
+
+
+async def test_the_event_loop_tells_no_arguments(caplog: pytest.LogCaptureFixture) -> None:
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(loop_defect)
+
+    def callback(secret: str) -> None:
+        raise RuntimeError(secret)
+
+    async def task() -> None:
+        raise RuntimeError(CANARY)
+
+    loop.call_soon(callback, CANARY)
+    forgotten = asyncio.create_task(task(), name=CANARY)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    del forgotten
+    loop.call_exception_handler({"message": "Unclosed connection", "connection": CANARY})
+    loop.set_exception_handler(before)
+    assert len(caplog.records) == 3
+    assert CANARY not in caplog.text
+    assert "in callback" in caplog.text
+    assert "Unclosed connection" in caplog.text
+
+
+def test_crashes_tell_no_texts(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place, name in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
+        monkeypatch.setattr(place, name, getattr(place, name))
+    hide_texts()
+
+    def run() -> None:
+        raise RuntimeError(CANARY)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    error = RuntimeError(CANARY)
+    sys.excepthook(RuntimeError, error, None)
+
+    class Destroyed:
+        def __del__(self) -> None:
+            raise RuntimeError(CANARY)
+
+    Destroyed()
+    assert len(caplog.records) == 3
+    assert all("RuntimeError" in record.getMessage() for record in caplog.records)
+    assert CANARY not in caplog.text
+
+
+def test_a_log_of_another_library_shows_no_text() -> None:
+    with pytest.raises(RuntimeError) as raised:
+        raise RuntimeError(CANARY)
+    info = (raised.type, raised.value, raised.tb)
+    record = logging.LogRecord("uvicorn.error", logging.ERROR, "x.py", 1, "failed", (), info)
+    logging.Formatter().format(record)  # leaves its text in the record
+    assert "RuntimeError" in DefectFormatter().format(record)
+    assert CANARY not in DefectFormatter().format(record)
+    assert "test_edge" in describe(raised.value)
