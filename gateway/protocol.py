@@ -28,12 +28,13 @@ class Connection(HttpToolsProtocol):
     """One connection. An endpoint finds it as `scope["state"]["connection"]`.
 
     Attributes:
-        limits, max_connections: of the server; set on a subclass.
+        limits, max_connections, stopping: of the server; set on a subclass of its own.
         on_lost: called when the client is gone, for whoever waits without reading.
     """
 
     limits: ClassVar[ClientLimits] = LIMITS
     max_connections: ClassVar[int] = 1 << 20
+    stopping: ClassVar[bool] = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -45,7 +46,6 @@ class Connection(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None  # `cycle` is the latest request, not the one being answered
         self._refusal: GatewayError | None = None
         self._deaf = False  # what still arrives is thrown away
-        self._stopping = False
         self._timer: asyncio.TimerHandle | None = None
 
     async def drained(self) -> None:
@@ -58,7 +58,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._since = self.loop.time()
-        self._look_in(self.limits.shortest_s)
+        self._look_in(self.limits.linger_s if self.stopping else self.limits.shortest_s)
         if len(self.connections) > self.max_connections:
             self._refuse(Overloaded("Too many connections are open.", headers={"retry-after": "5"}))
             transport.close()  # without waiting for what it sends: descriptors are what is short
@@ -73,7 +73,6 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server stops: what was asked is answered, and answers say `connection: close`."""
-        self._stopping = True
         if self._deaf:
             self.transport.close()
             return
@@ -118,7 +117,7 @@ class Connection(HttpToolsProtocol):
             return self._since + limits.surplus_s
         if self._phase == _HEAD:
             return self._since + limits.head_s
-        return self._since + (limits.linger_s if self._stopping else limits.keep_alive_s)
+        return self._since + (limits.linger_s if self.stopping else limits.keep_alive_s)
 
     def _too_late(self) -> None:
         if self.flow.write_paused or self.transport.is_closing():
@@ -177,7 +176,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self._phase = _BODY
         self._unparsed = 0
-        if self._stopping:
+        if self.stopping:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -225,7 +224,7 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
         if self._phase == _BODY and self.expect_100_continue:
             self.transport.close()  # whether the body will still come, only the client knows
-        elif self._stopping:
+        elif self.stopping:
             self._look_in(self.limits.linger_s)
 
     def _too_large(self) -> HeadTooLarge:

@@ -27,10 +27,11 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: ASGIApp, grace_s: Callable[[], float], limits: ClientLimits = LIMITS) -> None:
         bounds = {"limits": limits, "max_connections": _max_connections(limits.connections_share)}
+        self._connection_class: type[Connection] = type("LimitedConnection", (Connection,), bounds)
         super().__init__(
             uvicorn.Config(
                 app,
-                http=type("LimitedConnection", (Connection,), bounds),
+                http=self._connection_class,
                 ws="none",
                 lifespan="off",
                 backlog=BACKLOG,
@@ -66,10 +67,11 @@ class Server(uvicorn.Server):
         copies = [sock.dup() for sock in sockets or ()]
         for server in self.servers:
             server.close()
-        for copy in copies:
-            await self._accept_rest(copy)
+        self._connection_class.stopping = True  # also for those that uvloop has accepted, but not told of yet
         for connection in list(state.connections):
             connection.shutdown()
+        for copy in copies:
+            await self._accept_rest(copy)
         await _until(lambda: self.force_exit or not (state.connections or state.tasks), deadline)
         if tasks := list(state.tasks):
             log.warning("%d requests are cut off by the stop", len(tasks))
@@ -94,9 +96,8 @@ class Server(uvicorn.Server):
             sock.setblocking(False)
             await asyncio.get_running_loop().connect_accepted_socket(self._connection, sock)
 
-    def _connection(self) -> asyncio.Protocol:
-        protocol: type[asyncio.Protocol] = self.config.http_protocol_class
-        return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
+    def _connection(self) -> Connection:
+        return self._connection_class(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 async def _until(condition: Callable[[], bool], deadline: float) -> None:
