@@ -1,6 +1,9 @@
 """A scripted OpenAI-compatible provider on loopback: a real server, whose next answers a test sets."""
 
 import asyncio
+import socket
+import struct
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,12 +23,18 @@ class Call:
     body: dict[str, Any]
     raw: bytes
     closed: asyncio.Event = field(default_factory=asyncio.Event)  # the caller went away before the answer was complete
+    at: float = field(default_factory=time.monotonic)
+    ended_at: float | None = None
+    ended: str = ""  # "whole", "closed by the caller", or how the provider broke it off: "close", "reset"
+    tokens: int = 0  # completion tokens written, where the reply counts them
 
 
 class ScriptedProvider:
     """Speaks HTTP/1.1 over asyncio streams, so that a test can write any bytes at any moment, or none.
 
     `replies` are used up first, then `default` answers. `async with ScriptedProvider() as provider: provider.base_url`.
+    A reply that returns "close" ends the connection in order, one that returns "reset" by a TCP reset. Whoever speaks TLS
+    to it gets a plain 400.
     """
 
     def __init__(self, default: Reply | None = None) -> None:
@@ -63,7 +72,12 @@ class ScriptedProvider:
         self._writers.add(writer)
         try:
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                first = await reader.readexactly(1)
+                if first == b"\x16":  # a TLS hello
+                    writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+                    await writer.drain()
+                    return
+                head = (first + await reader.readuntil(b"\r\n\r\n")).decode()
                 request_line, *lines = head.split("\r\n")
                 headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines if line)}
                 raw = await reader.readexactly(int(headers.get("content-length", "0")))
@@ -73,20 +87,30 @@ class ScriptedProvider:
                 gone = asyncio.ensure_future(reader.read(1))
                 answering = asyncio.ensure_future(reply(call, writer))
                 await asyncio.wait([gone, answering], return_when=asyncio.FIRST_COMPLETED)
-                if not answering.done():
+                call.ended_at = time.monotonic()
+                left = not answering.done() or isinstance(answering.exception(), ConnectionError)
+                over = left or gone.done() or answering.result() is not None
+                call.ended = "closed by the caller" if left else answering.result() or "whole"
+                if left:
                     call.closed.set()
-                    answering.cancel()
-                    return
-                if gone.done() or answering.result() == "close":
-                    gone.cancel()
-                    return
+                if call.ended == "reset":
+                    reset_connection(writer)
                 gone.cancel()
-                await asyncio.wait([gone])
+                answering.cancel()
+                await asyncio.gather(gone, answering, return_exceptions=True)
+                if over:
+                    return
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             self._writers.discard(writer)
             writer.close()
+
+
+def reset_connection(writer: asyncio.StreamWriter) -> None:
+    """Ends the connection by RST rather than FIN; what was written before may or may not arrive."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 def head(status: int, length: int | None, content_type: str, headers: dict[str, str] | None = None) -> bytes:

@@ -1,0 +1,442 @@
+"""After the first content byte: the answer goes on without a gap or a repeat, or ends as the error that it is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.clients import CALM, Got, ask, body, in_flight, official, short, until
+from tests.faults.provider import Ending, Persona, crlf, multi_line, numbered, play, zipped
+from tests.gateway.running import Gateway, gateway
+from tests.gateway.upstreams import Reply, ScriptedProvider, chunk, error, events
+
+pytestmark = pytest.mark.anyio
+TEXT = numbered(24)
+SENTENCES = (
+    "The capital of France is Paris. It lies on the Seine, where two trade routes crossed. "
+    "Kings kept their court there from the tenth century on. That is why roads, money and people went there. "
+    "The railways of the nineteenth century only drew the same star once more."
+)
+OTHER = "In short: it is Paris, for the old reason that kings lived there and all roads were built to lead to them."
+CUT = 9
+# Ways in which a stream can break in the middle, as endings of a Persona; all of them break its ninth token.
+ENDINGS: list[Ending] = ["close", "reset", "stall", "half chunk", "half chunk reset", "half event", "comments", "whole"]
+
+
+@asynccontextmanager
+async def pair(folder: Path, first: Reply, second: Reply, **more: Any) -> AsyncIterator[tuple[Gateway, Any, Any]]:
+    """A gateway whose llama-8b answers as `first` and llama-70b, its stand-in, as `second`."""
+    further = more.pop("deployment", {})
+    settings = more.pop("gateway", {})
+    async with ScriptedProvider(first) as a, ScriptedProvider(second) as b:
+        models = [
+            short("llama-8b", a.base_url, deployment=further, **more),
+            short("llama-70b", b.base_url, deployment=further, **more),
+        ]
+        async with gateway(folder, models, gateway=CALM | settings) as run:
+            yield run, a, b
+            await until(lambda: in_flight(run) == 0)
+
+
+async def last_record(run: Gateway) -> dict[str, Any]:
+    return (await run.records())[-1]
+
+
+async def handed_over(run: Gateway, got: Got, text: str) -> dict[str, Any]:
+    """Asserts a whole answer that llama-8b began and llama-70b ended; gives the record."""
+    got.complete(text, streaming=True)
+    assert got.models[0] == "llama-8b"
+    assert got.headers["x-locus-model"] == "llama-8b"
+    assert "x-locus-stand-in" not in got.headers
+    final = str(got.chunks[-2:])  # the final metadata names all; a usage chunk may follow
+    assert "llama-8b" in final
+    assert "llama-70b" in final
+    record = await last_record(run)
+    assert (record["status"], record["error"]) == (200, None)
+    assert record["chosen"] == "llama-8b"
+    assert "llama-70b" in str(record)
+    assert "llama-8b/0" in {attempt["deployment"] for attempt in record["failover"]}
+    return record
+
+
+# Who goes on, and how
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_a_broken_stream_is_gone_on_by_prefill(tmp_path: Path, ending: Ending) -> None:
+    first = Persona(TEXT, cut_after=CUT, ending=ending)
+    second = Persona(TEXT)
+    async with pair(tmp_path, first, second) as (run, a, b):
+        await handed_over(run, await ask(run, stream=True), TEXT)
+        assert b.calls[-1].body["messages"][-1]["role"] == "assistant"
+        assert b.calls[-1].tokens == 24 - CUT  # none twice
+        assert not second.odd
+        await until(lambda: all(call.ended_at for call in a.calls))
+        a.calls.clear()
+        await handed_over(run, await official(run, stream=True), TEXT)
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_refused_prefill_is_learnt(tmp_path: Path, status: Any) -> None:
+    first, second = Persona(TEXT, cut_after=CUT), Persona(TEXT, prefill=status)
+    async with pair(tmp_path, first, second) as (run, _, b):
+        for _ in range(3):
+            await handed_over(run, await ask(run, stream=True), TEXT)
+        prefilled = [call.body["messages"][-1]["role"] == "assistant" for call in b.calls]
+        assert prefilled.count(True) <= 1
+        assert prefilled[1:] == [False] * (len(prefilled) - 1)
+        assert not second.odd
+
+
+async def test_a_deployment_that_says_it_takes_no_prefill_is_not_asked_to(tmp_path: Path) -> None:
+    first, second = Persona(TEXT, cut_after=CUT), Persona(TEXT, prefill=400)
+    async with pair(tmp_path, first, second, deployment={"prefill": False}) as (run, _, b):
+        await handed_over(run, await ask(run, stream=True), TEXT)
+        assert all(call.body["messages"][-1]["role"] == "user" for call in b.calls)
+
+
+@pytest.mark.parametrize("text", [TEXT, SENTENCES], ids=["words", "sentences"])
+@pytest.mark.parametrize("cut", [1, 2, CUT, 23])
+async def test_a_fresh_answer_that_begins_alike_is_matched(tmp_path: Path, text: str, cut: int) -> None:
+    async with pair(tmp_path, Persona(text, cut_after=cut), Persona(text, prefill="ignores")) as (run, _, _b):
+        await handed_over(run, await ask(run, stream=True), text)
+
+
+@pytest.mark.parametrize("cut", [3, 16, 30, 45])
+@pytest.mark.parametrize("prefill", ["ignores", 400])
+@pytest.mark.parametrize("asked", ["goes on", "repeats a word", "repeats five words", "repeats a sentence"])
+async def test_a_fresh_answer_that_begins_differently_is_asked_to_go_on(
+    tmp_path: Path, cut: int, prefill: Any, asked: Any
+) -> None:
+    second = Persona(OTHER, prefill=prefill, asked=asked, on=SENTENCES)
+    async with pair(tmp_path, Persona(SENTENCES, cut_after=cut), second) as (run, _, b):
+        await handed_over(run, await ask(run, stream=True), SENTENCES)
+        assert not second.odd
+        assert b.calls[-1].body["messages"][-1]["role"] == "user"
+
+
+async def test_a_model_that_cannot_go_on_at_all_gives_no_false_answer(tmp_path: Path) -> None:
+    """A fresh answer that begins differently, whatever it is asked: joining it would be a gap."""
+    async with pair(tmp_path, Persona(TEXT, cut_after=CUT), Persona(OTHER, prefill="ignores", asked="afresh")) as (
+        run,
+        _,
+        _b,
+    ):
+        got = await ask(run, stream=True)
+        assert got.text.startswith(numbered(CUT))
+        if got.error is None:  # it may be taken for a continuation by request: then its text comes whole and once
+            assert got.text.count(OTHER) == 1
+        else:
+            got.broken(got.text)
+
+
+async def test_the_one_that_goes_on_may_break_too(tmp_path: Path) -> None:
+    async with (
+        ScriptedProvider(Persona(TEXT, cut_after=5)) as a,
+        ScriptedProvider(Persona(TEXT, cut_after=6, ending="reset")) as b,
+        ScriptedProvider(Persona(TEXT)) as c,
+    ):
+        models = [
+            short("llama-8b", a.base_url),
+            short("llama-70b", b.base_url),
+            short("mistral-7b", c.base_url),
+        ]
+        async with gateway(tmp_path, models, gateway=CALM) as run:
+            got = await ask(run, stream=True)
+            got.complete(TEXT, streaming=True)
+            record = await last_record(run)
+            assert {"llama-8b", "llama-70b", "mistral-7b"} <= {
+                name for name in ("llama-8b", "llama-70b", "mistral-7b") if name in str(record) and name in got.raw
+            }
+            assert record["error"] is None
+
+
+@pytest.mark.parametrize("fault", [error(500), error(429, headers={"retry-after": "60"})], ids=["500", "429"])
+async def test_a_stand_in_that_fails_at_once_is_passed_over(tmp_path: Path, fault: Reply) -> None:
+    async with (
+        ScriptedProvider(Persona(TEXT, cut_after=5)) as a,
+        ScriptedProvider(fault) as b,
+        ScriptedProvider(Persona(TEXT)) as c,
+    ):
+        models = [
+            short("llama-8b", a.base_url),
+            short("llama-70b", b.base_url),
+            short("mistral-7b", c.base_url),
+        ]
+        async with gateway(tmp_path, models, gateway=CALM) as run:
+            (await ask(run, stream=True)).complete(TEXT, streaming=True)
+
+
+async def test_only_one_model_with_one_deployment(tmp_path: Path) -> None:
+    """It goes on itself if it recovers; otherwise an error event ends the stream."""
+    async with ScriptedProvider(Persona(TEXT, cut_after=CUT, cuts=1)) as up:
+        async with gateway(tmp_path, [short("llama-8b", up.base_url)], gateway=CALM) as run:
+            got = await ask(run, stream=True)
+            if got.error is None:
+                got.complete(TEXT, streaming=True)
+            else:
+                got.broken(numbered(CUT))
+            up.replies += [Persona(TEXT, cut_after=CUT)]
+            up.default = error(500)
+            got = await ask(run, stream=True)
+            got.broken(numbered(CUT))
+            record = await last_record(run)
+            assert record["error"] == "stream_broken"
+            await until(lambda: in_flight(run) == 0)
+
+
+async def test_nobody_else_can_go_on(tmp_path: Path) -> None:
+    async with pair(tmp_path, error(500), error(500)) as (run, a, _):
+        for how in (ask, official):
+            a.replies.append(Persona(TEXT, cut_after=CUT))
+            got = await how(run, stream=True)
+            got.broken(numbered(CUT))
+            assert "127.0.0.1" not in str(got.error)
+            assert (await last_record(run))["error"] == "stream_broken"
+
+
+async def test_recovery_can_be_switched_off(tmp_path: Path) -> None:
+    settings = {"stream_recovery": "error"}
+    async with pair(tmp_path, Persona(TEXT, cut_after=CUT), Persona(TEXT), gateway=settings) as (run, _, b):
+        (await ask(run, stream=True)).broken(numbered(CUT))
+        assert not b.calls
+        assert (await last_record(run))["error"] == "stream_broken"
+
+
+# What is never gone on
+
+
+TOOL = [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a'}}]
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+
+
+@pytest.mark.parametrize("ending", ["close", "reset", "stall"])
+@pytest.mark.parametrize(
+    ("parts", "more"),
+    [
+        ([chunk("m", {"role": "assistant", "tool_calls": TOOL})], {"tools": TOOLS}),
+        ([chunk("m", {"content": '{"a'})], {"response_format": {"type": "json_object"}}),
+        (
+            [chunk("m", {"content": '{"a'})],
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}},
+        ),
+        ([chunk("m", {"content": "x"})], {"n": 2}),
+    ],
+    ids=["tool call", "json_object", "json_schema", "n=2"],
+)
+async def test_begun_structure_is_not_gone_on(
+    tmp_path: Path, parts: list[bytes], more: dict[str, Any], ending: Ending
+) -> None:
+    able = {"capabilities": ["tools", "json_schema"]}
+    async with pair(tmp_path, play(parts, ending), Persona(TEXT), **able) as (run, _, b):
+        got = await ask(run, stream=True, **more)
+        assert got.error is not None, got.raw
+        assert got.done == 0
+        assert got.finishes == []
+        assert not b.calls
+        record = await last_record(run)
+        assert record["error"] == "stream_broken"
+
+
+@pytest.mark.parametrize(
+    ("parts", "more"),
+    [
+        ([chunk("m", {"role": "assistant", "content": ""})], {"tools": TOOLS}),
+        ([chunk("m", {"role": "assistant", "content": ""})], {"response_format": {"type": "json_object"}}),
+        ([chunk("m", {"role": "assistant", "content": ""})], {"n": 2}),
+    ],
+    ids=["tools", "json_object", "n=2"],
+)
+async def test_structure_of_which_nothing_was_sent_moves_on(
+    tmp_path: Path, parts: list[bytes], more: dict[str, Any]
+) -> None:
+    able = {"capabilities": ["tools", "json_schema"]}
+    async with pair(tmp_path, play(parts, "reset"), Persona(TEXT), **able) as (run, _, _b):
+        got = await ask(run, stream=True, **more)
+        assert got.text == TEXT
+        assert got.error is None
+
+
+async def test_text_before_a_tool_call_is_gone_on(tmp_path: Path) -> None:
+    """Tools were offered, but only text has been sent."""
+    able = {"capabilities": ["tools"]}
+    async with pair(tmp_path, Persona(TEXT, cut_after=CUT), Persona(TEXT), **able) as (run, _, _b):
+        got = await ask(run, stream=True, tools=TOOLS)
+        if got.error is None:
+            got.complete(TEXT, streaming=True)
+        else:
+            got.broken(numbered(CUT))
+
+
+# Events that are wrong in themselves
+
+
+async def test_one_bad_event_in_a_healthy_stream_is_skipped(tmp_path: Path) -> None:
+    whole = events(TEXT, "m", usage=True)
+    for bad in (b"data: {broken\n\n", b'data: {"id": "c", "object": "chat.completion.chunk"}\n\n', b"data: 7\n\n"):
+        async with pair(tmp_path, play([*whole[:9], bad, *whole[9:]]), Persona(TEXT)) as (run, a, b):
+            got = await ask(run, stream=True)
+            got.complete(TEXT, streaming=True)
+            assert got.models == ["llama-8b"]
+            assert len(a.calls) == 1
+            assert not b.calls
+
+
+WORDS = [chunk("m", {"content": token}) for token in ("w0", " w1", " w2")]
+STOP = chunk("m", {}, "stop")
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        [b"data: {broken\n\n"] * 6,
+        [b'data: {"error": {"message": "overloaded", "code": 529}}\n\n'],
+        [b'event: error\ndata: {"message": "overloaded", "type": "overloaded_error"}\n\n'],
+        [b'data: {"error": "no more"}\n\n', STOP, DONE],
+        [DONE],
+        [],
+        [chunk("m", {}, "error"), DONE],
+    ],
+    ids=["bad events", "error event", "named error event", "error text", "no finish", "nothing", "finish: error"],
+)
+async def test_a_malformed_rest_is_gone_on_elsewhere(tmp_path: Path, rest: list[bytes]) -> None:
+    second = Persona(TEXT)
+    async with pair(tmp_path, play([*WORDS, *rest]), second) as (run, _, b):
+        await handed_over(run, await ask(run, stream=True), TEXT)
+        assert b.calls[-1].tokens == 21
+        assert not second.odd
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [*WORDS, STOP],
+        [*WORDS, STOP, STOP, DONE],
+        [*WORDS, STOP, chunk("m", {"content": ""}, "stop"), DONE],
+        [*WORDS, STOP, DONE, DONE],
+        [*WORDS, STOP, b"data: [DONE]\n"],
+        [b": hi\n\n", *WORDS[:1], b": ping\n\n", b"data:\n\n", *WORDS[1:], STOP, DONE],
+        [chunk("m", {"role": "assistant", "content": token}) for token in ("w0", " w1", " w2")] + [STOP, DONE],
+        crlf([*WORDS, STOP, DONE]),
+        [multi_line(part) for part in [*WORDS, STOP]] + [DONE],
+        [b"\xef\xbb\xbf", *WORDS, STOP, DONE],
+        [b"".join([*WORDS, STOP, DONE])],
+        [bytes([byte]) for byte in b"".join([*WORDS, STOP, DONE])],
+        [part.replace(b"data: ", b"event: message\nid: 1\nretry: 5\ndata:") for part in [*WORDS, STOP, DONE]],
+        [*WORDS[:2], chunk("m", {"content": " w2"}, "stop"), DONE],
+        [*WORDS, STOP, b'data: {"error": {"message": "too late"}}\n\n'],
+    ],
+    ids=[
+        "no [DONE]",
+        "finish twice",
+        "empty content after finish",
+        "[DONE] twice",
+        "half a [DONE]",
+        "comments",
+        "role repeated",
+        "CRLF",
+        "multi-line data",
+        "BOM",
+        "one write",
+        "by the byte",
+        "fields",
+        "finish with content",
+        "error after the finish",
+    ],
+)
+async def test_odd_but_whole_streams(tmp_path: Path, parts: list[bytes | float]) -> None:
+    async with pair(tmp_path, play(parts), Persona("other")) as (run, a, b):
+        for how in (ask, official):
+            (await how(run, stream=True)).complete("w0 w1 w2", streaming=True)
+        assert len(a.calls) == 2
+        assert not b.calls
+
+
+async def test_content_after_the_finish_is_not_a_second_ending(tmp_path: Path) -> None:
+    parts = [*WORDS, STOP, chunk("m", {"content": " w3"}), chunk("m", {}, "length"), DONE]
+    async with pair(tmp_path, play(parts), Persona("other")) as (run, _, _b):
+        got = await ask(run, stream=True)
+        assert got.text in ("w0 w1 w2", "w0 w1 w2 w3")
+        assert got.finishes == ["stop"]
+        assert got.done == 1
+
+
+async def test_a_very_large_event_and_a_compressed_stream(tmp_path: Path) -> None:
+    large = "w0" * 500_000
+    for reply in (play(events(large, "m")), zipped(events(TEXT, "m"))):
+        async with pair(tmp_path, reply, Persona("other")) as (run, _, _b):
+            got = await ask(run, stream=True)
+            assert got.text in (large, TEXT)
+            assert got.finishes == ["stop"]
+
+
+# One answer for the client: usage, ids
+
+
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("usage", ["last", "each", "never"])
+async def test_usage_is_reported_once_and_only_if_asked_for(tmp_path: Path, usage: Any, asked: bool) -> None:
+    options = {"stream_options": {"include_usage": True}} if asked else {}
+    async with pair(tmp_path, Persona(TEXT, usage=usage), Persona("other")) as (run, a, _):
+        got = await ask(run, stream=True, **options)
+        got.complete(TEXT, streaming=True)
+        record = await last_record(run)
+        if not asked:
+            assert got.usages == []
+            assert '"usage":{' not in got.raw.replace(" ", "")
+        elif usage == "last":
+            assert [u["completion_tokens"] for u in got.usages] == [24]
+            assert got.chunks[-1]["choices"] == []
+        if usage != "never":
+            assert record["completion_tokens"] == 24
+        assert a.calls[0].body["stream_options"]["include_usage"] is True
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_usage_of_a_joined_answer_is_the_sum(tmp_path: Path, asked: bool) -> None:
+    options = {"stream_options": {"include_usage": True}} if asked else {}
+    first = Persona(TEXT, cut_after=CUT, usage="each")
+    async with pair(tmp_path, first, Persona(TEXT)) as (run, _, b):
+        got = await ask(run, stream=True, **options)
+        got.complete(TEXT, streaming=True)
+        record = await last_record(run)
+        billed = CUT + b.calls[-1].tokens
+        assert billed == 24
+        assert record["completion_tokens"] == billed
+        assert len(got.usages) == asked
+        if asked:
+            (usage,) = got.usages
+            assert usage["completion_tokens"] == billed
+            assert usage["prompt_tokens"] == record["prompt_tokens"]
+            assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+            assert got.chunks[-1]["choices"] == []
+        assert record["cost_usd"] == pytest.approx((record["prompt_tokens"] + billed) / 1e6)
+
+
+async def test_the_client_gets_content_as_it_comes(tmp_path: Path) -> None:
+    """Before the cut and during the takeover: nothing waits for the end."""
+    release = asyncio.Event()
+    first = Persona(TEXT, cut_after=CUT)
+    second = Persona(TEXT, gate=release.wait, gate_after=3)
+    async with pair(tmp_path, first, second, deployment={"idle_timeout": 5, "first_token_timeout": 5}) as (run, _, _b):
+        seen = ""
+        async with run.http.stream("POST", "/v1/chat/completions", json=body(stream=True)) as response:
+            async for text in response.aiter_text():
+                seen += text
+                if f"w{CUT + 2}" in seen:
+                    release.set()
+        assert "w23" in seen
+        assert seen.endswith("data: [DONE]\n\n")
+
+
+async def test_many_at_once_are_not_mixed_up(tmp_path: Path) -> None:
+    first = Persona(TEXT, cut_after=CUT, pause_s=0.003)
+    async with pair(tmp_path, first, replace(first, cut_after=None)) as (run, _, _b):
+        for got in await asyncio.gather(*(ask(run, stream=True) for _ in range(20))):
+            got.complete(TEXT, streaming=True)
+        assert len(await run.records()) == 20
