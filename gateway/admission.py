@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.errors import Overloaded
+from gateway.limits import LIMITS, ClientLimits
+from gateway.patience import Patience
 from gateway.portfolio import LoadSettings
 
 
@@ -20,6 +22,9 @@ class Client(Protocol):
     """What admission needs of a connection; see `gateway.protocol.Connection`."""
 
     on_lost: Callable[[], object] | None
+
+    @property
+    def sending(self) -> bool: ...
 
     async def drained(self) -> None: ...
 
@@ -114,16 +119,19 @@ class Admission:
 
 
 class Admitted:
-    """An endpoint that runs only while it holds a place, and holds it until the client has taken the answer."""
+    """An endpoint that runs only while it holds a place, from before its body is read until the client has its answer."""
 
-    def __init__(self, app: ASGIApp, admission: Admission) -> None:
+    def __init__(self, app: ASGIApp, admission: Admission, limits: ClientLimits = LIMITS) -> None:
         self._app = app
         self._admission = admission
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client: Client | None = scope["state"].get("connection")
         await self._admission.enter(client)
         try:
+            if client is None or client.sending:
+                receive = Patience(receive, self._limits)
             await self._app(scope, receive, send)
             if client is not None:
                 await client.drained()

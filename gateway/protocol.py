@@ -48,6 +48,11 @@ class Connection(HttpToolsProtocol):
         self._deaf = False  # what still arrives is thrown away
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def sending(self) -> bool:
+        """Has the body of the request being answered not arrived completely?"""
+        return self._phase == _BODY and self._running is self.cycle
+
     async def drained(self) -> None:
         """Until the client has taken its answer but for what the buffers hold, or is gone."""
         while self.flow.write_paused:

@@ -4,16 +4,13 @@ Reads only what routing, failover and accounting need. Everything else in the bo
 upstream gets the client's own bytes with the model name spliced in, not a re-serialisation.
 """
 
-import asyncio
 import re
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from gateway.errors import BodyTooLarge, InvalidRequest, RequestTimeout
-from gateway.limits import LIMITS, ClientLimits
+from gateway.errors import BodyTooLarge, InvalidRequest
 from gateway.upstream.failures import OPTIONAL_FIELDS
 
 QUERY_MIN_CHARS = 24  # below this a last user turn ("go on") says nothing by itself
@@ -274,26 +271,17 @@ def _kind(value: Any) -> str:
             return "an object" if value else "an empty object"
 
 
-async def read_body(receive: Any, limit: int, client: ClientLimits = LIMITS) -> bytes:
+async def read_body(receive: Any, limit: int) -> bytes:
     """The whole request body.
 
     Raises:
         BodyTooLarge: more than `limit` bytes; checked while reading, so no more than that is ever held.
-        RequestTimeout: it stopped arriving, or arrives too slowly.
         ConnectionResetError: the client went away before the body was complete.
     """
     parts: list[bytes] = []
     size = 0
-    began = time.monotonic()
     while True:
-        left_s = began + client.body_s - time.monotonic()
-        try:
-            async with asyncio.timeout(min(client.body_idle_s, left_s)):
-                message = await receive()
-        except TimeoutError:
-            why = f"nothing came for {client.body_idle_s:g} s" if left_s > client.body_idle_s else "it comes too slowly"
-            text = f"The request body is not complete: {why}."
-            raise RequestTimeout(text, headers={"connection": "close"}) from None
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ConnectionResetError("client left while sending its request")
         part = message.get("body", b"")

@@ -242,6 +242,8 @@ async def test_no_place_is_lost_however_cancellation_and_giving_meet() -> None:
 
 
 class Client:
+    sending = False
+
     def __init__(self) -> None:
         self.on_lost: Any = None
 

@@ -10,11 +10,13 @@ from dataclasses import replace
 import httpx
 import orjson
 import pytest
+from prometheus_client import CollectorRegistry
 from starlette.types import Receive, Scope, Send
 
+from gateway.admission import Admission, Admitted
 from gateway.edge import Edge
 from gateway.limits import LIMITS, ClientLimits
-from gateway.portfolio import Secret, Settings
+from gateway.portfolio import LoadSettings, Secret, Settings
 from gateway.request import read_body
 from tests.gateway.running import eventually, serving
 
@@ -29,7 +31,7 @@ Respond = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the path and the body."""
-    body = await read_body(receive, 10_000_000, QUICK)
+    body = await read_body(receive, 10_000_000)
     await answer(send, orjson.dumps([scope["path"], body.decode()]))
 
 
@@ -60,7 +62,8 @@ class Wire:
 @asynccontextmanager
 async def wire(app: Respond = echo, limits: ClientLimits = QUICK, *keys: str) -> AsyncIterator[Wire]:
     settings = Settings(keys=tuple(Secret(key) for key in keys))
-    async with serving(Edge(app, lambda: settings), limits) as (_, url):
+    admitted = Admitted(app, Admission(LoadSettings, CollectorRegistry()), limits)
+    async with serving(Edge(admitted, lambda: settings), limits) as (_, url):
         wire = Wire(int(url.rpartition(":")[2]))
         try:
             yield wire
@@ -172,6 +175,34 @@ async def test_the_rest_of_a_body_after_an_early_answer() -> None:
         writer.write(head)
         assert (await response(reader))[0] == 401
         await closed(reader)
+
+
+async def test_who_sends_all_of_a_refused_body_first_still_gets_the_answer() -> None:
+    async def small(scope: Scope, receive: Receive, send: Send) -> None:
+        await read_body(receive, 1000)
+
+    async with wire(small) as server:
+        reader, writer = await server.open(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 8000000\r\n\r\n")
+        for _ in range(80):
+            writer.write(b"x" * 100_000)
+            await writer.drain()
+        assert (await response(reader))[0] == 413
+
+
+async def test_a_body_in_parts_can_be_followed_by_a_long_answer() -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await read_body(receive, 1000)
+        gone = asyncio.ensure_future(receive())  # as endpoints watch for the client's leaving
+        await asyncio.sleep(QUICK.body_s + 0.2)
+        assert not gone.done()
+        gone.cancel()
+        await answer(send, b"late")
+
+    async with wire(slow) as server:
+        reader, writer = await server.open(HELLO[:-2])
+        await asyncio.sleep(0.1)
+        writer.write(HELLO[-2:])
+        assert (await response(reader))[2] == b"late"
 
 
 async def test_who_does_not_read_is_dropped_and_the_endpoint_hears_of_it() -> None:
