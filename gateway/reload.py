@@ -6,10 +6,10 @@ A file that cannot be used changes nothing: it is reported once, and the portfol
 import asyncio
 import logging
 import signal
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+from gateway.defects import log_defect
 from gateway.portfolio import Portfolio
 from gateway.portfolio_file import PortfolioError, load_portfolio
 from router.errors import RouterError
@@ -77,8 +77,7 @@ class Reloader:
             log.error("the portfolio in force stays, since the changed file cannot be used:\n%s", exc)
             self._report(str(exc))
         except Exception as exc:  # a defect; its text may hold values of the file, so only its kind and place are told
-            where = "".join(traceback.format_tb(exc.__traceback__))
-            log.error("the portfolio in force stays: an unexpected %s\n%s", type(exc).__name__, where)
+            log_defect(log, "the portfolio in force stays, since reading the changed file failed", exc)
             self._report(f"unexpected {type(exc).__name__}; the log says where")
         else:
             for warning in portfolio.warnings:
