@@ -6,6 +6,7 @@ import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import orjson
@@ -17,8 +18,10 @@ from gateway.admission import Admission, Admitted
 from gateway.edge import Edge
 from gateway.limits import LIMITS, ClientLimits
 from gateway.portfolio import LoadSettings, Secret, Settings
+from gateway.portfolio_file import load_portfolio
 from gateway.request import read_body
-from tests.gateway.running import eventually, serving
+from tests.gateway.running import entry, eventually, running, serving, write_portfolio
+from tests.gateway.upstreams import ScriptedProvider, chunk, stream
 
 pytestmark = pytest.mark.anyio
 
@@ -225,6 +228,25 @@ async def test_who_does_not_read_is_dropped_and_the_endpoint_hears_of_it() -> No
         await asyncio.wait_for(heard.wait(), 5)
         assert sent < 20_000_000  # what the kernel's buffers hold, and not much more
         del reader
+
+
+async def test_who_does_not_read_holds_no_call_to_a_provider(tmp_path: Path) -> None:
+    endless = stream([chunk("m", {"content": "x" * 50_000})] * 5_000)
+    async with ScriptedProvider(endless) as up:
+        path = write_portfolio(tmp_path, [entry("llama-8b", up.base_url)])
+        async with running(load_portfolio(path, {}), limits=replace(QUICK, keep_alive_s=5)) as run:
+            body = orjson.dumps(
+                {"model": "llama-8b", "stream": True, "messages": [{"role": "user", "content": "go on"}]}
+            )
+            _, writer = await asyncio.open_connection("127.0.0.1", int(run.url.rpartition(":")[2]), limit=1)
+            writer.write(
+                b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+            )
+            await eventually(lambda: bool(up.calls))
+            await asyncio.wait_for(up.calls[0].closed.wait(), 5)
+            record = (await run.records())[0]
+            assert record["error"] == "client_disconnected"
+            writer.close()
 
 
 async def test_who_reads_slowly_is_not_dropped() -> None:
