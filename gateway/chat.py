@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from gateway.defects import log_defect
 from gateway.errors import GatewayError, InternalError, Stopped, StreamBroken
 from gateway.failover import Served
 from gateway.record import Part, Record
@@ -18,8 +19,8 @@ from gateway.request import ChatRequest, parse_chat, read_body, splice_model
 from gateway.routing import Decision
 from gateway.service import InForce, Service
 from gateway.sse import DONE, encode
-from gateway.trail import Trail
-from gateway.upstream.answer import Complete
+from gateway.trail import CANCELLED, HEDGED, Hop, Trail
+from gateway.upstream.answer import Complete, Usage
 
 log = logging.getLogger("locus.chat")
 
@@ -75,8 +76,8 @@ class Exchange:
                     await self._answer(body, send, client)
                 except GatewayError as error:
                     await self._refuse(error, send, client)
-                except Exception:
-                    log.exception("request %s failed", self.id)
+                except Exception as exc:
+                    log_defect(log, f"request {self.id} failed", exc)
                     await self._refuse(InternalError("The gateway failed; its log has the details."), send, client)
             if client.left:
                 self._error = "client_disconnected"
@@ -149,7 +150,7 @@ class Exchange:
         await send({"type": "http.response.body", "body": ending})
 
     async def _refuse(self, error: GatewayError, send: Send, client: "_ClientWatch | None") -> None:
-        self._error = error.code
+        self._error = error.recorded
         self._status = error.status
         body = error.body()
         headers = [
@@ -186,24 +187,28 @@ class Exchange:
         return headers
 
     def parts(self) -> list[Part]:
-        """The calls that the answer is from, with what they cost; empty where there is none, or nobody knows its tokens."""
-        parts = []
-        for served in self._stream.served if self._stream is not None else [self._served] if self._served else []:
-            usage, estimated = (served.usage, False) if self._stream is None else self._stream.usage(served)
-            if usage is not None:
-                price = served.hop.model.spec.price
-                usd = usage.prompt_tokens * price.usd_per_mtok_in + usage.completion_tokens * price.usd_per_mtok_out
-                name = served.hop.model.name
-                tokens = (usage.prompt_tokens, usage.completion_tokens)
-                parts.append(Part(name, served.deployment, *tokens, usd / 1e6, estimated))
-        return parts
+        """The calls that the answer is from, with what they cost, as far as that is known.
+
+        Of one that the client did not wait for, the prompt counts: it was being read.
+        """
+        if self._stream is not None:
+            return [_part(served.hop, served.deployment, *self._stream.usage(served)) for served in self._stream.served]
+        if self._served is not None:
+            usage = self._served.usage
+            return [] if usage is None else [_part(self._served.hop, self._served.deployment, usage, False)]
+        attempts = self._trail.attempts
+        if self._request is not None and attempts and attempts[-1].cause == CANCELLED:
+            usage = Usage(self._request.need.prompt_tokens, 0)
+            return [_part(attempts[-1].hop, attempts[-1].deployment, usage, True)]
+        return []
 
     def record(self, parts: list[Part]) -> Record:
         """Everything known at the end."""
         request, decision, served, trail = self._request, self._decision, self._served, self._trail
         hop = served.hop if served is not None else None
         for attempt in trail.attempts:
-            self._service.metrics.failed(attempt.deployment, attempt.cause)
+            if attempt.cause not in (HEDGED, CANCELLED):
+                self._service.metrics.failed(attempt.deployment, attempt.cause)
         store_prompt = request is not None and self._in_force.portfolio.settings.store_prompts
         return Record(
             request_id=self.id,
@@ -231,6 +236,12 @@ class Exchange:
             overhead_ms=None if self._overhead_s is None else self._overhead_s * 1000,
             prompt=orjson.dumps(request.fields["messages"]).decode() if store_prompt and request else None,
         )
+
+
+def _part(hop: Hop, deployment: str, usage: Usage, estimated: bool) -> Part:
+    price = hop.model.spec.price
+    usd = usage.prompt_tokens * price.usd_per_mtok_in + usage.completion_tokens * price.usd_per_mtok_out
+    return Part(hop.model.name, deployment, usage.prompt_tokens, usage.completion_tokens, usd / 1e6, estimated)
 
 
 def _candidates(decision: Decision | None) -> str | None:

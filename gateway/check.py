@@ -2,12 +2,15 @@
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
 from gateway.portfolio import Portfolio
 from gateway.portfolio_file import PortfolioError, load_portfolio
 from gateway.portfolio_schema import json_schema
+
+_PATH_WORDS = frozenset({"", "v1", "v2", "v3", "api", "beta", "inference", "openai"})
 
 
 @click.command()
@@ -64,7 +67,7 @@ def _show(portfolio: Portfolio) -> None:
         console.print(f"[bold]{escape(model.name)}[/]  {embedding}")
         console.print(f"    {price}; {model.context_window} tokens; {can}")
         for deployment in model.deployments:
-            where = escape(deployment.api_base or f"through {deployment.path}")
+            where = escape(_address(deployment.api_base) or f"through {deployment.path}")
             key = "key set" if deployment.api_key else "no key needed"
             key = f"[yellow]{deployment.missing_key} not set[/]" if deployment.missing_key else key
             console.print(f"    - {escape(deployment.upstream_model)}  {where}  {key}")
@@ -72,3 +75,12 @@ def _show(portfolio: Portfolio) -> None:
         f"{name}{' (default)' if name == portfolio.default_policy else ''}" for name in portfolio.policies
     )
     console.print(f"policies: {policies}", markup=False)
+
+
+def _address(api_base: str | None) -> str | None:
+    """An address without what may be a key: a query, or a path of other than the usual words."""
+    if api_base is None:
+        return None
+    parts = urlsplit(api_base)
+    path = parts.path if set(parts.path.strip("/").split("/")) <= _PATH_WORDS and not parts.query else "/…"
+    return f"{parts.scheme}://{parts.netloc}{path}"

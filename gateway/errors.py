@@ -47,6 +47,11 @@ class GatewayError(Exception):
         self.param = param
         self.headers = dict(headers or {})
 
+    @property
+    def recorded(self) -> str | None:
+        """What records and metrics call it: one of a few words of our own."""
+        return self.code
+
     def body(self) -> bytes:
         """The OpenAI error envelope as JSON."""
         return orjson.dumps(self.envelope())
@@ -115,16 +120,25 @@ class MethodNotAllowed(GatewayError):
 
 
 class ProviderRejected(GatewayError):
-    """A provider's 4xx that no other model would take either; its own error object is handed on."""
+    """A provider's 4xx that no other model would take either; its own error object is handed on.
+
+    Args:
+        cause: our word for it, since theirs may say anything.
+    """
 
     type = "invalid_request_error"
 
-    def __init__(self, status: int, error: Mapping[str, Any]) -> None:
+    def __init__(self, status: int, error: Mapping[str, Any], cause: str) -> None:
         super().__init__(str(error.get("message") or "The provider rejected the request."))
         self.status = status
         self.error = dict(error)
+        self.cause = cause
         code = error.get("code")
         self.code = str(code) if code is not None else "provider_rejected"
+
+    @property
+    def recorded(self) -> str:
+        return self.cause
 
     def envelope(self) -> dict[str, Any]:
         return {"error": {"message": self.message, "type": self.type, "param": None, "code": self.code} | self.error}

@@ -20,11 +20,12 @@ from gateway.relay import Relay
 from gateway.request import ChatRequest
 from gateway.retry import Budget, retry_delay
 from gateway.splice import Splice, Way
-from gateway.trail import Attempt, Hop, Trail, exhausted
+from gateway.trail import CANCELLED, HEDGED, Attempt, Hop, Trail, exhausted
 from gateway.transcript import Transcript
 from gateway.upstream.answer import Complete, Usage
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.failures import FOR_CLIENT, QUICK_RETRY, TAKEN_OUT, Cause, UpstreamFailure, unexpected
+from gateway.upstream.redact import redacted
 from gateway.upstream.sdk import SdkUpstream
 
 AGAIN = 2  # a stream that broke may be continued by the same deployment so often, where there is nobody else
@@ -209,7 +210,7 @@ class Pursuit:
     def _judge(self, failure: UpstreamFailure, hop: Hop) -> None:
         """What a failure means for the rest of the pursuit."""
         if failure.cause in FOR_CLIENT:
-            raise ProviderRejected(failure.status or 400, failure.error or {}) from failure
+            raise ProviderRejected(failure.status or 400, failure.error or {}, failure.cause.value) from failure
         if failure.cause is Cause.CONTEXT_LENGTH:
             self._too_small = max(self._too_small, hop.model.spec.context_window)
 
@@ -281,7 +282,7 @@ class Pursuit:
                 self._trail.failures += trail.failures
                 if not task.done():
                     elapsed_s = self._clock() - started
-                    self._trail.attempts.append(Attempt(other, deployment.spec.id, "hedged", None, elapsed_s))
+                    self._trail.attempts.append(Attempt(other, deployment.spec.id, HEDGED, None, elapsed_s))
             await _end(asked, winner)
         if winner is None:
             assert failure is not None
@@ -352,11 +353,13 @@ class Pursuit:
         except BaseException as exc:
             live.finish()
             now = self._clock()
-            if not isinstance(exc, Exception):  # the client left, or somebody else was faster
+            if not isinstance(exc, Exception):
                 live.breaker.abandon()
+                trail.attempts.append(Attempt(hop, live.spec.id, CANCELLED, None, now - started))
                 raise
             if isinstance(exc, UpstreamFailure):
                 failure = exc
+                failure.error = None if exc.error is None else redacted(exc.error, live.spec)
                 tell_breaker(live, failure, now)
             else:
                 failure = unexpected(exc)

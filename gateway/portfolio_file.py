@@ -37,6 +37,7 @@ from router.policy import Policy
 ENVIRONMENT = "os.environ/"
 FALLBACK_WINDOW = 8_192
 _SECRET_NAME = re.compile(r"key|token|secret|password|credential|header|auth|jwt", re.IGNORECASE)
+_ADDRESS = "api_base"  # whose path or query may hold a key
 _NOT_SECRET = frozenset({"first_token_timeout", "max_output_tokens", "max_tokens", "keys"})
 # LiteLLM's parameters that configure its call rather than travel in the request body.
 _LITELLM_PARAMS = re.compile(
@@ -243,7 +244,7 @@ def _problem(document: _Document, error: dict[str, Any]) -> _Problem:
 
 def _shown(where: Path_, value: Any) -> str:
     """A value as an error may show it."""
-    if any(is_secret_name(str(part)) for part in where) or "keys" in where:
+    if any(is_secret_name(str(part)) for part in where) or "keys" in where or _ADDRESS in where:
         return f"a {type(value).__name__} that is not shown"
     if isinstance(value, dict | list):
         return f"{'an empty ' if not value else 'a '}{'mapping' if isinstance(value, dict) else 'list'}"

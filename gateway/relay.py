@@ -46,14 +46,16 @@ class Relay:
         self._held: list[Chunk] = []
         self._seen_model: object = None  # the provider's name, and the field's bytes as it writes them
         self._seen_bytes = b""
-        self._first_piece = len(transcript.pieces)
-        self._first_content = transcript.contents
+        self._first = (len(transcript.pieces), transcript.contents)
+        self._last: tuple[int, int] | None = None  # the same at its end: others may write after it
 
     @property
     def estimate(self) -> Usage:
         """What the provider will have billed for its part of the answer, where it does not say: a token a chunk, or more."""
-        chars = sum(map(len, self.transcript.pieces[self._first_piece :]))
-        return Usage(0, max(self.transcript.contents - self._first_content, -(-chars // 4)))
+        first_piece, first_content = self._first
+        last_piece, last_content = self._last or (len(self.transcript.pieces), self.transcript.contents)
+        chars = sum(map(len, self.transcript.pieces[first_piece:last_piece]))
+        return Usage(0, max(last_content - first_content, -(-chars // 4)))
 
     async def open(self, deadline: float) -> None:
         """Reads up to the first content that the client does not have yet.
@@ -105,6 +107,7 @@ class Relay:
                 return data
 
     async def aclose(self) -> None:
+        self._last = (len(self.transcript.pieces), self.transcript.contents)
         await self._source.aclose()
 
     def _one(self, chunk: Chunk) -> bytes:

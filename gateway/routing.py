@@ -149,8 +149,9 @@ class Routing:
     def explain(self, request: ChatRequest, decision: Decision) -> dict[str, Any]:
         """The decision for a person: every candidate with p, price, utility, availability, and why."""
         decision = self.predicted(request, decision)
-        ready = (hop for hop in self.hops(request, decision) if not hop.barred and hop.model.unavailable() is None)
-        next_hop = next(ready, None)
+        hops = list(self.hops(request, decision))
+        barred = {hop.model.name for hop in hops if hop.barred}
+        next_hop = next((hop for hop in hops if not hop.barred and hop.model.unavailable() is None), None)
         serving = None if next_hop is None else next_hop.model.name
         return {
             "policy": None if decision.policy is None else decision.policy.name,
@@ -172,12 +173,14 @@ class Routing:
                 "output_tokens": request.need.output_tokens,
             },
             "candidates": sorted(
-                (self._candidate(i, request.need, decision, serving) for i in range(len(self.names))),
+                (self._candidate(i, request.need, decision, serving, barred) for i in range(len(self.names))),
                 key=lambda c: (not c["eligible"], -(c["utility"] if c["utility"] is not None else -np.inf)),
             ),
         }
 
-    def _candidate(self, i: int, need: Need, decision: Decision, serving: str | None) -> dict[str, Any]:
+    def _candidate(
+        self, i: int, need: Need, decision: Decision, serving: str | None, barred: set[str]
+    ) -> dict[str, Any]:
         p = float(decision.p_correct[i])
         known = not np.isnan(p)
         unavailable = decision.unavailable[i]
@@ -190,6 +193,8 @@ class Routing:
                 )
         if self.names[i] == serving and i != decision.chosen:
             why.append(f"nearest available stand-in for {decision.model}")
+        if self.names[i] in barred:
+            why.append("no stand-in: its predicted loss is more than the policy's max_predicted_loss")
         why += self._lacks(i, need)
         if not known:
             why.append("no embedding: only served when named")

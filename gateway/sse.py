@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import orjson
 
 MAX_EVENT_BYTES = 16 << 20
+SEAM = 4096  # bytes of an unfinished event that are joined and searched anew with each piece
 DONE = b"data: [DONE]\n\n"
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -30,7 +31,9 @@ class EventReader:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []  # pieces of an event whose end has not come
+        self._size = 0
+        self._tail = b""
         self._started = False
 
     def feed(self, data: bytes) -> list[Event]:
@@ -39,27 +42,52 @@ class EventReader:
         Raises:
             ValueError: an event is longer than 16 MiB.
         """
-        buffer = self._rest + data if self._rest else data
+        if self._rest:
+            seam = self._tail + data  # no end of an event is longer than four bytes
+            self._rest.append(data)
+            self._size += len(data)
+            self._tail = seam[-3:]
+            if self._size > SEAM and not _may_end(seam):  # joining the pieces each time would take quadratic time
+                self._check()
+                return []
+            data = b"".join(self._rest)
         if not self._started:
-            if len(buffer) < len(_BOM) and _BOM.startswith(buffer):
-                self._rest = buffer
+            if len(data) < len(_BOM) and _BOM.startswith(data):
+                self._keep(data)
                 return []
             self._started = True
-            buffer = buffer.removeprefix(_BOM)
-        if b"\r" in buffer:
-            events, self._rest = _split_any(buffer)
+            data = data.removeprefix(_BOM)
+        if b"\r" in data:
+            events, rest = _split_any(data)
         else:
-            *complete, self._rest = buffer.split(b"\n\n")
+            *complete, rest = data.split(b"\n\n")
             events = [_event(part + b"\n\n") for part in complete]
-        if len(self._rest) > MAX_EVENT_BYTES:
-            raise ValueError(f"an event of the stream is longer than {MAX_EVENT_BYTES} bytes")
+        self._keep(rest)
+        self._check()
         return events
+
+    def _keep(self, rest: bytes) -> None:
+        self._rest = [rest] if rest else []
+        self._size = len(rest)
+        self._tail = rest[-3:]
+
+    def _check(self) -> None:
+        if self._size > MAX_EVENT_BYTES:
+            raise ValueError(f"an event of the stream is longer than {MAX_EVENT_BYTES} bytes")
 
     def close(self) -> list[Event]:
         """Whatever data the stream ended in without a blank line: an event that a client would never have seen."""
-        rest, self._rest = self._rest, b""
+        rest = b"".join(self._rest)
+        self._keep(b"")
         event = _event(rest.rstrip(b"\r\n") + b"\n\n")
         return [] if event.data is None else [event]
+
+
+def _may_end(seam: bytes) -> bool:
+    """May an event end in these bytes? A CR at their very end may be half of a CRLF."""
+    if b"\r" not in seam:
+        return b"\n\n" in seam
+    return _BLANK_LINE.search(seam, 0, len(seam) - seam.endswith(b"\r")) is not None
 
 
 def _split_any(buffer: bytes) -> tuple[list[Event], bytes]:

@@ -8,6 +8,9 @@ from gateway.errors import GatewayError, ProviderRejected, UpstreamsFailed
 from gateway.fleet import LiveDeployment, LiveModel
 from gateway.upstream.failures import TAKEN_OUT, Cause, UpstreamFailure
 
+HEDGED = "hedged"  # another call began first
+CANCELLED = "cancelled"  # the client left, or the gateway stopped
+
 
 @dataclass(frozen=True, slots=True)
 class Hop:
@@ -32,7 +35,7 @@ class Attempt:
     """One call that did not serve the request, or not to its end.
 
     Attributes:
-        cause: a `Cause`, or `hedged` (another one began first) or `client_disconnected`.
+        cause: a `Cause`, `HEDGED` or `CANCELLED`.
         after_content: the client had some of its answer already.
     """
 
@@ -66,7 +69,9 @@ def exhausted(trail: Trail, hops: Iterable[Hop]) -> GatewayError:
     for failure in trail.failures:
         if failure.cause is Cause.CONTEXT_LENGTH:
             return ProviderRejected(
-                failure.status or 400, {"code": "context_length_exceeded"} | dict(failure.error or {})
+                failure.status or 400,
+                {"code": "context_length_exceeded"} | dict(failure.error or {}),
+                failure.cause.value,
             )
     hops = list(hops)
     barred = [hop for hop in hops if hop.barred]

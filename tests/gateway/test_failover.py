@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -95,6 +96,47 @@ async def test_stand_ins_are_asked_in_order_of_distance(tmp_path: Path) -> None:
         assert list(dict.fromkeys(a["model"] for a in record["failover"])) == ["llama-8b", *nearest_first("llama-8b")]
         assert all(name in caught.value.message for name in EMBEDDINGS)
         assert "127.0.0.1" not in caught.value.message
+
+
+async def test_models_of_unknown_distance_stand_in_last_and_in_portfolio_order(tmp_path: Path) -> None:
+    models = [entry(name, REFUSED) for name in ("strange", "llama-8b", "odd", "llama-70b")]
+    async with gateway(tmp_path, models, **CALM) as run:
+        for asked, order in [("strange", ["strange", "llama-8b", "odd", "llama-70b"]), ("llama-8b", None)]:
+            with pytest.raises(openai.APIStatusError):
+                await ask(run, asked)
+            attempts = (await run.records())[-1]["failover"]
+            assert list(dict.fromkeys(a["model"] for a in attempts)) == (
+                order or ["llama-8b", "llama-70b", "strange", "odd"]
+            )
+            assert all(a["distance"] is None for a in attempts if "strange" in (asked, a["model"]))
+
+
+async def test_a_policy_may_forbid_a_stand_in_that_is_predicted_to_be_worse(tmp_path: Path) -> None:
+    async with ScriptedProvider() as good:
+        models = [entry("llama-70b", REFUSED), entry("mistral-7b", good.base_url)]
+        policies = {"strict": {"cost_weight": 0, "max_predicted_loss": 0.0}, "lax": {"cost_weight": 0}}
+        async with gateway(tmp_path, models, policies=policies, default_policy="strict", **CALM) as run:
+            assert (await ask(run, "auto:lax"))[0].model == "mistral-7b"
+            with pytest.raises(
+                openai.APIStatusError, match=r"max_predicted_loss forbids .* mistral-7b \(0\."
+            ) as caught:
+                await ask(run, "auto:strict")
+            assert caught.value.status_code == 503
+            explained = (await run.http.post("/v1/route", json={"model": "auto:strict", "messages": ASK})).json()
+            why = {c["model"]: c["why"] for c in explained["candidates"]}
+            assert "max_predicted_loss" in why["mistral-7b"]
+
+
+async def test_who_leaves_while_it_waits_is_recorded_with_its_prompt(tmp_path: Path) -> None:
+    async with ScriptedProvider(silent()) as up, gateway(tmp_path, [entry("llama-8b", up.base_url)]) as run:
+        with pytest.raises(httpx.ReadTimeout):
+            await run.http.post("/v1/chat/completions", json={"model": "auto", "messages": ASK}, timeout=0.3)
+        await asyncio.wait_for(up.calls[0].closed.wait(), 1)
+        (record,) = await run.records()
+        assert (record["error"], record["served"], record["completion_tokens"]) == ("client_disconnected", None, 0)
+        assert record["prompt_tokens"] > 0
+        assert record["usage_estimated"]
+        assert record["failover"][0]["cause"] == "cancelled"
 
 
 async def test_other_deployments_come_before_stand_ins(tmp_path: Path) -> None:

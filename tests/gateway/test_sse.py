@@ -173,3 +173,10 @@ def test_a_long_stream_of_short_events_is_not_refused() -> None:
 def test_encode_is_read_back() -> None:
     value = {"text": "line\nbreak", "ü": 1}
     assert [orjson.loads(data) for data in read([encode(value)])] == [value]
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_a_large_event_in_small_pieces(end: bytes, size: int) -> None:
+    whole = b"data: " + b"x" * 9_000 + end + b"data: y" + end + b"data: z"
+    assert read([whole[i : i + size] for i in range(0, len(whole), size)]) == [b"x" * 9_000, b"y", b"z"]
