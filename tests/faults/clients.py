@@ -15,7 +15,7 @@ from tests.gateway.running import Gateway, entry
 ASK: list[Any] = [{"role": "user", "content": "What is the capital of France, and why is it there?"}]
 # For tests of something else than the breaker and the retry budget.
 CALM: dict[str, Any] = {"breaker_failures": 1000, "retry_budget": 1.0}
-SHORT = {"timeout": 0.4, "first_token_timeout": 0.3, "idle_timeout": 0.3, "connect_timeout": 0.3}
+SHORT = {"timeout": 0.25, "first_token_timeout": 0.25, "idle_timeout": 0.25, "connect_timeout": 0.25}
 
 
 @dataclass

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.faults.clients import CALM, Got, ask, body, in_flight, official, short, until
+from tests.faults.conftest import Serve
 from tests.faults.provider import Ending, Persona, crlf, multi_line, numbered, play, zipped
-from tests.gateway.running import Gateway, gateway
+from tests.gateway.running import Gateway
 from tests.gateway.upstreams import Reply, ScriptedProvider, chunk, error, events
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ ENDINGS: list[Ending] = ["close", "reset", "stall", "half chunk", "half chunk re
 
 
 @asynccontextmanager
-async def pair(folder: Path, first: Reply, second: Reply, **more: Any) -> AsyncIterator[tuple[Gateway, Any, Any]]:
+async def pair(serve: Serve, first: Reply, second: Reply, **more: Any) -> AsyncIterator[tuple[Gateway, Any, Any]]:
     """A gateway whose llama-8b answers as `first` and llama-70b, its stand-in, as `second`."""
     further = more.pop("deployment", {})
     settings = more.pop("gateway", {})
@@ -37,7 +37,7 @@ async def pair(folder: Path, first: Reply, second: Reply, **more: Any) -> AsyncI
             short("llama-8b", a.base_url, deployment=further, **more),
             short("llama-70b", b.base_url, deployment=further, **more),
         ]
-        async with gateway(folder, models, gateway=CALM | settings) as run:
+        async with serve(models, gateway=CALM | settings) as run:
             yield run, a, b
             await until(lambda: in_flight(run) == 0)
 
@@ -67,10 +67,10 @@ async def handed_over(run: Gateway, got: Got, text: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-async def test_a_broken_stream_is_gone_on_by_prefill(tmp_path: Path, ending: Ending) -> None:
+async def test_a_broken_stream_is_gone_on_by_prefill(serve: Serve, ending: Ending) -> None:
     first = Persona(TEXT, cut_after=CUT, ending=ending)
     second = Persona(TEXT)
-    async with pair(tmp_path, first, second) as (run, a, b):
+    async with pair(serve, first, second) as (run, a, b):
         await handed_over(run, await ask(run, stream=True), TEXT)
         assert b.calls[-1].body["messages"][-1]["role"] == "assistant"
         assert b.calls[-1].tokens == 24 - CUT  # none twice
@@ -81,9 +81,9 @@ async def test_a_broken_stream_is_gone_on_by_prefill(tmp_path: Path, ending: End
 
 
 @pytest.mark.parametrize("status", [400, 422])
-async def test_a_refused_prefill_is_learnt(tmp_path: Path, status: Any) -> None:
+async def test_a_refused_prefill_is_learnt(serve: Serve, status: Any) -> None:
     first, second = Persona(TEXT, cut_after=CUT), Persona(TEXT, prefill=status)
-    async with pair(tmp_path, first, second) as (run, _, b):
+    async with pair(serve, first, second) as (run, _, b):
         for _ in range(3):
             await handed_over(run, await ask(run, stream=True), TEXT)
         prefilled = [call.body["messages"][-1]["role"] == "assistant" for call in b.calls]
@@ -92,36 +92,34 @@ async def test_a_refused_prefill_is_learnt(tmp_path: Path, status: Any) -> None:
         assert not second.odd
 
 
-async def test_a_deployment_that_says_it_takes_no_prefill_is_not_asked_to(tmp_path: Path) -> None:
+async def test_a_deployment_that_says_it_takes_no_prefill_is_not_asked_to(serve: Serve) -> None:
     first, second = Persona(TEXT, cut_after=CUT), Persona(TEXT, prefill=400)
-    async with pair(tmp_path, first, second, deployment={"prefill": False}) as (run, _, b):
+    async with pair(serve, first, second, deployment={"prefill": False}) as (run, _, b):
         await handed_over(run, await ask(run, stream=True), TEXT)
         assert all(call.body["messages"][-1]["role"] == "user" for call in b.calls)
 
 
 @pytest.mark.parametrize("text", [TEXT, SENTENCES], ids=["words", "sentences"])
 @pytest.mark.parametrize("cut", [1, 2, CUT, 23])
-async def test_a_fresh_answer_that_begins_alike_is_matched(tmp_path: Path, text: str, cut: int) -> None:
-    async with pair(tmp_path, Persona(text, cut_after=cut), Persona(text, prefill="ignores")) as (run, _, _b):
+async def test_a_fresh_answer_that_begins_alike_is_matched(serve: Serve, text: str, cut: int) -> None:
+    async with pair(serve, Persona(text, cut_after=cut), Persona(text, prefill="ignores")) as (run, _, _b):
         await handed_over(run, await ask(run, stream=True), text)
 
 
-@pytest.mark.parametrize("cut", [3, 16, 30, 45])
 @pytest.mark.parametrize("prefill", ["ignores", 400])
 @pytest.mark.parametrize("asked", ["goes on", "repeats a word", "repeats five words", "repeats a sentence"])
-async def test_a_fresh_answer_that_begins_differently_is_asked_to_go_on(
-    tmp_path: Path, cut: int, prefill: Any, asked: Any
-) -> None:
-    second = Persona(OTHER, prefill=prefill, asked=asked, on=SENTENCES)
-    async with pair(tmp_path, Persona(SENTENCES, cut_after=cut), second) as (run, _, b):
-        await handed_over(run, await ask(run, stream=True), SENTENCES)
-        assert not second.odd
-        assert b.calls[-1].body["messages"][-1]["role"] == "user"
+async def test_a_fresh_answer_that_begins_differently_is_asked_to_go_on(serve: Serve, prefill: Any, asked: Any) -> None:
+    for cut in (3, 16, 30, 45):
+        second = Persona(OTHER, prefill=prefill, asked=asked, on=SENTENCES)
+        async with pair(serve, Persona(SENTENCES, cut_after=cut), second) as (run, _, b):
+            await handed_over(run, await ask(run, stream=True), SENTENCES)
+            assert not second.odd
+            assert b.calls[-1].body["messages"][-1]["role"] == "user"
 
 
-async def test_a_model_that_cannot_go_on_at_all_gives_no_false_answer(tmp_path: Path) -> None:
+async def test_a_model_that_cannot_go_on_at_all_gives_no_false_answer(serve: Serve) -> None:
     """A fresh answer that begins differently, whatever it is asked: joining it would be a gap."""
-    async with pair(tmp_path, Persona(TEXT, cut_after=CUT), Persona(OTHER, prefill="ignores", asked="afresh")) as (
+    async with pair(serve, Persona(TEXT, cut_after=CUT), Persona(OTHER, prefill="ignores", asked="afresh")) as (
         run,
         _,
         _b,
@@ -134,7 +132,7 @@ async def test_a_model_that_cannot_go_on_at_all_gives_no_false_answer(tmp_path: 
             got.broken(got.text)
 
 
-async def test_the_one_that_goes_on_may_break_too(tmp_path: Path) -> None:
+async def test_the_one_that_goes_on_may_break_too(serve: Serve) -> None:
     async with (
         ScriptedProvider(Persona(TEXT, cut_after=5)) as a,
         ScriptedProvider(Persona(TEXT, cut_after=6, ending="reset")) as b,
@@ -145,7 +143,7 @@ async def test_the_one_that_goes_on_may_break_too(tmp_path: Path) -> None:
             short("llama-70b", b.base_url),
             short("mistral-7b", c.base_url),
         ]
-        async with gateway(tmp_path, models, gateway=CALM) as run:
+        async with serve(models, gateway=CALM) as run:
             got = await ask(run, stream=True)
             got.complete(TEXT, streaming=True)
             record = await last_record(run)
@@ -156,7 +154,7 @@ async def test_the_one_that_goes_on_may_break_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", [error(500), error(429, headers={"retry-after": "60"})], ids=["500", "429"])
-async def test_a_stand_in_that_fails_at_once_is_passed_over(tmp_path: Path, fault: Reply) -> None:
+async def test_a_stand_in_that_fails_at_once_is_passed_over(serve: Serve, fault: Reply) -> None:
     async with (
         ScriptedProvider(Persona(TEXT, cut_after=5)) as a,
         ScriptedProvider(fault) as b,
@@ -167,14 +165,14 @@ async def test_a_stand_in_that_fails_at_once_is_passed_over(tmp_path: Path, faul
             short("llama-70b", b.base_url),
             short("mistral-7b", c.base_url),
         ]
-        async with gateway(tmp_path, models, gateway=CALM) as run:
+        async with serve(models, gateway=CALM) as run:
             (await ask(run, stream=True)).complete(TEXT, streaming=True)
 
 
-async def test_only_one_model_with_one_deployment(tmp_path: Path) -> None:
+async def test_only_one_model_with_one_deployment(serve: Serve) -> None:
     """It goes on itself if it recovers; otherwise an error event ends the stream."""
     async with ScriptedProvider(Persona(TEXT, cut_after=CUT, cuts=1)) as up:
-        async with gateway(tmp_path, [short("llama-8b", up.base_url)], gateway=CALM) as run:
+        async with serve([short("llama-8b", up.base_url)], gateway=CALM) as run:
             got = await ask(run, stream=True)
             if got.error is None:
                 got.complete(TEXT, streaming=True)
@@ -189,8 +187,8 @@ async def test_only_one_model_with_one_deployment(tmp_path: Path) -> None:
             await until(lambda: in_flight(run) == 0)
 
 
-async def test_nobody_else_can_go_on(tmp_path: Path) -> None:
-    async with pair(tmp_path, error(500), error(500)) as (run, a, _):
+async def test_nobody_else_can_go_on(serve: Serve) -> None:
+    async with pair(serve, error(500), error(500)) as (run, a, _):
         for how in (ask, official):
             a.replies.append(Persona(TEXT, cut_after=CUT))
             got = await how(run, stream=True)
@@ -199,9 +197,9 @@ async def test_nobody_else_can_go_on(tmp_path: Path) -> None:
             assert (await last_record(run))["error"] == "stream_broken"
 
 
-async def test_recovery_can_be_switched_off(tmp_path: Path) -> None:
+async def test_recovery_can_be_switched_off(serve: Serve) -> None:
     settings = {"stream_recovery": "error"}
-    async with pair(tmp_path, Persona(TEXT, cut_after=CUT), Persona(TEXT), gateway=settings) as (run, _, b):
+    async with pair(serve, Persona(TEXT, cut_after=CUT), Persona(TEXT), gateway=settings) as (run, _, b):
         (await ask(run, stream=True)).broken(numbered(CUT))
         assert not b.calls
         assert (await last_record(run))["error"] == "stream_broken"
@@ -229,10 +227,10 @@ TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "
     ids=["tool call", "json_object", "json_schema", "n=2"],
 )
 async def test_begun_structure_is_not_gone_on(
-    tmp_path: Path, parts: list[bytes], more: dict[str, Any], ending: Ending
+    serve: Serve, parts: list[bytes], more: dict[str, Any], ending: Ending
 ) -> None:
     able = {"capabilities": ["tools", "json_schema"]}
-    async with pair(tmp_path, play(parts, ending), Persona(TEXT), **able) as (run, _, b):
+    async with pair(serve, play(parts, ending), Persona(TEXT), **able) as (run, _, b):
         got = await ask(run, stream=True, **more)
         assert got.error is not None, got.raw
         assert got.done == 0
@@ -252,19 +250,19 @@ async def test_begun_structure_is_not_gone_on(
     ids=["tools", "json_object", "n=2"],
 )
 async def test_structure_of_which_nothing_was_sent_moves_on(
-    tmp_path: Path, parts: list[bytes], more: dict[str, Any]
+    serve: Serve, parts: list[bytes], more: dict[str, Any]
 ) -> None:
     able = {"capabilities": ["tools", "json_schema"]}
-    async with pair(tmp_path, play(parts, "reset"), Persona(TEXT), **able) as (run, _, _b):
+    async with pair(serve, play(parts, "reset"), Persona(TEXT), **able) as (run, _, _b):
         got = await ask(run, stream=True, **more)
         assert got.text == TEXT
         assert got.error is None
 
 
-async def test_text_before_a_tool_call_is_gone_on(tmp_path: Path) -> None:
+async def test_text_before_a_tool_call_is_gone_on(serve: Serve) -> None:
     """Tools were offered, but only text has been sent."""
     able = {"capabilities": ["tools"]}
-    async with pair(tmp_path, Persona(TEXT, cut_after=CUT), Persona(TEXT), **able) as (run, _, _b):
+    async with pair(serve, Persona(TEXT, cut_after=CUT), Persona(TEXT), **able) as (run, _, _b):
         got = await ask(run, stream=True, tools=TOOLS)
         if got.error is None:
             got.complete(TEXT, streaming=True)
@@ -275,10 +273,10 @@ async def test_text_before_a_tool_call_is_gone_on(tmp_path: Path) -> None:
 # Events that are wrong in themselves
 
 
-async def test_one_bad_event_in_a_healthy_stream_is_skipped(tmp_path: Path) -> None:
+async def test_one_bad_event_in_a_healthy_stream_is_skipped(serve: Serve) -> None:
     whole = events(TEXT, "m", usage=True)
     for bad in (b"data: {broken\n\n", b'data: {"id": "c", "object": "chat.completion.chunk"}\n\n', b"data: 7\n\n"):
-        async with pair(tmp_path, play([*whole[:9], bad, *whole[9:]]), Persona(TEXT)) as (run, a, b):
+        async with pair(serve, play([*whole[:9], bad, *whole[9:]]), Persona(TEXT)) as (run, a, b):
             got = await ask(run, stream=True)
             got.complete(TEXT, streaming=True)
             assert got.models == ["llama-8b"]
@@ -304,9 +302,9 @@ DONE = b"data: [DONE]\n\n"
     ],
     ids=["bad events", "error event", "named error event", "error text", "no finish", "nothing", "finish: error"],
 )
-async def test_a_malformed_rest_is_gone_on_elsewhere(tmp_path: Path, rest: list[bytes]) -> None:
+async def test_a_malformed_rest_is_gone_on_elsewhere(serve: Serve, rest: list[bytes]) -> None:
     second = Persona(TEXT)
-    async with pair(tmp_path, play([*WORDS, *rest]), second) as (run, _, b):
+    async with pair(serve, play([*WORDS, *rest]), second) as (run, _, b):
         await handed_over(run, await ask(run, stream=True), TEXT)
         assert b.calls[-1].tokens == 21
         assert not second.odd
@@ -349,27 +347,27 @@ async def test_a_malformed_rest_is_gone_on_elsewhere(tmp_path: Path, rest: list[
         "error after the finish",
     ],
 )
-async def test_odd_but_whole_streams(tmp_path: Path, parts: list[bytes | float]) -> None:
-    async with pair(tmp_path, play(parts), Persona("other")) as (run, a, b):
+async def test_odd_but_whole_streams(serve: Serve, parts: list[bytes | float]) -> None:
+    async with pair(serve, play(parts), Persona("other")) as (run, a, b):
         for how in (ask, official):
             (await how(run, stream=True)).complete("w0 w1 w2", streaming=True)
         assert len(a.calls) == 2
         assert not b.calls
 
 
-async def test_content_after_the_finish_is_not_a_second_ending(tmp_path: Path) -> None:
+async def test_content_after_the_finish_is_not_a_second_ending(serve: Serve) -> None:
     parts = [*WORDS, STOP, chunk("m", {"content": " w3"}), chunk("m", {}, "length"), DONE]
-    async with pair(tmp_path, play(parts), Persona("other")) as (run, _, _b):
+    async with pair(serve, play(parts), Persona("other")) as (run, _, _b):
         got = await ask(run, stream=True)
         assert got.text in ("w0 w1 w2", "w0 w1 w2 w3")
         assert got.finishes == ["stop"]
         assert got.done == 1
 
 
-async def test_a_very_large_event_and_a_compressed_stream(tmp_path: Path) -> None:
+async def test_a_very_large_event_and_a_compressed_stream(serve: Serve) -> None:
     large = "w0" * 500_000
     for reply in (play(events(large, "m")), zipped(events(TEXT, "m"))):
-        async with pair(tmp_path, reply, Persona("other")) as (run, _, _b):
+        async with pair(serve, reply, Persona("other")) as (run, _, _b):
             got = await ask(run, stream=True)
             assert got.text in (large, TEXT)
             assert got.finishes == ["stop"]
@@ -380,9 +378,9 @@ async def test_a_very_large_event_and_a_compressed_stream(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("asked", [False, True])
 @pytest.mark.parametrize("usage", ["last", "each", "never"])
-async def test_usage_is_reported_once_and_only_if_asked_for(tmp_path: Path, usage: Any, asked: bool) -> None:
+async def test_usage_is_reported_once_and_only_if_asked_for(serve: Serve, usage: Any, asked: bool) -> None:
     options = {"stream_options": {"include_usage": True}} if asked else {}
-    async with pair(tmp_path, Persona(TEXT, usage=usage), Persona("other")) as (run, a, _):
+    async with pair(serve, Persona(TEXT, usage=usage), Persona("other")) as (run, a, _):
         got = await ask(run, stream=True, **options)
         got.complete(TEXT, streaming=True)
         record = await last_record(run)
@@ -398,10 +396,10 @@ async def test_usage_is_reported_once_and_only_if_asked_for(tmp_path: Path, usag
 
 
 @pytest.mark.parametrize("asked", [False, True])
-async def test_usage_of_a_joined_answer_is_the_sum(tmp_path: Path, asked: bool) -> None:
+async def test_usage_of_a_joined_answer_is_the_sum(serve: Serve, asked: bool) -> None:
     options = {"stream_options": {"include_usage": True}} if asked else {}
     first = Persona(TEXT, cut_after=CUT, usage="each")
-    async with pair(tmp_path, first, Persona(TEXT)) as (run, _, b):
+    async with pair(serve, first, Persona(TEXT)) as (run, _, b):
         got = await ask(run, stream=True, **options)
         got.complete(TEXT, streaming=True)
         record = await last_record(run)
@@ -418,12 +416,12 @@ async def test_usage_of_a_joined_answer_is_the_sum(tmp_path: Path, asked: bool) 
         assert record["cost_usd"] == pytest.approx((record["prompt_tokens"] + billed) / 1e6)
 
 
-async def test_the_client_gets_content_as_it_comes(tmp_path: Path) -> None:
+async def test_the_client_gets_content_as_it_comes(serve: Serve) -> None:
     """Before the cut and during the takeover: nothing waits for the end."""
     release = asyncio.Event()
     first = Persona(TEXT, cut_after=CUT)
     second = Persona(TEXT, gate=release.wait, gate_after=3)
-    async with pair(tmp_path, first, second, deployment={"idle_timeout": 5, "first_token_timeout": 5}) as (run, _, _b):
+    async with pair(serve, first, second, deployment={"idle_timeout": 5, "first_token_timeout": 5}) as (run, _, _b):
         seen = ""
         async with run.http.stream("POST", "/v1/chat/completions", json=body(stream=True)) as response:
             async for text in response.aiter_text():
@@ -434,9 +432,9 @@ async def test_the_client_gets_content_as_it_comes(tmp_path: Path) -> None:
         assert seen.endswith("data: [DONE]\n\n")
 
 
-async def test_many_at_once_are_not_mixed_up(tmp_path: Path) -> None:
+async def test_many_at_once_are_not_mixed_up(serve: Serve) -> None:
     first = Persona(TEXT, cut_after=CUT, pause_s=0.003)
-    async with pair(tmp_path, first, replace(first, cut_after=None)) as (run, _, _b):
+    async with pair(serve, first, replace(first, cut_after=None)) as (run, _, _b):
         for got in await asyncio.gather(*(ask(run, stream=True) for _ in range(20))):
             got.complete(TEXT, streaming=True)
         assert len(await run.records()) == 20

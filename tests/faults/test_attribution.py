@@ -95,6 +95,17 @@ async def test_a_joined_answer_is_paid_by_its_parts(tmp_path: Path) -> None:
             assert sample("locus_tokens_total", {"model": "llama-70b", "kind": "completion"}) == 6
 
 
+async def test_an_estimate_counts_only_its_own_part(tmp_path: Path) -> None:
+    """A provider that says its usage only at the end is cut before: its part is estimated, and that is in the record."""
+    async with ScriptedProvider(Persona(TEXT, cut_after=4)) as a, ScriptedProvider(Persona(TEXT)) as b:
+        models = [priced("llama-8b", a.base_url, 1.0), priced("llama-70b", b.base_url, 1.0)]
+        async with gateway(tmp_path, models, gateway=CALM) as run:
+            (await ask(run, stream=True)).complete(TEXT, streaming=True)
+            (record,) = await run.records()
+            assert record["completion_tokens"] == 4 + b.calls[-1].tokens == 10
+            assert record["usage_estimated"]
+
+
 async def test_failed_attempts_are_not_billed(tmp_path: Path) -> None:
     async with ScriptedProvider(error(500)) as bad:
         async with gateway(tmp_path, [short(name, bad.base_url) for name in NAMES], gateway=CALM) as run:

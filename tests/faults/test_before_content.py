@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.faults.clients import CALM, Got, ask, forgive, in_flight, official, read, short, until
+from tests.faults.conftest import Serve
 from tests.faults.provider import SECRETS, Persona, broken, by_mode, http_date, numbered, page, play, refuses
-from tests.gateway.running import Gateway, gateway
+from tests.gateway.running import gateway
 from tests.gateway.upstreams import Reply, ScriptedProvider, chunk, completion, error, reply, silent
 
 pytestmark = pytest.mark.anyio
@@ -98,13 +99,13 @@ def public_only(got: Got) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-async def test_a_fault_on_every_call(tmp_path: Path, fault: Fault) -> None:
+async def test_a_fault_on_every_call(serve: Serve, fault: Fault) -> None:
     """First with a stand-in, which answers unseen; then with none, which is an error that gives nothing away."""
     async with ScriptedProvider(fault.reply) as bad, ScriptedProvider(Persona(TEXT)) as good:
         models = [short("llama-8b", bad.base_url), short("llama-70b", good.base_url)]
-        async with gateway(tmp_path, models, gateway=CALM) as run:
+        async with serve(models, gateway=CALM) as run:
             for streaming in (False, True):
-                calls, cause = fault.met(streaming)
+                calls, _ = fault.met(streaming)
                 bad.calls.clear()
                 forgive(run)
                 got = await (official if streaming else ask)(run, stream=streaming)
@@ -113,13 +114,13 @@ async def test_a_fault_on_every_call(tmp_path: Path, fault: Fault) -> None:
                 assert got.headers["x-locus-model"] == "llama-8b"
                 assert got.headers["x-locus-stand-in"] == "llama-70b"
                 assert len(bad.calls) == calls
-                record = (await run.records())[-1]
+                await until(lambda: all(call.ended_at for call in bad.calls))  # a silent call is not left open
+            for streaming, record in zip((False, True), await run.records(), strict=True):
+                calls, cause = fault.met(streaming)
                 assert (record["served"], record["status"], record["error"]) == ("llama-70b", 200, None)
                 met = [attempt["cause"] for attempt in record["failover"]]
                 assert len(met) == calls
                 assert cause == "*" or set(met) == {cause}
-                if "timeout" in met:  # the silent call is not left open
-                    await until(lambda: all(call.ended_at for call in bad.calls))
             good.default = fault.reply
             forgive(run)
             got = await ask(run, stream=True)
@@ -153,11 +154,11 @@ def unreachable() -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("how", ["refused", "no such host", "no TLS", "not taken", "silent in the TLS handshake"])
-async def test_nobody_there(tmp_path: Path, how: str, unreachable: dict[str, str]) -> None:
+async def test_nobody_there(serve: Serve, how: str, unreachable: dict[str, str]) -> None:
     async with ScriptedProvider() as plain, ScriptedProvider(Persona(TEXT)) as good:
         url = plain.base_url.replace("http:", "https:") if how == "no TLS" else unreachable[how]
         models = [short("llama-8b", url, deployment={"timeout": 5}), short("llama-70b", good.base_url)]
-        async with gateway(tmp_path, models, gateway=CALM) as run:
+        async with serve(models, gateway=CALM) as run:
             for streaming in (False, True):
                 forgive(run)
                 (await ask(run, stream=streaming)).complete(TEXT, streaming=streaming)
@@ -171,7 +172,7 @@ async def test_nobody_there(tmp_path: Path, how: str, unreachable: dict[str, str
         assert not plain.calls
 
 
-async def test_one_quick_retry_then_other_deployments_then_the_nearest_stand_in(tmp_path: Path) -> None:
+async def test_one_quick_retry_then_other_deployments_then_the_nearest_stand_in(serve: Serve) -> None:
     order: list[str] = []
 
     def failing(name: str) -> Reply:
@@ -192,7 +193,7 @@ async def test_one_quick_retry_then_other_deployments_then_the_nearest_stand_in(
             short("llama-70b", c.base_url),
             short("llama-8b", a.base_url, b.base_url),
         ]
-        async with gateway(tmp_path, models, gateway=CALM) as run:
+        async with serve(models, gateway=CALM) as run:
             got = await ask(run, stream=True)
             got.complete(TEXT, streaming=True)
             own = order[:4]
@@ -203,11 +204,11 @@ async def test_one_quick_retry_then_other_deployments_then_the_nearest_stand_in(
 
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize("fault", [error(500), broken("before headers", "reset"), HTML], ids=["500", "RST", "HTML"])
-async def test_a_fault_of_one_call_is_healed_by_the_quick_retry(tmp_path: Path, fault: Reply, streaming: bool) -> None:
+async def test_a_fault_of_one_call_is_healed_by_the_quick_retry(serve: Serve, fault: Reply, streaming: bool) -> None:
     async with ScriptedProvider(Persona(TEXT)) as up, ScriptedProvider() as other:
         up.replies.append(fault)
         models = [short("llama-8b", up.base_url), short("llama-70b", other.base_url)]
-        async with gateway(tmp_path, models, gateway=CALM) as run:
+        async with serve(models, gateway=CALM) as run:
             got = await ask(run, stream=streaming)
             got.complete(TEXT, streaming=streaming)
             assert got.models == ["llama-8b"]
@@ -221,11 +222,11 @@ async def test_a_fault_of_one_call_is_healed_by_the_quick_retry(tmp_path: Path, 
     [({"retry-after": "1"}, 1.0), ({"retry-after-ms": "300"}, 0.3), (None, 0.0)],
     ids=["seconds", "ms", "backoff"],
 )
-async def test_a_rate_limit_is_waited_out(tmp_path: Path, headers: dict[str, str] | None, at_least: float) -> None:
+async def test_a_rate_limit_is_waited_out(serve: Serve, headers: dict[str, str] | None, at_least: float) -> None:
     async with ScriptedProvider(Persona(TEXT)) as up, ScriptedProvider() as other:
         up.replies.append(error(429, headers=headers))
         models = [short("llama-8b", up.base_url), short("llama-70b", other.base_url)]
-        async with gateway(tmp_path, models, gateway=CALM) as run:
+        async with serve(models, gateway=CALM) as run:
             got = await ask(run, stream=True)
             got.complete(TEXT, streaming=True)
             assert got.models == ["llama-8b"]
@@ -233,31 +234,31 @@ async def test_a_rate_limit_is_waited_out(tmp_path: Path, headers: dict[str, str
             assert not other.calls
 
 
-async def test_a_rate_limit_until_a_date(tmp_path: Path) -> None:
+async def test_a_rate_limit_until_a_date(serve: Serve) -> None:
     async with ScriptedProvider(Persona(TEXT)) as up:
 
         async def limited(call: Any, writer: asyncio.StreamWriter) -> Any:
             return await error(429, headers={"retry-after": http_date(2)})(call, writer)  # 1 to 2 seconds
 
         up.replies.append(limited)
-        async with gateway(tmp_path, [short("llama-8b", up.base_url)], gateway=CALM) as run:
+        async with serve([short("llama-8b", up.base_url)], gateway=CALM) as run:
             (await ask(run, stream=False)).complete(TEXT, streaming=False)
             assert up.calls[1].at - up.calls[0].at >= 0.9
 
 
-async def test_the_cap_on_retry_after_is_a_setting(tmp_path: Path) -> None:
+async def test_the_cap_on_retry_after_is_a_setting(serve: Serve) -> None:
     async with ScriptedProvider(error(429, headers={"retry-after": "2"})) as up, ScriptedProvider(Persona(TEXT)) as b:
         models = [short("llama-8b", up.base_url), short("llama-70b", b.base_url)]
-        async with gateway(tmp_path, models, gateway=CALM | {"max_retry_after": 1.0}) as run:
+        async with serve(models, gateway=CALM | {"max_retry_after": 1.0}) as run:
             (await ask(run, stream=False)).complete(TEXT, streaming=False)
             assert len(up.calls) == 1
 
 
-async def test_never_more_than_four_tries_on_one_deployment(tmp_path: Path) -> None:
+async def test_never_more_than_four_tries_on_one_deployment(serve: Serve) -> None:
     limited = error(429, headers={"retry-after-ms": "1"})
     async with ScriptedProvider(limited) as up, ScriptedProvider(Persona(TEXT)) as good:
         models = [short("llama-8b", up.base_url), short("llama-70b", good.base_url)]
-        async with gateway(tmp_path, models, gateway=CALM | {"retries": 3}) as run:
+        async with serve(models, gateway=CALM | {"retries": 3}) as run:
             up.replies += [error(400, "stream_options is not known"), error(500)]
             got = await ask(run, stream=True)
             got.complete(TEXT, streaming=True)
@@ -269,11 +270,11 @@ async def test_never_more_than_four_tries_on_one_deployment(tmp_path: Path) -> N
     ("name", "value"), [("stream_options", {"include_usage": True}), ("parallel_tool_calls", False), ("user", "u")]
 )
 async def test_a_refused_optional_field_is_dropped_and_remembered(
-    tmp_path: Path, status: int, name: str, value: Any
+    serve: Serve, status: int, name: str, value: Any
 ) -> None:
     async with ScriptedProvider(refuses(name, status)) as up, ScriptedProvider() as other:
         models = [short("llama-8b", up.base_url), short("llama-70b", other.base_url)]
-        async with gateway(tmp_path, models, gateway=CALM) as run:
+        async with serve(models, gateway=CALM) as run:
             for _ in range(2):
                 got = await official(run, stream=True, **{name: value})
                 got.complete("fine", streaming=True)
@@ -283,7 +284,7 @@ async def test_a_refused_optional_field_is_dropped_and_remembered(
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-async def test_too_long_a_prompt(tmp_path: Path, streaming: bool) -> None:
+async def test_too_long_a_prompt(serve: Serve, streaming: bool) -> None:
     message = "This model's maximum context length is 8192 tokens."
     too_long = error(400, message, "context_length_exceeded")
     async with ScriptedProvider(too_long) as small, ScriptedProvider(Persona(TEXT)) as large:
@@ -292,12 +293,12 @@ async def test_too_long_a_prompt(tmp_path: Path, streaming: bool) -> None:
             short("llama-70b", small.base_url),
             short("mistral-7b", large.base_url, context_window=32_768),
         ]
-        async with gateway(tmp_path, models, gateway=CALM) as run:
+        async with serve(models, gateway=CALM) as run:
             got = await ask(run, stream=streaming)
             got.complete(TEXT, streaming=streaming)
             assert got.headers["x-locus-stand-in"] == "mistral-7b"
             assert len(small.calls) == 1
-        async with gateway(tmp_path, models[:2], gateway=CALM) as run:
+        async with serve(models[:2], gateway=CALM) as run:
             got = await official(run, stream=streaming)
             assert got.status == 400
             assert got.error is not None
@@ -306,11 +307,11 @@ async def test_too_long_a_prompt(tmp_path: Path, streaming: bool) -> None:
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-async def test_a_content_filter_is_not_routed_around(tmp_path: Path, streaming: bool) -> None:
+async def test_a_content_filter_is_not_routed_around(serve: Serve, streaming: bool) -> None:
     filtered = error(400, "The prompt was filtered: violence", "content_filter")
     async with ScriptedProvider(filtered) as up, ScriptedProvider() as other:
         models = [short("llama-8b", up.base_url), short("llama-70b", other.base_url)]
-        async with gateway(tmp_path, models, gateway=CALM) as run:
+        async with serve(models, gateway=CALM) as run:
             got = await official(run, stream=streaming)
             assert got.status == 400
             assert got.error is not None
@@ -349,12 +350,12 @@ async def test_a_deployment_that_needs_an_operator_is_taken_out_and_reported(tmp
     ],
     ids=["500", "RST", "HTML", "silence", "401", "429"],
 )
-async def test_everything_failed(tmp_path: Path, status: int, fault: Reply) -> None:
+async def test_everything_failed(serve: Serve, status: int, fault: Reply) -> None:
     async with ScriptedProvider(fault) as a, ScriptedProvider(fault) as b:
         if status == 429:
             b.default = error(429, headers={"retry-after": "20"})
         models = [short("llama-8b", a.base_url), short("llama-70b", b.base_url)]
-        async with gateway(tmp_path, models, gateway=CALM) as run:
+        async with serve(models, gateway=CALM) as run:
             for streaming in (False, True):
                 forgive(run)
                 response = await run.http.post(
@@ -362,7 +363,7 @@ async def test_everything_failed(tmp_path: Path, status: int, fault: Reply) -> N
                     json={"model": "llama-8b", "stream": streaming, "messages": [{"role": "user", "content": "x"}]},
                     headers={"x-request-id": "mine-1"},
                 )
-                got = read_error(run, response)
+                got = read_error(response)
                 assert got.status == status
                 assert got.headers["x-request-id"] == "mine-1"
                 if status == 429:
@@ -373,7 +374,7 @@ async def test_everything_failed(tmp_path: Path, status: int, fault: Reply) -> N
                 assert {attempt["model"] for attempt in record["failover"]} == {"llama-8b", "llama-70b"}
 
 
-def read_error(run: Gateway, response: Any) -> Got:
+def read_error(response: Any) -> Got:
     got = read(response)
     assert got.error is not None
     assert got.error.keys() >= {"message", "type", "param", "code"}
