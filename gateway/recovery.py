@@ -8,7 +8,7 @@ from gateway.failover import Pursuit, Served
 from gateway.sse import encode
 from gateway.trail import Attempt, Trail
 from gateway.upstream.answer import Usage
-from gateway.upstream.failures import UpstreamFailure, unexpected
+from gateway.upstream.failures import Cause, UpstreamFailure, unexpected
 
 log = logging.getLogger("locus.recovery")
 
@@ -84,7 +84,11 @@ class RecoveredStream:
             Attempt(broken.hop, broken.deployment, failure.cause.value, failure.status, broken.elapsed_s, True)
         )
         name = broken.hop.model.name
-        why = "the portfolio's stream_recovery is `error`" if self._recovery == "error" else self._transcript.whole
+        why = self._transcript.whole
+        if failure.cause is Cause.CONTENT_FILTER:
+            why = "a content filter is not routed around"
+        elif self._recovery == "error":
+            why = "the portfolio's stream_recovery is `error`"
         if why is None:
             try:
                 served = await self._pursuit.go_on(self._transcript, broken)

@@ -234,6 +234,18 @@ async def test_a_stream_that_breaks_after_content_ends_with_an_error_and_no_done
             assert record["error"] == "stream_broken"
 
 
+async def test_a_content_filter_in_mid_stream_is_not_routed_around(tmp_path: Path) -> None:
+    filtered = b'data: {"error": {"code": "content_filter", "message": "violence"}}\n\n'
+    async with ScriptedProvider(stream([chunk("m", {"content": "a"}), filtered])) as up, ScriptedProvider() as good:
+        async with gateway(tmp_path, [entry("llama-8b", up.base_url), entry("llama-70b", good.base_url)]) as run:
+            raw = await run.http.post(
+                "/v1/chat/completions", json={"model": "llama-8b", "messages": ASK, "stream": True}
+            )
+            assert "content filter" in raw.text
+            assert "[DONE]" not in raw.text
+            assert not good.calls
+
+
 async def test_one_bad_event_in_a_healthy_stream_is_skipped(tmp_path: Path) -> None:
     parts = [
         chunk("m", {"content": "a"}),
