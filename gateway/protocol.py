@@ -266,4 +266,5 @@ class Connection(HttpToolsProtocol):
         """Tells a running request that its client is gone."""
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
+            cycle.waiting_for_100_continue = False
             cycle.message_event.set()

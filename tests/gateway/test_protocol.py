@@ -35,7 +35,7 @@ Respond = Callable[[Scope, Receive, Send], Awaitable[None]]
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the path and the body."""
     body = await read_body(receive, 10_000_000)
-    await answer(send, orjson.dumps([scope["path"], body.decode()]))
+    await answer(send, orjson.dumps([scope["path"], body.decode("latin-1")]))
 
 
 async def answer(send: Send, body: bytes, more: bool = False) -> None:
@@ -316,6 +316,7 @@ async def test_headers_below_the_limit_before_a_body_above_it() -> None:
         b"POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
         b"POST / HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
+        b"POST / HTTP/1.1\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
         b"POST / HTTP/1.1\r\nbad name: 1\r\n\r\n",
         b"POST / HTTP/1.1\r\nx: a\rb\r\n\r\n",
     ],
@@ -357,6 +358,23 @@ async def test_no_proxy() -> None:
     async with wire() as server:
         reader, _ = await server.open(b"CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n")
         assert await refusal(reader) == (405, "method_not_allowed")
+
+
+async def test_however_the_bytes_are_split_the_answers_are_the_same() -> None:
+    upgrade = HELLO.replace(b"host: a", b"host: a\r\nconnection: upgrade\r\nupgrade: h2c")
+    chunked = b"POST /v1/x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
+    data = HELLO + upgrade + chunked
+
+    async def split(server: Wire, at: int) -> None:
+        reader, writer = await server.open(data[:at])
+        await asyncio.sleep(0.01)
+        writer.write(data[at:])
+        for _ in range(3):
+            assert (await response(reader))[2] == b'["/v1/x","hello"]', at
+        writer.close()
+
+    async with wire(echo, LIMITS) as server:
+        await asyncio.gather(*(split(server, at) for at in range(1, len(data))))
 
 
 async def test_requests_sent_ahead_are_answered_in_order() -> None:
