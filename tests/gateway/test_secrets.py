@@ -384,6 +384,30 @@ async def test_a_stand_in_is_called_with_its_own_key_alone(tmp_path: Path) -> No
             assert call.headers["authorization"] == f"Bearer {own}"
 
 
+async def test_a_client_chooses_neither_address_nor_header_nor_key(tmp_path: Path) -> None:
+    """Not by fields that client libraries have for it, nor by the address of a picture that litellm would fetch."""
+    async with ScriptedProvider() as elsewhere, ScriptedProvider() as provider:
+        leaky = Leaky(provider, FAULTS, "")
+        models = [leaky.direct("says-500"), leaky.anthropic("says-500"), leaky.bedrock("says-500")]
+        for model in leaky.models:
+            model["capabilities"] = ["vision"]
+        picture = {"type": "image_url", "image_url": {"url": f"{elsewhere.base_url}/picture.png"}}
+        text = {"type": "text", "text": PROMPT}
+        fields = dict.fromkeys(("api_base", "base_url", "aws_bedrock_runtime_endpoint"), elsewhere.base_url)
+        fields |= dict.fromkeys(("api_key", "aws_access_key_id", "organization"), CLIENT[0])
+        fields |= {name: {"x-secret": CLIENT[0]} for name in ("extra_headers", "headers")}
+        async with leaky.gateway(tmp_path) as run:
+            for model in models:
+                for content in ([text], [text, picture]):
+                    request = {"model": model, "messages": [{"role": "user", "content": content}], **fields}
+                    headers = {"authorization": f"Bearer {GATEWAY_KEY}", "x-secret": CLIENT[0]}
+                    await run.http.post("/v1/chat/completions", json=request, headers=headers)
+    assert not elsewhere.calls
+    assert {call.path.split("/")[1] for call in provider.calls} == set(models)
+    for call in provider.calls:
+        assert not found((call.path + str(call.headers)).encode(), [*CLIENT, GATEWAY_KEY])
+
+
 async def test_a_defect_of_the_gateway_shows_no_text(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
