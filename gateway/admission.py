@@ -24,6 +24,9 @@ class Client(Protocol):
     on_lost: Callable[[], object] | None
 
     @property
+    def limits(self) -> ClientLimits: ...
+
+    @property
     def sending(self) -> bool: ...
 
     async def drained(self) -> None: ...
@@ -121,17 +124,18 @@ class Admission:
 class Admitted:
     """An endpoint that runs only while it holds a place, from before its body is read until the client has its answer."""
 
-    def __init__(self, app: ASGIApp, admission: Admission, limits: ClientLimits = LIMITS) -> None:
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app = app
         self._admission = admission
-        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client: Client | None = scope["state"].get("connection")
         await self._admission.enter(client)
         try:
-            if client is None or client.sending:
-                receive = Patience(receive, self._limits)
+            if client is None:
+                receive = Patience(receive, LIMITS)
+            elif client.sending:
+                receive = Patience(receive, client.limits)
             await self._app(scope, receive, send)
             if client is not None:
                 await client.drained()

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.admission import Admission, Admitted
 from gateway.edge import Edge
 from gateway.errors import Overloaded
+from gateway.limits import LIMITS
 from gateway.portfolio import LoadSettings, Settings
 from gateway.portfolio_file import load_portfolio
 from tests.gateway.running import Gateway, entry, eventually, gateway, serving, write_portfolio
@@ -242,6 +243,7 @@ async def test_no_place_is_lost_however_cancellation_and_giving_meet() -> None:
 
 
 class Client:
+    limits = LIMITS
     sending = False
 
     def __init__(self) -> None:

@@ -65,7 +65,7 @@ class Wire:
 @asynccontextmanager
 async def wire(app: Respond = echo, limits: ClientLimits = QUICK, *keys: str) -> AsyncIterator[Wire]:
     settings = Settings(keys=tuple(Secret(key) for key in keys))
-    admitted = Admitted(app, Admission(LoadSettings, CollectorRegistry()), limits)
+    admitted = Admitted(app, Admission(LoadSettings, CollectorRegistry()))
     async with serving(Edge(admitted, lambda: settings), limits) as (_, url):
         wire = Wire(int(url.rpartition(":")[2]))
         try:
@@ -165,6 +165,21 @@ async def test_a_body_that_arrives_too_slowly() -> None:
         trickling = asyncio.create_task(trickle())
         assert await refusal(reader) == (408, "request_timeout")
         trickling.cancel()
+
+
+async def test_a_late_body_is_in_the_record(tmp_path: Path) -> None:
+    path = write_portfolio(tmp_path, [entry("llama-8b", "http://127.0.0.1:9/v1")])
+    async with running(load_portfolio(path, {}), limits=replace(QUICK, keep_alive_s=5)) as run:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(run.url.rpartition(":")[2]))
+        writer.write(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nx-request-id: late\r\ncontent-length: 9\r\n\r\n{"
+        )
+        status, headers, _ = await response(reader)
+        assert (status, headers["connection"], headers["x-request-id"]) == (408, "close", "late")
+        await closed(reader)
+        record = (await run.records())[0]
+        assert (record["request_id"], record["status"], record["error"]) == ("late", 408, "request_timeout")
+        writer.close()
 
 
 async def test_the_rest_of_a_body_after_an_early_answer() -> None:
