@@ -8,6 +8,7 @@ import asyncio
 import datetime as dt
 import email.utils
 import gzip
+import itertools
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from tests.gateway.upstreams import Call, Reply, chunk, completion, error, head,
 
 SSE = "text/event-stream"
 SECRETS = "sk-up of org-acme at http://10.1.2.3/v1"  # what a provider's error text may give away
+_numbers = itertools.count()
 Ending = Literal[
     "whole", "close", "reset", "stall", "half chunk", "half chunk reset", "half event", "comments", "trickle"
 ]
@@ -61,9 +63,9 @@ async def end(call: Call, writer: asyncio.StreamWriter, ending: Ending, part: by
             writer.write(framed(part)[: len(part) // 2])
         case "half event":
             writer.write(framed(part[: len(part) // 2]))
-        case "comments":
+        case "comments" | "empty deltas":
             while True:
-                writer.write(framed(b": keep-alive\n\n"))
+                writer.write(framed(b": keep-alive\n\n" if ending == "comments" else chunk("m", {"content": ""})))
                 await writer.drain()
                 await asyncio.sleep(0.02)
         case "trickle":  # a byte of an event that never ends
@@ -179,7 +181,8 @@ class Persona:
 
     Attributes:
         text: its answer, streamed word by word.
-        prefill: an assistant message at the end is gone on from, refused with this status, or not heeded.
+        prefill: an assistant message at the end is gone on from (perhaps without the space before the next word), refused
+            with this status, or not heeded.
         asked: what a user's wish to go on, after an assistant's partial answer, brings: the rest; the rest after the last
             word, the last five or the last sentence once more; or the whole answer.
         on: the text that it goes on in; default: its own. Differs where its own answer begins differently.
@@ -187,12 +190,13 @@ class Persona:
         cuts: so many calls are cut; default: all.
         usage: reported in the last chunk where asked for, in each chunk, or never.
         pause_s: between tokens.
+        piece: characters of a token; 0: words.
         gate: awaited after `gate_after` tokens.
         odd: partial answers that it could not go on from, since they are no beginning of its text.
     """
 
     text: str
-    prefill: Literal["goes on", "ignores", 400, 422] = "goes on"
+    prefill: Literal["goes on", "goes on, stripped", "ignores", 400, 422] = "goes on"
     asked: Literal["goes on", "repeats a word", "repeats five words", "repeats a sentence", "afresh"] = "goes on"
     on: str | None = None
     cut_after: int | None = None
@@ -200,6 +204,7 @@ class Persona:
     cuts: int = 1 << 30
     usage: Literal["last", "each", "never"] = "last"
     pause_s: float = 0.0
+    piece: int = 0
     gate: Callable[[], Awaitable[Any]] | None = None
     gate_after: int = 0
     odd: list[str] = field(default_factory=list)
@@ -211,20 +216,21 @@ class Persona:
             return await error(self.prefill, "the last message must have the role user")(call, writer)
         model = call.body.get("model", "m")
         prompt = prompt_tokens(call)
-        tokens = pieces(said)
+        tokens = re.findall(rf"(?s).{{1,{self.piece}}}", said) if self.piece else pieces(said)
+        own = {"id": f"chatcmpl-{id(call):x}", "created": 1_700_000_000 + next(_numbers)}
         if not call.body.get("stream"):
             call.tokens = len(tokens)
             usage = _usage(prompt, len(tokens))
-            return await reply(200, completion(said, model) | ({} if self.usage == "never" else {"usage": usage}))(
-                call, writer
-            )
+            return await reply(
+                200, completion(said, model) | own | ({} if self.usage == "never" else {"usage": usage})
+            )(call, writer)
         cut = self.cut_after is not None and self.cuts > 0
         self.cuts -= cut
         asked = bool((call.body.get("stream_options") or {}).get("include_usage"))
-        writer.write(head(200, None, SSE) + framed(chunk(model, {"role": "assistant", "content": ""})))
+        writer.write(head(200, None, SSE) + framed(chunk(model, {"role": "assistant", "content": ""}, **own)))
         for number, token in enumerate(tokens):
             each = {"usage": _usage(prompt, number + 1)} if self.usage == "each" else {}
-            part = chunk(model, {"content": token}, **each)
+            part = chunk(model, {"content": token}, **own, **each)
             if self.gate is not None and number == self.gate_after:
                 await writer.drain()
                 await self.gate()
@@ -236,11 +242,11 @@ class Persona:
             if self.pause_s:
                 await asyncio.sleep(self.pause_s)
         if cut and self.cut_after is not None and self.cut_after >= len(tokens):
-            return await end(call, writer, self.ending, chunk(model, {}, "stop"))
+            return await end(call, writer, self.ending, chunk(model, {}, "stop", **own))
         each = {"usage": _usage(prompt, len(tokens))} if self.usage == "each" else {}
-        writer.write(framed(chunk(model, {}, "stop", **each)))
+        writer.write(framed(chunk(model, {}, "stop", **own, **each)))
         if self.usage == "last" and asked:
-            writer.write(framed(chunk(model, None, usage=_usage(prompt, len(tokens)))))
+            writer.write(framed(chunk(model, None, **own, usage=_usage(prompt, len(tokens)))))
         writer.write(framed(b"data: [DONE]\n\n") + b"0\r\n\r\n")
         await writer.drain()
         return None
@@ -250,7 +256,10 @@ class Persona:
         if messages[-1].get("role") == "assistant":
             if isinstance(self.prefill, int):
                 return None
-            return self.rest(messages[-1]["content"]) if self.prefill == "goes on" else self.text
+            if self.prefill == "ignores":
+                return self.text
+            rest = self.rest(messages[-1]["content"])
+            return rest.lstrip() if self.prefill == "goes on, stripped" else rest
         if len(messages) > 1 and messages[-2].get("role") == "assistant" and self.asked != "afresh":
             given = messages[-2]["content"]
             again = ""

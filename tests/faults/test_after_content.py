@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.clients import CALM, Got, ask, body, in_flight, official, short, until
+from tests.faults.clients import ASK, CALM, Got, ask, body, in_flight, official, short, until
 from tests.faults.conftest import Serve
 from tests.faults.provider import Ending, Persona, crlf, multi_line, numbered, play, zipped
 from tests.gateway.running import Gateway
@@ -78,6 +78,62 @@ async def test_a_broken_stream_is_gone_on_by_prefill(serve: Serve, ending: Endin
         await until(lambda: all(call.ended_at for call in a.calls))
         a.calls.clear()
         await handed_over(run, await official(run, stream=True), TEXT)
+
+
+async def test_the_text_that_prefill_goes_on_with_may_come_without_its_space(serve: Serve) -> None:
+    async with pair(serve, Persona(TEXT, cut_after=CUT), Persona(TEXT, prefill="goes on, stripped")) as (run, _, _b):
+        await handed_over(run, await ask(run, stream=True), TEXT)
+
+
+@pytest.mark.parametrize("prefill", ["goes on", "ignores", 400])
+async def test_a_cut_between_the_last_word_and_the_finish(serve: Serve, prefill: Any) -> None:
+    async with pair(serve, Persona(TEXT, cut_after=24), Persona(TEXT, prefill=prefill)) as (run, _, _b):
+        got = await ask(run, stream=True)
+        got.complete(TEXT, streaming=True)
+
+
+@pytest.mark.parametrize("pieces", [(0, 3), (3, 0), (4, 7), (0, 1000), (1, 1)])
+@pytest.mark.parametrize("prefill", ["goes on", "ignores", 400])
+async def test_tokens_of_another_size(serve: Serve, prefill: Any, pieces: tuple[int, int]) -> None:
+    """Cut within a word, and matched where the other model's tokens end elsewhere."""
+    first, second = pieces
+    for cut in (1, 5, 7):
+        async with pair(
+            serve, Persona(SENTENCES, cut_after=cut, piece=first), Persona(SENTENCES, prefill=prefill, piece=second)
+        ) as (run, _, _b):
+            (await ask(run, stream=True)).complete(SENTENCES, streaming=True)
+
+
+async def test_a_joined_stream_is_one_to_the_official_accumulator(serve: Serve) -> None:
+    """It adds up strings: a second role would show."""
+    async with pair(serve, Persona(TEXT, cut_after=CUT), Persona(TEXT)) as (run, _, _b):
+        async with run.client.chat.completions.stream(model="llama-8b", messages=ASK) as stream:
+            final = await stream.get_final_completion()
+        assert final.choices[0].message.role == "assistant"
+        assert final.choices[0].message.content == TEXT
+        assert final.choices[0].finish_reason == "stop"
+        got = await ask(run, stream=True)
+        roles = [c["delta"]["role"] for chunk in got.chunks for c in chunk["choices"] if c["delta"].get("role")]
+        assert roles == ["assistant"]
+
+
+@pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
+async def test_the_limit_of_tokens_holds_for_the_whole(serve: Serve, limit: str) -> None:
+    async with pair(serve, Persona(TEXT, cut_after=CUT), Persona(TEXT)) as (run, _, b):
+        (await ask(run, stream=True, **{limit: 40})).complete(TEXT, streaming=True)
+        assert 1 <= b.calls[-1].body[limit] <= 40 - CUT
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
+async def test_a_cut_in_the_reasoning_begins_anew(serve: Serve, key: str) -> None:
+    """No word of the answer is out yet, so it is simply asked for again."""
+    parts = [chunk("m", {"role": "assistant", "content": ""}), chunk("m", {key: "Let me think"})]
+    async with pair(serve, play(parts, "reset"), Persona(TEXT)) as (run, _, _b):
+        got = await ask(run, stream=True)
+        if got.error is None:
+            got.complete(TEXT, streaming=True)
+        else:
+            got.broken("")
 
 
 @pytest.mark.parametrize("status", [400, 422])
@@ -308,6 +364,21 @@ async def test_a_malformed_rest_is_gone_on_elsewhere(serve: Serve, rest: list[by
         await handed_over(run, await ask(run, stream=True), TEXT)
         assert b.calls[-1].tokens == 21
         assert not second.odd
+
+
+async def test_a_content_filter_in_the_middle_is_not_routed_around(serve: Serve) -> None:
+    filtered = b'data: {"error": {"message": "filtered: violence", "code": "content_filter"}}\n\n'
+    async with pair(serve, play([*WORDS, filtered]), Persona(TEXT)) as (run, _, b):
+        (await ask(run, stream=True)).broken("w0 w1 w2")
+        assert not b.calls
+
+
+async def test_a_finish_by_the_content_filter_or_the_limit_is_an_ending(serve: Serve) -> None:
+    for finish in ("length", "content_filter"):
+        async with pair(serve, play([*WORDS, chunk("m", {}, finish), DONE]), Persona(TEXT)) as (run, _, b):
+            got = await ask(run, stream=True)
+            assert (got.text, got.finishes, got.done, got.error) == ("w0 w1 w2", [finish], 1, None)
+            assert not b.calls
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ OVERLOADED = {"error": {"message": f"overloaded, {SECRETS}", "type": "overloaded
 HTML = page(b"<html><body>Bad gateway</body></html>")
 
 FAULTS = [
-    *(Fault(f"{status}", error(status, SECRETS), 2, "server_error") for status in (500, 502, 503, 504, 529)),
+    *(Fault(f"{status}", error(status, SECRETS), 2, "server_error") for status in (408, 425, 500, 502, 503, 504, 529)),
     *(Fault(f"{status}", error(status, SECRETS), 1, "auth") for status in (401, 403)),
     Fault("404 model", error(404, f"no model for {SECRETS}", "model_not_found"), 1, "not_found"),
     Fault("429 quota", error(429, f"You exceeded your current quota, {SECRETS}", "insufficient_quota"), 1, "quota"),
@@ -64,6 +64,7 @@ FAULTS = [
     Fault("role, then silence", broken("between events", "stall"), 1, "timeout"),
     Fault("comments only", by_mode(HTML, play([], "comments")), (2, 1), ("unreadable", "timeout")),
     Fault("role, then comments", by_mode(HTML, play([ROLE], "comments")), (2, 1), ("unreadable", "timeout")),
+    Fault("empty deltas", by_mode(HTML, play([ROLE], "empty deltas")), (2, 1), ("unreadable", "timeout")),
     Fault("an event by the byte", by_mode(HTML, play([], "trickle")), (2, 1), ("unreadable", "timeout")),
     Fault("HTML", HTML, 2, "unreadable"),
     Fault("HTML as JSON", page(b"<html>", "application/json"), 2, "unreadable"),
