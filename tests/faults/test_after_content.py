@@ -10,9 +10,9 @@ import pytest
 
 from tests.faults.clients import ASK, CALM, Got, ask, body, in_flight, official, short, until
 from tests.faults.conftest import Serve
-from tests.faults.provider import Ending, Persona, crlf, multi_line, numbered, play, zipped
+from tests.faults.provider import Ending, Persona, crlf, multi_line, numbered, pieces, play, zipped
 from tests.gateway.running import Gateway
-from tests.gateway.upstreams import Reply, ScriptedProvider, chunk, error, events
+from tests.gateway.upstreams import Call, Reply, ScriptedProvider, chunk, error, events, reply, silent
 
 pytestmark = pytest.mark.anyio
 TEXT = numbered(24)
@@ -92,11 +92,11 @@ async def test_a_cut_between_the_last_word_and_the_finish(serve: Serve, prefill:
         got.complete(TEXT, streaming=True)
 
 
-@pytest.mark.parametrize("pieces", [(0, 3), (3, 0), (4, 7), (0, 1000), (1, 1)])
+@pytest.mark.parametrize("sizes", [(0, 3), (3, 0), (4, 7), (0, 1000), (1, 1)])
 @pytest.mark.parametrize("prefill", ["goes on", "ignores", 400])
-async def test_tokens_of_another_size(serve: Serve, prefill: Any, pieces: tuple[int, int]) -> None:
+async def test_tokens_of_another_size(serve: Serve, prefill: Any, sizes: tuple[int, int]) -> None:
     """Cut within a word, and matched where the other model's tokens end elsewhere."""
-    first, second = pieces
+    first, second = sizes
     for cut in (1, 5, 7):
         async with pair(
             serve, Persona(SENTENCES, cut_after=cut, piece=first), Persona(SENTENCES, prefill=prefill, piece=second)
@@ -173,6 +173,31 @@ async def test_a_fresh_answer_that_begins_differently_is_asked_to_go_on(serve: S
             assert b.calls[-1].body["messages"][-1]["role"] == "user"
 
 
+REPEATING = [
+    "The matrix is:\n0 0 0 0 0 0\n0 0 0 0 0 0\n0 0 1 0 0 0\n0 0 0 0 0 0\nas you can see.",
+    "| a | b |\n|---|---|\n| 1 | 1 |\n| 1 | 1 |\n| 1 | 2 |\n| 1 | 1 |\n| 1 | 1 |\n",
+    "Row, row, row your boat, gently down the stream. Merrily, merrily, merrily, merrily, life is but a dream.",
+]
+
+
+@pytest.mark.parametrize("text", REPEATING, ids=["matrix", "table", "song"])
+@pytest.mark.parametrize("prefill", ["ignores"])
+async def test_text_that_repeats_itself_is_gone_on_without_a_gap(serve: Serve, text: str, prefill: Any) -> None:
+    """The next words may well equal the last ones."""
+    for cut in range(2, len(pieces(text)) - 1, 2):
+        async with pair(serve, Persona(text, cut_after=cut), Persona(text, prefill=prefill)) as (run, _, _b):
+            (await ask(run, stream=True)).complete(text, streaming=True)
+
+
+@pytest.mark.parametrize("text", REPEATING, ids=["matrix", "table", "song"])
+async def test_text_that_repeats_itself_is_gone_on_by_request(serve: Serve, text: str) -> None:
+    """The model begins with the last five words, as it is told to."""
+    second = Persona(OTHER, prefill=400, asked="repeats five words", on=text)
+    for cut in range(6, len(pieces(text)) - 1, 4):
+        async with pair(serve, Persona(text, cut_after=cut), second) as (run, _, _b):
+            (await ask(run, stream=True)).complete(text, streaming=True)
+
+
 async def test_a_model_that_cannot_go_on_at_all_gives_no_false_answer(serve: Serve) -> None:
     """A fresh answer that begins differently, whatever it is asked: joining it would be a gap."""
     async with pair(serve, Persona(TEXT, cut_after=CUT), Persona(OTHER, prefill="ignores", asked="afresh")) as (
@@ -209,7 +234,19 @@ async def test_the_one_that_goes_on_may_break_too(serve: Serve) -> None:
             assert record["error"] is None
 
 
-@pytest.mark.parametrize("fault", [error(500), error(429, headers={"retry-after": "60"})], ids=["500", "429"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        error(500),
+        error(429, headers={"retry-after": "60"}),
+        error(401),
+        error(400, "maximum context length is 8192 tokens", "context_length_exceeded"),
+        silent(),
+        play([chunk("m", {"role": "assistant", "content": ""})], "reset"),
+        reply(200, b"<html>"),
+    ],
+    ids=["500", "429", "401", "too long", "silence", "reset", "HTML"],
+)
 async def test_a_stand_in_that_fails_at_once_is_passed_over(serve: Serve, fault: Reply) -> None:
     async with (
         ScriptedProvider(Persona(TEXT, cut_after=5)) as a,
@@ -223,6 +260,21 @@ async def test_a_stand_in_that_fails_at_once_is_passed_over(serve: Serve, fault:
         ]
         async with serve(models, gateway=CALM) as run:
             (await ask(run, stream=True)).complete(TEXT, streaming=True)
+
+
+async def test_a_stand_in_that_refuses_an_optional_field_is_asked_without_it(serve: Serve) -> None:
+    """That is no refusal of the prefill."""
+
+    async def second(call: Call, writer: asyncio.StreamWriter) -> Any:
+        if "stream_options" in call.body:
+            return await error(400, "Unrecognized request argument supplied: stream_options")(call, writer)
+        return await Persona(TEXT)(call, writer)
+
+    async with pair(serve, Persona(TEXT, cut_after=CUT), second) as (run, _, b):
+        for _ in range(2):
+            await handed_over(run, await ask(run, stream=True), TEXT)
+        assert [call.body["messages"][-1]["role"] for call in b.calls] == ["assistant"] * 3
+        assert ["stream_options" in call.body for call in b.calls] == [True, False, False]
 
 
 async def test_only_one_model_with_one_deployment(serve: Serve) -> None:
@@ -437,8 +489,8 @@ async def test_content_after_the_finish_is_not_a_second_ending(serve: Serve) -> 
 
 async def test_a_very_large_event_and_a_compressed_stream(serve: Serve) -> None:
     large = "w0" * 500_000
-    for reply in (play(events(large, "m")), zipped(events(TEXT, "m"))):
-        async with pair(serve, reply, Persona("other")) as (run, _, _b):
+    for stream in (play(events(large, "m")), zipped(events(TEXT, "m"))):
+        async with pair(serve, stream, Persona("other")) as (run, _, _b):
             got = await ask(run, stream=True)
             assert got.text in (large, TEXT)
             assert got.finishes == ["stop"]
