@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CONFIG ?= config/portfolio.yaml
+MINUTES ?= 10
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Installs nothing that the lock does not name with its hash: no further dependency, and no build from source, which would
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := $(PIP) install --quiet --require-hashes --no-deps --only-binary :all:
 CPU_TORCH := $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not m.version("torch").endswith("+cpu"))'
 
-.PHONY: run test lint lock audit clean
+.PHONY: run test lint soak lock audit clean
 
 run: $(READY)
 	$(BIN)/locus serve --config $(CONFIG)
@@ -23,6 +24,10 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Random faults under load, for so many minutes; see docs/reliability.md.
+soak: $(READY)
+	$(BIN)/python -m scripts.soak --minutes $(MINUTES)
 
 # The stamp depends on the locks, so a second call installs nothing, and a changed lock installs what changed.
 $(READY): requirements.lock requirements-cpu.lock requirements-cuda.lock pyproject.toml
