@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import openai
 import orjson
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.gateway.running import Gateway, entry
 
@@ -160,3 +161,18 @@ def forgive(run: Gateway) -> None:
 
 def in_flight(run: Gateway) -> int:
     return sum(d.in_flight for m in run.service.in_force.fleet.models.values() for d in m.deployments)
+
+
+async def metric(run: Gateway, name: str, **labels: str) -> float | None:
+    """A sample as Prometheus would read it; None where there is none."""
+    text = (await run.http.get("/metrics")).text
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == name and sample.labels == labels:
+                return float(sample.value)
+    return None
+
+
+async def at_rest(run: Gateway) -> bool:
+    """Is no request under way, so that all are in the record?"""
+    return await metric(run, "locus_requests_in_flight") == 0

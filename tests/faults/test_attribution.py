@@ -7,7 +7,7 @@ import pytest
 
 from router.serving import SPACE
 from router.space import ModelSpace
-from tests.faults.clients import ASK, CALM, ask, official, short
+from tests.faults.clients import ASK, CALM, ask, metric, official, short
 from tests.faults.provider import Persona, numbered
 from tests.gateway.running import EMBEDDINGS, gateway
 from tests.gateway.upstreams import ScriptedProvider, error
@@ -45,11 +45,10 @@ async def test_a_stand_in_is_named_and_paid_everywhere(tmp_path: Path, streaming
             assert [(t["model"], t["cause"], t["status"]) for t in record["failover"]] == [
                 ("llama-8b", "server_error", 500)
             ] * 2
-            sample = run.service.metrics.registry.get_sample_value
-            assert sample("locus_stand_ins_total", {"chosen": "llama-8b", "served": "llama-70b"}) == 1
-            assert sample("locus_tokens_total", {"model": "llama-70b", "kind": "completion"}) == 10
-            assert sample("locus_tokens_total", {"model": "llama-8b", "kind": "completion"}) in (None, 0)
-            assert sample("locus_failed_attempts_total", {"deployment": "llama-8b/0", "cause": "server_error"}) == 2
+            assert await metric(run, "locus_stand_ins_total", chosen="llama-8b", served="llama-70b") == 1
+            assert await metric(run, "locus_tokens_total", model="llama-70b", kind="completion") == 10
+            assert await metric(run, "locus_tokens_total", model="llama-8b", kind="completion") in (None, 0)
+            assert await metric(run, "locus_failed_attempts_total", deployment="llama-8b/0", cause="server_error") == 2
 
 
 async def test_each_hop_has_its_reason_distance_and_predicted_loss(tmp_path: Path) -> None:
@@ -90,9 +89,8 @@ async def test_a_joined_answer_is_paid_by_its_parts(tmp_path: Path) -> None:
             cost = (first_prompt + 4) * 100.0 + (second_prompt + second) * 1.0
             assert record["cost_usd"] == pytest.approx(cost / 1e6)
             assert usage["prompt_tokens"] == record["prompt_tokens"]
-            sample = run.service.metrics.registry.get_sample_value
-            assert sample("locus_tokens_total", {"model": "llama-8b", "kind": "completion"}) == 4
-            assert sample("locus_tokens_total", {"model": "llama-70b", "kind": "completion"}) == 6
+            assert await metric(run, "locus_tokens_total", model="llama-8b", kind="completion") == 4
+            assert await metric(run, "locus_tokens_total", model="llama-70b", kind="completion") == 6
 
 
 async def test_an_estimate_counts_only_its_own_part(tmp_path: Path) -> None:

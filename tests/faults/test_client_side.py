@@ -13,7 +13,7 @@ import httpx
 import orjson
 import pytest
 
-from tests.faults.clients import CALM, ask, body, in_flight, read, short, until
+from tests.faults.clients import CALM, ask, at_rest, body, in_flight, read, short, until
 from tests.faults.provider import Persona, broken, numbered, play
 from tests.gateway.running import Gateway, gateway, write_portfolio
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, chunk, error, head, silent
@@ -87,7 +87,7 @@ async def test_a_client_that_leaves_ends_the_call(tmp_path: Path, phase: str, st
                 assert asyncio.get_running_loop().time() - left < 1.0
             if phase != "between retries":
                 assert up.calls[0].ended == "closed by the caller"
-            await until(lambda: run.service.metrics.registry.get_sample_value("locus_requests_in_flight") == 0)
+            await until(lambda: at_rest(run))
             (record,) = await run.records()
             assert record["error"] == "client_disconnected"
             if phase == "streaming":
@@ -108,7 +108,7 @@ async def test_tokens_are_recorded_where_the_provider_reports_none_before_the_en
             async with RawClient(run, body(stream=True)) as client:
                 await client.read_until(b" w29")
             await until(lambda: not in_flight(run))
-            await until(lambda: run.service.metrics.registry.get_sample_value("locus_requests_in_flight") == 0)
+            await until(lambda: at_rest(run))
             (record,) = await run.records()
             assert record["error"] == "client_disconnected"
             assert 10 <= record["completion_tokens"] <= 90  # an estimate
@@ -125,7 +125,7 @@ async def test_a_client_that_leaves_during_a_takeover(tmp_path: Path, taking_ove
                 await client.read_until(b" w9" if taking_over == "silent" else b" w14")
                 await until(lambda: b.calls)
             await until(lambda: b.calls[0].closed.is_set() and not in_flight(run))
-            await until(lambda: run.service.metrics.registry.get_sample_value("locus_requests_in_flight") == 0)
+            await until(lambda: at_rest(run))
             (record,) = await run.records()
             assert record["error"] == "client_disconnected"
             assert len(b.calls) == 1
