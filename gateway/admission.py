@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.errors import Overloaded
 from gateway.limits import LIMITS, ClientLimits
+from gateway.metrics import Metrics
 from gateway.patience import Patience
 from gateway.portfolio import LoadSettings
 
@@ -37,18 +37,15 @@ class Admission:
 
     Args:
         limits: the settings in force; asked every time, so a reload changes them.
-        registry: where refused and waiting requests are counted.
+        metrics: where refused and waiting requests are counted.
     """
 
-    def __init__(self, limits: Callable[[], LoadSettings], registry: CollectorRegistry) -> None:
+    def __init__(self, limits: Callable[[], LoadSettings], metrics: Metrics) -> None:
         self.under_way = 0
         self._limits = limits
         self._queue: deque[asyncio.Future[None]] = deque()
-        self._refused = Counter(
-            "locus_requests_refused_total", "Requests refused for want of room", ["reason"], registry=registry
-        )
-        waiting = Gauge("locus_requests_waiting", "Requests that wait for a place", registry=registry)
-        waiting.set_function(lambda: self.waiting)
+        self._metrics = metrics
+        metrics.watch_waiting(lambda: self.waiting)
 
     @property
     def waiting(self) -> int:
@@ -113,7 +110,7 @@ class Admission:
                 self.under_way += 1
 
     def _overloaded(self, reason: str, limits: LoadSettings) -> Overloaded:
-        self._refused.labels(reason).inc()
+        self._metrics.refused(reason)
         seconds = str(max(1, math.ceil(limits.queue_s)))
         return Overloaded(
             f"The gateway is at its limit of {limits.max_requests} requests; try again in {seconds} s.",

@@ -3,9 +3,7 @@
 import asyncio
 import logging
 import time
-from dataclasses import asdict
 from types import TracebackType
-from typing import Any
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -13,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.defects import log_defect
 from gateway.errors import GatewayError, InternalError, Stopped, StreamBroken
 from gateway.failover import Served
+from gateway.protocol import Connection
 from gateway.record import Part, Record
 from gateway.recovery import RecoveredStream
 from gateway.request import ChatRequest, parse_chat, read_body, splice_model
@@ -24,6 +23,7 @@ from gateway.upstream.answer import Complete, Usage
 
 log = logging.getLogger("locus.chat")
 
+CANDIDATES = 20  # so many of the models that were scored are recorded
 CLIENT_CLOSED = 499  # nginx's number for a client that left; only ever in records
 
 
@@ -35,12 +35,13 @@ class ChatEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service = self._service
-        exchange = Exchange(service, scope["state"]["request_id"])
-        service.metrics.in_flight.inc()
+        state = scope["state"]
+        exchange = Exchange(service, state["request_id"], state["connection"])
+        service.metrics.began()
         try:
             await exchange.run(receive, send)
         finally:
-            service.metrics.in_flight.dec()
+            service.metrics.ended()
             parts = exchange.parts()
             record = exchange.record(parts)
             service.recorder.add(record)
@@ -50,8 +51,9 @@ class ChatEndpoint:
 class Exchange:
     """One request on its way, and what is known of it so far."""
 
-    def __init__(self, service: Service, request_id: str) -> None:
+    def __init__(self, service: Service, request_id: str, connection: Connection) -> None:
         self.id = request_id
+        self._connection = connection
         self._service = service
         self._in_force: InForce = service.in_force
         self._clock = service.clock
@@ -71,7 +73,7 @@ class Exchange:
         """Answers the request. Every error that is not the client's leaving ends as an OpenAI-shaped answer."""
         try:
             body = await read_body(receive, self._in_force.portfolio.settings.max_body_bytes)
-            with _ClientWatch(receive) as client:
+            with _ClientWatch(self._connection) as client:
                 try:
                     await self._answer(body, send, client)
                 except GatewayError as error:
@@ -223,7 +225,7 @@ class Exchange:
             predicted_loss=hop.predicted_loss if hop is not None else None,
             candidates=_candidates(decision),
             failover=_failover(trail),
-            parts=orjson.dumps([asdict(part) for part in parts]).decode() if len(parts) > 1 else None,
+            parts=orjson.dumps([part._asdict() for part in parts]).decode() if len(parts) > 1 else None,
             stream=request.stream if request is not None else False,
             status=self._status,
             error=self._error,
@@ -245,15 +247,9 @@ def _part(hop: Hop, deployment: str, usage: Usage, estimated: bool) -> Part:
 
 
 def _candidates(decision: Decision | None) -> str | None:
-    if decision is None:
+    if decision is None or not (best := decision.best(CANDIDATES)):
         return None
-    rows: list[dict[str, Any]] = [
-        {"model": name, "p_correct": round(p, 4), "price_usd": price}
-        for name, p, price in zip(
-            decision.models, decision.p_correct.tolist(), decision.price_usd.tolist(), strict=True
-        )
-        if p == p  # a model without an embedding, or a pinned request, has no prediction
-    ]
+    rows = [{"model": name, "p_correct": round(p, 4), "price_usd": price} for name, p, price in best]
     return orjson.dumps(rows).decode()
 
 
@@ -280,23 +276,22 @@ def _failover(trail: Trail) -> str | None:
 class _ClientWatch:
     """Cancels the block when the client leaves, which closes the upstream call; the block then ends quietly."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.left = False
-        self._receive = receive
+        self._connection = connection
 
     def __enter__(self) -> "_ClientWatch":
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        # The body is complete, so the next message can only be the disconnect.
-        self._watch = asyncio.ensure_future(self._receive())
-        self._watch.add_done_callback(self._gone)
+        self._connection.on_lost = self._gone
+        if self._connection.transport.is_closing():
+            self._gone()
         return self
 
     def stop(self) -> None:
         """The last bytes are about to be sent: from here on a disconnect is how things end anyway."""
-        self._watch.remove_done_callback(self._gone)
-        self._watch.cancel()
+        self._connection.on_lost = None
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> bool:
         self.stop()
@@ -305,7 +300,6 @@ class _ClientWatch:
             return True
         return False
 
-    def _gone(self, watch: "asyncio.Future[Any]") -> None:
-        if not watch.cancelled():
-            self.left = True
-            self._task.cancel()
+    def _gone(self) -> None:
+        self.left = True
+        self._task.cancel()

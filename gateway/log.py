@@ -32,12 +32,13 @@ def log(config: Path | None, db: Path | None, number: int, as_json: bool) -> Non
 
 
 def read_last(path: Path, number: int) -> list[dict[str, Any]]:
-    """The last `number` records, oldest first, with their JSON columns parsed."""
+    """The last `number` records to be written, by their time of arrival, with their JSON columns parsed."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
-        rows = db.execute("SELECT * FROM requests ORDER BY time DESC, rowid DESC LIMIT ?", (number,)).fetchall()
+        rows = db.execute("SELECT * FROM requests ORDER BY rowid DESC LIMIT ?", (number,)).fetchall()
     parsed = []
-    for row in reversed(rows):
+    rows.reverse()  # of one time as they were written
+    for row in sorted(rows, key=lambda row: row["time"]):
         record = dict(row)
         for column in ("candidates", "failover", "parts", "prompt"):
             if record[column] is not None:

@@ -1,9 +1,15 @@
-"""Prometheus metrics. Labels are public names only: portfolio models, deployment ids, policies, causes."""
+"""Prometheus metrics. Labels are public names only: portfolio models, deployment ids, policies, causes.
 
+Counting is a dictionary entry each; the exposition format is made when somebody asks for it.
+"""
+
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gateway.fleet import Fleet
@@ -12,84 +18,181 @@ from gateway.record import Part, Record, Recorder
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 OVERHEAD_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1)
+COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "locus_requests": ("Chat requests", ("model", "policy", "status", "error")),
+    "locus_failed_attempts": ("Upstream calls that failed", ("deployment", "cause")),
+    "locus_streams_continued": ("Broken streams that another call went on with", ("model",)),
+    "locus_stand_ins": ("Requests that a stand-in answered", ("chosen", "served")),
+    "locus_tokens": ("Tokens as billed", ("model", "kind")),
+    "locus_cost_usd": ("Cost by the portfolio's prices", ("model",)),
+    "locus_requests_refused": ("Requests refused for want of room", ("reason",)),
+    "locus_records_lost": ("Records lost to a full buffer", ()),
+}
+HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
+    "locus_request_seconds": ("Until the last byte", ("model",), SECONDS),
+    "locus_first_token_seconds": ("Until the first content", ("model",), SECONDS),
+    "locus_overhead_seconds": ("The gateway's own time", (), OVERHEAD_SECONDS),
+}
+GAUGES = {
+    "locus_requests_in_flight": "Chat requests under way",
+    "locus_requests_waiting": "Requests that wait for a place",
+}
+Labels = tuple[str, ...]
+
+
+class Totals:
+    """What has been counted: by name and label values. Several can be added up."""
+
+    def __init__(self) -> None:
+        self.counters: dict[str, dict[Labels, float]] = {name: {} for name in COUNTERS}
+        self.histograms: dict[str, dict[Labels, list[float]]] = {name: {} for name in HISTOGRAMS}
+        self.gauges: dict[str, float] = dict.fromkeys(GAUGES, 0.0)
+
+    def add(self, name: str, labels: Labels, value: float = 1.0) -> None:
+        """Counts `value` more."""
+        counter = self.counters[name]
+        counter[labels] = counter.get(labels, 0.0) + value
+
+    def observe(self, name: str, labels: Labels, seconds: float) -> None:
+        """Puts one more value into a histogram."""
+        bounds = HISTOGRAMS[name][2]
+        counts = self.histograms[name].get(labels)
+        if counts is None:
+            counts = self.histograms[name][labels] = [0.0] * (len(bounds) + 2)  # a bucket each, one above them, the sum
+        counts[bisect_left(bounds, seconds)] += 1
+        counts[-1] += seconds
+
+    def dump(self) -> dict[str, Any]:
+        """As lists, for JSON."""
+        return {
+            "counters": {name: [[*k, v] for k, v in values.items()] for name, values in self.counters.items()},
+            "histograms": {name: [[*k, v] for k, v in values.items()] for name, values in self.histograms.items()},
+            "gauges": self.gauges,
+        }
+
+    def merge(self, dumped: dict[str, Any], *, gauges: bool = True) -> None:
+        """Adds what another one has dumped; gauges only of one that still runs."""
+        for name, rows in dumped["counters"].items():
+            for *labels, value in rows:
+                self.add(name, tuple(labels), value)
+        for name, rows in dumped["histograms"].items():
+            for *labels, counts in rows:
+                known = self.histograms[name].get(tuple(labels), [0.0] * len(counts))
+                self.histograms[name][tuple(labels)] = [a + b for a, b in zip(known, counts, strict=True)]
+        for name, value in dumped["gauges"].items() if gauges else ():
+            self.gauges[name] += value
+
+    def families(self) -> Iterable[Metric]:
+        """As the client library's metrics."""
+        for name, (what, labels) in COUNTERS.items():
+            counter = CounterMetricFamily(name, what, labels=labels)
+            for values, total in self.counters[name].items():
+                counter.add_metric(values, total)
+            yield counter
+        for name, (what, labels, bounds) in HISTOGRAMS.items():
+            histogram = HistogramMetricFamily(name, what, labels=labels)
+            for values, (*counts, total) in self.histograms[name].items():
+                sums = zip([*map(str, bounds), "+Inf"], accumulate(counts), strict=True)
+                histogram.add_metric(values, list(sums), total)
+            yield histogram
+        for name, what in GAUGES.items():
+            yield GaugeMetricFamily(name, what, value=self.gauges[name])
 
 
 class Metrics:
-    """The gateway's own registry and the one function that counts a finished request."""
+    """What this process counts, and the text that Prometheus reads.
 
-    def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self.in_flight = Gauge("locus_requests_in_flight", "Chat requests under way", registry=registry)
-        self._requests = Counter(
-            "locus_requests_total", "Chat requests", ["model", "policy", "status", "error"], registry=registry
-        )
-        self._latency = Histogram(
-            "locus_request_seconds", "Until the last byte", ["model"], buckets=SECONDS, registry=registry
-        )
-        self._first_token = Histogram(
-            "locus_first_token_seconds", "Until the first content", ["model"], buckets=SECONDS, registry=registry
-        )
-        self._overhead = Histogram(
-            "locus_overhead_seconds", "The gateway's own time", buckets=OVERHEAD_SECONDS, registry=registry
-        )
-        self._failed = Counter(
-            "locus_failed_attempts_total", "Upstream calls that failed", ["deployment", "cause"], registry=registry
-        )
-        self._continued = Counter(
-            "locus_streams_continued_total",
-            "Broken streams that another call went on with",
-            ["model"],
-            registry=registry,
-        )
-        self._stand_ins = Counter(
-            "locus_stand_ins_total", "Requests that a stand-in answered", ["chosen", "served"], registry=registry
-        )
-        self._tokens = Counter("locus_tokens_total", "Tokens as billed", ["model", "kind"], registry=registry)
-        self._cost = Counter("locus_cost_usd_total", "Cost by the portfolio's prices", ["model"], registry=registry)
+    Args:
+        others: adds the totals of further processes that belong to the same gateway.
+
+    Attributes:
+        in_flight: chat requests under way.
+    """
+
+    def __init__(self, others: Callable[[Totals], None] = lambda totals: None) -> None:
+        self._totals = Totals()
+        self._others = others
+        self._fleet: Callable[[], Fleet] | None = None
+        self._recorder: Recorder | None = None
+        self._waiting: Callable[[], int] = lambda: 0
+        self.in_flight = 0
 
     def watch(self, fleet: Callable[[], Fleet], recorder: Recorder) -> None:
-        """Adds what is read at scrape time: availability of each deployment, lost records."""
-        self.registry.register(_Live(fleet, recorder))
-
-    def failed(self, deployment: str, cause: str) -> None:
-        self._failed.labels(deployment, cause).inc()
-
-    def count(self, record: Record, parts: Sequence[Part]) -> None:
-        """Counts a finished request; tokens and cost at the model that each part of the answer is from."""
-        model = record.served or ""
-        self._requests.labels(model, record.policy or "", str(record.status), record.error or "").inc()
-        if record.overhead_ms is not None:
-            self._overhead.observe(record.overhead_ms / 1000)
-        if record.served is None:
-            return
-        self._latency.labels(model).observe(record.latency_ms / 1000)
-        if record.first_token_ms is not None:
-            self._first_token.labels(model).observe(record.first_token_ms / 1000)
-        if record.served != record.chosen:
-            self._stand_ins.labels(record.chosen or "", model).inc()
-        for part in parts[1:]:
-            self._continued.labels(part.model).inc()
-        for part in parts:
-            self._tokens.labels(part.model, "prompt").inc(part.prompt_tokens)
-            self._tokens.labels(part.model, "completion").inc(part.completion_tokens)
-            self._cost.labels(part.model).inc(part.cost_usd)
-
-    def render(self) -> bytes:
-        """The exposition text."""
-        return generate_latest(self.registry)
-
-
-class _Live(Collector):
-    def __init__(self, fleet: Callable[[], Fleet], recorder: Recorder) -> None:
+        """What is read only when somebody asks: availability of each deployment, lost records."""
         self._fleet = fleet
         self._recorder = recorder
 
+    def watch_waiting(self, waiting: Callable[[], int]) -> None:
+        """How many requests wait for a place, asked when somebody asks."""
+        self._waiting = waiting
+
+    def began(self) -> None:
+        """A chat request has come."""
+        self.in_flight += 1
+
+    def ended(self) -> None:
+        """A chat request is over."""
+        self.in_flight -= 1
+
+    def refused(self, reason: str) -> None:
+        self._totals.add("locus_requests_refused", (reason,))
+
+    def failed(self, deployment: str, cause: str) -> None:
+        self._totals.add("locus_failed_attempts", (deployment, cause))
+
+    def count(self, record: Record, parts: Sequence[Part]) -> None:
+        """Counts a finished request; tokens and cost at the model that each part of the answer is from."""
+        totals = self._totals
+        model = record.served or ""
+        totals.add("locus_requests", (model, record.policy or "", str(record.status), record.error or ""))
+        if record.overhead_ms is not None:
+            totals.observe("locus_overhead_seconds", (), record.overhead_ms / 1000)
+        for part in parts[1:]:
+            totals.add("locus_streams_continued", (part.model,))
+        for part in parts:
+            totals.add("locus_tokens", (part.model, "prompt"), part.prompt_tokens)
+            totals.add("locus_tokens", (part.model, "completion"), part.completion_tokens)
+            totals.add("locus_cost_usd", (part.model,), part.cost_usd)
+        if record.served is None:
+            return
+        totals.observe("locus_request_seconds", (model,), record.latency_ms / 1000)
+        if record.first_token_ms is not None:
+            totals.observe("locus_first_token_seconds", (model,), record.first_token_ms / 1000)
+        if record.served != record.chosen:
+            totals.add("locus_stand_ins", (record.chosen or "", model))
+
+    def dump(self) -> dict[str, Any]:
+        """This process's totals, for the others."""
+        totals = self._totals
+        if self._recorder is not None:
+            totals.counters["locus_records_lost"][()] = float(self._recorder.lost)
+        totals.gauges = {
+            "locus_requests_in_flight": float(self.in_flight),
+            "locus_requests_waiting": float(self._waiting()),
+        }
+        return totals.dump()
+
+    def render(self) -> bytes:
+        """The exposition text."""
+        totals = Totals()
+        totals.merge(self.dump())
+        self._others(totals)
+        registry = CollectorRegistry()
+        registry.register(_Exposed(totals, self._fleet))
+        return generate_latest(registry)
+
+
+class _Exposed(Collector):
+    def __init__(self, totals: Totals, fleet: Callable[[], Fleet] | None) -> None:
+        self._totals = totals
+        self._fleet = fleet
+
     def collect(self) -> Iterable[Metric]:
+        yield from self._totals.families()
         available = GaugeMetricFamily(
             "locus_deployment_available", "1 where a call may be made now", labels=["model", "deployment"]
         )
-        for model in self._fleet().models.values():
+        for model in self._fleet().models.values() if self._fleet is not None else ():
             for live in model.deployments:
                 available.add_metric([model.name, live.spec.id], float(live.unavailable() is None))
         yield available
-        yield GaugeMetricFamily("locus_records_lost", "Records lost to a full buffer", value=self._recorder.lost)

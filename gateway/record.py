@@ -9,9 +9,8 @@ import contextlib
 import logging
 import sqlite3
 from collections import deque
-from dataclasses import dataclass, fields
-from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import aiosqlite
 
@@ -22,8 +21,7 @@ FLUSH_S = 0.25
 BATCH = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A call that the client has its answer, or the beginning or rest of it, from.
 
     Attributes:
@@ -38,8 +36,7 @@ class Part:
     estimated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What happened to one request. Times in ms, prices in USD; JSON columns hold lists of objects.
 
     Attributes:
@@ -47,7 +44,7 @@ class Record:
         time: seconds since the epoch, at arrival.
         requested: the `model` of the request.
         chosen, served: portfolio names; they differ where a stand-in answered.
-        candidates: `[{"model", "p_correct", "price_usd"}]` of the models that were scored.
+        candidates: `[{"model", "p_correct", "price_usd"}]` of the 20 best models by the policy; None where one was named.
         failover: `[{"model", "deployment", "cause", "status", "elapsed_ms", "distance", "predicted_loss", "after_content"}]`,
             the calls that did not serve the request, or not to its end, in order; distance and loss against the chosen model.
         parts: a `Part` each, in order, where a stream was continued by another call; tokens and cost are their sums.
@@ -82,12 +79,11 @@ class Record:
     prompt: str | None
 
 
-COLUMNS = tuple(field.name for field in fields(Record))
-_values = attrgetter(*COLUMNS)  # dataclasses.astuple copies every value deeply
+COLUMNS = Record._fields
 _INSERT = f"INSERT INTO requests ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS requests ({", ".join(COLUMNS)});
-CREATE INDEX IF NOT EXISTS requests_time ON requests (time);
+DROP INDEX IF EXISTS requests_time;
 """
 
 
@@ -173,7 +169,7 @@ class Recorder:
     async def _flush(self, db: aiosqlite.Connection) -> None:
         while self._buffer:
             batch = [self._buffer[i] for i in range(min(BATCH, len(self._buffer)))]
-            await db.executemany(_INSERT, [_values(record) for record in batch])
+            await db.executemany(_INSERT, batch)
             await db.commit()
             for record in batch:  # only what is safely written leaves; the oldest may have been dropped meanwhile
                 if self._buffer and self._buffer[0] is record:

@@ -69,7 +69,7 @@ class RecoveredStream:
         if served.usage is not None:
             return served.usage, False
         assert served.relay is not None
-        return served.relay.estimate + Usage(self._prompt_tokens, 0), True
+        return served.relay.estimate.plus(Usage(self._prompt_tokens, 0)), True
 
     async def aclose(self) -> None:
         for served in self.served:
@@ -114,7 +114,9 @@ class RecoveredStream:
             return None
         usage: dict[str, Any] = fields["usage"]
         if len(self.served) > 1:
-            total = sum((self.usage(served)[0] for served in self.served), Usage())
+            total = Usage()
+            for served in self.served:
+                total = total.plus(self.usage(served)[0])
             usage = {
                 "prompt_tokens": total.prompt_tokens,
                 "completion_tokens": total.completion_tokens,

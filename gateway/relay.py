@@ -46,6 +46,8 @@ class Relay:
         self._held: list[Chunk] = []
         self._seen_model: object = None  # the provider's name, and the field's bytes as it writes them
         self._seen_bytes = b""
+        self._contents = -1  # when the silence was last broken, and until when the next may last
+        self._due = 0.0
         self._first = (len(transcript.pieces), transcript.contents)
         self._last: tuple[int, int] | None = None  # the same at its end: others may write after it
 
@@ -91,8 +93,7 @@ class Relay:
                 chunks, self._held = self._held, []
             else:
                 try:
-                    limit_s = min(self._idle_s, USAGE_S) if self.transcript.complete else self._idle_s
-                    chunks = await self._source.read(self._loop.time() + limit_s)
+                    chunks = await self._source.read(self._deadline())
                 except UpstreamFailure:
                     if self.transcript.complete:
                         return None  # the client has all of it: what broke is only how the provider hangs up
@@ -105,6 +106,16 @@ class Relay:
                 return None
             if data := b"".join([self._one(chunk) for chunk in chunks]):
                 return data
+
+    def _deadline(self) -> float:
+        """Until when more must come. Empty deltas are silence too: they do not move it."""
+        transcript = self.transcript
+        if transcript.complete:
+            return self._loop.time() + min(self._idle_s, USAGE_S)
+        if transcript.contents != self._contents:
+            self._contents = transcript.contents
+            self._due = self._loop.time() + self._idle_s
+        return self._due
 
     async def aclose(self) -> None:
         self._last = (len(self.transcript.pieces), self.transcript.contents)

@@ -111,6 +111,12 @@ def splice_model(body: bytes, old: str, new: str) -> bytes | None:
     """
     if b"\\u006" in body:
         return None
+    name = orjson.dumps(new)[1:-1]
+    if body.count(b'"model"') == 1:  # as nearly always; a quote inside a string is escaped, so this is the key
+        for key in (b'"model": "', b'"model":"'):
+            written = key + old.encode(errors="replace") + b'"'
+            if written in body:
+                return body.replace(written, key + name + b'"')
     found = None
     for match in _MODEL_FIELD.finditer(body):
         if found is not None:
@@ -118,7 +124,7 @@ def splice_model(body: bytes, old: str, new: str) -> bytes | None:
         found = match
     if found is None or orjson.loads(b'"' + found.group(1) + b'"') != old:
         return None
-    return b"".join((body[: found.start(1)], orjson.dumps(new)[1:-1], body[found.end(1) :]))
+    return b"".join((body[: found.start(1)], name, body[found.end(1) :]))
 
 
 def parse_chat(body: bytes) -> ChatRequest:

@@ -5,7 +5,6 @@ One matrix product scores the whole portfolio; everything that does not depend o
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,30 +23,43 @@ EXPECTED_OUTPUT_TOKENS = 400  # where the client sets no lower limit; only diffe
 CAPABILITIES = ("tools", "vision", "json_schema", "audio")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What is known of every model for one request. Arrays are (M,), in portfolio order.
+
+    Attributes:
+        p_correct: predicted correctness; NaN where a model has no embedding.
+        standard_error: of p_correct; NaN where it is.
+        price_usd: expected price of this request, USD.
+        capable: can serve what the request needs.
+        guarded: the router knows nothing finer here than the best single model of the query's kind.
+    """
+
+    p_correct: NDArray[np.float32]
+    standard_error: NDArray[np.float32]
+    price_usd: NDArray[np.float64]
+    capable: NDArray[np.bool_]
+    guarded: bool
+
+    def utility(self, policy: Policy) -> NDArray[np.float64]:
+        """By which a policy compares them, (M,)."""
+        return utilities(believed(self.p_correct, self.standard_error, policy), self.price_usd, policy)
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """The choice for one request. Arrays are in portfolio order; `p_correct` is NaN where a model has no embedding.
+    """The choice for one request.
 
     Attributes:
         policy: the policy that chose; None where the client named the model.
         chosen: index of the chosen model.
-        p_correct: predicted correctness, (M,).
-        standard_error: of p_correct, (M,); NaN where it is.
-        price_usd: expected price of this request, (M,), USD.
-        capable: can serve what the request needs, (M,).
-        unavailable: per model, why it cannot be called now; None where it can.
-        guarded: the router knows nothing finer here than the best single model of the query's kind.
+        scores: None where the client named the model: such a request is decided without them, to save their cost.
     """
 
     models: tuple[str, ...]
     policy: Policy | None
     chosen: int
-    p_correct: NDArray[np.float32]
-    standard_error: NDArray[np.float32]
-    price_usd: NDArray[np.float64]
-    capable: NDArray[np.bool_]
-    unavailable: tuple[str | None, ...]
-    guarded: bool = False
+    scores: Scores | None = None
 
     @property
     def model(self) -> str:
@@ -55,13 +67,23 @@ class Decision:
 
     @property
     def p_chosen(self) -> float | None:
-        p = float(self.p_correct[self.chosen])
+        if self.scores is None:
+            return None
+        p = float(self.scores.p_correct[self.chosen])
         return None if np.isnan(p) else p
 
-    @cached_property
-    def utility(self) -> NDArray[np.float64]:
-        policy = self.policy or Policy("pinned")
-        return utilities(believed(self.p_correct, self.standard_error, policy), self.price_usd, policy)
+    def best(self, number: int) -> list[tuple[str, float, float]]:
+        """Name, p_correct and price of the models that the policy likes most, and of the chosen one, the best first."""
+        if self.scores is None or self.policy is None:
+            return []
+        scores = self.scores
+        utility = np.where(scores.capable, scores.utility(self.policy), -np.inf)
+        order = np.argsort(-utility, kind="stable")[:number].tolist()
+        if self.chosen not in order:
+            order.append(self.chosen)
+        return [
+            (self.models[i], p, float(scores.price_usd[i])) for i in order if (p := float(scores.p_correct[i])) == p
+        ]
 
 
 class Routing:
@@ -104,29 +126,21 @@ class Routing:
             NoEligibleModel: nobody has what the request needs.
         """
         pinned = self._index.get(request.model)
-        policy = None if pinned is not None else self._policy(request.model)
-        unavailable = tuple(live.unavailable() for live in self._live)
-        capable = self._capable(request.need)
-        price = self._price(request.need)
-        if policy is None:
-            assert pinned is not None
-            unknown = np.full(len(self.names), np.nan, np.float32)
-            return Decision(self.names, None, pinned, unknown, unknown, price, capable, unavailable)
-        p_correct, standard_error, guarded = self._predict(request)
-        hopeless = np.array([r is not None and m.needs_operator for r, m in zip(unavailable, self._live, strict=True)])
-        chosen = choose(
-            believed(p_correct, standard_error, policy), price, capable & ~np.isnan(p_correct) & ~hopeless, policy
-        )
+        if pinned is not None:
+            return Decision(self.names, None, pinned)
+        policy = self._policy(request.model)
+        scores = self._scores(request)
+        hopeless = np.fromiter((live.needs_operator for live in self._live), np.bool_, len(self._live))
+        eligible = scores.capable & ~np.isnan(scores.p_correct) & ~hopeless
+        p_believed = believed(scores.p_correct, scores.standard_error, policy)
+        chosen = choose(p_believed, scores.price_usd, eligible, policy)
         if chosen is None:
-            raise self._nobody(request.need, capable, hopeless)
-        return Decision(self.names, policy, chosen, p_correct, standard_error, price, capable, unavailable, guarded)
+            raise self._nobody(request.need, scores.capable)
+        return Decision(self.names, policy, chosen, scores)
 
-    def predicted(self, request: ChatRequest, decision: Decision) -> Decision:
-        """The decision with predictions; a pinned request is decided without them, to save their cost."""
-        if decision.policy is None and np.isnan(decision.p_correct).all():
-            p_correct, standard_error, guarded = self._predict(request)
-            return replace(decision, p_correct=p_correct, standard_error=standard_error, guarded=guarded)
-        return decision
+    def scored(self, request: ChatRequest, decision: Decision) -> Scores:
+        """The decision's scores, now at the latest."""
+        return decision.scores or self._scores(request)
 
     def hops(self, request: ChatRequest, decision: Decision) -> Iterator[Hop]:
         """The chosen model, then its stand-ins: those that can serve the request, the nearest in embedding space first.
@@ -135,24 +149,27 @@ class Routing:
         """
         chosen = decision.chosen
         yield Hop(self._live[chosen])
-        decision = self.predicted(request, decision)
+        scores = self.scored(request, decision)
         limit = None if decision.policy is None else decision.policy.max_predicted_loss
         for i, distance in self._stand_ins(chosen):
             live = self._live[i]
-            if not decision.capable[i] or live.needs_operator:
+            if not scores.capable[i] or live.needs_operator:
                 continue
-            loss = float(decision.p_correct[chosen] - decision.p_correct[i])
+            loss = float(scores.p_correct[chosen] - scores.p_correct[i])
             known = None if np.isnan(loss) else loss
             barred = limit is not None and (known is None or known > limit)
             yield Hop(live, True, distance, known, barred)
 
     def explain(self, request: ChatRequest, decision: Decision) -> dict[str, Any]:
         """The decision for a person: every candidate with p, price, utility, availability, and why."""
-        decision = self.predicted(request, decision)
-        hops = list(self.hops(request, decision))
+        scores = self.scored(request, decision)
+        hops = list(self.hops(request, replace(decision, scores=scores)))
         barred = {hop.model.name for hop in hops if hop.barred}
         next_hop = next((hop for hop in hops if not hop.barred and hop.model.unavailable() is None), None)
         serving = None if next_hop is None else next_hop.model.name
+        candidates = [
+            self._candidate(i, request.need, decision, scores, serving, barred) for i in range(len(self.names))
+        ]
         return {
             "policy": None if decision.policy is None else decision.policy.name,
             "chosen": decision.model,
@@ -165,7 +182,7 @@ class Routing:
                 "distance": next_hop.distance,
                 "predicted_loss": next_hop.predicted_loss,
             },
-            "guarded": decision.guarded,
+            "guarded": scores.guarded,
             "query": request.query,
             "need": {
                 "capabilities": sorted(request.need.capabilities),
@@ -173,21 +190,21 @@ class Routing:
                 "output_tokens": request.need.output_tokens,
             },
             "candidates": sorted(
-                (self._candidate(i, request.need, decision, serving, barred) for i in range(len(self.names))),
-                key=lambda c: (not c["eligible"], -(c["utility"] if c["utility"] is not None else -np.inf)),
+                candidates, key=lambda c: (not c["eligible"], -(c["utility"] if c["utility"] is not None else -np.inf))
             ),
         }
 
     def _candidate(
-        self, i: int, need: Need, decision: Decision, serving: str | None, barred: set[str]
+        self, i: int, need: Need, decision: Decision, scores: Scores, serving: str | None, barred: set[str]
     ) -> dict[str, Any]:
-        p = float(decision.p_correct[i])
+        p, standard_error = float(scores.p_correct[i]), float(scores.standard_error[i])
         known = not np.isnan(p)
-        unavailable = decision.unavailable[i]
+        unavailable = self._live[i].unavailable()
+        utility = scores.utility(decision.policy or Policy("pinned"))[i]
         why = []
         if i == decision.chosen:
             why.append("named by the request" if decision.policy is None else _chosen_because(decision.policy))
-            if decision.guarded and decision.policy is not None:
+            if scores.guarded and decision.policy is not None:
                 why.append(
                     "by the models' means on this kind of question: nothing finer beat the best single model there"
                 )
@@ -201,15 +218,15 @@ class Routing:
         if unavailable is not None:
             why.append(unavailable)
         if not why:
-            why.append(_passed_over_because(decision.policy, p, float(decision.standard_error[i])))
+            why.append(_passed_over_because(decision.policy, p, standard_error))
         return {
             "model": self.names[i],
             "embedding": self._embeddings[i],
             "p_correct": p if known else None,
-            "standard_error": float(decision.standard_error[i]) if known else None,
-            "price_usd": float(decision.price_usd[i]),
-            "utility": float(decision.utility[i]) if known else None,
-            "eligible": bool(decision.capable[i]) and known,
+            "standard_error": standard_error if known else None,
+            "price_usd": float(scores.price_usd[i]),
+            "utility": float(utility) if known else None,
+            "eligible": bool(scores.capable[i]) and known,
             "available": unavailable is None,
             "why": "; ".join(why),
         }
@@ -228,15 +245,15 @@ class Routing:
             param="model",
         )
 
-    def _predict(self, request: ChatRequest) -> tuple[NDArray[np.float32], NDArray[np.float32], bool]:
-        """P(correct) and its standard error, (M,) each, NaN without an embedding, and whether the guard decides."""
+    def _scores(self, request: ChatRequest) -> Scores:
         p_correct, standard_error = np.full((2, len(self.names)), np.nan, np.float32)
-        if not len(self._embedded):
-            return p_correct, standard_error, False
-        predicted = self._scorer.predict(self._router.encoder.encode([request.query]))
-        p_correct[self._embedded] = predicted.p_correct[0]
-        standard_error[self._embedded] = predicted.standard_error[0]
-        return p_correct, standard_error, bool(predicted.guarded[0])
+        guarded = False
+        if len(self._embedded):
+            predicted = self._scorer.predict(self._router.encoder.encode([request.query]))
+            p_correct[self._embedded] = predicted.p_correct[0]
+            standard_error[self._embedded] = predicted.standard_error[0]
+            guarded = bool(predicted.guarded[0])
+        return Scores(p_correct, standard_error, self._price(request.need), self._capable(request.need), guarded)
 
     def _capable(self, need: Need) -> NDArray[np.bool_]:
         capable = need.prompt_tokens + (need.output_tokens or 0) <= self._window
@@ -273,7 +290,7 @@ class Routing:
                 others.append((i, 0.0 if other == own else space.distance(own, other)))
         return sorted(others, key=lambda pair: np.inf if pair[1] is None else pair[1])
 
-    def _nobody(self, need: Need, capable: NDArray[np.bool_], hopeless: NDArray[np.bool_]) -> NoEligibleModel:
+    def _nobody(self, need: Need, capable: NDArray[np.bool_]) -> NoEligibleModel:
         if not len(self._embedded):
             return NoEligibleModel("No model of the portfolio has an embedding, so `auto` cannot choose; name a model.")
         if capable.any():

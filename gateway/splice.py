@@ -91,34 +91,39 @@ class Splice:
     def _overlap(self, *, ended: bool) -> str:
         if self._way == "fresh":
             raise Diverged
-        tail, held = self._text[-WINDOW:], self._held
-        if self._way == "prefill":
-            if not ended and len(held) < WINDOW and held in tail:
-                return ""  # it may still be on its way through words that the client has
+        held = self._held
+        if self._way == "prefill":  # it goes on where the text ends: words that equal the last ones are meant twice
             if self._begins_anew(held):
                 raise Diverged
-            repeated = self._repeated(held)
-            # It goes on where the text ends, so that a single word may well be meant twice.
-            return self._pass(held[repeated:] if len(held[:repeated].split()) > 1 else held)
-        start = held.lstrip()
-        goal = anchor(self._text)
-        if not ended and (start in tail or len(start) < len(goal) + ANCHOR_SLACK):
+            return self._pass(held)
+        start, goal = held.lstrip(), anchor(self._text)
+        if not ended and len(start) < len(goal) + ANCHOR_SLACK:
             return ""
+        if start.startswith(goal):  # as it was asked to
+            return self._pass(self._after(start[len(goal) :]))
+        if not ended and start in self._text[-WINDOW:]:
+            return ""  # it may still be on its way through words that the client has
         if repeated := self._repeated(start):
-            return self._pass(start[repeated:])
+            return self._pass(self._after(start[repeated:]))
         found = start.find(goal, 0, len(goal) + ANCHOR_SLACK) if len(goal) >= PROBE // 2 else -1
         if found >= 0:
-            rest = start[found + len(goal) :]
-            return self._pass(rest.lstrip(" ") if self._text[-1:].isspace() else rest)
+            return self._pass(self._after(start[found + len(goal) :]))
         return self._pass(self._joined(held))
 
     def _repeated(self, held: str) -> int:
         """How many characters at the beginning of `held` are words that the text ends with."""
-        text = self._text
+        text = self._text.rstrip()
         for k in range(min(len(held), len(text), WINDOW), 0, -1):
             if text.endswith(held[:k]) and held[:k].strip() and _at_word(text, len(text) - k):
                 return k
         return 0
+
+    def _after(self, rest: str) -> str:
+        """`rest` as it follows the text's last word, where the white space at the text's end is there already."""
+        space = self._text[len(self._text.rstrip()) :]
+        if not space:
+            return rest
+        return rest[len(space) :] if rest.startswith(space) else rest.lstrip(" ")
 
     def _joined(self, new: str) -> str:
         """`new` as it follows the text where neither repeats the other. An answer of its own begins without a space."""

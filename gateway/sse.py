@@ -4,7 +4,7 @@ Incremental and exact under any split of the bytes. Events keep their raw bytes,
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -16,8 +16,7 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event: its bytes as received with their blank line, and its joined `data` (None for a comment)."""
 
     raw: bytes

@@ -1,15 +1,14 @@
 """What a successful call gives: a complete answer, or an open stream of chunks. Both upstream paths speak these."""
 
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 from gateway.upstream.failures import Cause, UpstreamFailure
 
 MAX_TOKENS = 1 << 40  # what is billed for one answer can be no more; a database column holds it
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens as the provider billed them."""
 
     prompt_tokens: int = 0
@@ -25,7 +24,7 @@ class Usage:
             return None
         return cls(counts[0] or 0, counts[1] or 0)
 
-    def __add__(self, other: "Usage") -> "Usage":
+    def plus(self, other: "Usage") -> "Usage":
         return Usage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
 
 
@@ -41,21 +40,21 @@ class Complete:
         return Usage.read(self.fields.get("usage"))
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """One event of a stream: its bytes, and its parsed JSON."""
 
     raw: bytes
-    fields: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any]
 
     @property
     def has_content(self) -> bool:
         """Does a client get anything from it beyond the role: text, reasoning, a tool call, a refusal, an ending?"""
-        for choice in self.fields.get("choices") or ():
+        for choice in self.fields["choices"]:
             if choice.get("finish_reason") is not None:
                 return True
-            if any(value for key, value in (choice.get("delta") or {}).items() if key != "role"):
-                return True
+            for key, value in (choice.get("delta") or {}).items():
+                if value and key != "role":
+                    return True
         return False
 
 

@@ -115,6 +115,10 @@ class _DirectStream:
         self._response = response
         self._content = response.content
         self._events = EventReader()
+        self._loop = asyncio.get_running_loop()
+        self._deadline = 0.0
+        self._waiting = False
+        self._timer: asyncio.TimerHandle | None = None
         self._bad = 0
         self._failure: UpstreamFailure | None = None
         self._ended = False
@@ -130,11 +134,31 @@ class _DirectStream:
         return None
 
     async def _receive(self, deadline: float) -> bytes:
+        self._deadline = deadline
+        if self._timer is None or deadline < self._timer.when():
+            self._watch()
+        self._waiting = True
         try:
-            async with asyncio.timeout_at(deadline):
-                return await self._content.readany()
+            return await self._content.readany()
         except _CLIENT_ERRORS as exc:
             raise _failure(exc) from exc
+        finally:
+            self._waiting = False
+
+    def _watch(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._look)
+
+    def _look(self) -> None:
+        """Ends a silence beyond its limit. One timer serves many reads: to set one for each would be a third of their cost."""
+        self._timer = None
+        if not self._waiting:
+            return  # the next read sets it again
+        if self._loop.time() < self._deadline:
+            self._watch()
+        else:
+            self._content.set_exception(TimeoutError())
 
     def _parse(self, data: bytes) -> list[Chunk]:
         """The chunks in these bytes. What fails after some of them is raised by the next read, so that none is lost."""
@@ -166,6 +190,8 @@ class _DirectStream:
         return chunks
 
     async def aclose(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         # A connection with bytes still to come cannot be used again; closing it tells the provider to stop.
         if self._content.at_eof():
             self._response.release()
@@ -175,6 +201,8 @@ class _DirectStream:
 
 async def _body(response: aiohttp.ClientResponse, idle_s: float) -> bytes:
     """A whole body. An answer that has begun is nearly there, so that a silence in the middle of it is a fault."""
+    if response.content.is_eof():  # as a short one, which comes with its headers
+        return response.content.read_nowait(-1)
     parts = []
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(idle_s) as limit:

@@ -4,13 +4,14 @@ import datetime as dt
 import email.utils
 import logging
 import re
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import orjson
+
+from gateway.defects import log_defect
 
 log = logging.getLogger("locus.upstream")
 
@@ -153,9 +154,8 @@ def classify_event(error: Any) -> UpstreamFailure:
 
 
 def unexpected(exc: Exception) -> UpstreamFailure:
-    """The failure that an exception nobody planned for stands for; logged by its place, since its text may hold secrets."""
-    where = "".join(traceback.format_tb(exc.__traceback__))
-    log.error("an upstream call failed by an unexpected %s:\n%s", type(exc).__name__, where)
+    """The failure that an exception nobody planned for stands for."""
+    log_defect(log, "an upstream call failed unexpectedly", exc)
     return UpstreamFailure(Cause.UNREADABLE, detail=type(exc).__name__)
 
 

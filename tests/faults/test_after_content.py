@@ -124,6 +124,13 @@ async def test_the_limit_of_tokens_holds_for_the_whole(serve: Serve, limit: str)
         assert 1 <= b.calls[-1].body[limit] <= 40 - CUT
 
 
+async def test_empty_deltas_after_content_are_a_stall(serve: Serve) -> None:
+    async with pair(serve, Persona(TEXT, cut_after=CUT, ending="empty deltas"), Persona(TEXT)) as (run, a, _):
+        async with asyncio.timeout(5):
+            await handed_over(run, await ask(run, stream=True), TEXT)
+        assert a.calls[0].ended == "closed by the caller"
+
+
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
 async def test_a_cut_in_the_reasoning_begins_anew(serve: Serve, key: str) -> None:
     """No word of the answer is out yet, so it is simply asked for again."""
@@ -181,7 +188,7 @@ REPEATING = [
 
 
 @pytest.mark.parametrize("text", REPEATING, ids=["matrix", "table", "song"])
-@pytest.mark.parametrize("prefill", ["ignores"])
+@pytest.mark.parametrize("prefill", ["goes on", "ignores"])
 async def test_text_that_repeats_itself_is_gone_on_without_a_gap(serve: Serve, text: str, prefill: Any) -> None:
     """The next words may well equal the last ones."""
     for cut in range(2, len(pieces(text)) - 1, 2):

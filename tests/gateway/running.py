@@ -45,7 +45,7 @@ class Gateway:
         path = self.service.in_force.portfolio.settings.record
         assert path is not None
         for _ in range(100):
-            if path.exists() and not self.service.recorder.pending:
+            if path.exists() and not self.service.metrics.in_flight and not self.service.recorder.pending:
                 break
             await asyncio.sleep(0.05)
         return read_last(path, 100)
@@ -79,7 +79,11 @@ async def serving(
     app: ASGIApp, limits: ClientLimits = LIMITS, grace_s: float = 30.0
 ) -> AsyncIterator[tuple[Server, str]]:
     """Serves an application as `locus serve` does, on a free port, until the block ends; gives the server and its URL."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    # asyncio's own loop sends at once only on a socket that says it is TCP; uvloop, which `locus serve` has, always does.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(2048)
     server = Server(app, lambda: grace_s, limits)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -9,13 +9,13 @@ from typing import Any
 
 import orjson
 import pytest
-from prometheus_client import CollectorRegistry
 from starlette.types import Receive, Scope, Send
 
 from gateway.admission import Admission, Admitted
 from gateway.edge import Edge
 from gateway.errors import Overloaded
 from gateway.limits import LIMITS
+from gateway.metrics import Metrics
 from gateway.portfolio import LoadSettings, Settings
 from gateway.portfolio_file import load_portfolio
 from tests.gateway.running import Gateway, entry, eventually, gateway, serving, write_portfolio
@@ -170,7 +170,7 @@ async def test_what_waits_or_is_refused_has_not_been_read(tmp_path: Path) -> Non
 
 
 async def test_a_place_is_held_until_the_client_has_taken_the_answer() -> None:
-    admission = Admission(lambda: LoadSettings(max_requests=1, max_queued=0), CollectorRegistry())
+    admission = Admission(lambda: LoadSettings(max_requests=1, max_queued=0), Metrics())
 
     async def large(scope: Scope, receive: Receive, send: Send) -> None:
         size = 16 << 20
@@ -195,7 +195,7 @@ async def test_a_place_is_held_until_the_client_has_taken_the_answer() -> None:
 
 
 def admission(**load: Any) -> Admission:
-    return Admission(lambda: LoadSettings(**load), CollectorRegistry())
+    return Admission(lambda: LoadSettings(**load), Metrics())
 
 
 async def test_places_are_given_in_the_order_of_asking() -> None:
@@ -258,7 +258,7 @@ class Client:
 
 async def test_lower_limits_are_kept_as_places_come_back() -> None:
     load = LoadSettings(max_requests=3, max_queued=0)
-    places = Admission(lambda: load, CollectorRegistry())
+    places = Admission(lambda: load, Metrics())
     for _ in range(3):
         await places.enter()
     load = LoadSettings(max_requests=1, max_queued=0)

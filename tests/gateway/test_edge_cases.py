@@ -204,7 +204,7 @@ async def test_a_probe_that_its_client_leaves_is_given_back(tmp_path: Path, faul
             now = run.service.clock() + 3600
             assert live.breaker.available(now)
             assert (await run.records())[-1]["error"] == "client_disconnected"
-            assert run.service.metrics.registry.get_sample_value("locus_requests_in_flight") == 0
+            assert b"locus_requests_in_flight 0.0" in run.service.metrics.render()
             up.default = answer("back")
             assert (await post(run, body)).status_code == 200
 

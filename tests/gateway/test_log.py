@@ -1,5 +1,4 @@
 import sqlite3
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +95,7 @@ async def test_json_gives_one_object_per_line_oldest_first_with_all_columns(tmp_
     result = show("--db", str(await write(tmp_path / "r.db", *records)), "--json")
     rows = [orjson.loads(line) for line in result.stdout.splitlines()]
     assert [row["request_id"] for row in rows] == ["req-1", "req-2", "req-3"]
-    assert rows[1] == asdict(records[0]) | {"candidates": CANDIDATES, "failover": FAILED, "stream": 0}
+    assert rows[1] == records[0]._asdict() | {"candidates": CANDIDATES, "failover": FAILED, "stream": 0}
     assert rows[0]["prompt"] == [{"role": "user"}]
 
 

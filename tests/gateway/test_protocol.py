@@ -11,12 +11,12 @@ from pathlib import Path
 import httpx
 import orjson
 import pytest
-from prometheus_client import CollectorRegistry
 from starlette.types import Receive, Scope, Send
 
 from gateway.admission import Admission, Admitted
 from gateway.edge import Edge
 from gateway.limits import LIMITS, ClientLimits
+from gateway.metrics import Metrics
 from gateway.portfolio import LoadSettings, Secret, Settings
 from gateway.portfolio_file import load_portfolio
 from gateway.request import read_body
@@ -65,7 +65,7 @@ class Wire:
 @asynccontextmanager
 async def wire(app: Respond = echo, limits: ClientLimits = QUICK, *keys: str) -> AsyncIterator[Wire]:
     settings = Settings(keys=tuple(Secret(key) for key in keys))
-    admitted = Admitted(app, Admission(LoadSettings, CollectorRegistry()))
+    admitted = Admitted(app, Admission(LoadSettings, Metrics()))
     async with serving(Edge(admitted, lambda: settings), limits) as (_, url):
         wire = Wire(int(url.rpartition(":")[2]))
         try:

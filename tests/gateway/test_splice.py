@@ -61,15 +61,24 @@ def test_a_model_that_goes_on_with_the_next_word_gets_a_space_before_it(cut: int
         (["That is all."], "Or is it?", " Or is it?"),
         (["the quick brown fox"], "Sure: the quick brown fox jumps", " jumps"),
         (["so\n\n"], "\n\nthen", "\n\nthen"),
+        (["def f():\n   "], "def f(): if a", "if a"),
+        (["def f():\n  "], "def f():\n    if a", "  if a"),
     ],
 )
 def test_a_model_that_was_asked_to_go_on(pieces: list[str], answer: str, rest: str) -> None:
     assert joined(pieces, "continue", answer) == "".join(pieces) + rest
 
 
-def test_a_single_repeated_word_is_meant_where_the_model_goes_on_by_itself() -> None:
-    assert joined(["we had"], "prefill", " had", " enough") == "we had had enough"
-    assert joined(["and over", " and over"], "prefill", " and over", " again") == "and over and over again"
+@pytest.mark.parametrize(
+    "text", ["0 0 0 0 0 0\n0 0 0 0 0 0\n1 1 1 1 1 1\n", "it goes ha ha ha ha ha ha ha ha ha, and on"]
+)
+def test_words_that_a_text_repeats_are_meant(text: str) -> None:
+    pieces = words(text)
+    for cut in range(2, len(pieces)):
+        if not "".join(pieces[cut:]).startswith(text[:24]):
+            assert joined(pieces[:cut], "prefill", *pieces[cut:]) == text
+        sent = "".join(pieces[:cut])
+        assert joined(pieces[:cut], "continue", anchor(sent) + text[len(sent.rstrip()) :]) == text
 
 
 @pytest.mark.parametrize("way", ["fresh", "prefill", "continue"])
