@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -105,6 +106,9 @@ async def _run(portfolio: Portfolio, listener: socket.socket, *, demo: bool) -> 
         await stack.enter_async_context(Reloader(real.path, os.environ, apply, report))
         server = Server(create_app(service, controls), lambda: service.in_force.portfolio.settings.shutdown_grace_s)
         stop = server.ask_to_stop
+        # What is there now stays: looking through it again and again would stop all requests for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
         click.echo(banner(portfolio, real.path, listener.getsockname()), err=True)
         await server.serve(sockets=[listener])
 
