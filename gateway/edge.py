@@ -5,6 +5,8 @@ import hmac
 import logging
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -92,8 +94,12 @@ class Edge:
         admin = path.startswith(ADMIN_PATHS)
         if admin:
             check_operator(headers, settings)
-        if settings.keys and path not in OPEN_PATHS and not (admin and settings.admin_key is not None):
+        if path in OPEN_PATHS or (admin and settings.admin_key is not None):
+            return
+        if settings.keys:
             check_key(headers, settings.keys)
+        else:
+            check_local(headers)
 
 
 def check_key(headers: Headers, keys: Sequence[Secret]) -> None:
@@ -107,6 +113,33 @@ def check_key(headers: Headers, keys: Sequence[Secret]) -> None:
         raise AuthenticationFailed("No key: send a gateway key as `Authorization: Bearer <key>`.")
     if not _is_one_of(given, keys):
         raise AuthenticationFailed("The key is not one of this gateway's keys.")
+
+
+def check_local(headers: Headers) -> None:
+    """Without keys only this machine is served, and not the web pages of others that its browser shows.
+
+    Such a page can send requests here, under its own origin or, by a name that it lets point to this machine, to its own host.
+
+    Raises:
+        Forbidden: `Host` or `Origin` names something else than this machine.
+    """
+    for name, value in ((b"host", headers.get(b"host")), (b"origin", headers.get(b"origin"))):
+        if value is not None and not _names_loopback(value):
+            raise Forbidden(
+                f"Without gateway keys only this machine is served, and `{name.decode()}` names another: set `keys` under "
+                "`gateway` in the portfolio file."
+            )
+
+
+@lru_cache(1024)
+def _names_loopback(value: bytes) -> bool:
+    """Does a Host or Origin header (RFC 9110, 7.2; RFC 6454, 6.2) name this machine?"""
+    text = value.decode("latin-1")
+    try:
+        host = urlsplit(text if "://" in text else f"//{text}").hostname
+    except ValueError:
+        return False
+    return host is not None and is_loopback(host)
 
 
 def check_operator(headers: Headers, settings: Settings) -> None:

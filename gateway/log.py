@@ -89,7 +89,11 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         )
         for attempt in row["failover"] or []:
             status = "" if attempt["status"] is None else f" {attempt['status']}"
-            table.add_row("", "", f"[dim]{escape(attempt['deployment'])} {attempt['cause']}{status}[/]")
+            late = " after content" if attempt.get("after_content") else ""
+            table.add_row("", "", f"[dim]{escape(attempt['deployment'])} {attempt['cause']}{status}{late}[/]")
+        for part in (row["parts"] or [])[1:]:
+            tokens = f"{part['prompt_tokens']}+{part['completion_tokens']}"
+            table.add_row("", "", f"[yellow]{escape(part['deployment'])} went on[/]", "", tokens)
     Console().print(table)
 
 

@@ -1,5 +1,6 @@
 """Takes a deployment's own secrets out of what its provider says, before that goes to a client."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -7,6 +8,7 @@ from urllib.parse import urlsplit
 from gateway.portfolio import Deployment, Secret
 
 SHORTEST = 6  # characters; shorter ones would be found in words
+_WORD = re.compile(r"[a-z]*|v\d\w*")  # parts of a path that say nothing: `v1beta`, `inference`
 
 
 def redacted(error: Mapping[str, Any], deployment: Deployment) -> dict[str, Any]:
@@ -30,14 +32,12 @@ def _secrets(deployment: Deployment) -> Iterator[str]:
         yield deployment.api_key.reveal()
     for value in deployment.headers.values():
         yield value.reveal()
-    yield from _strings(deployment.params)
-    if deployment.api_base is not None:
-        parts = urlsplit(deployment.api_base)
-        yield deployment.api_base
-        yield parts.netloc
-        yield parts.path.strip("/")
-        yield parts.query
-        yield from parts.path.split("/")
+    for text in (*_strings(deployment.params), deployment.api_base or ""):
+        yield text
+        if "://" in text:
+            parts = urlsplit(text)
+            yield parts.netloc
+            yield from (part for part in (*parts.path.split("/"), parts.query) if not _WORD.fullmatch(part))
 
 
 def _strings(value: Any) -> Iterator[str]:

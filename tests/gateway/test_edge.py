@@ -17,7 +17,7 @@ from gateway.defects import DefectFormatter, describe, hide_texts, loop_defect
 from gateway.edge import Edge
 from gateway.portfolio import Settings
 from gateway.portfolio_file import load_portfolio
-from tests.gateway.running import Gateway, entry, running, serving, write_portfolio
+from tests.gateway.running import Gateway, entry, gateway, running, serving, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider
 
 pytestmark = pytest.mark.anyio
@@ -218,3 +218,34 @@ def test_a_log_of_another_library_shows_no_text() -> None:
     assert "RuntimeError" in DefectFormatter().format(record)
     assert CANARY not in DefectFormatter().format(record)
     assert "test_edge" in describe(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "evil.example"}, 403),  # by a name that points to 127.0.0.1
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://localhost:3000"}, 200),
+        ({"host": "localhost:4000"}, 200),
+        ({"host": "[::1]:4000"}, 200),
+        ({"host": "[::1"}, 403),
+    ],
+)
+async def test_without_keys_other_peoples_web_pages_are_not_served(
+    tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    async with ScriptedProvider() as up:
+        async with gateway(tmp_path, [entry("llama-8b", up.base_url)]) as run:
+            body = {"model": "auto", "messages": [{"role": "user", "content": "Hello, who are you?"}]}
+            response = await run.http.post("/v1/chat/completions", json=body, headers=headers)
+            assert response.status_code == status
+            assert len(up.calls) == (status == 200)
+            assert (await run.http.get("/health/live", headers=headers)).status_code == 200
+
+
+async def test_with_keys_the_key_alone_counts(tmp_path: Path) -> None:
+    async with ScriptedProvider() as up:
+        async with gateway(tmp_path, [entry("llama-8b", up.base_url)], gateway={"keys": ["sk-gate-1"]}) as run:
+            headers = {"host": "models.example", "origin": "https://app.example", "authorization": "Bearer sk-gate-1"}
+            assert (await run.http.get("/v1/models", headers=headers)).status_code == 200

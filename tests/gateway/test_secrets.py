@@ -325,16 +325,11 @@ async def test_a_rejection_that_goes_to_the_client_shows_no_secret(
     search(outputs | {"log": caplog.text.encode()}, leaky.canaries)
 
 
-URL_PARAMETER = pytest.mark.xfail(
-    strict=True, reason="a URL among the parameters of litellm is not taken out of rejections"
-)
-
-
 @pytest.mark.parametrize(
     "faults",
     [
         pytest.param(("says-401", "says-500", "redirect", "no-json", "cut", "silent"), id="failures"),
-        pytest.param(("says-400", "filter", "too-long"), marks=URL_PARAMETER, id="rejections"),
+        pytest.param(("says-400", "filter", "too-long"), id="rejections"),
     ],
 )
 async def test_no_failure_through_litellm_shows_a_secret(
