@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := $(PIP) install --quiet --require-hashes --no-deps --only-binary :all:
 CPU_TORCH := $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not m.version("torch").endswith("+cpu"))'
 
-.PHONY: run test lint soak lock audit clean
+.PHONY: run test lint soak bench bench-parts lock audit clean
 
 run: $(READY)
 	$(BIN)/locus serve --config $(CONFIG)
@@ -28,6 +28,14 @@ lint: $(READY)
 # Random faults under load, for so many minutes; see docs/reliability.md.
 soak: $(READY)
 	$(BIN)/python -m scripts.soak --minutes $(MINUTES)
+
+# The gateway beside the least that a proxy can be, and the parts of a request by themselves; see docs/performance.md.
+bench: $(READY)
+	$(BIN)/python -m benchmarks.run $(BENCH)
+	$(MAKE) bench-parts
+
+bench-parts: $(READY)
+	$(BIN)/python -m pytest benchmarks/parts.py -p no:cacheprovider --benchmark-sort=name --benchmark-columns=median,iqr,min,rounds
 
 # The stamp depends on the locks, so a second call installs nothing, and a changed lock installs what changed.
 $(READY): requirements.lock requirements-cpu.lock requirements-cuda.lock pyproject.toml

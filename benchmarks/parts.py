@@ -1,0 +1,216 @@
+"""What the parts of a request cost, each by itself. pytest-benchmark times them; the test suite never collects them.
+
+make bench-parts                    # or .venv/bin/python -m pytest benchmarks/parts.py
+"""
+
+import asyncio
+import base64
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import uvloop
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from benchmarks.load import MARK
+from benchmarks.provider import CHUNKS, STREAM
+from benchmarks.servers import QUESTION, chat_body, write_portfolio
+from gateway import record
+from gateway.fleet import Fleet
+from gateway.metrics import Metrics
+from gateway.portfolio_file import load_portfolio
+from gateway.record import Part, Record, Recorder
+from gateway.relay import Relay
+from gateway.request import parse_chat
+from gateway.routing import Routing
+from gateway.sse import EventReader
+from gateway.transcript import Transcript
+from gateway.upstream.direct import _DirectStream
+from router.encoder import QueryEncoder
+from router.serving import Router
+
+TOKENS = 64
+IMAGE_MB = 10
+
+
+@pytest.fixture(scope="module")
+def router() -> Router:
+    return Router.load()
+
+
+@pytest.fixture
+def question() -> Callable[[], str]:
+    """Gives a question that was not asked before: the encoder remembers some."""
+    numbers = itertools.count()
+    return lambda: QUESTION % f"#{next(numbers):010d}"
+
+
+def fresh(encoder: QueryEncoder, question: Callable[[], str]) -> None:
+    encoder.encode([question()])
+
+
+def test_tokenise_and_encode_64_tokens(
+    benchmark: BenchmarkFixture, router: Router, question: Callable[[], str]
+) -> None:
+    benchmark(fresh, router.encoder, question)
+
+
+@pytest.mark.parametrize("models", [8, 100, 1_000])
+@pytest.mark.parametrize("part", ["decide", "predict and choose"])
+def test_choose(
+    benchmark: BenchmarkFixture, router: Router, tmp_path: Path, question: Callable[[], str], models: int, part: str
+) -> None:
+    """What is called decide is all of it, with a question of 64 tokens to encode; the other has its encoding already."""
+    portfolio = load_portfolio(write_portfolio(tmp_path, "http://127.0.0.1:9/v1", models), {})
+    routing = Routing(portfolio, router, Fleet(portfolio))
+    request = parse_chat(chat_body("auto", stream=False))
+
+    def decide() -> None:
+        fields = request.fields | {"messages": [{"role": "user", "content": question()}]}
+        routing.decide(replace(request, fields=fields))
+
+    if part == "decide":
+        benchmark(decide)
+    else:
+        encoding = router.encoder.encode([request.query])
+        remembering = Router(router._checkpoint, _Remembered(encoding), router.space)  # type: ignore[arg-type]
+        benchmark(Routing(portfolio, remembering, Fleet(portfolio)).decide, request)
+
+
+class _Remembered:
+    """An encoder that has done its work."""
+
+    def __init__(self, encoding: Any) -> None:
+        self._encoding = encoding
+
+    def encode(self, texts: list[str]) -> Any:
+        return self._encoding
+
+
+def test_split_a_stream_of_20_chunks(benchmark: BenchmarkFixture) -> None:
+    """The event reader alone, fed a chunk at a time."""
+
+    def split() -> int:
+        reader = EventReader()
+        return sum(len(reader.feed(piece)) for piece in _PIECES)
+
+    assert benchmark(split) == CHUNKS + 2  # the usage and [DONE]
+
+
+def test_relay_a_stream_of_20_chunks(benchmark: BenchmarkFixture) -> None:
+    """From the provider's bytes to the client's: split, read, take the usage out, put the model's name in."""
+    request = parse_chat(chat_body("m0", stream=True))
+
+    async def relay() -> int:
+        loop = asyncio.get_running_loop()
+        source = _DirectStream(_Response())  # type: ignore[arg-type]
+        out = Relay(source, "m0", Transcript(request), 30.0)
+        await out.open(loop.time() + 30.0)
+        events = 0
+        while (data := await out.read()) is not None:
+            events += data.count(b"\n\n")
+        await out.aclose()
+        return events
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert benchmark(lambda: runner.run(relay())) == CHUNKS  # the usage was not asked for
+
+
+_PIECES = [
+    event + b"\n\n"
+    for piece in STREAM
+    for event in b"".join(part for part in piece.split(b"\r\n") if b"data: " in part).split(b"\n\n")
+    if event
+]
+
+
+class _Response:
+    """What the relay needs of a client library's response: bytes that come a chunk at a time."""
+
+    def __init__(self) -> None:
+        self.content = self
+        self._pieces = iter(_PIECES)
+
+    async def readany(self) -> bytes:
+        return next(self._pieces, b"")
+
+    def at_eof(self) -> bool:
+        return True
+
+    def release(self) -> None: ...
+
+
+def images(megabytes: float) -> list[dict[str, Any]]:
+    """A question with images of so many megabytes in all, as base64."""
+    data = base64.b64encode(bytes(range(256)) * int(megabytes / 4 * 3 / 4 * 1e6 / 256)).decode()
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
+    return [{"type": "text", "text": QUESTION % MARK.decode()}, *(image for _ in range(4))]
+
+
+@pytest.mark.parametrize("megabytes", [0, 1, IMAGE_MB])
+def test_parse_a_body(benchmark: BenchmarkFixture, megabytes: int) -> None:
+    """A small one, and such with images: parsed, checked, and as it goes to the provider."""
+    body = chat_body("auto", stream=False, content=images(megabytes) if megabytes else None)
+
+    def there_and_back() -> bytes:
+        return parse_chat(body).outgoing("up-m0")
+
+    assert len(benchmark(there_and_back)) > megabytes * 1e6
+
+
+RECORD = Record(
+    **{
+        **dict.fromkeys(Record._fields),
+        "request_id": "req_0123456789abcdef",
+        "time": 1.7e9,
+        "requested": "auto",
+        "policy": "balanced",
+        "chosen": "m0",
+        "served": "m0",
+        "deployment": "m0#1",
+        "candidates": orjson.dumps(
+            [{"model": f"m{i}", "p_correct": 0.5, "price_usd": 1e-5} for i in range(8)]
+        ).decode(),
+        "stream": False,
+        "status": 200,
+        "latency_ms": 1.0,
+        "first_token_ms": 1.0,
+        "overhead_ms": 0.5,
+    }  # type: ignore[arg-type]
+)
+ROWS = 1_000
+
+
+def test_record_and_count_a_request(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """What is done before the next request: its record into the buffer, its numbers into the metrics."""
+    recorder, metrics = Recorder(tmp_path / "record.db"), Metrics()
+    parts = [Part("m0", "m0#1", 64, 20, 1e-5, False)]
+
+    def take() -> None:
+        metrics.began()
+        metrics.ended()
+        recorder.add(RECORD)
+        metrics.count(RECORD, parts)
+
+    benchmark(take)
+
+
+def test_write_1000_records(benchmark: BenchmarkFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a thread does with them later, without the pause between two writings."""
+    monkeypatch.setattr(record, "FLUSH_S", 0.0)
+
+    async def write() -> None:
+        for _ in range(ROWS):
+            recorder.add(RECORD)
+        while recorder.pending:  # noqa: ASYNC110 - it has no event for it
+            await asyncio.sleep(0)
+
+    recorder = Recorder(tmp_path / "record.db")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(recorder.__aenter__())
+        benchmark(lambda: runner.run(write()))
+        runner.run(recorder.__aexit__())
