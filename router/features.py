@@ -6,7 +6,7 @@ and a kernel between the query and the anchors. numpy only: the serving process 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,8 +128,13 @@ def standardised(
     q: NDArray[np.float32], text_dim: int, mean: NDArray[np.float32], scale: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Encodings with text and surface on one scale, (n, d_q)."""
-    surface = np.clip((q[:, text_dim:] - mean) / scale, -SURFACE_CLIP, SURFACE_CLIP)
-    return np.concatenate([np.float32(TEXT_GAIN) * q[:, :text_dim], surface], axis=1)
+    out = np.empty_like(q)
+    np.multiply(q[:, :text_dim], np.float32(TEXT_GAIN), out=out[:, :text_dim])
+    surface = out[:, text_dim:]
+    np.subtract(q[:, text_dim:], mean, out=surface)
+    surface /= scale
+    np.minimum(np.maximum(surface, -SURFACE_CLIP, out=surface), SURFACE_CLIP, out=surface)
+    return out
 
 
 def kernel(x: NDArray[np.float32], text_dim: int) -> NDArray[np.float32]:
@@ -142,11 +147,10 @@ def kernel(x: NDArray[np.float32], text_dim: int) -> NDArray[np.float32]:
 
 def _for_kernel(x: NDArray[np.float32], text_dim: int) -> NDArray[np.float32]:
     """Scaled so that the kernel is exp(-|a - b|² / 2)."""
-    surface = x.shape[1] - text_dim
-    return np.concatenate(
-        [
-            x[:, :text_dim] / np.float32(TEXT_GAIN * TEXT_LENGTH),
-            x[:, text_dim:] / np.float32(SURFACE_LENGTH * np.sqrt(max(1, surface))),
-        ],
-        axis=1,
-    )
+    return x / _kernel_scale(text_dim, x.shape[1] - text_dim)
+
+
+@cache
+def _kernel_scale(text_dim: int, surface_dim: int) -> NDArray[np.float32]:
+    text = np.full(text_dim, TEXT_GAIN * TEXT_LENGTH, np.float32)
+    return np.append(text, np.full(surface_dim, SURFACE_LENGTH * np.sqrt(max(1, surface_dim)), np.float32))

@@ -45,12 +45,14 @@ class Predictor:
         self._mean = locus.features.folded(locus.prior.mean)
         self._fine_t = np.ascontiguousarray(coefficients.T)
         levels = locus.profiles @ self._fine_t  # (B + C, M)
-        self._by_benchmark, self._by_domain = np.split(levels, [locus.features.benchmarks])
+        by_benchmark, by_domain = np.split(levels, [locus.features.benchmarks])
         self._variances_t = np.ascontiguousarray(variances.T)
         # How many times over the evaluations outweigh the prior, per domain and per benchmark.
         self._evidence = np.maximum(locus.guessed_variances[:, None] / self._variances_t - 1, 0) + np.float32(UNKNOWN)
         members = np.eye(locus.features.benchmarks, dtype=np.float32)[locus.features.parent]
         self._evidence_by_benchmark = members.T @ self._evidence / members.sum(axis=0)[:, None]
+        self._known_by_benchmark = by_benchmark * self._evidence_by_benchmark
+        self._known_by_domain = by_domain * self._evidence
         self._trust = locus.trust
 
     def predict(self, q: NDArray[np.float32]) -> Prediction:
@@ -74,8 +76,8 @@ class Predictor:
             axis=1,
         )
         of_domain, of_query = (features.benchmarks @ trust.T).T
-        coarse = _mean(features.benchmarks, self._by_benchmark, self._evidence_by_benchmark)
-        middle = _mean(features.domains, self._by_domain, self._evidence)
+        coarse = _mean(features.benchmarks, self._known_by_benchmark, self._evidence_by_benchmark)
+        middle = _mean(features.domains, self._known_by_domain, self._evidence)
         deviation = coarse + of_domain[:, None] * (middle - coarse) + of_query[:, None] * (flat @ self._fine_t - middle)
         variance = features.domains @ self._variances_t
         return Prediction(
@@ -83,9 +85,15 @@ class Predictor:
         )
 
 
-def _mean(kinds: NDArray[np.float32], means: NDArray[np.float32], evidence: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Means over the kinds of question that a query may be, (n, K) and (K, M) -> (n, M), weighed by evidence, (K, M)."""
-    weighed: NDArray[np.float32] = (kinds @ (means * evidence)) / (kinds @ evidence)
+def _mean(kinds: NDArray[np.float32], known: NDArray[np.float32], evidence: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means over the kinds of question that a query may be, (n, M), weighed by what is known on each.
+
+    Args:
+        kinds: (n, K).
+        known: mean times evidence, (K, M).
+        evidence: (K, M).
+    """
+    weighed: NDArray[np.float32] = (kinds @ known) / (kinds @ evidence)
     return weighed
 
 

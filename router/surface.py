@@ -3,6 +3,7 @@
 The same question asked with four options, with ten, or with none is another task; a bag of tokens hardly sees that.
 """
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -12,12 +13,15 @@ from numpy.typing import NDArray
 MAX_CHARS = 4_000
 _OPTION = re.compile(r"^[ \t]*\(?([A-J])([.)]) ", re.MULTILINE)
 _NUMBER = re.compile(r"\d+")
-_OPERATOR = re.compile(r"[=+*/^<>]")
-_CODE = re.compile(r"def |return|assert|import |function|=>|\[\]|\(\):|[{};]")
 _NEGATION = re.compile(r"\b(?:not|except|least)\b", re.IGNORECASE)
 _WHICH = re.compile(r"\bwhich of (?:the following|these)\b", re.IGNORECASE)
 _IMPERATIVE = re.compile(r"\b(?:find|compute|calculate|evaluate|write)\b", re.IGNORECASE)
 _MONEY = re.compile(r"[$€£]\d")
+_OPERATORS = "=+*/^<>"
+_CODE = ("def ", "return", "assert", "import ", "function", "=>", "[]", "():", "{", "}", ";")  # no two can overlap
+# UTF-8 byte -> its kind: upper case, lower case, digit, first of a character beyond ASCII, anything else.
+_KIND = b" " * 48 + b"0" * 10 + b" " * 7 + b"U" * 26 + b" " * 6 + b"l" * 26 + b" " * 69 + b"f" * 64
+_DIGITS_ONLY = bytes(b if 48 <= b <= 57 else 32 for b in range(256))
 DIM = 34
 
 
@@ -28,23 +32,24 @@ def surface(texts: Sequence[str]) -> NDArray[np.float32]:
 
 def _describe(text: str) -> list[float]:
     cut = text[:MAX_CHARS]
-    points = np.frombuffer(cut.encode("utf-32-le", "replace"), np.uint32)
-    length = max(1, len(points))
-    upper = int(((points >= 65) & (points <= 90)).sum())
-    letters = upper + int(((points >= 97) & (points <= 122)).sum())
-    digits = int(((points >= 48) & (points <= 57)).sum())
-    foreign = int((points > 127).sum())
-    han = int(((points >= 0x3400) & (points <= 0x9FFF)).sum())
+    plain = cut.isascii()
+    data = cut.encode("utf-8", "replace")
+    kinds = data.translate(_KIND)
+    length = max(1, len(cut))
+    upper, digits = kinds.count(b"U"), kinds.count(b"0")
+    letters = upper + kinds.count(b"l")
+    numbers = len(data.translate(_DIGITS_ONLY).split()) if plain else len(_NUMBER.findall(cut))
     words = max(1, len(cut.split()))
     marks = [mark for _, mark in _OPTION.findall(cut)]
     dots, brackets = marks.count("."), marks.count(")")
+    lower = cut.lower() if plain else None
     return [
-        np.log1p(len(text)) / 8,
-        np.log1p(words) / 6,
+        math.log1p(len(text)) / 8,
+        math.log1p(words) / 6,
         digits / length * 5,
         upper / length * 5,
-        foreign / length,
-        han / length,
+        0.0 if plain else kinds.count(b"f") / length,
+        0.0 if plain else _han(cut) / length,
         letters / words / 8,
         min(len(marks), 12) / 10,
         float(dots > 1),
@@ -54,23 +59,37 @@ def _describe(text: str) -> list[float]:
         float(dots >= 9),
         float(brackets == 2),
         float(brackets == 4),
-        np.log1p(cut.count("\n")) / 4,
-        np.log1p(cut.count("$")) / 3,
-        np.log1p(cut.count("\\")) / 3,
-        np.log1p(len(_OPERATOR.findall(cut))) / 3,
-        np.log1p(len(_CODE.findall(cut))) / 3,
-        np.log1p(len(_NUMBER.findall(cut))) / 3,
-        np.log1p(cut.count("?")) / 2,
-        np.log1p(cut.count(",")) / 3,
-        np.log1p(cut.count('"') + cut.count("'")) / 3,
+        math.log1p(cut.count("\n")) / 4,
+        math.log1p(cut.count("$")) / 3,
+        math.log1p(cut.count("\\")) / 3,
+        math.log1p(sum(map(cut.count, _OPERATORS))) / 3,
+        math.log1p(sum(map(cut.count, _CODE))) / 3,
+        math.log1p(numbers) / 3,
+        math.log1p(cut.count("?")) / 2,
+        math.log1p(cut.count(",")) / 3,
+        math.log1p(cut.count('"') + cut.count("'")) / 3,
         float(cut.rstrip().endswith("?")),
         float("___" in cut),
         float(" _ " in cut),
         float("assert" in cut),
         float(cut.startswith("def ")),
         float('"""' in cut),
-        float(_NEGATION.search(cut) is not None),
-        float(_WHICH.search(cut) is not None),
-        float(_IMPERATIVE.search(cut) is not None),
-        float(_MONEY.search(cut) is not None),
+        _has(_NEGATION, cut, lower, ("not", "except", "least")),
+        _has(_WHICH, cut, lower, ("which of the",)),
+        _has(_IMPERATIVE, cut, lower, ("find", "compute", "calculate", "evaluate", "write")),
+        float(("$" in cut or "€" in cut or "£" in cut) and _MONEY.search(cut) is not None),
     ]
+
+
+def _has(pattern: re.Pattern[str], text: str, lower: str | None, words: Sequence[str]) -> float:
+    """Does the pattern occur? It can only where one of the words does, which is quicker to tell.
+
+    Args:
+        lower: the text in lower case; None where that is not what the pattern's IGNORECASE compares, beyond ASCII.
+    """
+    return float((lower is None or any(word in lower for word in words)) and pattern.search(text) is not None)
+
+
+def _han(text: str) -> int:
+    points = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+    return int(((points >= 0x3400) & (points <= 0x9FFF)).sum())
