@@ -9,6 +9,7 @@ needs less than 10 µs for a chat answer.
 
 import asyncio
 import contextlib
+import math
 import resource
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import click
 import orjson
@@ -239,25 +240,7 @@ def main(
     click.echo(orjson.dumps(asdict(result)).decode())
 
 
-def measure(
-    port: int,
-    body: Path,
-    connections: int,
-    seconds: float,
-    *,
-    stream: bool = False,
-    requests: int | None = None,
-    headers: Sequence[str] = (),
-) -> Result:
-    """One measurement in a process of its own, on the cores of the caller."""
-    with measuring(port, body, connections, seconds, stream=stream, requests=requests, headers=headers) as process:
-        out, err = process.communicate(timeout=seconds + LAST_ANSWERS_S + 30)
-    if process.returncode:
-        raise RuntimeError(err.decode())
-    return Result(**orjson.loads(out))
-
-
-def measuring(
+def begin(
     port: int,
     body: Path,
     connections: int,
@@ -267,7 +250,7 @@ def measuring(
     requests: int | None = None,
     headers: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
-    """The same, begun; whoever called it waits for it."""
+    """A measurement in a process of its own, on the cores of the caller, who waits for it by `end`."""
     command = [sys.executable, "-m", "benchmarks.load", "--port", str(port), "--body", str(body)]
     command += ["--connections", str(connections), "--seconds", str(seconds)]
     command += ["--stream"] if stream else []
@@ -277,6 +260,16 @@ def measuring(
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+def end(process: subprocess.Popen[bytes]) -> Result:
+    """What it gave."""
+    out, err = process.communicate()
+    if process.returncode:
+        raise RuntimeError(err.decode())
+    fields = orjson.loads(out)
+    known: dict[str, Any] = {key: math.nan if value is None else value for key, value in fields.items()}
+    return Result(**known)
+
+
 def _cpu_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
@@ -284,7 +277,7 @@ def _cpu_s() -> float:
 
 def _at(ordered: Sequence[float], share: float) -> float:
     """A percentile, in milliseconds; NaN of nothing."""
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000 if ordered else float("nan")
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000 if ordered else math.nan
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from statistics import median
 import click
 
 from benchmarks import machine, servers
-from benchmarks.load import Result, measure
+from benchmarks.load import Result, begin, end
 
 FLOOR = "Starlette + aiohttp"
 DIRECT = "no proxy"
@@ -148,7 +148,7 @@ def _start(kind: servers.Kind, upstream: str, core: int | None, folder: Path) ->
 
 def _ask(target: Target, folder: Path, requests: int) -> None:
     body = _body(target, False, folder)
-    measure(target.port, body, 16, 60.0, requests=requests, headers=target.headers)
+    end(begin(target.port, body, 16, 60.0, requests=requests, headers=target.headers))
 
 
 def _measure(
@@ -157,11 +157,11 @@ def _measure(
     body = _body(target, stream, folder)
     target.process.signal(signal.SIGCONT)
     try:
-        measure(target.port, body, connections, seconds / 4, stream=stream, headers=target.headers)
+        end(begin(target.port, body, connections, seconds / 4, stream=stream, headers=target.headers))
         time.sleep(SETTLE_S)
         started, busy, cpu, mock_cpu = time.monotonic(), machine.busy_s(), target.process.cpu_s(), mock.cpu_s()
         own = _children_s()
-        result = measure(target.port, body, connections, seconds, stream=stream, headers=target.headers)
+        result = end(begin(target.port, body, connections, seconds, stream=stream, headers=target.headers))
         time.sleep(SETTLE_S)
         spent = target.process.cpu_s() - cpu
         ours = _children_s() - own + mock.cpu_s() - mock_cpu + (0.0 if target.process is mock else spent)
