@@ -47,7 +47,7 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
     async def route(request: Request) -> Response:
         routing = service.in_force.routing
         asked = parse_chat(await read_body(request.receive, settings().max_body_bytes))
-        return _json(routing.explain(asked, routing.decide(asked)))
+        return _json(await routing.explain(asked))
 
     async def live(request: Request) -> Response:
         return _json({"status": "alive"})

@@ -96,7 +96,7 @@ class Exchange:
     async def _answer(self, body: bytes, send: Send, client: "_ClientWatch") -> None:
         self._request = request = parse_chat(body)
         routing = self._in_force.routing
-        self._decision = decision = routing.decide(request)
+        self._decision = decision = await routing.decide(request)
         settings = self._in_force.portfolio.settings
         pursuit = self._service.failover.pursue(request, routing.hops(request, decision), settings, self._trail)
         self._served = served = await pursuit.answer()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.encoding import Encoding, Encodings
 from gateway.errors import NoEligibleModel, UnknownModel
 from gateway.fleet import Fleet
 from gateway.portfolio import Portfolio
@@ -101,22 +102,30 @@ class Routing:
     def __init__(self, portfolio: Portfolio, router: Router, fleet: Fleet) -> None:
         models = portfolio.models
         self._portfolio = portfolio
-        self._router = router
-        self._fleet = fleet
+        self._encodings = Encodings(router.encoder)
         self.names = tuple(model.name for model in models)
         self._index = {name: i for i, name in enumerate(self.names)}
         self._live = tuple(fleet.models[name] for name in self.names)
         self._embeddings = tuple(model.embedding for model in models)
         self._embedded = np.flatnonzero([model.embedding is not None for model in models])
-        self._scorer = router.scorer([e for e in self._embeddings if e is not None])
+        embedded = [e for e in self._embeddings if e is not None]
+        self._scorer = router.scorer(embedded)
+        self._z = np.full((len(models), router.space.z.shape[1]), np.nan, np.float32)
+        self._z[self._embedded] = router.space.z[router.space.rows(embedded)]
+        deployments = [(i, live) for i, model in enumerate(self._live) for live in model.deployments]
+        self._breakers = [live.breaker for _, live in deployments]
+        self._of_model = np.array([i for i, _ in deployments], np.int64)
+        self._no_key = np.array([live.spec.missing_key is not None for _, live in deployments])
         self._usd_in = np.array([model.price.usd_per_mtok_in for model in models]) / 1e6
         self._usd_out = np.array([model.price.usd_per_mtok_out for model in models]) / 1e6
         self._window = np.array([model.context_window for model in models])
         self._max_output = np.array([model.max_output_tokens or model.context_window for model in models])
         self._can = {c: np.array([c in model.capabilities for model in models]) for c in CAPABILITIES}
 
-    def decide(self, request: ChatRequest) -> Decision:
+    async def decide(self, request: ChatRequest) -> Decision:
         """The model for a request: the one it names, or for `auto` the one its policy prefers.
+
+        Suspends only where the query must be encoded and the encoder is a slow one.
 
         A model that is only cooling down stays a candidate: its nearest stand-in answers for it, as long as it lasts,
         just as when it fails during the request. One that needs an operator (no key, key refused) is none.
@@ -129,27 +138,23 @@ class Routing:
         if pinned is not None:
             return Decision(self.names, None, pinned)
         policy = self._policy(request.model)
-        scores = self._scores(request)
-        hopeless = np.fromiter((live.needs_operator for live in self._live), np.bool_, len(self._live))
-        eligible = scores.capable & ~np.isnan(scores.p_correct) & ~hopeless
+        scores = self._scores(request, await self._encode(request))
+        eligible = scores.capable & ~np.isnan(scores.p_correct) & self._has_hope()
         p_believed = believed(scores.p_correct, scores.standard_error, policy)
         chosen = choose(p_believed, scores.price_usd, eligible, policy)
         if chosen is None:
             raise self._nobody(request.need, scores.capable)
         return Decision(self.names, policy, chosen, scores)
 
-    def scored(self, request: ChatRequest, decision: Decision) -> Scores:
-        """The decision's scores, now at the latest."""
-        return decision.scores or self._scores(request)
-
     def hops(self, request: ChatRequest, decision: Decision) -> Iterator[Hop]:
         """The chosen model, then its stand-ins: those that can serve the request, the nearest in embedding space first.
 
         Models whose distance is not known, because they or the chosen one have no embedding, come last, in portfolio order.
+        Where the client named the model and a slow encoder does not know the query, no predicted losses are known.
         """
         chosen = decision.chosen
         yield Hop(self._live[chosen])
-        scores = self.scored(request, decision)
+        scores = decision.scores or self._scores(request, self._encodings.at_once(request.query))
         limit = None if decision.policy is None else decision.policy.max_predicted_loss
         for i, distance in self._stand_ins(chosen):
             live = self._live[i]
@@ -160,9 +165,14 @@ class Routing:
             barred = limit is not None and (known is None or known > limit)
             yield Hop(live, True, distance, known, barred)
 
-    def explain(self, request: ChatRequest, decision: Decision) -> dict[str, Any]:
-        """The decision for a person: every candidate with p, price, utility, availability, and why."""
-        scores = self.scored(request, decision)
+    async def explain(self, request: ChatRequest) -> dict[str, Any]:
+        """The decision for a person: every candidate with p, price, utility, availability, and why.
+
+        Raises:
+            UnknownModel, NoEligibleModel: as `decide` does.
+        """
+        decision = await self.decide(request)
+        scores = decision.scores or self._scores(request, await self._encode(request))
         hops = list(self.hops(request, replace(decision, scores=scores)))
         barred = {hop.model.name for hop in hops if hop.barred}
         next_hop = next((hop for hop in hops if not hop.barred and hop.model.unavailable() is None), None)
@@ -245,15 +255,29 @@ class Routing:
             param="model",
         )
 
-    def _scores(self, request: ChatRequest) -> Scores:
+    async def _encode(self, request: ChatRequest) -> Encoding | None:
+        return await self._encodings.encode(request.query) if len(self._embedded) else None
+
+    def _scores(self, request: ChatRequest, q: Encoding | None) -> Scores:
+        """
+        Args:
+            q: the query; None where it is not known.
+        """
         p_correct, standard_error = np.full((2, len(self.names)), np.nan, np.float32)
         guarded = False
-        if len(self._embedded):
-            predicted = self._scorer.predict(self._router.encoder.encode([request.query]))
+        if len(self._embedded) and q is not None:
+            predicted = self._scorer.predict(q)
             p_correct[self._embedded] = predicted.p_correct[0]
             standard_error[self._embedded] = predicted.standard_error[0]
             guarded = bool(predicted.guarded[0])
         return Scores(p_correct, standard_error, self._price(request.need), self._capable(request.need), guarded)
+
+    def _has_hope(self) -> NDArray[np.bool_]:
+        """Which models do not need an operator, (M,): `LiveModel.needs_operator` of a thousand at once."""
+        hope = np.zeros(len(self.names), np.bool_)
+        taken_out = np.array([breaker.taken_out for breaker in self._breakers], np.bool_)
+        hope[self._of_model[~(self._no_key | taken_out)]] = True
+        return hope
 
     def _capable(self, need: Need) -> NDArray[np.bool_]:
         capable = need.prompt_tokens + (need.output_tokens or 0) <= self._window
@@ -278,17 +302,9 @@ class Routing:
 
     def _stand_ins(self, chosen: int) -> list[tuple[int, float | None]]:
         """The other models, nearest first, then those of unknown distance. Two may share one embedding: distance 0."""
-        own = self._embeddings[chosen]
-        space = self._router.space
-        others: list[tuple[int, float | None]] = []
-        for i, other in enumerate(self._embeddings):
-            if i == chosen:
-                continue
-            if own is None or other is None:
-                others.append((i, None))
-            else:
-                others.append((i, 0.0 if other == own else space.distance(own, other)))
-        return sorted(others, key=lambda pair: np.inf if pair[1] is None else pair[1])
+        distances = np.linalg.norm(self._z - self._z[chosen], axis=1)
+        order = np.argsort(distances, kind="stable").tolist()  # NaN comes last
+        return [(i, None if (d := float(distances[i])) != d else d) for i in order if i != chosen]
 
     def _nobody(self, need: Need, capable: NDArray[np.bool_]) -> NoEligibleModel:
         if not len(self._embedded):
