@@ -41,12 +41,17 @@ Labels = tuple[str, ...]
 
 
 class Totals:
-    """What has been counted: by name and label values. Several can be added up."""
+    """What has been counted: by name and label values. Several can be added up.
+
+    Attributes:
+        available: by model and deployment, how many of the processes added up can call it, and how many know it.
+    """
 
     def __init__(self) -> None:
         self.counters: dict[str, dict[Labels, float]] = {name: {} for name in COUNTERS}
         self.histograms: dict[str, dict[Labels, list[float]]] = {name: {} for name in HISTOGRAMS}
         self.gauges: dict[str, float] = dict.fromkeys(GAUGES, 0.0)
+        self.available: dict[Labels, tuple[float, float]] = {}
 
     def add(self, name: str, labels: Labels, value: float = 1.0) -> None:
         """Counts `value` more."""
@@ -68,10 +73,11 @@ class Totals:
             "counters": {name: [[*k, v] for k, v in values.items()] for name, values in self.counters.items()},
             "histograms": {name: [[*k, v] for k, v in values.items()] for name, values in self.histograms.items()},
             "gauges": self.gauges,
+            "available": [[*k, *v] for k, v in self.available.items()],
         }
 
     def merge(self, dumped: dict[str, Any], *, gauges: bool = True) -> None:
-        """Adds what another one has dumped; gauges only of one that still runs."""
+        """Adds what another one has dumped; gauges and availability only of one that still runs."""
         for name, rows in dumped["counters"].items():
             for *labels, value in rows:
                 self.add(name, tuple(labels), value)
@@ -79,8 +85,13 @@ class Totals:
             for *labels, counts in rows:
                 known = self.histograms[name].get(tuple(labels), [0.0] * len(counts))
                 self.histograms[name][tuple(labels)] = [a + b for a, b in zip(known, counts, strict=True)]
-        for name, value in dumped["gauges"].items() if gauges else ():
+        if not gauges:
+            return
+        for name, value in dumped["gauges"].items():
             self.gauges[name] += value
+        for *labels, can, all_ in dumped["available"]:
+            before = self.available.get(tuple(labels), (0.0, 0.0))
+            self.available[tuple(labels)] = (before[0] + can, before[1] + all_)
 
     def families(self) -> Iterable[Metric]:
         """As the client library's metrics."""
@@ -97,6 +108,14 @@ class Totals:
             yield histogram
         for name, what in GAUGES.items():
             yield GaugeMetricFamily(name, what, value=self.gauges[name])
+        available = GaugeMetricFamily(
+            "locus_deployment_available",
+            "1 where a call may be made now; of several worker processes the share that may",
+            labels=["model", "deployment"],
+        )
+        for values, (can, all_) in self.available.items():
+            available.add_metric(values, can / all_)
+        yield available
 
 
 class Metrics:
@@ -170,6 +189,11 @@ class Metrics:
             "locus_requests_in_flight": float(self.in_flight),
             "locus_requests_waiting": float(self._waiting()),
         }
+        totals.available = {
+            (model.name, live.spec.id): (float(live.unavailable() is None), 1.0)
+            for model in (self._fleet().models.values() if self._fleet is not None else ())
+            for live in model.deployments
+        }
         return totals.dump()
 
     def render(self) -> bytes:
@@ -178,21 +202,13 @@ class Metrics:
         totals.merge(self.dump())
         self._others(totals)
         registry = CollectorRegistry()
-        registry.register(_Exposed(totals, self._fleet))
+        registry.register(_Exposed(totals))
         return generate_latest(registry)
 
 
 class _Exposed(Collector):
-    def __init__(self, totals: Totals, fleet: Callable[[], Fleet] | None) -> None:
+    def __init__(self, totals: Totals) -> None:
         self._totals = totals
-        self._fleet = fleet
 
     def collect(self) -> Iterable[Metric]:
-        yield from self._totals.families()
-        available = GaugeMetricFamily(
-            "locus_deployment_available", "1 where a call may be made now", labels=["model", "deployment"]
-        )
-        for model in self._fleet().models.values() if self._fleet is not None else ():
-            for live in model.deployments:
-                available.add_metric([model.name, live.spec.id], float(live.unavailable() is None))
-        yield available
+        return self._totals.families()

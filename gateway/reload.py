@@ -26,6 +26,7 @@ class Reloader:
         apply: puts a portfolio in force; its RouterError means that the file cannot be used either.
         report: told what is wrong with the file, or None once it is in force.
         interval_s: how often the file is looked at.
+        seen: of the file that is in force; by default, as it is now.
     """
 
     def __init__(
@@ -35,18 +36,19 @@ class Reloader:
         apply: Callable[[Portfolio], Awaitable[None]],
         report: Callable[[str | None], None],
         interval_s: float = 1.0,
+        seen: Fingerprint = None,
     ) -> None:
         self._path = path
         self._environment = environment
         self._apply = apply
         self._report = report
         self._interval_s = interval_s
-        self._seen = fingerprint(path)
+        self._seen = fingerprint(path) if seen is None else seen
         self._asked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Reloader":
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._asked.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.ask)
         self._task = asyncio.create_task(self._watch(), name="reloader")
         return self
 
@@ -55,6 +57,10 @@ class Reloader:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+    def ask(self) -> None:
+        """Reads the file soon, changed or not."""
+        self._asked.set()
 
     async def _watch(self) -> None:
         while True:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -19,6 +20,8 @@ from gateway.defects import DefectFormatter, hide_texts, loop_defect
 from gateway.limits import BACKLOG
 from gateway.portfolio import Portfolio, is_loopback
 from gateway.portfolio_file import PortfolioError, load_portfolio
+from gateway.reload import Fingerprint, Reloader, fingerprint
+from gateway.workers import Link, Supervisor, Worker
 from router.errors import RouterError
 
 ENOUGH_FILES = 1 << 20
@@ -36,11 +39,17 @@ def default_config() -> Path:
 @click.option("--host", help="Address to listen on, instead of the portfolio's.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on, instead of the portfolio's.")
 @click.option("--demo", is_flag=True, help="Serve the simulated provider even if real models can be reached.")
-def serve(config: Path, host: str | None, port: int | None, demo: bool) -> None:
+@click.option(
+    "--workers", type=click.IntRange(1, 256), default=1, help="Processes that share the work.", show_default=True
+)
+def serve(config: Path, host: str | None, port: int | None, demo: bool, workers: int) -> None:
     """Start the gateway."""
     log_to_stderr()
     raise_descriptor_limit()
+    if workers > 1 and not hasattr(os, "fork"):
+        raise click.ClickException("--workers needs a system that can fork processes, such as Linux or macOS")
     try:
+        seen = fingerprint(config)
         portfolio = load_portfolio(config, os.environ)
         for warning in portfolio.warnings:
             click.secho(f"warning: {warning}", fg="yellow", err=True)
@@ -53,21 +62,104 @@ def serve(config: Path, host: str | None, port: int | None, demo: bool) -> None:
     except PortfolioError as exc:
         raise click.ClickException(str(exc)) from exc
     try:
-        import uvloop
-
-        uvloop.run(_run(portfolio, listener, demo=demo))
-    except RouterError as exc:
-        raise click.ClickException(str(exc)) from exc
-    except asyncio.CancelledError:
-        click.echo("stopped before it had started", err=True)
+        if workers > 1 and not simulated(portfolio, demo=demo):
+            sys.exit(_Several(portfolio, seen, listener, workers).run())
+        sys.exit(_work(portfolio, seen, listener, demo=demo))
     finally:
         listener.close()
 
 
-async def _run(portfolio: Portfolio, listener: socket.socket, *, demo: bool) -> None:
+def simulated(portfolio: Portfolio, *, demo: bool) -> bool:
+    """Is the simulated provider served? It has state, so that it stays in one process."""
+    from gateway.demo.portfolio import reachable
+
+    if not demo and asyncio.run(reachable(portfolio)):
+        return False
+    click.secho("warning: simulated models are served by one process, not several", fg="yellow", err=True)
+    return True
+
+
+def _work(
+    portfolio: Portfolio,
+    seen: Fingerprint,
+    listener: socket.socket,
+    *,
+    demo: bool = False,
+    worker: Worker | None = None,
+) -> int:
+    """Serves until it is told to stop; gives the exit status."""
+    import uvloop
+
+    try:
+        uvloop.run(_run(portfolio, seen, listener, demo, worker))
+    except RouterError as exc:
+        click.ClickException(str(exc)).show()
+        return 1
+    except asyncio.CancelledError:
+        if worker is None:
+            click.echo("stopped before it had started", err=True)
+    return 0
+
+
+class _Several:
+    """A supervisor and its workers. Keeps the newest portfolio that was put in force, for those that are started again."""
+
+    def __init__(self, portfolio: Portfolio, seen: Fingerprint, listener: socket.socket, number: int) -> None:
+        self._portfolio = portfolio
+        self._seen = seen
+        self._listener = listener
+        self._supervisor = Supervisor(
+            number,
+            listener,
+            self._work,
+            ready=self._say_hello,
+            reloaded=self._reloaded,
+            grace_s=lambda: self._portfolio.settings.shutdown_grace_s,
+        )
+
+    def run(self) -> int:
+        import gateway.app
+        import gateway.server
+        import gateway.service  # noqa: F401 - once, and shared by all
+
+        gc.collect()
+        gc.freeze()
+        return self._supervisor.run()
+
+    def _say_hello(self) -> None:
+        assert self._portfolio.path is not None
+        click.echo(banner(self._portfolio, self._portfolio.path, self._listener.getsockname()), err=True)
+
+    def _work(self, worker: Worker) -> int:
+        log_to_stderr(f" [{worker.index + 1}]")
+        return _work(self._portfolio, self._seen, self._listener, worker=worker)
+
+    def _reloaded(self) -> None:
+        assert self._portfolio.path is not None
+        seen = fingerprint(self._portfolio.path)
+        if seen != self._seen:
+            with contextlib.suppress(PortfolioError):  # it changed once more; the workers will tell
+                changed = load_portfolio(self._portfolio.path, os.environ)
+                self._portfolio, self._seen = at_same_address(changed, self._portfolio), seen
+
+
+def at_same_address(changed: Portfolio, real: Portfolio) -> Portfolio:
+    """A changed portfolio for the listener that there is.
+
+    Raises:
+        PortfolioError: it would be open to a network without any key.
+    """
+    settings = replace(changed.settings, host=real.settings.host, port=real.settings.port)
+    if not settings.keys and not is_loopback(settings.host):
+        raise PortfolioError([f"{real.path}: without gateway keys {settings.host} would be open to everybody"])
+    return replace(changed, settings=settings)
+
+
+async def _run(
+    portfolio: Portfolio, seen: Fingerprint, listener: socket.socket, demo: bool, worker: Worker | None
+) -> None:
     from gateway.app import create_app
     from gateway.demo.portfolio import reachable
-    from gateway.reload import Reloader
     from gateway.server import Server
     from gateway.service import open_service
 
@@ -76,12 +168,26 @@ async def _run(portfolio: Portfolio, listener: socket.socket, *, demo: bool) -> 
     starting = asyncio.current_task()
     assert starting is not None
     stop: Callable[[], object] = starting.cancel
+    asked = 0
+
+    def ask_to_stop(times: int) -> None:
+        nonlocal asked
+        while asked < times:
+            asked += 1
+            stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: stop())
+        # A worker may get a signal that its supervisor gets, and passes on, too: only the latter's word counts twice.
+        loop.add_signal_handler(number, lambda: ask_to_stop(asked + 1 if worker is None else 1))
     async with AsyncExitStack() as stack:
         controls: list[BaseRoute] = []
         real = portfolio
-        if demo or not await reachable(portfolio):
+        link: Link | None = None
+        if worker is not None:
+            told = Link(worker.link, lambda at_once: ask_to_stop(2 if at_once else 1))
+            link = await stack.enter_async_context(told)
+            portfolio = worker.share(portfolio)
+        elif demo or not await reachable(portfolio):
             from gateway.demo.controls import demo_routes
             from gateway.demo.portfolio import demo_portfolio
             from gateway.demo.provider import SimulatedProvider
@@ -89,35 +195,46 @@ async def _run(portfolio: Portfolio, listener: socket.socket, *, demo: bool) -> 
             provider = await stack.enter_async_context(SimulatedProvider())
             portfolio = demo_portfolio(provider.base_urls, portfolio.settings)
             controls = demo_routes(provider)
-        service = await stack.enter_async_context(open_service(portfolio))
+        service = await stack.enter_async_context(open_service(portfolio, metrics=link.metrics if link else None))
 
         async def apply(changed: Portfolio) -> None:
             if service.in_force.portfolio.simulated and not await reachable(changed):
                 return  # the demo goes on until there is something real to serve
-            settings = replace(changed.settings, host=real.settings.host, port=real.settings.port)
-            if not settings.keys and not is_loopback(settings.host):
-                raise PortfolioError([f"{real.path}: without gateway keys {settings.host} would be open to everybody"])
-            await service.apply(replace(changed, settings=settings))
+            changed = at_same_address(changed, real)
+            await service.apply(worker.share(changed) if worker is not None else changed)
+            if link is not None:
+                link.reloaded()
 
         def report(problem: str | None) -> None:
             service.reload_error = problem
 
         assert real.path is not None
-        await stack.enter_async_context(Reloader(real.path, os.environ, apply, report))
-        server = Server(create_app(service, controls), lambda: service.in_force.portfolio.settings.shutdown_grace_s)
+        reloader = await stack.enter_async_context(Reloader(real.path, os.environ, apply, report, seen=seen))
+        app = create_app(service, controls)
+        if link is not None:
+            link.reload = reloader.ask
+            app = link.with_totals(app)
+        server = Server(app, lambda: service.in_force.portfolio.settings.shutdown_grace_s)
         stop = server.ask_to_stop
         # What is there now stays: looking through it again and again would stop all requests for tens of milliseconds.
         gc.collect()
         gc.freeze()
-        click.echo(banner(portfolio, real.path, listener.getsockname()), err=True)
+        if link is not None:
+            link.ready()
+        else:
+            click.echo(banner(portfolio, real.path, listener.getsockname()), err=True)
         await server.serve(sockets=[listener])
 
 
-def log_to_stderr() -> None:
-    """Everybody's log, without the texts of exceptions."""
+def log_to_stderr(who: str = "") -> None:
+    """Everybody's log, without the texts of exceptions.
+
+    Args:
+        who: named in each line; replaces the log that there is.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(DefectFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    handler.setFormatter(DefectFormatter(f"%(asctime)s{who} %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=bool(who))
     hide_texts()
 
 

@@ -70,8 +70,13 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(portfolio: Portfolio, clock: Clock = time.monotonic) -> AsyncIterator[Service]:
+async def open_service(
+    portfolio: Portfolio, clock: Clock = time.monotonic, metrics: Metrics | None = None
+) -> AsyncIterator[Service]:
     """Opens everything in order, and closes it in reverse.
+
+    Args:
+        metrics: those of one process among several; by default this one's alone.
 
     Raises:
         RouterError: the artefacts cannot be loaded, or lack an embedding that the portfolio names.
@@ -79,7 +84,7 @@ async def open_service(portfolio: Portfolio, clock: Clock = time.monotonic) -> A
     router = await asyncio.to_thread(_load_router, portfolio)
     in_force = _in_force(portfolio, router, clock, None)
     async with Recorder(portfolio.settings.record) as recorder, DirectUpstream() as direct:
-        metrics = Metrics()
+        metrics = metrics or Metrics()
         failover = Failover(direct, SdkUpstream(), clock)
         async with HealthChecks(failover, clock) as health:
             service = Service(in_force, failover, health, recorder, metrics, clock)
