@@ -1,14 +1,21 @@
 import asyncio
+import os
+import sys
 import threading
+from asyncio.subprocess import PIPE
 from collections.abc import Sequence
+from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from gateway.encoding import BATCH, Encodings
 from router.encoder import QueryEncoder, load_encoder
-from tests.gateway.running import eventually
+from tests.gateway.running import entry, eventually, write_portfolio
+from tests.gateway.test_demo import REPOSITORY, free_port
+from tests.gateway.upstreams import ScriptedProvider
 
 pytestmark = pytest.mark.anyio
 
@@ -125,3 +132,45 @@ async def test_a_quick_encoder_never_suspends() -> None:
         np.testing.assert_array_equal(done.value.value, encoder.encode(["What is 2 + 2?"]))
     with pytest.raises(ValueError, match="read-only"):
         done.value.value[0, 0] = 1.0
+
+
+SERVE = """
+import atexit, sys
+atexit.register(lambda: print(sorted({"torch", "transformers", "sentence_transformers"} & set(sys.modules))))
+from gateway.cli import main
+main()
+"""
+
+
+async def test_the_serving_process_decides_without_torch(tmp_path: Path) -> None:
+    async with ScriptedProvider() as up:
+        port = free_port()
+        config = write_portfolio(tmp_path, [entry(name, up.base_url) for name in ("llama-8b", "llama-70b")])
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", SERVE, "serve", "--config", str(config), "--port", str(port)),
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        try:
+            assert process.stderr is not None
+            async with asyncio.timeout(20):
+                while not (line := await process.stderr.readline()).startswith(b"try"):
+                    assert line, "it ended"
+            body = {"model": "auto", "messages": [{"role": "user", "content": "What is 2 + 2, and why?"}]}
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+                for _ in range(100):
+                    try:
+                        answered = await http.post("/v1/chat/completions", json=body)
+                        break
+                    except httpx.ConnectError:
+                        await asyncio.sleep(0.05)
+            assert (answered.status_code, "x-locus-p-correct" in answered.headers) == (200, True)
+            process.terminate()
+            out, _ = await asyncio.wait_for(process.communicate(), 10)
+            assert out.decode().strip() == "[]"
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
