@@ -10,12 +10,12 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.defects import log_defect
 from gateway.errors import GatewayError, InternalError, Stopped, StreamBroken
-from gateway.failover import Served
 from gateway.protocol import Connection
 from gateway.record import Part, Record
 from gateway.recovery import RecoveredStream
 from gateway.request import ChatRequest, parse_chat, read_body, splice_model
 from gateway.routing import Decision
+from gateway.served import Served
 from gateway.service import InForce, Service
 from gateway.sse import DONE, encode
 from gateway.trail import CANCELLED, HEDGED, Hop, Trail

@@ -124,7 +124,7 @@ def check_local(headers: Headers) -> None:
         Forbidden: `Host` or `Origin` names something else than this machine.
     """
     for name, value in ((b"host", headers.get(b"host")), (b"origin", headers.get(b"origin"))):
-        if value is not None and not _names_loopback(value):
+        if value is not None and not _is_local(value):
             raise Forbidden(
                 f"Without gateway keys only this machine is served, and `{name.decode()}` names another: set `keys` under "
                 "`gateway` in the portfolio file."
@@ -132,14 +132,16 @@ def check_local(headers: Headers) -> None:
 
 
 @lru_cache(1024)
-def _names_loopback(value: bytes) -> bool:
-    """Does a Host or Origin header (RFC 9110, 7.2; RFC 6454, 6.2) name this machine?"""
+def _is_local(value: bytes) -> bool:
+    """Does a Host or Origin header (RFC 9110, 7.2; RFC 6454, 6.2) name this machine, or none that the world could name?"""
     text = value.decode("latin-1")
     try:
         host = urlsplit(text if "://" in text else f"//{text}").hostname
     except ValueError:
         return False
-    return host is not None and is_loopback(host)
+    if host is None or host == "null":  # a sandboxed page's or a file's origin
+        return False
+    return is_loopback(host) or not set(host) & {".", ":"}
 
 
 def check_operator(headers: Headers, settings: Settings) -> None:

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
@@ -16,68 +17,24 @@ from gateway.continuation import continuation, ways
 from gateway.errors import ProviderRejected
 from gateway.fleet import Clock, LiveDeployment
 from gateway.portfolio import Settings
+from gateway.race import Race
 from gateway.relay import Relay
 from gateway.request import ChatRequest
 from gateway.retry import Budget, retry_delay
+from gateway.served import Served, tell_breaker
 from gateway.splice import Splice, Way
-from gateway.trail import CANCELLED, HEDGED, Attempt, Hop, Trail, exhausted
+from gateway.trail import CANCELLED, Attempt, Hop, Trail, exhausted
 from gateway.transcript import Transcript
-from gateway.upstream.answer import Complete, Usage
+from gateway.upstream.answer import Complete
 from gateway.upstream.direct import DirectUpstream
-from gateway.upstream.failures import FOR_CLIENT, QUICK_RETRY, TAKEN_OUT, Cause, UpstreamFailure, unexpected
+from gateway.upstream.failures import FOR_CLIENT, Cause, UpstreamFailure, unexpected
 from gateway.upstream.redact import redacted
 from gateway.upstream.sdk import SdkUpstream
 
+USUAL_TOKENS = 400  # of an answer, where the client sets no lower limit
+SLOW_TOKENS_S = 20.0  # a slow model writes so many tokens a second
+SLOW = 0.95  # quantile of a deployment's usual times that is still no silence
 AGAIN = 2  # a stream that broke may be continued by the same deployment so often, where there is nobody else
-
-
-class Served:
-    """An answer from some model: `complete`, or `relay` with its first content at hand. The owner closes it.
-
-    Closing ends the call: it frees the deployment's place and tells its breaker how the call went.
-    """
-
-    def __init__(self, hop: Hop, live: LiveDeployment, answer: Complete | Relay, clock: Clock, started: float) -> None:
-        self.hop = hop
-        self.live = live
-        self.complete = answer if isinstance(answer, Complete) else None
-        self.relay = answer if isinstance(answer, Relay) else None
-        self.failure: UpstreamFailure | None = None
-        self._clock = clock
-        self._started = started
-        self._closed = False
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since it was called."""
-        return self._clock() - self._started
-
-    @property
-    def deployment(self) -> str:
-        return self.live.spec.id
-
-    @property
-    def usage(self) -> Usage | None:
-        """As the provider billed it; None where it did not say, or not yet."""
-        return self.complete.usage if self.complete is not None else self.relay.usage if self.relay else None
-
-    def broke(self, failure: UpstreamFailure) -> None:
-        """The stream failed after its first content."""
-        self.failure = failure
-
-    async def aclose(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self.live.finish()
-        if self.failure is not None:
-            tell_breaker(self.live, self.failure, self._clock())
-        else:
-            self.live.breaker.success()
-        if self.usage is not None:
-            self.live.count_tokens(self.usage.prompt_tokens + self.usage.completion_tokens)
-        if self.relay is not None:  # last, since it may be cancelled
-            await self.relay.aclose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +101,19 @@ class Pursuit:
         self._shared.retries.request()
         self._shared.hedges.request()
         ask = _Ask(self._request)
+        alone = self._request.stream and self._settings.hedging is None
         for hop, live in self._candidates:
             try:
-                wait_s = None if self._settings.hedging is None else self._hedge_after(live)
-                if wait_s is None:
-                    return await self._ask(hop, live, ask, self._trail)
-                return await self._hedged(hop, live, ask, wait_s)
+                if alone:
+                    return await self._ask(hop, live, self._trail, ask)
+                return await self._raced(hop, live, ask)
             except UpstreamFailure as failure:
                 self._judge(failure, hop)
                 self._shared.retries.spend()  # whoever is asked next
         if not self._trail.attempts and (last := await self._last_resort()) is not None:
             hop, live = last
             try:
-                return await self._ask(hop, live, ask, self._trail)
+                return await self._ask(hop, live, self._trail, ask)
             except UpstreamFailure as failure:
                 self._judge(failure, hop)
         raise exhausted(self._trail, self._hops)
@@ -176,7 +133,7 @@ class Pursuit:
                 ask = _Ask(request, transcript, way)
                 self._shared.retries.spend()
                 try:
-                    return await self._ask(hop, live, ask, self._trail)
+                    return await self._ask(hop, live, self._trail, ask)
                 except UpstreamFailure as failure:
                     if failure.cause is Cause.CONTENT_FILTER:
                         raise
@@ -234,62 +191,50 @@ class Pursuit:
                 break
         return next(((hop, live) for hop, live in lives if not live.limited), None)
 
-    def _hedge_after(self, live: LiveDeployment) -> float | None:
-        """Seconds after which a stand-in is asked too; None where the deployment's usual time is not known yet."""
-        assert self._settings.hedging is not None
-        return live.usual_s(self._settings.hedging.quantile, stream=self._request.stream)
-
-    async def _hedged(self, hop: Hop, live: LiveDeployment, ask: _Ask, wait_s: float) -> Served:
-        """Asks a second one beside the first if that is slow, and keeps whoever begins first.
+    async def _raced(self, hop: Hop, live: LiveDeployment, ask: _Ask) -> Served:
+        """Asks the next ones beside the first where that is slow, and keeps whoever answers first.
 
         Raises:
             UpstreamFailure: all that were asked failed.
         """
-        assert self._settings.hedging is not None
-        started = self._clock()
-        asked: dict[asyncio.Task[Served], tuple[Hop, LiveDeployment, Trail]] = {}
+        hedging = self._settings.hedging
+        async with Race(partial(self._ask, ask=ask), self._judge, self._trail, self._clock) as race:
+            race.start(hop, live)
+            if hedging is not None:
+                usual_s = live.usual_s(hedging.quantile, stream=self._request.stream)
+                if usual_s is not None:
+                    if (served := await race.result(usual_s)) is not None:
+                        return served
+                    if self._shared.hedges.take(hedging.budget):
+                        self._join(race)
+            wait_s = self._silence_s(live)
+            while (served := await race.result(wait_s)) is None:
+                race.silent()
+                live = self._join(race) or live
+            return served
 
-        def start(hop: Hop, live: LiveDeployment) -> None:
-            trail = Trail()
-            asked[asyncio.create_task(self._ask(hop, live, ask, trail))] = (hop, live, trail)
+    def _join(self, race: Race) -> LiveDeployment | None:
+        """The next candidate joins the race; None where there is none."""
+        following = next(self._candidates, None)
+        if following is None:
+            return None
+        self._shared.retries.spend()
+        race.start(*following)
+        return following[1]
 
-        winner: Served | None = None
-        failure: UpstreamFailure | None = None
-        try:
-            start(hop, live)
-            done, running = await asyncio.wait(asked, timeout=wait_s)
-            if running and self._shared.hedges.take(self._settings.hedging.budget):
-                second = next(self._candidates, None)
-                if second is not None:
-                    self._shared.retries.spend()
-                    start(*second)
-                    running = set(asked)
-            while winner is None and (done or running):
-                for task in done:
-                    try:
-                        winner = task.result()
-                        break
-                    except UpstreamFailure as exc:
-                        failure = exc
-                        self._judge(exc, asked[task][0])
-                done = set()
-                if winner is None and running:
-                    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._trail.waited_s += self._clock() - started
-            for task, (other, deployment, trail) in asked.items():
-                self._trail.attempts += trail.attempts
-                self._trail.failures += trail.failures
-                if not task.done():
-                    elapsed_s = self._clock() - started
-                    self._trail.attempts.append(Attempt(other, deployment.spec.id, HEDGED, None, elapsed_s))
-            await _end(asked, winner)
-        if winner is None:
-            assert failure is not None
-            raise failure
-        return winner
+    def _silence_s(self, live: LiveDeployment) -> float | None:
+        """How long a whole answer may take before somebody else is asked too; None for a stream, which has its own limit.
 
-    async def _ask(self, hop: Hop, live: LiveDeployment, ask: _Ask, trail: Trail) -> Served:
+        Until its first byte nobody can tell a slow answer from none. So the slow one is not given up: the limit is the first
+        token's and the time to write what was asked for, or twice what the deployment usually takes.
+        """
+        if self._request.stream:
+            return None
+        tokens = min(self._request.need.output_tokens or USUAL_TOKENS, USUAL_TOKENS)
+        usual_s = live.usual_s(SLOW, stream=False) or 0.0
+        return max(live.spec.first_token_timeout_s + tokens / SLOW_TOKENS_S, 2 * usual_s)
+
+    async def _ask(self, hop: Hop, live: LiveDeployment, trail: Trail, ask: _Ask) -> Served:
         """One deployment, with its retries."""
         refused: set[str] = set()  # optional fields that it refused in this request
 
@@ -403,29 +348,3 @@ class Pursuit:
             await relay.aclose()
             raise
         return relay
-
-
-async def _end(asked: Iterable["asyncio.Task[Served]"], winner: Served | None) -> None:
-    """Ends all calls but the winner's; all of them when cancelled oneself meanwhile."""
-    tasks = list(asked)
-    for task in tasks:
-        task.cancel()
-    try:
-        await asyncio.wait(tasks)
-    except asyncio.CancelledError:
-        winner = None
-        raise
-    finally:
-        for task in tasks:
-            if task.done() and not task.cancelled() and task.exception() is None and task.result() is not winner:
-                await task.result().aclose()
-
-
-def tell_breaker(live: LiveDeployment, failure: UpstreamFailure, now: float) -> None:
-    """What a failed call says about the deployment."""
-    if failure.cause in TAKEN_OUT:
-        live.breaker.take_out(now, failure.cause.value)
-    elif failure.cause in QUICK_RETRY or failure.cause in (Cause.TIMEOUT, Cause.RATE_LIMITED):
-        live.breaker.failure(now, failure.cause.value, failure.retry_after_s)
-    else:  # the request was at fault: that says nothing about the deployment
-        live.breaker.abandon()

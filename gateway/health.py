@@ -6,9 +6,10 @@ So that a failure is found before a client meets it, and a recovery without one 
 import asyncio
 import logging
 
-from gateway.failover import Failover, tell_breaker
+from gateway.failover import Failover
 from gateway.fleet import Clock, Fleet, LiveDeployment
 from gateway.request import parse_chat
+from gateway.served import tell_breaker
 from gateway.upstream.failures import FOR_CLIENT, Cause, UpstreamFailure, unexpected
 
 log = logging.getLogger("locus.health")

@@ -74,7 +74,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         served = escape(row["served"] or "-")
         if row["served"] is not None and row["served"] != row["chosen"]:
-            served = f"[yellow]{served}, {row['stand_in_distance'] or 0:.2f} from {escape(row['chosen'] or '-')}[/]"
+            far = "" if row["stand_in_distance"] is None else f"{row['stand_in_distance']:.2f} "
+            served = f"[yellow]{served}, {far}from {escape(row['chosen'] or '-')}[/]"
         tokens = "-" if row["prompt_tokens"] is None else f"{row['prompt_tokens']}+{row['completion_tokens']}"
         table.add_row(
             datetime.fromtimestamp(row["time"]).strftime("%H:%M:%S"),

@@ -4,7 +4,8 @@ import logging
 from typing import Any, Literal
 
 from gateway.errors import StreamBroken
-from gateway.failover import Pursuit, Served
+from gateway.failover import Pursuit
+from gateway.served import Served
 from gateway.sse import encode
 from gateway.trail import Attempt, Trail
 from gateway.upstream.answer import Usage

@@ -203,6 +203,38 @@ async def test_silence_is_not_retried(tmp_path: Path, streaming: bool) -> None:
             assert len(up.calls) == 1
 
 
+async def test_a_silent_whole_answer_is_asked_for_elsewhere_too(tmp_path: Path) -> None:
+    async with ScriptedProvider(silent()) as up, ScriptedProvider() as good:
+        slow = entry("llama-8b", up.base_url)
+        slow["deployments"][0]["first_token_timeout"] = 0.2
+        models = [slow, entry("llama-70b", good.base_url)]
+        async with gateway(tmp_path, models, gateway={"breaker_failures": 2}) as run:
+            for _ in range(2):
+                response, headers = await ask(run, max_tokens=2)
+                assert (response.model, headers["x-locus-stand-in"]) == ("llama-70b", "llama-70b")
+            for call in up.calls:
+                await asyncio.wait_for(call.closed.wait(), 1)
+            assert (await ask(run, max_tokens=2))[0].model == "llama-70b"
+            assert len(up.calls) == 2  # its breaker has opened
+            assert [a["cause"] for a in (await run.records())[0]["failover"]] == ["timeout"]
+
+
+async def test_a_slow_whole_answer_that_comes_first_is_kept(tmp_path: Path) -> None:
+    async def slowly(call: Any, writer: asyncio.StreamWriter) -> Any:
+        await asyncio.sleep(0.45)
+        return await reply(200, completion("slow but sure", "m"))(call, writer)
+
+    async with ScriptedProvider(slowly) as up, ScriptedProvider(silent()) as other:
+        slow = entry("llama-8b", up.base_url)
+        slow["deployments"][0]["first_token_timeout"] = 0.2
+        async with gateway(tmp_path, [slow, entry("llama-70b", other.base_url)]) as run:
+            response, headers = await ask(run, max_tokens=2)
+            assert response.choices[0].message.content == "slow but sure"
+            assert "x-locus-stand-in" not in headers
+            await asyncio.wait_for(other.calls[0].closed.wait(), 1)
+            assert [a["cause"] for a in (await run.records())[0]["failover"]] == ["hedged"]
+
+
 async def test_nobody_in_time_is_a_504(tmp_path: Path) -> None:
     async with ScriptedProvider(silent()) as up:
         slow = entry("llama-8b", up.base_url)
