@@ -21,7 +21,7 @@ from gateway.limits import BACKLOG
 from gateway.portfolio import Portfolio, is_loopback
 from gateway.portfolio_file import PortfolioError, load_portfolio
 from gateway.reload import Fingerprint, Reloader, fingerprint
-from gateway.workers import Link, Supervisor, Worker
+from gateway.workers import Link, Supervisor, Worker, below
 from router.errors import RouterError
 
 ENOUGH_FILES = 1 << 20
@@ -63,6 +63,8 @@ def serve(config: Path, host: str | None, port: int | None, demo: bool, workers:
         raise click.ClickException(str(exc)) from exc
     try:
         if workers > 1 and not simulated(portfolio, demo=demo):
+            for warning in below(portfolio, workers):
+                click.secho(f"warning: {warning}", fg="yellow", err=True)
             sys.exit(_Several(portfolio, seen, listener, workers).run())
         sys.exit(_work(portfolio, seen, listener, demo=demo))
     finally:

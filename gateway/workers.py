@@ -76,6 +76,16 @@ class Worker:
         return max(at_least, whole + (self.index < rest))
 
 
+def below(portfolio: Portfolio, number: int) -> list[str]:
+    """Limits of calls at once that so many workers cannot keep, since each makes at least one."""
+    return [
+        f"{spec.id}: {number} workers make up to {number} calls at once, not max_parallel_requests: {limit}"
+        for model in portfolio.models
+        for spec in model.deployments
+        if (limit := spec.max_parallel_requests) is not None and limit < number
+    ]
+
+
 class Link:
     """A worker's end of the link. Use as an async context manager; leaving it sends the last counts.
 

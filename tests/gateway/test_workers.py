@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.log import read_last
 from gateway.metrics import Totals
 from gateway.portfolio_file import load_portfolio
-from gateway.workers import Worker
+from gateway.workers import Worker, below
 from tests.gateway.running import entry, write_portfolio
 from tests.gateway.test_demo import REPOSITORY, free_port
 from tests.gateway.test_stop import BODY, STREAM, one, slow, varied, words
@@ -361,6 +361,8 @@ def test_shares_of_limits_add_up(tmp_path: Path) -> None:
     assert [d.rpm for d in deployments] == [34, 33, 33]
     assert [d.tpm for d in deployments] == [3, 2, 2]
     assert [d.max_parallel_requests for d in deployments] == [1, 1, 1]  # none can have less
+    assert below(portfolio, 2) == []
+    assert below(portfolio, 3) == ["llama-8b/0: 3 workers make up to 3 calls at once, not max_parallel_requests: 2"]
     assert {d.health_check_s for d in deployments} == {None}
 
 
