@@ -25,7 +25,7 @@ MODELS = 8
 QUESTION = (
     "Request %s: explain in plain words how a heat pump moves warmth from the cold air outside into a house, why that "
     "takes less electricity than heating with a wire, and from which outside temperature on it is not worth its price "
-    "any more. Name one number for each claim."
+    "any more. Please name exactly one number for each of the claims."
 )
 
 
