@@ -99,8 +99,8 @@ class Exchange:
         self._decision = decision = await routing.decide(request)
         settings = self._in_force.portfolio.settings
         pursuit = self._service.failover.pursue(request, routing.hops(request, decision), settings, self._trail)
-        self._served = served = await pursuit.answer()
         try:
+            self._served = served = await pursuit.answer()
             if served.complete is not None:
                 await self._send_complete(served, served.complete, send, client)
             else:
@@ -114,7 +114,9 @@ class Exchange:
                 )
                 await self._send_stream(served, self._stream, send, client)
         finally:
-            await (self._stream or served).aclose()
+            pursuit.close()
+            if (opened := self._stream or self._served) is not None:
+                await opened.aclose()
 
     async def _send_complete(self, served: Served, complete: Complete, send: Send, client: "_ClientWatch") -> None:
         name = served.hop.model.name

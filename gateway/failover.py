@@ -7,7 +7,7 @@ somebody who continues it. When the same deployment is asked again is decided in
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -144,7 +144,11 @@ class Pursuit:
                         break
         raise UpstreamFailure(Cause.UNREADABLE, detail="nobody can go on with the stream")
 
-    def _walk(self, hops: Iterable[Hop]) -> Iterator[tuple[Hop, LiveDeployment]]:
+    def close(self) -> None:
+        """Lets go of the candidates that were not needed: suspended, they would hold the request until the garbage collector."""
+        self._candidates.close()
+
+    def _walk(self, hops: Iterable[Hop]) -> Generator[tuple[Hop, LiveDeployment], None, None]:
         for hop in hops:
             self._hops.append(hop)
             if hop.barred:

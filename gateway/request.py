@@ -5,7 +5,9 @@ upstream gets the client's own bytes with the model name spliced in, not a re-se
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -19,6 +21,7 @@ TOKENS_PER_IMAGE = 1_000
 CHARS_PER_TOKEN = 4
 MAX_DEPTH = 250  # of nested lists and objects; what is deeper could be read but not written again
 MAX_OUTPUT_TOKENS = 1 << 31  # beyond every model; a larger limit means the same
+FIRST_BYTES = 300
 _MODEL_FIELD = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _OPEN_BRACE = re.compile(rb"\s*\{")
 
@@ -109,14 +112,15 @@ def splice_model(body: bytes, old: str, new: str) -> bytes | None:
     may be escaped too, which hides a key from the pattern: bodies with such escapes, which nobody writes, get None.
     `splice_model(b'{"model": "auto", "n": 1}', "auto", "gpt-4o")` is `b'{"model": "gpt-4o", "n": 1}'`.
     """
-    if b"\\u006" in body:
+    if _occurs(body, b"\\u006"):
         return None
     name = orjson.dumps(new)[1:-1]
-    if body.count(b'"model"') == 1:  # as nearly always; a quote inside a string is escaped, so this is the key
+    at = _only(body, b'"model"')  # as nearly always; a quote inside a string is escaped, so this is the key
+    if at is not None:
         for key in (b'"model": "', b'"model":"'):
-            written = key + old.encode(errors="replace") + b'"'
-            if written in body:
-                return body.replace(written, key + name + b'"')
+            if body.startswith(written := key + old.encode(errors="replace") + b'"', at):
+                whole = memoryview(body)
+                return b"".join((whole[:at], key, name, b'"', whole[at + len(written) :]))
     found = None
     for match in _MODEL_FIELD.finditer(body):
         if found is not None:
@@ -125,6 +129,37 @@ def splice_model(body: bytes, old: str, new: str) -> bytes | None:
     if found is None or orjson.loads(b'"' + found.group(1) + b'"') != old:
         return None
     return b"".join((body[: found.start(1)], name, body[found.end(1) :]))
+
+
+def _places(body: bytes, needle: bytes) -> Iterator[int]:
+    """Where `needle` occurs. A single byte is found at ten times the speed, so in a large body its first one leads on.
+
+    Each hit of that byte costs Python's time: of many, the rest of the body is searched as usual.
+    """
+    first, at = needle[:1], -1
+    for _ in range(FIRST_BYTES):
+        at = body.find(first, at + 1)
+        if at < 0:
+            return
+        if body.startswith(needle, at):
+            yield at
+    while (at := body.find(needle, at + 1)) >= 0:
+        yield at
+
+
+def _occurs(body: bytes, needle: bytes) -> bool:
+    return next(_places(body, needle), None) is not None
+
+
+def _only(body: bytes, needle: bytes) -> int | None:
+    """Where `needle` occurs, if it does so once."""
+    places = _places(body, needle)
+    at = next(places, None)
+    return at if next(places, None) is None else None
+
+
+def _more_than(body: bytes, needle: bytes, most: int) -> bool:
+    return next(islice(_places(body, needle), most, None), None) is not None
 
 
 def parse_chat(body: bytes) -> ChatRequest:
@@ -139,7 +174,8 @@ def parse_chat(body: bytes) -> ChatRequest:
         raise InvalidRequest(f"The body is not valid JSON: {exc}.") from exc
     if not isinstance(fields, dict):
         raise InvalidRequest(f"The body must be a JSON object, not {_kind(fields)}.")
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _too_deep(fields):
+    half = MAX_DEPTH // 2
+    if (_more_than(body, b"[", half) or _more_than(body, b"{", half)) and _too_deep(fields):
         raise InvalidRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
     model = fields.get("model")
     if not isinstance(model, str) or not model:

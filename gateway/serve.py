@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -124,8 +125,7 @@ class _Several:
         import gateway.server
         import gateway.service  # noqa: F401 - once, and shared by all
 
-        gc.collect()
-        gc.freeze()
+        settle()
         return self._supervisor.run()
 
     def _say_hello(self) -> None:
@@ -218,9 +218,7 @@ async def _run(
             app = link.with_totals(app)
         server = Server(app, lambda: service.in_force.portfolio.settings.shutdown_grace_s)
         stop = server.ask_to_stop
-        # What is there now stays: looking through it again and again would stop all requests for tens of milliseconds.
-        gc.collect()
-        gc.freeze()
+        settle()
         if link is not None:
             link.ready()
         else:
@@ -238,6 +236,17 @@ def log_to_stderr(who: str = "") -> None:
     handler.setFormatter(DefectFormatter(f"%(asctime)s{who} %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=bool(who))
     hide_texts()
+
+
+def settle() -> None:
+    """Start-up is over: what is there now stays, and what loading needed goes back to the system.
+
+    To look through it again and again would stop all requests for tens of milliseconds.
+    """
+    gc.collect()
+    gc.freeze()
+    with contextlib.suppress(OSError, AttributeError):  # glibc would keep some 25 MB
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def raise_descriptor_limit() -> None:
