@@ -150,7 +150,9 @@ class SentenceTransformerEncoder:
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         cut = [text[:MAX_CHARS] for text in texts]
-        encodings = self.model.encode(cut, batch_size=64, convert_to_numpy=True, show_progress_bar=len(cut) > 1000)
+        # It sorts them by length first. A few are requests that wait: padding would cost them more than it saves.
+        size = 64 if len(cut) > 64 else 4
+        encodings = self.model.encode(cut, batch_size=size, convert_to_numpy=True, show_progress_bar=len(cut) > 1000)
         return normalise(np.asarray(encodings, np.float32))
 
 
