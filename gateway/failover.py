@@ -110,7 +110,7 @@ class Pursuit:
             except UpstreamFailure as failure:
                 self._judge(failure, hop)
                 self._shared.retries.spend()  # whoever is asked next
-        if not self._trail.attempts and (last := await self._last_resort()) is not None:
+        if (last := await self._last_resort()) is not None:
             hop, live = last
             try:
                 return await self._ask(hop, live, self._trail, ask)
@@ -176,12 +176,17 @@ class Pursuit:
             self._too_small = max(self._too_small, hop.model.spec.context_window)
 
     async def _last_resort(self) -> tuple[Hop, LiveDeployment] | None:
-        """Somebody to ask where nobody was free: the first busy one when it has a place, or one that is cooling down.
+        """Somebody to ask where nobody else is left: the first busy one when it has a place, or one that is cooling down.
 
         Refusing outright because all are cooling down would turn one bad minute into an outage of our own making.
         """
+        asked = {attempt.deployment for attempt in self._trail.attempts}
         lives = [
-            (hop, d) for hop in self._hops if not hop.barred for d in hop.model.deployments if not d.needs_operator
+            (hop, live)
+            for hop in self._hops
+            if not hop.barred and hop.model.spec.context_window > self._too_small
+            for live in hop.model.deployments
+            if not live.needs_operator and live.spec.id not in asked
         ]
         load = self._settings.load
         for hop, live in lives:
@@ -301,37 +306,41 @@ class Pursuit:
             return Served(hop, live, answer, self._clock, started)
         except BaseException as exc:
             live.finish()
-            now = self._clock()
+            elapsed_s = self._clock() - started
             if not isinstance(exc, Exception):
                 live.breaker.abandon()
-                trail.attempts.append(Attempt(hop, live.spec.id, CANCELLED, None, now - started))
+                trail.attempts.append(Attempt(hop, live.spec.id, CANCELLED, None, elapsed_s))
                 raise
-            if isinstance(exc, UpstreamFailure):
-                failure = exc
-                failure.error = None if exc.error is None else redacted(exc.error, live.spec)
-                tell_breaker(live, failure, now)
-            else:
-                failure = unexpected(exc)
-                live.breaker.abandon()
-            if failure.field is not None and (failure.field in dropped or not ask.request.has(failure.field)):
-                failure = UpstreamFailure(
-                    Cause.REJECTED, failure.status, error=failure.error
-                )  # it is not the field then
-            trail.failures.append(failure)
-            trail.attempts.append(
-                Attempt(
-                    hop, live.spec.id, failure.cause.value, failure.status, now - started, ask.transcript is not None
-                )
-            )
+            failure = self._failed(exc, live, ask.request, dropped)
             if failure.field is not None:
                 refused.add(failure.field)
-                if ask.request.asks_properly(failure.field):  # else the client's own value may have been at fault
-                    live.dropped |= {failure.field}
+            trail.failures.append(failure)
+            late = ask.transcript is not None
+            trail.attempts.append(Attempt(hop, live.spec.id, failure.cause.value, failure.status, elapsed_s, late))
             if failure is exc:
                 raise
             raise failure from exc
         finally:
             trail.waited_s += self._clock() - started
+
+    def _failed(
+        self, exc: Exception, live: LiveDeployment, request: ChatRequest, dropped: frozenset[str]
+    ) -> UpstreamFailure:
+        """What went wrong with a call, as its deployment shall remember it and the client may hear of it."""
+        if not isinstance(exc, UpstreamFailure):
+            live.breaker.abandon()
+            return unexpected(exc)
+        tell_breaker(live, exc, self._clock())
+        if exc.error is not None:
+            exc.error = redacted(exc.error, live.spec)
+        field = exc.field
+        if field is None:
+            return exc
+        if field in dropped or not request.has(field):  # it is not the field then
+            return UpstreamFailure(Cause.REJECTED, exc.status, error=exc.error)
+        if request.asks_properly(field):  # else the client's own value may have been at fault
+            live.dropped |= {field}
+        return exc
 
     async def _stream(self, hop: Hop, live: LiveDeployment, ask: _Ask, dropped: frozenset[str]) -> Relay:
         spec = live.spec

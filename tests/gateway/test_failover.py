@@ -373,6 +373,16 @@ async def test_the_only_model_is_never_cooled_into_a_black_hole(tmp_path: Path) 
             assert (await ask(run))[0].choices[0].message.content == "back"
 
 
+async def test_who_cools_down_is_asked_before_the_client_is_refused(tmp_path: Path) -> None:
+    async with ScriptedProvider() as up, ScriptedProvider() as other:
+        models = [entry("llama-8b", up.base_url), entry("llama-70b", other.base_url)]
+        async with gateway(tmp_path, models, gateway={"breaker_failures": 1, "cool_down": 60, "retries": 0}) as run:
+            other.replies += [error(500)]
+            assert (await ask(run, "llama-70b"))[0].model == "llama-8b"  # and llama-70b cools down from now on
+            up.default = error(500)
+            assert (await ask(run))[0].model == "llama-70b"
+
+
 async def test_limits_of_a_deployment_send_the_rest_elsewhere(tmp_path: Path) -> None:
     async with ScriptedProvider() as up, ScriptedProvider() as good:
         limited = entry("llama-8b", up.base_url)
