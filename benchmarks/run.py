@@ -215,11 +215,13 @@ def _report(
             target.name: [r for r in rows if (r.name, r.stream, r.connections) == (target.name, stream, c)]
             for target in targets
         }
-        floor, direct = _median(of[FLOOR], lambda r: r.result.rate), _median(of[DIRECT], lambda r: r.result.p50)
+        floor, floor_cpu = _median(of[FLOOR], lambda r: r.result.rate), _median(of[FLOOR], lambda r: r.cpu_ms)
+        direct = _median(of[DIRECT], lambda r: r.result.p50)
         direct_first = _median(of[DIRECT], lambda r: r.result.first_p50)
         for name, mine in of.items():
             rate, p50 = _median(mine, lambda r: r.result.rate), _median(mine, lambda r: r.result.p50)
             first = _median(mine, lambda r: r.result.first_p50) - direct_first
+            cpu = _median(mine, lambda r: r.cpu_ms)
             lines.append(
                 [
                     f"{'stream' if stream else 'chat'}, {c}",
@@ -230,12 +232,13 @@ def _report(
                     f"{_median(mine, lambda r: r.result.p99):.2f}",
                     "" if name == DIRECT else f"{p50 - direct:.2f}",
                     "" if name == DIRECT or not stream else f"{first:.2f}",
-                    "" if name == DIRECT else f"{_median(mine, lambda r: r.cpu_ms):.3f}",
+                    "" if name == DIRECT else f"{cpu:.3f}",
+                    "" if name == DIRECT else f"{floor_cpu / cpu:.2f}",
                     f"{max(r.foreign for r in mine):.0%}",
                 ]
             )
     head = ["load", "server", "answers/s", "to the floor", "p50 ms", "p99 ms", "added p50 ms", "added first byte ms"]
-    table([*head, "CPU ms each", "others' CPU"], lines)
+    table([*head, "CPU ms each", "by CPU", "others' CPU"], lines)
     click.echo("")
 
 
