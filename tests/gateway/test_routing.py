@@ -1,9 +1,15 @@
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
-from tests.gateway.running import EMBEDDINGS, entry, gateway
+from gateway.fleet import Fleet
+from gateway.portfolio_file import load_portfolio
+from gateway.request import parse_chat
+from gateway.routing import Routing
+from router.serving import Router
+from tests.gateway.running import EMBEDDINGS, entry, gateway, write_portfolio
 
 pytestmark = pytest.mark.anyio
 REFUSED = "http://127.0.0.1:9/v1"
@@ -138,3 +144,92 @@ async def test_a_cooling_model_is_stood_in_for_by_the_nearest(tmp_path: Path) ->
         assert decision["stand_in"]["distance"] > 0
         (candidate,) = [c for c in decision["candidates"] if c["model"] == nearest]
         assert f"stand-in for {chosen}" in candidate["why"]
+
+
+def routing(folder: Path, models: list[dict[str, Any]], router: Router | None = None) -> tuple[Routing, Fleet]:
+    portfolio = load_portfolio(write_portfolio(folder, models), {})
+    fleet = Fleet(portfolio)
+    return Routing(portfolio, router or Router.load(), fleet), fleet
+
+
+def chat(model: str, *turns: str) -> Any:
+    """User and assistant in turn; a user has the last one."""
+    roles = ["user" if (len(turns) - i) % 2 else "assistant" for i in range(len(turns))]
+    messages = [{"role": role, "content": turn} for role, turn in zip(roles, turns, strict=True)]
+    return parse_chat(orjson.dumps({"model": model, "messages": messages}))
+
+
+async def test_the_talk_before_the_last_user_turn_does_not_change_the_choice(tmp_path: Path) -> None:
+    models = portfolio(**{name.replace("-", "_"): {"context_window": 10**9} for name in EMBEDDINGS})
+    routes, _ = routing(tmp_path, models)
+    question = ASK[0]["content"]
+    alone, after = [
+        (await routes.decide(chat("auto:best", *turns, question))).scores for turns in ([], ["more talk"] * 1_000)
+    ]
+    assert alone is not None
+    assert after is not None
+    assert alone.p_correct.tolist() == after.p_correct.tolist()
+
+
+async def test_text_beyond_the_bound_does_not_change_the_choice(tmp_path: Path) -> None:
+    models = portfolio(**{name.replace("-", "_"): {"context_window": 10**9} for name in EMBEDDINGS})
+    routes, _ = routing(tmp_path, models)
+    head = "How many eggs are left? " * 1_000  # the query is its first 8,000 characters
+    one, other = [(await routes.decide(chat("auto:best", head + tail))).scores for tail in ("", "1 2 3 $4" * 100_000)]
+    assert one is not None
+    assert other is not None
+    assert one.p_correct.tolist() == other.p_correct.tolist()
+
+
+async def test_stand_ins_come_by_distance_then_those_without_one(tmp_path: Path) -> None:
+    models = [
+        entry("mystery", REFUSED),
+        *portfolio(),
+        entry("twin", REFUSED, embedding=EMBEDDINGS["mistral-7b"]),
+        entry("riddle", REFUSED),
+    ]
+    routes, fleet = routing(tmp_path, models)
+    request = chat("mistral-7b", "Why?")
+    hops = list(routes.hops(request, await routes.decide(request)))
+    space = Router.load().space
+    named = {embedding: name for name, embedding in EMBEDDINGS.items()}
+    near = space.neighbors(EMBEDDINGS["mistral-7b"], among=named)
+    expected = ["mistral-7b", "twin", *(named[n.model] for n in near), "mystery", "riddle"]
+    assert [hop.model.name for hop in hops] == expected
+    distances = [hop.distance for hop in hops]
+    assert distances[:2] + distances[-2:] == [None, 0.0, None, None]
+    assert distances[2:4] == pytest.approx([n.distance for n in near], abs=1e-5)
+    unknown = chat("mystery", "Why?")
+    order = [hop.model.name for hop in routes.hops(unknown, await routes.decide(unknown))]
+    assert order == ["mystery", *(name for name in fleet.models if name != "mystery")]
+
+
+async def test_one_deployment_that_can_be_called_is_enough(tmp_path: Path) -> None:
+    models = [entry(name, REFUSED, REFUSED.replace("9", "10")) for name in EMBEDDINGS]
+    routes, fleet = routing(tmp_path, models)
+    request = chat("auto:best", "How many eggs are left for the market?")
+    chosen = (await routes.decide(request)).model
+    first, second = fleet.models[chosen].deployments
+    first.breaker.take_out(0.0, "key refused")
+    assert (await routes.decide(request)).model == chosen
+    second.breaker.take_out(0.0, "key refused")
+    assert (await routes.decide(request)).model != chosen
+
+
+async def test_a_slow_encoder_is_not_waited_for_where_the_client_named_the_model(tmp_path: Path) -> None:
+    router = Router.load()
+    router.encoder.quick = False
+    routes, _ = routing(tmp_path, portfolio(), router)
+    pinned, auto = chat("llama-8b", "How many eggs are left?"), chat("auto", "How many eggs are left?")
+    decision = await routes.decide(pinned)
+    hops = list(routes.hops(pinned, decision))
+    assert [hop.model.name for hop in hops[1:]] == ["llama-70b", "mistral-7b"]
+    assert [hop.predicted_loss for hop in hops[1:]] == [None, None]
+    waiting = routes.decide(auto)
+    with pytest.raises(StopIteration):
+        routes.decide(pinned).send(None)
+    assert (await waiting).p_chosen is not None
+    assert all(hop.predicted_loss is not None for hop in list(routes.hops(pinned, decision))[1:])  # known by now
+    assert all(
+        c["p_correct"] is not None for c in (await routes.explain(chat("llama-8b", "Another one?")))["candidates"]
+    )
