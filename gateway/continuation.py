@@ -35,7 +35,7 @@ def continuation(request: ChatRequest, transcript: Transcript, way: Way, form: P
     """
     if way == "fresh":
         return request
-    text = transcript.text
+    text = transcript.text.rstrip()  # white space at the end is refused by some, and lost by others
     message: dict[str, Any] = {"role": "assistant", "content": text}
     fields = dict(request.fields)
     if way == "continue":

@@ -95,7 +95,10 @@ class Splice:
         if self._way == "prefill":  # it goes on where the text ends: words that equal the last ones are meant twice
             if self._begins_anew(held):
                 raise Diverged
-            return self._pass(held)
+            space = self._space  # which the model was not shown, since some refuse it at the end
+            if not ended and len(held) < len(space):
+                return ""
+            return self._pass(held.removeprefix(space))
         start, goal = held.lstrip(), anchor(self._text)
         if not ended and len(start) < len(goal) + ANCHOR_SLACK:
             return ""
@@ -120,10 +123,15 @@ class Splice:
 
     def _after(self, rest: str) -> str:
         """`rest` as it follows the text's last word, where the white space at the text's end is there already."""
-        space = self._text[len(self._text.rstrip()) :]
+        space = self._space
         if not space:
             return rest
         return rest[len(space) :] if rest.startswith(space) else rest.lstrip(" ")
+
+    @property
+    def _space(self) -> str:
+        """The white space that the text ends with."""
+        return self._text[len(self._text.rstrip()) :]
 
     def _joined(self, new: str) -> str:
         """`new` as it follows the text where neither repeats the other. An answer of its own begins without a space."""

@@ -8,11 +8,15 @@ import openai
 import orjson
 import pytest
 
-from tests.gateway.running import entry, gateway
-from tests.gateway.upstreams import Call, ScriptedProvider, head, reply
+from tests.gateway.running import Gateway, entry, gateway
+from tests.gateway.upstreams import Call, ScriptedProvider, answer, chunk, head, reply, stream
 
 pytestmark = pytest.mark.anyio
 ASK: list[Any] = [{"role": "user", "content": "What is the capital of France, and why?"}]
+
+
+def spoken(*events: tuple[str, dict[str, Any]]) -> bytes:
+    return b"".join(b"event: %b\ndata: %b\n\n" % (n.encode(), orjson.dumps({"type": n} | v)) for n, v in events)
 
 
 async def anthropic(call: Call, writer: asyncio.StreamWriter) -> Any:
@@ -37,7 +41,7 @@ async def anthropic(call: Call, writer: asyncio.StreamWriter) -> Any:
         ("message_delta", {"delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 4}}),
         ("message_stop", {}),
     ]
-    body = b"".join(b"event: %b\ndata: %b\n\n" % (n.encode(), orjson.dumps({"type": n} | v)) for n, v in events)
+    body = spoken(*events)
     writer.write(head(200, len(body), "text/event-stream") + body)
     await writer.drain()
     return None
@@ -93,6 +97,46 @@ async def test_its_failures_move_on_too_without_litellms_own_retries(
             response = await run.http.post("/v1/chat/completions", json=body)
             assert response.headers["x-locus-stand-in"] == "llama-8b"
             assert len(up.calls) == calls
+
+
+async def streamed(run: Gateway, model: str) -> str:
+    chunks = [c async for c in await run.client.chat.completions.create(model=model, messages=ASK, stream=True)]
+    assert [c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason] == ["stop"]
+    assert len({c.id for c in chunks}) == 1
+    return "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+
+
+@pytest.mark.parametrize("how", ["cut", "error"])
+async def test_its_broken_stream_is_gone_on_with(tmp_path: Path, how: str) -> None:
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None}
+    message["usage"] = {"input_tokens": 11, "output_tokens": 1}
+    begun: list[tuple[str, dict[str, Any]]] = [
+        ("message_start", {"message": message}),
+        ("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
+        ("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "from "}}),
+    ]
+    if how == "error":
+        begun.append(("error", {"error": {"type": "overloaded_error", "message": "sk-ant-canary is overloaded"}}))
+    parts = stream([spoken(event) for event in begun], cut=how == "cut")
+    async with ScriptedProvider(parts) as up, ScriptedProvider(answer("from another")) as good:
+        async with gateway(tmp_path, [claude(up), entry("llama-8b", good.base_url)]) as run:
+            assert await streamed(run, "claude") == "from another"
+            (record,) = await run.records()
+            assert [part["deployment"] for part in record["parts"]] == ["claude/0", "llama-8b/0"]
+
+
+async def test_it_goes_on_with_the_broken_stream_of_another(tmp_path: Path) -> None:
+    half = stream([chunk("m", {"role": "assistant", "content": "It is "})], cut=True)
+    async with ScriptedProvider(half) as broken, ScriptedProvider(anthropic) as up:
+        model = claude(up)
+        model["deployments"][0]["prefill"] = True
+        async with gateway(tmp_path, [entry("llama-8b", broken.base_url), model]) as run:
+            assert await streamed(run, "llama-8b") == "It is from claude"
+            last = up.calls[0].body["messages"][-1]
+            assert (last["role"], orjson.dumps(last["content"]).count(b'"It is"')) == (
+                "assistant",
+                1,
+            )  # without its space
 
 
 async def test_its_rejections_reach_the_client(tmp_path: Path) -> None:

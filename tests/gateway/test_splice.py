@@ -34,6 +34,15 @@ def test_an_answer_that_goes_on_exactly_is_taken_as_it_is(cut: int, size: int) -
     assert joined([TEXT[:cut]], "prefill", *in_parts(TEXT[cut:], size)) == TEXT
 
 
+@given(CUTS, st.integers(1, 40))
+def test_white_space_at_the_end_may_be_repeated(cut: int, size: int) -> None:
+    assert joined([TEXT[:cut]], "prefill", *in_parts(TEXT[len(TEXT[:cut].rstrip()) :], size)) == TEXT
+    lines = TEXT.replace(". ", ".\n\n    ")
+    sent = lines[:cut]
+    assert joined([sent], "prefill", *in_parts(lines[len(sent.rstrip()) :], size)) == lines
+    assert joined([sent], "prefill", *in_parts(lines[len(sent) :], size)) == lines
+
+
 @given(st.integers(1, len(TEXT.split()) - 1), st.integers(1, 6), st.integers(1, 40))
 def test_words_that_a_model_repeats_before_it_goes_on_are_left_out(cut: int, again: int, size: int) -> None:
     pieces = words(TEXT)
