@@ -155,7 +155,8 @@ class Routing:
         chosen = decision.chosen
         yield Hop(self._live[chosen])
         scores = decision.scores or self._scores(request, self._encodings.at_once(request.query))
-        limit = None if decision.policy is None else decision.policy.max_predicted_loss
+        policy = decision.policy or self._portfolio.policies[self._portfolio.default_policy]
+        limit = policy.max_predicted_loss
         for i, distance in self._stand_ins(chosen):
             live = self._live[i]
             if not scores.capable[i] or live.needs_operator:

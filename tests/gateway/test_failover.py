@@ -122,6 +122,8 @@ async def test_a_policy_may_forbid_a_stand_in_that_is_predicted_to_be_worse(tmp_
             ) as caught:
                 await ask(run, "auto:strict")
             assert caught.value.status_code == 503
+            with pytest.raises(openai.APIStatusError, match="max_predicted_loss"):
+                await ask(run, "llama-70b")  # by the default policy
             explained = (await run.http.post("/v1/route", json={"model": "auto:strict", "messages": ASK})).json()
             why = {c["model"]: c["why"] for c in explained["candidates"]}
             assert "max_predicted_loss" in why["mistral-7b"]
