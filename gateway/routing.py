@@ -102,7 +102,9 @@ class Routing:
     def __init__(self, portfolio: Portfolio, router: Router, fleet: Fleet) -> None:
         models = portfolio.models
         self._portfolio = portfolio
+        self._default = portfolio.policies[portfolio.default_policy]
         self._encodings = Encodings(router.encoder)
+        self._quick = router.encoder.quick
         self.names = tuple(model.name for model in models)
         self._index = {name: i for i, name in enumerate(self.names)}
         self._live = tuple(fleet.models[name] for name in self.names)
@@ -136,6 +138,8 @@ class Routing:
         """
         pinned = self._index.get(request.model)
         if pinned is not None:
+            if self._default.max_predicted_loss is not None:
+                await self._encode_slowly(request)  # else no stand-in could be held to it
             return Decision(self.names, None, pinned)
         policy = self._policy(request.model)
         scores = self._scores(request, await self._encode(request))
@@ -150,13 +154,13 @@ class Routing:
         """The chosen model, then its stand-ins: those that can serve the request, the nearest in embedding space first.
 
         Models whose distance is not known, because they or the chosen one have no embedding, come last, in portfolio order.
-        Where the client named the model and a slow encoder does not know the query, no predicted losses are known.
+        Where the client named the model, a slow encoder does not know the query, and no policy limits them, predicted losses
+        are not known.
         """
         chosen = decision.chosen
         yield Hop(self._live[chosen])
         scores = decision.scores or self._scores(request, self._encodings.at_once(request.query))
-        policy = decision.policy or self._portfolio.policies[self._portfolio.default_policy]
-        limit = policy.max_predicted_loss
+        limit = (decision.policy or self._default).max_predicted_loss
         for i, distance in self._stand_ins(chosen):
             live = self._live[i]
             if not scores.capable[i] or live.needs_operator:
@@ -244,7 +248,7 @@ class Routing:
 
     def _policy(self, model: str) -> Policy:
         if model == AUTO:
-            return self._portfolio.policies[self._portfolio.default_policy]
+            return self._default
         if model.startswith(AUTO + ":"):
             name = model[len(AUTO) + 1 :]
             if name in self._portfolio.policies:
@@ -258,6 +262,11 @@ class Routing:
 
     async def _encode(self, request: ChatRequest) -> Encoding | None:
         return await self._encodings.encode(request.query) if len(self._embedded) else None
+
+    async def _encode_slowly(self, request: ChatRequest) -> None:
+        """Makes the query known where that takes a thread; a quick encoder can do it when somebody asks."""
+        if not self._quick:
+            await self._encode(request)
 
     def _scores(self, request: ChatRequest, q: Encoding | None) -> Scores:
         """

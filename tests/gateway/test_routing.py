@@ -146,8 +146,10 @@ async def test_a_cooling_model_is_stood_in_for_by_the_nearest(tmp_path: Path) ->
         assert f"stand-in for {chosen}" in candidate["why"]
 
 
-def routing(folder: Path, models: list[dict[str, Any]], router: Router | None = None) -> tuple[Routing, Fleet]:
-    portfolio = load_portfolio(write_portfolio(folder, models), {})
+def routing(
+    folder: Path, models: list[dict[str, Any]], router: Router | None = None, **more: Any
+) -> tuple[Routing, Fleet]:
+    portfolio = load_portfolio(write_portfolio(folder, models, **more), {})
     fleet = Fleet(portfolio)
     return Routing(portfolio, router or Router.load(), fleet), fleet
 
@@ -233,3 +235,13 @@ async def test_a_slow_encoder_is_not_waited_for_where_the_client_named_the_model
     assert all(
         c["p_correct"] is not None for c in (await routes.explain(chat("llama-8b", "Another one?")))["candidates"]
     )
+
+
+async def test_a_limit_on_stand_ins_holds_with_a_slow_encoder_too(tmp_path: Path) -> None:
+    router = Router.load()
+    router.encoder.quick = False
+    held = {"policies": {"held": {"cost_weight": 0, "max_predicted_loss": 1.0}}, "default_policy": "held"}
+    routes, _ = routing(tmp_path, portfolio(), router, **held)
+    pinned = chat("llama-8b", "How many eggs are left?")
+    hops = list(routes.hops(pinned, await routes.decide(pinned)))[1:]
+    assert [(hop.barred, hop.predicted_loss is None) for hop in hops] == [(False, False)] * 2
