@@ -215,7 +215,7 @@ def query_text(messages: list[dict[str, Any]]) -> str:
     length = 0
     for message in reversed(messages):
         if message["role"] == "user":
-            text = message_text(message)
+            text = message_text(message)[:QUERY_MAX_CHARS]
             turns.append(text)
             length += len(text)
             if length >= QUERY_MIN_CHARS:

@@ -160,6 +160,8 @@ def at_same_address(changed: Portfolio, real: Portfolio) -> Portfolio:
 async def _run(
     portfolio: Portfolio, seen: Fingerprint, listener: socket.socket, demo: bool, worker: Worker | None
 ) -> None:
+    from threadpoolctl import threadpool_limits
+
     from gateway.app import create_app
     from gateway.demo.portfolio import reachable
     from gateway.server import Server
@@ -167,6 +169,8 @@ async def _run(
 
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(loop_defect)
+    # The products of a decision are small: more threads would cost more CPU than they save, and take it from requests.
+    threadpool_limits(1, user_api="blas")
     starting = asyncio.current_task()
     assert starting is not None
     stop: Callable[[], object] = starting.cancel
