@@ -60,7 +60,7 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
         return _json(report, status)
 
     async def prometheus(request: Request) -> Response:
-        return Response(service.metrics.render(), media_type=metrics.CONTENT_TYPE)
+        return Response(await service.metrics.exposition(), media_type=metrics.CONTENT_TYPE)
 
     api: list[BaseRoute] = [
         Route(CHAT, chat, methods=["POST"]),

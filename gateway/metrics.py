@@ -4,7 +4,7 @@ Counting is a dictionary entry each; the exposition format is made when somebody
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -122,15 +122,21 @@ class Metrics:
     """What this process counts, and the text that Prometheus reads.
 
     Args:
-        others: adds the totals of further processes that belong to the same gateway.
+        ask_others: gets the totals of further processes that belong to the same gateway,
+        add_others: and adds them.
 
     Attributes:
         in_flight: chat requests under way.
     """
 
-    def __init__(self, others: Callable[[Totals], None] = lambda totals: None) -> None:
+    def __init__(
+        self,
+        ask_others: Callable[[], Awaitable[None]] | None = None,
+        add_others: Callable[[Totals], None] | None = None,
+    ) -> None:
         self._totals = Totals()
-        self._others = others
+        self._ask_others = ask_others
+        self._add_others = add_others
         self._fleet: Callable[[], Fleet] | None = None
         self._recorder: Recorder | None = None
         self._waiting: Callable[[], int] = lambda: 0
@@ -196,11 +202,18 @@ class Metrics:
         }
         return totals.dump()
 
+    async def exposition(self) -> bytes:
+        """The text for all processes, asked just now."""
+        if self._ask_others is not None:
+            await self._ask_others()
+        return self.render()
+
     def render(self) -> bytes:
         """The exposition text."""
         totals = Totals()
         totals.merge(self.dump())
-        self._others(totals)
+        if self._add_others is not None:
+            self._add_others(totals)
         registry = CollectorRegistry()
         registry.register(_Exposed(totals))
         return generate_latest(registry)

@@ -216,11 +216,9 @@ async def _run(
 
         assert real.path is not None
         reloader = await stack.enter_async_context(Reloader(real.path, os.environ, apply, report, seen=seen))
-        app = create_app(service, controls)
         if link is not None:
             link.reload = reloader.ask
-            app = link.with_totals(app)
-        server = Server(app, lambda: service.in_force.portfolio.settings.shutdown_grace_s)
+        server = Server(create_app(service, controls), lambda: service.in_force.portfolio.settings.shutdown_grace_s)
         stop = server.ask_to_stop
         settle()
         if link is not None:

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.defects import log_defect
 from gateway.metrics import Metrics, Totals
@@ -98,7 +97,7 @@ class Link:
 
     def __init__(self, sock: socket.socket, stop: Callable[[bool], None]) -> None:
         self.reload: Callable[[], None] = lambda: None
-        self.metrics = Metrics(self._add_others)
+        self.metrics = Metrics(self._ask_others, self._add_others)
         self._sock = sock
         self._stop = stop
         self._sent = b""
@@ -128,16 +127,6 @@ class Link:
     def reloaded(self) -> None:
         """The portfolio file, as it is now, is in force."""
         self._send({"kind": "reloaded"})
-
-    def with_totals(self, app: ASGIApp) -> ASGIApp:
-        """The application, for which the other workers are asked before their metrics are needed."""
-
-        async def fresh(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope.get("path") == "/metrics":
-                await self._ask_others()
-            await app(scope, receive, send)
-
-        return fresh
 
     async def _ask_others(self) -> None:
         number = next(self._numbers)
