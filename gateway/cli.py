@@ -20,6 +20,7 @@ COMMANDS = {
     "find": "router.space_cli:find",
     "duplicates": "router.space_cli:duplicates",
     "plot": "router.space_cli:plot",
+    "import-config": "gateway.import_config:import_config",
     "import": "router.import_cli:import_",
     "bench": "router.bench.cli:bench",
 }
