@@ -3,7 +3,7 @@
 One matrix product scores the whole portfolio; everything that does not depend on the request is prepared once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,17 +74,16 @@ class Decision:
         return None if np.isnan(p) else p
 
     def best(self, number: int) -> list[tuple[str, float, float]]:
-        """Name, p_correct and price of the models that the policy likes most, and of the chosen one, the best first."""
+        """Name, p_correct and price of so many models that the policy likes most, and of the chosen one, in no order."""
         if self.scores is None or self.policy is None:
             return []
         scores = self.scores
-        utility = np.where(scores.capable, scores.utility(self.policy), -np.inf)
-        order = np.argsort(-utility, kind="stable")[:number].tolist()
-        if self.chosen not in order:
-            order.append(self.chosen)
-        return [
-            (self.models[i], p, float(scores.price_usd[i])) for i in order if (p := float(scores.p_correct[i])) == p
-        ]
+        chosen: Iterable[int] = range(len(self.models))
+        if len(self.models) > number:
+            utility = np.where(scores.capable, scores.utility(self.policy), -np.inf)
+            chosen = {self.chosen, *np.argpartition(-utility, number)[:number].tolist()}
+        p_correct, price = scores.p_correct.tolist(), scores.price_usd.tolist()
+        return [(self.models[i], p, price[i]) for i in chosen if (p := p_correct[i]) == p]
 
 
 class Routing:
