@@ -333,6 +333,7 @@ model_list:
   - model_name: f
     litellm_params: {api_key: x, litellm_credential_name: nobody}
 router_settings: [x]
+litellm_settings: {num_retries: often, request_timeout: true}
 """
     found = problems(tmp_path, config)
     for expected in (
@@ -348,9 +349,11 @@ router_settings: [x]
         "config.yaml:20: model_list[8].litellm_params.model: missing",
         "config.yaml:20: model_list[8].litellm_params.litellm_credential_name: no credential of this name",
         "config.yaml:21: router_settings: found a list, expected a mapping",
+        "config.yaml:22: litellm_settings.num_retries: found a text, expected a number",
+        "config.yaml:22: litellm_settings.request_timeout: found true or false, expected a number",
     ):
         assert sum(line.startswith(expected) for line in found) == 1, expected
-    assert len(found) == 12
+    assert len(found) == 14
 
 
 @pytest.mark.parametrize(
