@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from gateway.import_values import Values
 from gateway.lined_yaml import Node
-from gateway.portfolio_file import _LITELLM_PARAMS, is_secret_name
-from gateway.prices import _table
+from gateway.portfolio_file import LITELLM_PARAMS, is_secret_name
+from gateway.prices import entry as listed_entry
 from gateway.providers import OPENAI_COMPATIBLE, Target, resolve
 
 _RECORD = "no callbacks: requests are recorded (`locus log`) and counted at /metrics"
@@ -199,8 +199,7 @@ class ModelList:
         if slash and prefix in _OPENAI_LIKE:
             model = f"openai/{rest}"
         elif not slash:
-            listed = _table().get(model)
-            owner = str(listed.get("litellm_provider", "openai")) if isinstance(listed, dict) else "openai"
+            owner = str((listed_entry(model) or {}).get("litellm_provider", "openai"))
             owner = "vertex_ai" if owner.startswith("vertex_ai") else owner.removesuffix("_converse")
             if owner != "openai":
                 model = f"{owner}/{model}"
@@ -385,7 +384,7 @@ class ModelList:
             elif name == "organization" and isinstance(node.value, str) and node.value:
                 node.used = True
                 deployment.values[name] = self._values.reference(node.value)
-            elif deployment.target.direct or not _LITELLM_PARAMS.fullmatch(name):
+            elif deployment.target.direct or not LITELLM_PARAMS.fullmatch(name):
                 why = (
                     "no equivalent: clients send it themselves"
                     if _REQUEST.fullmatch(name)
@@ -410,6 +409,5 @@ class ModelList:
 
 def _listed_mode(model: str) -> str | None:
     """What LiteLLM's table says a model is for."""
-    entry = _table().get(model) or _table().get(model.partition("/")[2] or model)
-    mode = entry.get("mode") if isinstance(entry, dict) else None
+    mode = (listed_entry(model) or {}).get("mode")
     return mode if isinstance(mode, str) else None

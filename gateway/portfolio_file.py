@@ -40,7 +40,7 @@ _SECRET_NAME = re.compile(r"key|token|secret|password|credential|header|auth|jwt
 _ADDRESS = "api_base"  # whose path or query may hold a key
 _NOT_SECRET = frozenset({"first_token_timeout", "max_output_tokens", "max_tokens", "keys"})
 # LiteLLM's parameters that configure its call rather than travel in the request body.
-_LITELLM_PARAMS = re.compile(
+LITELLM_PARAMS = re.compile(
     r"(aws|vertex|azure|gcs|watsonx|oci|s3)_\w+|region_name|api_version|organization|project|hf_model_name|"
     r"client_(id|secret)|tenant_id|merge_reasoning_content_in_choices|thinking|temperature|top_p|top_k|max_tokens|"
     r"cache_control_injection_points|reasoning_effort|extra_body"
@@ -411,7 +411,7 @@ class _Builder:
                 secret, unset = self._secret((*at, name), value)
                 missing = missing or unset
                 headers |= {} if secret is None else {"openai-organization": secret}
-            elif target.direct or not _LITELLM_PARAMS.fullmatch(name):
+            elif target.direct or not LITELLM_PARAMS.fullmatch(name):
                 known = [*DeploymentEntry.model_fields, "organization"]
                 close = difflib.get_close_matches(name, known, n=1)
                 self._document.report(

@@ -30,20 +30,26 @@ class Listed:
     prefill: bool = False  # does it go on from an assistant message at the end?
 
 
-def look_up(model: str) -> Listed | None:
-    """The entry of a LiteLLM model name: by its full name, else without its provider; None where there is neither."""
+def entry(model: str) -> Mapping[str, Any] | None:
+    """What the table says of a LiteLLM model name: by its full name, else without its provider."""
     table = _table()
     bare = model.partition("/")[2]
-    entry = table.get(model) or (table.get(bare) if bare else None)
-    if not isinstance(entry, dict):
+    found = table.get(model) or (table.get(bare) if bare else None)
+    return found if isinstance(found, dict) else None
+
+
+def look_up(model: str) -> Listed | None:
+    """The entry of a LiteLLM model name, as `entry` finds it; None where there is none."""
+    found = entry(model)
+    if found is None:
         return None
     return Listed(
-        _per_million(entry.get("input_cost_per_token")),
-        _per_million(entry.get("output_cost_per_token")),
-        _count(entry.get("max_input_tokens")) or _count(entry.get("max_tokens")),
-        _count(entry.get("max_output_tokens")),
-        frozenset(name for flag, name in _CAPABILITIES.items() if entry.get(flag) is True),
-        entry.get("supports_assistant_prefill") is True,
+        _per_million(found.get("input_cost_per_token")),
+        _per_million(found.get("output_cost_per_token")),
+        _count(found.get("max_input_tokens")) or _count(found.get("max_tokens")),
+        _count(found.get("max_output_tokens")),
+        frozenset(name for flag, name in _CAPABILITIES.items() if found.get(flag) is True),
+        found.get("supports_assistant_prefill") is True,
     )
 
 
