@@ -223,12 +223,12 @@ async def test_a_silent_whole_answer_is_asked_for_elsewhere_too(tmp_path: Path) 
 
 async def test_a_slow_whole_answer_that_comes_first_is_kept(tmp_path: Path) -> None:
     async def slowly(call: Any, writer: asyncio.StreamWriter) -> Any:
-        await asyncio.sleep(0.45)
+        await asyncio.sleep(0.9)
         return await reply(200, completion("slow but sure", "m"))(call, writer)
 
     async with ScriptedProvider(slowly) as up, ScriptedProvider(silent()) as other:
         slow = entry("llama-8b", up.base_url)
-        slow["deployments"][0]["first_token_timeout"] = 0.2
+        slow["deployments"][0]["first_token_timeout"] = 0.5
         async with gateway(tmp_path, [slow, entry("llama-70b", other.base_url)]) as run:
             response, headers = await ask(run, max_tokens=2)
             assert response.choices[0].message.content == "slow but sure"
