@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from router.errors import ArtifactError
 from router.surface import DIM as SURFACE_DIM
 from router.surface import surface
+from router.words import Words
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -95,6 +97,9 @@ class StaticEncoder:
             self._tokenizer = Tokenizer.from_file(str(vocabulary_file))
         except Exception as exc:  # the tokenizer library raises bare Exception
             raise ArtifactError(f"{folder}: not a static encoder: {exc}") from exc
+        self._words: Words | None = None
+        with suppress(ValueError):
+            self._words = Words(self._tokenizer)
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._piece = PIECE if _splits_at_spaces(self._tokenizer) else MAX_CHARS
         self.spec = spec
@@ -114,6 +119,8 @@ class StaticEncoder:
 
     def _ids(self, text: str) -> list[int]:
         """Its first 512 tokens, tokenising not much more than them."""
+        if self._words is not None and (known := self._words.ids(text, MAX_TOKENS)) is not None:
+            return known
         ids: list[int] = []
         while text and len(ids) < MAX_TOKENS:
             end = text.rfind(" ", 1, self._piece) if len(text) > self._piece else -1
