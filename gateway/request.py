@@ -5,10 +5,10 @@ upstream gets the client's own bytes with the model name spliced in, not a re-se
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -25,6 +25,28 @@ LARGE = 1 << 16  # bytes from which a body is searched with care
 FIRST_BYTES = 300
 _MODEL_FIELD = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _OPEN_BRACE = re.compile(rb"\s*\{")
+
+
+Api = Literal["chat", "messages", "responses", "completions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A request as the client wrote it, in another format than chat: for upstreams that speak that format too.
+
+    Attributes:
+        headers: the client's headers that belong to the format, such as `anthropic-beta`.
+    """
+
+    api: Api
+    body: bytes
+    fields: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def outgoing(self, model: str) -> bytes:
+        """The body for an upstream: the client's bytes with the model name changed."""
+        body = splice_model(self.body, self.fields["model"], model)
+        return orjson.dumps(self.fields | {"model": model}) if body is None else body
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +66,11 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A validated chat request: the client's bytes, and what the gateway read from them."""
+    """A validated chat request: the client's bytes, and what the gateway read from them.
+
+    Attributes:
+        native: the client's own request where it came in another format, of which this is the translation.
+    """
 
     body: bytes
     fields: dict[str, Any]
@@ -52,6 +78,7 @@ class ChatRequest:
     stream: bool
     usage_asked: bool
     need: Need
+    native: Native | None = None
 
     @property
     def query(self) -> str:
@@ -167,30 +194,56 @@ def _more_than(body: bytes, needle: bytes, most: int) -> bool:
     return next(islice(_places(body, needle), most, None), None) is not None
 
 
-def parse_chat(body: bytes) -> ChatRequest:
-    """The request in `body`.
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body`.
 
     Raises:
-        InvalidRequest: not JSON, not an object, or a field that the gateway reads has the wrong type; `param` names it.
+        InvalidRequest: it is none, or nested too deeply.
     """
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         raise InvalidRequest(f"The body is not valid JSON: {exc}.") from exc
     if not isinstance(fields, dict):
-        raise InvalidRequest(f"The body must be a JSON object, not {_kind(fields)}.")
+        raise InvalidRequest(f"The body must be a JSON object, not {kind(fields)}.")
     half = MAX_DEPTH // 2
     if (_more_than(body, b"[", half) or _more_than(body, b"{", half)) and _too_deep(fields):
         raise InvalidRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    return fields
+
+
+def parse_chat(body: bytes) -> ChatRequest:
+    """The chat request in `body`.
+
+    Raises:
+        InvalidRequest: not JSON, not an object, or a field that the gateway reads has the wrong type; `param` names it.
+    """
+    return chat_request(body, parse_object(body))
+
+
+def translated(fields: dict[str, Any], native: Native) -> ChatRequest:
+    """The chat request that a request of another format amounts to.
+
+    Args:
+        fields: of the chat request.
+
+    Raises:
+        InvalidRequest: as `parse_chat`; `param` is the chat request's.
+    """
+    return chat_request(orjson.dumps(fields), fields, native)
+
+
+def chat_request(body: bytes, fields: dict[str, Any], native: Native | None = None) -> ChatRequest:
+    """Checks the fields that the gateway reads."""
     model = fields.get("model")
     if not isinstance(model, str) or not model:
-        raise InvalidRequest(_expected("model", "a model name, `auto` or `auto:<policy>`", fields), param="model")
+        raise InvalidRequest(expected("model", "a model name, `auto` or `auto:<policy>`", fields), param="model")
     stream = fields.get("stream")
     if stream is not None and not isinstance(stream, bool):
-        raise InvalidRequest(_expected("stream", "true or false", fields), param="stream")
+        raise InvalidRequest(expected("stream", "true or false", fields), param="stream")
     options = fields.get("stream_options")
     if options is not None and not isinstance(options, dict):
-        raise InvalidRequest(_expected("stream_options", "an object", fields), param="stream_options")
+        raise InvalidRequest(expected("stream_options", "an object", fields), param="stream_options")
     return ChatRequest(
         body=body,
         fields=fields,
@@ -198,6 +251,7 @@ def parse_chat(body: bytes) -> ChatRequest:
         stream=bool(stream),
         usage_asked=bool(options and options.get("include_usage")),
         need=_need(fields),
+        native=native,
     )
 
 
@@ -244,15 +298,15 @@ def _need(fields: dict[str, Any]) -> Need:
     """Checks `messages` on the way, since reading what they need is walking them."""
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages:
-        raise InvalidRequest(_expected("messages", "a list of at least one message", fields), param="messages")
+        raise InvalidRequest(expected("messages", "a list of at least one message", fields), param="messages")
     capabilities = set()
     chars = images = 0
     for i, message in enumerate(messages):
         where = f"messages[{i}]"
         if not isinstance(message, dict):
-            raise InvalidRequest(f"`{where}` must be an object, not {_kind(message)}.", param=where)
+            raise InvalidRequest(f"`{where}` must be an object, not {kind(message)}.", param=where)
         if not isinstance(message.get("role"), str):
-            raise InvalidRequest(_expected("role", "a string", message, where), param=f"{where}.role")
+            raise InvalidRequest(expected("role", "a string", message, where), param=f"{where}.role")
         content = message.get("content")
         if isinstance(content, str):
             chars += len(content)
@@ -260,7 +314,7 @@ def _need(fields: dict[str, Any]) -> Need:
             for j, part in enumerate(content):
                 if not isinstance(part, dict) or not isinstance(part.get("type"), str):
                     at = f"{where}.content[{j}]"
-                    raise InvalidRequest(f"`{at}` must be an object with a `type`, not {_kind(part)}.", param=at)
+                    raise InvalidRequest(f"`{at}` must be an object with a `type`, not {kind(part)}.", param=at)
                 if part["type"] in ("image_url", "input_image"):
                     capabilities.add("vision")
                     images += 1
@@ -270,7 +324,7 @@ def _need(fields: dict[str, Any]) -> Need:
                     chars += len(part["text"])
         elif content is not None:
             raise InvalidRequest(
-                _expected("content", "a string, a list of parts or null", message, where), param=f"{where}.content"
+                expected("content", "a string, a list of parts or null", message, where), param=f"{where}.content"
             )
     if fields.get("tools") or fields.get("functions"):
         capabilities.add("tools")
@@ -290,19 +344,21 @@ def _output_limit(fields: dict[str, Any]) -> int | None:
         value = fields.get(key)
         if value is not None:
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InvalidRequest(_expected(key, "a whole number of at least 1", fields), param=key)
+                raise InvalidRequest(expected(key, "a whole number of at least 1", fields), param=key)
             return min(value, MAX_OUTPUT_TOKENS)
     return None
 
 
-def _expected(key: str, expected: str, found_in: dict[str, Any], where: str = "") -> str:
+def expected(key: str, what: str, found_in: dict[str, Any], where: str = "") -> str:
+    """What a client is told of a field that is missing or of the wrong kind."""
     name = f"{where}.{key}" if where else key
     if key not in found_in:
-        return f"`{name}` is missing; expected {expected}."
-    return f"`{name}` must be {expected}, not {_kind(found_in[key])}."
+        return f"`{name}` is missing; expected {what}."
+    return f"`{name}` must be {what}, not {kind(found_in[key])}."
 
 
-def _kind(value: Any) -> str:
+def kind(value: Any) -> str:
+    """A value's JSON type in words."""
     match value:
         case None:
             return "null"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from gateway.request import Api
 from gateway.upstream.failures import Cause, UpstreamFailure
 
 MAX_TOKENS = 1 << 40  # what is billed for one answer can be no more; a database column holds it
@@ -30,21 +31,31 @@ class Usage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """A whole chat completion: its JSON as received, and as parsed."""
+    """A whole answer: its JSON as received, and as parsed.
+
+    Attributes:
+        api: the format that it is in.
+        usage: as the provider billed it; None where it did not say.
+    """
 
     body: bytes
     fields: dict[str, Any]
-
-    @property
-    def usage(self) -> Usage | None:
-        return Usage.read(self.fields.get("usage"))
+    usage: Usage | None
+    api: Api = "chat"
 
 
 class Chunk(NamedTuple):
-    """One event of a stream: its bytes, and its parsed JSON."""
+    """One event of a stream.
+
+    Attributes:
+        raw: its bytes as received; empty where they may not be passed on.
+        fields: a chat chunk: its parsed JSON, or what it means where it is of another format.
+        api: the format of `raw`.
+    """
 
     raw: bytes
     fields: dict[str, Any]
+    api: Api = "chat"
 
     @property
     def has_content(self) -> bool:

@@ -10,7 +10,7 @@ from gateway import __version__
 from gateway.portfolio import Deployment
 from gateway.request import ChatRequest
 from gateway.sse import EventReader
-from gateway.upstream.answer import Chunk, ChunkStream, Complete, check_complete, is_chunk
+from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_complete, is_chunk
 from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event
 
 KEEP_ALIVE_S = 120.0
@@ -61,7 +61,7 @@ class DirectUpstream:
         fields = _json(data)
         if fields.get("error"):
             raise classify_event(fields["error"])
-        return Complete(data, check_complete(fields))
+        return Complete(data, check_complete(fields), Usage.read(fields.get("usage")))
 
     async def stream(
         self, deployment: Deployment, request: ChatRequest, deadline: float, dropped: frozenset[str] = frozenset()

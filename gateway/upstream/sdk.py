@@ -12,7 +12,7 @@ import orjson
 
 from gateway.portfolio import Deployment, Secret
 from gateway.request import ChatRequest
-from gateway.upstream.answer import Chunk, ChunkStream, Complete, check_complete, is_chunk
+from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_complete, is_chunk
 from gateway.upstream.failures import Cause, UpstreamFailure, classify
 
 # Fields of the OpenAI chat API that are arguments of litellm. Whatever else a client sends goes as `extra_body`, which
@@ -48,7 +48,8 @@ class SdkUpstream:
         except Exception as exc:
             raise _failure(exc) from exc
         body = answer.model_dump_json(exclude_none=True).encode()
-        return Complete(body, check_complete(orjson.loads(body)))
+        fields = check_complete(orjson.loads(body))
+        return Complete(body, fields, Usage.read(fields.get("usage")))
 
     async def stream(
         self, deployment: Deployment, request: ChatRequest, deadline: float, dropped: frozenset[str] = frozenset()
