@@ -156,6 +156,7 @@ class Settings:
         keys: gateway keys; empty: no key needed, and only loopback is served.
         record: SQLite file; None records nothing.
         store_prompts: keep the messages in the record.
+        cors_origins: of web pages that may use the gateway in a browser; `*` is all of them.
         admin_key: for what only the operator shall see; None: only loopback sees it.
         shutdown_grace_s: how long a stop waits for requests under way.
         stream_recovery: is a stream that broke after its first content continued by another model?
@@ -167,6 +168,7 @@ class Settings:
     max_body_bytes: int = 20 << 20
     record: Path | None = Path("locus.db")
     store_prompts: bool = False
+    cors_origins: tuple[str, ...] = ()
     admin_key: Secret | None = None
     shutdown_grace_s: float = 30.0
     stream_recovery: Literal["continue", "error"] = "continue"

@@ -330,10 +330,16 @@ class _Builder:
             self._document.report(
                 ("gateway", "host"), f"found {gateway.host!r}; without `keys` only a loopback address is served"
             )
+        if not gateway.keys and "*" in gateway.cors_origins:
+            self._document.report(
+                ("gateway", "cors_origins", gateway.cors_origins.index("*")),
+                "found '*'; without `keys` every web page that a browser on this machine shows could use the gateway",
+            )
         return Settings(
             host=gateway.host,
             port=gateway.port,
             keys=tuple(key for key in keys if key is not None),
+            cors_origins=tuple(gateway.cors_origins),
             admin_key=admin_key,
             shutdown_grace_s=gateway.shutdown_grace,
             load=LoadSettings(gateway.max_requests, gateway.max_queued, gateway.queue_timeout),

@@ -3,10 +3,14 @@
 `gateway.portfolio_file` reads a file by them; the JSON Schema for editors is made from them.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
+
+_ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?")
+_USUAL_PORTS = {"http": "80", "https": "443"}
 
 
 class Strict(BaseModel):
@@ -19,7 +23,18 @@ def _printable(value: str) -> str:
     return value
 
 
+def _origin(value: str) -> str:
+    """An origin as browsers write it (RFC 6454, 6.2), since it is compared letter by letter; or `*`."""
+    found = _ORIGIN.fullmatch(value)
+    if value != "*" and (found is None or found["port"] == _USUAL_PORTS.get(found["scheme"], "")):
+        raise PydanticCustomError(
+            "origin", "expected `*`, or scheme, host and any unusual port in lower case, such as https://app.example"
+        )
+    return value
+
+
 Name = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
+Origin = Annotated[str, AfterValidator(_origin)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -130,6 +145,9 @@ class GatewayEntry(Strict):
     admin_key: Name | None = Field(
         None,
         description="os.environ/NAME; for /metrics and the details of /health/ready, which without it only loopback gets",
+    )
+    cors_origins: list[Origin] = Field(
+        [], description='Whose web pages may use the gateway, such as https://app.example; ["*"]: everybody\'s'
     )
     max_requests: Count = Field(1000, description="Requests under way at once")
     max_queued: Annotated[int, Field(ge=0)] = Field(200, description="Requests that may wait for one of those places")
