@@ -365,7 +365,7 @@ class _Importer:
             what = f"what {model.name} can do is not known: only what model_info says is assumed, and text"
             self._values.remark(model.node, "look", what)
             where = ("models", i, "capabilities") if flags else ("models", i)
-            line = f"LOOK {what}; of tools, vision, json_schema, audio"
+            line = f"LOOK {what}; of {', '.join(CAPABILITIES.values())}"
             self._comments.setdefault(where, []).append(line if flags else f"{line} add `capabilities: [...]`")
 
     def _price(

@@ -65,6 +65,7 @@ CAPABILITIES = {
     "supports_vision": "vision",
     "supports_response_schema": "json_schema",
     "supports_audio_input": "audio",
+    "supports_pdf_input": "files",
 }
 _OPENAI_LIKE = frozenset({"custom_openai", "openai_like"})
 

@@ -41,10 +41,11 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens."""
+    """USD per million tokens; `cached` is what the part of a prompt costs that the provider still has in its cache."""
 
     usd_per_mtok_in: float
     usd_per_mtok_out: float
+    usd_per_mtok_cached: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,10 @@ class Deployment:
         first_token_timeout_s, idle_timeout_s: of a stream: until the first content, and between events.
         rpm, tpm: requests and tokens per minute that may be sent; None: unlimited.
         prefill: how it is told to go on from an assistant message at the end, as believed until it refuses.
+        several: gives more than one choice where `n` asks for them.
+        logprobs: gives log probabilities in OpenAI's form.
+        apis: what it speaks besides chat completions: of "messages", "responses" and "completions".
+        native_base: the base that the paths of `apis` are appended to, as `/messages`; `api_base` on the direct path.
         health_check_s: asked for one token this often, seconds; None: never.
         params: further LiteLLM parameters, for the litellm path.
         missing_key: the environment variable that should hold a key and is not set: the deployment cannot be used.
@@ -82,6 +87,10 @@ class Deployment:
     max_parallel_requests: int | None = None
     weight: float = 1.0
     prefill: Prefill = ""
+    several: bool = True
+    logprobs: bool = True
+    apis: frozenset[str] = frozenset()
+    native_base: str | None = None
     health_check_s: float | None = None
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)  # nested ones may hold what nobody calls secret
     missing_key: str | None = None
@@ -93,7 +102,7 @@ class Model:
 
     Attributes:
         embedding: its name in the model space; None: only served when named.
-        capabilities: subset of {"tools", "vision", "json_schema", "audio"}.
+        capabilities: subset of {"tools", "vision", "json_schema", "audio", "files"}.
     """
 
     name: str

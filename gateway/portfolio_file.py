@@ -390,15 +390,21 @@ class _Builder:
 
     def _price(self, where: Path_, model: ModelEntry, listed: Listed, *, required: bool) -> Price:
         if model.price is not None:
-            return Price(model.price.input, model.price.output)
+            cached = model.price.cached_input
+            return Price(model.price.input, model.price.output, model.price.input if cached is None else cached)
         if listed.usd_per_mtok_in is not None and required:
-            return Price(listed.usd_per_mtok_in, listed.usd_per_mtok_out or 0.0)
+            cached = listed.usd_per_mtok_cached
+            return Price(
+                listed.usd_per_mtok_in,
+                listed.usd_per_mtok_out or 0.0,
+                listed.usd_per_mtok_in if cached is None else cached,
+            )
         if required:
             self._document.report(
                 where,
                 f"LiteLLM's table has no price of {model.name}; add `price: {{input: …, output: …}}`, USD per million tokens",
             )
-        return Price(0.0, 0.0)
+        return Price(0.0, 0.0, 0.0)
 
     def _deployment(self, at: Path_, id_: str, model: str, entry: DeploymentEntry, target: Target) -> Deployment:
         key, missing = (None, None) if entry.api_key is None else self._secret((*at, "api_key"), entry.api_key)
@@ -433,6 +439,10 @@ class _Builder:
                 )
             else:
                 params[name] = value
+        if entry.apis and target.native_base is None:
+            self._document.report(
+                (*at, "apis"), f"{target.provider}/ is reached through litellm, by chat completions only"
+            )
         if missing is not None:
             self._warn(at, f"the environment variable {missing} is not set; {id_} is not used")
         return Deployment(
@@ -452,6 +462,10 @@ class _Builder:
             max_parallel_requests=entry.max_parallel_requests,
             weight=entry.weight,
             prefill=_prefill(entry, target),
+            several=target.several if entry.several is None else entry.several,
+            logprobs=target.logprobs if entry.logprobs is None else entry.logprobs,
+            apis=target.apis if entry.apis is None else frozenset(entry.apis),
+            native_base=target.native_base,
             health_check_s=entry.health_check_interval,
             params=params,
             missing_key=missing,

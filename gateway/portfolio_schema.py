@@ -38,6 +38,7 @@ Origin = Annotated[str, AfterValidator(_origin)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+CAPABILITIES = ("tools", "vision", "json_schema", "audio", "files")
 
 
 class DeploymentEntry(BaseModel):
@@ -60,6 +61,15 @@ class DeploymentEntry(BaseModel):
     prefill: bool | None = Field(
         None, description="Does the model go on from an assistant message at the end? Default: by provider, then learnt"
     )
+    several: bool | None = Field(None, description="Does it give as many choices as `n` asks for? Default: by provider")
+    logprobs: bool | None = Field(
+        None, description="Does it give log probabilities in OpenAI's form? Default: by provider"
+    )
+    apis: list[Literal["messages", "responses", "completions"]] | None = Field(
+        None,
+        description="What the server speaks besides chat completions: requests in these formats go there as they are. "
+        "Default: by provider",
+    )
     health_check_interval: Seconds | None = Field(
         None, description="Ask for one token this often, seconds; default: the requests alone show how it is"
     )
@@ -71,6 +81,9 @@ class PriceEntry(Strict):
 
     input: Annotated[float, Field(ge=0)]
     output: Annotated[float, Field(ge=0)]
+    cached_input: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="Of the part of a prompt that the provider has in its cache; default: as `input`"
+    )
 
 
 class ModelEntry(Strict):
@@ -85,7 +98,7 @@ class ModelEntry(Strict):
     capabilities: list[str] | None = Field(
         None,
         description="Default: LiteLLM's table",
-        json_schema_extra={"items": {"enum": ["tools", "vision", "json_schema", "audio"]}},
+        json_schema_extra={"items": {"enum": list(CAPABILITIES)}},
     )
 
     @model_validator(mode="after")
@@ -95,11 +108,11 @@ class ModelEntry(Strict):
                 "reserved", "`{name}` is the gateway's own name", {"name": self.name, "at": "name"}
             )
         for i, capability in enumerate(self.capabilities or ()):
-            if capability not in ("tools", "vision", "json_schema", "audio"):
+            if capability not in CAPABILITIES:
                 raise PydanticCustomError(
                     "capability",
-                    "found {found}, expected tools, vision, json_schema or audio",
-                    {"found": repr(capability), "at": f"capabilities.{i}"},
+                    "found {found}, expected one of {known}",
+                    {"found": repr(capability), "known": ", ".join(CAPABILITIES), "at": f"capabilities.{i}"},
                 )
         return self
 

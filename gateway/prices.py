@@ -15,6 +15,7 @@ _CAPABILITIES = {
     "supports_vision": "vision",
     "supports_response_schema": "json_schema",
     "supports_audio_input": "audio",
+    "supports_pdf_input": "files",
 }
 
 
@@ -28,6 +29,7 @@ class Listed:
     max_output_tokens: int | None
     capabilities: frozenset[str]
     prefill: bool = False  # does it go on from an assistant message at the end?
+    usd_per_mtok_cached: float | None = None  # of the part of a prompt that the provider has in its cache
 
 
 def entry(model: str) -> Mapping[str, Any] | None:
@@ -50,6 +52,7 @@ def look_up(model: str) -> Listed | None:
         _count(found.get("max_output_tokens")),
         frozenset(name for flag, name in _CAPABILITIES.items() if found.get(flag) is True),
         found.get("supports_assistant_prefill") is True,
+        _per_million(found.get("cache_read_input_token_cost")),
     )
 
 

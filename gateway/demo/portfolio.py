@@ -28,7 +28,7 @@ def demo_portfolio(base_urls: Mapping[str, str], settings: Settings) -> Portfoli
                     Deployment(f"{model.name}/0", model.name, "direct", model.name, api_base=base_urls[model.name]),
                 ),
                 embedding=model.name,
-                price=Price(*model.usd_per_mtok),
+                price=Price(*model.usd_per_mtok, model.usd_per_mtok[0]),
                 context_window=32_768,
             )
             for model in MODELS

@@ -468,7 +468,7 @@ def test_what_is_not_known_wants_a_look(tmp_path: Path) -> None:
 def test_capabilities_are_the_tables_but_for_what_model_info_says(tmp_path: Path) -> None:
     more = "    model_info: {supports_vision: false, supports_audio_input: true, supports_assistant_prefill: true}\n"
     portfolio, report = imported(tmp_path, one("model: gpt-4o", more))
-    assert portfolio.models[0].capabilities == {"tools", "json_schema", "audio"}
+    assert portfolio.models[0].capabilities == {"tools", "json_schema", "audio", "files"}
     assert portfolio.models[0].deployments[0].prefill == "message"
     assert "can do" not in report
 

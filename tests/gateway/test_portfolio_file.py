@@ -99,7 +99,7 @@ def test_what_a_file_leaves_out_has_defaults(tmp_path: Path) -> None:
     assert (portfolio.checkpoint, portfolio.spaces, portfolio.simulated) == (None, (), False)
     assert (portfolio.settings.host, portfolio.settings.port, portfolio.settings.keys) == ("127.0.0.1", 4000, ())
     assert (portfolio.settings.record, portfolio.settings.store_prompts) == (Path("locus.db"), False)
-    assert (model.embedding, model.price, model.capabilities) == (None, Price(0.0, 0.0), frozenset())
+    assert (model.embedding, model.price, model.capabilities) == (None, Price(0.0, 0.0, 0.0), frozenset())
     assert (deployment.id, deployment.path, deployment.upstream_model) == ("a/0", "direct", "a")
     assert (deployment.timeout_s, deployment.connect_timeout_s) == (300, 5)
     assert (deployment.first_token_timeout_s, deployment.idle_timeout_s) == (10, 15)
@@ -123,7 +123,7 @@ def test_the_default_policies_are_best_balanced_and_cheap() -> None:
 def test_price_window_and_capabilities_come_from_litellms_table(tmp_path: Path) -> None:
     text = "models:\n  - name: mini\n    deployments: [{model: openai/gpt-4o-mini}]\n"
     model = load(tmp_path, text, OPENAI_API_KEY="sk-1").models[0]
-    assert model.price == Price(0.15, 0.6)
+    assert model.price == Price(0.15, 0.6, 0.075)
     assert (model.context_window, model.max_output_tokens) == (128_000, 16_384)
     assert {"tools", "vision", "json_schema"} <= model.capabilities
 
@@ -132,8 +132,26 @@ def test_what_a_file_says_goes_before_the_table(tmp_path: Path) -> None:
     text = "models:\n  - name: mini\n    deployments: [{model: openai/gpt-4o-mini}]\n"
     text += "    price: {input: 3, output: 4}\n    context_window: 10\n    max_output_tokens: 5\n    capabilities: []\n"
     model = load(tmp_path, text, OPENAI_API_KEY="sk-1").models[0]
-    assert (model.price, model.context_window, model.max_output_tokens) == (Price(3, 4), 10, 5)
+    assert (model.price, model.context_window, model.max_output_tokens) == (Price(3, 4, 3), 10, 5)
     assert model.capabilities == frozenset()
+
+
+def test_cached_input_may_have_a_price_of_its_own(tmp_path: Path) -> None:
+    text = "models:\n  - name: a\n    deployments: [{model: ollama/a}]\n    context_window: 1\n"
+    assert load(tmp_path, text + "    price: {input: 3, output: 4, cached_input: 0}\n").models[0].price == Price(
+        3, 4, 0
+    )
+
+
+def test_what_a_server_speaks_and_can_do_is_by_provider_unless_the_file_says_it(tmp_path: Path) -> None:
+    by_provider, said = (
+        load(tmp_path, COMPLETE.replace("openai/m", "groq/m") + more, GROQ_API_KEY="k").models[0]
+        for more in ("", "        several: true\n        logprobs: true\n        apis: [responses, completions]\n")
+    )
+    first, second = by_provider.deployments[0], said.deployments[0]
+    assert (first.several, first.logprobs, set(first.apis)) == (False, False, set())
+    assert (second.several, second.logprobs, set(second.apis)) == (True, True, {"responses", "completions"})
+    assert first.native_base == first.api_base == "https://api.groq.com/openai/v1"
 
 
 def test_a_deployment_takes_litellms_parameter_names(tmp_path: Path) -> None:
@@ -289,12 +307,13 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         ("        timeout: ten\n", "p.yaml:9: models[0].deployments[0].timeout: found 'ten'; should be a valid number"),
         ("        rpm: 0\n", "p.yaml:9: models[0].deployments[0].rpm: found 0; should be greater than or equal to 1"),
         ("        weight: .nan\n", "p.yaml:9: models[0].deployments[0].weight: found nan; should be greater than 0"),
+        ("        apis: [chat]\n", "p.yaml:9: models[0].deployments[0].apis[0]: found 'chat'; should be 'messages', 'responses' or 'completions'"),
         ("    embedding: [x]\n", "p.yaml:9: models[0].embedding: found a list; should be a valid string"),
         ("    max_output_tokens:\n      - 1\n", "p.yaml:9: models[0].max_output_tokens: found a list; should be a valid integer"),
         ("spaces: [1]\n", "p.yaml:9: spaces[0]: found 1; should be a valid string"),
         ("  - name: b\n", "p.yaml:9: models[1].deployments: missing"),
         ("  - name: b\n    deployments: []\n", "p.yaml:10: models[1].deployments: found an empty list; list should have at least 1 item after validation, not 0"),
-        ("  - name: b\n    deployments: [{model: ollama/m}]\n    capabilities: [tools,\n      flight]\n", "p.yaml:12: models[1].capabilities[1]: found 'flight', expected tools, vision, json_schema or audio"),
+        ("  - name: b\n    deployments: [{model: ollama/m}]\n    capabilities: [tools,\n      flight]\n", "p.yaml:12: models[1].capabilities[1]: found 'flight', expected one of tools, vision, json_schema, audio, files"),
         # policies
         ("default_policy: fast\n", "p.yaml:9: default_policy: found 'fast', expected one of best, balanced, cheap"),
         ("policies: {fast: {cost_weight: 1}}\n", "p.yaml:1: default_policy: found 'balanced', expected one of fast"),
@@ -306,6 +325,7 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         ("gateway:\n  keys:\n    - os.environ/NOT_SET\n", "p.yaml:11: gateway.keys[0]: the environment variable NOT_SET is not set"),
         ("      - model: opena/m\n", "p.yaml:9: models[0].deployments[1].model: unknown provider 'opena'; did you mean openai/? For any OpenAI-compatible server write openai/m with `api_base`"),
         ("      - model: hosted_vllm/m\n", "p.yaml:9: models[0].deployments[1].model: hosted_vllm/ has no address of its own: give `api_base`"),
+        ("      - model: bedrock/m\n        apis: [messages]\n", "p.yaml:10: models[0].deployments[1].apis: bedrock/ is reached through litellm, by chat completions only"),
         ("  - name: b\n    deployments: [{model: openai/no-such-model-xyz}]\n", "p.yaml:9: models[1]: LiteLLM's table has no price of b; add `price: {input: …, output: …}`, USD per million tokens"),
     ],
 )  # fmt: skip

@@ -24,9 +24,14 @@ def test_prices_are_in_usd_per_million_tokens(model: str, usd_in: float, usd_out
 def test_capabilities_are_those_that_requests_ask_for() -> None:
     mini, embedding = look_up("openai/gpt-4o-mini"), look_up("openai/text-embedding-3-small")
     assert mini is not None
-    assert mini.capabilities == {"tools", "vision", "json_schema"}
+    assert mini.capabilities == {"tools", "vision", "json_schema", "files"}
     assert embedding is not None
     assert embedding.capabilities == frozenset()
+
+
+def test_what_is_in_a_providers_cache_has_a_price_of_its_own() -> None:
+    cached = [listed.usd_per_mtok_cached for m in ("gpt-4o", "voyage/voyage-3") if (listed := look_up(m)) is not None]
+    assert cached == [1.25, None]
 
 
 @pytest.mark.parametrize("model", ["openai/no-such-model-xyz", "no-such-model-xyz", "openai/", ""])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from gateway.providers import OPENAI_COMPATIBLE, THROUGH_LITELLM, Target, is_local, resolve
@@ -21,7 +23,53 @@ from gateway.providers import OPENAI_COMPATIBLE, THROUGH_LITELLM, Target, is_loc
     ],
 )  # fmt: skip
 def test_where_a_model_name_leads(model: str, api_base: str | None, target: Target) -> None:
-    assert resolve(model, api_base) == target
+    found = resolve(model, api_base)
+    assert replace(found, several=False, logprobs=False, apis=frozenset(), native_base=None) == target
+
+
+@pytest.mark.parametrize(
+    ("model", "api_base", "apis", "native_base"),
+    [
+        ("gpt-4o", None, {"responses"}, "https://api.openai.com/v1"),
+        ("openai/gpt-4o", "https://api.openai.com/v1/", {"responses"}, "https://api.openai.com/v1"),
+        ("openai/m", "http://gpu:8000/v1", set(), "http://gpu:8000/v1"),
+        ("hosted_vllm/m", "http://gpu:8000/v1", {"completions"}, "http://gpu:8000/v1"),
+        ("ollama/m", "http://gpu:11434", {"completions"}, "http://gpu:11434/v1"),
+        ("anthropic/claude-x", None, {"messages"}, "https://api.anthropic.com/v1"),
+        ("anthropic/claude-x", "http://proxy/claude", {"messages"}, "http://proxy/claude/v1"),
+        ("anthropic/claude-x", "http://proxy/v1/", {"messages"}, "http://proxy/v1"),
+        ("gemini/x", None, set(), None),
+    ],
+)
+def test_what_a_server_speaks_besides_chat_completions(
+    model: str, api_base: str | None, apis: set[str], native_base: str | None
+) -> None:
+    target = resolve(model, api_base)
+    assert (set(target.apis), target.native_base) == (apis, native_base)
+
+
+def test_litellm_appends_the_version_to_anthropics_address_itself() -> None:
+    assert resolve("anthropic/claude-x", "http://proxy/v1").api_base == "http://proxy"
+
+
+@pytest.mark.parametrize(
+    ("model", "api_base", "several", "logprobs"),
+    [
+        ("openai/gpt-4o", None, True, True),
+        ("openai/anything", "http://gpu:8000/v1", True, True),
+        ("groq/llama", None, False, False),
+        ("together_ai/llama", None, True, False),
+        ("deepseek/deepseek-chat", None, False, True),
+        ("anthropic/claude-x", None, False, False),
+        ("vertex_ai/gemini-2.5-flash", None, True, True),
+        ("vertex_ai/claude-x", None, False, False),
+    ],
+)
+def test_who_gives_several_choices_and_log_probabilities(
+    model: str, api_base: str | None, several: bool, logprobs: bool
+) -> None:
+    target = resolve(model, api_base)
+    assert (target.several, target.logprobs) == (several, logprobs)
 
 
 @pytest.mark.parametrize(
