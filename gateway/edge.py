@@ -99,7 +99,7 @@ class Edge:
         if settings.keys:
             check_key(headers, settings.keys)
         else:
-            check_local(headers)
+            check_local(headers, settings.cors_origins)
 
 
 def check_key(headers: Headers, keys: Sequence[Secret]) -> None:
@@ -115,20 +115,35 @@ def check_key(headers: Headers, keys: Sequence[Secret]) -> None:
         raise AuthenticationFailed("The key is not one of this gateway's keys.")
 
 
-def check_local(headers: Headers) -> None:
+def check_local(headers: Headers, origins: Sequence[str] = ()) -> None:
     """Without keys only this machine is served, and not the web pages of others that its browser shows.
 
     Such a page can send requests here, under its own origin or, by a name that it lets point to this machine, to its own host.
 
+    Args:
+        origins: of the web pages that may.
+
     Raises:
         Forbidden: `Host` or `Origin` names something else than this machine.
     """
-    for name, value in ((b"host", headers.get(b"host")), (b"origin", headers.get(b"origin"))):
+    name = _foreign(headers)
+    if name == "origin" and headers[b"origin"].decode("latin-1") in origins:
+        return
+    if name is not None:
+        more = ", or allow the web page by `cors_origins`" if name == "origin" else ""
+        raise Forbidden(
+            f"Without gateway keys only this machine is served, and `{name}` names another: set `keys` under `gateway` in "
+            f"the portfolio file{more}."
+        )
+
+
+def _foreign(headers: Headers) -> str | None:
+    """The header by which a request comes from elsewhere than a program or a page of this machine."""
+    for name in (b"host", b"origin"):
+        value = headers.get(name)
         if value is not None and not _is_local(value):
-            raise Forbidden(
-                f"Without gateway keys only this machine is served, and `{name.decode()}` names another: set `keys` under "
-                "`gateway` in the portfolio file."
-            )
+            return name.decode()
+    return None
 
 
 @lru_cache(1024)
@@ -145,7 +160,8 @@ def _is_local(value: bytes) -> bool:
 
 
 def check_operator(headers: Headers, settings: Settings) -> None:
-    """Is this request the operator's? By the admin key; without one, whatever this machine asks of its own address is.
+    """Is this request the operator's? By the admin key; without one, whatever this machine asks of its own address is,
+    but not the web pages of others that its browser shows, whatever else they may.
 
     Raises:
         AuthenticationFailed: the admin key is missing or wrong.
@@ -155,7 +171,7 @@ def check_operator(headers: Headers, settings: Settings) -> None:
         given = _given_key(headers)
         if not given or not _is_one_of(given, [settings.admin_key]):
             raise AuthenticationFailed("This needs the admin key, as `Authorization: Bearer <key>`.")
-    elif not is_loopback(settings.host) or any(name in headers for name in _FORWARDED):
+    elif not is_loopback(settings.host) or any(name in headers for name in _FORWARDED) or _foreign(headers):
         raise Forbidden("This is for the operator: set `admin_key` under `gateway` in the portfolio file, and send it.")
 
 
