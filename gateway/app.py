@@ -14,8 +14,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import metrics
 from gateway.admission import Admission, Admitted
 from gateway.catalog import find_model, list_models
-from gateway.chat import ChatEndpoint
+from gateway.control import controlled
+from gateway.dialects.chat import Chat
 from gateway.edge import Edge, http_exception, is_operator
+from gateway.exchange import ModelEndpoint
+from gateway.explain import explain
 from gateway.portfolio import Settings
 from gateway.request import parse_chat, read_body
 from gateway.service import Service
@@ -36,7 +39,7 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
         return service.in_force.portfolio.settings
 
     admission = Admission(lambda: settings().load, service.metrics)
-    chat = Admitted(ChatEndpoint(service), admission)
+    chat = Admitted(ModelEndpoint(service, Chat()), admission)
 
     async def models(request: Request) -> Response:
         return _json({"object": "list", "data": list_models(service.in_force)})
@@ -45,9 +48,10 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
         return _json(find_model(service.in_force, request.path_params["name"]))
 
     async def route(request: Request) -> Response:
-        routing = service.in_force.routing
-        asked = parse_chat(await read_body(request.receive, settings().max_body_bytes))
-        return _json(await routing.explain(asked))
+        headers = dict(request.scope["headers"])
+        asked = controlled(parse_chat(await read_body(request.receive, settings().max_body_bytes)), headers)
+        conversation = service.sessions.find(asked, headers)
+        return _json(await explain(service.in_force.routing, asked, conversation))
 
     async def live(request: Request) -> Response:
         return _json({"status": "alive"})

@@ -14,6 +14,7 @@ from functools import partial
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from gateway.continuation import continuation, ways
+from gateway.dialects.dialect import Writer
 from gateway.errors import ProviderRejected
 from gateway.fleet import Clock, LiveDeployment
 from gateway.portfolio import Settings
@@ -70,22 +71,31 @@ class Failover:
         self.retries = Budget(clock)
         self.hedges = Budget(clock, reserve=1)
 
-    def pursue(self, request: ChatRequest, hops: Iterable[Hop], settings: Settings, trail: Trail) -> "Pursuit":
-        """The pursuit of an answer to `request`; `hops` is read only as far as needed."""
-        return Pursuit(self, request, hops, settings, trail)
+    def pursue(
+        self, request: ChatRequest, hops: Iterable[Hop], settings: Settings, trail: Trail, writer: Writer
+    ) -> "Pursuit":
+        """The pursuit of an answer to `request`; `hops` is read only as far as needed. A stream is written by `writer`."""
+        return Pursuit(self, request, hops, settings, trail, writer)
 
 
 class Pursuit:
     """One request on its way through the deployments that may answer it. Each is asked once, with its retries."""
 
     def __init__(
-        self, failover: Failover, request: ChatRequest, hops: Iterable[Hop], settings: Settings, trail: Trail
+        self,
+        failover: Failover,
+        request: ChatRequest,
+        hops: Iterable[Hop],
+        settings: Settings,
+        trail: Trail,
+        writer: Writer,
     ) -> None:
         self._shared = failover
         self._clock = failover.clock
         self._request = request
         self._settings = settings
         self._trail = trail
+        self._writer = writer
         self._hops: list[Hop] = []  # as far as they have been read
         self._candidates = self._walk(hops)
         self._too_small = 0  # largest context window that the prompt has already overrun
@@ -156,7 +166,7 @@ class Pursuit:
             for live in hop.model.order(self._shared.rng):
                 if hop.model.spec.context_window <= self._too_small:
                     break
-                if live.unavailable() is None:  # meanwhile: the one before it took its time
+                if live.unavailable() is None and live.serves(self._request.need):  # meanwhile: the last took its time
                     yield hop, live
 
     def _continuing(self, broke: Served) -> Iterator[tuple[Hop, LiveDeployment]]:
@@ -186,7 +196,7 @@ class Pursuit:
             for hop in self._hops
             if not hop.barred and hop.model.spec.context_window > self._too_small
             for live in hop.model.deployments
-            if not live.needs_operator and live.spec.id not in asked
+            if not live.needs_operator and live.spec.id not in asked and live.serves(self._request.need)
         ]
         load = self._settings.load
         for hop, live in lives:
@@ -354,7 +364,7 @@ class Pursuit:
             source = await self._shared.sdk.stream(spec, ask.request, deadline, dropped)
         splice = None if ask.transcript is None else Splice(ask.transcript.pieces, ask.way)
         transcript = ask.transcript or Transcript(ask.request)
-        relay = Relay(source, hop.model.name, transcript, spec.idle_timeout_s, splice)
+        relay = Relay(source, hop.model.name, transcript, self._writer, spec.idle_timeout_s, splice)
         try:
             await relay.open(deadline)
         except BaseException:

@@ -4,10 +4,11 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from gateway.breaker import Breaker, BreakerSettings
-from gateway.portfolio import Deployment, Model, Portfolio
+from gateway.need import Need
+from gateway.portfolio import BUILT_IN, Deployment, Model, Portfolio
 
 Clock = Callable[[], float]
 MINUTE_S = 60.0
@@ -22,6 +23,7 @@ class LiveDeployment:
         in_flight: calls under way.
         dropped: optional request fields that it has refused.
         prefill: how it is told to go on from an assistant message; empty once it has refused, or not heeded, that.
+        apis: the formats that it speaks besides chat, less those that turned out to be unknown to it.
     """
 
     def __init__(self, spec: Deployment, settings: BreakerSettings, clock: Clock) -> None:
@@ -30,6 +32,7 @@ class LiveDeployment:
         self.in_flight = 0
         self.dropped: frozenset[str] = frozenset()
         self.prefill = spec.prefill
+        self.apis = spec.apis
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._times: dict[bool, deque[float]] = {stream: deque(maxlen=TIMES) for stream in (False, True)}
         self._clock = clock
@@ -68,6 +71,15 @@ class LiveDeployment:
             spec.tpm is not None and self._tokens >= spec.tpm
         )
         return over or self.busy
+
+    def serves(self, need: Need) -> bool:
+        """Can it do what not every deployment of a model can?"""
+        spec, asked = self.spec, need.capabilities
+        return (
+            (spec.several or "several" not in asked)
+            and (spec.logprobs or "logprobs" not in asked)
+            and (need.api is None or need.api in self.apis)
+        )
 
     def wait_s(self) -> float | None:
         """Seconds until it may be worth asking; None where only an operator can help."""
@@ -177,13 +189,19 @@ class LiveModel:
 
 
 class Fleet:
-    """All live models of one portfolio, in its order. Deployments that a reload did not change keep their state."""
+    """All live models of one portfolio, in its order. Deployments that a reload did not change keep their state.
+
+    Attributes:
+        models: by name, those that answer chats.
+        embedding_models: by name; the built-in one is the last.
+    """
 
     def __init__(self, portfolio: Portfolio, previous: "Fleet | None" = None, clock: Clock = time.monotonic) -> None:
         settings = portfolio.settings.breaker
-        known = {} if previous is None else {d.spec.id: d for m in previous.models.values() for d in m.deployments}
-        self.models: dict[str, LiveModel] = {
-            model.name: LiveModel(
+        known = {} if previous is None else {d.spec.id: d for m in previous.all_models() for d in m.deployments}
+
+        def live(model: Model) -> LiveModel:
+            return LiveModel(
                 model,
                 [
                     known[spec.id]
@@ -192,5 +210,13 @@ class Fleet:
                     for spec in model.deployments
                 ],
             )
-            for model in portfolio.models
+
+        self.models: dict[str, LiveModel] = {model.name: live(model) for model in portfolio.models}
+        self.embedding_models: dict[str, LiveModel] = {
+            model.name: live(model) for model in (*portfolio.embedding_models, BUILT_IN)
         }
+
+    def all_models(self) -> Iterator[LiveModel]:
+        """Those of both kinds; their names differ."""
+        yield from self.models.values()
+        yield from self.embedding_models.values()

@@ -12,7 +12,10 @@ from typing import Any, Literal
 
 from gateway.breaker import BreakerSettings
 from gateway.providers import Prefill
+from router.encoder import MAX_TOKENS
 from router.policy import Policy
+
+ENCODER = "locus-encoder"  # the built-in embedding model: the encoder of queries, which every gateway has
 
 
 class Secret:
@@ -54,7 +57,7 @@ class Deployment:
 
     Attributes:
         id: public: `<model>/<number>`.
-        path: "direct" relays bytes to an OpenAI-compatible server, "litellm" translates.
+        path: "direct" relays bytes to an OpenAI-compatible server, "litellm" translates, "built_in" is this process itself.
         upstream_model: the name that the upstream expects (direct) or LiteLLM's full name.
         api_base: direct: the base that `/chat/completions` is appended to.
         headers: sent with every call.
@@ -73,7 +76,7 @@ class Deployment:
 
     id: str
     model: str
-    path: Literal["direct", "litellm"]
+    path: Literal["direct", "litellm", "built_in"]
     upstream_model: str
     api_base: str | None = None
     api_key: Secret | None = None
@@ -102,7 +105,9 @@ class Model:
 
     Attributes:
         embedding: its name in the model space; None: only served when named.
+        context_window: tokens; of an embedding model, those of each input.
         capabilities: subset of {"tools", "vision", "json_schema", "audio", "files"}.
+        dimensions: of an embedding model's vectors; None where they are not known.
     """
 
     name: str
@@ -112,6 +117,16 @@ class Model:
     context_window: int
     max_output_tokens: int | None = None
     capabilities: frozenset[str] = frozenset()
+    dimensions: int | None = None
+
+
+BUILT_IN = Model(
+    name=ENCODER,
+    deployments=(Deployment(f"{ENCODER}/0", ENCODER, "built_in", ENCODER),),
+    embedding=None,
+    price=Price(0.0, 0.0, 0.0),
+    context_window=MAX_TOKENS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +183,7 @@ class Settings:
         cors_origins: of web pages that may use the gateway in a browser; `*` is all of them.
         admin_key: for what only the operator shall see; None: only loopback sees it.
         shutdown_grace_s: how long a stop waits for requests under way.
+        switch_price: by so much must another model be more probably correct for a conversation to leave its model.
         stream_recovery: is a stream that broke after its first content continued by another model?
     """
 
@@ -181,6 +197,7 @@ class Settings:
     admin_key: Secret | None = None
     shutdown_grace_s: float = 30.0
     stream_recovery: Literal["continue", "error"] = "continue"
+    switch_price: float = 0.05
     load: LoadSettings = field(default_factory=LoadSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
     hedging: HedgeSettings | None = None
@@ -210,6 +227,7 @@ class Portfolio:
 
     Attributes:
         path: where it came from; None for the built-in simulated one.
+        embedding_models: serve `/v1/embeddings`, each under its own name only: vectors of two models cannot be compared.
         checkpoint: folder of a checkpoint of one's own; None: the shipped one.
         spaces: model spaces, over the shipped one.
         places: model name -> where the file names its embedding, for errors that only the model space can raise.
@@ -227,3 +245,4 @@ class Portfolio:
     places: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     simulated: bool = False
+    embedding_models: tuple[Model, ...] = ()

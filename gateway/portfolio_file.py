@@ -29,7 +29,16 @@ from gateway.portfolio import (
     Settings,
     is_loopback,
 )
-from gateway.portfolio_schema import DeploymentEntry, GatewayEntry, ModelEntry, PolicyEntry, PortfolioEntry, PriceEntry
+from gateway.portfolio_schema import (
+    DeploymentEntry,
+    EmbeddingModelEntry,
+    EmbeddingPriceEntry,
+    GatewayEntry,
+    ModelEntry,
+    PolicyEntry,
+    PortfolioEntry,
+    PriceEntry,
+)
 from gateway.prices import Listed, look_up
 from gateway.providers import Prefill, Target, resolve
 from router.policy import Policy
@@ -38,7 +47,8 @@ ENVIRONMENT = "os.environ/"
 FALLBACK_WINDOW = 8_192
 _SECRET_NAME = re.compile(r"key|token|secret|password|credential|header|auth|jwt", re.IGNORECASE)
 _ADDRESS = "api_base"  # whose path or query may hold a key
-_NOT_SECRET = frozenset({"first_token_timeout", "max_output_tokens", "max_tokens", "keys"})
+_NOT_SECRET = frozenset({"first_token_timeout", "max_output_tokens", "max_input_tokens", "max_tokens", "keys"})
+_MODELS = ("models", "embedding_models")
 # LiteLLM's parameters that configure its call rather than travel in the request body.
 LITELLM_PARAMS = re.compile(
     r"(aws|vertex|azure|gcs|watsonx|oci|s3)_\w+|region_name|api_version|organization|project|hf_model_name|"
@@ -193,8 +203,8 @@ def _mended(value: dict[str, Any], wrong: list[Path_]) -> PortfolioEntry | None:
     except ValidationError as exc:
         for error in exc.errors():
             match error["loc"]:
-                case ("models", int(i), *_):
-                    value["models"][i] = {"name": f"models[{i}]", "deployments": [{"model": _SOUND["model"]}]}
+                case ("models" | "embedding_models" as key, int(i), *_):
+                    value[key][i] = {"name": f"{key}[{i}]", "deployments": [{"model": _SOUND["model"]}]}
     try:
         return PortfolioEntry.model_validate(value)
     except ValidationError:
@@ -222,8 +232,9 @@ def _mend(value: dict[str, Any], where: Path_) -> None:
     if not isinstance(holder, dict) or where in ((), ("models",)):
         return
     holder.pop(where[-1], None)
-    if where[-1] in _SOUND and where[0] == "models":
-        holder[where[-1]] = _SOUND[where[-1]]
+    if where[-1] in _SOUND and where[0] in _MODELS:
+        sound = _SOUND[where[-1]]
+        holder[where[-1]] = {"input": 0.0} if where[0] == "embedding_models" and where[-1] == "price" else sound
 
 
 def _problem(document: _Document, error: dict[str, Any]) -> _Problem:
@@ -263,6 +274,8 @@ def _did_you_mean(where: Path_) -> str:
         levels[2] = GatewayEntry
     if where[0] == "models":
         levels |= {3: ModelEntry, 4: PriceEntry}
+    if where[0] == "embedding_models":
+        levels |= {3: EmbeddingModelEntry, 4: EmbeddingPriceEntry}
     if where[0] == "policies":
         levels[3] = PolicyEntry
     model = levels.get(len(where), PortfolioEntry)
@@ -286,16 +299,11 @@ class _Builder:
             self._document.report(
                 ("default_policy",), f"found {entry.default_policy!r}, expected one of {', '.join(policies)}"
             )
-        names: dict[str, int] = {}
-        models = []
-        for i, model in enumerate(entry.models):
-            if model.name in names:
-                self._document.report(("models", i, "name"), f"{model.name!r} is also models[{names[model.name]}]")
-            names.setdefault(model.name, i)
-            models.append(self._model(i, model))
+        self._check_names()
         return Portfolio(
             path=self._document.path,
-            models=tuple(models),
+            models=tuple(self._model(i, model) for i, model in enumerate(entry.models)),
+            embedding_models=tuple(self._embedding_model(i, m) for i, m in enumerate(entry.embedding_models)),
             policies=policies,
             default_policy=entry.default_policy,
             checkpoint=None if entry.checkpoint is None else Path(entry.checkpoint),
@@ -306,6 +314,16 @@ class _Builder:
             },
             warnings=tuple(self._warnings),
         )
+
+    def _check_names(self) -> None:
+        """Clients name models of both kinds in one way, so no two may have one name."""
+        named: list[tuple[Path_, str]] = [(("models", i), m.name) for i, m in enumerate(self._entry.models)]
+        named += [(("embedding_models", i), m.name) for i, m in enumerate(self._entry.embedding_models)]
+        first: dict[str, Path_] = {}
+        for where, name in named:
+            if name in first:
+                self._document.report((*where, "name"), f"{name!r} is also {self._document.place(first[name])}")
+            first.setdefault(name, where)
 
     def _policies(self) -> Mapping[str, Policy]:
         if self._entry.policies is None:
@@ -351,6 +369,7 @@ class _Builder:
             if gateway.hedging is None
             else HedgeSettings(gateway.hedging.quantile, gateway.hedging.budget),
             stream_recovery=gateway.stream_recovery,
+            switch_price=gateway.switch_price,
             breaker=BreakerSettings(gateway.breaker_failures, gateway.cool_down, gateway.max_cool_down),
         )
 
@@ -362,25 +381,14 @@ class _Builder:
 
     def _model(self, i: int, model: ModelEntry) -> Model:
         where: Path_ = ("models", i)
-        deployments, listed, local = [], None, False
-        for j, entry in enumerate(model.deployments):
-            at = (*where, "deployments", j)
-            try:
-                target = resolve(entry.model, entry.api_base)
-            except ValueError as exc:
-                self._document.report((*at, "model"), str(exc))
-                continue
-            deployments.append(self._deployment(at, f"{model.name}/{j}", model.name, entry, target))
-            local = local or target.local
-            if listed is None and _asks_table(model):
-                listed = look_up(entry.model)
-        listed = listed or Listed(None, None, None, None, frozenset())
+        deployments, local = self._deployments(where, model)
+        listed = _listed(model, (model.price, model.context_window, model.capabilities))
         window = model.context_window or listed.context_window
         if window is None:
             self._warn(where, f"context_window of {model.name} is not known; {FALLBACK_WINDOW} is assumed")
         return Model(
             name=model.name,
-            deployments=tuple(deployments),
+            deployments=deployments,
             embedding=model.embedding,
             price=self._price(where, model, listed, required=bool(deployments) and not local),
             context_window=window or FALLBACK_WINDOW,
@@ -388,7 +396,43 @@ class _Builder:
             capabilities=listed.capabilities if model.capabilities is None else frozenset(model.capabilities),
         )
 
-    def _price(self, where: Path_, model: ModelEntry, listed: Listed, *, required: bool) -> Price:
+    def _embedding_model(self, i: int, model: EmbeddingModelEntry) -> Model:
+        where: Path_ = ("embedding_models", i)
+        deployments, local = self._deployments(where, model)
+        listed = _listed(model, (model.price, model.max_input_tokens, model.dimensions))
+        most = model.max_input_tokens or listed.context_window
+        if most is None:
+            self._warn(where, f"max_input_tokens of {model.name} is not known; {FALLBACK_WINDOW} is assumed")
+        return Model(
+            name=model.name,
+            deployments=deployments,
+            embedding=None,
+            price=self._price(where, model, listed, required=bool(deployments) and not local),
+            context_window=most or FALLBACK_WINDOW,
+            dimensions=model.dimensions or listed.dimensions,
+        )
+
+    def _deployments(
+        self, where: Path_, model: ModelEntry | EmbeddingModelEntry
+    ) -> tuple[tuple[Deployment, ...], bool]:
+        """Those that can be made out; and does one of them run on hardware of one's own?"""
+        deployments, local = [], False
+        for j, entry in enumerate(model.deployments):
+            at = (*where, "deployments", j)
+            try:
+                target = resolve(entry.model, entry.api_base)
+            except ValueError as exc:
+                self._document.report((*at, "model"), str(exc))
+                continue
+            if not target.chat and isinstance(model, ModelEntry):
+                self._document.report((*at, "model"), f"{target.provider}/ has embedding models only")
+            deployments.append(self._deployment(at, f"{model.name}/{j}", model.name, entry, target))
+            local = local or target.local
+        return tuple(deployments), local
+
+    def _price(self, where: Path_, model: ModelEntry | EmbeddingModelEntry, listed: Listed, *, required: bool) -> Price:
+        if isinstance(model.price, EmbeddingPriceEntry):
+            return Price(model.price.input, 0.0, model.price.input)
         if model.price is not None:
             cached = model.price.cached_input
             return Price(model.price.input, model.price.output, model.price.input if cached is None else cached)
@@ -400,9 +444,10 @@ class _Builder:
                 listed.usd_per_mtok_in if cached is None else cached,
             )
         if required:
+            prices = "input: …, output: …" if isinstance(model, ModelEntry) else "input: …"
             self._document.report(
                 where,
-                f"LiteLLM's table has no price of {model.name}; add `price: {{input: …, output: …}}`, USD per million tokens",
+                f"LiteLLM's table has no price of {model.name}; add `price: {{{prices}}}`, USD per million tokens",
             )
         return Price(0.0, 0.0, 0.0)
 
@@ -495,7 +540,10 @@ def _prefill(entry: DeploymentEntry, target: Target) -> Prefill:
     return (form or "message") if entry.prefill else ""
 
 
-def _asks_table(model: ModelEntry) -> bool:
-    """Does the entry leave anything to LiteLLM's table? Reading it costs some 40 ms."""
-    given = (model.price, model.context_window, model.capabilities)
-    return any(value is None for value in given)
+def _listed(model: ModelEntry | EmbeddingModelEntry, given: tuple[object, ...]) -> Listed:
+    """What LiteLLM's table says of the first deployment that it has, where the entry leaves anything to it.
+
+    Reading it costs some 40 ms.
+    """
+    found = (look_up(entry.model) for entry in model.deployments) if None in given else ()
+    return next((listed for listed in found if listed is not None), Listed(None, None, None, None, frozenset()))

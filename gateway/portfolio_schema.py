@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from gateway.portfolio import ENCODER
+
 _ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?")
 _USUAL_PORTS = {"http": "80", "https": "443"}
 
@@ -86,6 +88,11 @@ class PriceEntry(Strict):
     )
 
 
+def _check_name(name: str) -> None:
+    if name in ("auto", ENCODER) or name.startswith("auto:"):
+        raise PydanticCustomError("reserved", "`{name}` is the gateway's own name", {"name": name, "at": "name"})
+
+
 class ModelEntry(Strict):
     """A model that clients can name and `auto` can choose."""
 
@@ -103,10 +110,7 @@ class ModelEntry(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> "ModelEntry":
-        if self.name == "auto" or self.name.startswith("auto:"):
-            raise PydanticCustomError(
-                "reserved", "`{name}` is the gateway's own name", {"name": self.name, "at": "name"}
-            )
+        _check_name(self.name)
         for i, capability in enumerate(self.capabilities or ()):
             if capability not in CAPABILITIES:
                 raise PydanticCustomError(
@@ -114,6 +118,29 @@ class ModelEntry(Strict):
                     "found {found}, expected one of {known}",
                     {"found": repr(capability), "known": ", ".join(CAPABILITIES), "at": f"capabilities.{i}"},
                 )
+        return self
+
+
+class EmbeddingPriceEntry(Strict):
+    """USD per million tokens."""
+
+    input: Annotated[float, Field(ge=0)]
+
+
+class EmbeddingModelEntry(Strict):
+    """A model that turns texts into vectors, for /v1/embeddings. Only ever served when named."""
+
+    name: Name = Field(description="The name that clients use")
+    deployments: list[DeploymentEntry] = Field(
+        min_length=1, description="All of the same model: their vectors must be the same"
+    )
+    price: EmbeddingPriceEntry | None = Field(None, description="Default: LiteLLM's table; 0 for local servers")
+    max_input_tokens: Count | None = Field(None, description="Tokens of one text; default: LiteLLM's table")
+    dimensions: Count | None = Field(None, description="Length of a vector; default: LiteLLM's table")
+
+    @model_validator(mode="after")
+    def _check(self) -> "EmbeddingModelEntry":
+        _check_name(self.name)
         return self
 
 
@@ -179,6 +206,9 @@ class GatewayEntry(Strict):
     stream_recovery: Literal["continue", "error"] = Field(
         "continue", description="When a stream breaks after its first content: another model goes on, or an error event"
     )
+    switch_price: Probability = Field(
+        0.05, description="By so much must another model be more probably correct for a conversation to leave its model"
+    )
     hedging: HedgingEntry | None = Field(None, description="Default: off")
     breaker_failures: Count = Field(5, description="Failures in a row that cool a deployment down")
     cool_down: Seconds = Field(5.0, description="First cool-down, seconds; doubles with every failed probe")
@@ -189,6 +219,7 @@ class PortfolioEntry(Strict):
     """A Locus Gateway portfolio: the models to choose from."""
 
     models: list[ModelEntry] = Field(min_length=1)
+    embedding_models: list[EmbeddingModelEntry] = Field([], description="What /v1/embeddings serves")
     policies: dict[Name, PolicyEntry] | None = Field(None, description="Default: best, balanced, cheap")
     default_policy: Name = Field("balanced", description="What `auto` means")
     checkpoint: Name | None = Field(None, description="Folder made by `locus train`; default: the shipped one")

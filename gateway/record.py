@@ -51,6 +51,8 @@ class Record(NamedTuple):
         usage_estimated: some provider did not say what it billed, as one whose stream was cut.
         error: code of the error that the client got; `client_disconnected` where it left.
         prompt: the messages as JSON, only where the portfolio asks to store them.
+        api: the format of the request: "chat", "messages", "responses", "completions" or "embeddings".
+        conversation: "kept" or "switched" where it had a model already.
     """
 
     request_id: str
@@ -77,6 +79,8 @@ class Record(NamedTuple):
     first_token_ms: float | None
     overhead_ms: float | None
     prompt: str | None
+    api: str = "chat"
+    conversation: str | None = None
 
 
 COLUMNS = Record._fields

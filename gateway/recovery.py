@@ -6,7 +6,6 @@ from typing import Any, Literal
 from gateway.errors import StreamBroken
 from gateway.failover import Pursuit
 from gateway.served import Served
-from gateway.sse import encode
 from gateway.trail import Attempt, Trail
 from gateway.upstream.answer import Usage
 from gateway.upstream.failures import Cause, UpstreamFailure, unexpected
@@ -21,7 +20,6 @@ class RecoveredStream:
         served: the first model's stream, with its first content at hand.
         pursuit: finds who goes on.
         recovery: "error" ends a broken stream instead.
-        usage_asked: does the client want the usage at the end?
         prompt_tokens: estimate for a call whose provider no longer says what it billed.
     """
 
@@ -32,7 +30,6 @@ class RecoveredStream:
         recovery: Literal["continue", "error"],
         trail: Trail,
         *,
-        usage_asked: bool,
         prompt_tokens: int,
     ) -> None:
         assert served.relay is not None
@@ -43,12 +40,11 @@ class RecoveredStream:
         self._pursuit = pursuit
         self._recovery = recovery
         self._trail = trail
-        self._usage_asked = usage_asked
         self._prompt_tokens = prompt_tokens
         self._ended = False
 
     async def read(self) -> bytes | None:
-        """The next bytes for the client; None at the proper end. The caller adds `[DONE]`.
+        """The next bytes for the client; None at the proper end.
 
         Raises:
             StreamBroken: it broke, and nobody can go on.
@@ -62,7 +58,6 @@ class RecoveredStream:
             if data is not None:
                 return data
             self._ended = True
-            return self._usage_chunk() if self._usage_asked else None
         return None
 
     def usage(self, served: Served) -> tuple[Usage, bool]:
@@ -108,21 +103,21 @@ class RecoveredStream:
             f"The answer of {name} broke off ({failure.cause.value}); nobody else can go on with it: {why}."
         ) from failure
 
-    def _usage_chunk(self) -> bytes | None:
-        """The last chunk, with the usage of all calls; None where the provider of the last one reported none."""
-        fields = self._relay.usage_fields
-        if not fields:
-            return None
-        usage: dict[str, Any] = fields["usage"]
-        if len(self.served) > 1:
-            total = Usage()
-            for served in self.served:
-                total = total.plus(self.usage(served)[0])
-            usage = {
-                "prompt_tokens": total.prompt_tokens,
-                "completion_tokens": total.completion_tokens,
-                "total_tokens": total.prompt_tokens + total.completion_tokens,
-            }
-        kept = {key: value for key, value in fields.items() if key != "locus"}
-        identity = self._transcript.identity
-        return encode(kept | identity | {"choices": [], "usage": usage, "model": self.served[-1].hop.model.name})
+    @property
+    def model(self) -> str:
+        """Who wrote last."""
+        return self.served[-1].hop.model.name
+
+    def total_usage(self) -> dict[str, Any] | None:
+        """What all calls cost, as the provider writes it; None where the provider of the last one reported none."""
+        usage = self._relay.usage_fields
+        if usage is None or len(self.served) == 1:
+            return usage
+        total = Usage()
+        for served in self.served:
+            total = total.plus(self.usage(served)[0])
+        return {
+            "prompt_tokens": total.prompt_tokens,
+            "completion_tokens": total.completion_tokens,
+            "total_tokens": total.prompt_tokens + total.completion_tokens,
+        }

@@ -1,21 +1,19 @@
 """Relay: one provider's stream -> the bytes of one client's stream.
 
 Holds everything back until the first content, so that until then a failure can be answered by somebody else unseen.
-Chunks keep their bytes; only the model name changes. Usage is taken out: the client gets it once, at the end, if it asked.
+Usage is taken out of chat chunks: the client gets it once, at the end, if it asked.
 """
 
 import asyncio
-import re
 from typing import Any
 
+from gateway.dialects.dialect import Writer
 from gateway.splice import Diverged, Splice
-from gateway.sse import encode
 from gateway.transcript import Transcript
 from gateway.upstream.answer import Chunk, ChunkStream, Usage
 from gateway.upstream.failures import Cause, UpstreamFailure
 
 USAGE_S = 2.0  # a provider that has finished its answer may take so long to report the usage, or to hang up
-_MODEL_FIELD = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
 _ONCE = frozenset({"role", "content", "reasoning", "reasoning_content", "reasoning_details"})
 
 
@@ -26,26 +24,31 @@ class Relay:
         source: the provider's open stream; owned by the relay from here on.
         model: the public name that every chunk shall carry.
         transcript: what the client has so far; the relay adds what it hands out.
+        writer: writes it in the client's format.
         idle_s: longest silence between two chunks, seconds.
         splice: where the stream goes on with one that broke; its reasoning and role are left out then, since the client
             has had those.
     """
 
     def __init__(
-        self, source: ChunkStream, model: str, transcript: Transcript, idle_s: float, splice: Splice | None = None
+        self,
+        source: ChunkStream,
+        model: str,
+        transcript: Transcript,
+        writer: Writer,
+        idle_s: float,
+        splice: Splice | None = None,
     ) -> None:
         self.transcript = transcript
         self.usage: Usage | None = None
-        self.usage_fields: dict[str, Any] = {}  # of the chunk that reported it
+        self.usage_fields: dict[str, Any] | None = None  # as it was reported
         self._source = source
         self._model = model
-        self._model_bytes = encode({"model": model})[len(b"data: {") : -len(b"}\n\n")]
+        self._writer = writer
         self._idle_s = idle_s
         self._splice = splice
         self._loop = asyncio.get_running_loop()
         self._held: list[Chunk] = []
-        self._seen_model: object = None  # the provider's name, and the field's bytes as it writes them
-        self._seen_bytes = b""
         self._contents = -1  # when the silence was last broken, and until when the next may last
         self._due = 0.0
         self._first = (len(transcript.pieces), transcript.contents)
@@ -123,24 +126,14 @@ class Relay:
 
     def _one(self, chunk: Chunk) -> bytes:
         fields = chunk.fields
-        raw = chunk.raw
         if fields.get("usage") and (usage := Usage.read(fields["usage"])) is not None:
-            self.usage, self.usage_fields = usage, fields
-            if not fields["choices"]:
-                return b""
-            fields = {key: value for key, value in fields.items() if key != "usage"}
-            raw = b""
-        changed = self.transcript.take(fields)
-        if changed is not None or not raw:
-            return encode((changed or fields) | {"model": self._model})
-        if fields.get("model") != self._seen_model or not self._seen_bytes:
-            found = _MODEL_FIELD.findall(raw)
-            self._seen_model = fields.get("model")
-            # Without a model of its own, what was found is a field of some nested object.
-            self._seen_bytes = found[0] if len(found) == 1 and isinstance(self._seen_model, str) else b""
-        if self._seen_bytes and self._seen_bytes in raw:
-            return raw.replace(self._seen_bytes, self._model_bytes)
-        return encode(fields | {"model": self._model})
+            self.usage, self.usage_fields = usage, fields["usage"]
+            if chunk.api == "chat" or not chunk.raw:
+                if not fields["choices"]:
+                    return b""
+                chunk = Chunk(b"", {key: value for key, value in fields.items() if key != "usage"})
+                fields = chunk.fields
+        return self._writer.write(chunk, self.transcript.take(fields) or fields, self._model)
 
     def _spliced(self, chunks: list[Chunk], splice: Splice) -> list[Chunk]:
         """The chunks with what is new of their text; those that only repeat are left out."""
@@ -153,7 +146,7 @@ class Relay:
 def _spliced(chunk: Chunk, splice: Splice) -> Chunk | None:
     choice = next((choice for choice in chunk.fields["choices"] if not choice.get("index")), None)
     if choice is None:
-        return chunk if chunk.fields.get("usage") else None
+        return chunk._replace(raw=b"") if chunk.fields.get("usage") else None
     given = choice.get("delta") or {}
     delta = {key: value for key, value in given.items() if key not in _ONCE and value}
     finish = choice.get("finish_reason")

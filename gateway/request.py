@@ -6,28 +6,26 @@ upstream gets the client's own bytes with the model name spliced in, not a re-se
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
 from gateway.errors import BodyTooLarge, InvalidRequest
-from gateway.upstream.failures import OPTIONAL_FIELDS
+from gateway.fields import expected as expected
+from gateway.fields import kind as kind
+from gateway.need import Api as Api
+from gateway.need import Need as Need
+from gateway.need import read_need
+from gateway.query import query_text
+from gateway.upstream.failures import OPTIONAL_FIELDS, OTHER_NAME
 
-QUERY_MIN_CHARS = 24  # below this a last user turn ("go on") says nothing by itself
-QUERY_MAX_CHARS = 8_000  # well above the encoder's 512 tokens; bounds the work per request
-TOKENS_PER_IMAGE = 1_000
-CHARS_PER_TOKEN = 4
 MAX_DEPTH = 250  # of nested lists and objects; what is deeper could be read but not written again
-MAX_OUTPUT_TOKENS = 1 << 31  # beyond every model; a larger limit means the same
 LARGE = 1 << 16  # bytes from which a body is searched with care
 FIRST_BYTES = 300
 _MODEL_FIELD = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _OPEN_BRACE = re.compile(rb"\s*\{")
-
-
-Api = Literal["chat", "messages", "responses", "completions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +48,24 @@ class Native:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """What a request asks of a model.
+class Control:
+    """What a client asks of the gateway itself for one request; see `gateway.control`.
 
     Attributes:
-        capabilities: subset of {"tools", "vision", "json_schema", "audio"}.
-        prompt_tokens: estimated length of the prompt, tokens.
-        output_tokens: the client's own output limit, tokens; None where it set none.
+        cost_weight: as a policy's.
+        min_p_correct: models that are less probably correct are not chosen, as long as there are others.
+        allow: nobody else may answer; None: everybody may.
+        failover: may another model than the chosen one answer?
+        session: the conversation, by the client's own name.
     """
 
-    capabilities: frozenset[str]
-    prompt_tokens: int
-    output_tokens: int | None
+    policy: str | None = None
+    cost_weight: float | None = None
+    min_p_correct: float | None = None
+    allow: frozenset[str] | None = None
+    exclude: frozenset[str] = frozenset()
+    failover: bool = True
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class ChatRequest:
 
     Attributes:
         native: the client's own request where it came in another format, of which this is the translation.
+        session: the conversation that it goes on with, where its format says so (`previous_response_id`).
     """
 
     body: bytes
@@ -79,11 +84,23 @@ class ChatRequest:
     usage_asked: bool
     need: Need
     native: Native | None = None
+    control: Control = Control()
+    session: str | None = None
 
     @property
     def query(self) -> str:
         """The text that the choice is made by; see `query_text`."""
         return query_text(self.fields["messages"])
+
+    @property
+    def mid_turn(self) -> bool:
+        """Are results of tool calls in it that the last answer made? Then that answer is still being worked on."""
+        for message in reversed(self.fields["messages"]):
+            if message["role"] in ("tool", "function"):
+                return True
+            if message["role"] == "assistant":
+                return False
+        return False
 
     @property
     def choices(self) -> int:
@@ -106,7 +123,7 @@ class ChatRequest:
         value = self.fields.get(field)
         if isinstance(value, dict) and field == "stream_options":
             return self.stream and value.keys() == {"include_usage"}
-        return value is None or isinstance(value, OPTIONAL_FIELDS[field])
+        return value is None or field in OTHER_NAME or isinstance(value, OPTIONAL_FIELDS[field])
 
     def outgoing(self, model: str, dropped: frozenset[str] = frozenset()) -> bytes:
         """The body for an upstream: the client's bytes with the model name changed and usage asked for in streams.
@@ -120,6 +137,7 @@ class ChatRequest:
         ask_usage = self.stream and not self.usage_asked and "stream_options" not in dropped
         if refused or (ask_usage and "stream_options" in fields):
             changed = {key: value for key, value in fields.items() if key not in refused} | {"model": model}
+            changed |= {OTHER_NAME[key]: fields[key] for key in refused & OTHER_NAME.keys()}
             if ask_usage:
                 changed["stream_options"] = {**(fields.get("stream_options") or {}), "include_usage": True}
             return orjson.dumps(changed)
@@ -221,16 +239,24 @@ def parse_chat(body: bytes) -> ChatRequest:
     return chat_request(body, parse_object(body))
 
 
-def translated(fields: dict[str, Any], native: Native) -> ChatRequest:
+def translated(fields: dict[str, Any], native: Native, native_only: str | None = None) -> ChatRequest:
     """The chat request that a request of another format amounts to.
 
     Args:
         fields: of the chat request.
+        native_only: the field of the native request that chat has nothing for, if any.
 
     Raises:
         InvalidRequest: as `parse_chat`; `param` is the chat request's.
     """
-    return chat_request(orjson.dumps(fields), fields, native)
+    try:
+        body = orjson.dumps(fields)
+    except orjson.JSONEncodeError as exc:  # what was read was less deep
+        raise InvalidRequest(f"The body is nested deeper than {MAX_DEPTH} levels.") from exc
+    request = chat_request(body, fields, native)
+    if native_only is None:
+        return request
+    return replace(request, need=replace(request.need, api=native.api, api_field=native_only))
 
 
 def chat_request(body: bytes, fields: dict[str, Any], native: Native | None = None) -> ChatRequest:
@@ -250,7 +276,7 @@ def chat_request(body: bytes, fields: dict[str, Any], native: Native | None = No
         model=model,
         stream=bool(stream),
         usage_asked=bool(options and options.get("include_usage")),
-        need=_need(fields),
+        need=read_need(fields),
         native=native,
     )
 
@@ -262,116 +288,6 @@ def _too_deep(fields: dict[str, Any]) -> bool:
     except orjson.JSONEncodeError:
         return True
     return False
-
-
-def query_text(messages: list[dict[str, Any]]) -> str:
-    """The text that represents a conversation to the query encoder.
-
-    The last user turn; while that is shorter than 24 characters ("go on"), the user turn before it is put in front.
-    Without any user turn, the last message that has text. At most 8,000 characters, from the start.
-    """
-    turns: list[str] = []
-    length = 0
-    for message in reversed(messages):
-        if message["role"] == "user":
-            text = message_text(message)[:QUERY_MAX_CHARS]
-            turns.append(text)
-            length += len(text)
-            if length >= QUERY_MIN_CHARS:
-                break
-    if not length:
-        turns = next(([text] for m in reversed(messages) if (text := message_text(m))), [])
-    return "\n".join(reversed(turns))[:QUERY_MAX_CHARS]
-
-
-def message_text(message: dict[str, Any]) -> str:
-    """The text of one message; the text parts joined by newlines where its content is a list of parts."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "\n".join(part["text"] for part in content if isinstance(part.get("text"), str))
-    return ""
-
-
-def _need(fields: dict[str, Any]) -> Need:
-    """Checks `messages` on the way, since reading what they need is walking them."""
-    messages = fields.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise InvalidRequest(expected("messages", "a list of at least one message", fields), param="messages")
-    capabilities = set()
-    chars = images = 0
-    for i, message in enumerate(messages):
-        where = f"messages[{i}]"
-        if not isinstance(message, dict):
-            raise InvalidRequest(f"`{where}` must be an object, not {kind(message)}.", param=where)
-        if not isinstance(message.get("role"), str):
-            raise InvalidRequest(expected("role", "a string", message, where), param=f"{where}.role")
-        content = message.get("content")
-        if isinstance(content, str):
-            chars += len(content)
-        elif isinstance(content, list):
-            for j, part in enumerate(content):
-                if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-                    at = f"{where}.content[{j}]"
-                    raise InvalidRequest(f"`{at}` must be an object with a `type`, not {kind(part)}.", param=at)
-                if part["type"] in ("image_url", "input_image"):
-                    capabilities.add("vision")
-                    images += 1
-                elif part["type"] == "input_audio":
-                    capabilities.add("audio")
-                elif isinstance(part.get("text"), str):
-                    chars += len(part["text"])
-        elif content is not None:
-            raise InvalidRequest(
-                expected("content", "a string, a list of parts or null", message, where), param=f"{where}.content"
-            )
-    if fields.get("tools") or fields.get("functions"):
-        capabilities.add("tools")
-        chars += len(orjson.dumps(fields.get("tools") or fields.get("functions")))
-    response_format = fields.get("response_format")
-    if isinstance(response_format, dict) and response_format.get("type") == "json_schema":
-        capabilities.add("json_schema")
-    return Need(
-        capabilities=frozenset(capabilities),
-        prompt_tokens=chars // CHARS_PER_TOKEN + images * TOKENS_PER_IMAGE + 4 * len(messages),
-        output_tokens=_output_limit(fields),
-    )
-
-
-def _output_limit(fields: dict[str, Any]) -> int | None:
-    for key in ("max_completion_tokens", "max_tokens"):
-        value = fields.get(key)
-        if value is not None:
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InvalidRequest(expected(key, "a whole number of at least 1", fields), param=key)
-            return min(value, MAX_OUTPUT_TOKENS)
-    return None
-
-
-def expected(key: str, what: str, found_in: dict[str, Any], where: str = "") -> str:
-    """What a client is told of a field that is missing or of the wrong kind."""
-    name = f"{where}.{key}" if where else key
-    if key not in found_in:
-        return f"`{name}` is missing; expected {what}."
-    return f"`{name}` must be {what}, not {kind(found_in[key])}."
-
-
-def kind(value: Any) -> str:
-    """A value's JSON type in words."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string" if value else "an empty string"
-        case list():
-            return "a list" if value else "an empty list"
-        case _:
-            return "an object" if value else "an empty object"
 
 
 async def read_body(receive: Any, limit: int) -> bytes:

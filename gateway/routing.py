@@ -5,23 +5,26 @@ One matrix product scores the whole portfolio; everything that does not depend o
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.encoding import Encoding, Encodings
-from gateway.errors import NoEligibleModel, UnknownModel
+from gateway.errors import InvalidRequest, NoEligibleModel, UnknownModel
 from gateway.fleet import Fleet
+from gateway.need import Api, Need
 from gateway.portfolio import Portfolio
-from gateway.request import ChatRequest, Need
+from gateway.request import ChatRequest, Control
+from gateway.session import Conversation
+from gateway.tokens import count_tokens
 from gateway.trail import Hop
 from router.policy import Policy, believed, choose, utilities
 from router.serving import Router
 
 AUTO = "auto"
 EXPECTED_OUTPUT_TOKENS = 400  # where the client sets no lower limit; only differences between models matter
-CAPABILITIES = ("tools", "vision", "json_schema", "audio")
+CAPABILITIES = ("tools", "vision", "json_schema", "audio", "files")
+APIS: tuple[Api, ...] = ("messages", "responses", "completions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,9 @@ class Scores:
         p_correct: predicted correctness; NaN where a model has no embedding.
         standard_error: of p_correct; NaN where it is.
         price_usd: expected price of this request, USD.
-        capable: can serve what the request needs.
+        capable: can serve what the request needs, and may, by what the client says.
         guarded: the router knows nothing finer here than the best single model of the query's kind.
+        need: what `capable` and `price_usd` are for: its tokens are counted where the estimate left somebody in doubt.
     """
 
     p_correct: NDArray[np.float32]
@@ -41,10 +45,28 @@ class Scores:
     price_usd: NDArray[np.float64]
     capable: NDArray[np.bool_]
     guarded: bool
+    need: Need
 
     def utility(self, policy: Policy) -> NDArray[np.float64]:
         """By which a policy compares them, (M,)."""
         return utilities(believed(self.p_correct, self.standard_error, policy), self.price_usd, policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What it would cost a conversation to leave the model of its last answer.
+
+    Attributes:
+        model: index of that model.
+        p_correct: so much more probably correct another must be, in the policy's belief.
+        lost_cache_usd: what the part of the prompt costs more elsewhere that this model's provider has in its cache.
+        forbidden: a turn with tool calls is under way: nobody else may go on with it.
+    """
+
+    model: int
+    p_correct: float
+    lost_cache_usd: float
+    forbidden: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +77,23 @@ class Decision:
         policy: the policy that chose; None where the client named the model.
         chosen: index of the chosen model.
         scores: None where the client named the model: such a request is decided without them, to save their cost.
+        switch: None where the conversation has no model yet.
     """
 
     models: tuple[str, ...]
     policy: Policy | None
     chosen: int
     scores: Scores | None = None
+    switch: Switch | None = None
 
     @property
     def model(self) -> str:
         return self.models[self.chosen]
+
+    @property
+    def kept(self) -> bool:
+        """Does the conversation stay with its model?"""
+        return self.switch is not None and self.switch.model == self.chosen
 
     @property
     def p_chosen(self) -> float | None:
@@ -106,62 +135,88 @@ class Routing:
         self._quick = router.encoder.quick
         self.names = tuple(model.name for model in models)
         self._index = {name: i for i, name in enumerate(self.names)}
-        self._live = tuple(fleet.models[name] for name in self.names)
-        self._embeddings = tuple(model.embedding for model in models)
+        self.live = tuple(fleet.models[name] for name in self.names)
+        self.embeddings = tuple(model.embedding for model in models)
         self._embedded = np.flatnonzero([model.embedding is not None for model in models])
-        embedded = [e for e in self._embeddings if e is not None]
+        embedded = [e for e in self.embeddings if e is not None]
         self._scorer = router.scorer(embedded)
         self._z = np.full((len(models), router.space.z.shape[1]), np.nan, np.float32)
         self._z[self._embedded] = router.space.z[router.space.rows(embedded)]
-        deployments = [(i, live) for i, model in enumerate(self._live) for live in model.deployments]
+        deployments = [(i, live) for i, model in enumerate(self.live) for live in model.deployments]
         self._breakers = [live.breaker for _, live in deployments]
         self._of_model = np.array([i for i, _ in deployments], np.int64)
         self._no_key = np.array([live.spec.missing_key is not None for _, live in deployments])
         self._usd_in = np.array([model.price.usd_per_mtok_in for model in models]) / 1e6
         self._usd_out = np.array([model.price.usd_per_mtok_out for model in models]) / 1e6
+        self._usd_cached = np.array([model.price.usd_per_mtok_cached for model in models]) / 1e6
         self._window = np.array([model.context_window for model in models])
         self._max_output = np.array([model.max_output_tokens or model.context_window for model in models])
         self._can = {c: np.array([c in model.capabilities for model in models]) for c in CAPABILITIES}
+        self._can["several"] = np.array([any(d.several for d in model.deployments) for model in models])
+        self._can["logprobs"] = np.array([any(d.logprobs for d in model.deployments) for model in models])
+        self._speaks = {api: np.array([any(api in d.apis for d in m.deployments) for m in models]) for api in APIS}
 
-    async def decide(self, request: ChatRequest) -> Decision:
+    async def decide(self, request: ChatRequest, conversation: Conversation | None = None) -> Decision:
         """The model for a request: the one it names, or for `auto` the one its policy prefers.
 
-        Suspends only where the query must be encoded and the encoder is a slow one.
+        Suspends only where the query must be encoded and the encoder is a slow one, or tokens must be counted.
 
         A model that is only cooling down stays a candidate: its nearest stand-in answers for it, as long as it lasts,
         just as when it fails during the request. One that needs an operator (no key, key refused) is none.
 
+        Args:
+            conversation: which one the request goes on with; it keeps its model unless another is worth the switch.
+
         Raises:
             UnknownModel: no such model or policy.
+            InvalidRequest: what the client asks of the choice cannot be.
             NoEligibleModel: nobody has what the request needs.
         """
+        control = request.control
+        self._check_names(control)
         pinned = self._index.get(request.model)
         if pinned is not None:
+            if not self._allowed(control)[pinned]:
+                raise InvalidRequest(f"The request names `{request.model}` and excludes it.", param="model")
             if self._default.max_predicted_loss is not None:
                 await self._encode_slowly(request)  # else no stand-in could be held to it
             return Decision(self.names, None, pinned)
-        policy = self._policy(request.model)
-        scores = self._scores(request, await self._encode(request))
+        policy = self._policy(request)
+        need = await self._measured(request)
+        scores = self._scores(request, await self._encode(request), need)
         eligible = scores.capable & ~np.isnan(scores.p_correct) & self._has_hope()
         p_believed = believed(scores.p_correct, scores.standard_error, policy)
+        if control.min_p_correct is not None and (enough := eligible & (p_believed >= control.min_p_correct)).any():
+            eligible = enough
+        switch = self._switch(request, conversation)
+        if switch is not None:
+            scores.price_usd[switch.model] -= switch.lost_cache_usd
+            if switch.forbidden and eligible[switch.model]:
+                return Decision(self.names, policy, switch.model, scores, switch)
+            here = p_believed[switch.model]
+            p_believed -= np.float32(switch.p_correct)
+            p_believed[switch.model] = here
         chosen = choose(p_believed, scores.price_usd, eligible, policy)
         if chosen is None:
-            raise self._nobody(request.need, scores.capable)
-        return Decision(self.names, policy, chosen, scores)
+            raise self._nobody(request, scores)
+        return Decision(self.names, policy, chosen, scores, switch)
 
     def hops(self, request: ChatRequest, decision: Decision) -> Iterator[Hop]:
         """The chosen model, then its stand-ins: those that can serve the request, the nearest in embedding space first.
+        Alone where the client wants no failover.
 
         Models whose distance is not known, because they or the chosen one have no embedding, come last, in portfolio order.
         Where the client named the model, a slow encoder does not know the query, and no policy limits them, predicted losses
         are not known.
         """
         chosen = decision.chosen
-        yield Hop(self._live[chosen])
-        scores = decision.scores or self._scores(request, self._encodings.at_once(request.query))
+        yield Hop(self.live[chosen])
+        if not request.control.failover:
+            return
+        scores = decision.scores or self._scores(request, self._encodings.at_once(request.query), request.need)
         limit = (decision.policy or self._default).max_predicted_loss
         for i, distance in self._stand_ins(chosen):
-            live = self._live[i]
+            live = self.live[i]
             if not scores.capable[i] or live.needs_operator:
                 continue
             loss = float(scores.p_correct[chosen] - scores.p_correct[i])
@@ -169,95 +224,88 @@ class Routing:
             barred = limit is not None and (known is None or known > limit)
             yield Hop(live, True, distance, known, barred)
 
-    async def explain(self, request: ChatRequest) -> dict[str, Any]:
-        """The decision for a person: every candidate with p, price, utility, availability, and why.
+    async def scores(self, request: ChatRequest) -> Scores:
+        """Of a request that names its model, whose decision has none."""
+        return self._scores(request, await self._encode(request), await self._measured(request))
 
-        Raises:
-            UnknownModel, NoEligibleModel: as `decide` does.
-        """
-        decision = await self.decide(request)
-        scores = decision.scores or self._scores(request, await self._encode(request))
-        hops = list(self.hops(request, replace(decision, scores=scores)))
-        barred = {hop.model.name for hop in hops if hop.barred}
-        next_hop = next((hop for hop in hops if not hop.barred and hop.model.unavailable() is None), None)
-        serving = None if next_hop is None else next_hop.model.name
-        candidates = [
-            self._candidate(i, request.need, decision, scores, serving, barred) for i in range(len(self.names))
-        ]
-        return {
-            "policy": None if decision.policy is None else decision.policy.name,
-            "chosen": decision.model,
-            "serving": serving,
-            "stand_in": None
-            if next_hop is None or not next_hop.stand_in
-            else {
-                "model": serving,
-                "for": decision.model,
-                "distance": next_hop.distance,
-                "predicted_loss": next_hop.predicted_loss,
-            },
-            "guarded": scores.guarded,
-            "query": request.query,
-            "need": {
-                "capabilities": sorted(request.need.capabilities),
-                "prompt_tokens": request.need.prompt_tokens,
-                "output_tokens": request.need.output_tokens,
-            },
-            "candidates": sorted(
-                candidates, key=lambda c: (not c["eligible"], -(c["utility"] if c["utility"] is not None else -np.inf))
-            ),
-        }
+    def lacks(self, i: int, request: ChatRequest, need: Need) -> list[str]:
+        """Why a model cannot serve a request, or may not; empty where it can."""
+        lacks = [f"cannot: {c}" for c in sorted(need.capabilities) if not self._can[c][i]]
+        tokens = need.prompt_tokens + (need.output_tokens or 0)
+        if need.api is not None and not self._speaks[need.api][i]:
+            lacks.append(f"cannot: {need.api} API, which `{need.api_field}` needs")
+        if tokens > self._window[i]:
+            lacks.append(f"context window {self._window[i]} < {tokens} tokens")
+        if (need.output_tokens or 0) > self._max_output[i]:
+            lacks.append(f"output limit {self._max_output[i]} < {need.output_tokens} tokens")
+        if not self._allowed(request.control)[i]:
+            lacks.append("excluded by the request")
+        return lacks
 
-    def _candidate(
-        self, i: int, need: Need, decision: Decision, scores: Scores, serving: str | None, barred: set[str]
-    ) -> dict[str, Any]:
-        p, standard_error = float(scores.p_correct[i]), float(scores.standard_error[i])
-        known = not np.isnan(p)
-        unavailable = self._live[i].unavailable()
-        utility = scores.utility(decision.policy or Policy("pinned"))[i]
-        why = []
-        if i == decision.chosen:
-            why.append("named by the request" if decision.policy is None else _chosen_because(decision.policy))
-            if scores.guarded and decision.policy is not None:
-                why.append(
-                    "by the models' means on this kind of question: nothing finer beat the best single model there"
-                )
-        if self.names[i] == serving and i != decision.chosen:
-            why.append(f"nearest available stand-in for {decision.model}")
-        if self.names[i] in barred:
-            why.append("no stand-in: its predicted loss is more than the policy's max_predicted_loss")
-        why += self._lacks(i, need)
-        if not known:
-            why.append("no embedding: only served when named")
-        if unavailable is not None:
-            why.append(unavailable)
-        if not why:
-            why.append(_passed_over_because(decision.policy, p, standard_error))
-        return {
-            "model": self.names[i],
-            "embedding": self._embeddings[i],
-            "p_correct": p if known else None,
-            "standard_error": standard_error if known else None,
-            "price_usd": float(scores.price_usd[i]),
-            "utility": float(utility) if known else None,
-            "eligible": bool(scores.capable[i]) and known,
-            "available": unavailable is None,
-            "why": "; ".join(why),
-        }
-
-    def _policy(self, model: str) -> Policy:
+    def _policy(self, request: ChatRequest) -> Policy:
+        """By the request's model name, or by what it asks of the gateway."""
+        control, model = request.control, request.model
         if model == AUTO:
-            return self._default
-        if model.startswith(AUTO + ":"):
-            name = model[len(AUTO) + 1 :]
-            if name in self._portfolio.policies:
-                return self._portfolio.policies[name]
-            known = ", ".join(f"auto:{policy}" for policy in self._portfolio.policies)
-            raise UnknownModel(f"There is no policy `{name}`; there are {known}.", param="model")
-        raise UnknownModel(
-            f"The model `{model}` is not in the portfolio; GET /v1/models lists what is, `auto` chooses.",
-            param="model",
+            policy = self._default
+        elif model.startswith(AUTO + ":"):
+            policy = self._named_policy(model[len(AUTO) + 1 :], "model", f"{AUTO}:")
+        else:
+            raise UnknownModel(
+                f"The model `{model}` is not in the portfolio; GET /v1/models lists what is, `auto` chooses.",
+                param="model",
+            )
+        if control.policy is not None:
+            policy = self._named_policy(control.policy, "x-locus-policy")
+        if control.cost_weight is not None:
+            return replace(policy, rule="utility", cost_weight=control.cost_weight)
+        if control.min_p_correct is not None and policy.rule == "cheapest":
+            return replace(policy, min_p_correct=control.min_p_correct)
+        return policy
+
+    def _named_policy(self, name: str, param: str, prefix: str = "") -> Policy:
+        policy = self._portfolio.policies.get(name)
+        if policy is None:
+            known = ", ".join(f"{prefix}{policy}" for policy in self._portfolio.policies)
+            raise UnknownModel(f"There is no policy `{name}`; there are {known}.", param=param)
+        return policy
+
+    def _check_names(self, control: Control) -> None:
+        for names, param in ((control.allow, "x-locus-allow"), (control.exclude, "x-locus-exclude")):
+            for name in names or ():
+                if name not in self._index:
+                    raise UnknownModel(f"The model `{name}` is not in the portfolio.", param=param)
+
+    def _allowed(self, control: Control) -> NDArray[np.bool_]:
+        """Whom the client lets answer, (M,)."""
+        if control.allow is None and not control.exclude:
+            return np.ones(len(self.names), np.bool_)
+        return np.array(
+            [name not in control.exclude and (control.allow is None or name in control.allow) for name in self.names]
         )
+
+    def _switch(self, request: ChatRequest, conversation: Conversation | None) -> Switch | None:
+        turn = conversation.turn if conversation is not None else None
+        model = self._index.get(turn.model) if turn is not None else None
+        if model is None or conversation is None:
+            return None
+        per_token = self._usd_in[model] - self._usd_cached[model]
+        return Switch(
+            model,
+            self._portfolio.settings.switch_price,
+            float(max(0.0, conversation.cached_tokens * per_token)),
+            request.mid_turn,
+        )
+
+    async def _measured(self, request: ChatRequest) -> Need:
+        """What the request needs, with its tokens counted where a bound and an estimate leave somebody's window in doubt."""
+        need = request.need
+        output = need.output_tokens or 0
+        if need.prompt_bound + output <= self._window.min():
+            return need
+        doubtful = (need.prompt_bound + output > self._window) & (need.prompt_tokens // 2 + output <= self._window)
+        if not doubtful.any():
+            return need
+        return replace(need, prompt_tokens=await count_tokens(need))
 
     async def _encode(self, request: ChatRequest) -> Encoding | None:
         return await self._encodings.encode(request.query) if len(self._embedded) else None
@@ -267,7 +315,7 @@ class Routing:
         if not self._quick:
             await self._encode(request)
 
-    def _scores(self, request: ChatRequest, q: Encoding | None) -> Scores:
+    def _scores(self, request: ChatRequest, q: Encoding | None, need: Need) -> Scores:
         """
         Args:
             q: the query; None where it is not known.
@@ -279,7 +327,8 @@ class Routing:
             p_correct[self._embedded] = predicted.p_correct[0]
             standard_error[self._embedded] = predicted.standard_error[0]
             guarded = bool(predicted.guarded[0])
-        return Scores(p_correct, standard_error, self._price(request.need), self._capable(request.need), guarded)
+        capable = self._capable(need) & self._allowed(request.control)
+        return Scores(p_correct, standard_error, self._price(need), capable, guarded, need)
 
     def _has_hope(self) -> NDArray[np.bool_]:
         """Which models do not need an operator, (M,): `LiveModel.needs_operator` of a thousand at once."""
@@ -293,16 +342,9 @@ class Routing:
         capable &= (need.output_tokens or 0) <= self._max_output
         for capability in need.capabilities:
             capable &= self._can[capability]
+        if need.api is not None:
+            capable &= self._speaks[need.api]
         return capable
-
-    def _lacks(self, i: int, need: Need) -> list[str]:
-        lacks = [f"cannot: {c}" for c in sorted(need.capabilities) if not self._can[c][i]]
-        tokens = need.prompt_tokens + (need.output_tokens or 0)
-        if tokens > self._window[i]:
-            lacks.append(f"context window {self._window[i]} < {tokens} tokens")
-        if (need.output_tokens or 0) > self._max_output[i]:
-            lacks.append(f"output limit {self._max_output[i]} < {need.output_tokens} tokens")
-        return lacks
 
     def _price(self, need: Need) -> NDArray[np.float64]:
         output = np.minimum(need.output_tokens or EXPECTED_OUTPUT_TOKENS, EXPECTED_OUTPUT_TOKENS)
@@ -315,33 +357,13 @@ class Routing:
         order = np.argsort(distances, kind="stable").tolist()  # NaN comes last
         return [(i, None if (d := float(distances[i])) != d else d) for i in order if i != chosen]
 
-    def _nobody(self, need: Need, capable: NDArray[np.bool_]) -> NoEligibleModel:
+    def _nobody(self, request: ChatRequest, scores: Scores) -> NoEligibleModel:
         if not len(self._embedded):
             return NoEligibleModel("No model of the portfolio has an embedding, so `auto` cannot choose; name a model.")
-        if capable.any():
+        if scores.capable.any():
             return NoEligibleModel("Every model that could serve this request lacks a working key or deployment.")
-        lacks = "; ".join(f"{name}: {', '.join(self._lacks(i, need))}" for i, name in enumerate(self.names))
-        return NoEligibleModel(f"No model of the portfolio can serve this request. {lacks}.")
-
-
-def _passed_over_because(policy: Policy | None, p: float, standard_error: float) -> str:
-    if policy is None:
-        return "another model is named by the request"
-    if policy.rule == "utility":
-        return "lower utility"
-    bound = p - policy.caution * standard_error
-    if bound >= policy.min_p_correct:
-        return "dearer"
-    return f"{_quantity(policy)} below {policy.min_p_correct}"
-
-
-def _chosen_because(policy: Policy) -> str:
-    if policy.rule == "cheapest":
-        return f"cheapest with {_quantity(policy)} of at least {policy.min_p_correct}"
-    if policy.cost_weight == 0:
-        return f"highest {_quantity(policy)}"
-    return f"highest utility at cost weight {policy.cost_weight}"
-
-
-def _quantity(policy: Policy) -> str:
-    return f"p_correct - {policy.caution:g} standard errors" if policy.caution else "p_correct"
+        lacks = [self.lacks(i, request, scores.need) for i in range(len(self.names))]
+        common = set(lacks[0]).intersection(*lacks)
+        nobody = f"Nobody meets this need: {', '.join(sorted(common))}. " if common else ""
+        each = "; ".join(f"{name}: {', '.join(why)}" for name, why in zip(self.names, lacks, strict=True))
+        return NoEligibleModel(f"No model of the portfolio can serve this request. {nobody}{each}.")

@@ -15,6 +15,7 @@ from gateway.metrics import Metrics
 from gateway.portfolio import Portfolio
 from gateway.record import Recorder
 from gateway.routing import Routing
+from gateway.session import Sessions
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.sdk import SdkUpstream
 from router.errors import ArtifactError
@@ -45,6 +46,7 @@ class Service:
         health: HealthChecks,
         recorder: Recorder,
         metrics: Metrics,
+        sessions: Sessions,
         clock: Clock,
     ) -> None:
         self.in_force = in_force
@@ -52,6 +54,7 @@ class Service:
         self.health = health
         self.recorder = recorder
         self.metrics = metrics
+        self.sessions = sessions
         self.clock = clock
         self.reload_error: str | None = None
 
@@ -87,7 +90,7 @@ async def open_service(
         metrics = metrics or Metrics()
         failover = Failover(direct, SdkUpstream(), clock)
         async with HealthChecks(failover, clock) as health:
-            service = Service(in_force, failover, health, recorder, metrics, clock)
+            service = Service(in_force, failover, health, recorder, metrics, Sessions(clock), clock)
             metrics.watch(lambda: service.in_force.fleet, recorder)
             await health.watch(in_force.fleet)
             yield service

@@ -54,6 +54,16 @@ OPTIONAL_FIELDS: Mapping[str, type] = {
     "seed": int,
     "user": str,
 }
+# Two names of one field: of the newer OpenAI models some know the second alone, of other servers many only the first.
+OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+_RENAMED = {
+    "max_tokens": re.compile(r"[\"'`]max_tokens[\"'`][^.]{0,60}not supported|use [\"'`]max_completion_tokens[\"'`]"),
+    "max_completion_tokens": re.compile(
+        r"max_completion_tokens[\"'`]?[^.]{0,40}(?:not (?:supported|allowed|permitted)|unsupported|unknown|unrecogni[sz]ed|extra)"
+        r"|(?:unsupported|unknown|unrecogni[sz]ed|extra)\b[^.]{0,60}max_completion_tokens"
+        r"|\"loc\":\s*\[[^\]]*\"max_completion_tokens\""
+    ),
+}
 _REFUSED = {  # as the thing that is unknown or not allowed; a bare `user` may be a role
     field: re.compile(
         rf"(?:argument|parameter|field|property|key|input|param)s?\b[^.]{{0,60}}?[\s\"'`:]{field}\b"
@@ -130,7 +140,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFa
         param = error.get("param")
         if isinstance(param, str) and param in OPTIONAL_FIELDS:
             return failure(Cause.FIELD_REFUSED, field=param, error=error)
-        refused = next((field for field, said in _REFUSED.items() if said.search(text)), None)
+        said = _REFUSED | _RENAMED
+        refused = next((field for field, pattern in said.items() if pattern.search(text)), None)
         if refused is None and "stream_options" in text:
             refused = "stream_options"
         if refused is not None:

@@ -4,10 +4,12 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.explain import explain
 from gateway.fleet import Fleet
 from gateway.portfolio_file import load_portfolio
 from gateway.request import parse_chat
 from gateway.routing import Routing
+from gateway.session import Conversation
 from router.serving import Router
 from tests.gateway.running import EMBEDDINGS, entry, gateway, write_portfolio
 
@@ -94,7 +96,11 @@ async def test_equal_utilities_go_to_the_cheaper(tmp_path: Path) -> None:
     [
         ({"tools": [{"type": "function"}]}, {"capabilities": ["tools"]}, "cannot: tools"),
         ({"response_format": {"type": "json_schema"}}, {"capabilities": ["json_schema"]}, "cannot: json_schema"),
-        ({"messages": [{"role": "user", "content": "x" * 60_000}]}, {"context_window": 32_768}, "context window 8192"),
+        (
+            {"messages": [{"role": "user", "content": "word " * 12_000}]},
+            {"context_window": 32_768},
+            "context window 8192",
+        ),
         ({"max_tokens": 9_000}, {"context_window": 32_768}, "context window 8192"),
     ],
 )
@@ -232,8 +238,9 @@ async def test_a_slow_encoder_is_not_waited_for_where_the_client_named_the_model
         routes.decide(pinned).send(None)
     assert (await waiting).p_chosen is not None
     assert all(hop.predicted_loss is not None for hop in list(routes.hops(pinned, decision))[1:])  # known by now
+    another = chat("llama-8b", "Another one?")
     assert all(
-        c["p_correct"] is not None for c in (await routes.explain(chat("llama-8b", "Another one?")))["candidates"]
+        c["p_correct"] is not None for c in (await explain(routes, another, Conversation(b"", b"")))["candidates"]
     )
 
 

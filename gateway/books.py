@@ -1,0 +1,193 @@
+"""Everything that is known of one request, as it becomes known; at its end a record, and counted.
+
+What a request costs is in here: the calls that its answer is from, and what those were billed.
+"""
+
+import time
+
+import orjson
+
+from gateway.errors import GatewayError
+from gateway.record import Part, Record
+from gateway.recovery import RecoveredStream
+from gateway.request import Api, ChatRequest
+from gateway.routing import Decision
+from gateway.served import Served
+from gateway.service import InForce, Service
+from gateway.session import Conversation
+from gateway.trail import CANCELLED, HEDGED, Hop, Trail
+from gateway.upstream.answer import Usage
+
+CANDIDATES = 20  # so many of the models that were scored are recorded
+CLIENT_CLOSED = 499  # nginx's number for a client that left; only ever in records
+
+
+class Books:
+    """The books of one request.
+
+    Attributes:
+        served: who began the answer.
+        error: code of the error that the client got, or that ended its answer.
+    """
+
+    def __init__(self, request_id: str, api: Api, service: Service) -> None:
+        self.id = request_id
+        self.in_force: InForce = service.in_force
+        self.trail = Trail()
+        self.request: ChatRequest | None = None
+        self.conversation: Conversation | None = None
+        self.decision: Decision | None = None
+        self.served: Served | None = None
+        self.stream: RecoveredStream | None = None
+        self.error: str | None = None
+        self._api = api
+        self._service = service
+        self._clock = service.clock
+        self._time = time.time()
+        self._started = self._clock()
+        self._status = CLIENT_CLOSED
+        self._first_token_s: float | None = None
+        self._overhead_s: float | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Has an answer begun, be it an error?"""
+        return self._status != CLIENT_CLOSED
+
+    def refuse(self, error: GatewayError) -> None:
+        """The client gets an error instead of an answer."""
+        self.error = error.recorded
+        self._status = error.status
+
+    def answer(self, served: Served) -> list[tuple[bytes, bytes]]:
+        """The answer begins now.
+
+        Returns:
+            the headers that tell how it came about.
+        """
+        decision = self.decision
+        assert decision is not None
+        self._status = 200
+        self._first_token_s = self._clock() - self._started
+        self._overhead_s = max(0.0, self._first_token_s - self.trail.waited_s)
+        headers = [
+            (b"x-locus-model", decision.model.encode()),
+            (b"x-locus-overhead-ms", b"%.2f" % (self._overhead_s * 1000)),
+        ]
+        if decision.policy is not None:
+            headers.append((b"x-locus-policy", decision.policy.name.encode()))
+        if decision.p_chosen is not None:
+            headers.append((b"x-locus-p-correct", b"%.4f" % decision.p_chosen))
+        if decision.switch is not None:
+            headers.append((b"x-locus-conversation", b"kept" if decision.kept else b"switched"))
+        hop = served.hop
+        if hop.stand_in:
+            headers.append((b"x-locus-stand-in", hop.model.name.encode()))
+        if hop.distance is not None:
+            headers.append((b"x-locus-stand-in-distance", b"%.4f" % hop.distance))
+        if hop.predicted_loss is not None:
+            headers.append((b"x-locus-stand-in-predicted-loss", b"%.4f" % hop.predicted_loss))
+        if self.in_force.portfolio.simulated:
+            headers.append((b"x-locus-simulated", b"true"))
+        return headers
+
+    def close(self) -> None:
+        """The request is over: it is recorded and counted, and its conversation remembers who answered."""
+        parts = self._parts()
+        record = self._record(parts)
+        self._service.recorder.add(record)
+        self._service.metrics.count(record, parts)
+        if self.conversation is not None and self.served is not None and self.error is None:
+            model = self.served.hop.model.name if self.stream is None else self.stream.model
+            tokens = parts[-1].prompt_tokens + parts[-1].completion_tokens if parts else 0
+            self._service.sessions.answered(self.conversation, model, tokens)
+
+    def _parts(self) -> list[Part]:
+        """The calls that the answer is from, with what they cost, as far as that is known.
+
+        Of one that the client did not wait for, the prompt counts: it was being read.
+        """
+        if self.stream is not None:
+            return [_part(served.hop, served.deployment, *self.stream.usage(served)) for served in self.stream.served]
+        if self.served is not None:
+            usage = self.served.usage
+            return [] if usage is None else [_part(self.served.hop, self.served.deployment, usage, False)]
+        attempts = self.trail.attempts
+        if self.request is not None and attempts and attempts[-1].cause == CANCELLED:
+            usage = Usage(self.request.need.prompt_tokens, 0)
+            return [_part(attempts[-1].hop, attempts[-1].deployment, usage, True)]
+        return []
+
+    def _record(self, parts: list[Part]) -> Record:
+        """Everything known at the end."""
+        request, decision, served, trail = self.request, self.decision, self.served, self.trail
+        hop = served.hop if served is not None else None
+        for attempt in trail.attempts:
+            if attempt.cause not in (HEDGED, CANCELLED):
+                self._service.metrics.failed(attempt.deployment, attempt.cause)
+        store_prompt = request is not None and self.in_force.portfolio.settings.store_prompts
+        return Record(
+            request_id=self.id,
+            time=self._time,
+            requested=request.model if request is not None else None,
+            policy=decision.policy.name if decision is not None and decision.policy is not None else None,
+            chosen=decision.model if decision is not None else None,
+            served=hop.model.name if hop is not None else None,
+            deployment=served.deployment if served is not None else None,
+            p_correct=decision.p_chosen if decision is not None else None,
+            stand_in_distance=hop.distance if hop is not None else None,
+            predicted_loss=hop.predicted_loss if hop is not None else None,
+            candidates=_candidates(decision),
+            failover=_failover(trail),
+            parts=orjson.dumps([part._asdict() for part in parts]).decode() if len(parts) > 1 else None,
+            stream=request.stream if request is not None else False,
+            status=self._status,
+            error=self.error,
+            prompt_tokens=sum(part.prompt_tokens for part in parts) if parts else None,
+            completion_tokens=sum(part.completion_tokens for part in parts) if parts else None,
+            usage_estimated=any(part.estimated for part in parts),
+            cost_usd=sum(part.cost_usd for part in parts) if parts else None,
+            latency_ms=(self._clock() - self._started) * 1000,
+            first_token_ms=None if self._first_token_s is None else self._first_token_s * 1000,
+            overhead_ms=None if self._overhead_s is None else self._overhead_s * 1000,
+            prompt=orjson.dumps(request.fields["messages"]).decode() if store_prompt and request else None,
+            api=self._api,
+            conversation=None
+            if decision is None or decision.switch is None
+            else "kept"
+            if decision.kept
+            else "switched",
+        )
+
+
+def _part(hop: Hop, deployment: str, usage: Usage, estimated: bool) -> Part:
+    price = hop.model.spec.price
+    usd = usage.prompt_tokens * price.usd_per_mtok_in + usage.completion_tokens * price.usd_per_mtok_out
+    return Part(hop.model.name, deployment, usage.prompt_tokens, usage.completion_tokens, usd / 1e6, estimated)
+
+
+def _candidates(decision: Decision | None) -> str | None:
+    if decision is None or not (best := decision.best(CANDIDATES)):
+        return None
+    rows = [{"model": name, "p_correct": round(p, 4), "price_usd": price} for name, p, price in best]
+    return orjson.dumps(rows).decode()
+
+
+def _failover(trail: Trail) -> str | None:
+    if not trail.attempts:
+        return None
+    return orjson.dumps(
+        [
+            {
+                "model": attempt.hop.model.name,
+                "deployment": attempt.deployment,
+                "cause": attempt.cause,
+                "status": attempt.status,
+                "elapsed_ms": round(attempt.elapsed_s * 1000, 1),
+                "distance": attempt.hop.distance,
+                "predicted_loss": attempt.hop.predicted_loss,
+                "after_content": attempt.after_content,
+            }
+            for attempt in trail.attempts
+        ]
+    ).decode()

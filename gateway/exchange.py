@@ -1,0 +1,192 @@
+"""The story of one request, in whichever API format: parse -> decide -> call -> relay -> record."""
+
+import asyncio
+import logging
+from types import TracebackType
+
+from starlette.types import Receive, Scope, Send
+
+from gateway.books import Books
+from gateway.control import controlled
+from gateway.defects import log_defect
+from gateway.dialects.dialect import Dialect, Headers, Writer
+from gateway.errors import GatewayError, InternalError, Stopped, StreamBroken
+from gateway.protocol import Connection
+from gateway.recovery import RecoveredStream
+from gateway.request import read_body
+from gateway.served import Served
+from gateway.service import Service
+from gateway.upstream.answer import Complete
+
+log = logging.getLogger("locus.exchange")
+
+
+class ModelEndpoint:
+    """A plain ASGI application, since streams and disconnects need its full control.
+
+    Args:
+        dialect: the format of its requests and answers.
+    """
+
+    def __init__(self, service: Service, dialect: Dialect) -> None:
+        self._service = service
+        self._dialect = dialect
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = self._service
+        state = scope["state"]
+        books = Books(state["request_id"], self._dialect.api, service)
+        exchange = Exchange(service, self._dialect, books, dict(scope["headers"]), state["connection"])
+        service.metrics.began()
+        try:
+            await exchange.run(receive, send)
+        finally:
+            service.metrics.ended()
+            books.close()
+
+
+class Exchange:
+    """One request on its way.
+
+    Args:
+        books: where everything that is known of it is written down.
+    """
+
+    def __init__(
+        self, service: Service, dialect: Dialect, books: Books, headers: Headers, connection: Connection
+    ) -> None:
+        self._service = service
+        self._dialect = dialect
+        self._books = books
+        self._headers = headers
+        self._connection = connection
+
+    async def run(self, receive: Receive, send: Send) -> None:
+        """Answers the request. Every error that is not the client's leaving ends as an answer in the API's own shape."""
+        books = self._books
+        try:
+            body = await read_body(receive, books.in_force.portfolio.settings.max_body_bytes)
+            with _ClientWatch(self._connection) as client:
+                try:
+                    await self._answer(body, send, client)
+                except GatewayError as error:
+                    await self._refuse(error, send, client)
+                except Exception as exc:
+                    log_defect(log, f"request {books.id} failed", exc)
+                    await self._refuse(InternalError("The gateway failed; its log has the details."), send, client)
+            if client.left:
+                books.error = "client_disconnected"
+        except ConnectionResetError:
+            books.error = "client_disconnected"
+        except asyncio.CancelledError:  # the grace period of a stop is over
+            books.error = Stopped.code
+            if not books.answered:
+                await self._refuse(Stopped(), send, None)
+            raise
+        except GatewayError as error:  # the body is too large: there is nothing to watch yet
+            await self._refuse(error, send, None)
+
+    async def _answer(self, body: bytes, send: Send, client: "_ClientWatch") -> None:
+        books, service = self._books, self._service
+        request = controlled(await self._dialect.parse(body, self._headers), self._headers)
+        books.request = request
+        routing = books.in_force.routing
+        conversation = service.sessions.find(request, self._headers)
+        books.conversation = conversation
+        books.decision = decision = await routing.decide(request, conversation)
+        settings = books.in_force.portfolio.settings
+        writer = self._dialect.writer(request)
+        hops = routing.hops(request, decision)
+        pursuit = service.failover.pursue(request, hops, settings, books.trail, writer)
+        try:
+            books.served = served = await pursuit.answer()
+            if served.complete is not None:
+                await self._send_complete(served, served.complete, send, client)
+            else:
+                books.stream = stream = RecoveredStream(
+                    served, pursuit, settings.stream_recovery, books.trail, prompt_tokens=request.need.prompt_tokens
+                )
+                await self._send_stream(served, stream, writer, send, client)
+        finally:
+            pursuit.close()
+            if (opened := books.stream or books.served) is not None:
+                await opened.aclose()
+
+    async def _send_complete(self, served: Served, complete: Complete, send: Send, client: "_ClientWatch") -> None:
+        request = self._books.request
+        assert request is not None
+        body = self._dialect.whole(request, complete, served.hop.model.name)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        headers += self._books.answer(served)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        client.stop()
+        await send({"type": "http.response.body", "body": body})
+
+    async def _send_stream(
+        self, served: Served, stream: RecoveredStream, writer: Writer, send: Send, client: "_ClientWatch"
+    ) -> None:
+        data = await stream.read()  # the first content is at hand, so this cannot fail
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+        headers += self._books.answer(served)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        try:
+            while data is not None:
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+                data = await stream.read()
+            ending = writer.end(stream.total_usage(), stream.model)
+        except StreamBroken as error:
+            # Content is out, so the answer cannot be begun anew.
+            self._books.error = error.code
+            ending = writer.error(error)
+        except asyncio.CancelledError:
+            if not client.left:
+                self._books.error = Stopped.code
+                await send({"type": "http.response.body", "body": writer.error(Stopped())})
+            raise
+        client.stop()
+        await send({"type": "http.response.body", "body": ending})
+
+    async def _refuse(self, error: GatewayError, send: Send, client: "_ClientWatch | None") -> None:
+        self._books.refuse(error)
+        body = self._dialect.error(error, self._books.id)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            *((name.encode(), value.encode()) for name, value in error.headers.items()),
+        ]
+        await send({"type": "http.response.start", "status": error.status, "headers": headers})
+        if client is not None:
+            client.stop()
+        await send({"type": "http.response.body", "body": body})
+
+
+class _ClientWatch:
+    """Cancels the block when the client leaves, which closes the upstream call; the block then ends quietly."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.left = False
+        self._connection = connection
+
+    def __enter__(self) -> "_ClientWatch":
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._connection.on_lost = self._gone
+        if self._connection.transport.is_closing():
+            self._gone()
+        return self
+
+    def stop(self) -> None:
+        """The last bytes are about to be sent: from here on a disconnect is how things end anyway."""
+        self._connection.on_lost = None
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> bool:
+        self.stop()
+        if self.left and kind is asyncio.CancelledError:
+            self._task.uncancel()
+            return True
+        return False
+
+    def _gone(self) -> None:
+        self.left = True
+        self._task.cancel()

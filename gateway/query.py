@@ -1,0 +1,48 @@
+"""The text that a conversation is routed by."""
+
+import re
+from typing import Any
+
+QUERY_MIN_CHARS = 24  # below this a last user turn ("go on") says nothing by itself
+QUERY_MAX_CHARS = 8_000  # well above the encoder's 512 tokens; bounds the work per request
+# What agents put around the words of their user: the state of an editor, reminders, instructions from files.
+_WRAPPING = "system-reminder|environment_details|environment_context|user_instructions|additional_data"
+_WRAPPED = re.compile(rf"<({_WRAPPING})\b[^<>]*>.*?</\1>\s*", re.DOTALL)
+
+
+def query_text(messages: list[dict[str, Any]]) -> str:
+    """The text that represents a conversation to the query encoder.
+
+    The last user turn, without what agents put around it (`<system-reminder>`, `<environment_details>` and their like);
+    while that is shorter than 24 characters ("go on"), the user turn before it is put in front. Without any user turn, the
+    last message that has text. At most 8,000 characters, from the start.
+    """
+    turns: list[str] = []
+    length = 0
+    for message in reversed(messages):
+        if message["role"] == "user":
+            text = _own_words(message_text(message))[:QUERY_MAX_CHARS]
+            turns.append(text)
+            length += len(text)
+            if length >= QUERY_MIN_CHARS:
+                break
+    if not length:
+        turns = next(([text] for m in reversed(messages) if (text := message_text(m))), [])
+    return "\n".join(reversed(turns))[:QUERY_MAX_CHARS]
+
+
+def _own_words(text: str) -> str:
+    """What the user wrote; all of it where nothing else is left."""
+    if "</" not in text:
+        return text
+    return _WRAPPED.sub("", text).strip() or text
+
+
+def message_text(message: dict[str, Any]) -> str:
+    """The text of one message; the text parts joined by newlines where its content is a list of parts."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "\n".join(part["text"] for part in content if isinstance(part.get("text"), str))
+    return ""

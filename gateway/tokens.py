@@ -1,0 +1,47 @@
+"""Counts the tokens of a prompt, where an estimate will not do: by OpenAI's cl100k_base, whose table litellm brings.
+
+Other models' tokenizers differ by some percent. Where that matters after all the provider says so, and a model with a larger
+window is asked.
+"""
+
+import asyncio
+import importlib.util
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gateway.need import Need
+
+ENCODING = "cl100k_base"
+AT_ONCE_CHARS = 20_000  # a few ms; more is counted in a thread
+PIECE_CHARS = 200_000  # the tokenizer takes quadratic time for a long run of one character
+
+
+async def count_tokens(need: Need) -> int:
+    """Tokens of the prompt that `need` is of."""
+    chars = sum(map(len, need.texts))
+    if chars <= AT_ONCE_CHARS and _encoding.cache_info().currsize:
+        return need.around + _count(need.texts)
+    return need.around + await asyncio.to_thread(_count, need.texts)
+
+
+def _count(texts: tuple[str, ...]) -> int:
+    encoding = _encoding()
+    return sum(
+        len(encoding.encode_ordinary(text[start : start + PIECE_CHARS]))
+        for text in texts
+        for start in range(0, len(text), PIECE_CHARS)
+    )
+
+
+@cache
+def _encoding() -> Any:
+    """The tokenizer, read on the first use: some tenths of a second."""
+    package = importlib.util.find_spec("litellm")
+    if package is not None and package.origin is not None:
+        tables = Path(package.origin).parent / "litellm_core_utils" / "tokenizers"
+        os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(tables))  # or it would be downloaded
+    import tiktoken
+
+    return tiktoken.get_encoding(ENCODING)
