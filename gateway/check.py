@@ -2,13 +2,17 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
-from gateway.portfolio import Portfolio
+from gateway.portfolio import Model, Portfolio
 from gateway.portfolio_file import PortfolioError, load_portfolio
 from gateway.portfolio_schema import json_schema
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _PATH_WORDS = frozenset({"", "v1", "v2", "v3", "api", "beta", "inference", "openai"})
 
@@ -61,20 +65,33 @@ def _show(portfolio: Portfolio) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     for model in portfolio.models:
-        price = f"{model.price.usd_per_mtok_in:g} in, {model.price.usd_per_mtok_out:g} out USD/Mtok"
+        price = f"{model.price.usd_per_mtok_in:g} in, {model.price.usd_per_mtok_out:g} out"
+        if model.price.usd_per_mtok_cached != model.price.usd_per_mtok_in:
+            price += f", {model.price.usd_per_mtok_cached:g} cached"
         can = ", ".join(sorted(model.capabilities)) or "text only"
         embedding = escape(model.embedding) if model.embedding else "[yellow]no embedding: only served when named[/]"
         console.print(f"[bold]{escape(model.name)}[/]  {embedding}")
-        console.print(f"    {price}; {model.context_window} tokens; {can}")
-        for deployment in model.deployments:
-            where = escape(_address(deployment.api_base) or f"through {deployment.path}")
-            key = "key set" if deployment.api_key else "no key needed"
-            key = f"[yellow]{deployment.missing_key} not set[/]" if deployment.missing_key else key
-            console.print(f"    - {escape(deployment.upstream_model)}  {where}  {key}")
+        console.print(f"    {price} USD/Mtok; {model.context_window} tokens; {can}")
+        _show_deployments(console, model)
+    for model in portfolio.embedding_models:
+        size = "" if model.dimensions is None else f"; {model.dimensions} dimensions"
+        console.print(f"[bold]{escape(model.name)}[/]  embedding model")
+        console.print(f"    {model.price.usd_per_mtok_in:g} USD/Mtok; {model.context_window} tokens{size}")
+        _show_deployments(console, model)
     policies = ", ".join(
         f"{name}{' (default)' if name == portfolio.default_policy else ''}" for name in portfolio.policies
     )
     console.print(f"policies: {policies}", markup=False)
+
+
+def _show_deployments(console: "Console", model: Model) -> None:
+    from rich.markup import escape
+
+    for deployment in model.deployments:
+        where = escape(_address(deployment.api_base) or f"through {deployment.path}")
+        key = "key set" if deployment.api_key else "no key needed"
+        key = f"[yellow]{deployment.missing_key} not set[/]" if deployment.missing_key else key
+        console.print(f"    - {escape(deployment.upstream_model)}  {where}  {key}")
 
 
 def _address(api_base: str | None) -> str | None:

@@ -30,6 +30,7 @@ class Listed:
     capabilities: frozenset[str]
     prefill: bool = False  # does it go on from an assistant message at the end?
     usd_per_mtok_cached: float | None = None  # of the part of a prompt that the provider has in its cache
+    dimensions: int | None = None  # of an embedding model's vectors
 
 
 def entry(model: str) -> Mapping[str, Any] | None:
@@ -53,6 +54,7 @@ def look_up(model: str) -> Listed | None:
         frozenset(name for flag, name in _CAPABILITIES.items() if found.get(flag) is True),
         found.get("supports_assistant_prefill") is True,
         _per_million(found.get("cache_read_input_token_cost")),
+        _count(found.get("output_vector_size")),
     )
 
 

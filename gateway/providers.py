@@ -25,6 +25,7 @@ class Provider:
         prefill: how it is told to go on from an assistant message at the end.
         several: gives more than one choice where `n` asks for them.
         logprobs: gives log probabilities in OpenAI's form.
+        chat: has chat models; else embedding models only.
         apis: what it speaks besides chat completions, in full: of "messages", "responses" and "completions".
     """
 
@@ -35,6 +36,7 @@ class Provider:
     several: bool = False
     logprobs: bool = False
     apis: frozenset[str] = _NONE
+    chat: bool = True
 
 
 def _ollama() -> Provider:
@@ -105,6 +107,8 @@ THROUGH_LITELLM = {
     "snowflake": Provider(None, "SNOWFLAKE_JWT"),
     "predibase": Provider(None, "PREDIBASE_API_KEY"),
     "oci": Provider(),
+    "voyage": Provider(None, "VOYAGE_API_KEY", chat=False),
+    "jina_ai": Provider(None, "JINA_AI_API_KEY", chat=False),
 }
 _VERTEX = ("vertex_ai", "vertex_ai_beta")
 _ANTHROPIC = "https://api.anthropic.com"
@@ -117,7 +121,7 @@ class Target:
     Attributes:
         direct: may its bytes be relayed, or must litellm translate?
         upstream_model: the name that the upstream (direct) or litellm expects.
-        prefill, several, logprobs, apis: as a provider's; of a server that nobody knows a guess.
+        prefill, several, logprobs, apis, chat: as a provider's; of a server that nobody knows a guess.
         native_base: base that the paths of `apis` are appended to, as `/messages`; None where litellm alone knows it.
     """
 
@@ -132,6 +136,7 @@ class Target:
     logprobs: bool = False
     apis: frozenset[str] = _NONE
     native_base: str | None = None
+    chat: bool = True
 
 
 def resolve(model: str, api_base: str | None) -> Target:
@@ -192,6 +197,7 @@ def resolve(model: str, api_base: str | None) -> Target:
             logprobs=provider.logprobs and able,
             apis=provider.apis,
             native_base=native_base,
+            chat=provider.chat,
         )
     known = sorted({*OPENAI_COMPATIBLE, *THROUGH_LITELLM})
     close = difflib.get_close_matches(prefix, known, n=3)

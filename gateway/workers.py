@@ -22,7 +22,7 @@ import orjson
 
 from gateway.defects import log_defect
 from gateway.metrics import Metrics, Totals
-from gateway.portfolio import Deployment, LoadSettings, Portfolio
+from gateway.portfolio import Deployment, LoadSettings, Model, Portfolio
 
 log = logging.getLogger("locus.workers")
 
@@ -56,11 +56,15 @@ class Worker:
             max_queued=self._part(load.max_queued, at_least=0),
             queue_s=load.queue_s,
         )
-        models = tuple(
-            replace(model, deployments=tuple(self._deployment(d) for d in model.deployments))
-            for model in portfolio.models
+        return replace(
+            portfolio,
+            models=tuple(map(self._model, portfolio.models)),
+            embedding_models=tuple(map(self._model, portfolio.embedding_models)),
+            settings=replace(portfolio.settings, load=mine),
         )
-        return replace(portfolio, models=models, settings=replace(portfolio.settings, load=mine))
+
+    def _model(self, model: Model) -> Model:
+        return replace(model, deployments=tuple(self._deployment(d) for d in model.deployments))
 
     def _deployment(self, spec: Deployment) -> Deployment:
         limits: dict[str, Any] = {
@@ -79,7 +83,7 @@ def below(portfolio: Portfolio, number: int) -> list[str]:
     """Limits of calls at once that so many workers cannot keep, since each makes at least one."""
     return [
         f"{spec.id}: {number} workers make up to {number} calls at once, not max_parallel_requests: {limit}"
-        for model in portfolio.models
+        for model in (*portfolio.models, *portfolio.embedding_models)
         for spec in model.deployments
         if (limit := spec.max_parallel_requests) is not None and limit < number
     ]

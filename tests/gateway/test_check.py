@@ -45,12 +45,24 @@ def test_a_key_is_shown_only_as_set_or_not_set(tmp_path: Path) -> None:
     path = str(write(tmp_path, text))
     with_key = check(path, OPENAI_API_KEY="sk-canary")
     assert with_key.exit_code == 0
-    assert re.search(r"hosted .*\n +0\.15 in, 0\.6 out USD/Mtok; 128000 .*\n.* key set", with_key.stdout)
+    assert re.search(r"hosted .*\n +0\.15 in, 0\.6 out, 0\.075 cached USD/Mtok; 128000 .*\n.* key set", with_key.stdout)
     assert "sk-canary" not in with_key.output
     without = check(path, OPENAI_API_KEY="")
     assert without.exit_code == 0
     assert "OPENAI_API_KEY not set" in without.stdout
     assert f"warning: {path}:9: models[1].deployments[0]: the environment variable OPENAI_API_KEY" in without.stderr
+
+
+def test_embedding_models_are_shown_after_the_others(tmp_path: Path) -> None:
+    text = (
+        GOOD + "embedding_models:\n  - name: small-vectors\n    deployments: [{model: openai/text-embedding-3-small}]\n"
+    )
+    result = check(str(write(tmp_path, text)), OPENAI_API_KEY="sk-1")
+    assert result.stdout.splitlines()[3:6] == [
+        "small-vectors  embedding model",
+        "    0.02 USD/Mtok; 8191 tokens; 1536 dimensions",
+        "    - text-embedding-3-small  https://api.openai.com/v1  key set",
+    ]
 
 
 def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None:

@@ -34,6 +34,13 @@ models:
       - model: openai/m
 """
 DIRECT = COMPLETE + "        api_base: http://127.0.0.1:1/v1\n"
+EMBEDDING = """\
+embedding_models:
+  - name: vectors
+    deployments:
+      # where it runs
+      - model: ollama/m
+"""
 BEDROCK = COMPLETE.replace("openai/m", "bedrock/anthropic.claude-3")
 
 
@@ -152,6 +159,40 @@ def test_what_a_server_speaks_and_can_do_is_by_provider_unless_the_file_says_it(
     assert (first.several, first.logprobs, set(first.apis)) == (False, False, set())
     assert (second.several, second.logprobs, set(second.apis)) == (True, True, {"responses", "completions"})
     assert first.native_base == first.api_base == "https://api.groq.com/openai/v1"
+
+
+def test_an_embedding_models_facts_come_from_litellms_table(tmp_path: Path) -> None:
+    text = COMPLETE + EMBEDDING.replace("ollama/m", "openai/text-embedding-3-small") + "        rpm: 7\n"
+    portfolio = load(tmp_path, text, OPENAI_API_KEY="sk-1")
+    (model,) = portfolio.embedding_models
+    assert [m.name for m in portfolio.models] == ["small"]
+    assert (model.price, model.context_window, model.dimensions) == (Price(0.02, 0.0, 0.02), 8191, 1536)
+    (deployment,) = model.deployments
+    assert (deployment.id, deployment.upstream_model, deployment.rpm) == ("vectors/0", "text-embedding-3-small", 7)
+    assert portfolio.warnings == ()
+
+
+def test_what_a_file_says_of_an_embedding_model_goes_before_the_table(tmp_path: Path) -> None:
+    text = COMPLETE + EMBEDDING.replace("ollama/m", "openai/text-embedding-3-small")
+    text += "    price: {input: 3}\n    max_input_tokens: 10\n    dimensions: 5\n"
+    (model,) = load(tmp_path, text, OPENAI_API_KEY="sk-1").embedding_models
+    assert (model.price, model.context_window, model.dimensions) == (Price(3, 0, 3), 10, 5)
+
+
+def test_of_an_unknown_embedding_model_of_ones_own_a_limit_is_assumed(tmp_path: Path) -> None:
+    portfolio = load(tmp_path, DIRECT + EMBEDDING)
+    (model,) = portfolio.embedding_models
+    assert (model.price, model.context_window, model.dimensions) == (Price(0, 0, 0), 8192, None)
+    assert portfolio.warnings == (
+        f"{tmp_path}/p.yaml:10: embedding_models[0]: max_input_tokens of vectors is not known; 8192 is assumed",
+    )
+
+
+def test_embedding_models_may_be_those_of_providers_that_have_no_others(tmp_path: Path) -> None:
+    text = COMPLETE + EMBEDDING.replace("ollama/m", "voyage/voyage-3")
+    (model,) = load(tmp_path, text, VOYAGE_API_KEY="vk").embedding_models
+    assert (model.deployments[0].path, model.deployments[0].upstream_model) == ("litellm", "voyage/voyage-3")
+    assert model.price.usd_per_mtok_in == 0.06
 
 
 def test_a_deployment_takes_litellms_parameter_names(tmp_path: Path) -> None:
@@ -290,6 +331,16 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         ("  - name: small\n    deployments: [{model: ollama/m}]\n", "p.yaml:9: models[1].name: 'small' is also models[0]"),
         ("  - name: auto\n    deployments: [{model: ollama/m}]\n", "p.yaml:9: models[1].name: `auto` is the gateway's own name"),
         ("  - name: auto:x\n    deployments: [{model: ollama/m}]\n", "p.yaml:9: models[1].name: `auto:x` is the gateway's own name"),
+        ("  - name: locus-encoder\n    deployments: [{model: ollama/m}]\n", "p.yaml:9: models[1].name: `locus-encoder` is the gateway's own name"),
+        (EMBEDDING.replace("vectors", "locus-encoder"), "p.yaml:10: embedding_models[0].name: `locus-encoder` is the gateway's own name"),
+        (EMBEDDING.replace("vectors", "small"), "p.yaml:10: embedding_models[0].name: 'small' is also models[0]"),
+        (EMBEDDING + "    pirce: {}\n", "p.yaml:14: embedding_models[0].pirce: unknown key; did you mean price?"),
+        (EMBEDDING + "    capabilities: []\n", "p.yaml:14: embedding_models[0].capabilities: unknown key; expected one of name, deployments, price, max_input_tokens, dimensions"),
+        (EMBEDDING + "    price: {input: 1, output: 1}\n", "p.yaml:14: embedding_models[0].price.output: unknown key; expected one of input"),
+        (EMBEDDING + "    max_input_tokens: many\n", "p.yaml:14: embedding_models[0].max_input_tokens: found 'many'; should be a valid integer"),
+        (EMBEDDING.replace("ollama/m", "opena/m"), "p.yaml:13: embedding_models[0].deployments[0].model: unknown provider 'opena'; did you mean openai/? For any OpenAI-compatible server write openai/m with `api_base`"),
+        (EMBEDDING.replace("ollama/m", "openai/no-such-model-xyz"), "p.yaml:10: embedding_models[0]: LiteLLM's table has no price of vectors; add `price: {input: …}`, USD per million tokens"),
+        ("      - model: voyage/voyage-3\n", "p.yaml:9: models[0].deployments[1].model: voyage/ has embedding models only"),
         # unknown keys
         ("defualt_policy: best\n", "p.yaml:9: defualt_policy: unknown key; did you mean default_policy?"),
         ("gateway:\n  prot: 1\n", "p.yaml:10: gateway.prot: unknown key; did you mean port?"),

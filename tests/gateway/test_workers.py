@@ -357,7 +357,8 @@ async def test_the_simulated_provider_stays_in_one_process(tmp_path: Path) -> No
 def test_shares_of_limits_add_up(tmp_path: Path) -> None:
     model = entry("llama-8b", "http://127.0.0.1:1/v1")
     model["deployments"][0] |= {"rpm": 100, "tpm": 7, "max_parallel_requests": 2}
-    path = write_portfolio(tmp_path, [model], gateway={"max_requests": 10, "max_queued": 1})
+    vectors = {"name": "vectors", "deployments": [{"model": "ollama/m", "rpm": 5}], "max_input_tokens": 1}
+    path = write_portfolio(tmp_path, [model], embedding_models=[vectors], gateway={"max_requests": 10, "max_queued": 1})
     portfolio = load_portfolio(path, {})
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -370,6 +371,7 @@ def test_shares_of_limits_add_up(tmp_path: Path) -> None:
     assert [d.rpm for d in deployments] == [34, 33, 33]
     assert [d.tpm for d in deployments] == [3, 2, 2]
     assert [d.max_parallel_requests for d in deployments] == [1, 1, 1]  # none can have less
+    assert [share.embedding_models[0].deployments[0].rpm for share in shares] == [2, 2, 1]
     assert below(portfolio, 2) == []
     assert below(portfolio, 3) == ["llama-8b/0: 3 workers make up to 3 calls at once, not max_parallel_requests: 2"]
     assert {d.health_check_s for d in deployments} == {None}
