@@ -1,24 +1,33 @@
 # `make run` starts the gateway, `make test` runs the suite. Both set everything up on the first call.
+# `make test-clients` tests the clients for Node, for which it needs node and npm.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+APART := $(VENV)-apart
+CLIENTS_READY := $(APART)/.ready
+NODE := tests/clients/node
+NODE_READY := $(NODE)/node_modules/.ready
 CONFIG ?= config/portfolio.yaml
 MINUTES ?= 10
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Installs nothing that the lock does not name with its hash: no further dependency, and no build from source, which would
 # fetch tools that no hash covers.
-LOCKED := $(PIP) install --quiet --require-hashes --no-deps --only-binary :all:
+BY_LOCK := install --quiet --require-hashes --no-deps --only-binary :all:
+LOCKED := $(PIP) $(BY_LOCK)
 CPU_TORCH := $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not m.version("torch").endswith("+cpu"))'
 
-.PHONY: run test lint soak bench bench-parts lock audit clean
+.PHONY: run test test-clients lint soak bench bench-parts lock audit clean
 
 run: $(READY)
 	$(BIN)/locus serve --config $(CONFIG)
 
-test: $(READY)
+test: $(CLIENTS_READY)
 	$(BIN)/python -m pytest
+
+test-clients: $(READY) $(NODE_READY)
+	$(BIN)/python -m tests.clients.launch npm --prefix $(NODE) test
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -48,6 +57,20 @@ $(READY): requirements.lock requirements-cpu.lock requirements-cuda.lock pyproje
 	$(PIP) check
 	touch $(READY)
 
+# The clients that the tests try on the gateway. A user of it needs none of them, so that `make run` installs none. Those
+# that do not fit beside our own packages have an environment of their own.
+$(CLIENTS_READY): $(READY) requirements-clients.lock requirements-clients-apart.lock
+	$(LOCKED) -r requirements-clients.lock
+	$(PIP) check
+	test -x $(APART)/bin/python || $(PYTHON) -m venv $(APART)
+	$(APART)/bin/python -m pip --disable-pip-version-check $(BY_LOCK) --no-compile -r requirements-clients-apart.lock
+	touch $(CLIENTS_READY)
+
+$(NODE_READY): $(NODE)/package.json $(NODE)/package-lock.json
+	@command -v node > /dev/null && command -v npm > /dev/null || { echo "make test-clients needs node 20 or newer, and npm" >&2; exit 1; }
+	npm --prefix $(NODE) ci --ignore-scripts --no-audit --no-fund
+	touch $(NODE_READY)
+
 # The newest versions that pyproject.toml allows, with their hashes.
 lock:
 	$(PYTHON) -m venv build/lock
@@ -61,4 +84,4 @@ audit:
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-cuda.lock
 
 clean:
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) $(APART) $(NODE)/node_modules build .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -9,6 +9,11 @@ torch for Linux needs CUDA libraries of several GB, and since CPU builds of torc
 - requirements.lock: everything but that.
 - requirements-cpu.lock: a CPU build of torch, which satisfies the pin of requirements.lock too.
 - requirements-cuda.lock: the libraries, for where no CPU build was to be had.
+
+Two more are for `make test` alone: clients of the gateway.
+
+- requirements-clients.lock: those that fit beside the rest; only what the locks above do not have.
+- requirements-clients-apart.lock: those that do not, with all that they need.
 """
 
 import re
@@ -30,33 +35,54 @@ CPU_BUILDS = {
     "cp314-manylinux_2_28_aarch64": "ca021f9eb2f8345c83fa03e3a04587308afb8df71bd472670b3ece00df58621c",
 }
 LOCK, CPU_LOCK, CUDA_LOCK = Path("requirements.lock"), Path("requirements-cpu.lock"), Path("requirements-cuda.lock")
+CLIENTS_LOCK, APART_LOCK = Path("requirements-clients.lock"), Path("requirements-clients-apart.lock")
+WORK = Path("build/lock")
 HEADS = {
     LOCK: "Exact versions that `make` installs: the package, its tests and its checks.",
     CPU_LOCK: "A build of torch that needs no CUDA libraries, where pip finds one.",
     CUDA_LOCK: "What PyPI's torch for Linux needs besides.",
+    CLIENTS_LOCK: "Clients of the gateway that `make test` tries on it, beside what requirements.lock names.",
+    APART_LOCK: "Clients of the gateway that need an environment of their own.",
 }
 COMPILE = [
-    *("pip", "compile", "pyproject.toml", "-", "--extra", "dev", "--universal", "--python-version", "3.11"),
-    *("--fork-strategy", "fewest", "--only-binary", ":all:", "--generate-hashes", "--no-annotate", "--no-header"),
+    *("pip", "compile", "--universal", "--python-version", "3.11", "--fork-strategy", "fewest"),
+    *("--only-binary", ":all:", "--generate-hashes", "--no-annotate", "--no-header"),
 ]
 _CUDA = re.compile(r"(cuda|nvidia)-|triton\b")
 
 
 def main(options: list[str]) -> None:
-    work = Path("build/lock/all.txt")
-    work.parent.mkdir(parents=True, exist_ok=True)
-    # What uv finds in the file it shall write are the versions that it keeps.
-    work.write_text("".join(path.read_text() for path in (LOCK, CUDA_LOCK) if path.exists()))
-    uv = [str(Path(sys.executable).with_name("uv")), *COMPILE, "--output-file", str(work), *options]
     # setuptools builds the package itself, in the environment that it is installed into.
-    subprocess.run(uv, input=f"torch=={TORCH}\nsetuptools\n", text=True, check=True, stdout=subprocess.DEVNULL)
-    text = {LOCK: "", CPU_LOCK: "", CUDA_LOCK: ""}
-    for pin in re.split(r"^(?=\S)", work.read_text(), flags=re.MULTILINE):
+    ours = ["pyproject.toml", "-", "--extra", "dev"]
+    everything = compiled([LOCK, CUDA_LOCK], [*ours, *options], f"torch=={TORCH}\nsetuptools\n")
+    text = dict.fromkeys(HEADS, "")
+    for pin in everything:
         text[CUDA_LOCK if _CUDA.match(pin) else LOCK] += pin
     hashes = [f"    --hash=sha256:{digest}" for digest in CPU_BUILDS.values()]
     text[CPU_LOCK] = " \\\n".join([f"torch=={TORCH}+cpu ; sys_platform == 'linux'", *hashes]) + "\n"
+    fixed = WORK / "ours.txt"
+    fixed.write_text("".join(everything))
+    clients = compiled([CLIENTS_LOCK], ["--group", "clients", "--constraint", str(fixed), *options])
+    versions = {pin.split()[0] for pin in everything}
+    text[CLIENTS_LOCK] = "".join(pin for pin in clients if pin.split()[0] not in versions)
+    text[APART_LOCK] = "".join(compiled([APART_LOCK], ["--group", "clients-apart", *options]))
     for path, pins in text.items():
         path.write_text(f"# {HEADS[path]} `make lock` writes this file anew.\n{pins}")
+
+
+def compiled(before: list[Path], options: list[str], requirements: str = "") -> list[str]:
+    """The pins that uv chooses, each with its hashes.
+
+    Args:
+        before: the locks with the versions to be kept, unless the options say otherwise.
+    """
+    work = WORK / before[0].with_suffix(".txt").name
+    work.parent.mkdir(parents=True, exist_ok=True)
+    # What uv finds in the file it shall write are the versions that it keeps.
+    work.write_text("".join(path.read_text() for path in before if path.exists()))
+    uv = [str(Path(sys.executable).with_name("uv")), *COMPILE, "--output-file", str(work), *options]
+    subprocess.run(uv, input=requirements, text=True, check=True, stdout=subprocess.DEVNULL)
+    return [pin for pin in re.split(r"^(?=\S)", work.read_text(), flags=re.MULTILINE) if pin]
 
 
 if __name__ == "__main__":
