@@ -63,7 +63,7 @@ $(CLIENTS_READY): $(READY) requirements-clients.lock requirements-clients-apart.
 	$(LOCKED) -r requirements-clients.lock
 	$(PIP) check
 	test -x $(APART)/bin/python || $(PYTHON) -m venv $(APART)
-	$(APART)/bin/python -m pip --disable-pip-version-check $(BY_LOCK) --no-compile -r requirements-clients-apart.lock
+	$(APART)/bin/python -m pip --disable-pip-version-check $(BY_LOCK) -r requirements-clients-apart.lock
 	touch $(CLIENTS_READY)
 
 $(NODE_READY): $(NODE)/package.json $(NODE)/package-lock.json
