@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from gateway.import_values import Finding, Values, kind_of
 from gateway.lined_yaml import Node, YamlError, read_lined
-from gateway.litellm_models import CAPABILITIES, DROP_PARAMS, LOST, Deployment, Model, ModelList
+from gateway.litellm_models import DROP_PARAMS, LOST, Deployment, Model, ModelList
 from gateway.portfolio_text import portfolio_text
-from gateway.prices import Listed, look_up
+from gateway.prices import CAPABILITIES, Listed, look_up
 from gateway.same_model import resembles, same_model
 
 Where = tuple[str | int, ...]

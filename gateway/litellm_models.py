@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from gateway.import_values import Values
 from gateway.lined_yaml import Node
 from gateway.portfolio_file import LITELLM_PARAMS, is_secret_name
+from gateway.prices import CAPABILITIES
 from gateway.prices import entry as listed_entry
 from gateway.providers import OPENAI_COMPATIBLE, Target, resolve
 
@@ -60,13 +61,6 @@ DROP_PARAMS = (
     "no setting: what a provider behind litellm lacks is always left out; others get every parameter untouched"
 )
 _CHAT_MODES = ("chat", "responses")
-CAPABILITIES = {
-    "supports_function_calling": "tools",
-    "supports_vision": "vision",
-    "supports_response_schema": "json_schema",
-    "supports_audio_input": "audio",
-    "supports_pdf_input": "files",
-}
 _OPENAI_LIKE = frozenset({"custom_openai", "openai_like"})
 
 # Defaults of requests, which LiteLLM lets a deployment have.

@@ -106,7 +106,7 @@ class Model:
     Attributes:
         embedding: its name in the model space; None: only served when named.
         context_window: tokens; of an embedding model, those of each input.
-        capabilities: subset of {"tools", "vision", "json_schema", "audio", "files"}.
+        capabilities: subset of {"tools", "vision", "json_schema", "audio", "files", "reasoning"}; the last one is only shown.
         dimensions: of an embedding model's vectors; None where they are not known.
     """
 

@@ -10,12 +10,13 @@ from typing import Any
 import orjson
 
 TABLE = "model_prices_and_context_window_backup.json"
-_CAPABILITIES = {
+CAPABILITIES = {  # the table's flag -> our name
     "supports_function_calling": "tools",
     "supports_vision": "vision",
     "supports_response_schema": "json_schema",
     "supports_audio_input": "audio",
     "supports_pdf_input": "files",
+    "supports_reasoning": "reasoning",
 }
 
 
@@ -51,7 +52,7 @@ def look_up(model: str) -> Listed | None:
         _per_million(found.get("output_cost_per_token")),
         _count(found.get("max_input_tokens")) or _count(found.get("max_tokens")),
         _count(found.get("max_output_tokens")),
-        frozenset(name for flag, name in _CAPABILITIES.items() if found.get(flag) is True),
+        frozenset(name for flag, name in CAPABILITIES.items() if found.get(flag) is True),
         found.get("supports_assistant_prefill") is True,
         _per_million(found.get("cache_read_input_token_cost")),
         _count(found.get("output_vector_size")),

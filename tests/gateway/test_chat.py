@@ -104,18 +104,6 @@ async def test_the_paths_with_and_without_v1(tmp_path: Path) -> None:
             assert (await run.http.get(path)).status_code == 200
 
 
-async def test_the_models_list(tmp_path: Path) -> None:
-    async with gateway(tmp_path, [entry("llama-8b", "http://127.0.0.1:9/v1", capabilities=["tools"])]) as run:
-        listed = [m async for m in run.client.models.list()]
-        assert [m.id for m in listed] == ["auto", "auto:best", "auto:balanced", "auto:cheap", "llama-8b"]
-        one: Any = await run.client.models.retrieve("llama-8b")
-        assert one.context_window == 8192
-        assert one.capabilities == ["tools"]
-        assert one.pricing == {"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 1.0}
-        with pytest.raises(openai.NotFoundError, match="gpt-9"):
-            await run.client.models.retrieve("gpt-9")
-
-
 @pytest.mark.parametrize(
     ("request_", "status", "code", "says"),
     [
