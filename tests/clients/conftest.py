@@ -1,5 +1,6 @@
 """One gateway for all client tests, in a thread with its own event loop, so that blocking clients can be tested too."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from anyio.from_thread import BlockingPortal
 
 from tests.clients.serving import Served, serving
 
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # LiteLLM's SDK fetches its prices otherwise
 APART = Path(f"{sys.prefix}-apart/bin")  # as the Makefile has it
 
 

@@ -9,6 +9,7 @@ from tests.clients.provider import provider
 from tests.gateway.running import entry, gateway
 from tests.gateway.upstreams import ScriptedProvider
 
+EMBEDDING_MODEL = "embed"
 CAPABLE = {"capabilities": ["tools", "vision", "json_schema", "audio"], "context_window": 200_000}
 
 
@@ -18,12 +19,10 @@ class Served:
 
     Attributes:
         root: the gateway's address without `/v1`.
-        failing: the provider of the model `mistral-7b`, which only requests that name it reach first.
     """
 
     root: str
     provider: ScriptedProvider
-    failing: ScriptedProvider
 
     @property
     def url(self) -> str:
@@ -33,7 +32,10 @@ class Served:
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[Served]:
     """A gateway over two models; agents need tools and long prompts, so both are capable."""
-    async with provider() as up, provider() as failing:
+    async with provider() as up:
         models = [entry(name, up.base_url, **CAPABLE) for name in ("llama-8b", "llama-70b")]
-        async with gateway(folder, models) as run:
-            yield Served(run.url, up, failing)
+        models[0]["deployments"][0]["apis"] = ["completions"]  # for `suffix`
+        deployment = {"model": "openai/up-embed", "api_base": up.base_url, "api_key": "sk-up"}
+        vectors = {"name": EMBEDDING_MODEL, "deployments": [deployment], "price": {"input": 0.1}}
+        async with gateway(folder, models, embedding_models=[vectors]) as run:
+            yield Served(run.url, up)
