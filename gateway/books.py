@@ -150,7 +150,7 @@ class Books:
             latency_ms=(self._clock() - self._started) * 1000,
             first_token_ms=None if self._first_token_s is None else self._first_token_s * 1000,
             overhead_ms=None if self._overhead_s is None else self._overhead_s * 1000,
-            prompt=orjson.dumps(request.fields["messages"]).decode() if store_prompt and request else None,
+            prompt=_prompt(request) if store_prompt and request else None,
             api=self._api,
             conversation=None
             if decision is None or decision.switch is None
@@ -164,6 +164,12 @@ def _part(hop: Hop, deployment: str, usage: Usage, estimated: bool) -> Part:
     price = hop.model.spec.price
     usd = usage.prompt_tokens * price.usd_per_mtok_in + usage.completion_tokens * price.usd_per_mtok_out
     return Part(hop.model.name, deployment, usage.prompt_tokens, usage.completion_tokens, usd / 1e6, estimated)
+
+
+def _prompt(request: ChatRequest) -> str:
+    """The messages, or the inputs of an embeddings request, as JSON."""
+    fields = request.fields
+    return orjson.dumps(fields["messages"] if "messages" in fields else fields.get("input")).decode()
 
 
 def _candidates(decision: Decision | None) -> str | None:

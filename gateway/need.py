@@ -8,7 +8,7 @@ import orjson
 from gateway.errors import InvalidRequest
 from gateway.fields import expected, kind
 
-Api = Literal["chat", "messages", "responses", "completions"]
+Api = Literal["chat", "messages", "responses", "completions", "embeddings"]
 
 CHARS_PER_TOKEN = 4
 TOKENS_PER_IMAGE = 1_000
