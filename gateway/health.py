@@ -1,20 +1,26 @@
-"""Active health checks: deployments that ask for it are asked for one token at an interval, whether or not requests come.
+"""Active health checks: deployments that ask for it are asked for one token, or one vector, at an interval.
 
-So that a failure is found before a client meets it, and a recovery without one being the probe.
+Whether or not requests come: so that a failure is found before a client meets it, and a recovery without one being the probe.
 """
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Iterable
 
+from gateway.dialects.embeddings import parse_embeddings
 from gateway.failover import Failover
-from gateway.fleet import Clock, Fleet, LiveDeployment
+from gateway.fleet import Clock, Fleet, LiveDeployment, LiveModel
 from gateway.request import parse_chat
 from gateway.served import tell_breaker
+from gateway.upstream.embeddings import EmbeddingsUpstream
 from gateway.upstream.failures import FOR_CLIENT, Cause, UpstreamFailure, unexpected
 
 log = logging.getLogger("locus.health")
 
+Ask = Callable[[LiveDeployment], Awaitable[None]]
+
 _ASK = parse_chat(b'{"model": "health-check", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}')
+_EMBED = parse_embeddings(b'{"model": "health-check", "input": "Hi"}')
 _ALIVE = FOR_CLIENT | {Cause.FIELD_REFUSED, Cause.CONTEXT_LENGTH}  # it answers, if only that it dislikes the question
 
 
@@ -38,27 +44,40 @@ class HealthChecks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = [
-            asyncio.create_task(self._check(live, live.spec.health_check_s), name=f"health {live.spec.id}")
-            for model in (fleet.models.values() if fleet is not None else ())
+            asyncio.create_task(self._check(live, live.spec.health_check_s, ask), name=f"health {live.spec.id}")
+            for models, ask in self._asked(fleet)
+            for model in models
             for live in model.deployments
             if live.spec.health_check_s is not None and live.spec.missing_key is None
         ]
 
-    async def _check(self, live: LiveDeployment, interval_s: float) -> None:
+    def _asked(self, fleet: Fleet | None) -> list[tuple[Iterable[LiveModel], Ask]]:
+        """All models, with what asks each kind."""
+        if fleet is None:
+            return []
+        return [(fleet.models.values(), self._chat), (fleet.embedding_models.values(), self._embed)]
+
+    async def _check(self, live: LiveDeployment, interval_s: float, ask: Ask) -> None:
         while True:
             await asyncio.sleep(interval_s)
             was = live.unavailable()
-            await self._ask(live)
+            await self._ask(live, ask)
             now = live.unavailable()
             if now != was:
                 log.info("%s is %s", live.spec.id, now or "available")
 
-    async def _ask(self, live: LiveDeployment) -> None:
-        spec = live.spec
-        upstream = self._failover.direct if spec.path == "direct" else self._failover.sdk
+    async def _chat(self, live: LiveDeployment) -> None:
+        upstream = self._failover.direct if live.spec.path == "direct" else self._failover.sdk
+        await upstream.complete(live.spec, _ASK, live.dropped)
+
+    async def _embed(self, live: LiveDeployment) -> None:
+        upstream = EmbeddingsUpstream(self._failover.direct, self._failover.sdk)
+        await upstream.complete(live.spec, _EMBED, live.dropped)
+
+    async def _ask(self, live: LiveDeployment, ask: Ask) -> None:
         try:
-            async with asyncio.timeout(spec.first_token_timeout_s):
-                await upstream.complete(spec, _ASK, live.dropped)
+            async with asyncio.timeout(live.spec.first_token_timeout_s):
+                await ask(live)
         except TimeoutError:
             tell_breaker(live, UpstreamFailure(Cause.TIMEOUT), self._clock())
         except UpstreamFailure as failure:

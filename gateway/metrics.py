@@ -197,8 +197,9 @@ class Metrics:
         }
         totals.available = {
             (model.name, live.spec.id): (float(live.unavailable() is None), 1.0)
-            for model in (self._fleet().models.values() if self._fleet is not None else ())
+            for model in (self._fleet().all_models() if self._fleet is not None else ())
             for live in model.deployments
+            if live.spec.path != "built_in"  # that is this process
         }
         return totals.dump()
 

@@ -92,7 +92,28 @@ class DirectUpstream:
             raise classify_event(error)
         raise UpstreamFailure(Cause.UNREADABLE, detail=f"content type {response.content_type} in place of a stream")
 
-    async def _post(self, deployment: Deployment, body: bytes) -> aiohttp.ClientResponse:
+    async def fetch(self, deployment: Deployment, path: str, body: bytes) -> bytes:
+        """The body of a whole answer with status 200, unread.
+
+        Raises:
+            UpstreamFailure: whatever went wrong, classified.
+        """
+        try:
+            async with asyncio.timeout(deployment.timeout_s):
+                response = await self._post(deployment, body, path)
+                try:
+                    data = await _body(response, deployment.idle_timeout_s)
+                finally:
+                    response.release()
+        except _CLIENT_ERRORS as exc:
+            raise _failure(exc) from exc
+        if response.status != 200:
+            raise classify(response.status, response.headers, data)
+        return data
+
+    async def _post(
+        self, deployment: Deployment, body: bytes, path: str = "/chat/completions"
+    ) -> aiohttp.ClientResponse:
         assert self._session is not None, "use as an async context manager"
         headers = {"content-type": "application/json", "user-agent": USER_AGENT}
         if deployment.api_key is not None:
@@ -100,7 +121,7 @@ class DirectUpstream:
         for name, value in deployment.headers.items():
             headers[name] = value.reveal()
         return await self._session.post(
-            f"{deployment.api_base}/chat/completions",
+            f"{deployment.api_base}{path}",
             data=body,
             headers=headers,
             allow_redirects=False,

@@ -6,6 +6,7 @@ Importing litellm takes seconds and hundreds of megabytes, so it happens in a th
 import asyncio
 import contextlib
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -27,7 +28,7 @@ _OWN = frozenset({"model", "stream", "stream_options"})
 
 
 class SdkUpstream:
-    """Calls `litellm.acompletion` with its retries off."""
+    """Calls `litellm.acompletion` and `litellm.aembedding` with their retries off."""
 
     def __init__(self) -> None:
         self._litellm: Any = None
@@ -72,6 +73,29 @@ class SdkUpstream:
         except Exception as exc:
             raise _failure(exc) from exc
         return _SdkStream(chunks)
+
+    async def embed(
+        self, deployment: Deployment, arguments: Mapping[str, Any]
+    ) -> tuple[list[list[float]], Usage | None]:
+        """The vectors of some inputs, in their order, and what was billed.
+
+        Args:
+            arguments: of `litellm.aembedding`, as far as they are the client's.
+
+        Raises:
+            UpstreamFailure: whatever went wrong, classified.
+        """
+        litellm = await self.load()
+        try:
+            async with asyncio.timeout(deployment.timeout_s):
+                answer = await litellm.aembedding(**arguments, **_settings(deployment))
+        except Exception as exc:
+            raise _failure(exc) from exc
+        fields = orjson.loads(answer.model_dump_json(exclude_none=True))
+        vectors = [item.get("embedding") for item in fields.get("data") or ()]
+        if not vectors or not all(isinstance(vector, list) for vector in vectors):
+            raise UpstreamFailure(Cause.UNREADABLE, detail="no embeddings in the answer")
+        return vectors, Usage.read(fields.get("usage"))
 
     async def load(self) -> Any:
         """litellm, imported on the first call."""
@@ -123,7 +147,12 @@ def _arguments(deployment: Deployment, request: ChatRequest) -> dict[str, Any]:
     extra = {key: value for key, value in fields.items() if key not in _ARGUMENTS and key not in _OWN}
     if extra:
         arguments["extra_body"] = extra
-    arguments |= {
+    return arguments | _settings(deployment)
+
+
+def _settings(deployment: Deployment) -> dict[str, Any]:
+    """What is the gateway's and the deployment's in every call."""
+    arguments: dict[str, Any] = {
         key: value.reveal() if isinstance(value, Secret) else value for key, value in deployment.params.items()
     }
     if deployment.headers:

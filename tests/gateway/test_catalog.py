@@ -37,6 +37,16 @@ async def test_auto_comes_first_then_policies_models_and_embedding_models(tmp_pa
     assert listed == ["auto", *policies, "llama-8b", "llama-70b", "team/vectors:v2", "locus-encoder"]
 
 
+async def test_the_list_and_each_entry_are_what_the_official_document_says(tmp_path: Path) -> None:
+    conformance = pytest.importorskip("tests.conformance")
+    async with gateway(tmp_path, [ABLE, PLAIN], embedding_models=[VECTORS]) as run:
+        listed = (await run.http.get("/v1/models")).json()
+        one = (await run.http.get("/v1/models/auto")).json()
+    conformance.validate(listed, "ListModelsResponse")
+    conformance.validate(one, "Model")
+    assert one == listed["data"][0]
+
+
 @pytest.mark.parametrize("name", ["auto", "auto:cheap", "llama-8b", "team/vectors:v2", "locus-encoder"])
 async def test_a_name_with_slashes_and_colons_is_found(tmp_path: Path, name: str) -> None:
     async with gateway(tmp_path, [ABLE], embedding_models=[VECTORS]) as run:

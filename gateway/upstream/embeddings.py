@@ -1,0 +1,147 @@
+"""Calls for embeddings, on every path: relayed bytes, litellm, and the gateway's own encoder.
+
+Has the form of chat's upstreams, so that failover is the same for both.
+"""
+
+import asyncio
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from gateway.dialects.embeddings import inputs_of
+from gateway.portfolio import Deployment
+from gateway.request import ChatRequest
+from gateway.upstream.answer import ChunkStream, Complete, Usage
+from gateway.upstream.direct import DirectUpstream
+from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
+from gateway.upstream.sdk import SdkUpstream
+from router.encoder import QueryEncoder
+
+PATH = "/embeddings"
+BATCH = 16  # texts that a slow encoder gets at once
+HOLD_S = 0.002  # a quick encoder lets the event loop go on after so long
+LARGE = 1 << 18  # bytes; of a longer answer the vectors are not parsed: that takes 2 ms a megabyte
+# Fields that are arguments of litellm; none of them can redirect a call.
+_ARGUMENTS = frozenset({"input", "dimensions", "user", "input_type", "task", "task_type", "title", "truncate"})
+_DATA = re.compile(rb'"data"\s*:\s*\[')
+
+Vectors = NDArray[np.float32]
+
+
+class EmbeddingsUpstream:
+    """Asks for embeddings.
+
+    Args:
+        encoder: gives the one in force, for the built-in model.
+    """
+
+    def __init__(
+        self, direct: DirectUpstream, sdk: SdkUpstream, encoder: Callable[[], QueryEncoder] | None = None
+    ) -> None:
+        self._direct = direct
+        self._sdk = sdk
+        self._encoder = encoder
+        self._turn = asyncio.Lock()
+
+    async def complete(
+        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset(), api: str = "chat"
+    ) -> Complete:
+        """A whole answer in the form of OpenAI's.
+
+        Args:
+            request: of embeddings.
+            dropped: optional request fields that this deployment has refused.
+
+        Raises:
+            UpstreamFailure: whatever went wrong, classified.
+        """
+        if deployment.path == "built_in":
+            vectors = await self._encode(inputs_of(request))
+            return _answer(request, vectors, Usage(request.need.prompt_tokens))
+        if deployment.path == "litellm":
+            given, usage = await self._sdk.embed(deployment, _arguments(request, dropped))
+            return _answer(request, given, usage or Usage(request.need.prompt_tokens))
+        body = await self._direct.fetch(deployment, PATH, request.outgoing(deployment.upstream_model, dropped))
+        return read_answer(body)
+
+    async def stream(self, *_: object) -> ChunkStream:
+        raise NotImplementedError("embeddings are not streamed")
+
+    async def _encode(self, texts: list[str]) -> Vectors:
+        """Unit-norm vectors, (n, text_dim); the statistics of the text that routing adds to them are no part of a direction."""
+        assert self._encoder is not None, "the built-in model needs its encoder"
+        encoder = self._encoder()
+        parts: list[Vectors] = []
+        if encoder.quick:
+            loop = asyncio.get_running_loop()
+            until = loop.time() + HOLD_S
+            for text in texts:
+                parts.append(encoder.encode([text])[:, : encoder.text_dim])
+                if loop.time() > until:
+                    await asyncio.sleep(0)
+                    until = loop.time() + HOLD_S
+        else:
+            for start in range(0, len(texts), BATCH):
+                async with self._turn:  # one batch at a time, whoever waits: routing needs the processor too
+                    batch = await asyncio.to_thread(encoder.encode, texts[start : start + BATCH])
+                parts.append(batch[:, : encoder.text_dim])
+        return np.concatenate(parts)
+
+
+def read_answer(body: bytes) -> Complete:
+    """A provider's answer.
+
+    Raises:
+        UpstreamFailure: it is none, or an error with status 200.
+    """
+    fields = _without_data(body) if len(body) > LARGE else None
+    if fields is None:
+        try:
+            fields = orjson.loads(body)
+        except orjson.JSONDecodeError as exc:
+            raise UpstreamFailure(Cause.UNREADABLE, detail="not JSON") from exc
+    if isinstance(fields, dict) and fields.get("error"):
+        raise classify_event(fields["error"])
+    data = fields.get("data") if isinstance(fields, dict) else None
+    if not isinstance(data, list) or not all(isinstance(d, dict) and d.get("embedding") is not None for d in data):
+        raise UpstreamFailure(Cause.UNREADABLE, detail="no embeddings in the answer")
+    return Complete(body, fields, Usage.read(fields.get("usage")))
+
+
+def _without_data(body: bytes) -> dict[str, Any] | None:
+    """The object in `body` with nothing in its `data`; None where that cannot be told from the bytes.
+
+    `_without_data(b'{"data": [{"embedding": [1]}], "usage": {}}')` is `{"data": [], "usage": {}}`.
+    """
+    start, end = _DATA.search(body), body.rfind(b"]")
+    if start is None or end < start.end():
+        return None
+    try:
+        fields = orjson.loads(body[: start.end()] + body[end:])
+    except orjson.JSONDecodeError:
+        return None
+    return fields if isinstance(fields, dict) and "usage" in fields else None  # else more than `data` may be gone
+
+
+def _arguments(request: ChatRequest, dropped: frozenset[str]) -> dict[str, Any]:
+    """Without the format: a vector that litellm gives is a list of numbers, and written as was asked for here."""
+    sent = (request.fields.keys() & _ARGUMENTS) - dropped
+    return {key: request.fields[key] for key in sent if request.fields[key] is not None}
+
+
+def _answer(request: ChatRequest, vectors: Iterable[Any], usage: Usage) -> Complete:
+    """The answer with vectors that were not received as one."""
+    if request.fields.get("encoding_format") == "base64":
+        vectors = [b64encode(np.asarray(vector, "<f4").tobytes()).decode() for vector in vectors]
+    fields = {
+        "object": "list",
+        "data": [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)],
+        "model": request.model,
+        "usage": {"prompt_tokens": usage.prompt_tokens, "total_tokens": usage.prompt_tokens},
+    }
+    return Complete(orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY), fields, usage)
