@@ -19,6 +19,7 @@ from gateway.prices import CAPABILITIES, Listed, look_up
 from gateway.same_model import resembles, same_model
 
 Where = tuple[str | int, ...]
+_UNKNOWN = Listed(None, None, None, None, frozenset())
 _STRATEGY = re.compile(r"simple-shuffle|least-busy|(usage|latency|cost)-based-routing(-v2)?")
 
 
@@ -111,6 +112,7 @@ class _Importer:
         self._global_settings()
         if not self._values.problems:
             self._write_models()
+            self._write_embedding_models()
             self._aliases()
             self._rest()
             if gateway:
@@ -118,6 +120,7 @@ class _Importer:
 
     def imported(self) -> Imported:
         models = self._portfolio["models"]
+        every = [*models, *self._portfolio.get("embedding_models", ())]
         header = [
             "yaml-language-server: $schema=portfolio.schema.json",
             "",
@@ -126,8 +129,8 @@ class _Importer:
         ]
         return Imported(
             portfolio_text(self._portfolio, {(): header, **self._comments}),
-            len(models),
-            sum(len(model["deployments"]) for model in models),
+            len(every),
+            sum(len(model["deployments"]) for model in every),
             sum("embedding" in model for model in models),
             tuple(self._values.variables),
             self._values.literal_secrets,
@@ -253,7 +256,8 @@ class _Importer:
             "stream_timeout": self._setting("router_settings", "stream_timeout"),
             "max_parallel_requests": self._setting("router_settings", "default_max_parallel_requests"),
         }
-        deployments = [d for model in self._list.models.values() for d in model.deployments]
+        models = [*self._list.models.values(), *self._list.embedding_models.values()]
+        deployments = [d for model in models for d in model.deployments]
         for name, node in defaults.items():
             number = None if node is None else self._values.number(node)
             if node is None or number is None:
@@ -273,7 +277,7 @@ class _Importer:
                 what = "simple-shuffle is what is done here: deployments of a model share the load by `weight`"
             self._values.found(strategy, "changed", what)
         if strategy is None or strategy.value == "simple-shuffle":
-            for model in self._list.models.values():
+            for model in models:
                 self._weigh_by_limits(model)
 
     def _weigh_by_limits(self, model: Model) -> None:
@@ -311,12 +315,36 @@ class _Importer:
         for i, model in enumerate(self._list.models.values()):
             written: dict[str, Any] = {"name": model.name}
             self._embedding(i, model, written)
-            written["deployments"] = [deployment.values for deployment in model.deployments]
-            for j, deployment in enumerate(model.deployments):
-                for key, lines in deployment.comments.items():
-                    self._comments[("models", i, "deployments", j, key)] = lines
+            self._write_deployments(("models", i), model, written)
             self._describe(i, model, written)
             self._portfolio["models"].append(written)
+
+    def _write_embedding_models(self) -> None:
+        for i, model in enumerate(self._list.embedding_models.values()):
+            where: Where = ("embedding_models", i)
+            written: dict[str, Any] = {"name": model.name}
+            self._write_deployments(where, model, written)
+            facts, base, tabled = self._known(model)
+            listed = base or tabled or _UNKNOWN
+            self._price(where, model, written, facts, listed, from_base=base is not None)
+            if "price" in written:
+                written["price"] = {"input": written["price"]["input"]}
+            most = facts.get("context_window") or (base and base.context_window)
+            if most:
+                written["max_input_tokens"] = most
+            elif listed.context_window is None:
+                what = f"the input limit of {model.name} is not known: 8192 tokens are assumed"
+                self._values.remark(model.node, "look", what)
+                self._comments[where] = [f"LOOK {what}; else add `max_input_tokens: ...`"]
+            if dimensions := facts.get("dimensions") or (base and base.dimensions):
+                written["dimensions"] = dimensions
+            self._portfolio.setdefault("embedding_models", []).append(written)
+
+    def _write_deployments(self, where: Where, model: Model, written: dict[str, Any]) -> None:
+        written["deployments"] = [deployment.values for deployment in model.deployments]
+        for j, deployment in enumerate(model.deployments):
+            for key, lines in deployment.comments.items():
+                self._comments[(*where, "deployments", j, key)] = lines
 
     def _embedding(self, i: int, model: Model, written: dict[str, Any]) -> None:
         names = [_spelling(deployment) for deployment in model.deployments]
@@ -330,8 +358,8 @@ class _Importer:
         lines = [f"LOOK {what}.", *(f"embedding: {hint}  # is it this one?" for hint in hints)]
         self._comments[("models", i, "deployments")] = lines
 
-    def _describe(self, i: int, model: Model, written: dict[str, Any]) -> None:
-        """Price, windows and capabilities: LiteLLM's own, else those of base_model; what is left is for its table."""
+    def _known(self, model: Model) -> tuple[dict[str, Any], Listed | None, Listed | None]:
+        """What LiteLLM's entries say of a model, its table of the base_model, and its table of the model itself."""
         facts: dict[str, Any] = {}
         for deployment in model.deployments:
             for name, (value, node) in deployment.facts.items():
@@ -346,8 +374,13 @@ class _Importer:
                 what = f"LiteLLM's table has no base_model {deployment.base_model}"
                 self._values.remark(deployment.node, "look", what)
         tabled = next((entry for d in model.deployments if (entry := look_up(d.model)) is not None), None)
-        listed = base or tabled or Listed(None, None, None, None, frozenset())
-        self._price(i, model, written, facts, listed, from_base=base is not None)
+        return facts, base, tabled
+
+    def _describe(self, i: int, model: Model, written: dict[str, Any]) -> None:
+        """Price, windows and capabilities: LiteLLM's own, else those of base_model; what is left is for its table."""
+        facts, base, tabled = self._known(model)
+        listed = base or tabled or _UNKNOWN
+        self._price(("models", i), model, written, facts, listed, from_base=base is not None)
         window = facts.get("context_window") or (base and base.context_window)
         if window:
             written["context_window"] = window
@@ -369,7 +402,14 @@ class _Importer:
             self._comments.setdefault(where, []).append(line if flags else f"{line} add `capabilities: [...]`")
 
     def _price(
-        self, i: int, model: Model, written: dict[str, Any], facts: dict[str, Any], listed: Listed, *, from_base: bool
+        self,
+        where: Where,
+        model: Model,
+        written: dict[str, Any],
+        facts: dict[str, Any],
+        listed: Listed,
+        *,
+        from_base: bool,
     ) -> None:
         given = [facts.get("input_cost_per_token"), facts.get("output_cost_per_token")]
         table = [listed.usd_per_mtok_in, listed.usd_per_mtok_out]
@@ -378,10 +418,13 @@ class _Importer:
             return
         price = [mine if mine is not None else theirs for mine, theirs in zip(given, table, strict=True)]
         written["price"] = {"input": price[0] or 0.0, "output": price[1] or 0.0}
+        cached = facts.get("cache_read_input_token_cost", listed.usd_per_mtok_cached if given == [None, None] else None)
+        if cached is not None:
+            written["price"]["cached_input"] = cached
         if price[0] is None or price[1] is None:
             what = f"the price of {model.name} is not known: 0 makes `auto` prefer it"
             self._values.remark(model.node, "look", what)
-            self._comments[("models", i, "price")] = [f"LOOK {what}; USD per million tokens"]
+            self._comments[(*where, "price")] = [f"LOOK {what}; USD per million tokens"]
 
     def _aliases(self) -> None:
         """Another name for a model becomes a model of that name which `auto` never chooses."""
@@ -392,15 +435,17 @@ class _Importer:
             self._values.wrong(aliases, "a mapping of names")
             return
         aliases.used = True
-        models: list[dict[str, Any]] = self._portfolio["models"]
         for alias, node in aliases.value.items():
             inner = node.get("model") if isinstance(node.value, dict) else node
             node.plain()
             name = inner.value if inner is not None else None
+            key = "embedding_models" if name in self._list.embedding_models else "models"
+            models: list[dict[str, Any]] = self._portfolio.get(key, [])
             model = next((m for m in models if m["name"] == name), None)
             if (
                 model is None
                 or alias in self._list.models
+                or alias in self._list.embedding_models
                 or not alias.isprintable()
                 or alias.partition(":")[0] == "auto"
             ):
@@ -408,7 +453,8 @@ class _Importer:
                 continue
             what = f"{alias} is a model of its own, which `auto` never chooses; limits are counted apart from {name}'s"
             self._values.found(node, "changed", what)
-            self._comments[("models", len(models))] = [f"An alias: without an embedding, as {name} has it already."]
+            if key == "models":
+                self._comments[(key, len(models))] = [f"An alias: without an embedding, as {name} has it already."]
             models.append(
                 {"name": alias} | {key: value for key, value in model.items() if key not in ("name", "embedding")}
             )

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 from gateway.import_values import Values
 from gateway.lined_yaml import Node
+from gateway.portfolio import ENCODER
 from gateway.portfolio_file import LITELLM_PARAMS, is_secret_name
 from gateway.prices import CAPABILITIES
 from gateway.prices import entry as listed_entry
-from gateway.providers import OPENAI_COMPATIBLE, Target, resolve
+from gateway.providers import OPENAI_COMPATIBLE, THROUGH_LITELLM, Target, resolve
 
 _RECORD = "no callbacks: requests are recorded (`locus log`) and counted at /metrics"
 _BUDGET = "no budgets and no spend limits"
@@ -60,7 +61,7 @@ LOST = {
 DROP_PARAMS = (
     "no setting: what a provider behind litellm lacks is always left out; others get every parameter untouched"
 )
-_CHAT_MODES = ("chat", "responses")
+_MODES = ("chat", "responses", "embedding")
 _OPENAI_LIKE = frozenset({"custom_openai", "openai_like"})
 
 # Defaults of requests, which LiteLLM lets a deployment have.
@@ -96,7 +97,8 @@ class ModelList:
     """Reads the entries one by one.
 
     Attributes:
-        models: by name, in order.
+        models: that chat, by name, in order.
+        embedding_models: likewise.
         notes: what the reader of the new file should know of what is not in it.
     """
 
@@ -105,6 +107,7 @@ class ModelList:
         self._root = root
         self._unread: dict[str, Node] = {}
         self.models: dict[str, Model] = {}
+        self.embedding_models: dict[str, Model] = {}
         self.notes: list[str] = []
 
     def read(self, entries: Node) -> None:
@@ -152,13 +155,19 @@ class ModelList:
         model = self._upstream_name(params)
         if model is None or self._skipped(entry, name, model, info):
             return
-        if name.value == "auto" or name.value.startswith("auto:"):
-            self._values.problem(name, f"{name.value!r} is this gateway's own name for its choice: rename the model")
+        if name.value in ("auto", ENCODER) or name.value.startswith("auto:"):
+            self._values.problem(name, f"{name.value!r} is this gateway's own name: rename the model")
+            return
+        mine, others = self.models, self.embedding_models
+        if _kind(info, model) == "embedding":
+            mine, others = others, mine
+        if name.value in others:
+            self._values.problem(name, f"{name.value!r} is a chat model and an embedding model: rename one of them")
             return
         name.used = True
         deployment = self._deployment(entry, params, info, model)
         if deployment is not None:
-            self.models.setdefault(name.value, Model(name.value, entry)).deployments.append(deployment)
+            mine.setdefault(name.value, Model(name.value, entry)).deployments.append(deployment)
 
     def _with_credentials(self, params: Node, credentials: Mapping[str, Node]) -> Node:
         reference = params.get("litellm_credential_name")
@@ -204,16 +213,17 @@ class ModelList:
 
     def _skipped(self, entry: Node, name: Node, model: str, info: Node) -> bool:
         """Is this an entry that no portfolio can have? It is named as a whole."""
-        mode, blocked = info.get("mode"), info.get("blocked")
-        kind = mode.value if mode is not None else _listed_mode(model)
+        blocked = info.get("blocked")
+        kind = _kind(info, model)
         if "*" in name.value or "*" in model:
             why = f"not imported: {name.value} is a wildcard; write an entry for each model that clients use"
             self._values.remark(entry, "look", why)
             self.notes.append(f"LOOK {entry.file.name}:{entry.line}: {why}")
         elif model.startswith("auto_router/"):
             self._values.remark(entry, "lost", f"{name.value} is a router of LiteLLM's: clients ask for `auto` instead")
-        elif isinstance(kind, str) and kind not in _CHAT_MODES:
-            self._values.remark(entry, "lost", f"not imported: {name.value} is for {kind}, here are chat models only")
+        elif isinstance(kind, str) and kind not in _MODES:
+            why = f"not imported: {name.value} is for {kind}, here are chat and embedding models only"
+            self._values.remark(entry, "lost", why)
         elif blocked is not None and blocked.value is True:
             self._values.remark(entry, "look", f"not imported: this deployment of {name.value} is blocked")
         else:
@@ -335,7 +345,7 @@ class ModelList:
     def _facts(self, params: Node, info: Node, deployment: Deployment) -> None:
         """Prices, windows and capabilities, from model_info or, as LiteLLM also has it, litellm_params."""
         for holder in (info, params):
-            for key in ("input_cost_per_token", "output_cost_per_token"):
+            for key in ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"):
                 node = holder.get(key)
                 number = None if node is None else self._values.number(node, least=0)
                 if node is not None and number is not None:
@@ -344,6 +354,7 @@ class ModelList:
             ("max_input_tokens", "context_window"),
             ("max_output_tokens", "max_output_tokens"),
             ("max_tokens", "max_output_tokens"),
+            ("output_vector_size", "dimensions"),
         ):
             node = info.get(key)
             number = None if node is None else self._values.number(node, least=1)
@@ -400,6 +411,15 @@ class ModelList:
     def _look(self, node: Node, deployment: Deployment, key: str, what: str) -> None:
         self._values.found(node, "look", what)
         deployment.comments.setdefault(key, []).append(f"LOOK {what}")
+
+
+def _kind(info: Node, model: str) -> Any:
+    """What a model is for, as the entry says it, else LiteLLM's table, else its provider."""
+    mode = info.get("mode")
+    if mode is not None:
+        return mode.value
+    known = THROUGH_LITELLM.get(model.partition("/")[0])
+    return _listed_mode(model) or ("embedding" if known is not None and not known.chat else None)
 
 
 def _listed_mode(model: str) -> str | None:

@@ -6,7 +6,9 @@ from typing import Any
 import yaml
 
 Comments = Mapping[tuple[str | int, ...], Sequence[str]]
-_BLOCKS = frozenset({"models", "deployments", "gateway"})  # what stands on lines of its own; all else is one line
+_BLOCKS = frozenset(
+    {"models", "embedding_models", "deployments", "gateway"}
+)  # what stands on lines of its own; all else is one line
 
 
 def portfolio_text(portfolio: Mapping[str, Any], comments: Comments) -> str:

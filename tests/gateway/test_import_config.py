@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.portfolio import Portfolio, Secret
+from gateway.portfolio import Portfolio, Price, Secret
 from gateway.portfolio_file import load_portfolio
 from gateway.same_model import KNOWN, resembles, same_model
 from router.serving import SPACE
@@ -165,6 +165,10 @@ def test_a_companys_configuration(tmp_path: Path) -> None:
     assert models["gpt-4"].embedding is None
     assert [d.upstream_model for d in models["gpt-4"].deployments] == ["azure/gpt-4o-eu", "gpt-4o-2024-08-06"]
 
+    (vectors,) = portfolio.embedding_models
+    assert (vectors.name, vectors.dimensions, vectors.price.usd_per_mtok_in) == ("text-embedding-3-small", 1536, 0.02)
+    assert vectors.deployments[0].timeout_s == 600
+
     settings = portfolio.settings
     assert settings.keys == (Secret("value of LITELLM_MASTER_KEY"),)
     assert (settings.retry.retries, settings.breaker.failures) == (2, 4)
@@ -180,7 +184,6 @@ def test_a_companys_configuration(tmp_path: Path) -> None:
         ("temperature: 0.2", "clients send it themselves"),
         ("access_groups", "every gateway key may use every model"),
         ("order: 1", "share the load by `weight`"),
-        ("model_name: text-embedding-3-small", "is for embedding"),
         ("model_name: whisper", "is for audio_transcription"),
         ('model_name: "groq/*"', "is a wildcard"),
         ("drop_params: true", "what a provider behind litellm lacks is always left out"),
@@ -585,3 +588,57 @@ async def test_an_imported_portfolio_serves(tmp_path: Path) -> None:
             assert refused.status_code == 401
         assert {call.body["model"] for call in provider.calls} == {"Qwen/Qwen2-7B-Instruct"}
         assert {call.headers["authorization"] for call in provider.calls} == {"Bearer sk-up"}
+
+
+def test_embedding_models_keep_what_model_info_and_base_model_say(tmp_path: Path) -> None:
+    text = """\
+model_list:
+  - model_name: chat
+    litellm_params: {model: openai/m, api_base: http://127.0.0.1:1/v1, api_key: os.environ/K}
+    model_info:
+      {input_cost_per_token: 1e-6, output_cost_per_token: 2e-6, cache_read_input_token_cost: 1e-7, max_input_tokens: 9}
+  - model_name: eu-vectors
+    litellm_params: {model: azure/eu, api_base: "https://x.openai.azure.com", api_key: os.environ/A}
+    model_info: {mode: embedding, base_model: text-embedding-3-large}
+  - model_name: own-vectors
+    litellm_params: {model: hosted_vllm/e, api_base: "http://gpu:8000/v1", weight: 2}
+    model_info: {mode: embedding, max_input_tokens: 512, output_vector_size: 384, input_cost_per_token: 2e-8}
+  - model_name: own-vectors
+    litellm_params: {model: hosted_vllm/e, api_base: "http://gpu2:8000/v1"}
+    model_info: {mode: embedding}
+  - model_name: voyage
+    litellm_params: {model: voyage/brand-new, api_key: os.environ/V}
+router_settings:
+  model_group_alias: {vectors: own-vectors}
+"""
+    portfolio, report = imported(tmp_path, text)
+    assert [model.name for model in portfolio.models] == ["chat"]
+    assert portfolio.models[0].price == Price(1, 2, 0.1)
+    models = {model.name: model for model in portfolio.embedding_models}
+    assert list(models) == ["eu-vectors", "own-vectors", "voyage", "vectors"]
+    eu, own = models["eu-vectors"], models["own-vectors"]
+    assert (eu.price.usd_per_mtok_in, eu.dimensions, eu.deployments[0].path) == (0.13, 3072, "litellm")
+    assert (own.price, own.context_window, own.dimensions) == (Price(0.02, 0, 0.02), 512, 384)
+    assert [d.weight for d in own.deployments] == [2, 1]
+    assert models["vectors"].deployments[0].api_base == "http://gpu:8000/v1"
+    assert "the price of voyage is not known" in report
+    assert "the input limit of voyage is not known: 8192 tokens are assumed" in report
+    assert "5 of its models in 7 deployments" in report
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("both", "'both' is a chat model and an embedding model: rename one of them"),
+        ("locus-encoder", "'locus-encoder' is this gateway's own name: rename the model"),
+    ],
+)
+def test_a_name_that_an_embedding_model_cannot_have(tmp_path: Path, name: str, says: str) -> None:
+    text = f"""\
+model_list:
+  - model_name: both
+    litellm_params: {{model: ollama/m}}
+  - model_name: {name}
+    litellm_params: {{model: openai/text-embedding-3-small}}
+"""
+    assert [problem.partition(": ")[2].partition(": ")[2] for problem in problems(tmp_path, text)] == [says]
