@@ -65,6 +65,10 @@ class EmbeddingsUpstream:
             return _answer(request, vectors, Usage(request.need.prompt_tokens))
         if deployment.path == "litellm":
             given, usage = await self._sdk.embed(deployment, _arguments(request, dropped))
+            wanted = request.fields.get("dimensions")
+            if wanted is not None and len(given[0]) != wanted:  # litellm leaves out what a provider does not know
+                message = f"The model gives vectors of {len(given[0])} dimensions only."
+                raise UpstreamFailure(Cause.REJECTED, 400, error={"message": message, "param": "dimensions"})
             return _answer(request, given, usage or Usage(request.need.prompt_tokens))
         body = await self._direct.fetch(deployment, PATH, request.outgoing(deployment.upstream_model, dropped))
         return read_answer(body)

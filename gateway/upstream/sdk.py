@@ -88,7 +88,7 @@ class SdkUpstream:
         litellm = await self.load()
         try:
             async with asyncio.timeout(deployment.timeout_s):
-                answer = await litellm.aembedding(**arguments, **_settings(deployment))
+                answer = await litellm.aembedding(**{**arguments, **_settings(deployment)})
         except Exception as exc:
             raise _failure(exc) from exc
         fields = orjson.loads(answer.model_dump_json(exclude_none=True))

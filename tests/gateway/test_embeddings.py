@@ -234,6 +234,17 @@ async def test_a_provider_with_a_protocol_of_its_own_goes_through_litellm(tmp_pa
     assert up.calls[0].body["input_type"] == "search_query"
 
 
+async def test_dimensions_that_litellm_leaves_out_are_refused(tmp_path: Path) -> None:
+    answer = {"embeddings": {"float": [[0.25, 0.5]]}, "meta": {"billed_units": {"input_tokens": 5}}}
+    async with ScriptedProvider(reply(200, answer)) as up:
+        deployment = {"model": "cohere/embed-english-v3.0", "api_base": f"{up.base_url}/embed", "api_key": "ck"}
+        async with gateway(tmp_path, deployment) as run:
+            assert (await run.client.embeddings.create(model="vectors", input="x", dimensions=2)).data
+            with pytest.raises(openai.BadRequestError, match="vectors of 2 dimensions only") as caught:
+                await run.client.embeddings.create(model="vectors", input="x", dimensions=3)
+    assert caught.value.param == "dimensions"
+
+
 async def test_litellms_errors_are_classified(tmp_path: Path) -> None:
     async with ScriptedProvider(error(401, "invalid api token")) as up:
         deployment = {"model": "cohere/embed-english-v3.0", "api_base": f"{up.base_url}/embed", "api_key": "ck"}
