@@ -1,0 +1,314 @@
+"""Legacy completions, `POST /v1/completions`: a prompt and its continuation, without roles.
+
+A chat model gets the prompt as one user message. What such a message cannot say (`suffix`, token numbers, several prompts)
+only an upstream that speaks this format can serve; `native_only` names it.
+"""
+
+import random
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from gateway.dialects.dialect import Headers
+from gateway.dialects.logprobs import to_chat, to_legacy
+from gateway.errors import GatewayError, InvalidRequest
+from gateway.query import message_text
+from gateway.request import Api, ChatRequest, Native, expected, parse_object, splice_model, translated
+from gateway.sse import DONE, Event, EventReader, encode
+from gateway.upstream.answer import Chunk, Complete, Usage
+from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
+
+API: Api = "completions"
+MAX_TOKENS = 16  # of the answer, where the client says nothing: what this API has always meant by that
+MAX_LOGPROBS = 20  # as chat completions allow; OpenAI gives 5 here, others more
+_ENDINGS = frozenset({"stop", "length", "content_filter"})
+_OWN = ("prompt", "suffix", "echo", "best_of", "logprobs")
+_ONCE = frozenset({"id", "object", "created", "model", "choices", "usage"})
+
+
+def native_only(fields: dict[str, Any]) -> str | None:
+    """The field that no chat model can serve; None where there is none.
+
+    Args:
+        fields: of a request that has been checked.
+    """
+    if _words(fields["prompt"]) is None:
+        return "prompt"
+    for field in ("suffix", "echo"):
+        if fields.get(field):
+            return field
+    if (fields.get("best_of") or 1) > (fields.get("n") or 1):
+        return "best_of"
+    return "max_tokens" if fields.get("max_tokens") == 0 else None
+
+
+def usage(fields: dict[str, Any]) -> Usage | None:
+    """What a whole answer cost."""
+    return Usage.read(fields.get("usage"))
+
+
+def check(fields: dict[str, Any]) -> dict[str, Any]:
+    """`fields` as a whole answer of this format.
+
+    Raises:
+        UpstreamFailure: it has no list of choices with text: unreadable.
+    """
+    choices = fields.get("choices")
+    if not isinstance(choices, list) or not choices or not all(_has_text(choice) for choice in choices):
+        raise UpstreamFailure(Cause.UNREADABLE, detail="no choices with text in the answer")
+    return fields
+
+
+@dataclass(frozen=True, slots=True)
+class NativeCompletions(Native):
+    """A request for upstreams of this format, which are asked for the usage of streams whether or not the client wants it."""
+
+    def outgoing(self, model: str) -> bytes:
+        body = Native.outgoing(self, model)
+        options = self.fields.get("stream_options") or {}
+        if not self.fields.get("stream") or options.get("include_usage"):
+            return body
+        if "stream_options" in self.fields:
+            return orjson.dumps(orjson.loads(body) | {"stream_options": options | {"include_usage": True}})
+        return b'{"stream_options":{"include_usage":true},' + body.lstrip()[1:]
+
+
+class Completions:
+    """The endpoint's format."""
+
+    api: Api = API
+
+    async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
+        fields = parse_object(body)
+        _check_request(fields)
+        only = native_only(fields)
+        request = translated(_chat_fields(fields, only), NativeCompletions(API, body, fields), only)
+        need = request.need
+        if (tokens := _token_count(fields["prompt"])) is not None:
+            need = replace(need, prompt_tokens=tokens, prompt_bound=tokens)
+        if (fields.get("n") or 1) == 1:  # several prompts are something else than several answers to one
+            need = replace(need, capabilities=need.capabilities - {"several"})
+        return replace(request, need=need)
+
+    def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
+        fields = complete.fields
+        if complete.api == API:
+            body = splice_model(complete.body, fields.get("model", ""), model)
+            return orjson.dumps(fields | {"model": model}) if body is None else body
+        choices = []
+        for at, choice in enumerate(fields["choices"]):
+            index, finish = choice.get("index"), choice.get("finish_reason")
+            index = at if index is None else index
+            text = message_text(choice["message"])
+            choices.append(_choice(index, text, to_legacy(choice.get("logprobs"), 0), _ending(finish or "stop")))
+        return orjson.dumps(_head(fields, model) | {"choices": choices} | _rest(fields, keep="usage"))
+
+    def writer(self, request: ChatRequest) -> "CompletionsWriter":
+        return CompletionsWriter(usage_asked=request.usage_asked)
+
+    def error(self, error: GatewayError, request_id: str) -> bytes:
+        return error.body()
+
+
+class CompletionsWriter:
+    """Chunks of this format keep their bytes where they can; chat chunks become such chunks.
+
+    Args:
+        usage_asked: does the client want a last chunk with the usage?
+    """
+
+    def __init__(self, *, usage_asked: bool) -> None:
+        self._usage_asked = usage_asked
+        self._identity: dict[str, Any] = {}
+        self._chars: dict[int, int] = {}  # of each choice, for the offsets of its log probabilities
+        self._usage_chunk: Chunk | None = None  # as an upstream of this format wrote it
+
+    def write(self, chunk: Chunk, fields: dict[str, Any], model: str) -> bytes:
+        native = bool(chunk.raw) and chunk.api == API and fields is chunk.fields
+        if fields.get("usage") and not fields["choices"]:
+            self._usage_chunk = chunk if native else None
+            return b""
+        if not self._identity:
+            self._identity = _head(fields, model, native=native)
+        choices = [self._choice(choice) for choice in fields["choices"]]
+        if native:
+            return _renamed(chunk, model)
+        told = [choice for choice in choices if choice["text"] or choice["finish_reason"] is not None]
+        return encode(self._head(model) | {"choices": told} | _rest(fields)) if told else b""
+
+    def end(self, usage: dict[str, Any] | None, model: str) -> bytes:
+        if usage is None or not self._usage_asked:
+            return DONE
+        last = self._usage_chunk
+        if last is not None and last.fields["usage"] == usage:
+            return _renamed(last, model, keep_usage=True) + DONE
+        return encode(self._head(model) | {"choices": [], "usage": usage}) + DONE
+
+    def error(self, error: GatewayError) -> bytes:
+        """An error event without `[DONE]`, which is no clean ending."""
+        return encode(error.envelope())
+
+    def _head(self, model: str) -> dict[str, Any]:
+        return (self._identity or _head({}, model)) | {"model": model}
+
+    def _choice(self, choice: dict[str, Any]) -> dict[str, Any]:
+        index = choice.get("index") or 0
+        text = message_text(choice.get("delta") or {})
+        before = self._chars.get(index, 0)
+        self._chars[index] = before + len(text)
+        return _choice(index, text, to_legacy(choice.get("logprobs"), before), _ending(choice.get("finish_reason")))
+
+
+class CompletionsReader:
+    """Reads a stream of this format."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    def read(self, event: Event) -> Chunk | None:
+        data = event.data or b""
+        if data.startswith(b"[DONE]"):
+            self.ended = True
+            return None
+        try:
+            fields = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(fields, dict):
+            return None
+        if fields.get("error"):
+            raise classify_event(fields["error"])
+        choices = fields.get("choices")
+        if not isinstance(choices, list) or not all(_has_text(choice) for choice in choices):
+            return None
+        chat = fields | {"object": "chat.completion.chunk", "choices": [_delta(choice) for choice in choices]}
+        return Chunk(event.raw, chat, API)
+
+
+def _check_request(fields: dict[str, Any]) -> None:
+    prompt = fields.get("prompt")
+    if "prompt" not in fields or not (prompt is None or isinstance(prompt, str) or _is_list_of_prompts(prompt)):
+        what = "a text, a list of texts, or token numbers"
+        raise InvalidRequest(expected("prompt", what, fields), param="prompt")
+    for field, type_, what in (("suffix", str, "a text"), ("echo", bool, "true or false")):
+        if not isinstance(fields.get(field), type_ | None):
+            raise InvalidRequest(expected(field, what, fields), param=field)
+    for field, least, most in (
+        ("n", 1, None),
+        ("best_of", 1, None),
+        ("max_tokens", 0, None),
+        ("logprobs", 0, MAX_LOGPROBS),
+    ):
+        value = fields.get(field)
+        if value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise InvalidRequest(expected(field, "a whole number", fields), param=field)
+        if value < least or (most is not None and value > most):
+            limit = f"at least {least}" if most is None else f"from {least} to {most}"
+            raise InvalidRequest(f"`{field}` must be {limit}, not {value}.", param=field)
+
+
+def _is_list_of_prompts(prompt: Any) -> bool:
+    if not isinstance(prompt, list) or not prompt:
+        return False
+    return all(isinstance(one, str) for one in prompt) or _is_tokens(prompt) or all(_is_tokens(one) for one in prompt)
+
+
+def _is_tokens(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(token) is int for token in value)
+
+
+def _words(prompt: Any) -> str | None:
+    """The prompt as one text; None where it is anything else."""
+    if isinstance(prompt, list) and len(prompt) == 1:
+        prompt = prompt[0]
+    return prompt if isinstance(prompt, str) else None
+
+
+def _token_count(prompt: Any) -> int | None:
+    """Of a prompt of token numbers, the longest where there are several."""
+    if not isinstance(prompt, list) or isinstance(prompt[0], str):
+        return None
+    return len(prompt) if isinstance(prompt[0], int) else max(map(len, prompt))
+
+
+def _chat_fields(fields: dict[str, Any], only: str | None) -> dict[str, Any]:
+    """The chat request; where no chat model can serve it, what the choice and the accounts need of one."""
+    prompt = fields["prompt"]
+    texts = [text for text in (prompt if isinstance(prompt, list) else [prompt]) if isinstance(text, str)]
+    chat = {key: value for key, value in fields.items() if key not in _OWN}
+    chat["messages"] = [{"role": "user", "content": "\n".join(texts)}]
+    if fields.get("logprobs") is not None:
+        chat |= {"logprobs": True, "top_logprobs": fields["logprobs"]}
+    if fields.get("max_tokens") is None and fields.get("max_completion_tokens") is None:
+        chat["max_tokens"] = MAX_TOKENS
+    if only is not None:
+        chat |= {"n": (fields.get("n") or 1) * _prompts(prompt), "max_tokens": max(1, chat.get("max_tokens") or 1)}
+    return chat
+
+
+def _prompts(prompt: Any) -> int:
+    return len(prompt) if isinstance(prompt, list) and not isinstance(prompt[0], int) else 1
+
+
+def _has_text(choice: Any) -> bool:
+    return (
+        isinstance(choice, dict)
+        and isinstance(choice.get("text"), str | None)
+        and isinstance(choice.get("index"), int | None)
+    )
+
+
+def _delta(choice: dict[str, Any]) -> dict[str, Any]:
+    """The choice of a chat chunk that says the same."""
+    text = choice.get("text")
+    delta = {"content": text} if text else {}
+    finish = choice.get("finish_reason") or None
+    chat = {"index": choice.get("index") or 0, "delta": delta, "finish_reason": finish}
+    logprobs = to_chat(choice.get("logprobs"))
+    return chat if logprobs is None else chat | {"logprobs": logprobs}
+
+
+def _choice(index: int, text: str, logprobs: dict[str, Any] | None, finish: str | None) -> dict[str, Any]:
+    return {"text": text, "index": index, "logprobs": logprobs, "finish_reason": finish}
+
+
+def _ending(finish: Any) -> str | None:
+    """A chat finish reason in this format, which knows no tools."""
+    return finish if finish is None or finish in _ENDINGS else "stop"
+
+
+def _head(fields: dict[str, Any], model: str, *, native: bool = False) -> dict[str, Any]:
+    """What every object begins with, by what the upstream said.
+
+    Args:
+        native: does the client get the upstream's own id?
+    """
+    id_, created = fields.get("id"), fields.get("created")
+    if not isinstance(id_, str) or not id_:
+        id_ = f"{random.getrandbits(96):024x}"
+    if not native and not id_.startswith("cmpl-"):
+        id_ = f"cmpl-{id_.removeprefix('chatcmpl-')}"
+    created = created if isinstance(created, int) else int(time.time())
+    return {"id": id_, "object": "text_completion", "created": created, "model": model}
+
+
+def _rest(fields: dict[str, Any], keep: str = "") -> dict[str, Any]:
+    """Fields that this format does not know, as the upstream wrote them."""
+    return {k: v for k, v in fields.items() if (k not in _ONCE or k == keep) and v is not None}
+
+
+def _renamed(chunk: Chunk, model: str, *, keep_usage: bool = False) -> bytes:
+    """A chunk's bytes with the model's public name, and without usage, which comes once at the end."""
+    fields = chunk.fields
+    body = None
+    if keep_usage or not fields.get("usage"):
+        body = splice_model(chunk.raw, fields.get("model") or "", model)
+    if body is not None:
+        return body
+    data = next(event.data for event in EventReader().feed(chunk.raw) if event.data)
+    written = orjson.loads(data) | {"model": model}
+    return encode(written if keep_usage else {key: value for key, value in written.items() if key != "usage"})

@@ -1,0 +1,52 @@
+"""`POST /v1/messages`: Anthropic's Messages API."""
+
+from typing import Any
+
+import orjson
+
+from gateway.dialects.dialect import Headers
+from gateway.dialects.messages.answer import message
+from gateway.dialects.messages.errors import error_body
+from gateway.dialects.messages.request import chat_fields
+from gateway.dialects.messages.tools import long_names
+from gateway.dialects.messages.writer import MessagesWriter
+from gateway.errors import GatewayError
+from gateway.request import Api, ChatRequest, Native, parse_object, splice_model, translated
+from gateway.upstream.answer import Complete
+
+
+class Messages:
+    """Reads and writes Messages; see `gateway.dialects.dialect.Dialect`."""
+
+    api: Api = "messages"
+
+    async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
+        fields = parse_object(body)
+        chat, native_only = chat_fields(fields)
+        return translated(chat, Native(self.api, body, fields, _own_headers(headers)), native_only)
+
+    def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
+        if complete.api == self.api:
+            name = complete.fields.get("model")
+            body = splice_model(complete.body, name, model) if isinstance(name, str) else None
+            return orjson.dumps(complete.fields | {"model": model}) if body is None else body
+        fields = _asked(request)
+        return orjson.dumps(message(complete.fields, model, fields, long_names(fields)))
+
+    def writer(self, request: ChatRequest) -> MessagesWriter:
+        fields = _asked(request)
+        return MessagesWriter(fields, long_names(fields))
+
+    def error(self, error: GatewayError, request_id: str) -> bytes:
+        return error_body(error, request_id)
+
+
+def _asked(request: ChatRequest) -> dict[str, Any]:
+    """The client's own fields."""
+    assert request.native is not None, "a Messages request has its native form"
+    return request.native.fields
+
+
+def _own_headers(headers: Headers) -> dict[str, str]:
+    """The client's headers that belong to the API, such as `anthropic-beta`."""
+    return {k.decode("latin-1"): v.decode("latin-1") for k, v in headers.items() if k.startswith(b"anthropic-")}

@@ -1,0 +1,30 @@
+"""The shape in which the Messages API tells errors."""
+
+from typing import Any
+
+import orjson
+
+from gateway.errors import GatewayError
+
+_TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+def error_object(error: GatewayError) -> dict[str, Any]:
+    """`{"type": "error", "error": {"type", "message"}}`."""
+    other = "invalid_request_error" if 400 <= error.status < 500 else "api_error"
+    return {"type": "error", "error": {"type": _TYPES.get(error.status, other), "message": error.message}}
+
+
+def error_body(error: GatewayError, request_id: str) -> bytes:
+    """The body of an error answer."""
+    return orjson.dumps(error_object(error) | {"request_id": request_id})

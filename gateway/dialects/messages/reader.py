@@ -1,0 +1,189 @@
+"""An upstream's Messages stream -> chunks that carry its bytes, and what they mean in chat."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from gateway.sse import Event
+from gateway.upstream.answer import MAX_TOKENS, Chunk, Usage
+from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
+
+FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+_COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+class Reader:
+    """Reads one stream.
+
+    A block that chat has no word for, such as a search of the provider's own, is a delta `provider_block` with its type:
+    content that no other model could go on from.
+
+    Args:
+        clock: for the creation time, which Messages do not have.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.ended = False
+        self._base = {"id": "", "object": "chat.completion.chunk", "created": int(clock()), "model": ""}
+        self._usage: dict[str, Any] = {}
+        self._kinds: dict[int, str] = {}  # of the blocks that have begun
+        self._calls: dict[int, int] = {}  # their places among the tool calls
+        self._inputs: dict[int, Any] = {}  # given with their start, where no delta has come yet
+
+    def read(self, event: Event) -> Chunk | None:
+        """The chunk of an event; see `gateway.dialects.dialect.Reader`."""
+        try:
+            fields = orjson.loads(event.data or b"")
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(fields, dict) or not isinstance(kind := fields.get("type"), str):
+            return None
+        match kind:
+            case "message_start":
+                chat = self._start(fields.get("message"))
+            case "content_block_start":
+                chat = self._block(fields.get("index"), fields.get("content_block"))
+            case "content_block_delta":
+                chat = self._delta(fields.get("index"), fields.get("delta"))
+            case "content_block_stop":
+                chat = self._stop(fields.get("index"))
+            case "message_delta":
+                chat = self._finish(fields.get("delta"), fields.get("usage"))
+            case "error":
+                raise classify_event(fields.get("error"))
+            case _:
+                self.ended = self.ended or kind == "message_stop"
+                chat = {"choices": []}
+        return None if chat is None else Chunk(event.raw, self._base | chat, "messages")
+
+    def _start(self, message: Any) -> dict[str, Any] | None:
+        if not isinstance(message, dict):
+            return None
+        self._base |= {key: message[key] for key in ("id", "model") if isinstance(message.get(key), str)}
+        self._note(message.get("usage"))
+        return _choice({"role": "assistant", "content": ""})
+
+    def _block(self, index: Any, block: Any) -> dict[str, Any] | None:
+        if not isinstance(index, int) or not isinstance(block, dict):
+            return None
+        kind = self._kinds[index] = str(block.get("type"))
+        if kind == "text":
+            return _text("content", block.get("text"))
+        if kind == "thinking":
+            return _text("reasoning_content", block.get("thinking"))
+        if kind == "redacted_thinking":
+            return _choice({"thinking_blocks": [{"type": kind, "data": block.get("data")}]})
+        if kind != "tool_use":
+            return _choice({"provider_block": kind})
+        place = self._calls[index] = len(self._calls)
+        self._inputs[index] = block.get("input")
+        function = {"name": block.get("name"), "arguments": ""}
+        return _choice(
+            {"tool_calls": [{"index": place, "id": block.get("id"), "type": "function", "function": function}]}
+        )
+
+    def _delta(self, index: Any, delta: Any) -> dict[str, Any] | None:
+        if not isinstance(index, int) or not isinstance(delta, dict):
+            return None
+        match delta.get("type"):
+            case "text_delta":
+                return _text("content", delta.get("text"))
+            case "thinking_delta":
+                return _text("reasoning_content", delta.get("thinking"))
+            case "signature_delta":
+                block = {"type": "thinking", "thinking": "", "signature": delta.get("signature")}
+                return _choice({"thinking_blocks": [block]})
+            case "input_json_delta" if index in self._calls:
+                return self._arguments(index, delta.get("partial_json"))
+            case "input_json_delta":
+                return _choice({"provider_block": self._kinds.get(index, "unknown")})
+        return {"choices": []}
+
+    def _arguments(self, index: int, text: Any) -> dict[str, Any]:
+        if not isinstance(text, str) or not text:
+            return {"choices": []}
+        self._inputs.pop(index, None)
+        return _choice({"tool_calls": [{"index": self._calls[index], "function": {"arguments": text}}]})
+
+    def _stop(self, index: Any) -> dict[str, Any]:
+        given = self._inputs.pop(index, None) if isinstance(index, int) else None
+        return self._arguments(index, orjson.dumps(given).decode()) if given else {"choices": []}
+
+    def _finish(self, delta: Any, usage: Any) -> dict[str, Any] | None:
+        if not isinstance(delta, dict):
+            return None
+        self._note(usage)
+        chat = {"choices": []} if delta.get("stop_reason") is None else self._ending(delta)
+        counts = chat_usage(self._usage)
+        return chat if counts is None else chat | {"usage": counts}
+
+    def _ending(self, delta: Mapping[str, Any]) -> dict[str, Any]:
+        ending: dict[str, Any] = {"index": 0, "delta": {}}
+        ending["finish_reason"] = FINISH_REASONS.get(str(delta["stop_reason"]), "stop")
+        if isinstance(delta.get("stop_sequence"), str):
+            ending["stop_reason"] = delta["stop_sequence"]  # as vLLM says it
+        return {"choices": [ending]}
+
+    def _note(self, usage: Any) -> None:
+        """Counts are totals: a later one replaces an earlier one."""
+        if isinstance(usage, dict):
+            self._usage |= {key: value for key, value in usage.items() if value is not None}
+
+
+def chat_usage(usage: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The usage of a Message in the form of chat, where the prompt includes what a cache had or was given.
+
+    None where it has no counts, or such as nobody could have been billed.
+    """
+    counts = [usage.get(key) or 0 for key in _COUNTS]
+    if not any(key in usage for key in _COUNTS[:2]):
+        return None
+    if not all(isinstance(count, int) and 0 <= count <= MAX_TOKENS for count in counts):
+        return None
+    new, output, read, written = counts
+    prompt = new + read + written
+    chat: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
+    if read or written:
+        chat["prompt_tokens_details"] = {"cached_tokens": read, "cache_creation_tokens": written}
+    details = usage.get("output_tokens_details")
+    if isinstance(details, dict) and isinstance(details.get("thinking_tokens"), int):
+        chat["completion_tokens_details"] = {"reasoning_tokens": details["thinking_tokens"]}
+    return chat
+
+
+def usage(fields: Mapping[str, Any]) -> Usage | None:
+    """What a whole Message was billed; None where it does not say."""
+    counts = fields.get("usage")
+    return Usage.read(chat_usage(counts)) if isinstance(counts, dict) else None
+
+
+def check(fields: Any) -> dict[str, Any]:
+    """`fields` as a Message.
+
+    Raises:
+        UpstreamFailure: it has no list of content blocks: unreadable.
+    """
+    content = fields.get("content") if isinstance(fields, dict) and fields.get("type") == "message" else None
+    if not isinstance(content, list) or not all(
+        isinstance(b, dict) and isinstance(b.get("type"), str) for b in content
+    ):
+        raise UpstreamFailure(Cause.UNREADABLE, detail="no content in the answer")
+    return dict(fields)
+
+
+def _choice(delta: dict[str, Any]) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+
+
+def _text(key: str, text: Any) -> dict[str, Any]:
+    return _choice({key: text}) if isinstance(text, str) and text else {"choices": []}

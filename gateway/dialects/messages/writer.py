@@ -1,0 +1,173 @@
+"""Chunks -> the Messages stream of one client, by however many models it is written."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from gateway.dialects.messages.answer import (
+    message_id,
+    message_usage,
+    stop_reason,
+    text_of,
+    wants_thinking,
+)
+from gateway.dialects.messages.blocks import Blocks, event
+from gateway.dialects.messages.errors import error_object
+from gateway.errors import GatewayError
+from gateway.request import splice_model
+from gateway.sse import EventReader
+from gateway.upstream.answer import Chunk
+
+_DELTA = b"content_block_delta"  # so near to its start it is the type of an event, which opens and closes nothing
+_NEAR = 64
+
+
+class MessagesWriter:
+    """A provider's own events pass while they make up the stream from its beginning; from others, events are written.
+
+    Args:
+        request: the fields of the client's request.
+        names: the client's names of tools, by those that models are given instead.
+    """
+
+    def __init__(self, request: Mapping[str, Any], names: Mapping[str, str]) -> None:
+        self._request = request
+        self._blocks = Blocks(names)
+        self._thinks = wants_thinking(request)
+        self._begun = False
+        self._own = False  # some of it is written here, so that a provider's events have the wrong indices
+        self._finished = False  # the provider has said why and how it ended
+        self._ended = False
+        self._choice: dict[str, Any] = {}  # the one that ended it
+        self._refused = False
+        self._more: dict[str, Any] = {}
+
+    def write(self, chunk: Chunk, fields: dict[str, Any], model: str) -> bytes:
+        if chunk.api == "messages" and chunk.raw and not self._own:
+            passed = self._pass(chunk.raw, model)
+            if passed is not None:
+                return passed
+        begin = self._begin(fields.get("id"), model)
+        self._own = True
+        for choice in fields["choices"]:
+            if not choice.get("index"):
+                self._take(choice, fields)
+        return begin + self._blocks.events()
+
+    def end(self, usage: dict[str, Any] | None, model: str) -> bytes:
+        if self._ended:
+            return b""
+        self._ended = True
+        written = self._begin(None, model) + self._blocks.events(last=True)
+        if not self._finished:
+            reason, sequence = stop_reason(self._choice, self._request, tools=self._blocks.called)
+            if self._refused and reason == "end_turn":
+                reason = "refusal"
+            delta = {"stop_reason": reason, "stop_sequence": sequence}
+            counts = {"output_tokens": 0} if usage is None else message_usage(usage)
+            written += event("message_delta", delta=delta, usage=counts, **self._more)
+        return written + event("message_stop")
+
+    def error(self, error: GatewayError) -> bytes:
+        """No `message_stop`: the client's library raises what the event says."""
+        return event(**{"kind": "error"} | {key: value for key, value in error_object(error).items() if key != "type"})
+
+    def _pass(self, raw: bytes, model: str) -> bytes | None:
+        """A provider's event, noting what it opens and closes; None where it begins a second message."""
+        if _DELTA in raw[:_NEAR]:
+            return raw
+        given = _event_fields(raw)
+        index = given.get("index")
+        match given.get("type"):
+            case "message_start":
+                if self._begun:
+                    return None
+                self._begun = True
+                return _renamed(raw, given, model)
+            case "content_block_start" if isinstance(index, int):
+                block = given.get("content_block")
+                self._blocks.opened(index, str(block.get("type")) if isinstance(block, dict) else "")
+            case "content_block_stop" if isinstance(index, int):
+                self._blocks.closed(index)
+            case "message_delta":
+                delta = given.get("delta")
+                self._finished = self._finished or (isinstance(delta, dict) and delta.get("stop_reason") is not None)
+            case "message_stop":
+                self._ended = True
+        return raw
+
+    def _begin(self, chat_id: Any, model: str) -> bytes:
+        if self._begun:
+            return b""
+        self._begun = True
+        message: dict[str, Any] = {
+            "id": message_id(chat_id),
+            "type": "message",
+            "role": "assistant",
+            "model": model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": message_usage(None),  # chat tells it at the end
+        }
+        return event("message_start", message=message) + event("ping")
+
+    def _take(self, choice: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+        delta = choice.get("delta") or {}
+        if self._thinks:
+            self._think(delta)
+        if text := text_of(delta.get("content")):
+            self._blocks.text(text)
+        if refusal := text_of(delta.get("refusal")):
+            self._refused = True
+            self._blocks.text(refusal)
+        calls = delta.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            if isinstance(call, dict):
+                self._blocks.call(call)
+        if choice.get("finish_reason") is not None:
+            self._choice = dict(choice)
+            if "locus" in fields:  # who wrote it, where that was more than one
+                self._more = {"locus": fields["locus"]}
+
+    def _think(self, delta: Mapping[str, Any]) -> None:
+        """Reasoning, which LiteLLM's streams repeat in `thinking_blocks`; signatures are only there."""
+        reasoning = text_of(delta.get("reasoning_content")) or text_of(delta.get("reasoning"))
+        if reasoning:
+            self._blocks.thinking(reasoning)
+        blocks = delta.get("thinking_blocks")
+        for block in blocks if isinstance(blocks, list) else ():
+            if not isinstance(block, dict):
+                continue
+            if block.get("type") == "redacted_thinking" and isinstance(block.get("data"), str):
+                self._blocks.redacted(block["data"])
+            elif block.get("type") == "thinking":
+                if not reasoning and (text := text_of(block.get("thinking"))):
+                    self._blocks.thinking(text)
+                if isinstance(block.get("signature"), str) and block["signature"]:
+                    self._blocks.signature(block["signature"])
+
+
+def _event_fields(raw: bytes) -> dict[str, Any]:
+    reader = EventReader()
+    data = next((one.data for one in [*reader.feed(raw), *reader.close()] if one.data), b"")
+    try:
+        fields = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _renamed(raw: bytes, given: Mapping[str, Any], model: str) -> bytes:
+    """A `message_start` with the model's public name."""
+    message = given.get("message")
+    if not isinstance(message, dict):
+        return raw
+    name = message.get("model")
+    spliced = splice_model(raw, name, model) if isinstance(name, str) else None
+    if spliced is not None:
+        return spliced
+    return event(
+        "message_start", **{k: v for k, v in given.items() if k != "type"} | {"message": message | {"model": model}}
+    )
