@@ -1,0 +1,126 @@
+"""`POST /v1/responses`, the OpenAI Responses API: requests to chat and back, and the store behind `previous_response_id`."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from gateway.dialects.dialect import Headers
+from gateway.dialects.responses.answer import Fields, native_of, previous_of, response_of
+from gateway.dialects.responses.request import (
+    NativeResponses,
+    check,
+    input_items,
+    is_own_reasoning,
+    references,
+    resolved,
+    translate,
+)
+from gateway.dialects.responses.writer import ResponsesWriter
+from gateway.errors import GatewayError
+from gateway.request import Api, ChatRequest, parse_object, splice_model, translated
+from gateway.response_store import PreviousResponseNotFound, ResponseStore, Stored
+from gateway.upstream.answer import Complete
+
+_HEADERS = (b"openai-beta",)
+
+
+class Responses:
+    """The dialect.
+
+    Args:
+        owner: whose request it is, by its headers: others do not see what is stored for it.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self, store: ResponseStore, owner: Callable[[Headers], str], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._store = store
+        self._owner = owner
+        self._clock = clock
+
+    @property
+    def api(self) -> Api:
+        return "responses"
+
+    async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
+        fields = parse_object(body)
+        check(fields)
+        owner = self._owner(headers)
+        items = input_items(fields)
+        named = references(items)
+        own = resolved(items, await self._store.items(named, owner) if named else {})
+        stored = await self._before(fields.get("previous_response_id"), owner)
+        before = stored.items if stored is not None else []
+        translation = translate(fields, before, own)
+        native = _native(body, fields, before, own, changed=bool(named), headers=headers)
+        request = translated(translation.fields, native, translation.native_only)
+        return request if stored is None else _with_session(request, stored)
+
+    def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
+        if complete.api != "responses":
+            return orjson.dumps(response_of(request, complete.fields, model, int(self._clock())))
+        previous = previous_of(native_of(request))
+        name = complete.fields.get("model")
+        body = splice_model(complete.body, name, model) if previous is None and isinstance(name, str) else None
+        if body is not None:
+            return body
+        changed: Fields = {"model": model} if previous is None else {"model": model, "previous_response_id": previous}
+        return orjson.dumps(complete.fields | changed)
+
+    def writer(self, request: ChatRequest) -> ResponsesWriter:
+        return ResponsesWriter(request, self._clock)
+
+    def error(self, error: GatewayError, request_id: str) -> bytes:
+        return error.body()
+
+    async def finished(self, request: ChatRequest, response: dict[str, Any], owner: str, session: str | None) -> None:
+        """Keeps a response, unless the client asked not to. Never fails.
+
+        Args:
+            response: the Response object that the client got: `ResponsesWriter.response`, or the JSON of `whole`.
+            session: of the conversation; a request that goes on with it gets it as `ChatRequest.session`.
+        """
+        native = native_of(request)
+        if (
+            isinstance(native, NativeResponses)
+            and native.store
+            and response.get("status") in ("completed", "incomplete")
+        ):
+            await self._store.save(response, native.own, native.previous, owner, session)
+
+    async def _before(self, previous: str | None, owner: str) -> Stored | None:
+        if previous is None:
+            return None
+        stored = await self._store.load(previous, owner)
+        if stored is None or not stored.whole:
+            raise PreviousResponseNotFound(previous)
+        return stored
+
+
+def _native(
+    body: bytes, fields: Fields, before: list[Fields], own: list[Fields], *, changed: bool, headers: Headers
+) -> NativeResponses:
+    """The request for upstreams of the same format: the client's bytes, where nothing in them means this gateway's store."""
+    previous = fields.get("previous_response_id")
+    whole = [item for item in before + own if not is_own_reasoning(item)]
+    if previous is not None or changed or len(whole) < len(own):
+        fields = {key: value for key, value in fields.items() if key != "previous_response_id"} | {"input": whole}
+        body = orjson.dumps(fields)
+    kept = {name.decode(): headers[name].decode("latin-1") for name in _HEADERS if name in headers}
+    return NativeResponses(
+        api="responses",
+        body=body,
+        fields=fields,
+        headers=kept,
+        own=tuple(own),
+        previous=previous,
+        store=fields.get("store") is not False,
+    )
+
+
+def _with_session(request: ChatRequest, stored: Stored) -> ChatRequest:
+    return replace(request, session=stored.session)

@@ -1,0 +1,175 @@
+"""The output of a streamed response, item by item, with the events that tell of it.
+
+Written from chat deltas, or followed along with another model's native events, so that the one can go on where the other broke
+off. Events have no sequence number yet.
+"""
+
+from typing import Any
+
+from gateway.dialects.responses.answer import Fields, item, logprobs, new_call_id, reasoning_text
+from gateway.dialects.responses.freeform import InputReader
+from gateway.dialects.responses.open_items import FORMS, INPUTS, Called, Foreign, Part, Spoken
+
+_DELTAS = frozenset(f"{form.text}.delta" for form in FORMS.values())
+_PARTS = frozenset({"response.content_part", "response.reasoning_summary_part"})
+
+
+class Output:
+    """All items of a response.
+
+    Args:
+        freeform: the names of the request's freeform tools.
+    """
+
+    def __init__(self, freeform: frozenset[str]) -> None:
+        self._freeform = freeform
+        self._items: dict[int, Spoken | Called | Foreign] = {}
+        self._speaking: Spoken | None = None
+        self._calls: dict[Any, Called] = {}  # by the index that chat gives them
+        self._nameless: dict[Any, Fields] = {}  # calls whose name is still to come
+
+    def items(self, status: str | None = None) -> list[Fields]:
+        """The items in order.
+
+        Args:
+            status: of those that are not done.
+        """
+        found = []
+        for _, each in sorted(self._items.items()):
+            found.append(each.now() if each.done or status is None else each.now() | {"status": status})
+        return found
+
+    def delta(self, delta: Fields, given_logprobs: Any) -> list[Fields]:
+        """The events for a chat delta."""
+        events: list[Fields] = []
+        if thought := reasoning_text(delta):
+            events += self._say("reasoning", "summary_text", thought, [])
+        if isinstance(said := delta.get("content"), str) and said:
+            events += self._say("message", "output_text", said, logprobs(given_logprobs))
+        if isinstance(refusal := delta.get("refusal"), str) and refusal:
+            events += self._say("message", "refusal", refusal, [])
+        calls = delta.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            if isinstance(call, dict):
+                events += self._call(call)
+        return events
+
+    def close(self, status: str) -> list[Fields]:
+        """The events at the end of everything.
+
+        Args:
+            status: of the last item that is open; whatever came before it is complete.
+        """
+        events: list[Fields] = []
+        for key in list(self._nameless):
+            events += self._begin_call(key)
+        opened = [each for _, each in sorted(self._items.items()) if not each.done]
+        for each in opened:
+            events += each.close(status if each is opened[-1] else "completed")
+        self._speaking = None
+        return events
+
+    def follow(self, event: Fields) -> None:
+        """Notes what a native event opens, adds and closes."""
+        kind, index = event.get("type"), event.get("output_index")
+        if not isinstance(kind, str) or not isinstance(index, int):
+            return
+        noun, _, verb = kind.rpartition(".")
+        if noun == "response.output_item":
+            self._follow_item(index, event.get("item"), verb)
+            return
+        each = self._items.get(index)
+        text = event.get("delta")
+        if isinstance(each, Called) and verb == "delta" and isinstance(text, str):
+            each.pieces.append(text)
+        if not isinstance(each, Spoken):
+            return
+        part = event.get("part")
+        if noun in _PARTS and verb == "added" and isinstance(part, dict) and part.get("type") in FORMS:
+            form = FORMS[part["type"]]
+            at = event.get(form.at)
+            each.part = Part(part["type"], at if isinstance(at, int) else len(each.fields.get(form.among) or []))
+        elif noun in _PARTS and verb == "done":
+            each.take(part)
+        elif kind in _DELTAS and each.part is not None and isinstance(text, str):
+            each.part.pieces.append(text)
+            given = event.get("logprobs")
+            each.part.logprobs += given if isinstance(given, list) else []
+        elif kind == "response.output_text.annotation.added" and each.part is not None:
+            each.part.annotations.append(event.get("annotation"))
+
+    def _follow_item(self, index: int, fields: Any, verb: str) -> None:
+        if not isinstance(fields, dict):
+            return
+        if verb == "added":
+            kind = fields.get("type")
+            if kind in ("message", "reasoning"):
+                self._speaking = Spoken(index, dict(fields))
+                self._items[index] = self._speaking
+            elif kind in INPUTS:
+                self._items[index] = Called(index, fields)
+            else:
+                self._items[index] = Foreign(fields)
+            return
+        each = self._items.setdefault(index, Foreign(fields))
+        each.fields, each.done = fields, True
+        if isinstance(each, Spoken):
+            each.part = None
+        if each is self._speaking:
+            self._speaking = None
+
+    def _say(self, kind: str, part: str, text: str, with_logprobs: list[Fields]) -> list[Fields]:
+        events: list[Fields] = []
+        if self._speaking is None or self._speaking.fields.get("type") != kind:
+            events += self._hush()
+            index = max(self._items, default=-1) + 1
+            empty: Fields = {"summary": []} if kind == "reasoning" else {"role": "assistant", "content": []}
+            self._speaking = self._items[index] = Spoken(index, item(kind, "in_progress", **empty))
+            events.append(_added(index, self._speaking.fields))
+        return events + self._speaking.say(part, text, with_logprobs)
+
+    def _hush(self) -> list[Fields]:
+        speaking, self._speaking = self._speaking, None
+        return speaking.close("completed") if speaking is not None else []
+
+    def _call(self, call: Fields) -> list[Fields]:
+        """A chat call's delta. Some providers give no index, or the same to all: then a new id is a new call."""
+        function = call.get("function") if isinstance(call.get("function"), dict) else {}
+        name, arguments = ((function or {}).get(key) for key in ("name", "arguments"))
+        call_id = call.get("id")
+        key = call.get("index")
+        if not isinstance(key, int):
+            key = call_id if isinstance(call_id, str) and call_id else next(reversed(self._calls), 0)
+        known = self._calls.get(key)
+        if known is not None and name and call_id and call_id != known.fields["call_id"]:
+            known = None
+        if known is not None:
+            return known.write(arguments) if isinstance(arguments, str) else []
+        waiting = self._nameless.setdefault(key, {"id": "", "name": "", "arguments": ""})
+        waiting["id"] = waiting["id"] or _text(call_id)
+        waiting["name"] = waiting["name"] or _text(name)
+        waiting["arguments"] += _text(arguments)
+        return self._begin_call(key) if waiting["name"] else []
+
+    def _begin_call(self, key: Any) -> list[Fields]:
+        given = self._nameless.pop(key)
+        events = self._hush()
+        free = given["name"] in self._freeform
+        kind = "custom_tool_call" if free else "function_call"
+        fields = item(
+            kind, "in_progress", call_id=given["id"] or new_call_id(), name=given["name"], **{INPUTS[kind]: ""}
+        )
+        index = max(self._items, default=-1) + 1
+        called = Called(index, fields, InputReader() if free else None)
+        self._calls[key] = self._items[index] = called
+        return [*events, _added(index, fields), *called.write(given["arguments"])]
+
+
+def _added(index: int, fields: Fields) -> Fields:
+    """The event of a new item. The item's lists are filled later, perhaps before the event is written."""
+    empty = {key: list(value) if isinstance(value, list) else value for key, value in fields.items()}
+    return {"type": "response.output_item.added", "output_index": index, "item": empty}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,210 @@
+"""A Responses request -> the fields of the chat request that it amounts to. Pure; knows no store.
+
+`{"model": "m", "instructions": "Be brief.", "input": "hi", "max_output_tokens": 9}` is
+`{"model": "m", "messages": [{"role": "system", …}, {"role": "user", …}], "max_completion_tokens": 9}`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.dialects.responses.checks import invalid, item, optional, text
+from gateway.dialects.responses.items import Messages, kind_of
+from gateway.dialects.responses.tools import Tools
+from gateway.errors import InvalidRequest
+from gateway.fields import expected
+from gateway.request import Native
+
+OWN_REASONING = "rs_locus_"  # how the ids of reasoning begin that this gateway wrote down, and no provider knows
+LOGPROBS = "message.output_text.logprobs"
+_NUMBER = (int, float)
+_KEPT: dict[str, tuple[type | tuple[type, ...], str]] = {  # fields that chat has too, under the same name
+    "temperature": (_NUMBER, "a number"),
+    "top_p": (_NUMBER, "a number"),
+    "user": (str, "a string"),
+    "safety_identifier": (str, "a string"),
+    "prompt_cache_key": (str, "a string"),
+    "prompt_cache_retention": (str, "a string"),
+    "service_tier": (str, "a string"),
+    "metadata": (dict, "an object"),
+    "stream": (bool, "true or false"),
+}
+_CHECKED: dict[str, tuple[type | tuple[type, ...], str]] = {  # what is read here or echoed, and means nothing in chat
+    "store": (bool, "true or false"),
+    "background": (bool, "true or false"),
+    "stream_options": (dict, "an object"),
+    "truncation": (str, "a string"),
+    "max_tool_calls": (int, "a whole number"),
+    "instructions": (str, "a string"),
+    "previous_response_id": (str, "a string"),
+    "parallel_tool_calls": (bool, "true or false"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NativeResponses(Native):
+    """A Responses request as its upstreams get it, and what the answer and the store need beside that.
+
+    Attributes:
+        own: the input items that the client sent with this request.
+        previous: the id of the response that it goes on with.
+        store: shall the response be kept?
+    """
+
+    own: tuple[dict[str, Any], ...] = ()
+    previous: str | None = None
+    store: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A chat request.
+
+    Attributes:
+        native_only: the field that chat has nothing for: only upstreams of the same format can answer.
+    """
+
+    fields: dict[str, Any]
+    native_only: str | None
+
+
+def check(fields: dict[str, Any]) -> None:
+    """Checks what stands alone.
+
+    Raises:
+        InvalidRequest: a field has the wrong type, or asks for what the gateway does not do.
+    """
+    if not text(fields, "model", what="a model name, `auto` or `auto:<policy>`"):
+        invalid(expected("model", "a model name, `auto` or `auto:<policy>`", fields), "model")
+    for key, (types, what) in (_KEPT | _CHECKED).items():
+        optional(fields, key, types, what)
+    if fields.get("background"):
+        invalid("`background` is not supported: the answer is given in the same call.", "background")
+    if fields.get("prompt") is not None:
+        invalid("`prompt` names a template that only its provider has; send the text instead.", "prompt")
+    if fields.get("conversation") is not None:
+        invalid("`conversation` is not supported; go on with a response by `previous_response_id`.", "conversation")
+
+
+def input_items(fields: dict[str, Any]) -> list[dict[str, Any]]:
+    """The input as items; a string is one message of the user.
+
+    Raises:
+        InvalidRequest: it is neither a string nor a list of objects.
+    """
+    given = fields.get("input")
+    if given is None and fields.get("previous_response_id") is not None:
+        return []
+    if isinstance(given, str):
+        return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": given}]}]
+    if not isinstance(given, list):
+        invalid(expected("input", "a string or a list of items", fields), "input")
+    return [item(value, f"input[{i}]") for i, value in enumerate(given)]
+
+
+def resolved(items: list[dict[str, Any]], stored: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The items with those that references name in their place.
+
+    Raises:
+        InvalidRequest: one names an item that is not stored.
+    """
+    found = []
+    for i, given in enumerate(items):
+        if kind_of(given) == "item_reference":
+            name = text(given, "id", f"input[{i}]")
+            if name not in stored:
+                message = f"Item with id '{name[:80]}' not found. Only items of stored responses can be referred to."
+                invalid(message, f"input[{i}].id")
+            given = stored[name]
+        found.append(given)
+    return found
+
+
+def references(items: list[dict[str, Any]]) -> set[str]:
+    """The ids of the items that are referred to."""
+    named = (given.get("id") for given in items if kind_of(given) == "item_reference")
+    return {name for name in named if isinstance(name, str)}
+
+
+def is_own_reasoning(item: dict[str, Any]) -> bool:
+    """Is this reasoning that the gateway wrote down? A provider that is shown it does not know the id."""
+    name = item.get("id")
+    return item.get("type") == "reasoning" and isinstance(name, str) and name.startswith(OWN_REASONING)
+
+
+def translate(fields: dict[str, Any], before: list[dict[str, Any]], own: list[dict[str, Any]]) -> Translation:
+    """The chat request.
+
+    Args:
+        fields: checked by `check`.
+        before: the items of the conversation that it goes on with.
+        own: those of `input`, without references.
+
+    Raises:
+        InvalidRequest: `param` names the field as the client wrote it.
+    """
+    messages = Messages(fields.get("instructions"))
+    for i, given in enumerate(before):
+        try:
+            messages.add(given, f"input of previous_response_id[{i}]")
+        except InvalidRequest as exc:
+            raise InvalidRequest(exc.message, param="previous_response_id") from exc
+    for i, given in enumerate(own):
+        messages.add(given, f"input[{i}]")
+    written = messages.finished()
+    tools = Tools(fields)
+    foreign = messages.foreign or tools.foreign
+    if not (before or own) or (not written and foreign is None):
+        invalid("`input` has nothing to answer; expected at least one message.", "input")
+    if not written:
+        written = [{"role": "user", "content": ""}]
+    chat = {"model": fields["model"], "messages": written}
+    chat |= {key: fields[key] for key in _KEPT if fields.get(key) is not None}
+    chat |= _sampling(fields) | _format(fields) | tools.fields
+    if fields.get("store"):  # chat does not keep answers unless it is told to
+        chat["store"] = True
+    return Translation(chat, foreign)
+
+
+def _sampling(fields: dict[str, Any]) -> dict[str, Any]:
+    chat: dict[str, Any] = {}
+    limit = optional(fields, "max_output_tokens", int, "a whole number of at least 1")
+    if limit is not None:
+        if limit < 1:
+            invalid("`max_output_tokens` must be a whole number of at least 1.", "max_output_tokens")
+        chat["max_completion_tokens"] = limit
+    reasoning = optional(fields, "reasoning", dict, "an object") or {}
+    effort = optional(reasoning, "effort", str, "a string", "reasoning")
+    if effort is not None:
+        chat["reasoning_effort"] = effort
+    include = optional(fields, "include", list, "a list of strings") or []
+    top = optional(fields, "top_logprobs", int, "a whole number")
+    if LOGPROBS in include or top:
+        chat["logprobs"] = True
+        if top:
+            chat["top_logprobs"] = top
+    return chat
+
+
+def _format(fields: dict[str, Any]) -> dict[str, Any]:
+    chat: dict[str, Any] = {}
+    options = optional(fields, "text", dict, "an object") or {}
+    verbosity = optional(options, "verbosity", str, "a string", "text")
+    if verbosity is not None:
+        chat["verbosity"] = verbosity
+    form = optional(options, "format", dict, "an object", "text")
+    if form is None:
+        return chat
+    kind = text(form, "type", "text.format")
+    if kind == "json_object":
+        chat["response_format"] = {"type": "json_object"}
+    elif kind == "json_schema":
+        schema = {"name": text(form, "name", "text.format")}
+        for key, types, what in (("description", str, "a string"), ("schema", dict, "an object"), ("strict", bool, "")):
+            value = optional(form, key, types, what or "true or false", "text.format")
+            if value is not None:
+                schema[key] = value
+        chat["response_format"] = {"type": "json_schema", "json_schema": schema}
+    elif kind != "text":
+        invalid(f"`text.format.type` must be text, json_object or json_schema, not `{kind[:40]}`.", "text.format.type")
+    return chat

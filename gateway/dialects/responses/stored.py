@@ -1,0 +1,125 @@
+"""`GET` and `DELETE /v1/responses/{id}`, and `GET /v1/responses/{id}/input_items`: what is stored, for whom it is stored."""
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.dialects.responses.items import CALLS, OUTPUTS, kind_of
+from gateway.errors import InvalidRequest, NotFound
+from gateway.response_store import ResponseStore, Stored
+
+MOST_ITEMS = 100
+Fields = dict[str, Any]
+
+
+async def retrieve(request: Request, store: ResponseStore, owner: str) -> Response:
+    """The Response object.
+
+    Raises:
+        NotFound: it is not stored.
+        InvalidRequest: it is asked for as a stream, which is over.
+    """
+    if request.query_params.get("stream") == "true":
+        raise InvalidRequest("A stored response cannot be streamed again; ask for it without `stream`.", param="stream")
+    return _json((await _stored(request, store, owner)).response)
+
+
+async def delete(request: Request, store: ResponseStore, owner: str) -> Response:
+    """Forgets it.
+
+    Raises:
+        NotFound: it is not stored.
+    """
+    name = request.path_params["response_id"]
+    if not await store.delete(name, owner):
+        raise _unknown(name)
+    return _json({"id": name, "object": "response", "deleted": True})
+
+
+async def input_items(request: Request, store: ResponseStore, owner: str) -> Response:
+    """A page of what it answered: the conversation before it and its own input, the newest first unless asked otherwise.
+
+    Raises:
+        NotFound: it is not stored.
+        InvalidRequest: a query parameter cannot be read.
+    """
+    query = request.query_params
+    limit, order = query.get("limit", "20"), query.get("order", "desc")
+    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= MOST_ITEMS:
+        raise InvalidRequest(f"`limit` must be a whole number from 1 to {MOST_ITEMS}.", param="limit")
+    if order not in ("asc", "desc"):
+        raise InvalidRequest("`order` must be asc or desc.", param="order")
+    stored = await _stored(request, store, owner)
+    items = [listed(item, f"{_suffix(stored.id)}_{i}") for i, item in enumerate(stored.input)]
+    if order == "desc":
+        items.reverse()
+    if (after := query.get("after")) is not None:
+        at = next((i for i, item in enumerate(items) if item.get("id") == after), None)
+        if at is None:
+            raise InvalidRequest("`after` names an item that is not in the list.", param="after")
+        items = items[at + 1 :]
+    page = items[: int(limit)]
+    return _json(
+        {
+            "object": "list",
+            "data": page,
+            "first_id": page[0]["id"] if page else "",
+            "last_id": page[-1]["id"] if page else "",
+            "has_more": len(items) > len(page),
+        }
+    )
+
+
+def listed(item: Fields, name: str) -> Fields:
+    """An input item in the API's full form: with an id, a status, and content in parts.
+
+    Args:
+        name: of the id that it gets where it has none.
+    """
+    kind = kind_of(item)
+    prefix = {"message": "msg", "function_call": "fc", "custom_tool_call": "ctc"}.get(kind, "item")
+    full = {"id": f"{prefix}_{name}"} | {key: value for key, value in item.items() if value is not None}
+    full["type"] = kind
+    if kind in CALLS or kind in OUTPUTS or kind == "message":
+        full.setdefault("status", "completed")
+    if kind == "message":
+        full["content"] = _parts(item["content"], by_model=item.get("role") == "assistant")
+    return full
+
+
+def _parts(content: Any, *, by_model: bool) -> list[Fields]:
+    kind = "output_text" if by_model else "input_text"
+    parts = [{"type": kind, "text": content}] if isinstance(content, str) else content
+    return [_part(part, kind) for part in parts]
+
+
+def _part(part: Fields, text: str) -> Fields:
+    if part["type"] == "input_image":
+        return {"detail": "auto"} | part
+    if part["type"] not in ("text", "input_text", "output_text"):
+        return part
+    if text == "output_text":
+        return {"annotations": [], "logprobs": []} | part | {"type": text}
+    return {"type": text, "text": part["text"]}
+
+
+async def _stored(request: Request, store: ResponseStore, owner: str) -> Stored:
+    name = request.path_params["response_id"]
+    stored = await store.load(name, owner)
+    if stored is None:
+        raise _unknown(name)
+    return stored
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"Response with id '{name[:100]}' not found.")
+
+
+def _suffix(response_id: str) -> str:
+    return response_id.removeprefix("resp_")
+
+
+def _json(value: Fields) -> Response:
+    return Response(orjson.dumps(value), media_type="application/json")
