@@ -12,6 +12,7 @@ COMMANDS = {
     "log": "gateway.log:log",
     "train": "router.cli:train",
     "embed": "router.cli:embed",
+    "evidence": "router.cli:evidence",
     "predict": "router.cli:predict",
     "evaluate": "router.cli:evaluate",
     "neighbors": "router.cli:neighbors",

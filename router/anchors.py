@@ -100,7 +100,7 @@ def choose_anchors(data: Queries, q: NDArray[np.float32], number: int = NUMBER, 
     names, sizes = np.unique(data.benchmarks[train], return_counts=True)
     rng = np.random.default_rng((seed, number))
     chosen = []
-    for name, count in zip(names, _shares(sizes, number), strict=True):
+    for name, count in zip(names, shares(sizes, number), strict=True):
         chosen.append(np.sort(rng.permutation(train[data.benchmarks[train] == name])[:count]))
     rows = np.concatenate(chosen)
     return Anchors(np.ascontiguousarray(q[rows], np.float32), data.benchmarks[rows])
@@ -126,7 +126,7 @@ def unpack(checkpoint: Checkpoint) -> Anchors:
     return Anchors(q.astype(np.float32), np.repeat(list(counts), list(counts.values())).astype(np.str_))
 
 
-def _shares(sizes: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+def shares(sizes: NDArray[np.int64], number: int) -> NDArray[np.int64]:
     """How many of each benchmark: (B,), summing to `number` or to all there are."""
     number = min(number, int(sizes.sum()))
     floor = np.minimum(sizes, AT_LEAST)

@@ -62,9 +62,17 @@ def save_checkpoint(folder: Path, weights: Mapping[str, NDArray[np.float32]], ca
     checkpoint_id = hashlib.sha256(data).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS).write_bytes(data)
-    text = json.dumps({"format": FORMAT, "checkpoint": checkpoint_id, **card}, indent=2, ensure_ascii=False)
-    (folder / CARD).write_text(text + "\n", encoding="utf-8")
+    _write_card(folder, {"format": FORMAT, "checkpoint": checkpoint_id, **card})
     return checkpoint_id
+
+
+def amend_card(checkpoint: Checkpoint, values: Mapping[str, Any]) -> None:
+    """Adds to the card of a checkpoint on disk, or replaces there; weights and id stay."""
+    _write_card(checkpoint.folder, {**checkpoint.card, **values})
+
+
+def _write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def load_checkpoint(folder: Path | None = None) -> Checkpoint:

@@ -14,6 +14,7 @@ from router.baselines import best_single
 from router.data import Dataset
 from router.encoder import QueryEncoder
 from router.evaluate import predict_all
+from router.evaluations import Evaluations
 from router.pools import pools, routed_scores
 from router.train import Trained
 
@@ -46,6 +47,9 @@ SOURCES: Mapping[str, list[dict[str, str]]] = {
     "llmrouter": [{"project": "github.com/ulab-uiuc/LLMRouter", "licence": "MIT"}],
     "routerarena": [{"project": "github.com/RouteWorks/RouterArena", "licence": "Apache-2.0"}],
 }
+
+
+EVIDENCE_KEY = "evidence"
 
 
 def describe(
@@ -84,6 +88,16 @@ def describe(
         ],
         "metrics": {"val_routing_accuracy": _by_pool(data, q, trained)},
         "versions": {name: version(name) for name in ("locus-gateway", "torch", "numpy", "safetensors", "tokenizers")},
+    }
+
+
+def describe_evidence(evaluations: Evaluations, split: str = "train") -> dict[str, Any]:
+    """What the evidence beside the checkpoint's space was made from: the card's content under `evidence`."""
+    return {
+        "split": split,
+        "models": len(evaluations.models),
+        "evaluations": sum(evaluations.evaluated),
+        "queries": evaluations.benchmarks,
     }
 
 

@@ -40,9 +40,11 @@ def readable_errors(command: Callable[..., None]) -> Callable[..., None]:
 def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: str) -> None:
     """Train on split `train` of DATA, select on `val`; a run that was stopped goes on where it was."""
     from router.artifacts import save_checkpoint
-    from router.card import describe
+    from router.card import EVIDENCE_KEY, describe, describe_evidence
     from router.data import load_dataset
     from router.encoder import load_encoder
+    from router.evidence import evidence_file
+    from router.gather import gather
     from router.train import STATE, STEPS
     from router.train import train as run_training
 
@@ -52,8 +54,11 @@ def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: 
     q = loaded.encode(dataset.prompts)
     with _progress("training", STEPS) as advance:
         trained = run_training(dataset, q, loaded.text_dim, seed, out, advance)
-    checkpoint = save_checkpoint(out, trained.locus.weights(), describe(dataset, q, loaded, seed, trained, excluded))
+    evaluations = gather(dataset, q[:, : loaded.text_dim], loaded.hash)
+    card = describe(dataset, q, loaded, seed, trained, excluded) | {EVIDENCE_KEY: describe_evidence(evaluations)}
+    checkpoint = save_checkpoint(out, trained.locus.weights(), card)
     trained.space.of(checkpoint).save(out / "space.safetensors")
+    evaluations.save(evidence_file(out / "space.safetensors"))
     (out / STATE).unlink(missing_ok=True)
     kept = [verdict.benchmark for verdict in trained.verdicts if verdict.guarded]
     click.echo(
@@ -80,15 +85,22 @@ def embed(
     seed: int,
     excluded: tuple[str, ...],
 ) -> None:
-    """Embed every model of DATA, known or not, by one forward pass over its evaluations."""
+    """Embed every model of DATA, known or not, by one forward pass over its evaluations.
+
+    Beside the model space goes the evidence that the gateway shows for a choice: ids and scores of queries of the split that
+    some model passed and some other failed.
+    """
     from router.artifacts import load_checkpoint
     from router.data import load_dataset
     from router.evaluate import embed_all
+    from router.evidence import evidence_file
+    from router.gather import gather
     from router.locus import Locus
 
     loaded = load_checkpoint(checkpoint)
     dataset = load_dataset(data).without(excluded)
-    q = loaded.encoder().encode(dataset.prompts)
+    encoder = loaded.encoder()
+    q = encoder.encode(dataset.prompts)
     with _progress("embedding", len(dataset.models)) as advance:
         done = iter(range(1, len(dataset.models) + 1))
         space = embed_all(
@@ -102,7 +114,41 @@ def embed(
             progress=lambda: advance(next(done), ""),
         )
     space.save(out)
+    gather(dataset, q[:, : encoder.text_dim], encoder.hash, split).save(evidence_file(out))
     click.echo(f"{out}: {len(space.models)} embeddings from {sum(space.evaluations)} evaluations")
+
+
+@click.command()
+@DATA
+@CHECKPOINT
+@readable_errors
+def evidence(data: Path, checkpoint: Path | None) -> None:
+    """Write the evidence of a checkpoint that has none; `locus train` does it by itself.
+
+    DATA must be what the checkpoint was trained on. Its weights and its model space stay as they are.
+    """
+    from router.artifacts import amend_card, load_checkpoint
+    from router.card import EVIDENCE_KEY, describe_evidence
+    from router.data import load_dataset
+    from router.errors import DataError
+    from router.evidence import evidence_file
+    from router.gather import gather
+
+    loaded = load_checkpoint(checkpoint)
+    dataset = load_dataset(data)
+    about = loaded.card.get("data", {})
+    if about.get("hash") != dataset.hash:
+        raise DataError(f"{data}: not the data that the checkpoint in {loaded.folder} was trained on")
+    dataset = dataset.without(about.get("excluded_benchmarks", ()))
+    encoder = loaded.encoder()
+    evaluations = gather(dataset, encoder.encode(dataset.prompts)[:, : encoder.text_dim], encoder.hash)
+    file = evidence_file(loaded.folder / "space.safetensors")
+    size = len(evaluations.save(file))
+    amend_card(loaded, {EVIDENCE_KEY: describe_evidence(evaluations)})
+    click.echo(
+        f"{file}: {len(evaluations.query_ids)} queries, {sum(evaluations.evaluated)} evaluations of "
+        f"{len(evaluations.models)} models, {size / 1e6:.1f} MB"
+    )
 
 
 @click.command()

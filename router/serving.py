@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from router.artifacts import Checkpoint, load_checkpoint
 from router.encoder import PRETRAINED, QueryEncoder
 from router.errors import ArtifactError
+from router.evidence import Evidence, evidence_file
 from router.locus import Locus
 from router.predictor import Prediction, Predictor
 from router.space import ModelSpace
@@ -34,11 +35,12 @@ class Scorer:
 
 
 class Router:
-    """A checkpoint with its query encoder and a model space."""
+    """A checkpoint with its query encoder, a model space, and the evidence beside it."""
 
-    def __init__(self, checkpoint: Checkpoint, encoder: QueryEncoder, space: ModelSpace) -> None:
+    def __init__(self, checkpoint: Checkpoint, encoder: QueryEncoder, space: ModelSpace, evidence: Evidence) -> None:
         self.encoder = encoder
         self.space = space
+        self.evidence = evidence
         self._checkpoint = checkpoint
         self._locus = Locus.restore(checkpoint.weights, checkpoint.card["config"])
 
@@ -75,7 +77,8 @@ class Router:
             merged = space if merged is None else merged.merged(space)
         if merged is None:
             raise ArtifactError(f"{loaded.folder}: needs a model space; make one by `locus embed`")
-        return cls(loaded, loaded.encoder(), merged)
+        encoder = loaded.encoder()
+        return cls(loaded, encoder, merged, Evidence([evidence_file(path) for path in spaces], encoder.hash))
 
     def scorer(self, models: Sequence[str]) -> Scorer:
         """Predictions for these models of the space.
