@@ -13,23 +13,33 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import metrics
 from gateway.admission import Admission, Admitted
-from gateway.catalog import find_model, list_models
+from gateway.catalog import model_list, one_model
 from gateway.control import controlled
+from gateway.cors import Cors
+from gateway.count_tokens import PATH as COUNT_TOKENS
+from gateway.count_tokens import count_tokens
 from gateway.dialects.chat import Chat
+from gateway.dialects.completions import Completions
+from gateway.dialects.messages.dialect import Messages
+from gateway.dialects.responses import stored
+from gateway.dialects.responses.dialect import Responses
 from gateway.edge import Edge, http_exception, is_operator
+from gateway.embeddings import EmbeddingsEndpoint
 from gateway.exchange import ModelEndpoint
 from gateway.explain import explain
+from gateway.owner import owner
 from gateway.portfolio import Settings
 from gateway.request import parse_chat, read_body
 from gateway.service import Service
+from gateway.utility import recognised
 
-CHAT = "/chat/completions"
+PREFIXES = ("/v1", "")
 
 
 def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIApp:
     """The gateway over an open service.
 
-    Chat requests go straight to their endpoint: Starlette's router and middleware would be a tenth of what one costs.
+    Requests to models go straight to their endpoint: Starlette's router and middleware would be a tenth of what one costs.
 
     Args:
         extra: further routes, such as the controls of the simulated provider.
@@ -39,19 +49,40 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
         return service.in_force.portfolio.settings
 
     admission = Admission(lambda: settings().load, service.metrics)
-    chat = Admitted(ModelEndpoint(service, Chat()), admission)
+    endpoints = {
+        "/chat/completions": Admitted(ModelEndpoint(service, Chat()), admission),
+        "/messages": Admitted(ModelEndpoint(service, Messages()), admission),
+        "/responses": Admitted(ModelEndpoint(service, Responses(service.responses, owner)), admission),
+        "/embeddings": Admitted(EmbeddingsEndpoint(service), admission),
+        "/completions": Admitted(ModelEndpoint(service, Completions()), admission),
+    }
 
     async def models(request: Request) -> Response:
-        return _json({"object": "list", "data": list_models(service.in_force)})
+        return _json(model_list(service.in_force, anthropic="anthropic-version" in request.headers))
 
     async def model(request: Request) -> Response:
-        return _json(find_model(service.in_force, request.path_params["name"]))
+        name = request.path_params["name"]
+        return _json(one_model(service.in_force, name, anthropic="anthropic-version" in request.headers))
 
     async def route(request: Request) -> Response:
         headers = dict(request.scope["headers"])
         asked = controlled(parse_chat(await read_body(request.receive, settings().max_body_bytes)), headers)
+        asked = recognised(asked, settings().utility_calls)
         conversation = service.sessions.find(asked, headers)
         return _json(await explain(service.in_force.routing, asked, conversation))
+
+    async def count(request: Request) -> Response:
+        body = await read_body(request.receive, settings().max_body_bytes)
+        return await count_tokens(service, body, dict(request.scope["headers"]))
+
+    async def retrieve_response(request: Request) -> Response:
+        return await stored.retrieve(request, service.responses, owner(dict(request.scope["headers"])))
+
+    async def delete_response(request: Request) -> Response:
+        return await stored.delete(request, service.responses, owner(dict(request.scope["headers"])))
+
+    async def list_input_items(request: Request) -> Response:
+        return await stored.input_items(request, service.responses, owner(dict(request.scope["headers"])))
 
     async def live(request: Request) -> Response:
         return _json({"status": "alive"})
@@ -67,8 +98,12 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
         return Response(await service.metrics.exposition(), media_type=metrics.CONTENT_TYPE)
 
     api: list[BaseRoute] = [
-        Route(CHAT, chat, methods=["POST"]),
+        *(Route(path, endpoint, methods=["POST"]) for path, endpoint in endpoints.items()),
         Route("/route", Admitted(request_response(route), admission), methods=["POST"]),
+        Route(COUNT_TOKENS, Admitted(request_response(count), admission), methods=["POST"]),
+        Route("/responses/{response_id}", retrieve_response, methods=["GET"]),
+        Route("/responses/{response_id}", delete_response, methods=["DELETE"]),
+        Route("/responses/{response_id}/input_items", list_input_items, methods=["GET"]),
         Route("/models", models),
         Route("/models/{name:path}", model),
     ]
@@ -84,13 +119,15 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
         middleware=[Middleware(Edge, settings=settings)],
         exception_handlers={HTTPException: http_exception},
     )
-    straight = {f"{prefix}{CHAT}": Edge(chat, settings) for prefix in ("/v1", "")}
+    straight = {
+        f"{prefix}{path}": Edge(endpoint, settings) for prefix in PREFIXES for path, endpoint in endpoints.items()
+    }
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = straight.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         await (endpoint or others)(scope, receive, send)
 
-    return app
+    return Cors(app, settings)
 
 
 def _readiness(service: Service) -> dict[str, Any]:

@@ -50,4 +50,4 @@ def continuation(request: ChatRequest, transcript: Transcript, way: Way, form: P
     for key in ("max_tokens", "max_completion_tokens"):
         if fields.get(key) is not None:
             fields[key] = max(1, fields[key] - max(transcript.contents, len(text) // 4))
-    return replace(request, body=orjson.dumps(fields), fields=fields)
+    return replace(request, body=orjson.dumps(fields), fields=fields, native=None)

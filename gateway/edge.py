@@ -1,4 +1,4 @@
-"""The edge of every request: an id, its key, and errors in OpenAI's shape. Plain ASGI, so streams stay streams."""
+"""The edge of every request: an id, its key, and errors in the shape of the path's API. Plain ASGI, so streams stay streams."""
 
 import asyncio
 import hmac
@@ -8,12 +8,16 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.defects import log_defect
+from gateway.dialects.messages.errors import error_body as messages_error_body
+from gateway.dialects.messages.errors import error_object as messages_error_object
 from gateway.errors import (
     AuthenticationFailed,
     Forbidden,
@@ -25,13 +29,16 @@ from gateway.errors import (
 )
 from gateway.portfolio import Secret, Settings, is_loopback
 from gateway.protocol import new_request_id
+from gateway.request import Api
 from gateway.sse import encode
 
 log = logging.getLogger("locus.edge")
 
 Headers = dict[bytes, bytes]
 
-OPEN_PATHS = frozenset({"/health/live", "/health/ready"})  # what an orchestrator asks without a key
+OPEN_PATHS = frozenset(  # what an orchestrator asks without a key, and what is the same for every gateway
+    {"/health/live", "/health/ready", "/", "/docs", "/openapi.json", "/v1/openapi.json"}
+)
 ADMIN_PATHS = ("/metrics", "/admin")  # and everything below them
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
@@ -56,6 +63,7 @@ class Edge:
         given = headers.get(b"x-request-id", b"")
         request_id = given.decode() if _CLIENT_ID.match(given) else new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
+        path: str = scope["path"]
         started: Message | None = None
         complete = False
 
@@ -64,30 +72,32 @@ class Edge:
             if started is None:
                 started = message
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                if api_of(path) == "messages":  # where Anthropic's clients look for it
+                    message["headers"].append((b"request-id", request_id.encode()))
             else:
                 complete = not message.get("more_body")
             await send(message)
 
         try:
-            self._check(scope["path"], headers)
+            self._check(path, headers)
             await self._app(scope, receive, watched_send)
         except GatewayError as error:
-            await error_response(error)(scope, receive, watched_send)
+            await error_response(error, path, request_id)(scope, receive, watched_send)
         except ConnectionResetError:
             log.debug("the client of request %s left before its request was complete", request_id)
         except asyncio.CancelledError:  # by the server alone: the grace period of a stop is over
             if started is None:
-                await error_response(Stopped())(scope, receive, watched_send)
+                await error_response(Stopped(), path, request_id)(scope, receive, watched_send)
             elif not complete:
                 if not _is_stream(started):
                     raise
-                await watched_send({"type": "http.response.body", "body": encode(Stopped().envelope())})
+                await watched_send({"type": "http.response.body", "body": error_event(Stopped(), path)})
         except Exception as exc:
             log_defect(log, f"request {request_id} failed", exc)
             if started is not None:
                 raise
             internal = InternalError("The gateway failed; its log has the details.")
-            await error_response(internal)(scope, receive, watched_send)
+            await error_response(internal, path, request_id)(scope, receive, watched_send)
 
     def _check(self, path: str, headers: Headers) -> None:
         settings = self._settings()
@@ -201,19 +211,54 @@ def _is_stream(start: Message) -> bool:
     )
 
 
-def error_response(error: GatewayError) -> Response:
+def api_of(path: str) -> Api:
+    """The API whose clients ask for a path, which say in what shape they read errors.
+
+    `api_of("/v1/messages/count_tokens")` is `"messages"`; what belongs to none is `"chat"`, which has OpenAI's shape.
+    """
+    first = path.removeprefix("/v1").removeprefix("/").partition("/")[0]
+    return "messages" if first == "messages" else "responses" if first == "responses" else "chat"
+
+
+def error_body(error: GatewayError, path: str, request_id: str) -> bytes:
+    """The body of an error answer, in the shape of the path's API."""
+    return messages_error_body(error, request_id) if api_of(path) == "messages" else error.body()
+
+
+def error_event(error: GatewayError, path: str) -> bytes:
+    """The last event of a stream that ends early, in the shape of the path's API."""
+    match api_of(path):
+        case "messages":
+            return b"event: error\ndata: " + orjson.dumps(messages_error_object(error)) + b"\n\n"
+        case "responses":
+            flat = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
+            return b"event: error\n" + encode(flat | {"sequence_number": 0})
+        case _:
+            return encode(error.envelope())
+
+
+def error_response(error: GatewayError, path: str, request_id: str) -> Response:
     """The answer that an error stands for."""
-    return Response(error.body(), error.status, error.headers, media_type="application/json")
+    body = error_body(error, path, request_id)
+    return Response(body, error.status, error.headers, media_type="application/json")
 
 
 async def http_exception(request: Request, exc: Exception) -> Response:
-    """Starlette's own 404 and 405 in OpenAI's shape."""
+    """Starlette's own 404 and 405 as our errors; and what `OPTIONS` asks of every path."""
     assert isinstance(exc, HTTPException)
     where = f"{request.method} {request.url.path}"
     error: GatewayError
     if exc.status_code == 405:
-        allowed = (exc.headers or {}).get("Allow", "")
-        error = MethodNotAllowed(f"{where} is not possible; allowed: {allowed}.", headers=exc.headers)
+        allow = {"allow": ", ".join(_allowed(request))}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=allow)
+        error = MethodNotAllowed(f"{where} is not possible; allowed: {allow['allow']}.", headers=allow)
     else:
         error = NotFound(f"There is nothing at {where}.")
-    return error_response(error)
+    return error_response(error, request.scope["path"], request.state.request_id)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of a path, of all the routes that it has."""
+    routes = [r for r in request.app.routes if isinstance(r, Route) and r.matches(request.scope)[0] is not Match.NONE]
+    return sorted({"OPTIONS"}.union(*(route.methods or () for route in routes)))

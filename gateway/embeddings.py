@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.books import Books
 from gateway.dialects.embeddings import API, Embeddings, inputs_of
 from gateway.errors import InvalidRequest, UnknownModel
-from gateway.exchange import Exchange, _ClientWatch
+from gateway.exchange import ClientWatch, Exchange
 from gateway.failover import Failover
 from gateway.fleet import Fleet, LiveModel
 from gateway.portfolio import ENCODER
@@ -61,7 +61,7 @@ class EmbeddingsExchange(Exchange):
 
     failover: Failover
 
-    async def _answer(self, body: bytes, send: Send, client: _ClientWatch) -> None:
+    async def _answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
         books = self._books
         books.request = request = await self._dialect.parse(body, self._headers)
         live = named(books.in_force.fleet, request.model)

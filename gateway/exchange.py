@@ -4,19 +4,23 @@ import asyncio
 import logging
 from types import TracebackType
 
+import orjson
 from starlette.types import Receive, Scope, Send
 
 from gateway.books import Books
 from gateway.control import controlled
 from gateway.defects import log_defect
 from gateway.dialects.dialect import Dialect, Headers, Writer
+from gateway.dialects.responses.dialect import Responses
 from gateway.errors import GatewayError, InternalError, Stopped, StreamBroken
+from gateway.owner import owner
 from gateway.protocol import Connection
 from gateway.recovery import RecoveredStream
 from gateway.request import read_body
 from gateway.served import Served
 from gateway.service import Service
 from gateway.upstream.answer import Complete
+from gateway.utility import recognised
 
 log = logging.getLogger("locus.exchange")
 
@@ -66,7 +70,7 @@ class Exchange:
         books = self._books
         try:
             body = await read_body(receive, books.in_force.portfolio.settings.max_body_bytes)
-            with _ClientWatch(self._connection) as client:
+            with ClientWatch(self._connection) as client:
                 try:
                     await self._answer(body, send, client)
                 except GatewayError as error:
@@ -86,18 +90,18 @@ class Exchange:
         except GatewayError as error:  # the body is too large: there is nothing to watch yet
             await self._refuse(error, send, None)
 
-    async def _answer(self, body: bytes, send: Send, client: "_ClientWatch") -> None:
+    async def _answer(self, body: bytes, send: Send, client: "ClientWatch") -> None:
         books, service = self._books, self._service
+        settings = books.in_force.portfolio.settings
         request = controlled(await self._dialect.parse(body, self._headers), self._headers)
-        books.request = request
+        books.request = request = recognised(request, settings.utility_calls)
         routing = books.in_force.routing
         conversation = service.sessions.find(request, self._headers)
         books.conversation = conversation
         books.decision = decision = await routing.decide(request, conversation)
-        settings = books.in_force.portfolio.settings
         writer = self._dialect.writer(request)
         hops = routing.hops(request, decision)
-        pursuit = service.failover.pursue(request, hops, settings, books.trail, writer)
+        pursuit = service.failover.pursue(request, hops, settings, books.trail, writer, conversation.turn)
         try:
             books.served = served = await pursuit.answer()
             if served.complete is not None:
@@ -112,18 +116,19 @@ class Exchange:
             if (opened := books.stream or books.served) is not None:
                 await opened.aclose()
 
-    async def _send_complete(self, served: Served, complete: Complete, send: Send, client: "_ClientWatch") -> None:
+    async def _send_complete(self, served: Served, complete: Complete, send: Send, client: "ClientWatch") -> None:
         request = self._books.request
         assert request is not None
         body = self._dialect.whole(request, complete, served.hop.model.name)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         headers += self._books.answer(served)
+        await self._keep(body)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         client.stop()
         await send({"type": "http.response.body", "body": body})
 
     async def _send_stream(
-        self, served: Served, stream: RecoveredStream, writer: Writer, send: Send, client: "_ClientWatch"
+        self, served: Served, stream: RecoveredStream, writer: Writer, send: Send, client: "ClientWatch"
     ) -> None:
         data = await stream.read()  # the first content is at hand, so this cannot fail
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
@@ -134,6 +139,7 @@ class Exchange:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
                 data = await stream.read()
             ending = writer.end(stream.total_usage(), stream.model)
+            await self._keep(writer)
         except StreamBroken as error:
             # Content is out, so the answer cannot be begun anew.
             self._books.error = error.code
@@ -146,7 +152,17 @@ class Exchange:
         client.stop()
         await send({"type": "http.response.body", "body": ending})
 
-    async def _refuse(self, error: GatewayError, send: Send, client: "_ClientWatch | None") -> None:
+    async def _keep(self, answer: bytes | Writer) -> None:
+        """Keeps an answer that the client may go on with by its id: before its end is sent, since that may be at once."""
+        dialect, books = self._dialect, self._books
+        if isinstance(dialect, Responses):
+            assert books.request is not None
+            assert books.conversation is not None
+            response = orjson.loads(answer) if isinstance(answer, bytes) else getattr(answer, "response", None)
+            if response is not None:
+                await dialect.finished(books.request, response, owner(self._headers), books.conversation.name)
+
+    async def _refuse(self, error: GatewayError, send: Send, client: "ClientWatch | None") -> None:
         self._books.refuse(error)
         body = self._dialect.error(error, self._books.id)
         headers = [
@@ -160,14 +176,14 @@ class Exchange:
         await send({"type": "http.response.body", "body": body})
 
 
-class _ClientWatch:
+class ClientWatch:
     """Cancels the block when the client leaves, which closes the upstream call; the block then ends quietly."""
 
     def __init__(self, connection: Connection) -> None:
         self.left = False
         self._connection = connection
 
-    def __enter__(self) -> "_ClientWatch":
+    def __enter__(self) -> "ClientWatch":
         task = asyncio.current_task()
         assert task is not None
         self._task = task

@@ -8,21 +8,24 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from gateway.continuation import continuation, ways
 from gateway.dialects.dialect import Writer
+from gateway.dialects.signatures import SIGNATURES, is_signature_error, unsigned
 from gateway.errors import ProviderRejected
 from gateway.fleet import Clock, LiveDeployment
+from gateway.need import Api
 from gateway.portfolio import Settings
 from gateway.race import Race
 from gateway.relay import Relay
 from gateway.request import ChatRequest
 from gateway.retry import Budget, retry_delay
 from gateway.served import Served, tell_breaker
+from gateway.session import Turn
 from gateway.splice import Splice, Way
 from gateway.trail import CANCELLED, Attempt, Hop, Trail, exhausted
 from gateway.transcript import Transcript
@@ -72,10 +75,22 @@ class Failover:
         self.hedges = Budget(clock, reserve=1)
 
     def pursue(
-        self, request: ChatRequest, hops: Iterable[Hop], settings: Settings, trail: Trail, writer: Writer
+        self,
+        request: ChatRequest,
+        hops: Iterable[Hop],
+        settings: Settings,
+        trail: Trail,
+        writer: Writer,
+        last: Turn | None = None,
     ) -> "Pursuit":
-        """The pursuit of an answer to `request`; `hops` is read only as far as needed. A stream is written by `writer`."""
-        return Pursuit(self, request, hops, settings, trail, writer)
+        """The pursuit of an answer.
+
+        Args:
+            hops: read only as far as needed.
+            writer: of a stream.
+            last: the conversation's last answer; None where it is not known.
+        """
+        return Pursuit(self, request, hops, settings, trail, writer, last)
 
 
 class Pursuit:
@@ -89,6 +104,7 @@ class Pursuit:
         settings: Settings,
         trail: Trail,
         writer: Writer,
+        last: Turn | None,
     ) -> None:
         self._shared = failover
         self._clock = failover.clock
@@ -96,6 +112,7 @@ class Pursuit:
         self._settings = settings
         self._trail = trail
         self._writer = writer
+        self._last = last
         self._hops: list[Hop] = []  # as far as they have been read
         self._candidates = self._walk(hops)
         self._too_small = 0  # largest context window that the prompt has already overrun
@@ -304,14 +321,21 @@ class Pursuit:
         started = self._clock()
         live.start()
         dropped = live.dropped | refused
-        relay = None
+        api = self._api(live, ask.request)
+        request = self._readable(hop, live, ask.request, dropped, api)
+        if request is not ask.request:
+            ask = replace(ask, request=request)
         try:
-            if self._request.stream:
-                relay = await self._stream(hop, live, ask, dropped)
-                answer: Relay | Complete = relay
-            else:
-                upstream = self._shared.direct if live.spec.path == "direct" else self._shared.sdk
-                answer = await upstream.complete(live.spec, ask.request, dropped)
+            try:
+                answer = await self._reach(hop, live, ask, dropped, api)
+            except UpstreamFailure as unknown:
+                if api == "chat" or unknown.cause is not Cause.NOT_FOUND:
+                    raise
+                live.apis -= {api}  # a server that does not know the path, or not the model: chat will show which
+                if request.need.api is not None:
+                    raise UpstreamFailure(Cause.UNREADABLE, unknown.status, detail=f"no {api} API") from unknown
+                api = "chat"
+                answer = await self._reach(hop, live, ask, dropped, api)
             live.began(self._clock() - started, stream=self._request.stream)
             return Served(hop, live, answer, self._clock, started)
         except BaseException as exc:
@@ -321,7 +345,7 @@ class Pursuit:
                 live.breaker.abandon()
                 trail.attempts.append(Attempt(hop, live.spec.id, CANCELLED, None, elapsed_s))
                 raise
-            failure = self._failed(exc, live, ask.request, dropped)
+            failure = self._failed(exc, live, request, dropped, api)
             if failure.field is not None:
                 refused.add(failure.field)
             trail.failures.append(failure)
@@ -333,8 +357,38 @@ class Pursuit:
         finally:
             trail.waited_s += self._clock() - started
 
+    def _api(self, live: LiveDeployment, request: ChatRequest) -> Api:
+        """The client's own format where the deployment speaks it, else chat."""
+        native = request.native
+        return "chat" if native is None or native.api not in live.apis else native.api
+
+    def _readable(
+        self, hop: Hop, live: LiveDeployment, request: ChatRequest, dropped: frozenset[str], api: Api
+    ) -> ChatRequest:
+        """The request without signed reasoning that this deployment would not accept.
+
+        That is what another model signed, and what a translation to chat has carried along for those who know it.
+        """
+        last = self._last
+        foreign = (last is not None and last.model != hop.model.name) or SIGNATURES in dropped
+        if foreign or (api == "chat" and request.native is not None and live.spec.path == "direct"):
+            return unsigned(request) or request
+        if last is not None and last.mixed:
+            return unsigned(request, finished=True) or request
+        return request
+
+    async def _reach(
+        self, hop: Hop, live: LiveDeployment, ask: _Ask, dropped: frozenset[str], api: Api
+    ) -> Relay | Complete:
+        spec = live.spec
+        if self._request.stream:
+            return await self._stream(hop, live, ask, dropped, api)
+        if spec.path == "direct" or api != "chat":
+            return await self._shared.direct.complete(spec, ask.request, dropped, api)
+        return await self._shared.sdk.complete(spec, ask.request, dropped)
+
     def _failed(
-        self, exc: Exception, live: LiveDeployment, request: ChatRequest, dropped: frozenset[str]
+        self, exc: Exception, live: LiveDeployment, request: ChatRequest, dropped: frozenset[str], api: Api
     ) -> UpstreamFailure:
         """What went wrong with a call, as its deployment shall remember it and the client may hear of it."""
         if not isinstance(exc, UpstreamFailure):
@@ -345,19 +399,22 @@ class Pursuit:
             exc.error = redacted(exc.error, live.spec)
         field = exc.field
         if field is None:
+            if exc.cause is Cause.REJECTED and SIGNATURES not in dropped and is_signature_error(exc.error or {}):
+                again = unsigned(request) is not None
+                return UpstreamFailure(Cause.FIELD_REFUSED, exc.status, field=SIGNATURES) if again else exc
             return exc
-        if field in dropped or not request.has(field):  # it is not the field then
+        if api != "chat" or field in dropped or not request.has(field):  # it is not the field then
             return UpstreamFailure(Cause.REJECTED, exc.status, error=exc.error)
         if request.asks_properly(field):  # else the client's own value may have been at fault
             live.dropped |= {field}
         return exc
 
-    async def _stream(self, hop: Hop, live: LiveDeployment, ask: _Ask, dropped: frozenset[str]) -> Relay:
+    async def _stream(self, hop: Hop, live: LiveDeployment, ask: _Ask, dropped: frozenset[str], api: Api) -> Relay:
         spec = live.spec
         loop = asyncio.get_running_loop()
-        if spec.path == "direct":
+        if spec.path == "direct" or api != "chat":
             deadline = loop.time() + spec.first_token_timeout_s
-            source = await self._shared.direct.stream(spec, ask.request, deadline, dropped)
+            source = await self._shared.direct.stream(spec, ask.request, deadline, dropped, api)
         else:
             await self._shared.sdk.load()
             deadline = loop.time() + spec.first_token_timeout_s

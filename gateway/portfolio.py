@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from gateway.breaker import BreakerSettings
 from gateway.providers import Prefill
+from gateway.utility import UtilityCalls
 from router.encoder import MAX_TOKENS
 from router.policy import Policy
 
@@ -180,10 +181,13 @@ class Settings:
         keys: gateway keys; empty: no key needed, and only loopback is served.
         record: SQLite file; None records nothing.
         store_prompts: keep the messages in the record.
+        responses: SQLite file for what `previous_response_id` goes on with; None keeps nothing.
+        response_retention_s: a conversation that nobody went on with for so long is forgotten.
         cors_origins: of web pages that may use the gateway in a browser; `*` is all of them.
         admin_key: for what only the operator shall see; None: only loopback sees it.
         shutdown_grace_s: how long a stop waits for requests under way.
         switch_price: by so much must another model be more probably correct for a conversation to leave its model.
+        utility_calls: which requests go to a policy of their own; None: nobody looks.
         stream_recovery: is a stream that broke after its first content continued by another model?
     """
 
@@ -193,11 +197,14 @@ class Settings:
     max_body_bytes: int = 20 << 20
     record: Path | None = Path("locus.db")
     store_prompts: bool = False
+    responses: Path | None = None
+    response_retention_s: float = 86_400.0
     cors_origins: tuple[str, ...] = ()
     admin_key: Secret | None = None
     shutdown_grace_s: float = 30.0
     stream_recovery: Literal["continue", "error"] = "continue"
     switch_price: float = 0.05
+    utility_calls: UtilityCalls | None = None
     load: LoadSettings = field(default_factory=LoadSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
     hedging: HedgeSettings | None = None

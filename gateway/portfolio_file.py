@@ -30,17 +30,21 @@ from gateway.portfolio import (
     is_loopback,
 )
 from gateway.portfolio_schema import (
+    BESIDE_RECORD,
     DeploymentEntry,
     EmbeddingModelEntry,
     EmbeddingPriceEntry,
     GatewayEntry,
+    HedgingEntry,
     ModelEntry,
     PolicyEntry,
     PortfolioEntry,
     PriceEntry,
+    UtilityCallsEntry,
 )
 from gateway.prices import Listed, look_up
 from gateway.providers import Prefill, Target, resolve
+from gateway.utility import FRONT_ENDS, UtilityCalls
 from router.policy import Policy
 
 ENVIRONMENT = "os.environ/"
@@ -271,7 +275,7 @@ def is_secret_name(name: str) -> bool:
 def _did_you_mean(where: Path_) -> str:
     levels: dict[int, type[BaseModel]] = {1: PortfolioEntry}
     if where[0] == "gateway":
-        levels[2] = GatewayEntry
+        levels |= {2: GatewayEntry, 3: UtilityCallsEntry if "utility_calls" in where else HedgingEntry}
     if where[0] == "models":
         levels |= {3: ModelEntry, 4: PriceEntry}
     if where[0] == "embedding_models":
@@ -364,14 +368,41 @@ class _Builder:
             max_body_bytes=int(gateway.max_body_mb * (1 << 20)),
             record=None if gateway.record is None else Path(gateway.record).expanduser(),
             store_prompts=gateway.store_prompts,
+            responses=_responses(gateway),
+            response_retention_s=gateway.response_retention,
             retry=RetrySettings(gateway.retries, gateway.max_retry_after, gateway.retry_budget),
             hedging=None
             if gateway.hedging is None
             else HedgeSettings(gateway.hedging.quantile, gateway.hedging.budget),
             stream_recovery=gateway.stream_recovery,
             switch_price=gateway.switch_price,
+            utility_calls=self._utility_calls(gateway.utility_calls),
             breaker=BreakerSettings(gateway.breaker_failures, gateway.cool_down, gateway.max_cool_down),
         )
+
+    def _utility_calls(self, entry: UtilityCallsEntry | None) -> UtilityCalls | None:
+        if entry is None:
+            return None
+        where: Path_ = ("gateway", "utility_calls")
+        policies = self._policies()
+        if entry.policy not in policies:
+            self._document.report((*where, "policy"), f"found {entry.policy!r}, expected one of {', '.join(policies)}")
+        if not entry.front_ends and not entry.patterns:
+            self._document.report(where, "expected `front_ends` or `patterns`, to recognise the calls by")
+        patterns = []
+        for i, name in enumerate(entry.front_ends):
+            if name in FRONT_ENDS:
+                patterns.append(re.compile(FRONT_ENDS[name]))
+            else:
+                self._document.report(
+                    (*where, "front_ends", i), f"found {name!r}, expected one of {', '.join(FRONT_ENDS)}"
+                )
+        for i, pattern in enumerate(entry.patterns):
+            try:
+                patterns.append(re.compile(pattern))
+            except re.error as exc:
+                self._document.report((*where, "patterns", i), f"not a regular expression: {exc}")
+        return UtilityCalls(entry.policy, tuple(patterns))
 
     def _own_key(self, where: Path_, value: str) -> Secret | None:
         secret, missing = self._secret(where, value)
@@ -528,6 +559,13 @@ class _Builder:
 
     def _warn(self, where: Path_, what: str) -> None:
         self._warnings.append(f"{self._document.locate(where)}: {what}")
+
+
+def _responses(gateway: GatewayEntry) -> Path | None:
+    if gateway.responses == BESIDE_RECORD:
+        record = None if gateway.record is None else Path(gateway.record).expanduser()
+        return None if record is None else record.with_name(f"{record.stem}-responses.db")
+    return None if gateway.responses is None else Path(gateway.responses).expanduser()
 
 
 def _prefill(entry: DeploymentEntry, target: Target) -> Prefill:

@@ -10,9 +10,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from gateway.portfolio import ENCODER
+from gateway.utility import FRONT_ENDS
 
 _ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?")
 _USUAL_PORTS = {"http": "80", "https": "443"}
+
+
+BESIDE_RECORD = "beside the record"
 
 
 class Strict(BaseModel):
@@ -176,6 +180,20 @@ class HedgingEntry(Strict):
     budget: Probability = Field(0.05, description="Most requests that may be asked twice, as a share of all")
 
 
+class UtilityCallsEntry(Strict):
+    """Small calls that chat front ends make on their own, for titles and the like, go to a policy of their own."""
+
+    policy: Name = Field("cheap", description="One of the policies")
+    front_ends: list[Name] = Field(
+        [],
+        description="Whose calls are recognised by the prompts that they bring",
+        json_schema_extra={"items": {"enum": list(FRONT_ENDS)}},
+    )
+    patterns: list[Name] = Field(
+        [], description="Regular expressions, searched in the system prompt and in the last user turn"
+    )
+
+
 class GatewayEntry(Strict):
     """The gateway's own settings."""
 
@@ -198,6 +216,15 @@ class GatewayEntry(Strict):
     max_body_mb: Annotated[float, Field(gt=0)] = 20.0
     record: Name | None = Field("locus.db", description="SQLite file for one row per request; null records nothing")
     store_prompts: bool = Field(False, description="Keep the messages in the record")
+    responses: Name | None = Field(
+        BESIDE_RECORD,
+        description="SQLite file for the Responses API's `store` and `previous_response_id`; null keeps nothing. "
+        "Default: beside `record`, or nothing where that is null",
+    )
+    response_retention: Seconds = Field(
+        86_400.0,
+        description="A conversation of the Responses API that nobody went on with for so long is forgotten, seconds",
+    )
     retries: Annotated[int, Field(ge=0, le=3)] = Field(2, description="On one deployment after a 429")
     max_retry_after: Annotated[float, Field(ge=0)] = Field(10.0, description="Longest Retry-After to wait for, seconds")
     retry_budget: Probability = Field(
@@ -209,6 +236,7 @@ class GatewayEntry(Strict):
     switch_price: Probability = Field(
         0.05, description="By so much must another model be more probably correct for a conversation to leave its model"
     )
+    utility_calls: UtilityCallsEntry | None = Field(None, description="Default: nobody looks for them")
     hedging: HedgingEntry | None = Field(None, description="Default: off")
     breaker_failures: Count = Field(5, description="Failures in a row that cool a deployment down")
     cool_down: Seconds = Field(5.0, description="First cool-down, seconds; doubles with every failed probe")

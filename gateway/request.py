@@ -75,6 +75,7 @@ class ChatRequest:
     Attributes:
         native: the client's own request where it came in another format, of which this is the translation.
         session: the conversation that it goes on with, where its format says so (`previous_response_id`).
+        utility: a small call that a front end makes on its own; it belongs to no conversation.
     """
 
     body: bytes
@@ -86,6 +87,7 @@ class ChatRequest:
     native: Native | None = None
     control: Control = Control()
     session: str | None = None
+    utility: bool = False
 
     @property
     def query(self) -> str:

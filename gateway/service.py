@@ -14,6 +14,7 @@ from gateway.health import HealthChecks
 from gateway.metrics import Metrics
 from gateway.portfolio import Portfolio
 from gateway.record import Recorder
+from gateway.response_store import Limits, ResponseStore
 from gateway.routing import Routing
 from gateway.session import Sessions
 from gateway.upstream.direct import DirectUpstream
@@ -47,6 +48,7 @@ class Service:
         recorder: Recorder,
         metrics: Metrics,
         sessions: Sessions,
+        responses: ResponseStore,
         clock: Clock,
     ) -> None:
         self.in_force = in_force
@@ -55,6 +57,7 @@ class Service:
         self.recorder = recorder
         self.metrics = metrics
         self.sessions = sessions
+        self.responses = responses
         self.clock = clock
         self.reload_error: str | None = None
 
@@ -86,11 +89,16 @@ async def open_service(
     """
     router = await asyncio.to_thread(_load_router, portfolio)
     in_force = _in_force(portfolio, router, clock, None)
-    async with Recorder(portfolio.settings.record) as recorder, DirectUpstream() as direct:
+    settings = portfolio.settings
+    async with (
+        Recorder(settings.record) as recorder,
+        ResponseStore(settings.responses, Limits(settings.response_retention_s)) as responses,
+        DirectUpstream() as direct,
+    ):
         metrics = metrics or Metrics()
         failover = Failover(direct, SdkUpstream(), clock)
         async with HealthChecks(failover, clock) as health:
-            service = Service(in_force, failover, health, recorder, metrics, Sessions(clock), clock)
+            service = Service(in_force, failover, health, recorder, metrics, Sessions(clock), responses, clock)
             metrics.watch(lambda: service.in_force.fleet, recorder)
             await health.watch(in_force.fleet)
             yield service

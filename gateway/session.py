@@ -47,11 +47,14 @@ class Conversation:
     """A request's conversation.
 
     Attributes:
+        key: in the table; empty where the request belongs to none.
+        name: the client's own, or made of how it began.
         turn: its last answer; None where it begins, or is not known.
         cached_tokens: of the request's prompt, what the last model's provider still has in its cache.
     """
 
     key: bytes
+    name: str
     opening: bytes
     turn: Turn | None = None
     cached_tokens: int = 0
@@ -78,20 +81,25 @@ class Sessions:
         Where it names none, it is told by its system prompt and first user turn, once there is an answer in it: until then
         it may as well be another that begins alike.
         """
+        if request.utility:
+            return Conversation(b"", "", b"")
         opening = _opening(request.fields["messages"])
         named = _named(request, headers)
+        name = opening.hex() if named is None else named
+        key = _key(request, headers, name)
         if named is None and not any(m["role"] == "assistant" for m in request.fields["messages"]):
-            return Conversation(_key(request, headers, opening), opening)
-        key = _key(request, headers, opening if named is None else named.encode("utf-8", "surrogatepass"))
+            return Conversation(key, name, opening)
         turn = self._turns.get(key)
         cached = 0
         # Where a client names its user rather than the conversation, a new one has nothing of the old in the cache.
         if turn is not None and turn.opening == opening and self._clock() - turn.at < CACHE_S:
             cached = min(turn.tokens, request.need.prompt_tokens)
-        return Conversation(key, opening, turn, cached)
+        return Conversation(key, name, opening, turn, cached)
 
     def answered(self, conversation: Conversation, model: str, tokens: int) -> None:
         """A model has answered; `tokens` are those of prompt and answer."""
+        if not conversation.key:
+            return
         last = conversation.turn
         mixed = last is not None and last.opening == conversation.opening and (last.mixed or last.model != model)
         self._turns[conversation.key] = Turn(model, tokens, self._clock(), conversation.opening, mixed)
@@ -118,10 +126,10 @@ def _named(request: ChatRequest, headers: Mapping[bytes, bytes]) -> str | None:
     return next((value for value in candidates if isinstance(value, str) and value), None)
 
 
-def _key(request: ChatRequest, headers: Mapping[bytes, bytes], name: bytes) -> bytes:
+def _key(request: ChatRequest, headers: Mapping[bytes, bytes], name: str) -> bytes:
     """One client's main and small calls often share a session but not a policy: each sticks to a model of its own."""
-    whole = b"\0".join((owner(headers).encode(), request.model.encode("utf-8", "surrogatepass"), name))
-    return blake2b(whole, digest_size=16).digest()
+    whole = "\0".join((owner(headers), request.model, name))
+    return blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _opening(messages: list[dict[str, Any]]) -> bytes:

@@ -1,4 +1,7 @@
-"""The direct path: OpenAI-compatible providers over one pooled HTTP client. Bytes go out and come back as they are."""
+"""The direct path: over one pooled HTTP client to whoever speaks the OpenAI protocol, or the client's own format.
+
+Bytes go out and come back as they are.
+"""
 
 import asyncio
 from typing import Any
@@ -7,19 +10,24 @@ import aiohttp
 import orjson
 
 from gateway import __version__
+from gateway.dialects.dialect import Reader
+from gateway.need import Api
 from gateway.portfolio import Deployment
-from gateway.request import ChatRequest
+from gateway.request import ChatRequest, Native
 from gateway.sse import EventReader
 from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_complete, is_chunk
 from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event
+from gateway.upstream.formats import FORMATS
 
 KEEP_ALIVE_S = 120.0
 MAX_BAD_EVENTS = 3  # one unreadable event in a healthy stream is skipped; a stream of them is not healthy
+ANTHROPIC = "anthropic/"  # litellm's prefix, which stays on the names of models that it translates for
+ANTHROPIC_VERSION = "2023-06-01"
 USER_AGENT = f"locus-gateway/{__version__}"
 
 
 class DirectUpstream:
-    """Calls `POST {api_base}/chat/completions`. Owns its connection pool: use as an async context manager."""
+    """Calls `POST {api_base}/chat/completions` and its like. Owns its connection pool: use as an async context manager."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
@@ -37,19 +45,20 @@ class DirectUpstream:
             self._session = None
 
     async def complete(
-        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset()
+        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset(), api: Api = "chat"
     ) -> Complete:
         """One whole answer.
 
         Args:
             dropped: optional request fields that this deployment has refused.
+            api: the format to speak; other than chat it is the request's own.
 
         Raises:
             UpstreamFailure: whatever went wrong, classified.
         """
         try:
             async with asyncio.timeout(deployment.timeout_s):
-                response = await self._post(deployment, request.outgoing(deployment.upstream_model, dropped))
+                response = await self._post(deployment, request, dropped, api)
                 try:
                     data = await _body(response, deployment.idle_timeout_s)
                 finally:
@@ -61,25 +70,33 @@ class DirectUpstream:
         fields = _json(data)
         if fields.get("error"):
             raise classify_event(fields["error"])
-        return Complete(data, check_complete(fields), Usage.read(fields.get("usage")))
+        if api == "chat":
+            return Complete(data, check_complete(fields), Usage.read(fields.get("usage")))
+        return Complete(data, FORMATS[api].check(fields), FORMATS[api].usage(fields), api)
 
     async def stream(
-        self, deployment: Deployment, request: ChatRequest, deadline: float, dropped: frozenset[str] = frozenset()
+        self,
+        deployment: Deployment,
+        request: ChatRequest,
+        deadline: float,
+        dropped: frozenset[str] = frozenset(),
+        api: Api = "chat",
     ) -> ChunkStream:
         """An open stream; nothing but its status has been read. The caller closes it.
 
         Args:
             deadline: until when the provider must answer, by the event loop's clock.
             dropped: optional request fields that this deployment has refused.
+            api: the format to speak; other than chat it is the request's own.
 
         Raises:
             UpstreamFailure: whatever went wrong, classified.
         """
         try:
             async with asyncio.timeout_at(deadline):
-                response = await self._post(deployment, request.outgoing(deployment.upstream_model, dropped))
+                response = await self._post(deployment, request, dropped, api)
                 if response.status == 200 and response.content_type == "text/event-stream":
-                    return _DirectStream(response)
+                    return _DirectStream(response) if api == "chat" else _NativeStream(response, FORMATS[api].reader())
                 try:
                     data = await response.read()
                 finally:
@@ -100,7 +117,7 @@ class DirectUpstream:
         """
         try:
             async with asyncio.timeout(deployment.timeout_s):
-                response = await self._post(deployment, body, path)
+                response = await self._send(deployment, path, body, _headers(deployment))
                 try:
                     data = await _body(response, deployment.idle_timeout_s)
                 finally:
@@ -111,22 +128,66 @@ class DirectUpstream:
             raise classify(response.status, response.headers, data)
         return data
 
+    async def forward(self, deployment: Deployment, path: str, body: bytes, native: Native) -> tuple[int, bytes]:
+        """Status and body of a small call that is neither retried nor failed over.
+
+        Raises:
+            UpstreamFailure: no answer.
+        """
+        try:
+            async with asyncio.timeout(deployment.timeout_s):
+                response = await self._send(deployment, path, body, _headers(deployment, native))
+                try:
+                    return response.status, await response.read()
+                finally:
+                    response.release()
+        except _CLIENT_ERRORS as exc:
+            raise _failure(exc) from exc
+
     async def _post(
-        self, deployment: Deployment, body: bytes, path: str = "/chat/completions"
+        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str], api: Api
+    ) -> aiohttp.ClientResponse:
+        if api == "chat":
+            body = request.outgoing(deployment.upstream_model, dropped)
+            return await self._send(deployment, "/chat/completions", body, _headers(deployment))
+        assert request.native is not None, "only a request's own format is spoken besides chat"
+        body = request.native.outgoing(bare_name(deployment))
+        return await self._send(deployment, FORMATS[api].path, body, _headers(deployment, request.native))
+
+    async def _send(
+        self, deployment: Deployment, path: str, body: bytes, headers: dict[str, str]
     ) -> aiohttp.ClientResponse:
         assert self._session is not None, "use as an async context manager"
-        headers = {"content-type": "application/json", "user-agent": USER_AGENT}
-        if deployment.api_key is not None:
-            headers["authorization"] = f"Bearer {deployment.api_key.reveal()}"
-        for name, value in deployment.headers.items():
-            headers[name] = value.reveal()
         return await self._session.post(
-            f"{deployment.api_base}{path}",
+            f"{deployment.native_base or deployment.api_base}{path}",
             data=body,
             headers=headers,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None, connect=deployment.connect_timeout_s),
         )
+
+
+def bare_name(deployment: Deployment) -> str:
+    """The model's name as the provider knows it."""
+    return deployment.upstream_model.removeprefix(ANTHROPIC)
+
+
+def _headers(deployment: Deployment, native: Native | None = None) -> dict[str, str]:
+    """With the client's own headers of a format; credentials are the deployment's alone."""
+    headers = {"content-type": "application/json", "user-agent": USER_AGENT}
+    if native is not None:
+        headers |= native.headers
+        if native.api == "messages":
+            headers.setdefault("anthropic-version", ANTHROPIC_VERSION)
+    if deployment.api_key is not None:
+        key = deployment.api_key.reveal()
+        if deployment.upstream_model.startswith(ANTHROPIC):
+            headers["x-api-key"] = key
+        else:
+            headers["authorization"] = f"Bearer {key}"
+    for name, value in deployment.headers.items():
+        headers[name] = value.reveal()
+    return headers
 
 
 class _DirectStream:
@@ -218,6 +279,38 @@ class _DirectStream:
             self._response.release()
         else:
             self._response.close()
+
+
+class _NativeStream(_DirectStream):
+    """Reads the events of a response in another format than chat."""
+
+    def __init__(self, response: aiohttp.ClientResponse, reader: Reader) -> None:
+        super().__init__(response)
+        self._reader = reader
+
+    def _parse(self, data: bytes) -> list[Chunk]:
+        self._ended = not data
+        chunks: list[Chunk] = []
+        try:
+            for event in self._events.feed(data) if data else self._events.close():
+                if not event.data:
+                    continue
+                chunk = self._reader.read(event)
+                if chunk is not None:
+                    chunks.append(chunk)
+                elif not self._reader.ended:
+                    self._bad += 1
+                    if not data or self._bad >= MAX_BAD_EVENTS:
+                        self._failure = UpstreamFailure(Cause.UNREADABLE, detail="events of another format")
+                        break
+                if self._reader.ended:
+                    self._ended = True
+                    break
+        except UpstreamFailure as failure:
+            self._failure = failure
+        except ValueError:
+            self._failure = UpstreamFailure(Cause.UNREADABLE, detail="event too long")
+        return chunks
 
 
 async def _body(response: aiohttp.ClientResponse, idle_s: float) -> bytes:

@@ -1,6 +1,7 @@
 """Keys, who sees what, and what never shows: over real sockets."""
 
 import asyncio
+import json
 import logging
 import sys
 import threading
@@ -249,3 +250,130 @@ async def test_with_keys_the_key_alone_counts(tmp_path: Path) -> None:
         async with gateway(tmp_path, [entry("llama-8b", up.base_url)], gateway={"keys": ["sk-gate-1"]}) as run:
             headers = {"host": "models.example", "origin": "https://app.example", "authorization": "Bearer sk-gate-1"}
             assert (await run.http.get("/v1/models", headers=headers)).status_code == 200
+
+
+# The shape of errors
+
+
+def anthropic_shape(answer: httpx.Response, kind: str) -> None:
+    body = answer.json()
+    assert body.keys() == {"type", "error", "request_id"}
+    assert (body["type"], body["error"]["type"]) == ("error", kind)
+    assert body["error"]["message"]
+    assert body["request_id"] == answer.headers["request-id"] == answer.headers["x-request-id"]
+
+
+def openai_shape(answer: httpx.Response, code: str) -> None:
+    body = answer.json()
+    assert body.keys() == {"error"}
+    assert body["error"].keys() == {"message", "type", "param", "code"}
+    assert body["error"]["code"] == code
+    assert "request-id" not in answer.headers
+
+
+@pytest.mark.parametrize("prefix", ["/v1", ""])
+async def test_errors_at_the_edge_have_the_shape_of_the_paths_api(tmp_path: Path, prefix: str) -> None:
+    async with keyed(tmp_path, keys=["os.environ/K1"]) as run:
+        below = f"{prefix}/messages/no-such-thing"
+        anthropic_shape(await run.http.get(below), "authentication_error")
+        anthropic_shape(await run.http.get(below, headers={"x-api-key": "sk-gateway-1"}), "not_found_error")
+        anthropic_shape(await run.http.post(f"{below}?beta=true", headers=bearer("sk-gateway-1")), "not_found_error")
+        for path in ("/responses/x/y/z", "/messages-of-another-kind", "/models/x", "/"):
+            path = f"{prefix}{path}" if path != "/" or prefix else "/no-such-thing"
+            openai_shape(await run.http.get(path), "invalid_api_key")
+            assert (await run.http.get(path, headers=bearer("sk-gateway-1"))).json()["error"][
+                "type"
+            ] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/messages", "/v1/responses", "/v1/chat/completions"])
+async def test_a_defect_is_told_in_the_shape_of_the_paths_api(path: str) -> None:
+    async with serving(Edge(fails, Settings)) as (_, url), httpx.AsyncClient() as http:
+        answer = await http.post(url + path, headers={"x-request-id": "mine"})
+        assert answer.status_code == 500
+        if "messages" in path:
+            anthropic_shape(answer, "api_error")
+            assert answer.headers["request-id"] == "mine"
+        else:
+            openai_shape(answer, "internal_error")
+
+
+async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+    headers = [(b"content-type", b"text/event-stream")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b": begun\n\n", "more_body": True})
+    await asyncio.sleep(3600)
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "told"),
+    [
+        ("/v1/messages?beta=true", "error", {"type": "error", "error": {"type": "overloaded_error"}}),
+        ("/v1/responses", "error", {"type": "error", "code": "gateway_stopped", "param": None, "sequence_number": 0}),
+        ("/v1/chat/completions", None, {"error": {"type": "server_error", "param": None, "code": "gateway_stopped"}}),
+        ("/v1/completions", None, {"error": {"type": "server_error", "param": None, "code": "gateway_stopped"}}),
+    ],
+)
+async def test_a_stream_that_a_stop_cuts_ends_as_its_api_says(
+    path: str, name: str | None, told: dict[str, Any]
+) -> None:
+    async with serving(Edge(endless, Settings), grace_s=0.1) as (server, url), httpx.AsyncClient() as http:
+        async with http.stream("POST", url + path) as answer:
+            lines = answer.aiter_lines()
+            assert await anext(lines) == ": begun"
+            server.should_exit = True
+            rest = [line async for line in lines if line]
+    assert rest[:-1] == ([] if name is None else [f"event: {name}"])
+    event = json.loads(rest[-1].removeprefix("data: "))
+    message = event["error"].pop("message") if "error" in event else event.pop("message")
+    assert "stopped" in message
+    assert event == told
+
+
+async def test_anthropics_client_reads_them(tmp_path: Path) -> None:
+    anthropic = pytest.importorskip("anthropic")
+    async with keyed(tmp_path, keys=["os.environ/K1"]) as run:
+        async with anthropic.AsyncAnthropic(base_url=run.url, api_key="sk-wrong", max_retries=0) as client:
+            with pytest.raises(anthropic.AuthenticationError) as raised:
+                await client.models.retrieve("x", extra_headers={"x-request-id": "mine"})
+            assert "sk-wrong" not in str(raised.value)
+            with pytest.raises(anthropic.AuthenticationError) as raised:
+                await client.messages.create(model="auto", max_tokens=9, messages=ASK)
+            assert raised.value.body["error"]["type"] == "authentication_error"
+            assert raised.value.request_id == raised.value.body["request_id"]
+
+
+# Methods and addresses
+
+
+async def test_options_says_what_a_path_takes(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as run:
+        for path, methods in (
+            ("/v1/chat/completions", "OPTIONS, POST"),
+            ("/v1/models", "GET, HEAD, OPTIONS"),
+            ("/models/llama-8b", "GET, HEAD, OPTIONS"),
+            ("/health/live", "GET, HEAD, OPTIONS"),
+        ):
+            answer = await run.http.options(path)
+            assert (answer.status_code, answer.headers["allow"], answer.content) == (204, methods, b"")
+            refused = await run.http.put(path)
+            assert (refused.status_code, refused.headers["allow"]) == (405, methods)
+            openai_shape(refused, "method_not_allowed")
+        assert (await run.http.options("/v1/no-such-thing")).status_code == 404
+
+
+async def test_head_is_get_without_a_body(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as run:
+        for path in ("/v1/models", "/health/live", "/v1/no-such-thing"):
+            got, head = await run.http.get(path), await run.http.head(path)
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            assert head.headers["content-type"] == got.headers["content-type"]
+        assert (await run.http.head("/v1/chat/completions")).status_code == 405
+
+
+async def test_what_follows_the_path_changes_nothing(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as run:
+        body = {"model": "auto", "messages": ASK}
+        for query in ("?beta=true", "?", "?api-version=2026-01-01&x=%20"):
+            assert (await run.http.post(f"/v1/chat/completions{query}", json=body)).status_code == 200
+            assert (await run.http.get(f"/v1/models{query}")).status_code == 200

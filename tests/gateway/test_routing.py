@@ -240,7 +240,7 @@ async def test_a_slow_encoder_is_not_waited_for_where_the_client_named_the_model
     assert all(hop.predicted_loss is not None for hop in list(routes.hops(pinned, decision))[1:])  # known by now
     another = chat("llama-8b", "Another one?")
     assert all(
-        c["p_correct"] is not None for c in (await explain(routes, another, Conversation(b"", b"")))["candidates"]
+        c["p_correct"] is not None for c in (await explain(routes, another, Conversation(b"", "", b"")))["candidates"]
     )
 
 

@@ -1,0 +1,36 @@
+"""The formats that an upstream may speak besides chat completions: where, and how its answers are read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.dialects import completions
+from gateway.dialects.dialect import Reader
+from gateway.dialects.messages import reader as messages
+from gateway.dialects.responses import reader as responses
+from gateway.need import Api
+from gateway.upstream.answer import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format.
+
+    Attributes:
+        path: below the deployment's base.
+        reader: makes what reads one stream.
+        check: an answer's fields, as they are; UpstreamFailure where they are none of this format.
+        usage: what a whole answer was billed.
+    """
+
+    path: str
+    reader: Callable[[], Reader]
+    check: Callable[[dict[str, Any]], dict[str, Any]]
+    usage: Callable[[dict[str, Any]], Usage | None]
+
+
+FORMATS: Mapping[Api, Format] = {
+    "messages": Format("/messages", messages.Reader, messages.check, messages.usage),
+    "responses": Format("/responses", responses.ResponsesReader, responses.check, responses.usage),
+    "completions": Format("/completions", completions.CompletionsReader, completions.check, completions.usage),
+}

@@ -1,0 +1,48 @@
+"""Utility calls: the small requests that chat front ends make on their own, for titles, tags and follow-up questions.
+
+They are recognised by how their prompts begin, where the portfolio file asks for it, and go to a policy of their own.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from gateway.query import message_text
+from gateway.request import ChatRequest
+
+SEARCHED_CHARS = 4_000  # of the system prompt and of the last user turn, each
+# By the prompts that each front end brings; an operator who has changed them gives patterns instead.
+FRONT_ENDS: Mapping[str, str] = {
+    "open-webui": r"\A\s*### Task:\s+(Generate a concise, |Generate 1-3 broad tags|Suggest 3-5 relevant follow-up"
+    r"|Analyze the chat history to determine|You are an autocompletion system|Generate a detailed prompt)"
+    r"|Your task is to reflect the speaker's likely facial expression",
+    "librechat": r"(?i)5[- ]words?[- ]or[- ]less[^.]{0,20}title|title in 5 words or less",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UtilityCalls:
+    """Which requests are utility calls.
+
+    Attributes:
+        policy: name of the policy that they go to.
+        patterns: searched in the system prompt and in the last user turn.
+    """
+
+    policy: str
+    patterns: tuple[re.Pattern[str], ...]
+
+
+def recognised(request: ChatRequest, calls: UtilityCalls | None) -> ChatRequest:
+    """The request with the policy of utility calls, where it is one. One that names a model or a policy keeps that."""
+    named = not request.model.startswith("auto") or request.control.policy is not None
+    if calls is None or named or not _is_utility(request, calls):
+        return request
+    return replace(request, control=replace(request.control, policy=calls.policy), utility=True)
+
+
+def _is_utility(request: ChatRequest, calls: UtilityCalls) -> bool:
+    messages = request.fields["messages"]
+    texts = [message_text(m)[:SEARCHED_CHARS] for m in messages[:1] if m["role"] in ("system", "developer")]
+    texts += [message_text(m)[:SEARCHED_CHARS] for m in messages[-1:] if m["role"] == "user"]
+    return any(pattern.search(text) for pattern in calls.patterns for text in texts)
