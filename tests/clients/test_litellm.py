@@ -7,7 +7,8 @@ import litellm
 import pytest
 
 from tests.clients import tools
-from tests.clients.serving import Served
+from tests.clients.provider import embedding
+from tests.clients.serving import EMBEDDING_MODEL, Served
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:pydantic"),
@@ -17,9 +18,10 @@ ASK: list[Any] = [{"role": "user", "content": "Say hello to Ada."}]
 HELLO = "You said: Say hello to Ada."
 
 
-@pytest.fixture
-def where(served: Served) -> dict[str, Any]:
-    return {"model": "openai/auto", "api_base": served.url, "api_key": "none", "max_retries": 0, "timeout": 20}
+@pytest.fixture(params=["openai", "anthropic"])
+def where(request: pytest.FixtureRequest, served: Served) -> dict[str, Any]:
+    base = served.url if request.param == "openai" else served.root
+    return {"model": f"{request.param}/auto", "api_base": base, "api_key": "none", "max_retries": 0, "timeout": 20}
 
 
 def test_completion(where: dict[str, Any]) -> None:
@@ -75,4 +77,18 @@ def test_structured_output(where: dict[str, Any]) -> None:
 
 def test_errors(where: dict[str, Any]) -> None:
     with pytest.raises(litellm.NotFoundError):
-        litellm.completion(messages=ASK, **where | {"model": "openai/nobody"})
+        litellm.completion(messages=ASK, **where | {"model": where["model"].replace("auto", "nobody")})
+
+
+def test_embedding(served: Served) -> None:
+    answer: Any = litellm.embedding(
+        model=f"openai/{EMBEDDING_MODEL}", input=["one", "two"], api_base=served.url, api_key="none"
+    )
+    assert [item["embedding"] for item in answer.data] == [embedding("one"), embedding("two")]
+
+
+def test_responses(served: Served) -> None:
+    where = {"model": "openai/auto", "api_base": served.url, "api_key": "none"}
+    assert litellm.responses(input="Say hello to Ada.", **where).output_text == HELLO
+    events = list(litellm.responses(input="Say hello to Ada.", stream=True, **where))
+    assert "".join(e.delta for e in events if e.type == "response.output_text.delta") == HELLO

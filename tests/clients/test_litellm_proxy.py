@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 from anyio.from_thread import BlockingPortal
@@ -85,6 +86,19 @@ def test_structured_output(client: openai.OpenAI, model: str) -> None:
     messages: list[Any] = [{"role": "user", "content": "A trip to Paris via Lyon."}]
     answer = client.chat.completions.parse(model=model, messages=messages, response_format=tools.Trip)
     assert answer.choices[0].message.parsed == tools.Trip(city="Paris", days=3, stops=["Lyon"])
+
+
+def test_responses(client: openai.OpenAI, model: str) -> None:
+    assert client.responses.create(model=model, input="Say hello to Ada.").output_text == HELLO
+    with client.responses.stream(model=model, input="Say hello to Ada.") as stream:
+        assert stream.get_final_response().output_text == HELLO
+
+
+def test_messages(client: openai.OpenAI, model: str) -> None:
+    root = str(client.base_url).removesuffix("/v1/")
+    with anthropic.Anthropic(base_url=root, auth_token=KEY, max_retries=0) as messages:
+        with messages.messages.stream(model=model, max_tokens=100, messages=ASK) as stream:
+            assert stream.get_final_text() == HELLO
 
 
 def test_errors(client: openai.OpenAI, model: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.clients import tools
+from tests.clients.provider import embedding
 from tests.clients.serving import Served
 
 HELLO = "You said: Say hello to Ada."
@@ -18,7 +19,7 @@ HELLO = "You said: Say hello to Ada."
 def results(apart: Path, served: Served) -> dict[str, Any]:
     """What llama_index_calls.py got; its import takes seconds, so it is run once for all."""
     script = Path(__file__).with_name("llama_index_calls.py")
-    command = [apart / "python", script, served.url, "chat"]
+    command = [apart / "python", script, served.url, "chat", "legacy", "embeddings"]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=60, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
@@ -43,3 +44,13 @@ def test_tools(results: dict[str, Any]) -> None:
 
 def test_structured_output(results: dict[str, Any]) -> None:
     assert results["structured"] == {"city": "Paris", "days": 3, "stops": ["Lyon"]}
+
+
+def test_legacy_completions(results: dict[str, Any]) -> None:
+    assert results["completion"]
+    assert "".join(results["stream_completion"]) == results["completion"]
+
+
+def test_embeddings(results: dict[str, Any]) -> None:
+    assert results["embedding"] == embedding("one")
+    assert results["embeddings"] == [embedding("one"), embedding("two")]

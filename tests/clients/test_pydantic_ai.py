@@ -3,7 +3,9 @@
 import pytest
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.models import Model
-from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.models.anthropic import AnthropicModel
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from tests.clients import tools
@@ -14,9 +16,17 @@ PLAN = "Plan a trip to Paris via Lyon."
 TRIP = tools.Trip(city="Paris", days=3, stops=["Lyon"])
 
 
-@pytest.fixture(params=["chat"])
+@pytest.fixture(params=["chat", "responses", "messages"])
 def model(request: pytest.FixtureRequest, served: Served) -> Model:
-    return OpenAIChatModel("auto", provider=OpenAIProvider(base_url=served.url, api_key="none"))
+    match request.param:
+        case "chat":
+            return OpenAIChatModel("auto", provider=OpenAIProvider(base_url=served.url, api_key="none"))
+        case "responses":
+            return OpenAIResponsesModel("auto", provider=OpenAIProvider(base_url=served.url, api_key="none"))
+        case _:
+            provider = AnthropicProvider(base_url=served.root, api_key="none")
+            # It knows by their names which models take a schema, and has not heard of `auto`.
+            return AnthropicModel("auto", provider=provider, profile={"supports_json_schema_output": True})
 
 
 async def test_run(model: Model) -> None:

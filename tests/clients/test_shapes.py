@@ -3,8 +3,7 @@ answered whole. The bodies in shapes/ are our own; their structure is the client
 """
 
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,23 @@ import pytest
 
 from tests.clients.reading import read_answer
 from tests.clients.serving import Served
+from tests.conformance import validate
 
 SHAPES = {path.stem: path for path in sorted((Path(__file__).parent / "shapes").glob("*.json"))}
 
-SERVED = re.compile(r'"path": "(/v1)?/(models|chat/completions)[^$]*"messages"|"form": "models"')  # so far
+CONVERSATIONS = [
+    name
+    for name, path in SHAPES.items()
+    if json.loads(path.read_text())["answer"]["form"] in ("chat", "completions", "messages", "responses")
+]
+INPUT = {"cursor_agent_input", "cursor_agent_input_results"}
+FLAT_TOOLS = {*INPUT, "cursor_ask_messages"}
+
+
+def but_for(unread: set[str], names: Iterable[str]) -> list[Any]:
+    """The names, with those marked that the gateway cannot read yet."""
+    mark = pytest.mark.xfail(reason="Responses items and tools in a chat request", strict=True)
+    return [pytest.param(name, marks=mark) if name in unread else name for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +37,7 @@ def http(served: Served) -> Iterator[httpx.Client]:
         yield http
 
 
-@pytest.mark.parametrize("name", [name for name, path in SHAPES.items() if SERVED.search(path.read_text())])
+@pytest.mark.parametrize("name", but_for(INPUT, SHAPES))
 def test_a_clients_request(http: httpx.Client, name: str) -> None:
     shape = json.loads(SHAPES[name].read_text())
     response = http.request(shape["method"], shape["path"], headers=shape["headers"], json=shape.get("body"))
@@ -43,6 +55,17 @@ def test_a_clients_request(http: httpx.Client, name: str) -> None:
             assert [called for called, _ in answer.calls] == expected.get("calls", [])
             assert all(isinstance(json.loads(arguments), dict) for _, arguments in answer.calls)
             assert answer.text or answer.calls
+
+
+@pytest.mark.parametrize("name", but_for(FLAT_TOOLS, CONVERSATIONS))
+def test_the_provider_gets_a_proper_request(http: httpx.Client, served: Served, name: str) -> None:
+    shape = json.loads(SHAPES[name].read_text())
+    before = len(served.provider.calls)
+    http.request(shape["method"], shape["path"], headers=shape["headers"], json=shape["body"])
+    (call,) = served.provider.calls[before:]
+    legacy = call.path == "/v1/completions"
+    validate(call.body, "CreateCompletionRequest" if legacy else "CreateChatCompletionRequest")
+    assert "authorization" not in shape["headers"] or call.headers["authorization"] == "Bearer sk-up"
 
 
 def _check_embeddings(response: httpx.Response, count: int) -> None:

@@ -1,11 +1,13 @@
 // The Vercel AI SDK with each provider that speaks one of the gateway's formats.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createAnthropic } from "@ai-sdk/anthropic";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { Output, generateObject, generateText, stepCountIs, streamObject, streamText, tool } from "ai";
+import { Output, embedMany, generateObject, generateText, stepCountIs, streamObject, streamText, tool } from "ai";
 import { Trip, hello, place, plan, questions, trip, url, weather } from "./shared.mjs";
 
+const anthropic = createAnthropic({ baseURL: url, apiKey: "none" });
 const openai = createOpenAI({ baseURL: url, apiKey: "none" });
 const compatible = createOpenAICompatible({
   name: "locus", baseURL: url, includeUsage: true, supportsStructuredOutputs: true,
@@ -13,6 +15,8 @@ const compatible = createOpenAICompatible({
 const models = {
   "openai-compatible": compatible("auto"),
   "openai, chat": openai.chat("auto"),
+  "openai, responses": openai.responses("auto"),
+  anthropic: anthropic("auto"),
 };
 const tools = { weather: tool({ description: "The weather in a city.", inputSchema: place, execute: weather }) };
 const more = { maxRetries: 0, stopWhen: stepCountIs(3) };
@@ -54,3 +58,8 @@ for (const [name, model] of Object.entries(models)) {
     assert.deepEqual(output, trip);
   });
 }
+
+test("embedMany", async () => {
+  const { embeddings } = await embedMany({ model: compatible.textEmbeddingModel("embed"), values: ["one", "two"], maxRetries: 0 });
+  assert.deepEqual(embeddings.map((vector) => vector.length), [8, 8]);
+});
