@@ -7,11 +7,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import metrics
+from gateway import __version__, metrics
 from gateway.admission import Admission, Admitted
 from gateway.catalog import model_list, one_model
 from gateway.control import controlled
@@ -27,6 +27,8 @@ from gateway.edge import Edge, http_exception, is_operator
 from gateway.embeddings import EmbeddingsEndpoint
 from gateway.exchange import ModelEndpoint
 from gateway.explain import explain
+from gateway.openapi.document import document, document_json
+from gateway.openapi.page import PAGE_POLICY, page
 from gateway.owner import owner
 from gateway.portfolio import Settings
 from gateway.request import parse_chat, read_body
@@ -84,6 +86,15 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
     async def list_input_items(request: Request) -> Response:
         return await stored.input_items(request, service.responses, owner(dict(request.scope["headers"])))
 
+    async def root(request: Request) -> Response:
+        return _json({"name": "Locus Gateway", "version": __version__, "documentation": "/docs"})
+
+    async def openapi(request: Request) -> Response:
+        return Response(document_json(), media_type="application/json")
+
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(page(document()), headers={"content-security-policy": PAGE_POLICY})
+
     async def live(request: Request) -> Response:
         return _json({"status": "alive"})
 
@@ -111,6 +122,10 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
         routes=[
             *(Route(f"/v1{r.path}", r.endpoint, methods=r.methods) for r in api if isinstance(r, Route)),
             *api,
+            Route("/", root),
+            Route("/openapi.json", openapi),
+            Route("/v1/openapi.json", openapi),
+            Route("/docs", docs),
             Route("/health/live", live),
             Route("/health/ready", ready),
             Route("/metrics", prometheus),

@@ -2,6 +2,7 @@
 
     GatewayError
     ├── InvalidRequest            400  the request itself is wrong; `param` names the field
+    │   ├── ThreadUnsupported     400  a conversation that the provider keeps
     │   ├── BodyTooLarge          413
     │   ├── MalformedHttp         400  no HTTP/1.1 request can be read
     │   ├── HeadTooLarge          431
@@ -65,6 +66,16 @@ class InvalidRequest(GatewayError):
     status = 400
     type = "invalid_request_error"
     code = "invalid_request"
+
+
+class ThreadUnsupported(InvalidRequest):
+    """A conversation kept by Anthropic, which another model could not go on with. Its clients then send all of it."""
+
+    code = "thread_unsupported_request"
+
+    def __init__(self) -> None:
+        message = "`thread` is not supported: the next turn may go to another model. Send the whole conversation."
+        super().__init__(message, param="thread")
 
 
 class BodyTooLarge(InvalidRequest):

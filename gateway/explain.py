@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from gateway.evidence import explain_evidence
 from gateway.request import ChatRequest
 from gateway.routing import Decision, Routing, Scores
 from gateway.session import Conversation
@@ -24,6 +25,7 @@ async def explain(routing: Routing, request: ChatRequest, conversation: Conversa
     next_hop = next((hop for hop in hops if not hop.barred and hop.model.unavailable() is None), None)
     serving = None if next_hop is None else next_hop.model.name
     candidates = [_candidate(routing, i, request, decision, scores, serving, barred) for i in range(len(routing.names))]
+    candidates.sort(key=lambda c: (not c["eligible"], -(c["utility"] if c["utility"] is not None else -np.inf)))
     return {
         "policy": None if decision.policy is None else decision.policy.name,
         "chosen": decision.model,
@@ -44,10 +46,24 @@ async def explain(routing: Routing, request: ChatRequest, conversation: Conversa
             "prompt_tokens": scores.need.prompt_tokens,
             "output_tokens": scores.need.output_tokens,
         },
-        "candidates": sorted(
-            candidates, key=lambda c: (not c["eligible"], -(c["utility"] if c["utility"] is not None else -np.inf))
-        ),
+        "evidence": _evidence(routing, request, decision, candidates),
+        "candidates": candidates,
     }
+
+
+def _evidence(
+    routing: Routing, request: ChatRequest, decision: Decision, candidates: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Evaluated queries near this one that the chosen model passed and the best of the others failed."""
+    others = [c for c in candidates if c["eligible"] and c["model"] != decision.model]
+    runner_up = others[0] if others else None
+    found = explain_evidence(
+        routing.router,
+        routing.encoding(request),
+        routing.embeddings[decision.chosen],
+        runner_up["embedding"] if runner_up is not None else None,
+    )
+    return {"passed_by": decision.model, "failed_by": runner_up and runner_up["model"]} | found
 
 
 def _conversation(routing: Routing, decision: Decision, conversation: Conversation) -> dict[str, Any] | None:

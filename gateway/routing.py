@@ -13,7 +13,7 @@ from gateway.encoding import Encoding, Encodings
 from gateway.errors import InvalidRequest, NoEligibleModel, UnknownModel
 from gateway.fleet import Fleet
 from gateway.need import Api, Need
-from gateway.portfolio import Portfolio
+from gateway.portfolio import ENCODER, Portfolio
 from gateway.request import ChatRequest, Control
 from gateway.session import Conversation
 from gateway.tokens import count_tokens
@@ -130,6 +130,7 @@ class Routing:
     def __init__(self, portfolio: Portfolio, router: Router, fleet: Fleet) -> None:
         models = portfolio.models
         self._portfolio = portfolio
+        self.router = router
         self._default = portfolio.policies[portfolio.default_policy]
         self._encodings = Encodings(router.encoder)
         self._quick = router.encoder.quick
@@ -224,6 +225,10 @@ class Routing:
             barred = limit is not None and (known is None or known > limit)
             yield Hop(live, True, distance, known, barred)
 
+    def encoding(self, request: ChatRequest) -> Encoding | None:
+        """Of the query, where it is known or quickly had."""
+        return self._encodings.at_once(request.query)
+
     async def scores(self, request: ChatRequest) -> Scores:
         """Of a request that names its model, whose decision has none."""
         return self._scores(request, await self._encode(request), await self._measured(request))
@@ -233,7 +238,7 @@ class Routing:
         lacks = [f"cannot: {c}" for c in sorted(need.capabilities) if not self._can[c][i]]
         tokens = need.prompt_tokens + (need.output_tokens or 0)
         if need.api is not None and not self._speaks[need.api][i]:
-            lacks.append(f"cannot: {need.api} API, which `{need.api_field}` needs")
+            lacks.append(f"does not speak the {need.api} API, which `{need.api_field}` needs")
         if tokens > self._window[i]:
             lacks.append(f"context window {self._window[i]} < {tokens} tokens")
         if (need.output_tokens or 0) > self._max_output[i]:
@@ -249,6 +254,8 @@ class Routing:
             policy = self._default
         elif model.startswith(AUTO + ":"):
             policy = self._named_policy(model[len(AUTO) + 1 :], "model", f"{AUTO}:")
+        elif any(model == one.name for one in self._portfolio.embedding_models) or model == ENCODER:
+            raise InvalidRequest(f"`{model}` is an embedding model, for /v1/embeddings alone.", param="model")
         else:
             raise UnknownModel(
                 f"The model `{model}` is not in the portfolio; GET /v1/models lists what is, `auto` chooses.",
@@ -364,6 +371,6 @@ class Routing:
             return NoEligibleModel("Every model that could serve this request lacks a working key or deployment.")
         lacks = [self.lacks(i, request, scores.need) for i in range(len(self.names))]
         common = set(lacks[0]).intersection(*lacks)
-        nobody = f"Nobody meets this need: {', '.join(sorted(common))}. " if common else ""
+        nobody = f"Nobody has what it needs ({', '.join(sorted(common))}). " if common else ""
         each = "; ".join(f"{name}: {', '.join(why)}" for name, why in zip(self.names, lacks, strict=True))
         return NoEligibleModel(f"No model of the portfolio can serve this request. {nobody}{each}.")

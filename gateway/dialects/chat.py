@@ -77,5 +77,5 @@ class ChatWriter:
 
 def renamed(complete: Complete, model: str) -> bytes:
     """The bytes of an answer with the model's public name."""
-    body = splice_model(complete.body, complete.fields.get("model", ""), model)
+    body = splice_model(complete.body, str(complete.fields.get("model") or ""), model)
     return orjson.dumps(complete.fields | {"model": model}) if body is None else body

@@ -17,7 +17,6 @@ from tests.gateway.upstreams import ScriptedProvider, error
 HELLO = "You said: Say hello to Ada."
 ASK: list[Any] = [{"role": "user", "content": "Say hello to Ada."}]
 # The runner leaves the conversation to the server, unless that says that it keeps none.
-THREADS = pytest.mark.xfail(reason="`thread` is not refused, and so the conversation is lost", strict=True)
 TOOL: Any = {"name": "weather", "description": "The weather in a city.", "input_schema": tools.PLACE}
 
 
@@ -109,7 +108,6 @@ def test_tools(client: anthropic.Anthropic, question: str, expected: str, stream
     assert final.content[0].text == expected  # type: ignore[union-attr]
 
 
-@THREADS
 @pytest.mark.parametrize("streamed", [False, True])
 def test_the_tool_runner(client: anthropic.Anthropic, streamed: bool) -> None:
     messages: list[Any] = [{"role": "user", "content": tools.TWO_PLACES}]
@@ -163,7 +161,6 @@ async def test_the_asynchronous_client(served: Served) -> None:
             assert "".join([text async for text in stream.text_stream]) == HELLO
 
 
-@THREADS
 @pytest.mark.anyio
 async def test_the_asynchronous_tool_runner(served: Served) -> None:
     messages: list[Any] = [{"role": "user", "content": tools.TWO_PLACES}]

@@ -141,7 +141,7 @@ async def test_wrong_method_and_path_in_openai_shape(tmp_path: Path) -> None:
     async with gateway(tmp_path, [entry("llama-8b", "http://127.0.0.1:9/v1")]) as run:
         wrong = await run.http.get("/v1/chat/completions")
         assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "method_not_allowed")
-        assert wrong.headers["allow"] == "POST"
+        assert wrong.headers["allow"] == "OPTIONS, POST"
         assert (await run.http.get("/v1/nothing")).json()["error"]["code"] == "not_found"
 
 

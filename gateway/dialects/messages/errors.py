@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, ThreadUnsupported
 
 _TYPES = {
     401: "authentication_error",
@@ -22,7 +22,10 @@ _TYPES = {
 def error_object(error: GatewayError) -> dict[str, Any]:
     """`{"type": "error", "error": {"type", "message"}}`."""
     other = "invalid_request_error" if 400 <= error.status < 500 else "api_error"
-    return {"type": "error", "error": {"type": _TYPES.get(error.status, other), "message": error.message}}
+    told: dict[str, Any] = {"type": _TYPES.get(error.status, other), "message": error.message}
+    if isinstance(error, ThreadUnsupported):  # by this Anthropic's clients know how to go on
+        told["details"] = {"error_code": error.code, "unsupported": ["thread"]}
+    return {"type": "error", "error": told}
 
 
 def error_body(error: GatewayError, request_id: str) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 from gateway.dialects.messages.content import Conversation
 from gateway.dialects.messages.tools import Tools, is_strict
 from gateway.dialects.messages.typed import optional, required, string, unknown, wrong
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidRequest, ThreadUnsupported
 from gateway.fields import kind
 
 MEDIUM_TOKENS, HIGH_TOKENS = 4_096, 16_384  # from which budget for thinking it counts as that effort
@@ -22,6 +22,8 @@ def chat_fields(fields: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     Raises:
         InvalidRequest: a field has the wrong type; `param` is its path in the Messages request.
     """
+    if fields.get("thread") is not None:
+        raise ThreadUnsupported
     conversation, tools = Conversation(fields), Tools(fields)
     chat: dict[str, Any] = {key: fields[key] for key in ("model", "stream") if key in fields}
     chat["messages"] = conversation.messages

@@ -18,7 +18,9 @@ PATCH = {"type": "custom", "name": "apply_patch", "description": "Changes files.
 
 
 def dialect(store: ResponseStore | None = None) -> Responses:
-    return Responses(store or ResponseStore(None), lambda headers: headers.get(b"authorization", b"").decode(), lambda: NOW)
+    return Responses(
+        store or ResponseStore(None), lambda headers: headers.get(b"authorization", b"").decode(), lambda: NOW
+    )
 
 
 async def parsed(dialect: Responses, owner: str = "me", **fields: Any) -> ChatRequest:

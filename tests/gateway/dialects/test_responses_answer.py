@@ -21,7 +21,12 @@ async def answered(answer: Complete, **fields: Any) -> dict[str, Any]:
 
 
 async def test_a_text() -> None:
-    usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10, "prompt_tokens_details": {"cached_tokens": 4}}
+    usage = {
+        "prompt_tokens": 7,
+        "completion_tokens": 3,
+        "total_tokens": 10,
+        "prompt_tokens_details": {"cached_tokens": 4},
+    }
     response = await answered(complete({"content": "Hello"}, usage=usage, service_tier="priority"))
     assert response["id"].startswith("resp_")
     assert response["created_at"] == response["completed_at"] == int(NOW)
@@ -84,7 +89,9 @@ async def test_an_answer_that_was_cut(finish: str, reason: str) -> None:
 )
 async def test_odd_messages_make_valid_responses(message: dict[str, Any]) -> None:
     odd = complete(message, usage={"prompt_tokens": "x", "completion_tokens": -1}, service_tier=5)
-    odd.fields["choices"][0]["logprobs"] = {"content": [5, {"token": 5}, {"token": "a", "logprob": 0, "top_logprobs": 5}]}
+    odd.fields["choices"][0]["logprobs"] = {
+        "content": [5, {"token": 5}, {"token": "a", "logprob": 0, "top_logprobs": 5}]
+    }
     await answered(odd)
 
 

@@ -43,7 +43,11 @@ async def test_a_string_is_one_message_of_the_user() -> None:
 
 async def test_what_the_developer_says_first_belongs_to_the_instructions() -> None:
     items = [
-        {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "A"}, {"type": "input_text", "text": "B"}]},
+        {
+            "type": "message",
+            "role": "developer",
+            "content": [{"type": "input_text", "text": "A"}, {"type": "input_text", "text": "B"}],
+        },
         {"role": "user", "content": "hi"},
         {"role": "system", "content": "C"},
     ]
@@ -63,7 +67,8 @@ async def test_the_items_of_one_turn_are_one_message_of_the_assistant() -> None:
         CALL,
         CALL | {"call_id": "b", "arguments": ""},
         {"type": "custom_tool_call", "call_id": "c", "name": "apply_patch", "input": 'a "b"\n'},
-        said | {"content": [{"type": "output_text", "text": "Three calls."}, {"type": "refusal", "refusal": "No more."}]},
+        said
+        | {"content": [{"type": "output_text", "text": "Three calls."}, {"type": "refusal", "refusal": "No more."}]},
         OUTPUT,
         OUTPUT | {"call_id": "b", "output": [{"type": "input_text", "text": "1"}, {"type": "input_text", "text": "2"}]},
         {"type": "custom_tool_call_output", "call_id": "c", "output": "done"},
@@ -78,7 +83,11 @@ async def test_the_items_of_one_turn_are_one_message_of_the_assistant() -> None:
             "tool_calls": [
                 {"id": "a", "type": "function", "function": function},
                 {"id": "b", "type": "function", "function": function | {"arguments": "{}"}},
-                {"id": "c", "type": "function", "function": {"name": "apply_patch", "arguments": '{"input":"a \\"b\\"\\n"}'}},
+                {
+                    "id": "c",
+                    "type": "function",
+                    "function": {"name": "apply_patch", "arguments": '{"input":"a \\"b\\"\\n"}'},
+                },
             ],
         },
         {"role": "tool", "tool_call_id": "a", "content": "sunny"},
@@ -328,7 +337,9 @@ def test_errors_about_encrypted_reasoning(error: dict[str, Any], is_one: bool) -
 
 def test_an_error_has_the_shape_of_the_api() -> None:
     body = orjson.loads(dialect().error(InvalidRequest("no", param="input"), "id"))
-    assert body == {"error": {"message": "no", "type": "invalid_request_error", "param": "input", "code": "invalid_request"}}
+    assert body == {
+        "error": {"message": "no", "type": "invalid_request_error", "param": "input", "code": "invalid_request"}
+    }
 
 
 WORDS = st.sampled_from(
@@ -343,8 +354,12 @@ JSON = st.recursive(
     max_leaves=25,
 )
 ITEM = st.fixed_dictionaries(
-    {"type": st.sampled_from(["message", "function_call", "function_call_output", "custom_tool_call", "reasoning", None, 5])},
-    optional={key: JSON for key in ("role", "content", "call_id", "name", "arguments", "output", "input", "id")},
+    {
+        "type": st.sampled_from(
+            ["message", "function_call", "function_call_output", "custom_tool_call", "reasoning", None, 5]
+        )
+    },
+    optional=dict.fromkeys(("role", "content", "call_id", "name", "arguments", "output", "input", "id"), JSON),
 )
 FIELDS = """input instructions tools tool_choice text reasoning include top_logprobs max_output_tokens temperature metadata stream
     previous_response_id background prompt conversation store user parallel_tool_calls truncation stream_options""".split()  # noqa: SIM905

@@ -41,7 +41,9 @@ def texts(response: dict[str, Any]) -> list[Any]:
 
 async def test_a_text_is_one_message() -> None:
     to = await writer()
-    data = written(to, chunk({"role": "assistant", "content": ""}), chunk({"content": "Hello"}), chunk({"content": " you"}))
+    data = written(
+        to, chunk({"role": "assistant", "content": ""}), chunk({"content": "Hello"}), chunk({"content": " you"})
+    )
     data += written(to, chunk({}, "stop")) + to.end(USAGE, "m1")
     response = proper(events(data))
     assert [event["type"].removeprefix("response.") for event in events(data)] == (
@@ -77,7 +79,10 @@ async def test_reasoning_comes_before_the_text_even_in_one_chunk() -> None:
     data += to.end(None, "m1")
     stream = events(data)
     assert texts(proper(stream)) == ["Hm, so", "Yes"]
-    assert [event["item"]["type"] for event in stream if event["type"] == "response.output_item.added"] == ["reasoning", "message"]
+    assert [event["item"]["type"] for event in stream if event["type"] == "response.output_item.added"] == [
+        "reasoning",
+        "message",
+    ]
     assert stream[2]["item"]["summary"] == []
     assert "usage" not in stream[-1]["response"]
 
@@ -95,14 +100,21 @@ async def test_parallel_calls_may_be_written_in_turn() -> None:
 @pytest.mark.parametrize("index", [None, 0])
 async def test_calls_without_an_index_of_their_own_are_told_apart_by_their_ids(index: int | None) -> None:
     to = await writer(tools=[FUNCTION])
-    data = written(to, chunk(call(index, '{"a":1}', "call_a", "weather")), chunk(call(index, '{"b":', "call_b", "weather")))
+    data = written(
+        to, chunk(call(index, '{"a":1}', "call_a", "weather")), chunk(call(index, '{"b":', "call_b", "weather"))
+    )
     data += written(to, chunk(call(index, "2}")), chunk({}, "tool_calls")) + to.end(None, "m1")
     assert texts(proper(events(data))) == [("weather", '{"a":1}'), ("weather", '{"b":2}')]
 
 
 async def test_a_call_waits_for_its_name_and_repeated_ids_change_nothing() -> None:
     to = await writer(tools=[FUNCTION])
-    data = written(to, chunk(call(0, '{"a"', "call_a")), chunk(call(0, ":", "call_a", "weather")), chunk(call(0, "1}", "call_a", "weather")))
+    data = written(
+        to,
+        chunk(call(0, '{"a"', "call_a")),
+        chunk(call(0, ":", "call_a", "weather")),
+        chunk(call(0, "1}", "call_a", "weather")),
+    )
     data += to.end(None, "m1")
     response = proper(events(data))
     assert texts(response) == [("weather", '{"a":1}')]
@@ -215,15 +227,26 @@ async def test_several_models_write_one_stream() -> None:
 
 def native(*events: dict[str, Any], model: str = "up-1") -> list[Chunk]:
     """The chunks of a native stream; events are given without their sequence numbers."""
-    response = {"id": "resp_n", "object": "response", "created_at": 5, "status": "in_progress", "model": model, "output": []}
+    response = {
+        "id": "resp_n",
+        "object": "response",
+        "created_at": 5,
+        "status": "in_progress",
+        "model": model,
+        "output": [],
+    }
     response |= {"error": None, "incomplete_details": None, "instructions": None, "tools": [], "tool_choice": "auto"}
     response |= {"parallel_tool_calls": True, "metadata": {}, "temperature": 1, "top_p": 1}
     given = [{"type": "response.created"}, {"type": "response.in_progress"}, *events]
     data = []
     for number, event in enumerate(given):
         if event["type"].split(".")[1] in ("created", "in_progress", "completed", "incomplete"):
-            event = {"response": response | event.get("response", {})} | {k: v for k, v in event.items() if k != "response"}
-        data.append(b"event: %s\ndata: %s\n\n" % (event["type"].encode(), orjson.dumps(event | {"sequence_number": number})))
+            event = {"response": response | event.get("response", {})} | {
+                k: v for k, v in event.items() if k != "response"
+            }
+        data.append(
+            b"event: %s\ndata: %s\n\n" % (event["type"].encode(), orjson.dumps(event | {"sequence_number": number}))
+        )
     reader = ResponsesReader()
     chunks = [reader.read(event) for one in data for event in EventReader().feed(one)]
     return [one for one in chunks if one is not None]
@@ -299,7 +322,7 @@ async def test_a_second_native_stream_is_translated() -> None:
     to = await writer()
     first = native(*TEXT)
     data = written(to, *first, model="m1")
-    data += written(to, *[one for one in native(*TEXT, *END, model="up-2")], model="m2") + to.end(None, "m2")
+    data += written(to, *list(native(*TEXT, *END, model="up-2")), model="m2") + to.end(None, "m2")
     response = proper(events(data))
     assert texts(response) == ["One, One, "]
     assert response["id"] == "resp_n"
@@ -307,7 +330,9 @@ async def test_a_second_native_stream_is_translated() -> None:
 
 async def test_what_no_document_knows_passes_too() -> None:
     to = await writer()
-    strange = native(*TEXT[:2], {"type": "response.brand_new", "output_index": "x", "delta": 5}, {"type": "keepalive.x"}, *END)
+    strange = native(
+        *TEXT[:2], {"type": "response.brand_new", "output_index": "x", "delta": 5}, {"type": "keepalive.x"}, *END
+    )
     data = written(to, *strange) + to.end(None, "m1")
     assert data == b"".join(one.raw for one in strange).replace(b'"up-1"', b'"m1"')
 
