@@ -1,6 +1,6 @@
 """The OpenAPI document as a page that needs nothing from elsewhere: no script, no font, no style sheet."""
 
-from functools import cache
+import re
 from html import escape
 from typing import Any
 
@@ -25,7 +25,6 @@ border-top: 1px solid var(--line); } .soft { opacity: .75; }
 """
 
 
-@cache
 def _schema(name: str, text: str) -> str:
     return f"<details><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>"
 
@@ -58,13 +57,13 @@ def page(document: dict[str, Any]) -> str:
 def _operation(document: dict[str, Any], path: str, method: str, operation: dict[str, Any], shared: list[Any]) -> str:
     rows = "".join(_parameter(_found(document, p)) for p in [*shared, *operation.get("parameters", [])])
     answers = "".join(
-        f"<tr><td><code>{escape(status)}</code></td><td>{escape(_found(document, answer).get('description', ''))}</td></tr>"
+        f"<tr><td><code>{escape(status)}</code></td><td>{_inline(_found(document, answer).get('description', ''))}</td></tr>"
         for status, answer in operation.get("responses", {}).items()
     )
     name = escape(operation.get("operationId", f"{method}-{path}"))
     return (
         f'<details id="{name}"><summary><span class=verb>{method.upper()}</span> <code>{escape(path)}</code> '
-        f"<span class=soft>{escape(operation.get('summary', ''))}</span></summary>"
+        f"<span class=soft>{_inline(operation.get('summary', ''))}</span></summary>"
         f"{_text(operation.get('description', ''))}<pre>{escape(_curl(document, path, method, operation))}</pre>"
         + (f"<h3>Parameters</h3><table>{rows}</table>" if rows else "")
         + _body(operation)
@@ -76,7 +75,7 @@ def _parameter(parameter: dict[str, Any]) -> str:
     where = f"{parameter.get('in', '')}{', required' if parameter.get('required') else ''}"
     return (
         f"<tr><td><code>{escape(parameter['name'])}</code><br><span class=soft>{escape(where)}</span></td>"
-        f"<td>{escape(parameter.get('description', ''))}</td></tr>"
+        f"<td>{_inline(parameter.get('description', ''))}</td></tr>"
     )
 
 
@@ -118,4 +117,10 @@ def _found(document: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(text: str) -> str:
-    return "".join(f"<p>{escape(part)}</p>" for part in text.split("\n\n") if part.strip())
+    return "".join(f"<p>{_inline(part)}</p>" for part in text.split("\n\n") if part.strip())
+
+
+def _inline(text: str) -> str:
+    """The two marks of Markdown that the document uses."""
+    marked = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escape(text))
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", marked)
