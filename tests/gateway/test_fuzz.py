@@ -361,7 +361,9 @@ def test_methods_and_paths(client: httpx.Client, method: str, url: str, body: by
     except httpx.InvalidURL:
         return
     if request.url.host == client.base_url.host:
-        check(client.send(request))
+        response = client.send(request)
+        if response.status_code != 204:  # what OPTIONS is answered
+            check(response)
 
 
 LINES = st.sampled_from(
