@@ -14,7 +14,7 @@ from gateway.upstream.answer import Chunk, ChunkStream, Usage
 from gateway.upstream.failures import Cause, UpstreamFailure
 
 USAGE_S = 2.0  # a provider that has finished its answer may take so long to report the usage, or to hang up
-_ONCE = frozenset({"role", "content", "reasoning", "reasoning_content", "reasoning_details"})
+_ONCE = frozenset({"role", "content", "reasoning", "reasoning_content", "reasoning_details", "thinking_blocks"})
 
 
 class Relay:

@@ -117,9 +117,6 @@ class ResponseStore:
 
     async def __aenter__(self) -> "ResponseStore":
         if self._path is not None:
-            with self._tolerant("written"):
-                async with self._writing:
-                    await self._opened(self._path)
             self._pruner = asyncio.create_task(self._prune_always(), name="response store")
         return self
 
@@ -236,8 +233,10 @@ class ResponseStore:
                     await db.executemany(f"DELETE FROM {table} WHERE chain = ?", gone)
 
     async def _prune_always(self) -> None:
+        assert self._path is not None
         while True:
-            await self.prune()
+            if self._path.exists():  # whoever never uses the API gets no file
+                await self.prune()
             await asyncio.sleep(min(PRUNE_S, self._limits.retention_s))
 
     async def _chain(self, db: aiosqlite.Connection, owner: str, previous: str | None, size: int) -> int:

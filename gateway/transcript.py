@@ -5,7 +5,7 @@ from typing import Any
 from gateway.request import ChatRequest
 
 _TEXT_ALONE = frozenset({"role", "content"})
-_REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
+_REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details", "thinking_blocks"})
 
 
 class Transcript:
