@@ -21,6 +21,7 @@ from benchmarks.load import MARK
 from benchmarks.provider import CHUNKS, STREAM
 from benchmarks.servers import QUESTION, chat_body, write_portfolio
 from gateway import record
+from gateway.dialects.chat_writer import ChatWriter
 from gateway.fleet import Fleet
 from gateway.metrics import Metrics
 from gateway.portfolio_file import load_portfolio
@@ -98,7 +99,7 @@ def test_relay_a_stream_of_20_chunks(benchmark: BenchmarkFixture) -> None:
     async def relay() -> int:
         loop = asyncio.get_running_loop()
         source = _DirectStream(_Response())  # type: ignore[arg-type]
-        out = Relay(source, "m0", Transcript(request), 30.0)
+        out = Relay(source, "m0", Transcript(request), ChatWriter(usage_asked=False), 30.0)
         await out.open(loop.time() + 30.0)
         events = 0
         while (data := await out.read()) is not None:

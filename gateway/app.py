@@ -51,10 +51,11 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
         return service.in_force.portfolio.settings
 
     admission = Admission(lambda: settings().load, service.metrics)
+    responses = Responses(service.responses, owner)
     endpoints = {
-        "/chat/completions": Admitted(ModelEndpoint(service, Chat()), admission),
+        "/chat/completions": Admitted(ModelEndpoint(service, Chat(responses)), admission),
         "/messages": Admitted(ModelEndpoint(service, Messages()), admission),
-        "/responses": Admitted(ModelEndpoint(service, Responses(service.responses, owner)), admission),
+        "/responses": Admitted(ModelEndpoint(service, responses), admission),
         "/embeddings": Admitted(EmbeddingsEndpoint(service), admission),
         "/completions": Admitted(ModelEndpoint(service, Completions()), admission),
     }

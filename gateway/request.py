@@ -75,6 +75,7 @@ class ChatRequest:
     Attributes:
         native: the client's own request where it came in another format, of which this is the translation.
         session: the conversation that it goes on with, where its format says so (`previous_response_id`).
+        freeform: functions that stand for tools whose input is any text, which the client wants as it is.
         utility: a small call that a front end makes on its own; it belongs to no conversation.
     """
 
@@ -87,6 +88,7 @@ class ChatRequest:
     native: Native | None = None
     control: Control = Control()
     session: str | None = None
+    freeform: frozenset[str] = frozenset()
     utility: bool = False
 
     @property

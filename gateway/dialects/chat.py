@@ -1,81 +1,39 @@
-"""Chat completions, the format that everything inside is in: bytes pass, but for the model's name."""
+"""`POST /v1/chat/completions`, the format that everything inside is in."""
 
-import re
-from typing import Any
-
-import orjson
-
+from gateway.dialects import hybrid
+from gateway.dialects.chat_writer import ChatWriter, renamed
 from gateway.dialects.dialect import Headers
+from gateway.dialects.responses.dialect import Responses
 from gateway.errors import GatewayError
-from gateway.request import Api, ChatRequest, parse_chat, splice_model
-from gateway.sse import DONE, encode
-from gateway.upstream.answer import Chunk, Complete
-
-_MODEL_FIELD = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
+from gateway.request import Api, ChatRequest, chat_request, parse_object
+from gateway.upstream.answer import Complete
 
 
 class Chat:
-    """`POST /v1/chat/completions`."""
+    """The dialect.
+
+    Args:
+        responses: reads the requests that are half of the Responses API.
+    """
 
     api: Api = "chat"
 
+    def __init__(self, responses: Responses) -> None:
+        self._responses = responses
+
     async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
-        return parse_chat(body)
+        fields = parse_object(body)
+        if hybrid.is_hybrid(fields):
+            return await hybrid.parse(fields, body, headers, self._responses)
+        return chat_request(body, fields)
 
     def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
-        return renamed(complete, model)
+        return hybrid.whole(request, complete, model) if request.freeform else renamed(complete, model)
 
-    def writer(self, request: ChatRequest) -> "ChatWriter":
+    def writer(self, request: ChatRequest) -> ChatWriter:
+        if request.freeform:
+            return hybrid.HybridWriter(request.freeform, usage_asked=request.usage_asked)
         return ChatWriter(usage_asked=request.usage_asked)
 
     def error(self, error: GatewayError, request_id: str) -> bytes:
         return error.body()
-
-
-class ChatWriter:
-    """Chunks keep their bytes where they can.
-
-    Args:
-        usage_asked: does the client want a last chunk with the usage?
-    """
-
-    def __init__(self, *, usage_asked: bool) -> None:
-        self._usage_asked = usage_asked
-        self._last: dict[str, Any] = {}
-        self._model = ""
-        self._model_bytes = b""
-        self._seen_model: object = None  # the provider's name, and the field's bytes as it writes them
-        self._seen_bytes = b""
-
-    def write(self, chunk: Chunk, fields: dict[str, Any], model: str) -> bytes:
-        self._last = fields
-        raw = chunk.raw
-        if not raw or fields is not chunk.fields:
-            return encode(fields | {"model": model})
-        if model != self._model:
-            self._model, self._seen_bytes = model, b""
-            self._model_bytes = encode({"model": model})[len(b"data: {") : -len(b"}\n\n")]
-        if fields.get("model") != self._seen_model or not self._seen_bytes:
-            found = _MODEL_FIELD.findall(raw)
-            self._seen_model = fields.get("model")
-            # Without a model of its own, what was found is a field of some nested object.
-            self._seen_bytes = found[0] if len(found) == 1 and isinstance(self._seen_model, str) else b""
-        if self._seen_bytes and self._seen_bytes in raw:
-            return raw.replace(self._seen_bytes, self._model_bytes)
-        return encode(fields | {"model": model})
-
-    def end(self, usage: dict[str, Any] | None, model: str) -> bytes:
-        if usage is None or not self._usage_asked:
-            return DONE
-        kept = {key: value for key, value in self._last.items() if key != "locus"}
-        return encode(kept | {"choices": [], "usage": usage, "model": model}) + DONE
-
-    def error(self, error: GatewayError) -> bytes:
-        """An error event without `[DONE]`, which is no clean ending."""
-        return encode(error.envelope())
-
-
-def renamed(complete: Complete, model: str) -> bytes:
-    """The bytes of an answer with the model's public name."""
-    body = splice_model(complete.body, str(complete.fields.get("model") or ""), model)
-    return orjson.dumps(complete.fields | {"model": model}) if body is None else body

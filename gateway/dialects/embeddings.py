@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from gateway.dialects.chat import Chat
+from gateway.dialects.chat_writer import ChatWriter
 from gateway.dialects.dialect import Headers, Writer
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.fields import expected, kind
@@ -29,7 +29,7 @@ class Embeddings:
         return renamed(complete, model)
 
     def writer(self, request: ChatRequest) -> Writer:
-        return Chat().writer(request)  # never used
+        return ChatWriter(usage_asked=False)  # never used
 
     def error(self, error: GatewayError, request_id: str) -> bytes:
         return error.body()

@@ -3,7 +3,7 @@ answered whole. The bodies in shapes/ are our own; their structure is the client
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,6 @@ CONVERSATIONS = [
     for name, path in SHAPES.items()
     if json.loads(path.read_text())["answer"]["form"] in ("chat", "completions", "messages", "responses")
 ]
-INPUT = {"cursor_agent_input", "cursor_agent_input_results"}
-FLAT_TOOLS = {*INPUT, "cursor_ask_messages"}
-
-
-def but_for(unread: set[str], names: Iterable[str]) -> list[Any]:
-    """The names, with those marked that the gateway cannot read yet."""
-    mark = pytest.mark.xfail(reason="Responses items and tools in a chat request", strict=True)
-    return [pytest.param(name, marks=mark) if name in unread else name for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +29,7 @@ def http(served: Served) -> Iterator[httpx.Client]:
         yield http
 
 
-@pytest.mark.parametrize("name", but_for(INPUT, SHAPES))
+@pytest.mark.parametrize("name", SHAPES)
 def test_a_clients_request(http: httpx.Client, name: str) -> None:
     shape = json.loads(SHAPES[name].read_text())
     response = http.request(shape["method"], shape["path"], headers=shape["headers"], json=shape.get("body"))
@@ -57,7 +49,7 @@ def test_a_clients_request(http: httpx.Client, name: str) -> None:
             assert answer.text or answer.calls
 
 
-@pytest.mark.parametrize("name", but_for(FLAT_TOOLS, CONVERSATIONS))
+@pytest.mark.parametrize("name", CONVERSATIONS)
 def test_the_provider_gets_a_proper_request(http: httpx.Client, served: Served, name: str) -> None:
     shape = json.loads(SHAPES[name].read_text())
     before = len(served.provider.calls)
