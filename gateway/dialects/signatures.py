@@ -42,7 +42,9 @@ def unsigned(request: ChatRequest, *, finished: bool = False) -> ChatRequest | N
 
 def _unsigned(fields: Fields, key: str, without: Without, finished: bool) -> Fields | None:
     """`without` of all the turns in `fields[key]`, or of the finished ones."""
-    turns = fields[key]
+    turns = fields.get(key)
+    if turns is None:  # a request for embeddings has none
+        return None
     if not finished or not isinstance(turns, list):
         return without(fields)
     last = next((i for i in range(len(turns) - 1, -1, -1) if _is_user_turn(turns[i])), 0)
