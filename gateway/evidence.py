@@ -11,14 +11,6 @@ from router.evidence import Found
 from router.serving import Router
 
 
-def evidence(
-    router: Router, q: NDArray[np.float32] | None, winner: str | None, runner_up: str | None
-) -> list[dict[str, Any]]:
-    """The queries alone; see `explain_evidence`."""
-    queries: list[dict[str, Any]] = explain_evidence(router, q, winner, runner_up)["queries"]
-    return queries
-
-
 def explain_evidence(
     router: Router, q: NDArray[np.float32] | None, winner: str | None, runner_up: str | None
 ) -> dict[str, Any]:

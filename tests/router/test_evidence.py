@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from gateway.cli import main
-from gateway.evidence import evidence, explain_evidence
+from gateway.evidence import explain_evidence
 from router.data import Dataset, load_dataset
 from router.encoder import PRETRAINED
 from router.errors import ArtifactError
@@ -211,7 +211,7 @@ def test_models_of_own_data_have_evidence_too(tmp_path: Path) -> None:
     assert evidence_file(space).name == "mine.evidence.safetensors"
     router = Router.load(spaces=[space])
     q = router.encoder.encode(["Compute 21 plus 48."])
-    found = evidence(router, q, "lab/adder", "lab/traveller")
+    found = explain_evidence(router, q, "lab/adder", "lab/traveller")["queries"]
     assert len(found) == 5
     scores = load_dataset(data)
     for query in found:
@@ -227,7 +227,7 @@ def test_models_of_own_data_have_evidence_too(tmp_path: Path) -> None:
         "why_none": f"lab/adder and {shipped} were evaluated in different data",
     }
     run("embed", data, "--out", space, "--split", "test")
-    found = evidence(Router.load(spaces=[space]), q, "lab/adder", "lab/traveller")
+    found = explain_evidence(Router.load(spaces=[space]), q, "lab/adder", "lab/traveller")["queries"]
     splits = dict(zip(scores.query_ids.tolist(), scores.splits.tolist(), strict=True))
     assert {splits[query["query_id"]] for query in found} == {"test"}
 
@@ -287,7 +287,7 @@ def test_the_shipped_evidence_is_whole() -> None:
     assert evidence_file(SPACE).stat().st_size < 2.1e6
     router = Router.load()
     q = router.encoder.encode(["Natalia sold 48 clips in April and half as many in May. How many did she sell in all?"])
-    found = evidence(router, q, "openai/gpt-4o-mini-2024-07-18", "google/gemma-2-2b-it")
+    found = explain_evidence(router, q, "openai/gpt-4o-mini-2024-07-18", "google/gemma-2-2b-it")["queries"]
     assert [set(query) for query in found] == [
         {"query_id", "benchmark", "similarity", "winner_score", "runner_up_score"}
     ] * 5
@@ -314,7 +314,7 @@ def test_nothing_is_read_before_somebody_asks_and_torch_never() -> None:
     script = """
 import sys
 import router.evaluations as evaluations
-from gateway.evidence import evidence
+from gateway.evidence import explain_evidence
 from router.serving import Router
 read = []
 load = evaluations.Evaluations.load
@@ -323,7 +323,7 @@ router = Router.load()
 q = router.encoder.encode(["What is 2 + 2?"])
 assert not read
 for _ in range(2):
-    evidence(router, q, *router.space.models[:2])
+    explain_evidence(router, q, *router.space.models[:2])
 assert read == ["space.evidence.safetensors"], read
 assert not {"torch", "pyarrow", "scipy", "sklearn"} & set(sys.modules)
 """
