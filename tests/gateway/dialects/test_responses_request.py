@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.dialects.responses.dialect import Responses
 from gateway.dialects.responses.reasoning import is_encrypted_error, without_encrypted
-from gateway.errors import GatewayError, InvalidRequest
+from gateway.errors import InvalidRequest
 from gateway.request import ChatRequest
 from tests.gateway.dialects.exchanges import FUNCTION, PATCH, complete, dialect, parsed
 
@@ -290,8 +290,7 @@ async def test_no_depth_is_too_much_for_the_answer(depth: int) -> None:
         given = dialect()
         try:
             request = await given.parse(body, {})
-        except InvalidRequest as error:
-            assert "deeper" in error.message
+        except InvalidRequest:  # named as such; anything else is a failure
             continue
         assert json.loads(given.whole(request, complete({"content": "x"}), "m"))["output"]
         assert given.writer(request).end(None, "m")
@@ -378,7 +377,6 @@ async def _read(given: Responses, body: bytes) -> ChatRequest | None:
         request = await given.parse(body, {})
         data = given.writer(request).end(None, "m")
         assert data.startswith(b"event: response.created\n")
-    except GatewayError as error:
-        assert error.status == 400, error
+    except InvalidRequest:
         return None
     return request
