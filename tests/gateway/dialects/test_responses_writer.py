@@ -97,6 +97,15 @@ async def test_parallel_calls_may_be_written_in_turn() -> None:
     assert [item.get("call_id") for item in response["output"]] == [None, "call_a", "call_b"]
 
 
+async def test_what_is_said_after_a_call_is_a_message_of_its_own() -> None:
+    to = await writer(tools=[FUNCTION])
+    data = written(to, chunk({"content": "a"}), chunk(call(0, "{}", "call_a", "weather")), chunk({"content": "b"}))
+    stream = events(data + to.end(None, "m1"))
+    assert texts(proper(stream)) == ["a", ("weather", "{}"), "b"]
+    kinds = [(event["type"].rpartition(".")[2], event["output_index"]) for event in stream if "item" in event]
+    assert kinds[:3] == [("added", 0), ("done", 0), ("added", 1)]
+
+
 @pytest.mark.parametrize("index", [None, 0])
 async def test_calls_without_an_index_of_their_own_are_told_apart_by_their_ids(index: int | None) -> None:
     to = await writer(tools=[FUNCTION])
@@ -291,6 +300,15 @@ async def test_another_model_goes_on_with_a_native_stream(upto: int) -> None:
     assert response["model"] == "m2"
     assert texts(response) == ["One, two." if upto == 3 else "two."]
     assert [item["id"] for item in response["output"]] == ["msg_n"]
+
+
+async def test_after_a_native_message_that_was_done_another_one_follows() -> None:
+    to = await writer()
+    data = written(to, *native(*TEXT, END[2]), model="m1")
+    data += written(to, chunk({"content": "two."}), model="m2") + to.end(None, "m2")
+    stream = events(data)
+    assert texts(stream[-1]["response"]) == ["One, ", "two."]
+    assert [event["output_index"] for event in stream if event["type"] == "response.output_item.done"] == [0, 1]
 
 
 async def test_reasoning_that_broke_off_is_closed_before_another_model_goes_on() -> None:
