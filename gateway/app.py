@@ -27,8 +27,8 @@ from gateway.edge import Edge, http_exception, is_operator
 from gateway.embeddings import EmbeddingsEndpoint
 from gateway.exchange import ModelEndpoint
 from gateway.explain import explain
-from gateway.openapi.document import document, document_json
-from gateway.openapi.page import PAGE_POLICY, page
+from gateway.openapi.document import document_json
+from gateway.openapi.page import PAGE_POLICY, document_page
 from gateway.owner import owner
 from gateway.portfolio import Settings
 from gateway.request import parse_chat, read_body
@@ -94,7 +94,7 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
         return Response(document_json(), media_type="application/json")
 
     async def docs(request: Request) -> Response:
-        return HTMLResponse(page(document()), headers={"content-security-policy": PAGE_POLICY})
+        return HTMLResponse(document_page(), headers={"content-security-policy": PAGE_POLICY})
 
     async def live(request: Request) -> Response:
         return _json({"status": "alive"})

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 import orjson
 from starlette.responses import Response
 
+from gateway.control import controlled
 from gateway.dialects.messages.dialect import Messages
 from gateway.errors import NotFound, ProviderRejected, UpstreamsFailed
 from gateway.fleet import LiveDeployment
 from gateway.request import Native, parse_object
 from gateway.service import Service
 from gateway.upstream.direct import bare_name
-from gateway.upstream.failures import FOR_CLIENT, UpstreamFailure, classify
+from gateway.upstream.failures import FOR_CLIENT, UpstreamFailure
 from gateway.upstream.redact import redacted
 
 PATH = "/messages/count_tokens"
@@ -25,7 +26,7 @@ async def count_tokens(service: Service, body: bytes, headers: Mapping[bytes, by
     """
     fields = parse_object(body)
     # The API has no output limit here, which a Messages request must have: it does not change who answers.
-    request = await Messages().parse(orjson.dumps({"max_tokens": 1} | fields), headers)
+    request = controlled(await Messages().parse(orjson.dumps({"max_tokens": 1} | fields), headers), headers)
     routing = service.in_force.routing
     decision = await routing.decide(request, service.sessions.find(request, headers))
     assert request.native is not None, "a Messages request has its native form"
@@ -46,12 +47,10 @@ async def _ask(service: Service, live: LiveDeployment, native: Native) -> Respon
     """A deployment's answer; None where the next one should be asked."""
     try:
         body = native.outgoing(bare_name(live.spec))
-        status, answer = await service.failover.direct.forward(live.spec, PATH, body, native)
-    except UpstreamFailure:
+        answer = await service.failover.direct.fetch(live.spec, PATH, body, native)
+    except UpstreamFailure as failure:
+        if failure.cause in FOR_CLIENT:
+            error = redacted(failure.error or {}, live.spec)
+            raise ProviderRejected(failure.status or 400, error, failure.cause.value) from failure
         return None
-    if status == 200:
-        return Response(answer, media_type="application/json")
-    failure = classify(status, {}, answer)
-    if failure.cause in FOR_CLIENT:
-        raise ProviderRejected(status, redacted(failure.error or {}, live.spec), failure.cause.value)
-    return None
+    return Response(answer, media_type="application/json")

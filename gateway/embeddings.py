@@ -4,17 +4,19 @@ Vectors of two models cannot be compared, so nothing is chosen here, and only an
 in for one that fails. All else is as with chat: `gateway.exchange` runs the request, `gateway.failover` the calls.
 """
 
-from typing import cast
+from typing import Any, cast
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Send
 
 from gateway.books import Books
-from gateway.dialects.embeddings import API, Embeddings, inputs_of
+from gateway.dialects.dialect import Headers
+from gateway.dialects.embeddings import Embeddings, inputs_of
 from gateway.errors import InvalidRequest, UnknownModel
-from gateway.exchange import ClientWatch, Exchange
+from gateway.exchange import ClientWatch, Exchange, ModelEndpoint
 from gateway.failover import Failover
 from gateway.fleet import Fleet, LiveModel
 from gateway.portfolio import ENCODER
+from gateway.protocol import Connection
 from gateway.request import ChatRequest
 from gateway.routing import AUTO, Decision
 from gateway.service import Service
@@ -26,11 +28,11 @@ from gateway.upstream.sdk import SdkUpstream
 MAX_INPUTS = 2048  # of the built-in model, as OpenAI's API has it
 
 
-class EmbeddingsEndpoint:
-    """A plain ASGI application."""
+class EmbeddingsEndpoint(ModelEndpoint):
+    """`POST /v1/embeddings`."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
+        super().__init__(service, Embeddings())
         chat = service.failover
         upstream = EmbeddingsUpstream(chat.direct, chat.sdk, lambda: service.in_force.router.encoder)
         self._failover = Failover(
@@ -38,28 +40,20 @@ class EmbeddingsEndpoint:
         )
         self._failover.retries, self._failover.hedges = chat.retries, chat.hedges  # one budget for all requests
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        service = self._service
-        state = scope["state"]
-        books = Books(state["request_id"], API, service)
-        exchange = EmbeddingsExchange(service, Embeddings(), books, dict(scope["headers"]), state["connection"])
-        exchange.failover = self._failover
-        service.metrics.began()
-        try:
-            await exchange.run(receive, send)
-        finally:
-            service.metrics.ended()
-            books.close()
+    def _exchange(self, books: Books, headers: Headers, connection: Connection) -> Exchange:
+        return EmbeddingsExchange(self._failover, self._service, self._dialect, books, headers, connection)
 
 
 class EmbeddingsExchange(Exchange):
     """One request on its way.
 
-    Attributes:
+    Args:
         failover: over the deployments' embeddings.
     """
 
-    failover: Failover
+    def __init__(self, failover: Failover, *of_exchange: Any) -> None:
+        super().__init__(*of_exchange)
+        self._failover = failover
 
     async def _answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
         books = self._books
@@ -69,7 +63,7 @@ class EmbeddingsExchange(Exchange):
             check_built_in(request, books.in_force.router.encoder.text_dim)
         books.decision = Decision((live.name,), None, 0)
         settings = books.in_force.portfolio.settings
-        pursuit = self.failover.pursue(request, [Hop(live)], settings, books.trail, self._dialect.writer(request))
+        pursuit = self._failover.pursue(request, [Hop(live)], settings, books.trail, self._dialect.writer(request))
         try:
             books.served = served = await pursuit.answer()
             assert served.complete is not None

@@ -3,6 +3,7 @@
     GatewayError
     ├── InvalidRequest            400  the request itself is wrong; `param` names the field
     │   ├── ThreadUnsupported     400  a conversation that the provider keeps
+    │   ├── PreviousResponseNotFound  400  unknown, forgotten or another client's
     │   ├── BodyTooLarge          413
     │   ├── MalformedHttp         400  no HTTP/1.1 request can be read
     │   ├── HeadTooLarge          431
@@ -76,6 +77,16 @@ class ThreadUnsupported(InvalidRequest):
     def __init__(self) -> None:
         message = "`thread` is not supported: the next turn may go to another model. Send the whole conversation."
         super().__init__(message, param="thread")
+
+
+class PreviousResponseNotFound(InvalidRequest):
+    """A response to go on with that is not stored, no longer, or not for this client."""
+
+    code = "previous_response_not_found"
+
+    def __init__(self, response_id: str) -> None:
+        message = f"Previous response with id '{response_id[:100]}' not found."
+        super().__init__(message, param="previous_response_id")
 
 
 class BodyTooLarge(InvalidRequest):

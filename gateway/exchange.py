@@ -40,13 +40,16 @@ class ModelEndpoint:
         service = self._service
         state = scope["state"]
         books = Books(state["request_id"], self._dialect.api, service)
-        exchange = Exchange(service, self._dialect, books, dict(scope["headers"]), state["connection"])
+        exchange = self._exchange(books, dict(scope["headers"]), state["connection"])
         service.metrics.began()
         try:
             await exchange.run(receive, send)
         finally:
             service.metrics.ended()
             books.close()
+
+    def _exchange(self, books: Books, headers: Headers, connection: Connection) -> "Exchange":
+        return Exchange(self._service, self._dialect, books, headers, connection)
 
 
 class Exchange:

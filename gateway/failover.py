@@ -183,7 +183,9 @@ class Pursuit:
             for live in hop.model.order(self._shared.rng):
                 if hop.model.spec.context_window <= self._too_small:
                     break
-                if live.unavailable() is None and live.serves(self._request.need):  # meanwhile: the last took its time
+                if live.unavailable() is None and live.serves(
+                    self._request.need, named=hop.named
+                ):  # meanwhile: the last took its time
                     yield hop, live
 
     def _continuing(self, broke: Served) -> Iterator[tuple[Hop, LiveDeployment]]:
@@ -213,7 +215,9 @@ class Pursuit:
             for hop in self._hops
             if not hop.barred and hop.model.spec.context_window > self._too_small
             for live in hop.model.deployments
-            if not live.needs_operator and live.spec.id not in asked and live.serves(self._request.need)
+            if not live.needs_operator
+            and live.spec.id not in asked
+            and live.serves(self._request.need, named=hop.named)
         ]
         load = self._settings.load
         for hop, live in lives:

@@ -72,14 +72,11 @@ class LiveDeployment:
         )
         return over or self.busy
 
-    def serves(self, need: Need) -> bool:
-        """Can it do what not every deployment of a model can?"""
+    def serves(self, need: Need, *, named: bool = False) -> bool:
+        """Can it do what not every deployment of a model can? Where the client named it, only its formats are certain."""
         spec, asked = self.spec, need.capabilities
-        return (
-            (spec.several or "several" not in asked)
-            and (spec.logprobs or "logprobs" not in asked)
-            and (need.api is None or need.api in self.apis)
-        )
+        able = (spec.several or "several" not in asked) and (spec.logprobs or "logprobs" not in asked)
+        return (able or named) and (need.api is None or need.api in self.apis)
 
     def wait_s(self) -> float | None:
         """Seconds until it may be worth asking; None where only an operator can help."""

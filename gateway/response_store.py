@@ -21,8 +21,6 @@ from typing import Any, Literal
 import aiosqlite
 import orjson
 
-from gateway.errors import InvalidRequest
-
 log = logging.getLogger("locus.responses")
 
 Items = list[dict[str, Any]]
@@ -44,16 +42,6 @@ CREATE TABLE IF NOT EXISTS items (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS items_chain ON items (chain);
 """
-
-
-class PreviousResponseNotFound(InvalidRequest):
-    """A response to go on with that is not stored, no longer, or not for this client."""
-
-    code = "previous_response_not_found"
-
-    def __init__(self, response_id: str) -> None:
-        message = f"Previous response with id '{response_id[:100]}' not found."
-        super().__init__(message, param="previous_response_id")
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,7 @@ class Routing:
         if pinned is not None:
             if not self._allowed(control)[pinned]:
                 raise InvalidRequest(f"The request names `{request.model}` and excludes it.", param="model")
+            self._check_pinned(request, pinned)
             if self._default.max_predicted_loss is not None:
                 await self._encode_slowly(request)  # else no stand-in could be held to it
             return Decision(self.names, None, pinned)
@@ -199,7 +200,7 @@ class Routing:
             p_believed[switch.model] = here
         chosen = choose(p_believed, scores.price_usd, eligible, policy)
         if chosen is None:
-            raise self._nobody(request, scores)
+            raise self._nobody(request, scores.need, scores.capable)
         return Decision(self.names, policy, chosen, scores, switch)
 
     def hops(self, request: ChatRequest, decision: Decision) -> Iterator[Hop]:
@@ -211,7 +212,7 @@ class Routing:
         are not known.
         """
         chosen = decision.chosen
-        yield Hop(self.live[chosen])
+        yield Hop(self.live[chosen], named=decision.policy is None)
         if not request.control.failover:
             return
         scores = decision.scores or self._scores(request, self._encodings.at_once(request.query), request.need)
@@ -281,6 +282,15 @@ class Routing:
             for name in names or ():
                 if name not in self._index:
                     raise UnknownModel(f"The model `{name}` is not in the portfolio.", param=param)
+
+    def _check_pinned(self, request: ChatRequest, pinned: int) -> None:
+        """What a named model can do its provider knows best, but not even that helps where it does not speak a format."""
+        api = request.need.api
+        if api is None or self._speaks[api][pinned]:
+            return
+        capable = self._capable(request.need) & self._allowed(request.control)
+        if not request.control.failover or not capable.any():
+            raise self._nobody(request, request.need, np.zeros_like(capable))
 
     def _allowed(self, control: Control) -> NDArray[np.bool_]:
         """Whom the client lets answer, (M,)."""
@@ -364,13 +374,13 @@ class Routing:
         order = np.argsort(distances, kind="stable").tolist()  # NaN comes last
         return [(i, None if (d := float(distances[i])) != d else d) for i in order if i != chosen]
 
-    def _nobody(self, request: ChatRequest, scores: Scores) -> NoEligibleModel:
-        if not len(self._embedded):
+    def _nobody(self, request: ChatRequest, need: Need, capable: NDArray[np.bool_]) -> NoEligibleModel:
+        if not len(self._embedded) and request.model not in self._index:
             return NoEligibleModel("No model of the portfolio has an embedding, so `auto` cannot choose; name a model.")
-        if scores.capable.any():
+        if capable.any():
             return NoEligibleModel("Every model that could serve this request lacks a working key or deployment.")
-        lacks = [self.lacks(i, request, scores.need) for i in range(len(self.names))]
+        lacks = [self.lacks(i, request, need) for i in range(len(self.names))]
         common = set(lacks[0]).intersection(*lacks)
         nobody = f"Nobody has what it needs ({', '.join(sorted(common))}). " if common else ""
-        each = "; ".join(f"{name}: {', '.join(why)}" for name, why in zip(self.names, lacks, strict=True))
+        each = "; ".join(f"{name}: {', '.join(why) or 'can'}" for name, why in zip(self.names, lacks, strict=True))
         return NoEligibleModel(f"No model of the portfolio can serve this request. {nobody}{each}.")

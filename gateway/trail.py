@@ -20,6 +20,7 @@ class Hop:
         stand_in: it is not the chosen model.
         distance: a stand-in's embedding distance to the chosen model; None where one of them has no embedding.
         predicted_loss: p_correct of the chosen model minus that of this one, for this query; None likewise.
+        named: the client asked for it: whatever is known of what it can do, its provider shall say.
         barred: the policy's `max_predicted_loss` forbids it.
     """
 
@@ -28,6 +29,7 @@ class Hop:
     distance: float | None = None
     predicted_loss: float | None = None
     barred: bool = False
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)

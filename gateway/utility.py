@@ -35,7 +35,7 @@ class UtilityCalls:
 
 def recognised(request: ChatRequest, calls: UtilityCalls | None) -> ChatRequest:
     """The request with the policy of utility calls, where it is one. One that names a model or a policy keeps that."""
-    named = not request.model.startswith("auto") or request.control.policy is not None
+    named = request.model.partition(":")[0] != "auto" or request.control.policy is not None
     if calls is None or named or not _is_utility(request, calls):
         return request
     return replace(request, control=replace(request.control, policy=calls.policy), utility=True)

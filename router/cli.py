@@ -121,11 +121,13 @@ def embed(
 @click.command()
 @DATA
 @CHECKPOINT
+@click.option("--exclude-benchmark", "excluded", multiple=True, metavar="B", help="Leave a benchmark out; repeatable.")
 @readable_errors
-def evidence(data: Path, checkpoint: Path | None) -> None:
-    """Write the evidence of a checkpoint that has none; `locus train` does it by itself.
+def evidence(data: Path, checkpoint: Path | None, excluded: tuple[str, ...]) -> None:
+    """Write the evidence of a checkpoint anew, which `locus train` writes of all its benchmarks.
 
-    DATA must be what the checkpoint was trained on. Its weights and its model space stay as they are.
+    DATA must be what the checkpoint was trained on. Its weights and its model space stay as they are. Evidence names single
+    scores: benchmarks whose scores may not be handed on are to be excluded before a checkpoint is.
     """
     from router.artifacts import amend_card, load_checkpoint
     from router.card import EVIDENCE_KEY, describe_evidence
@@ -139,7 +141,7 @@ def evidence(data: Path, checkpoint: Path | None) -> None:
     about = loaded.card.get("data", {})
     if about.get("hash") != dataset.hash:
         raise DataError(f"{data}: not the data that the checkpoint in {loaded.folder} was trained on")
-    dataset = dataset.without(about.get("excluded_benchmarks", ()))
+    dataset = dataset.without({*about.get("excluded_benchmarks", ()), *excluded})
     encoder = loaded.encoder()
     evaluations = gather(dataset, encoder.encode(dataset.prompts)[:, : encoder.text_dim], encoder.hash)
     file = evidence_file(loaded.folder / "space.safetensors")

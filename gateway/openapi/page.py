@@ -1,10 +1,13 @@
 """The OpenAPI document as a page that needs nothing from elsewhere: no script, no font, no style sheet."""
 
 import re
+from functools import cache
 from html import escape
 from typing import Any
 
 import orjson
+
+from gateway.openapi.document import document
 
 PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -27,6 +30,12 @@ border-top: 1px solid var(--line); } .soft { opacity: .75; }
 
 def _schema(name: str, text: str) -> str:
     return f"<details><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>"
+
+
+@cache
+def document_page() -> str:
+    """The page of the gateway's own document."""
+    return page(document())
 
 
 def page(document: dict[str, Any]) -> str:

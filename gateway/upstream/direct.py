@@ -4,6 +4,7 @@ Bytes go out and come back as they are.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import aiohttp
@@ -56,17 +57,7 @@ class DirectUpstream:
         Raises:
             UpstreamFailure: whatever went wrong, classified.
         """
-        try:
-            async with asyncio.timeout(deployment.timeout_s):
-                response = await self._post(deployment, request, dropped, api)
-                try:
-                    data = await _body(response, deployment.idle_timeout_s)
-                finally:
-                    response.release()
-        except _CLIENT_ERRORS as exc:
-            raise _failure(exc) from exc
-        if response.status != 200:
-            raise classify(response.status, response.headers, data)
+        data = await self._whole(deployment, self._post(deployment, request, dropped, api))
         fields = _json(data)
         if fields.get("error"):
             raise classify_event(fields["error"])
@@ -109,15 +100,21 @@ class DirectUpstream:
             raise classify_event(error)
         raise UpstreamFailure(Cause.UNREADABLE, detail=f"content type {response.content_type} in place of a stream")
 
-    async def fetch(self, deployment: Deployment, path: str, body: bytes) -> bytes:
+    async def fetch(self, deployment: Deployment, path: str, body: bytes, native: Native | None = None) -> bytes:
         """The body of a whole answer with status 200, unread.
+
+        Args:
+            native: whose headers go along.
 
         Raises:
             UpstreamFailure: whatever went wrong, classified.
         """
+        return await self._whole(deployment, self._send(deployment, path, body, _headers(deployment, native)))
+
+    async def _whole(self, deployment: Deployment, call: Awaitable[aiohttp.ClientResponse]) -> bytes:
         try:
             async with asyncio.timeout(deployment.timeout_s):
-                response = await self._send(deployment, path, body, _headers(deployment))
+                response = await call
                 try:
                     data = await _body(response, deployment.idle_timeout_s)
                 finally:
@@ -127,22 +124,6 @@ class DirectUpstream:
         if response.status != 200:
             raise classify(response.status, response.headers, data)
         return data
-
-    async def forward(self, deployment: Deployment, path: str, body: bytes, native: Native) -> tuple[int, bytes]:
-        """Status and body of a small call that is neither retried nor failed over.
-
-        Raises:
-            UpstreamFailure: no answer.
-        """
-        try:
-            async with asyncio.timeout(deployment.timeout_s):
-                response = await self._send(deployment, path, body, _headers(deployment, native))
-                try:
-                    return response.status, await response.read()
-                finally:
-                    response.release()
-        except _CLIENT_ERRORS as exc:
-            raise _failure(exc) from exc
 
     async def _post(
         self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str], api: Api

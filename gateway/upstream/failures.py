@@ -157,7 +157,13 @@ def classify_event(error: Any) -> UpstreamFailure:
     status = code if isinstance(code, int) and 400 <= code < 600 else None
     text = orjson.dumps(error, default=str).decode().lower()
     if status is None:
-        marks = {"rate_limit": 429, "overloaded": 529, "authentication": 401, "permission": 403}
+        marks = {
+            "insufficient_quota": 429,
+            "rate_limit": 429,
+            "overloaded": 529,
+            "authentication": 401,
+            "permission": 403,
+        }
         status = next((number for mark, number in marks.items() if mark in text), 500)
         if _any(_CONTEXT_MARKS, text) or _any(_FILTER_MARKS, text):
             status = 400

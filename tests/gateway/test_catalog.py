@@ -1,11 +1,13 @@
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 
 from gateway.catalog import find_model, list_models, model_list, one_model
 from gateway.errors import UnknownModel
+from tests.conformance import validate
 from tests.gateway.running import entry, gateway
 
 pytestmark = pytest.mark.anyio
@@ -38,12 +40,11 @@ async def test_auto_comes_first_then_policies_models_and_embedding_models(tmp_pa
 
 
 async def test_the_list_and_each_entry_are_what_the_official_document_says(tmp_path: Path) -> None:
-    conformance = pytest.importorskip("tests.conformance")
     async with gateway(tmp_path, [ABLE, PLAIN], embedding_models=[VECTORS]) as run:
         listed = (await run.http.get("/v1/models")).json()
         one = (await run.http.get("/v1/models/auto")).json()
-    conformance.validate(listed, "ListModelsResponse")
-    conformance.validate(one, "Model")
+    validate(listed, "ListModelsResponse")
+    validate(one, "Model")
     assert one == listed["data"][0]
 
 
@@ -116,7 +117,6 @@ async def test_an_embedding_models_entry_says_its_input_limit_and_dimensions(tmp
 
 
 async def test_anthropics_form_has_the_chat_models_alone(tmp_path: Path) -> None:
-    anthropic = pytest.importorskip("anthropic")
     async with gateway(tmp_path, [ABLE], embedding_models=[VECTORS]) as run:
         in_force = run.service.in_force
     listed, one = model_list(in_force, anthropic=True), one_model(in_force, "llama-8b", anthropic=True)

@@ -132,3 +132,15 @@ async def test_evidence_is_shown(tmp_path: Path) -> None:
         similarities = [query["similarity"] for query in evidence["queries"]]
         assert similarities == sorted(similarities, reverse=True)
         assert all(query["query_id"] for query in evidence["queries"])
+
+
+async def test_a_named_model_is_asked_for_what_it_is_not_known_to_do(tmp_path: Path) -> None:
+    async with ScriptedProvider() as up, ScriptedProvider() as other:
+        one = entry("llama-8b", up.base_url)
+        one["deployments"][0] |= {"several": False}
+        async with gateway(tmp_path, [one, entry("llama-70b", other.base_url)]) as run:
+            assert (await post(run, model="llama-8b", n=2)).status_code == 200
+            assert up.calls[0].body["n"] == 2
+            refused = await run.http.post("/v1/completions", json={"model": "llama-8b", "prompt": ["a", "b"]})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (400, "no_eligible_model")
+            assert "`prompt`" in refused.json()["error"]["message"]

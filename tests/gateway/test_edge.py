@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -331,7 +332,6 @@ async def test_a_stream_that_a_stop_cuts_ends_as_its_api_says(
 
 
 async def test_anthropics_client_reads_them(tmp_path: Path) -> None:
-    anthropic = pytest.importorskip("anthropic")
     async with keyed(tmp_path, keys=["os.environ/K1"]) as run:
         async with anthropic.AsyncAnthropic(base_url=run.url, api_key="sk-wrong", max_retries=0) as client:
             with pytest.raises(anthropic.AuthenticationError) as raised:

@@ -25,6 +25,7 @@ from gateway.service import open_service
 from gateway.upstream.embeddings import LARGE, read_answer
 from gateway.upstream.failures import Cause, UpstreamFailure
 from router.encoder import load_encoder
+from tests.conformance import validate
 from tests.gateway.running import Gateway, entry, eventually, serving, write_portfolio
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, error, reply, silent
 
@@ -330,10 +331,9 @@ async def test_only_an_embedding_models_name_will_do(tmp_path: Path, name: str, 
 
 @pytest.mark.parametrize("name", ["vectors", "locus-encoder"])
 async def test_answers_are_what_the_official_document_says(tmp_path: Path, name: str) -> None:
-    conformance = pytest.importorskip("tests.conformance")
     async with ScriptedProvider(vectors()) as up, gateway(tmp_path, at(up)) as run:
         got = await run.http.post("/v1/embeddings", json={"model": name, "input": ["a", "b"]})
-    conformance.validate(got.json(), "CreateEmbeddingResponse")
+    validate(got.json(), "CreateEmbeddingResponse")
 
 
 async def test_a_gateway_key_is_needed_where_there_are_some(tmp_path: Path) -> None:

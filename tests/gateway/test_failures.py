@@ -103,3 +103,8 @@ def test_what_is_tried_again_and_when(failure: UpstreamFailure, tries: int, low:
 )
 def test_what_moves_on_at_once(failure: UpstreamFailure, tries: int) -> None:
     assert retry_delay(failure, tries, SETTINGS, random.Random(0)) is None
+
+
+def test_a_used_up_quota_inside_a_stream_is_no_server_error() -> None:
+    error = {"message": "You exceeded your current quota.", "type": "insufficient_quota", "code": "insufficient_quota"}
+    assert classify_event(error).cause is Cause.QUOTA

@@ -230,6 +230,10 @@ def of_schema(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -
         return st.none()
     if schema.get("nullable"):
         return st.none() | of_schema(schema | {"nullable": False}, schemas, depth)
+    if isinstance(types := schema.get("type"), list):
+        return st.one_of([of_schema(schema | {"type": kind}, schemas, depth) for kind in types])
+    if "const" in schema:
+        return st.just(schema["const"])
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if options := schema.get("oneOf") or schema.get("anyOf"):
@@ -250,7 +254,7 @@ def of_schema(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -
             some = st.lists(st.sampled_from(sorted(fields)), max_size=4, unique=True) if fields else st.just([])
             return some.flatmap(lambda names: st.fixed_dictionaries(required | {name: fields[name] for name in names}))
         case "array":
-            items = st.deferred(lambda: of_schema(schema["items"], schemas, depth + 1))
+            items = st.deferred(lambda: of_schema(schema.get("items", {}), schemas, depth + 1))
             return st.lists(items, min_size=schema.get("minItems", 0), max_size=max(2, schema.get("minItems", 0)))
         case "string":
             return TEXT

@@ -19,9 +19,9 @@ from gateway.dialects.responses.request import (
     translate,
 )
 from gateway.dialects.responses.writer import ResponsesWriter
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, PreviousResponseNotFound
 from gateway.request import Api, ChatRequest, parse_object, splice_model, translated
-from gateway.response_store import PreviousResponseNotFound, ResponseStore, Stored
+from gateway.response_store import ResponseStore, Stored
 from gateway.upstream.answer import Complete
 
 _HEADERS = (b"openai-beta",)

@@ -113,8 +113,6 @@ def failure_of(error: Any) -> UpstreamFailure:
     code = error.get("code") if isinstance(error, dict) else None
     if isinstance(code, str) and code.startswith(_REQUEST_CODES):
         return classify(400, {}, orjson.dumps({"error": error}, default=str))
-    if code == "insufficient_quota":
-        return classify(429, {}, orjson.dumps({"error": error}, default=str))
     return classify_event(error)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.response_store import Limits, PreviousResponseNotFound, ResponseStore
+from gateway.errors import PreviousResponseNotFound
+from gateway.response_store import Limits, ResponseStore
 from tests.gateway.dialects.exchanges import FUNCTION, chunk, complete, dialect, parsed, written
 
 pytestmark = pytest.mark.anyio
