@@ -8,9 +8,10 @@ import time
 import orjson
 
 from gateway.errors import GatewayError
+from gateway.need import Api
 from gateway.record import Part, Record
 from gateway.recovery import RecoveredStream
-from gateway.request import Api, ChatRequest
+from gateway.request import ChatRequest
 from gateway.routing import Decision
 from gateway.served import Served
 from gateway.service import InForce, Service

@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from gateway.errors import InvalidRequest
-from gateway.request import ChatRequest, Control, kind
+from gateway.fields import kind
+from gateway.request import ChatRequest, Control
 
 PREFIX = b"x-locus-"
 BODY = "locus"

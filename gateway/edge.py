@@ -27,9 +27,9 @@ from gateway.errors import (
     NotFound,
     Stopped,
 )
+from gateway.need import Api
 from gateway.portfolio import Secret, Settings, is_loopback
 from gateway.protocol import new_request_id
-from gateway.request import Api
 from gateway.sse import encode
 
 log = logging.getLogger("locus.edge")

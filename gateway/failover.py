@@ -183,9 +183,8 @@ class Pursuit:
             for live in hop.model.order(self._shared.rng):
                 if hop.model.spec.context_window <= self._too_small:
                     break
-                if live.unavailable() is None and live.serves(
-                    self._request.need, named=hop.named
-                ):  # meanwhile: the last took its time
+                # It was available when the hop began, but the one before it took its time.
+                if live.unavailable() is None and live.serves(self._request.need, named=hop.named):
                     yield hop, live
 
     def _continuing(self, broke: Served) -> Iterator[tuple[Hop, LiveDeployment]]:

@@ -13,11 +13,8 @@ from typing import Any
 import orjson
 
 from gateway.errors import BodyTooLarge, InvalidRequest
-from gateway.fields import expected as expected
-from gateway.fields import kind as kind
-from gateway.need import Api as Api
-from gateway.need import Need as Need
-from gateway.need import read_need
+from gateway.fields import expected, kind
+from gateway.need import Api, Need, read_need
 from gateway.query import query_text
 from gateway.upstream.failures import OPTIONAL_FIELDS, OTHER_NAME
 

@@ -5,7 +5,8 @@ from gateway.dialects.chat_writer import ChatWriter, renamed
 from gateway.dialects.dialect import Headers
 from gateway.dialects.responses.dialect import Responses
 from gateway.errors import GatewayError
-from gateway.request import Api, ChatRequest, chat_request, parse_object
+from gateway.need import Api
+from gateway.request import ChatRequest, chat_request, parse_object
 from gateway.upstream.answer import Complete
 
 

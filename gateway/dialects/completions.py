@@ -14,8 +14,10 @@ import orjson
 from gateway.dialects.dialect import Headers
 from gateway.dialects.logprobs import to_chat, to_legacy
 from gateway.errors import GatewayError, InvalidRequest
+from gateway.fields import expected
+from gateway.need import Api
 from gateway.query import message_text
-from gateway.request import Api, ChatRequest, Native, expected, parse_object, splice_model, translated
+from gateway.request import ChatRequest, Native, parse_object, splice_model, translated
 from gateway.sse import DONE, Event, EventReader, encode
 from gateway.upstream.answer import Chunk, Complete, Usage
 from gateway.upstream.failures import Cause, UpstreamFailure, classify_event

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from gateway.errors import GatewayError
-from gateway.request import Api, ChatRequest
+from gateway.need import Api
+from gateway.request import ChatRequest
 from gateway.sse import Event
 from gateway.upstream.answer import Chunk, Complete
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from gateway.request import Api
+from gateway.need import Api
 from gateway.upstream.failures import Cause, UpstreamFailure
 
 MAX_TOKENS = 1 << 40  # what is billed for one answer can be no more; a database column holds it

@@ -11,7 +11,8 @@ from gateway.dialects.messages.request import chat_fields
 from gateway.dialects.messages.tools import long_names
 from gateway.dialects.messages.writer import MessagesWriter
 from gateway.errors import GatewayError
-from gateway.request import Api, ChatRequest, Native, parse_object, splice_model, translated
+from gateway.need import Api
+from gateway.request import ChatRequest, Native, parse_object, splice_model, translated
 from gateway.upstream.answer import Complete
 
 

@@ -20,7 +20,8 @@ from gateway.dialects.responses.request import (
 )
 from gateway.dialects.responses.writer import ResponsesWriter
 from gateway.errors import GatewayError, PreviousResponseNotFound
-from gateway.request import Api, ChatRequest, parse_object, splice_model, translated
+from gateway.need import Api
+from gateway.request import ChatRequest, parse_object, splice_model, translated
 from gateway.response_store import ResponseStore, Stored
 from gateway.upstream.answer import Complete
 
