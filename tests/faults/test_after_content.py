@@ -180,6 +180,10 @@ async def test_a_fresh_answer_that_begins_differently_is_asked_to_go_on(serve: S
             assert b.calls[-1].body["messages"][-1]["role"] == "user"
 
 
+PATIENT = {
+    "idle_timeout": 5,
+    "first_token_timeout": 5,
+}  # where streams are cut, and a busy machine's silence is no fault
 REPEATING = [
     "The matrix is:\n0 0 0 0 0 0\n0 0 0 0 0 0\n0 0 1 0 0 0\n0 0 0 0 0 0\nas you can see.",
     "| a | b |\n|---|---|\n| 1 | 1 |\n| 1 | 1 |\n| 1 | 2 |\n| 1 | 1 |\n| 1 | 1 |\n",
@@ -192,7 +196,8 @@ REPEATING = [
 async def test_text_that_repeats_itself_is_gone_on_without_a_gap(serve: Serve, text: str, prefill: Any) -> None:
     """The next words may well equal the last ones."""
     for cut in range(2, len(pieces(text)) - 1, 2):
-        async with pair(serve, Persona(text, cut_after=cut), Persona(text, prefill=prefill)) as (run, _, _b):
+        second = Persona(text, prefill=prefill)
+        async with pair(serve, Persona(text, cut_after=cut), second, deployment=PATIENT) as (run, _, _b):
             (await ask(run, stream=True)).complete(text, streaming=True)
 
 
@@ -201,7 +206,7 @@ async def test_text_that_repeats_itself_is_gone_on_by_request(serve: Serve, text
     """The model begins with the last five words, as it is told to."""
     second = Persona(OTHER, prefill=400, asked="repeats five words", on=text)
     for cut in range(6, len(pieces(text)) - 1, 4):
-        async with pair(serve, Persona(text, cut_after=cut), second) as (run, _, _b):
+        async with pair(serve, Persona(text, cut_after=cut), second, deployment=PATIENT) as (run, _, _b):
             (await ask(run, stream=True)).complete(text, streaming=True)
 
 
@@ -551,7 +556,7 @@ async def test_the_client_gets_content_as_it_comes(serve: Serve) -> None:
     release = asyncio.Event()
     first = Persona(TEXT, cut_after=CUT)
     second = Persona(TEXT, gate=release.wait, gate_after=3)
-    async with pair(serve, first, second, deployment={"idle_timeout": 5, "first_token_timeout": 5}) as (run, _, _b):
+    async with pair(serve, first, second, deployment=PATIENT) as (run, _, _b):
         seen = ""
         async with run.http.stream("POST", "/v1/chat/completions", json=body(stream=True)) as response:
             async for text in response.aiter_text():
