@@ -52,7 +52,8 @@ def main(folder: Path) -> None:
             (data.scores[winner, stored] >= PASS_SCORE) & (data.scores[runner_up, stored] < PASS_SCORE)
         )
         best = stored[telling[np.argsort(-exact[telling])[:5]]]
-        recall.append(len({place[query.query_id] for query in found} & set(best.tolist())) / max(1, len(best)))
+        if len(best):
+            recall.append(len({place[query.query_id] for query in found} & set(best.tolist())) / len(best))
         error += [query.similarity - float(text[place[query.query_id]] @ text[i]) for query in found]
         passed = data.scores[[winner, runner_up], i] >= PASS_SCORE
         if passed[0] != passed[1]:

@@ -282,16 +282,19 @@ def test_the_shipped_evidence_is_whole() -> None:
     kept = Evaluations.load(evidence_file(SPACE))
     card = json.loads((PRETRAINED / "card.json").read_text())
     assert card["evidence"]["queries"] == kept.benchmarks
+    sources = card["data"]["sources"]
+    assert kept.benchmarks
+    assert not any(source["licence"] == "none stated" for name in kept.benchmarks for source in sources[name])
     assert "alpaca_eval" not in kept.benchmarks
-    assert set(kept.models) == set(ModelSpace.load(SPACE).models)
+    assert set(kept.models) < set(ModelSpace.load(SPACE).models)
     assert evidence_file(SPACE).stat().st_size < 2.1e6
     router = Router.load()
-    q = router.encoder.encode(["Natalia sold 48 clips in April and half as many in May. How many did she sell in all?"])
+    q = router.encoder.encode(["How many positive whole numbers with exactly three proper divisors are less than 50?"])
     found = explain_evidence(router, q, "openai/gpt-4o-mini-2024-07-18", "google/gemma-2-2b-it")["queries"]
     assert [set(query) for query in found] == [
         {"query_id", "benchmark", "similarity", "winner_score", "runner_up_score"}
     ] * 5
-    assert found[0]["benchmark"] == "gsm8k"
+    assert found[0]["benchmark"] == "math_l5"
     assert all(query["winner_score"] >= 0.5 > query["runner_up_score"] for query in found)
 
 
