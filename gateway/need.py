@@ -13,7 +13,7 @@ Api = Literal["chat", "messages", "responses", "completions", "embeddings"]
 CHARS_PER_TOKEN = 4
 TOKENS_PER_IMAGE = 1_000
 TOKENS_PER_FILE = 2_000
-MAX_BYTES_PER_CHAR = 4  # of UTF-8; no token is shorter than a byte
+MAX_BYTES_PER_CHAR = 4  # of UTF-8
 MAX_OUTPUT_TOKENS = 1 << 31  # beyond every model; a larger limit means the same
 PARTS = {"image_url": "vision", "input_image": "vision", "input_audio": "audio", "file": "files", "input_file": "files"}
 
@@ -25,7 +25,6 @@ class Need:
     Attributes:
         capabilities: subset of {"tools", "vision", "json_schema", "audio", "files", "several", "logprobs"}.
         prompt_tokens: estimated length of the prompt, tokens.
-        prompt_bound: it is certainly no longer, tokens.
         output_tokens: the client's own output limit, tokens; None where it set none.
         api: only an upstream that speaks this format itself can serve it, because of `api_field`.
         texts: what the estimate is of; `around` is what it takes for roles, images and files, tokens.
@@ -33,12 +32,17 @@ class Need:
 
     capabilities: frozenset[str]
     prompt_tokens: int
-    prompt_bound: int
     output_tokens: int | None
     api: Api | None = None
     api_field: str | None = None
     texts: tuple[str, ...] = ()
     around: int = 0
+
+    @property
+    def prompt_bound(self) -> int:
+        """The prompt is certainly no longer, tokens: no token of a text is shorter than a byte."""
+        bytes_per_char = 1 if all(map(str.isascii, self.texts)) else MAX_BYTES_PER_CHAR
+        return bytes_per_char * sum(map(len, self.texts)) + 2 * self.around
 
 
 def read_need(fields: dict[str, Any]) -> Need:
@@ -96,15 +100,10 @@ def read_need(fields: dict[str, Any]) -> Need:
     return Need(
         capabilities=frozenset(capabilities),
         prompt_tokens=chars // CHARS_PER_TOKEN + around,
-        prompt_bound=MAX_BYTES_PER_CHAR * chars + 2 * around if not _ascii(texts) else chars + 2 * around,
         output_tokens=_output_limit(fields),
         texts=tuple(texts),
         around=around,
     )
-
-
-def _ascii(texts: list[str]) -> bool:
-    return all(map(str.isascii, texts))
 
 
 def _output_limit(fields: dict[str, Any]) -> int | None:

@@ -177,7 +177,7 @@ class Routing:
         self._check_names(control)
         pinned = self._index.get(request.model)
         if pinned is not None:
-            if not self._allowed(control)[pinned]:
+            if not _allows(control, request.model):
                 raise InvalidRequest(f"The request names `{request.model}` and excludes it.", param="model")
             self._check_pinned(request, pinned)
             if self._default.max_predicted_loss is not None:
@@ -244,7 +244,7 @@ class Routing:
             lacks.append(f"context window {self._window[i]} < {tokens} tokens")
         if (need.output_tokens or 0) > self._max_output[i]:
             lacks.append(f"output limit {self._max_output[i]} < {need.output_tokens} tokens")
-        if not self._allowed(request.control)[i]:
+        if not _allows(request.control, self.names[i]):
             lacks.append("excluded by the request")
         return lacks
 
@@ -296,9 +296,7 @@ class Routing:
         """Whom the client lets answer, (M,)."""
         if control.allow is None and not control.exclude:
             return np.ones(len(self.names), np.bool_)
-        return np.array(
-            [name not in control.exclude and (control.allow is None or name in control.allow) for name in self.names]
-        )
+        return np.array([_allows(control, name) for name in self.names])
 
     def _switch(self, request: ChatRequest, conversation: Conversation | None) -> Switch | None:
         turn = conversation.turn if conversation is not None else None
@@ -384,3 +382,8 @@ class Routing:
         nobody = f"Nobody has what it needs ({', '.join(sorted(common))}). " if common else ""
         each = "; ".join(f"{name}: {', '.join(why) or 'can'}" for name, why in zip(self.names, lacks, strict=True))
         return NoEligibleModel(f"No model of the portfolio can serve this request. {nobody}{each}.")
+
+
+def _allows(control: Control, name: str) -> bool:
+    """Does the client let this model answer?"""
+    return name not in control.exclude and (control.allow is None or name in control.allow)

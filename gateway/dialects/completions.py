@@ -89,7 +89,7 @@ class Completions:
         request = translated(_chat_fields(fields, only), NativeCompletions(API, body, fields), only)
         need = request.need
         if (tokens := _token_count(fields["prompt"])) is not None:
-            need = replace(need, prompt_tokens=tokens, prompt_bound=tokens)
+            need = replace(need, prompt_tokens=tokens, texts=(), around=tokens)
         if (fields.get("n") or 1) == 1:  # several prompts are something else than several answers to one
             need = replace(need, capabilities=need.capabilities - {"several"})
         return replace(request, need=need)

@@ -51,7 +51,7 @@ def parse_embeddings(body: bytes) -> ChatRequest:
         raise InvalidRequest(expected("encoding_format", "`float` or `base64`", fields), param="encoding_format")
     if dimensions is not None and (type(dimensions) is not int or dimensions < 1):
         raise InvalidRequest(expected("dimensions", "a whole number of at least 1", fields), param="dimensions")
-    need = Need(frozenset(), prompt_tokens=tokens, prompt_bound=tokens, output_tokens=None)
+    need = Need(frozenset(), prompt_tokens=tokens, output_tokens=None, around=tokens)
     return ChatRequest(body, fields, model, stream=False, usage_asked=False, need=need)
 
 

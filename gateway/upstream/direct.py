@@ -125,21 +125,21 @@ class DirectUpstream:
             raise classify(response.status, response.headers, data)
         return data
 
-    async def _post(
+    def _post(
         self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str], api: Api
-    ) -> aiohttp.ClientResponse:
+    ) -> Awaitable[aiohttp.ClientResponse]:
         if api == "chat":
             body = request.outgoing(deployment.upstream_model, dropped)
-            return await self._send(deployment, "/chat/completions", body, _headers(deployment))
+            return self._send(deployment, "/chat/completions", body, _headers(deployment))
         assert request.native is not None, "only a request's own format is spoken besides chat"
         body = request.native.outgoing(bare_name(deployment))
-        return await self._send(deployment, FORMATS[api].path, body, _headers(deployment, request.native))
+        return self._send(deployment, FORMATS[api].path, body, _headers(deployment, request.native))
 
-    async def _send(
+    def _send(
         self, deployment: Deployment, path: str, body: bytes, headers: dict[str, str]
-    ) -> aiohttp.ClientResponse:
+    ) -> Awaitable[aiohttp.ClientResponse]:
         assert self._session is not None, "use as an async context manager"
-        return await self._session.post(
+        return self._session.post(
             f"{deployment.native_base or deployment.api_base}{path}",
             data=body,
             headers=headers,
