@@ -27,6 +27,7 @@ from gateway.edge import Edge, http_exception, is_operator
 from gateway.embeddings import EmbeddingsEndpoint
 from gateway.exchange import ModelEndpoint
 from gateway.explain import explain
+from gateway.fleet import LiveModel
 from gateway.openapi.document import document_json
 from gateway.openapi.page import PAGE_POLICY, document_page
 from gateway.owner import owner
@@ -147,12 +148,9 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
 
 
 def _readiness(service: Service) -> dict[str, Any]:
-    """Ready where at least one model can be called; names what cannot, and why."""
+    """Ready where at least one chat model can be called; names what cannot, and why."""
     in_force = service.in_force
-    models = {}
-    for name, live in in_force.fleet.models.items():
-        deployments = {d.spec.id: d.unavailable() or "available" for d in live.deployments}
-        models[name] = {"available": live.unavailable() is None, "deployments": deployments}
+    models = {name: _availability(live) for name, live in in_force.fleet.models.items()}
     ready = any(model["available"] for model in models.values())
     return {
         "status": "ready" if ready else "no model available",
@@ -160,7 +158,13 @@ def _readiness(service: Service) -> dict[str, Any]:
         "portfolio_since": in_force.since.isoformat(),
         "reload_error": service.reload_error,
         "models": models,
+        "embedding_models": {name: _availability(live) for name, live in in_force.fleet.embedding_models.items()},
     }
+
+
+def _availability(live: LiveModel) -> dict[str, Any]:
+    deployments = {d.spec.id: d.unavailable() or "available" for d in live.deployments}
+    return {"available": live.unavailable() is None, "deployments": deployments}
 
 
 def _json(value: Any, status: int = 200) -> Response:

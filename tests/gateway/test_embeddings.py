@@ -419,3 +419,11 @@ def test_a_long_answer_that_is_cut_is_a_failure() -> None:
     with pytest.raises(UpstreamFailure) as caught:
         read_answer(orjson.dumps(long_answer(usage={}))[:-1000])
     assert caught.value.cause is Cause.UNREADABLE
+
+
+async def test_readiness_shows_them_but_does_not_count_them(tmp_path: Path) -> None:
+    async with ScriptedProvider(vectors()) as up, gateway(tmp_path, at(up)) as run:
+        report = (await run.http.get("/health/ready")).json()
+    assert report["embedding_models"]["locus-encoder"]["available"]
+    assert set(report["embedding_models"]) >= {"vectors", "locus-encoder"}
+    assert "vectors" not in report["models"]
