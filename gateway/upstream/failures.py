@@ -20,16 +20,22 @@ class Cause(Enum):
     """Why a call failed. The value is the word in logs, metrics and `/v1/route`."""
 
     RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"  # 503, 529, a model that is still being loaded: it passes by itself
     SERVER_ERROR = "server_error"
     CONNECTION = "connection"
     TIMEOUT = "timeout"
     UNREADABLE = "unreadable"
-    AUTH = "auth"
-    NOT_FOUND = "not_found"
-    QUOTA = "quota"
-    CONTEXT_LENGTH = "context_length"
+    LOCAL = "local"  # a fault of this machine, such as no free port: says nothing about the provider
+    AUTH = "auth"  # the provider says that the key is refused
+    NOT_FOUND = "not_found"  # the provider says that the model is unknown
+    QUOTA = "quota"  # the provider says that the account's money or quota is used up
+    REFUSED = "refused"  # 401, 402, 403 or 404 without these words: perhaps only this request is refused
+    CONTEXT_LENGTH = "context_length"  # the prompt is longer than the model's window
+    TOO_LARGE = "too_large"  # the request is larger than this deployment takes; another one may take it
     CONTENT_FILTER = "content_filter"
-    FIELD_REFUSED = "field_refused"
+    FIELD_REFUSED = "field_refused"  # the deployment does not know the optional field `field`
+    VALUE_REFUSED = "value_refused"  # it knows `field`, but refuses the value in this request
+    UNSUPPORTED = "unsupported"  # this model cannot take the request (a role, tools, a template rule): others may
     REJECTED = "rejected"
     DIVERGED = "diverged"  # a fresh answer that does not say what the client has already
 
@@ -95,8 +101,10 @@ class UpstreamFailure(Exception):
         status: the provider's HTTP status; None where it never answered.
         retry_after_s: what the provider asked for, seconds.
         error: the provider's own error object, only for causes that the client should hear of.
-        field: the optional request field that was refused, for `FIELD_REFUSED`.
+        field: the request field that was refused, for `FIELD_REFUSED` and `VALUE_REFUSED`.
         detail: a word for the log; never contains the provider's text.
+        reason: the provider's own words in one line, for the client, the record and the log. Failover takes the deployment's
+            secrets out of it before it goes anywhere.
     """
 
     cause: Cause
@@ -105,6 +113,7 @@ class UpstreamFailure(Exception):
     error: Mapping[str, Any] | None = None
     field: str | None = None
     detail: str = ""
+    reason: str = ""
 
     def __str__(self) -> str:
         status = "" if self.status is None else f" {self.status}"
