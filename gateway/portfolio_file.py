@@ -295,6 +295,7 @@ class _Builder:
         self._entry = entry
         self._environment = environment
         self._warnings: list[str] = []
+        self._unset: dict[str, list[str]] = {}  # environment variable -> deployments that wait for it
 
     def build(self) -> Portfolio:
         entry = self._entry
@@ -316,7 +317,7 @@ class _Builder:
             places={
                 model.name: self._document.locate(("models", i, "embedding")) for i, model in enumerate(entry.models)
             },
-            warnings=tuple(self._warnings),
+            warnings=(*self._warnings, *self._without_key()),
         )
 
     def _check_names(self) -> None:
@@ -520,7 +521,7 @@ class _Builder:
                 (*at, "apis"), f"{target.provider}/ is reached through litellm, by chat completions only"
             )
         if missing is not None:
-            self._warn(at, f"the environment variable {missing} is not set; {id_} is not used")
+            self._unset.setdefault(missing, []).append(id_)
         return Deployment(
             id=id_,
             model=model,
@@ -557,8 +558,23 @@ class _Builder:
             self._warn(where, "a literal secret; write os.environ/NAME instead, so that the file can be shared")
         return Secret(value), None
 
+    def _without_key(self) -> list[str]:
+        """One warning for all deployments that wait for an environment variable."""
+        if not self._unset:
+            return []
+        number = sum(map(len, self._unset.values()))
+        each = ", ".join(f"{variable} ({_some(ids)})" for variable, ids in self._unset.items())
+        plural = "deployment, which is" if number == 1 else "deployments, which are"
+        return [f"{self._document.path}: no key set for {number} {plural} not used: {each}"]
+
     def _warn(self, where: Path_, what: str) -> None:
         self._warnings.append(f"{self._document.locate(where)}: {what}")
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    """`_some(["a", "b", "c", "d"])` is "a, b, c and 1 more"."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _responses(gateway: GatewayEntry) -> Path | None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import errno
 import gc
 import logging
 import os
@@ -269,7 +270,7 @@ def raise_descriptor_limit() -> None:
 
 
 def banner(portfolio: Portfolio, path: Path, address: tuple[object, ...]) -> str:
-    """Three lines: what is served, how to call it, how to plug in real models."""
+    """Four lines: where the gateway listens, what it serves, how to call it, how to plug in real models."""
     host = f"[{address[0]}]" if ":" in str(address[0]) else str(address[0])
     url = f"http://{host}:{address[1]}/v1"
     key = ' -H "authorization: Bearer $LOCUS_KEY"' if portfolio.settings.keys else ""
@@ -288,6 +289,7 @@ def banner(portfolio: Portfolio, path: Path, address: tuple[object, ...]) -> str
         question = "Why is the sky blue?"
         plug_in = f"edit {path}, it is read again when it changes; `locus check` says what is wrong with it"
     return (
+        f"listening on {url.removesuffix('/v1')}\n"
         f"locus  {served}\n"
         f"try    curl -i {url}/chat/completions -H 'content-type: application/json'{key} -d '{body % question}'\n"
         f"models {plug_in}"
@@ -309,4 +311,18 @@ def bind(portfolio: Portfolio) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as exc:
-        raise click.ClickException(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
+        raise click.ClickException(cannot_listen(portfolio, exc)) from exc
+
+
+def cannot_listen(portfolio: Portfolio, error: OSError) -> str:
+    """What to tell where the system refuses the address, and what to do about it."""
+    host, port = portfolio.settings.host, portfolio.settings.port
+    told = f"cannot listen on {host}:{port}: {error.strerror or error}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"{told}: another program listens there; stop it, or choose another port: --port {port % 65535 + 1}"
+        case errno.EACCES:
+            return f"{told}: ports below 1024 need a privilege; choose another port: --port 4000"
+        case errno.EADDRNOTAVAIL:
+            return f"{told}: no network interface of this machine has it; choose another address: --host 127.0.0.1"
+    return told

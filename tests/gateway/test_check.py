@@ -50,7 +50,7 @@ def test_a_key_is_shown_only_as_set_or_not_set(tmp_path: Path) -> None:
     without = check(path, OPENAI_API_KEY="")
     assert without.exit_code == 0
     assert "OPENAI_API_KEY not set" in without.stdout
-    assert f"warning: {path}:9: models[1].deployments[0]: the environment variable OPENAI_API_KEY" in without.stderr
+    assert f"warning: {path}: no key set for 1 deployment, which is not used: OPENAI_API_KEY" in without.stderr
 
 
 def test_embedding_models_are_shown_after_the_others(tmp_path: Path) -> None:

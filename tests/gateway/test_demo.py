@@ -266,4 +266,4 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
             timeout=30,
         )
     assert done.returncode == 1
-    assert re.search(rf"cannot listen on 127.0.0.1:{port}", done.stderr)
+    assert re.search(rf"cannot listen on 127.0.0.1:{port}: .*another program.*--port \d+", done.stderr)

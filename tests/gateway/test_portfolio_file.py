@@ -449,9 +449,20 @@ def test_a_key_that_is_not_set_takes_the_deployment_out_with_a_warning(tmp_path:
         portfolio = load(tmp_path, DIRECT + deployment, **environment)
         assert portfolio.models[0].deployments[0].missing_key == "NOT_SET"
         assert portfolio.warnings == (
-            f"{tmp_path}/p.yaml:7: models[0].deployments[0]: the environment variable NOT_SET is not set; "
-            "small/0 is not used",
+            f"{tmp_path}/p.yaml: no key set for 1 deployment, which is not used: NOT_SET (small/0)",
         )
+
+
+def test_one_warning_names_all_keys_that_are_not_set(tmp_path: Path) -> None:
+    text = "models:\n" + "".join(
+        f"  - {{name: m{i}, deployments: [{{model: {provider}/gpt-4o-mini}}], price: {{input: 1, output: 1}}, "
+        "context_window: 9000}\n"
+        for i, provider in enumerate(["openai"] * 4 + ["groq"])
+    )
+    assert load(tmp_path, text).warnings == (
+        f"{tmp_path}/p.yaml: no key set for 5 deployments, which are not used: "
+        "OPENAI_API_KEY (m0/0, m1/0, m2/0 and 1 more), GROQ_API_KEY (m4/0)",
+    )
 
 
 def test_the_providers_usual_variable_holds_the_key_by_default(tmp_path: Path) -> None:
