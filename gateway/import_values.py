@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.lined_yaml import Node
-from gateway.portfolio_file import ENVIRONMENT
+from gateway.portfolio_values import ENVIRONMENT
 
 Kind = Literal["look", "changed", "lost"]
 

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from gateway.import_values import Values
 from gateway.lined_yaml import Node
 from gateway.portfolio import ENCODER
-from gateway.portfolio_file import LITELLM_PARAMS, is_secret_name
+from gateway.portfolio_deployments import LITELLM_PARAMS
+from gateway.portfolio_document import is_secret_name
 from gateway.prices import CAPABILITIES
 from gateway.prices import entry as listed_entry
 from gateway.providers import OPENAI_COMPATIBLE, THROUGH_LITELLM, Target, resolve

@@ -10,7 +10,8 @@ import yaml
 
 from gateway.breaker import BreakerSettings
 from gateway.portfolio import DEFAULT_POLICIES, HedgeSettings, LoadSettings, Portfolio, Price, RetrySettings, Secret
-from gateway.portfolio_file import PortfolioError, is_secret_name, load_portfolio
+from gateway.portfolio_document import is_secret_name
+from gateway.portfolio_file import PortfolioError, load_portfolio
 from gateway.portfolio_schema import json_schema
 from router.policy import Policy
 from router.serving import SPACE

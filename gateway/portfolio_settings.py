@@ -1,0 +1,81 @@
+"""The section `gateway` of a portfolio file -> `Settings`."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.breaker import BreakerSettings
+from gateway.portfolio import HedgeSettings, LoadSettings, RetrySettings, Settings, is_loopback
+from gateway.portfolio_document import Document, Place
+from gateway.portfolio_schema import BESIDE_RECORD, GatewayEntry, UtilityCallsEntry
+from gateway.portfolio_values import Values
+from gateway.utility import FRONT_ENDS, UtilityCalls
+from router.policy import Policy
+
+
+def read_settings(
+    document: Document, values: Values, gateway: GatewayEntry, policies: Mapping[str, Policy]
+) -> Settings:
+    """The settings of the section `gateway`."""
+    keys = [values.own_key(("gateway", "keys", i), key) for i, key in enumerate(gateway.keys)]
+    admin_key = None if gateway.admin_key is None else values.own_key(("gateway", "admin_key"), gateway.admin_key)
+    if not gateway.keys and not is_loopback(gateway.host):
+        document.report(
+            ("gateway", "host"), f"found {gateway.host!r}; without `keys` only a loopback address is served"
+        )
+    if not gateway.keys and "*" in gateway.cors_origins:
+        document.report(
+            ("gateway", "cors_origins", gateway.cors_origins.index("*")),
+            "found '*'; without `keys` every web page that a browser on this machine shows could use the gateway",
+        )
+    return Settings(
+        host=gateway.host,
+        port=gateway.port,
+        keys=tuple(key for key in keys if key is not None),
+        cors_origins=tuple(gateway.cors_origins),
+        admin_key=admin_key,
+        shutdown_grace_s=gateway.shutdown_grace,
+        load=LoadSettings(gateway.max_requests, gateway.max_queued, gateway.queue_timeout),
+        max_body_bytes=int(gateway.max_body_mb * (1 << 20)),
+        record=None if gateway.record is None else Path(gateway.record).expanduser(),
+        store_prompts=gateway.store_prompts,
+        responses=_responses(gateway),
+        response_retention_s=gateway.response_retention,
+        retry=RetrySettings(gateway.retries, gateway.max_retry_after, gateway.retry_budget),
+        hedging=None if gateway.hedging is None else HedgeSettings(gateway.hedging.quantile, gateway.hedging.budget),
+        stream_recovery=gateway.stream_recovery,
+        switch_price=gateway.switch_price,
+        utility_calls=_utility_calls(document, gateway.utility_calls, policies),
+        breaker=BreakerSettings(gateway.breaker_failures, gateway.cool_down, gateway.max_cool_down),
+    )
+
+
+def _utility_calls(
+    document: Document, entry: UtilityCallsEntry | None, policies: Mapping[str, Policy]
+) -> UtilityCalls | None:
+    if entry is None:
+        return None
+    where: Place = ("gateway", "utility_calls")
+    if entry.policy not in policies:
+        document.report((*where, "policy"), f"found {entry.policy!r}, expected one of {', '.join(policies)}")
+    if not entry.front_ends and not entry.patterns:
+        document.report(where, "expected `front_ends` or `patterns`, to recognise the calls by")
+    patterns = []
+    for i, name in enumerate(entry.front_ends):
+        if name in FRONT_ENDS:
+            patterns.append(re.compile(FRONT_ENDS[name]))
+        else:
+            document.report((*where, "front_ends", i), f"found {name!r}, expected one of {', '.join(FRONT_ENDS)}")
+    for i, pattern in enumerate(entry.patterns):
+        try:
+            patterns.append(re.compile(pattern))
+        except re.error as exc:
+            document.report((*where, "patterns", i), f"not a regular expression: {exc}")
+    return UtilityCalls(entry.policy, tuple(patterns))
+
+
+def _responses(gateway: GatewayEntry) -> Path | None:
+    if gateway.responses == BESIDE_RECORD:
+        record = None if gateway.record is None else Path(gateway.record).expanduser()
+        return None if record is None else record.with_name(f"{record.stem}-responses.db")
+    return None if gateway.responses is None else Path(gateway.responses).expanduser()
