@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from gateway.dialects.templates import system_first
 from gateway.errors import BodyTooLarge, InvalidRequest
 from gateway.fields import expected, kind
 from gateway.need import Api, Need, read_need
@@ -241,7 +242,7 @@ def parse_chat(body: bytes) -> ChatRequest:
 
 
 def translated(fields: dict[str, Any], native: Native, native_only: str | None = None) -> ChatRequest:
-    """The chat request that a request of another format amounts to.
+    """The chat request that a request of another format amounts to, in an order that chat templates take.
 
     Args:
         fields: of the chat request.
@@ -250,6 +251,7 @@ def translated(fields: dict[str, Any], native: Native, native_only: str | None =
     Raises:
         InvalidRequest: as `parse_chat`; `param` is the chat request's.
     """
+    fields = fields | {"messages": system_first(fields["messages"])}
     try:
         body = orjson.dumps(fields)
     except orjson.JSONEncodeError as exc:  # what was read was less deep

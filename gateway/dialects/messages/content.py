@@ -6,6 +6,7 @@ import orjson
 
 from gateway.dialects.messages.tools import short_name
 from gateway.dialects.messages.typed import blocks, objects, optional, path, required, string, unknown, wrong
+from gateway.dialects.templates import tool_result
 
 Blocks = list[tuple[str, dict[str, Any]]]  # each with its path in the client's request
 # What some clients put in front of their system prompt, other in every request: no prompt cache would survive it.
@@ -68,11 +69,9 @@ class Conversation:
         texts = [part["text"] for part in parts if part["type"] == "text"]
         if optional(block, "is_error", bool, "true or false", where) and not "".join(texts).lower().startswith("error"):
             texts.insert(0, "Error:")
-        others = [part for part in parts if part["type"] != "text"]
-        if others:
-            texts.append("(The images and files of this result are in the next message.)")
-            others.insert(0, {"type": "text", "text": f"(Of the result of the tool call {call}:)"})
-        self.messages.append({"role": "tool", "tool_call_id": call, "content": "\n".join(texts)})
+        media = [part for part in parts if part["type"] != "text"]
+        message, others = tool_result(call, "\n".join(texts), media)
+        self.messages.append(message)
         return others
 
     def _assistant(self, turn: Blocks) -> None:

@@ -76,8 +76,13 @@ def test_a_simple_request() -> None:
 def test_system_blocks_are_one_message_without_what_changes_in_every_request() -> None:
     blocks = [text("x-anthropic-billing-header: cc_version=2.1; cch=fa690;"), text("Be brief."), text("Be kind.")]
     assert chat(ASK, system=blocks)["messages"][0] == {"role": "system", "content": "Be brief.\n\nBe kind."}
-    later = chat(ASK, {"role": "system", "content": "90 tokens left"}, ASK)["messages"]
-    assert later == [ASK, {"role": "system", "content": "90 tokens left"}, ASK]
+
+
+def test_a_later_system_turn_is_told_inside_the_turn_before_it() -> None:
+    turns = [ASK, {"role": "system", "content": "90 tokens left"}]
+    messages = parse(body(*turns, system="Be brief.")).fields["messages"]
+    told = f"{ASK['content']}\n\n<system-reminder>\n90 tokens left\n</system-reminder>"
+    assert messages == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": told}]
 
 
 def test_content_parts() -> None:

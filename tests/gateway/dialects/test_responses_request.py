@@ -53,8 +53,7 @@ async def test_what_the_developer_says_first_belongs_to_the_instructions() -> No
     ]
     assert (await chat(instructions="I", input=items))["messages"] == [
         {"role": "system", "content": "I\n\nA\nB"},
-        {"role": "user", "content": "hi"},
-        {"role": "system", "content": "C"},
+        {"role": "user", "content": "hi\n\n<system-reminder>\nC\n</system-reminder>"},
     ]
 
 
