@@ -8,6 +8,7 @@ import time
 import orjson
 
 from gateway.errors import GatewayError
+from gateway.last_answer import LastAnswer, in_complete, in_transcript
 from gateway.need import Api
 from gateway.record import Part, Record
 from gateway.recovery import RecoveredStream
@@ -101,7 +102,15 @@ class Books:
         if self.conversation is not None and self.served is not None and self.error is None:
             model = self.served.hop.model.name if self.stream is None else self.stream.model
             tokens = parts[-1].prompt_tokens + parts[-1].completion_tokens if parts else 0
-            self._service.sessions.answered(self.conversation, model, tokens)
+            self._service.sessions.answered(self.conversation, model, tokens, self._last_answer())
+
+    def _last_answer(self) -> LastAnswer:
+        """What the client will send back of the answer with the next turn."""
+        if self.stream is not None:
+            return in_transcript(self.stream.transcript)
+        assert self.served is not None
+        assert self.served.complete is not None
+        return in_complete(self.served.complete)
 
     def _parts(self) -> list[Part]:
         """The calls that the answer is from, with what they cost, as far as that is known.

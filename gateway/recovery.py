@@ -21,6 +21,9 @@ class RecoveredStream:
         pursuit: finds who goes on.
         recovery: "error" ends a broken stream instead.
         prompt_tokens: estimate for a call whose provider no longer says what it billed.
+
+    Attributes:
+        transcript: what the client has of the answer.
     """
 
     def __init__(
@@ -35,8 +38,8 @@ class RecoveredStream:
         assert served.relay is not None
         self.served = [served]
         self._relay = served.relay
-        self._transcript = served.relay.transcript
-        self._transcript.models.append(served.hop.model.name)
+        self.transcript = served.relay.transcript
+        self.transcript.models.append(served.hop.model.name)
         self._pursuit = pursuit
         self._recovery = recovery
         self._trail = trail
@@ -80,14 +83,14 @@ class RecoveredStream:
             Attempt(broken.hop, broken.deployment, failure.cause.value, failure.status, broken.elapsed_s, True)
         )
         name = broken.hop.model.name
-        why = self._transcript.whole
+        why = self.transcript.whole
         if failure.cause is Cause.CONTENT_FILTER:
             why = "a content filter is not routed around"
         elif self._recovery == "error":
             why = "the portfolio's stream_recovery is `error`"
         if why is None:
             try:
-                served = await self._pursuit.go_on(self._transcript, broken)
+                served = await self._pursuit.go_on(self.transcript, broken)
             except UpstreamFailure as last:
                 raise StreamBroken(
                     f"The answer of {name} broke off ({failure.cause.value}), and no model could go on with it "
@@ -97,7 +100,7 @@ class RecoveredStream:
             log.warning("%s broke off (%s); %s goes on", broken.deployment, failure, served.deployment)
             self.served.append(served)
             self._relay = served.relay
-            self._transcript.models.append(served.hop.model.name)
+            self.transcript.models.append(served.hop.model.name)
             return
         raise StreamBroken(
             f"The answer of {name} broke off ({failure.cause.value}); nobody else can go on with it: {why}."

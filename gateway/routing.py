@@ -186,14 +186,15 @@ class Routing:
         policy = self._policy(request)
         need = await self._measured(request)
         scores = self._scores(request, await self._encode(request), need)
-        eligible = scores.capable & ~np.isnan(scores.p_correct) & self._has_hope()
+        callable_ = scores.capable & self._has_hope()
+        eligible = callable_ & ~np.isnan(scores.p_correct)
         p_believed = believed(scores.p_correct, scores.standard_error, policy)
         if control.min_p_correct is not None and (enough := eligible & (p_believed >= control.min_p_correct)).any():
             eligible = enough
         switch = self._switch(request, conversation)
         if switch is not None:
             scores.price_usd[switch.model] -= switch.lost_cache_usd
-            if switch.forbidden and eligible[switch.model]:
+            if switch.forbidden and callable_[switch.model]:  # whatever is asked of a model that is chosen anew
                 return Decision(self.names, policy, switch.model, scores, switch)
             here = p_believed[switch.model]
             p_believed -= np.float32(switch.p_correct)

@@ -1,24 +1,29 @@
 """Conversations: which model answered last, so that the next turn goes there unless another is worth the switch.
 
-A bounded table in memory; whose conversation a request belongs to is read from what it says, or from how it begins.
+A bounded table in memory. A request belongs to the conversation whose last answer it carries; where it carries none that
+the gateway gave, to the session that it names.
 """
 
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
 from gateway.fleet import Clock
+from gateway.last_answer import LastAnswer, in_messages
 from gateway.owner import owner
 from gateway.query import message_text
 from gateway.request import ChatRequest
 
-MOST = 20_000  # conversations that are remembered; the one that was silent longest goes first
+MOST = 40_000  # answers and named sessions that are remembered; the one that was silent longest goes first
 CACHE_S = 300.0  # so long a provider keeps a prompt that was not used again (Anthropic's and OpenAI's least)
 OPENING_CHARS = 20_000  # of the system prompt and of the first user turn, each
+QUESTION_CHARS = 200  # of the user turn that an answer is to: agents add to its end, and take that out again
 _SESSION_HEADERS = (b"x-claude-code-session-id", b"session_id", b"session-id", b"x-session-id")
+# Sub-agents share the session of the agent that started them, but each has a conversation of its own.
+_AGENT_HEADERS = (b"x-claude-code-agent-id", b"thread-id", b"thread_id", b"x-openai-subagent")
 _SESSION_FIELDS = ("session_id", "conversation_id", "thread_id", "chat_id")
 _CLAUDE_CODE = re.compile(r"_session_([0-9a-f-]{36})\Z")
 
@@ -47,15 +52,20 @@ class Conversation:
     """A request's conversation.
 
     Attributes:
-        key: in the table; empty where the request belongs to none.
-        name: the client's own, or made of how it began.
+        name: the session that the client names; empty where it names none.
+        opening: digest of how the conversation begins.
+        key: of the named session in the table; None without a name.
+        asker: whose request it is, and for which model or policy; None where it belongs to no conversation.
+        question: begin of the user turn that is being answered.
         turn: its last answer; None where it begins, or is not known.
         cached_tokens: of the request's prompt, what the last model's provider still has in its cache.
     """
 
-    key: bytes
-    name: str
-    opening: bytes
+    name: str = ""
+    opening: bytes = b""
+    key: bytes | None = None
+    asker: str | None = None
+    question: str = ""
     turn: Turn | None = None
     cached_tokens: int = 0
 
@@ -78,38 +88,63 @@ class Sessions:
     def find(self, request: ChatRequest, headers: Mapping[bytes, bytes]) -> Conversation:
         """The conversation that a request goes on with.
 
-        Where it names none, it is told by its system prompt and first user turn, once there is an answer in it: until then
-        it may as well be another that begins alike.
+        Told by the last answer in the request, if the gateway gave it to the same client; else by the session that the
+        request names. How a conversation begins tells nothing: many agents begin each one alike.
         """
         if request.utility:
-            return Conversation(b"", "", b"")
-        opening = _opening(request.fields["messages"])
-        named = _named(request, headers)
-        name = opening.hex() if named is None else named
-        key = _key(request, headers, name)
-        if named is None and not any(m["role"] == "assistant" for m in request.fields["messages"]):
-            return Conversation(key, name, opening)
-        turn = self._turns.get(key)
+            return Conversation()
+        messages = request.fields["messages"]
+        opening = _opening(messages)
+        name = _named(request, headers)
+        # One client's main and small calls often share a session but not a policy: each sticks to a model of its own.
+        asker = f"{owner(headers)}\0{request.model}"
+        key = None if name is None else _digest("session", asker, name)
+        turn = None
+        same = False  # does the turn certainly belong to this conversation?
+        if (last := in_messages(messages)) is not None and last[0].told:
+            turn = self._turns.get(_answer_key(asker, last[1], last[0]))
+            same = turn is not None
+        if turn is None and key is not None:
+            turn = self._turns.get(key)
+            # Where a client names its user rather than the conversation, a new one has nothing of the old in the cache.
+            same = turn is not None and turn.opening == opening
         cached = 0
-        # Where a client names its user rather than the conversation, a new one has nothing of the old in the cache.
-        if turn is not None and turn.opening == opening and self._clock() - turn.at < CACHE_S:
+        if turn is not None and same and self._clock() - turn.at < CACHE_S:
             cached = min(turn.tokens, request.need.prompt_tokens)
-        return Conversation(key, name, opening, turn, cached)
+        if same and turn is not None and turn.opening != opening:
+            turn = replace(turn, opening=opening)  # an agent that writes the time into its system prompt
+        return Conversation(name or "", opening, key, asker, _question(messages), turn, cached)
 
-    def answered(self, conversation: Conversation, model: str, tokens: int) -> None:
+    def answered(self, conversation: Conversation, model: str, tokens: int, answer: LastAnswer) -> None:
         """A model has answered; `tokens` are those of prompt and answer."""
-        if not conversation.key:
+        if conversation.asker is None:
             return
         last = conversation.turn
         mixed = last is not None and last.opening == conversation.opening and (last.mixed or last.model != model)
-        self._turns[conversation.key] = Turn(model, tokens, self._clock(), conversation.opening, mixed)
-        self._turns.move_to_end(conversation.key)
+        turn = Turn(model, tokens, self._clock(), conversation.opening, mixed)
+        if answer.told:
+            self._keep(_answer_key(conversation.asker, conversation.question, answer), turn)
+        if conversation.key is not None:
+            self._keep(conversation.key, turn)
+
+    def _keep(self, key: bytes, turn: Turn) -> None:
+        self._turns[key] = turn
+        self._turns.move_to_end(key)
         if len(self._turns) > self._most:
             self._turns.popitem(last=False)
 
 
 def _named(request: ChatRequest, headers: Mapping[bytes, bytes]) -> str | None:
-    """The session that a request names, by whatever clients name it with, the surest first."""
+    """The session that a request names, with the sub-agent that it names; None where it names no session."""
+    session = _session(request, headers)
+    agents = [headers[name].decode("latin-1") for name in _AGENT_HEADERS if headers.get(name)]
+    if session is None and not agents:
+        return None
+    return "\0".join([session or "", *agents])
+
+
+def _session(request: ChatRequest, headers: Mapping[bytes, bytes]) -> str | None:
+    """The session that a request names, by whatever field or header clients name it with, the surest first."""
     if request.control.session is not None:
         return request.control.session
     for header in _SESSION_HEADERS:
@@ -126,10 +161,16 @@ def _named(request: ChatRequest, headers: Mapping[bytes, bytes]) -> str | None:
     return next((value for value in candidates if isinstance(value, str) and value), None)
 
 
-def _key(request: ChatRequest, headers: Mapping[bytes, bytes], name: str) -> bytes:
-    """One client's main and small calls often share a session but not a policy: each sticks to a model of its own."""
-    whole = "\0".join((owner(headers), request.model, name))
-    return blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _answer_key(asker: str, question: str, answer: LastAnswer) -> bytes:
+    return _digest("answer", asker, question[:QUESTION_CHARS].strip(), answer.text, *answer.calls)
+
+
+def _question(messages: list[dict[str, Any]]) -> str:
+    return next((message_text(m)[:QUESTION_CHARS] for m in reversed(messages) if m["role"] == "user"), "")
+
+
+def _digest(*parts: str) -> bytes:
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _opening(messages: list[dict[str, Any]]) -> bytes:
@@ -139,4 +180,4 @@ def _opening(messages: list[dict[str, Any]]) -> bytes:
         texts.append(message_text(message)[:OPENING_CHARS])
         if message["role"] == "user":
             break
-    return blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return _digest(*texts)

@@ -15,6 +15,7 @@ class Transcript:
         pieces: the text of choice 0, as it was sent.
         contents: chunks with content of any kind.
         models: who wrote it, in order.
+        tool_call_ids: of the tool calls in it.
     """
 
     __slots__ = (
@@ -28,12 +29,14 @@ class Transcript:
         "contents",
         "models",
         "pieces",
+        "tool_call_ids",
     )
 
     def __init__(self, request: ChatRequest) -> None:
         self.pieces: list[str] = []
         self.contents = 0
         self.models: list[str] = []
+        self.tool_call_ids: list[str] = []
         self._choices = request.choices
         self._structured = request.structured
         self._whole = False  # something was sent that no other model could go on with
@@ -113,3 +116,5 @@ class Transcript:
             given = {key for key, value in delta.items() if value} - _TEXT_ALONE
             self.contents += bool(given)
             self._whole = self._whole or not given <= _REASONING
+            if calls := delta.get("tool_calls"):
+                self.tool_call_ids += [call["id"] for call in calls if isinstance(call, dict) and call.get("id")]

@@ -1,5 +1,6 @@
 """Conversations keep their model: whose conversation a request is, what a switch costs, and signed reasoning on a switch."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,16 +8,19 @@ import orjson
 import pytest
 
 from gateway.control import controlled
+from gateway.last_answer import LastAnswer, in_complete
+from gateway.need import Api
 from gateway.request import parse_chat
 from gateway.session import Sessions
+from gateway.upstream.answer import Complete
 from tests.gateway.running import Gateway, entry, gateway
-from tests.gateway.upstreams import ScriptedProvider, error
+from tests.gateway.upstreams import Reply, ScriptedProvider, answer, completion, error, reply
 
 pytestmark = pytest.mark.anyio
 FIRST: list[dict[str, Any]] = [{"role": "user", "content": "Prove that the square root of two is irrational."}]
-NEXT = [
+NEXT = [  # "fine" is what the provider answers
     *FIRST,
-    {"role": "assistant", "content": "Suppose it were."},
+    {"role": "assistant", "content": "fine"},
     {"role": "user", "content": "Now say it in one line, please."},
 ]
 
@@ -74,19 +78,116 @@ async def test_a_switch_that_is_worth_it_is_made(tmp_path: Path) -> None:
             assert (again.headers["x-locus-model"], again.headers["x-locus-conversation"]) == (best, "switched")
 
 
-async def test_nobody_else_goes_on_with_tool_calls_under_way(tmp_path: Path) -> None:
-    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    loop = [
-        *FIRST,
-        {"role": "assistant", "content": None, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": "c1", "content": "5"},
-    ]
-    async with ScriptedProvider() as one, ScriptedProvider() as other:
+CALL = {"id": "call_1f", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+LOOP = [
+    *FIRST,
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "call_1f", "content": "5"},
+]
+
+
+def calling(call: dict[str, Any] = CALL) -> Reply:
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    return reply(
+        200, completion("", "m") | {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    )
+
+
+async def test_tool_calls_under_way_stay_with_the_model_that_made_them(tmp_path: Path) -> None:
+    async with ScriptedProvider(calling()) as one, ScriptedProvider(calling()) as other:
         async with gateway(tmp_path, models(one, other), gateway={"switch_price": 0.0}) as run:
             best = (await explained(run, FIRST))["chosen"]
             away = next(name for name in ("llama-70b", "mistral-7b") if name != best)
             await ask(run, FIRST, {"x-locus-allow": away})
-            assert (await ask(run, loop)).headers["x-locus-model"] == away
+            assert (await ask(run, LOOP)).headers["x-locus-model"] == away
+            assert (await ask(run, LOOP, {"x-locus-min-p-correct": "0.99"})).headers["x-locus-model"] == away
+
+
+async def test_a_sub_agent_does_not_take_over_the_session_of_its_agent(tmp_path: Path) -> None:
+    session = {"x-claude-code-session-id": "s1"}
+    other_task = [{"role": "user", "content": "Look at the list of files, please, and tell me what they are."}]
+    async with ScriptedProvider(calling()) as one, ScriptedProvider() as other:
+        async with gateway(tmp_path, models(one, other), gateway={"switch_price": 0.0}) as run:
+            await ask(run, FIRST, session | {"x-locus-allow": "llama-70b"})
+            agent = await ask(
+                run, other_task, session | {"x-claude-code-agent-id": "a1", "x-locus-allow": "mistral-7b"}
+            )
+            assert "x-locus-conversation" not in agent.headers
+            await ask(run, other_task, session | {"x-locus-allow": "mistral-7b"})  # one that does not say what it is
+            again = await ask(run, LOOP, session)
+            assert (again.headers["x-locus-model"], again.headers["x-locus-conversation"]) == ("llama-70b", "kept")
+
+
+async def test_conversations_that_begin_alike_are_told_apart_by_their_last_answer(tmp_path: Path) -> None:
+    canned: list[dict[str, Any]] = [
+        {"role": "system", "content": "You are an expert programmer."},
+        {"role": "user", "content": "I switched to a new code base. Do not consider the files from before."},
+        {"role": "assistant", "content": "Ok."},
+    ]
+    mine = [*canned, {"role": "user", "content": "Write a parser for dates in the ISO format."}]
+    yours = [*canned, {"role": "user", "content": "Write a parser for times in the ISO format."}]
+    async with ScriptedProvider(answer("Mine.")) as one, ScriptedProvider(answer("Yours.")) as other:
+        async with gateway(tmp_path, models(one, other), gateway={"switch_price": 0.9}) as run:
+            first = await ask(run, mine, {"x-locus-allow": "llama-70b"})
+            second = await ask(run, yours, {"x-locus-allow": "mistral-7b"})
+            for begun in (first, second):
+                assert "x-locus-conversation" not in begun.headers
+            for history, said, model in ((mine, "Mine.", "llama-70b"), (yours, "Yours.", "mistral-7b")):
+                more = [*history, {"role": "assistant", "content": f" {said}\n"}, {"role": "user", "content": "Go on."}]
+                found = await ask(run, more)
+                assert (found.headers["x-locus-model"], found.headers["x-locus-conversation"]) == (model, "kept")
+            stranger = [*mine, {"role": "assistant", "content": "Another."}, {"role": "user", "content": "Go on."}]
+            assert "x-locus-conversation" not in (await ask(run, stranger)).headers
+
+
+@pytest.mark.parametrize("path", ["chat", "messages", "responses", "previous response"])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_conversation_is_recognised_in_every_api(tmp_path: Path, path: str, streamed: bool) -> None:
+    async with ScriptedProvider() as one, ScriptedProvider() as other:
+        store = {"gateway": {"switch_price": 0.9, "responses": str(tmp_path / "responses.db")}}
+        async with gateway(tmp_path, models(one, other), **store) as run:
+            first, more = {
+                "chat": (FIRST, NEXT),
+                "messages": (FIRST, NEXT),
+                "responses": (FIRST, NEXT),
+                "previous response": (FIRST, NEXT[2:]),
+            }[path]
+            url = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}.get(path, "/v1/responses")
+            turns = "messages" if path in ("chat", "messages") else "input"
+            body: dict[str, Any] = {"model": "auto:best", turns: first, "stream": streamed}
+            if path == "messages":
+                body["max_tokens"] = 99
+            begun = await run.http.post(url, json=body, headers={"x-locus-allow": "mistral-7b"})
+            assert begun.status_code == 200, begun.text
+            body[turns] = more
+            if path == "previous response":
+                body["previous_response_id"] = re.findall(r'"id":"(resp_[^"]+)"', begun.text)[0]
+            found = await run.http.post(url, json=body)
+            assert found.status_code == 200, found.text
+            assert (found.headers["x-locus-model"], found.headers["x-locus-conversation"]) == ("mistral-7b", "kept")
+
+
+@pytest.mark.parametrize(
+    ("fields", "api", "expected"),
+    [
+        ({"choices": [{"message": {"content": "<think>hm</think>\n Yes. "}}]}, "chat", LastAnswer("Yes.")),
+        ({"choices": [{"message": {"tool_calls": [{"id": "call-1"}, {}]}}]}, "chat", LastAnswer("", ("call1",))),
+        (
+            {"content": [{"type": "text", "text": "A"}, {"type": "tool_use", "id": "toolu_1"}]},
+            "messages",
+            LastAnswer("A", ("toolu1",)),
+        ),
+        (
+            {"output": [{"type": "message", "content": [{"text": "A"}]}, {"type": "function_call", "call_id": "c_1"}]},
+            "responses",
+            LastAnswer("A", ("c1",)),
+        ),
+        ({"choices": [{"text": "A "}]}, "completions", LastAnswer("A")),
+        ({"choices": []}, "chat", LastAnswer("")),
+    ],
+)
+def test_the_last_answer_is_read_from_every_format(fields: dict[str, Any], api: Api, expected: LastAnswer) -> None:
+    assert in_complete(Complete(b"", fields, None, api)) == expected
 
 
 @pytest.mark.parametrize(
@@ -107,7 +208,7 @@ def test_a_session_is_named_by_what_clients_send(named: tuple[dict[str, str], di
     sessions = Sessions(lambda: 0.0)
     conversation = sessions.find(request, headers)
     assert conversation.name == "s1"
-    sessions.answered(conversation, "m", 5)
+    sessions.answered(conversation, "m", 5, LastAnswer("A"))
     turn = sessions.find(request, headers).turn
     assert turn is not None
     assert turn.model == "m"
@@ -116,11 +217,11 @@ def test_a_session_is_named_by_what_clients_send(named: tuple[dict[str, str], di
 def test_the_table_is_bounded_and_the_cache_grows_cold() -> None:
 
     now = 0.0
-    sessions = Sessions(lambda: now, most=2)
+    sessions = Sessions(lambda: now, most=4)
     request = parse_chat(orjson.dumps({"model": "auto", "messages": NEXT}))
     for name in (b"a", b"b", b"c"):
-        sessions.answered(sessions.find(request, {b"session_id": name}), "m", 10_000)
-    assert len(sessions) == 2
+        sessions.answered(sessions.find(request, {b"session_id": name}), "m", 10_000, LastAnswer(name.decode()))
+    assert len(sessions) == 4  # each has its answer and its name
     assert sessions.find(request, {b"session_id": b"a"}).turn is None
     assert sessions.find(request, {b"session_id": b"c"}).cached_tokens == request.need.prompt_tokens
     now = 301.0
