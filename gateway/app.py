@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route, request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import __version__, metrics
+from gateway.access import is_operator
 from gateway.admission import Admission, Admitted
 from gateway.catalog import model_list, one_model
 from gateway.control import controlled
@@ -23,7 +24,7 @@ from gateway.dialects.completions import Completions
 from gateway.dialects.messages.dialect import Messages
 from gateway.dialects.responses import stored
 from gateway.dialects.responses.dialect import Responses
-from gateway.edge import Edge, http_exception, is_operator
+from gateway.edge import Edge, http_exception
 from gateway.embeddings import EmbeddingsEndpoint
 from gateway.exchange import ModelEndpoint
 from gateway.explain import explain
@@ -32,6 +33,7 @@ from gateway.openapi.document import document_json
 from gateway.openapi.page import PAGE_POLICY, document_page
 from gateway.owner import owner
 from gateway.portfolio import Settings
+from gateway.refused_keys import RefusedKeys
 from gateway.request import parse_chat, read_body
 from gateway.service import Service
 from gateway.utility import recognised
@@ -52,6 +54,7 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
         return service.in_force.portfolio.settings
 
     admission = Admission(lambda: settings().load, service.metrics)
+    refused = RefusedKeys(service.metrics.key_refused)
     responses = Responses(service.responses, owner)
     endpoints = {
         "/chat/completions": Admitted(ModelEndpoint(service, Chat(responses)), admission),
@@ -133,11 +136,13 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
             Route("/metrics", prometheus),
             *(extra or []),
         ],
-        middleware=[Middleware(Edge, settings=settings)],
+        middleware=[Middleware(Edge, settings=settings, refused=refused)],
         exception_handlers={HTTPException: http_exception},
     )
     straight = {
-        f"{prefix}{path}": Edge(endpoint, settings) for prefix in PREFIXES for path, endpoint in endpoints.items()
+        f"{prefix}{path}": Edge(endpoint, settings, refused)
+        for prefix in PREFIXES
+        for path, endpoint in endpoints.items()
     }
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

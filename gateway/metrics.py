@@ -26,6 +26,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "locus_tokens": ("Tokens as billed", ("model", "kind")),
     "locus_cost_usd": ("Cost by the portfolio's prices", ("model",)),
     "locus_requests_refused": ("Requests refused for want of room", ("reason",)),
+    "locus_keys_refused": ("Requests refused for a missing or wrong key", ("key", "reason")),
     "locus_records_lost": ("Records lost to a full buffer", ()),
 }
 HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
@@ -161,6 +162,15 @@ class Metrics:
 
     def refused(self, reason: str) -> None:
         self._totals.add("locus_requests_refused", (reason,))
+
+    def key_refused(self, key: str, reason: str) -> None:
+        """A request had no right key.
+
+        Args:
+            key: "gateway" or "admin".
+            reason: "missing" or "wrong".
+        """
+        self._totals.add("locus_keys_refused", (key, reason))
 
     def failed(self, deployment: str, cause: str) -> None:
         self._totals.add("locus_failed_attempts", (deployment, cause))

@@ -1,4 +1,7 @@
-"""`POST /demo/stop/{model}` and `/demo/start/{model}`: take a simulated model down, to see who stands in for it."""
+"""`POST /demo/stop/{model}` and `/demo/start/{model}`: take a simulated model down, to see which model stands in for it.
+
+They exist in demo mode alone, and this machine alone may use them.
+"""
 
 from collections.abc import Awaitable, Callable
 
@@ -7,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from gateway.access import check_this_machine
 from gateway.demo.provider import SimulatedProvider
 from gateway.errors import UnknownModel
 
@@ -21,6 +25,7 @@ def demo_routes(provider: SimulatedProvider) -> list[BaseRoute]:
         return await control(request, provider.start)
 
     async def control(request: Request, action: Callable[[str], Awaitable[None]]) -> Response:
+        check_this_machine(request.scope)
         name = request.path_params["model"]
         try:
             await action(name)

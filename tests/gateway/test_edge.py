@@ -13,17 +13,21 @@ from typing import Any
 import anthropic
 import httpx
 import pytest
+from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from gateway.defects import DefectFormatter, describe, hide_texts, loop_defect
 from gateway.edge import Edge
-from gateway.portfolio import Settings
+from gateway.owner import owner
+from gateway.portfolio import Secret, Settings
 from gateway.portfolio_file import load_portfolio
+from gateway.refused_keys import RefusedKeys
 from tests.gateway.running import Gateway, entry, gateway, running, serving, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider
 
 pytestmark = pytest.mark.anyio
 KEYS = {"K1": "sk-gateway-1", "K2": "sk-gateway-2", "ADMIN": "sk-admin"}
+_CREDENTIALS = {b"authorization", b"x-api-key"}
 CANARY = "canary-sk-0123456789"
 ASK: list[Any] = [{"role": "user", "content": "What is the capital of France, and why?"}]
 
@@ -228,7 +232,21 @@ def test_a_log_of_another_library_shows_no_text() -> None:
         ({"host": "evil.example"}, 403),  # by a name that points to 127.0.0.1
         ({"origin": "https://evil.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://intranet"}, 403),
+        ({"origin": "chrome-extension://abcdefghijklmnopabcdefghijklmnop"}, 403),
+        ({"origin": "moz-extension://3c6bf0a1-6bd4-4f7e-9d3b-6a1f0b2f7c11"}, 403),
+        ({"origin": "file://"}, 403),
+        ({"origin": "localhost"}, 403),
         ({"origin": "http://localhost:3000"}, 200),
+        ({"origin": "tauri://localhost"}, 200),  # a program of this machine with a web page as its window
+        ({"origin": "http://app.localhost"}, 200),
+        ({"x-forwarded-for": "127.0.0.1"}, 403),
+        ({"x-forwarded-proto": "https"}, 403),
+        ({"x-forwarded-something": "x"}, 403),
+        ({"forwarded": "for=192.0.2.60"}, 403),
+        ({"via": "1.1 proxy"}, 403),
+        ({"x-real-ip": "192.0.2.60"}, 403),
+        ({"cf-connecting-ip": "192.0.2.60"}, 403),
         ({"host": "localhost:4000"}, 200),
         ({"host": "[::1]:4000"}, 200),
         ({"host": "[::1"}, 403),
@@ -242,6 +260,9 @@ async def test_without_keys_other_peoples_web_pages_are_not_served(
             body = {"model": "auto", "messages": [{"role": "user", "content": "Hello, who are you?"}]}
             response = await run.http.post("/v1/chat/completions", json=body, headers=headers)
             assert response.status_code == status
+            if status == 403:
+                assert next(iter(headers)) in response.json()["error"]["message"]
+                assert "`keys`" in response.json()["error"]["message"]
             assert len(up.calls) == (status == 200)
             assert (await run.http.get("/health/live", headers=headers)).status_code == 200
 
@@ -250,7 +271,69 @@ async def test_with_keys_the_key_alone_counts(tmp_path: Path) -> None:
     async with ScriptedProvider() as up:
         async with gateway(tmp_path, [entry("llama-8b", up.base_url)], gateway={"keys": ["sk-gate-1"]}) as run:
             headers = {"host": "models.example", "origin": "https://app.example", "authorization": "Bearer sk-gate-1"}
+            headers |= {"x-forwarded-for": "192.0.2.60", "via": "1.1 proxy"}
             assert (await run.http.get("/v1/models", headers=headers)).status_code == 200
+
+
+async def test_refused_keys_are_counted_and_logged_without_the_key(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = {"keys": ["os.environ/K1"], "admin_key": "os.environ/ADMIN"}
+    async with keyed(tmp_path, **keys) as run:
+        for _ in range(20):
+            assert await status(run, "/v1/models", bearer("sk-guess")) == 401
+        assert await status(run, "/v1/models") == 401
+        assert await status(run, "/metrics", bearer("sk-gateway-1")) == 401
+        text = (await run.http.get("/metrics", headers=bearer("sk-admin"))).text
+    assert 'locus_keys_refused_total{key="gateway",reason="wrong"} 20.0' in text
+    assert 'locus_keys_refused_total{key="gateway",reason="missing"} 1.0' in text
+    assert 'locus_keys_refused_total{key="admin",reason="wrong"} 1.0' in text
+    told = [record for record in caplog.records if record.name == "locus.keys"]
+    assert [record.getMessage() for record in told] == [
+        "a request was refused: it has a wrong gateway key, from 127.0.0.1"
+    ]
+
+
+async def test_refused_keys_that_follow_share_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    counted: list[tuple[str, str]] = []
+    refused = RefusedKeys(lambda key, reason: counted.append((key, reason)), interval_s=0.05)
+    for _ in range(3):
+        refused.add("admin", "missing", "192.0.2.7")
+    await asyncio.sleep(0.2)
+    refused.add("gateway", "wrong", "192.0.2.8")
+    assert counted == [("admin", "missing")] * 3 + [("gateway", "wrong")]
+    first = "a request was refused: it has no admin key, from 192.0.2.7"
+    last = "a request was refused: it has a wrong gateway key, from 192.0.2.8"
+    assert [record.getMessage() for record in caplog.records] == [first, f"{first}; 2 in the last 0.05 s", last]
+
+
+async def echo_owner(scope: Scope, receive: Receive, send: Send) -> None:
+    headers = dict(scope["headers"])
+    told = {"owner": owner(headers), "credentials": sorted(_CREDENTIALS & headers.keys())}
+    await JSONResponse(told)(scope, receive, send)
+
+
+@pytest.mark.parametrize("keys", [(), (Secret("sk-alice"), Secret("sk-bob"))])
+async def test_the_owner_is_the_key_that_authenticated_the_request(keys: tuple[Secret, ...]) -> None:
+    same = [
+        {"authorization": "Bearer sk-alice"},
+        {"authorization": "bearer  sk-alice"},
+        {"x-api-key": "sk-alice"},
+        {"x-api-key": "sk-alice", "authorization": "Basic sk-bob"},
+        {"authorization": "Bearer sk-alice", "x-api-key": "sk-bob"},
+        {"authorization": "Bearer sk-alice", "owner": "someone"},
+    ]
+    other = {"x-api-key": "sk-bob", "authorization": "Basic sk-alice"}
+    async with (
+        serving(Edge(echo_owner, lambda: Settings(keys=keys))) as (_, url),
+        httpx.AsyncClient(base_url=url) as http,
+    ):
+        answers = [(await http.get("/v1/models", headers=headers)).json() for headers in same]
+        foreign = (await http.get("/v1/models", headers=other)).json()
+    assert len({answer["owner"] for answer in answers}) == 1
+    assert "alice" not in answers[0]["owner"]
+    assert (foreign["owner"] != answers[0]["owner"]) is bool(keys)  # without keys there is one owner
+    assert not any(answer["credentials"] for answer in [*answers, foreign])  # no key travels further in
 
 
 # The shape of errors

@@ -157,21 +157,28 @@ async def test_a_native_responses_request_passes_byte_for_byte(tmp_path: Path) -
 
 
 async def test_previous_responses_are_kept_for_their_owner(tmp_path: Path) -> None:
-    async with ScriptedProvider() as up, gateway(tmp_path, [entry("llama-8b", up.base_url)]) as run:
-        first = await run.client.responses.create(model="auto", input="My name is Ada Lovelace, remember that.")
-        again = await run.client.responses.create(model="auto", input="Who am I?", previous_response_id=first.id)
-        assert again.output_text == "fine"
-        assert [m["role"] for m in up.calls[1].body["messages"]] == ["user", "assistant", "user"]
-        assert (await run.client.responses.retrieve(first.id)).output_text == "fine"
-        async with openai.AsyncOpenAI(base_url=f"{run.url}/v1", api_key="another", max_retries=0) as stranger:
+    keys = {"keys": ["sk-ada-0123", "sk-another-0123"]}
+    async with ScriptedProvider() as up, gateway(tmp_path, [entry("llama-8b", up.base_url)], gateway=keys) as run:
+
+        def client(key: str) -> openai.AsyncOpenAI:
+            return openai.AsyncOpenAI(base_url=f"{run.url}/v1", api_key=key, max_retries=0)
+
+        async with client("sk-ada-0123") as ada, client("sk-another-0123") as stranger:
+            first = await ada.responses.create(model="auto", input="My name is Ada Lovelace, remember that.")
+            again = await ada.responses.create(model="auto", input="Who am I?", previous_response_id=first.id)
+            assert again.output_text == "fine"
+            assert [m["role"] for m in up.calls[1].body["messages"]] == ["user", "assistant", "user"]
+            assert (await ada.responses.retrieve(first.id)).output_text == "fine"
+            same_key = {"authorization": "Basic x", "x-api-key": "sk-ada-0123"}
+            assert (await run.http.get(f"/v1/responses/{first.id}", headers=same_key)).status_code == 200
             with pytest.raises(openai.NotFoundError):
                 await stranger.responses.retrieve(first.id)
             with pytest.raises(openai.BadRequestError) as refused:
                 await stranger.responses.create(model="auto", input="Who?", previous_response_id=first.id)
-        assert refused.value.code == "previous_response_not_found"
-        unkept = await run.client.responses.create(model="auto", input="Forget this at once.", store=False)
-        with pytest.raises(openai.NotFoundError):
-            await run.client.responses.retrieve(unkept.id)
+            assert refused.value.code == "previous_response_not_found"
+            unkept = await ada.responses.create(model="auto", input="Forget this at once.", store=False)
+            with pytest.raises(openai.NotFoundError):
+                await ada.responses.retrieve(unkept.id)
 
 
 async def test_tokens_are_counted_by_the_provider_or_not_at_all(tmp_path: Path) -> None:
