@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.lined_yaml import Node
+from gateway.portfolio_document import kind_of
 from gateway.portfolio_values import ENVIRONMENT
 
 Kind = Literal["look", "changed", "lost"]
@@ -133,10 +134,4 @@ class Values:
 
     def wrong(self, node: Node, expected: str) -> None:
         node.used = True
-        self.problem(node, f"found {kind_of(node)}, expected {expected}")
-
-
-def kind_of(node: Node) -> str:
-    if isinstance(node.value, dict | list):
-        return f"{'an empty' if not node.value else 'a'} {'mapping' if isinstance(node.value, dict) else 'list'}"
-    return {"str": "a text", "NoneType": "nothing", "bool": "true or false"}.get(type(node.value).__name__, "a number")
+        self.problem(node, f"found {kind_of(node.value)}, expected {expected}")

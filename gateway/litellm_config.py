@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.import_values import Finding, Values, kind_of
-from gateway.lined_yaml import Node, YamlError, read_lined
+from gateway.import_values import Finding, Values
+from gateway.lined_yaml import Node, read_lined
 from gateway.litellm_models import DROP_PARAMS, LOST, Deployment, Model, ModelList
+from gateway.portfolio_document import kind_of
 from gateway.portfolio_text import portfolio_text
 from gateway.prices import CAPABILITIES, Listed, look_up
 from gateway.same_model import resembles, same_model
+from gateway.yaml_file import YamlError
 
 Where = tuple[str | int, ...]
 _UNKNOWN = Listed(None, None, None, None, frozenset())
@@ -141,7 +143,7 @@ class _Importer:
         """A file with what it includes: lists are extended, everything else is replaced, as LiteLLM has it."""
         root = read_lined(path)
         if not isinstance(root.value, dict):
-            found = "nothing" if root.value is None else kind_of(root)
+            found = kind_of(root.value)
             self._values.problem(root, f"found {found}, expected a mapping with `model_list`", "the file")
             root.value = {}
         include = root.get("include")

@@ -5,18 +5,18 @@ A problem names file, line and key, what was found and what was expected; values
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.constructor import ConstructorError
+
+from gateway.yaml_file import Scalars, YamlError, line_of, read_yaml
 
 Place = tuple[str | int, ...]  # of a value in the file: ("models", 0, "name")
 _SECRET_NAME = re.compile(r"key|token|secret|password|credential|header|auth|jwt", re.IGNORECASE)
 _ADDRESS = "api_base"  # whose path or query may hold a key
 _NOT_SECRET = frozenset({"first_token_timeout", "max_output_tokens", "max_input_tokens", "max_tokens", "keys"})
-# Where PyYAML's messages quote what may be a value: `api_key: *x` is an alias, `api_key: !x` a tag.
-_QUOTED = re.compile(r"\b(alias|anchor|tag|handle) '.*")
 
 
 class PortfolioError(Exception):
@@ -34,25 +34,24 @@ class Problem:
 
 
 class Document:
-    """A YAML file as plain values, with the line of every key."""
+    """A YAML file as plain values, with the line of every key.
 
-    def __init__(self, path: Path, text: str) -> None:
+    Raises:
+        PortfolioError: the file cannot be read, or is no mapping.
+    """
+
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.problems: list[Problem] = []
         self._lines: dict[Place, int] = {(): 1}
+        self._scalars = Scalars(path)
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            node = read_yaml(path)
             self.value: Any = None if node is None else self._read(node, ())
-        except yaml.YAMLError as exc:
-            mark = getattr(exc, "problem_mark", None)
-            line = 1 if mark is None else mark.line + 1
-            what = getattr(exc, "problem", None) or "a character that YAML does not allow"
-            what = _QUOTED.sub(r"\1", what)
-            raise PortfolioError([f"{path}:{line}: not valid YAML: {what}"]) from exc
-        except RecursionError as exc:
-            raise PortfolioError([f"{path}:1: not valid YAML: nested too deeply, or an alias inside itself"]) from exc
+        except YamlError as exc:
+            raise PortfolioError([str(exc)]) from exc
         if not isinstance(self.value, dict):
-            found = "nothing" if self.value is None else type(self.value).__name__
+            found = kind_of(self.value)
             raise PortfolioError([f"{path}:1: found {found}, expected a mapping with `models`"])
 
     def line(self, where: Place) -> int:
@@ -77,17 +76,17 @@ class Document:
         return PortfolioError([f"{self.path}:{p.line}: {p.text}" for p in unique])
 
     def _read(self, node: yaml.Node, where: Place) -> Any:
+        """Recurses no deeper than `read_yaml` lets a file be."""
         if isinstance(node, yaml.MappingNode):
             values: dict[Any, Any] = {}
             for key_node, value_node in node.value:
+                line = line_of(key_node)
                 if key_node.tag == "tag:yaml.org,2002:merge":
-                    raise ConstructorError(
-                        problem="`<<` is not read: repeat the keys", problem_mark=key_node.start_mark
-                    )
-                key = self._scalar(key_node)
+                    raise YamlError(f"{self.path}:{line}: not valid YAML: `<<` is not read: repeat the keys")
+                key = self._scalars.value(key_node)
                 at = (*where, key if isinstance(key, str | int) else str(key))
                 first = self._lines.get(at)
-                self._lines[at] = key_node.start_mark.line + 1
+                self._lines[at] = line
                 if key in values:
                     self.report(at, f"the key occurs twice; line {first} has it first")
                 values[key] = self._read(value_node, at)
@@ -95,29 +94,32 @@ class Document:
         if isinstance(node, yaml.SequenceNode):
             items = []
             for i, item in enumerate(node.value):
-                self._lines[(*where, i)] = item.start_mark.line + 1
+                self._lines[(*where, i)] = line_of(item)
                 items.append(self._read(item, (*where, i)))
             return items
-        return self._scalar(node)
-
-    def _scalar(self, node: yaml.Node) -> Any:
-        if not isinstance(node, yaml.ScalarNode):
-            raise ConstructorError(problem="a key must be a plain word", problem_mark=node.start_mark)
-        try:
-            return yaml.SafeLoader("").construct_object(node)
-        except (ValueError, KeyError, AttributeError) as exc:  # 2024-13-45; !!int x; !!bool x; !!timestamp x
-            kind = node.tag.rpartition(":")[2]
-            raise ConstructorError(problem=f"not a valid {kind}", problem_mark=node.start_mark) from exc
+        return self._scalars.value(node)
 
 
 def shown(where: Place, value: Any) -> str:
     """A value as an error may show it."""
     if any(is_secret_name(str(part)) for part in where) or "keys" in where or _ADDRESS in where:
-        return f"a {type(value).__name__} that is not shown"
+        return f"{kind_of(value)} that is not shown"
+    if value is None or isinstance(value, dict | list):
+        return kind_of(value)
+    if isinstance(value, int) and abs(value) > 10**40:
+        return "a number of more than 40 digits"
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def kind_of(value: Any) -> str:
+    """`kind_of(["a"])` is "a list"."""
     if isinstance(value, dict | list):
-        return f"{'an empty ' if not value else 'a '}{'mapping' if isinstance(value, dict) else 'list'}"
-    text = repr(value)
-    return "nothing" if value is None else text if len(text) <= 60 else text[:57] + "..."
+        return f"{'an empty' if not value else 'a'} {'mapping' if isinstance(value, dict) else 'list'}"
+    if value is None:
+        return "nothing"
+    kinds = {str: "a text", bool: "true or false", int: "a number", float: "a number"}
+    return kinds.get(type(value), "a date" if isinstance(value, date) else "a value")
 
 
 def is_secret_name(name: str) -> bool:

@@ -29,13 +29,7 @@ def load_portfolio(path: Path, environment: Mapping[str, str]) -> Portfolio:
     Raises:
         PortfolioError: all problems of the file.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as exc:
-        raise PortfolioError([f"{path}: no such file"]) from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        raise PortfolioError([f"{path}: not readable as UTF-8 text: {exc}"]) from exc
-    document = Document(path, text)
+    document = Document(path)
     try:
         entry = PortfolioEntry.model_validate(document.value)
     except ValidationError as exc:
