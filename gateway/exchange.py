@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from types import TracebackType
 
 import orjson
@@ -102,6 +103,8 @@ class Exchange:
         conversation = service.sessions.find(request, self._headers)
         books.conversation = conversation
         books.decision = decision = await routing.decide(request, conversation)
+        if decision.scores is not None and decision.scores.need is not request.need:  # its tokens have been counted
+            books.request = request = replace(request, need=decision.scores.need)
         writer = self._dialect.writer(request)
         hops = routing.hops(request, decision)
         pursuit = service.failover.pursue(request, hops, settings, books.trail, writer, conversation.turn)

@@ -19,6 +19,7 @@ from gateway.dialects.signatures import SIGNATURES, is_signature_error, unsigned
 from gateway.errors import ProviderRejected
 from gateway.fleet import Clock, LiveDeployment
 from gateway.need import Api
+from gateway.output_limit import is_doubtful, limited
 from gateway.portfolio import Settings
 from gateway.race import Race
 from gateway.relay import Relay
@@ -27,6 +28,7 @@ from gateway.retry import Budget, retry_delay
 from gateway.served import Served, tell_breaker
 from gateway.session import Turn
 from gateway.splice import Splice, Way
+from gateway.tokens import counted
 from gateway.trail import CANCELLED, Attempt, Hop, Trail, exhausted
 from gateway.transcript import Transcript
 from gateway.upstream.answer import Complete
@@ -109,6 +111,7 @@ class Pursuit:
         self._shared = failover
         self._clock = failover.clock
         self._request = request
+        self._need = request.need  # with the prompt's tokens counted, once that mattered
         self._settings = settings
         self._trail = trail
         self._writer = writer
@@ -275,6 +278,8 @@ class Pursuit:
 
     async def _ask(self, hop: Hop, live: LiveDeployment, trail: Trail, ask: _Ask) -> Served:
         """One deployment, with its retries."""
+        if ask.request.need.output_tokens is not None:
+            ask = await self._limited(ask, hop)
         refused: set[str] = set()  # optional fields that it refused in this request
 
         async def pause(seconds: float) -> None:
@@ -308,6 +313,17 @@ class Pursuit:
             with attempt:
                 return await self._call(hop, live, ask, trail, refused)
         raise AssertionError("tenacity re-raises the last failure")
+
+    async def _limited(self, ask: _Ask, hop: Hop) -> _Ask:
+        """With a limit of the answer's length for which the model has room."""
+        model = hop.model.spec
+        if is_doubtful(self._need, model):
+            self._need = await counted(self._need)
+        need = self._need
+        if ask.transcript is not None:
+            need = replace(need, prompt_tokens=need.prompt_tokens + ask.transcript.contents)
+        request = limited(ask.request, need, model)
+        return ask if request is ask.request else replace(ask, request=request)
 
     def _retry_after(self, failure: UpstreamFailure, tries: int) -> float | None:
         """`retry_delay` within the budget of all requests."""

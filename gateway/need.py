@@ -24,7 +24,7 @@ class Need:
 
     Attributes:
         capabilities: subset of {"tools", "vision", "json_schema", "audio", "files", "several", "logprobs"}.
-        prompt_tokens: estimated length of the prompt, tokens.
+        prompt_tokens: length of the prompt, tokens: estimated, or `counted`.
         output_tokens: the client's own output limit, tokens; None where it set none.
         api: only an upstream that speaks this format itself can serve it, because of `api_field`.
         texts: what the estimate is of; `around` is what it takes for roles, images and files, tokens.
@@ -37,6 +37,7 @@ class Need:
     api_field: str | None = None
     texts: tuple[str, ...] = ()
     around: int = 0
+    counted: bool = False
 
     @property
     def prompt_bound(self) -> int:

@@ -16,12 +16,14 @@ from gateway.need import Api, Need
 from gateway.portfolio import ENCODER, Portfolio
 from gateway.request import ChatRequest, Control
 from gateway.session import Conversation
-from gateway.tokens import count_tokens
+from gateway.tokens import counted
 from gateway.trail import Hop
 from router.policy import Policy, believed, choose, utilities
 from router.serving import Router
 
 AUTO = "auto"
+ANSWER_TOKENS = 4_096  # a model must have room for so many, where the client's limit is not lower; see `output_limit`
+ANSWER_SHARE = 8  # of a small window: its eighth is enough
 EXPECTED_OUTPUT_TOKENS = 400  # where the client sets no lower limit; only differences between models matter
 CAPABILITIES = ("tools", "vision", "json_schema", "audio", "files")
 APIS: tuple[Api, ...] = ("messages", "responses", "completions")
@@ -151,7 +153,7 @@ class Routing:
         self._usd_out = np.array([model.price.usd_per_mtok_out for model in models]) / 1e6
         self._usd_cached = np.array([model.price.usd_per_mtok_cached for model in models]) / 1e6
         self._window = np.array([model.context_window for model in models])
-        self._max_output = np.array([model.max_output_tokens or model.context_window for model in models])
+        self._room = np.minimum(self._window // ANSWER_SHARE, ANSWER_TOKENS)
         self._can = {c: np.array([c in model.capabilities for model in models]) for c in CAPABILITIES}
         self._can["several"] = np.array([any(d.several for d in model.deployments) for model in models])
         self._can["logprobs"] = np.array([any(d.logprobs for d in model.deployments) for model in models])
@@ -238,13 +240,11 @@ class Routing:
     def lacks(self, i: int, request: ChatRequest, need: Need) -> list[str]:
         """Why a model cannot serve a request, or may not; empty where it can."""
         lacks = [f"cannot: {c}" for c in sorted(need.capabilities) if not self._can[c][i]]
-        tokens = need.prompt_tokens + (need.output_tokens or 0)
+        tokens = need.prompt_tokens + int(self._answer_room(need)[i])
         if need.api is not None and not self._speaks[need.api][i]:
             lacks.append(f"does not speak the {need.api} API, which `{need.api_field}` needs")
         if tokens > self._window[i]:
             lacks.append(f"context window {self._window[i]} < {tokens} tokens")
-        if (need.output_tokens or 0) > self._max_output[i]:
-            lacks.append(f"output limit {self._max_output[i]} < {need.output_tokens} tokens")
         if not _allows(request.control, self.names[i]):
             lacks.append("excluded by the request")
         return lacks
@@ -315,13 +315,12 @@ class Routing:
     async def _measured(self, request: ChatRequest) -> Need:
         """What the request needs, with its tokens counted where a bound and an estimate leave somebody's window in doubt."""
         need = request.need
-        output = need.output_tokens or 0
-        if need.prompt_bound + output <= self._window.min():
+        bound = need.prompt_bound
+        if bound + min(need.output_tokens or 0, ANSWER_TOKENS) <= self._window.min():
             return need
-        doubtful = (need.prompt_bound + output > self._window) & (need.prompt_tokens // 2 + output <= self._window)
-        if not doubtful.any():
-            return need
-        return replace(need, prompt_tokens=await count_tokens(need))
+        left = self._window - self._answer_room(need)
+        doubtful = (bound > left) & (need.prompt_tokens // 2 <= left)
+        return await counted(need) if doubtful.any() else need
 
     async def _encode(self, request: ChatRequest) -> Encoding | None:
         return await self._encodings.encode(request.query) if len(self._embedded) else None
@@ -354,13 +353,17 @@ class Routing:
         return hope
 
     def _capable(self, need: Need) -> NDArray[np.bool_]:
-        capable = need.prompt_tokens + (need.output_tokens or 0) <= self._window
-        capable &= (need.output_tokens or 0) <= self._max_output
+        capable = need.prompt_tokens + self._answer_room(need) <= self._window
         for capability in need.capabilities:
             capable &= self._can[capability]
         if need.api is not None:
             capable &= self._speaks[need.api]
         return capable
+
+    def _answer_room(self, need: Need) -> NDArray[np.int64]:
+        """Tokens that must be left for the answer, (M,): the client's limit is no demand, and is cut to what there is."""
+        room: NDArray[np.int64] = np.minimum(need.output_tokens or 0, self._room)
+        return room
 
     def _price(self, need: Need) -> NDArray[np.float64]:
         output = np.minimum(need.output_tokens or EXPECTED_OUTPUT_TOKENS, EXPECTED_OUTPUT_TOKENS)

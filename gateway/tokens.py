@@ -7,6 +7,7 @@ window is asked.
 import asyncio
 import importlib.util
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,16 @@ AT_ONCE_CHARS = 20_000  # a few ms; more is counted in a thread
 PIECE_CHARS = 200_000  # the tokenizer takes quadratic time for a long run of one character
 
 
-async def count_tokens(need: Need) -> int:
-    """Tokens of the prompt that `need` is of."""
+async def counted(need: Need) -> Need:
+    """The need with the tokens of its prompt counted."""
+    if need.counted:
+        return need
     chars = sum(map(len, need.texts))
     if chars <= AT_ONCE_CHARS and _encoding.cache_info().currsize:
-        return need.around + _count(need.texts)
-    return need.around + await asyncio.to_thread(_count, need.texts)
+        tokens = _count(need.texts)
+    else:
+        tokens = await asyncio.to_thread(_count, need.texts)
+    return replace(need, prompt_tokens=need.around + tokens, counted=True)
 
 
 def _count(texts: tuple[str, ...]) -> int:

@@ -101,7 +101,11 @@ async def test_equal_utilities_go_to_the_cheaper(tmp_path: Path) -> None:
             {"context_window": 32_768},
             "context window 8192",
         ),
-        ({"max_tokens": 9_000}, {"context_window": 32_768}, "context window 8192"),
+        (
+            {"messages": [{"role": "user", "content": "word " * 7_800}], "max_tokens": 2_000},
+            {"context_window": 32_768},
+            "context window 8192",
+        ),
     ],
 )
 async def test_only_who_can_serve_the_request_is_chosen(tmp_path: Path, needs: Any, only: Any, lack: str) -> None:
