@@ -1,4 +1,4 @@
-"""`POST /v1/messages/count_tokens`: right, by the provider of the model itself, or absent. An estimate would pass for a count."""
+"""`POST /v1/messages/count_tokens`: the provider's own count where it speaks Messages, else an estimate that says so."""
 
 from collections.abc import Mapping
 
@@ -7,10 +7,12 @@ from starlette.responses import Response
 
 from gateway.control import controlled
 from gateway.dialects.messages.dialect import Messages
-from gateway.errors import NotFound, ProviderRejected, UpstreamsFailed
+from gateway.errors import NoEligibleModel, ProviderRejected
 from gateway.fleet import LiveDeployment
-from gateway.request import Native, parse_object
+from gateway.need import Need
+from gateway.request import ChatRequest, Native, parse_object
 from gateway.service import Service
+from gateway.tokens import counted
 from gateway.upstream.direct import bare_name
 from gateway.upstream.failures import FOR_CLIENT, UpstreamFailure
 from gateway.upstream.redact import redacted
@@ -19,28 +21,32 @@ PATH = "/messages/count_tokens"
 
 
 async def count_tokens(service: Service, body: bytes, headers: Mapping[bytes, bytes]) -> Response:
-    """The provider's own count.
+    """The tokens of a request: counted for the model that it names, or that `auto` would choose for it.
 
     Raises:
-        GatewayError: the request is wrong; nobody counts for its model, or whoever does cannot be reached.
+        GatewayError: the request is wrong.
     """
     fields = parse_object(body)
     # The API has no output limit here, which a Messages request must have: it does not change who answers.
     request = controlled(await Messages().parse(orjson.dumps({"max_tokens": 1} | fields), headers), headers)
-    routing = service.in_force.routing
-    decision = await routing.decide(request, service.sessions.find(request, headers))
     assert request.native is not None, "a Messages request has its native form"
     native = Native("messages", body, fields, request.native.headers)
-    counting = [live for live in routing.live[decision.chosen].deployments if "messages" in live.apis]
-    if not counting:
-        raise NotFound(f"Nobody counts tokens for {decision.model}: no deployment of it speaks the Messages API.")
-    for live in counting:
-        if live.unavailable() is not None:
-            continue
-        answer = await _ask(service, live, native)
-        if answer is not None:
+    for live in await _counting(service, request, headers):
+        if live.unavailable() is None and (answer := await _ask(service, live, native)) is not None:
             return answer
-    raise UpstreamsFailed(502, f"No deployment of {decision.model} that counts tokens could be reached.")
+    return _estimate(await counted(request.need))
+
+
+async def _counting(service: Service, request: ChatRequest, headers: Mapping[bytes, bytes]) -> list[LiveDeployment]:
+    """The deployments of the request's model whose provider counts."""
+    routing = service.in_force.routing
+    try:
+        decision = await routing.decide(request, service.sessions.find(request, headers))
+    except (
+        NoEligibleModel
+    ):  # as where the prompt is longer than every window: a client that counts wants to know just that
+        return []
+    return [live for live in routing.live[decision.chosen].deployments if "messages" in live.apis]
 
 
 async def _ask(service: Service, live: LiveDeployment, native: Native) -> Response | None:
@@ -54,3 +60,9 @@ async def _ask(service: Service, live: LiveDeployment, native: Native) -> Respon
             raise ProviderRejected(failure.status or 400, error, failure.cause.value) from failure
         return None
     return Response(answer, media_type="application/json")
+
+
+def _estimate(need: Need) -> Response:
+    """By cl100k_base, and by fixed numbers for images and files; other tokenizers differ by some percent."""
+    answer = {"input_tokens": need.prompt_tokens, "locus": {"estimated": True}}
+    return Response(orjson.dumps(answer), media_type="application/json", headers={"x-locus-estimated": "true"})

@@ -40,7 +40,7 @@ def test_a_clients_request(http: httpx.Client, name: str) -> None:
         case "embeddings":
             _check_embeddings(response, len(shape["body"]["input"]))
         case "count_tokens":
-            assert response.status_code == 404 or response.json()["input_tokens"] > 0
+            assert response.json()["input_tokens"] > 0
         case form:
             answer = read_answer(form, expected["stream"], response)
             assert answer.text.startswith(expected.get("text", ""))

@@ -181,14 +181,34 @@ async def test_previous_responses_are_kept_for_their_owner(tmp_path: Path) -> No
                 await ada.responses.retrieve(unkept.id)
 
 
-async def test_tokens_are_counted_by_the_provider_or_not_at_all(tmp_path: Path) -> None:
+async def test_tokens_are_counted_by_the_provider_or_estimated(tmp_path: Path) -> None:
     async with ScriptedProvider(messages_api()) as up, ScriptedProvider() as other:
-        async with gateway(tmp_path, [claude(up.base_url), entry("llama-8b", other.base_url)]) as run:
+        models = [claude(up.base_url), entry("llama-8b", other.base_url, context_window=4_096)]
+        async with gateway(tmp_path, models) as run:
             async with anthropic.AsyncAnthropic(base_url=run.url, api_key="none", max_retries=0) as client:
                 assert (await client.messages.count_tokens(model="claude", messages=ASK)).input_tokens == 17
                 assert up.calls[0].body["model"] == "claude-x"
-                with pytest.raises(anthropic.NotFoundError, match="Nobody counts tokens for llama-8b"):
-                    await client.messages.count_tokens(model="llama-8b", messages=ASK)
+
+            async def estimate(**more: Any) -> int:
+                body = {"model": "llama-8b", "messages": ASK} | more
+                got = await run.http.post("/v1/messages/count_tokens", json=body)
+                assert got.headers["x-locus-estimated"] == "true"
+                assert got.json()["locus"] == {"estimated": True}
+                return int(got.json()["input_tokens"])
+
+            plain = await estimate()
+            assert 10 <= plain <= 20
+            tool = {"name": "add", "description": "word " * 100, "input_schema": {"type": "object"}}
+            assert await estimate(tools=[tool]) > plain + 100
+            assert await estimate(system="word " * 50) > plain + 50
+            longer = [{"role": "user", "content": "word " * 30_000}]
+            exclude = {"x-locus-exclude": "claude"}
+            body = {"model": "auto", "messages": longer}
+            got = await run.http.post("/v1/messages/count_tokens", json=body, headers=exclude)
+            assert got.json()["input_tokens"] > 30_000, (
+                "longer than every window, which is what the client wants to know"
+            )
+            assert not other.calls
 
 
 async def test_suffix_goes_only_to_who_speaks_completions(tmp_path: Path) -> None:
