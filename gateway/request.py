@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from gateway.dialects.templates import system_first
+from gateway.dialects.tool_results import results_behind_calls
 from gateway.errors import BodyTooLarge, InvalidRequest
 from gateway.fields import expected, kind
 from gateway.need import Api, Need, read_need
@@ -251,7 +252,7 @@ def translated(fields: dict[str, Any], native: Native, native_only: str | None =
     Raises:
         InvalidRequest: as `parse_chat`; `param` is the chat request's.
     """
-    fields = fields | {"messages": system_first(fields["messages"])}
+    fields = fields | {"messages": system_first(results_behind_calls(fields["messages"]))}
     try:
         body = orjson.dumps(fields)
     except orjson.JSONEncodeError as exc:  # what was read was less deep

@@ -12,8 +12,9 @@ import orjson
 from gateway.dialects.chat_writer import ChatWriter, renamed
 from gateway.dialects.dialect import Headers
 from gateway.dialects.responses import freeform
+from gateway.dialects.responses.answer import names_of, native_of
 from gateway.dialects.responses.dialect import Responses
-from gateway.dialects.responses.tools import Tools, freeform_names
+from gateway.dialects.responses.tools import Tools
 from gateway.request import ChatRequest, chat_request
 from gateway.upstream.answer import Chunk, Complete
 
@@ -36,7 +37,7 @@ async def parse(fields: Fields, body: bytes, headers: Headers, responses: Respon
     request = await responses.parse(body, headers)
     options = fields.get("stream_options")
     asked = isinstance(options, dict) and bool(options.get("include_usage"))
-    return replace(request, native=None, usage_asked=asked, freeform=freeform_names(fields))
+    return replace(request, native=None, usage_asked=asked, freeform=names_of(native_of(request)).freeform)
 
 
 def whole(request: ChatRequest, complete: Complete, model: str) -> bytes:
@@ -88,15 +89,19 @@ def _flat(fields: Fields) -> list[Fields]:
     tools = fields.get("tools")
     if not isinstance(tools, list):
         return []
-    return [t for t in tools if isinstance(t, dict) and t.get("type") == "custom" and isinstance(t.get("name"), str)]
+    return [tool for tool in tools if _is_flat(tool)]
+
+
+def _is_flat(tool: Any) -> bool:
+    return isinstance(tool, dict) and tool.get("type") == "custom" and isinstance(tool.get("name"), str)
 
 
 def _chat(fields: Fields) -> ChatRequest:
     """Of a chat request with flat tools among its own."""
-    flat = _flat(fields)
-    functions = Tools({"tools": flat}).fields["tools"]
-    names = freeform_names({"tools": flat})
-    tools = [functions[flat.index(tool)] if tool in flat else tool for tool in fields["tools"]]
+    given = Tools({"tools": _flat(fields)})
+    functions = {function["function"]["name"]: function for function in given.fields["tools"]}
+    names = given.names.freeform
+    tools = [functions[given.names.of_chat(tool["name"])] if _is_flat(tool) else tool for tool in fields["tools"]]
     messages = fields.get("messages")
     if isinstance(messages, list):
         messages = [_message(message, names) for message in messages]

@@ -6,24 +6,25 @@ The Messages and the Responses API pair calls and results by id, so that other m
 from collections import defaultdict, deque
 from typing import Any
 
+from gateway.dialects.templates import tool_result
+
 Message = dict[str, Any]
 Parts = list[dict[str, Any]]
 _Place = tuple[int, int]  # of a call: the index of its message, and its own in there
 NO_RESULT = "(no result)"
-SHOWN_BELOW = "(The images and files of this result are in the next message.)"
-BETWEEN = "(I look at the images and files of the tool's result.)"
 
 
 def results_behind_calls(messages: list[Message]) -> list[Message]:
     """The messages with every result directly behind its call; what stood between them follows.
 
     A call without a result gets a short one. A result without a call is a message of the user. Images and files, for which tool
-    messages have no room, are shown by the user behind the last result of that message. A short message of the assistant
-    stands before those, since strict servers (Mistral) take no user directly after a tool.
+    messages have no room, are shown by the user behind the last result of that message. The same list where no tool is called.
 
     Args:
         messages: of a chat request, in the client's order. The content of a tool message may be a list of any parts.
     """
+    if not any(message["role"] == "tool" or message.get("tool_calls") for message in messages):
+        return messages
     answers, lost = _paired(messages)
     ordered: list[Message] = []
     shown: Parts = []  # of results: what waits for a message of the user
@@ -33,7 +34,6 @@ def results_behind_calls(messages: list[Message]) -> list[Message]:
                 continue
             message = {"role": "user", "content": message["content"]}
         if shown:
-            ordered.append({"role": "assistant", "content": BETWEEN})
             if message["role"] == "user":
                 message = message | {"content": shown + _parts(message["content"])}
             else:
@@ -45,7 +45,7 @@ def results_behind_calls(messages: list[Message]) -> list[Message]:
             ordered.append(result)
             shown += others
     if shown:
-        ordered += [{"role": "assistant", "content": BETWEEN}, {"role": "user", "content": shown}]
+        ordered.append({"role": "user", "content": shown})
     return ordered
 
 
@@ -99,12 +99,7 @@ def _result(call_id: str, contents: Any) -> tuple[Message, Parts]:
                 texts.append(part["text"])
             else:
                 others.append(part)
-    if not contents:
-        texts.append(NO_RESULT)
-    if others:
-        texts.append(SHOWN_BELOW)
-        others.insert(0, {"type": "text", "text": f"(Of the result of the tool call {call_id}:)"})
-    return {"role": "tool", "tool_call_id": call_id, "content": "\n".join(texts)}, others
+    return tool_result(call_id, "\n".join(texts) if contents else NO_RESULT, others)
 
 
 def _parts(content: Any) -> Parts:

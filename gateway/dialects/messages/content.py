@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from gateway.dialects.messages.tools import short_name
+from gateway.dialects.function_names import short_name
 from gateway.dialects.messages.typed import blocks, objects, optional, path, required, string, unknown, wrong
 from gateway.dialects.templates import tool_result
 

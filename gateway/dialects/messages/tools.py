@@ -1,13 +1,11 @@
 """Tools of a Messages request as chat functions."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.dialects.function_names import NAME_CHARS, short_name
 from gateway.dialects.messages.typed import objects, optional, required, string, unknown
 from gateway.errors import InvalidRequest
-
-NAME_CHARS = 64  # of a chat function's name; a Messages tool, as of an MCP server, may have one of 128
 
 
 class Tools:
@@ -70,13 +68,6 @@ def _function(tool: dict[str, Any], where: str) -> dict[str, Any]:
     if optional(tool, "strict", bool, "true or false", where) and is_strict(function["parameters"]):
         function["strict"] = True
     return {"type": "function", "function": function}
-
-
-def short_name(name: str) -> str:
-    """A name that chat APIs take: a long one is cut, with a hash at its end so that it stays the only one."""
-    if len(name) <= NAME_CHARS:
-        return name
-    return f"{name[: NAME_CHARS - 9]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def long_names(fields: Mapping[str, Any]) -> dict[str, str]:

@@ -4,15 +4,24 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from gateway.dialects.responses.freeform import input_of
+from gateway.dialects.responses.names import Names, Tool
 from gateway.dialects.responses.request import OWN_REASONING, NativeResponses
-from gateway.dialects.responses.tools import freeform_names
 from gateway.request import ChatRequest, Native
 
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
-_PREFIXES = {"message": "msg_", "reasoning": OWN_REASONING, "function_call": "fc_", "custom_tool_call": "ctc_"}
+_PREFIXES = {
+    "message": "msg_",
+    "reasoning": OWN_REASONING,
+    "function_call": "fc_",
+    "custom_tool_call": "ctc_",
+    "tool_search_call": "tsc_",
+}
 _ECHOED = ("max_output_tokens", "max_tool_calls", "prompt_cache_key", "safety_identifier")
+THOUGHTS = frozenset({"thinking", "reasoning"})  # parts of content with what the model thought
 Fields = dict[str, Any]
 
 
@@ -88,20 +97,20 @@ def response_of(request: ChatRequest, completion: Fields, model: str, now: int) 
     choice = next((c for c in completion["choices"] if not c.get("index")), completion["choices"][0])
     finish = choice.get("finish_reason")
     status = "incomplete" if finish in INCOMPLETE else "completed"
-    output = output_items(choice["message"], choice.get("logprobs"), freeform_names(native_of(request).fields))
+    output = output_items(choice["message"], choice.get("logprobs"), names_of(native_of(request)))
     for item in output[-1:]:  # an answer is cut in its last part
         item["status"] = status
     response = skeleton(request, model, now)
     return completed(response, output, finish, completion.get("usage"), now, model, completion.get("service_tier"))
 
 
-def output_items(message: Fields, given_logprobs: Any, freeform: frozenset[str]) -> list[Fields]:
+def output_items(message: Fields, given_logprobs: Any, names: Names) -> list[Fields]:
     """The output items of a chat message: reasoning, what it says, what it calls."""
     output: list[Fields] = []
     if thought := reasoning_text(message):
         output.append(item("reasoning", summary=[{"type": "summary_text", "text": thought}]))
     parts: list[Fields] = []
-    if said := _said(message.get("content")):
+    if said := text_of(message.get("content")):
         parts.append(output_text(said, logprobs(given_logprobs)))
     if isinstance(refusal := message.get("refusal"), str) and refusal:
         parts.append({"type": "refusal", "refusal": refusal})
@@ -110,18 +119,49 @@ def output_items(message: Fields, given_logprobs: Any, freeform: frozenset[str])
         parts = parts or [output_text("", [])]
         output.append(item("message", role="assistant", content=parts))
     for call in calls:
-        called = call.get("function") if isinstance(call.get("function"), dict) else {}
-        name, arguments = (_text((called or {}).get(key)) for key in ("name", "arguments"))
-        call_id = _text(call.get("id")) or new_call_id()
-        if name in freeform:
-            output.append(item("custom_tool_call", call_id=call_id, name=name, input=input_of(arguments)))
-        else:
-            output.append(item("function_call", call_id=call_id, name=name, arguments=arguments))
+        called = call.get("function")
+        called = called if isinstance(called, dict) else {}
+        tool, written = names.tool(_text(called.get("name"))), arguments_text(called.get("arguments"))
+        output.append(called_item(tool, "completed", _text(call.get("id")), **inputs(tool, written)))
     return output
 
 
 def item(kind: str, status: str = "completed", **fields: Any) -> Fields:
     return {"id": new_id(kind), "type": kind, "status": status, **fields}
+
+
+def called_item(tool: Tool, status: str, call_id: str, **given: Any) -> Fields:
+    """The item of a call.
+
+    Args:
+        call_id: empty where the model gave none.
+        given: what the tool is given, under its name in this kind of item.
+    """
+    call_id = call_id or new_call_id()
+    if tool.kind == "tool_search_call":
+        return item(tool.kind, status, call_id=call_id, execution="client", **given)
+    space = {} if tool.namespace is None else {"namespace": tool.namespace}
+    return item(tool.kind, status, call_id=call_id, **space, name=tool.name, **given)
+
+
+def inputs(tool: Tool, arguments: str) -> Fields:
+    """What a tool is given, under its name in the item of a call.
+
+    Args:
+        arguments: all that the model wrote. Without any, a function gets an empty object: clients parse it as JSON.
+    """
+    if tool.kind == "custom_tool_call":
+        return {"input": input_of(arguments)}
+    if tool.kind == "tool_search_call":
+        return {"arguments": arguments_object(arguments)}
+    return {"arguments": arguments or "{}"}
+
+
+def arguments_text(arguments: Any) -> str:
+    """A call's arguments as the text that they should be; a few servers write the object itself."""
+    if isinstance(arguments, dict | list):
+        return orjson.dumps(arguments).decode()
+    return _text(arguments)
 
 
 def new_call_id() -> str:
@@ -133,11 +173,42 @@ def output_text(text: str, with_logprobs: list[Fields]) -> Fields:
 
 
 def reasoning_text(delta: Fields) -> str:
-    """The reasoning of a chat message or delta, under either name that providers have for it."""
+    """The reasoning of a chat message or delta, under any of the names that providers have for it, or among its content."""
     for key in ("reasoning_content", "reasoning"):
         if isinstance(value := delta.get(key), str) and value:
             return value
+    parts = [part for part in _list(delta.get("content")) if isinstance(part, dict)]
+    return "".join(_thought(part) for part in parts if part.get("type") in THOUGHTS)
+
+
+def text_of(content: Any) -> str:
+    """The text of a chat message's content, which a few servers write as parts."""
+    if not isinstance(content, list):
+        return _text(content)
+    parts = [part for part in content if isinstance(part, dict) and part.get("type") not in THOUGHTS]
+    return "".join(_text(part.get("text")) for part in parts)
+
+
+def _thought(part: Fields) -> str:
+    """The text of a part with reasoning: `{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}` is `Hm`."""
+    for key in ("thinking", "summary", "reasoning", "text"):
+        if text := _texts(part.get(key)):
+            return text
     return ""
+
+
+def _texts(value: Any) -> str:
+    parts = [part for part in _list(value) if isinstance(part, dict)]
+    return _text(value) or "".join(_text(part.get("text")) for part in parts)
+
+
+def arguments_object(arguments: str) -> Fields:
+    """The arguments of a search for tools, which are an object; what is no JSON is the query."""
+    try:
+        value = orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return {"query": arguments} if arguments else {}
+    return value if isinstance(value, dict) else {"query": arguments}
 
 
 def logprobs(given: Any) -> list[Fields]:
@@ -171,6 +242,11 @@ def tier(given: Any, default: Any) -> Any:
     return given if isinstance(given, str) and given in _TIERS else default
 
 
+def names_of(native: Native) -> Names:
+    """The names of a request's tools."""
+    return native.names if isinstance(native, NativeResponses) else Names()
+
+
 def previous_of(native: Native) -> str | None:
     return native.previous if isinstance(native, NativeResponses) else None
 
@@ -179,12 +255,6 @@ def _tool(tool: Fields) -> Fields:
     if tool.get("type") != "function":
         return tool
     return tool | {"parameters": tool.get("parameters"), "strict": tool.get("strict")}
-
-
-def _said(content: Any) -> str:
-    if isinstance(content, list):
-        return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
-    return _text(content)
 
 
 def _text(value: Any) -> str:

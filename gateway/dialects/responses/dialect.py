@@ -58,6 +58,7 @@ class Responses:
         before = stored.items if stored is not None else []
         translation = translate(fields, before, own)
         native = _native(body, fields, before, own, changed=bool(named), headers=headers)
+        native = replace(native, names=translation.names)
         request = translated(translation.fields, native, translation.native_only)
         return request if stored is None else _with_session(request, stored)
 

@@ -2,8 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from gateway.dialects.responses.answer import Fields
+from gateway.dialects.responses.answer import Fields, arguments_object
 from gateway.dialects.responses.freeform import InputReader
+from gateway.dialects.responses.names import Tool
 
 
 class Form(NamedTuple):
@@ -24,8 +25,8 @@ FORMS = {
         "response.reasoning_summary_text", "text", "response.reasoning_summary_part", "summary_index", "summary"
     ),
 }
-INPUTS = {"function_call": "arguments", "custom_tool_call": "input"}
-_INPUT_EVENTS = {
+INPUTS = {"function_call": "arguments", "custom_tool_call": "input", "tool_search_call": "arguments"}
+_INPUT_EVENTS = {  # a search for tools has none: its arguments are an object
     "function_call": "response.function_call_arguments",
     "custom_tool_call": "response.custom_tool_call_input",
 }
@@ -113,15 +114,20 @@ class Spoken:
 
 
 class Called:
-    """A call of a function or a freeform tool."""
+    """A call of a function, a freeform tool or the client's search for tools.
 
-    def __init__(self, output_index: int, fields: Fields, reader: InputReader | None = None) -> None:
+    Args:
+        tool: what is called, where it is written from chat; None where native events are followed.
+    """
+
+    def __init__(self, output_index: int, fields: Fields, tool: Tool | None = None) -> None:
         self.fields = fields
         self.done = False
         self.pieces: list[str] = []
-        self._reader = reader
+        self._tool = tool
+        self._reader = InputReader() if tool is not None and tool.kind == "custom_tool_call" else None
         self._key = INPUTS[fields["type"]]
-        self._event = _INPUT_EVENTS[fields["type"]]
+        self._event = _INPUT_EVENTS.get(fields["type"])
         self._at = {"item_id": fields.get("id"), "output_index": output_index}
 
     def write(self, arguments: str) -> list[Fields]:
@@ -134,12 +140,15 @@ class Called:
         if self._reader is not None:
             rest, _ = self._reader.close()
             events += self._delta(rest)
+        elif self._tool is not None and not self.pieces:
+            events += self._delta("{}")
         self.fields = self.now() | {"status": status}
         self.done = True
-        end = {"type": f"{self._event}.done", **self._at, self._key: self.fields[self._key]}
-        if self._key == "arguments":
-            end["name"] = self.fields.get("name", "")
-        events.append(end)
+        if self._event is not None:
+            end = {"type": f"{self._event}.done", **self._at, self._key: self.fields[self._key]}
+            if self._key == "arguments":
+                end["name"] = self.fields.get("name", "")
+            events.append(end)
         events.append(
             {"type": "response.output_item.done", "output_index": self._at["output_index"], "item": self.fields}
         )
@@ -147,12 +156,19 @@ class Called:
 
     def now(self) -> Fields:
         """The item as it is now."""
-        return self.fields if self.done else self.fields | {self._key: "".join(self.pieces)}
+        if self.done:
+            return self.fields
+        written = "".join(self.pieces)
+        if self._event is None:
+            return self.fields | {self._key: arguments_object(written)}
+        return self.fields | {self._key: written}
 
     def _delta(self, piece: str) -> list[Fields]:
         if not piece:
             return []
         self.pieces.append(piece)
+        if self._event is None:
+            return []
         return [{"type": f"{self._event}.delta", **self._at, "delta": piece}]
 
 

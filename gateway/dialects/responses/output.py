@@ -6,8 +6,16 @@ off. Events have no sequence number yet.
 
 from typing import Any
 
-from gateway.dialects.responses.answer import Fields, item, logprobs, new_call_id, reasoning_text
-from gateway.dialects.responses.freeform import InputReader
+from gateway.dialects.responses.answer import (
+    Fields,
+    arguments_text,
+    called_item,
+    item,
+    logprobs,
+    reasoning_text,
+    text_of,
+)
+from gateway.dialects.responses.names import Names
 from gateway.dialects.responses.open_items import FORMS, INPUTS, Called, Foreign, Part, Spoken
 
 _DELTAS = frozenset(f"{form.text}.delta" for form in FORMS.values())
@@ -18,15 +26,17 @@ class Output:
     """All items of a response.
 
     Args:
-        freeform: the names of the request's freeform tools.
+        names: of the request's tools.
     """
 
-    def __init__(self, freeform: frozenset[str]) -> None:
-        self._freeform = freeform
+    def __init__(self, names: Names) -> None:
+        self._names = names
         self._items: dict[int, Spoken | Called | Foreign] = {}
+        self._next = 0  # the index of the next item
         self._speaking: Spoken | None = None
         self._calls: dict[Any, Called] = {}  # by the index that chat gives them
-        self._nameless: dict[Any, Fields] = {}  # calls whose name is still to come
+        self._waiting: dict[Any, _Waiting] = {}  # calls that have not begun
+        self._last_call: Any = 0
 
     def items(self, status: str | None = None) -> list[Fields]:
         """The items in order.
@@ -44,7 +54,7 @@ class Output:
         events: list[Fields] = []
         if thought := reasoning_text(delta):
             events += self._say("reasoning", "summary_text", thought, [])
-        if isinstance(said := delta.get("content"), str) and said:
+        if said := text_of(delta.get("content")):
             events += self._say("message", "output_text", said, logprobs(given_logprobs))
         if isinstance(refusal := delta.get("refusal"), str) and refusal:
             events += self._say("message", "refusal", refusal, [])
@@ -61,7 +71,7 @@ class Output:
             status: of the last item that is open; whatever came before it is complete.
         """
         events: list[Fields] = []
-        for key in list(self._nameless):
+        for key in list(self._waiting):
             events += self._begin_call(key)
         opened = [each for _, each in sorted(self._items.items()) if not each.done]
         for each in opened:
@@ -101,6 +111,7 @@ class Output:
     def _follow_item(self, index: int, fields: Any, verb: str) -> None:
         if not isinstance(fields, dict):
             return
+        self._next = max(self._next, index + 1)
         if verb == "added":
             kind = fields.get("type")
             if kind in ("message", "reasoning"):
@@ -119,11 +130,12 @@ class Output:
             self._speaking = None
 
     def _say(self, kind: str, part: str, text: str, with_logprobs: list[Fields]) -> list[Fields]:
-        events: list[Fields] = []
+        events = self._begin_waiting()
         if self._speaking is None or self._speaking.fields.get("type") != kind:
             events += self._hush()
-            index = max(self._items, default=-1) + 1
+            index = self._next
             empty: Fields = {"summary": []} if kind == "reasoning" else {"role": "assistant", "content": []}
+            self._next += 1
             self._speaking = self._items[index] = Spoken(index, item(kind, "in_progress", **empty))
             events.append(_added(index, self._speaking.fields))
         return events + self._speaking.say(part, text, with_logprobs)
@@ -136,33 +148,59 @@ class Output:
         """A chat call's delta. Some providers give no index, or the same to all: then a new id is a new call."""
         function = call.get("function") if isinstance(call.get("function"), dict) else {}
         name, arguments = ((function or {}).get(key) for key in ("name", "arguments"))
-        call_id = call.get("id")
-        key = call.get("index")
+        name, call_id, key = _text(name), _text(call.get("id")), call.get("index")
         if not isinstance(key, int):
-            key = call_id if isinstance(call_id, str) and call_id else next(reversed(self._calls), 0)
+            key = call_id or self._last_call
+        arguments = arguments_text(arguments)
         known = self._calls.get(key)
-        if known is not None and name and call_id and call_id != known.fields["call_id"]:
-            known = None
-        if known is not None:
-            return known.write(arguments) if isinstance(arguments, str) else []
-        waiting = self._nameless.setdefault(key, {"id": "", "name": "", "arguments": ""})
-        waiting["id"] = waiting["id"] or _text(call_id)
-        waiting["name"] = waiting["name"] or _text(name)
-        waiting["arguments"] += _text(arguments)
-        return self._begin_call(key) if waiting["name"] else []
+        if known is not None and not (name and call_id and call_id != known.fields["call_id"]):
+            return known.write(arguments)
+        waiting = self._waiting.get(key)
+        new = key != self._last_call or (waiting is not None and waiting.is_other(name, call_id))
+        events = self._begin_waiting() if new else []
+        self._last_call = key
+        waiting = self._waiting.setdefault(key, _Waiting())
+        return events + (self._begin_call(key) if waiting.take(call_id, name, arguments) else [])
+
+    def _begin_waiting(self) -> list[Fields]:
+        """The events of the calls that wait for more of their names: something else comes, so no more will."""
+        events: list[Fields] = []
+        for key in [key for key, waiting in self._waiting.items() if waiting.name]:
+            events += self._begin_call(key)
+        return events
 
     def _begin_call(self, key: Any) -> list[Fields]:
-        given = self._nameless.pop(key)
+        given = self._waiting.pop(key)
         events = self._hush()
-        free = given["name"] in self._freeform
-        kind = "custom_tool_call" if free else "function_call"
-        fields = item(
-            kind, "in_progress", call_id=given["id"] or new_call_id(), name=given["name"], **{INPUTS[kind]: ""}
-        )
-        index = max(self._items, default=-1) + 1
-        called = Called(index, fields, InputReader() if free else None)
+        tool = self._names.tool(given.name)
+        empty = {} if tool.kind == "tool_search_call" else ""
+        fields = called_item(tool, "in_progress", given.call_id, **{INPUTS[tool.kind]: empty})
+        index = self._next
+        called = Called(index, fields, tool)
+        self._next += 1
         self._calls[key] = self._items[index] = called
-        return [*events, _added(index, fields), *called.write(given["arguments"])]
+        return [*events, _added(index, fields), *called.write(given.arguments)]
+
+
+class _Waiting:
+    """A call whose name is still to come, or may go on."""
+
+    def __init__(self) -> None:
+        self.call_id = ""
+        self.name = ""
+        self.arguments = ""
+
+    def is_other(self, name: str, call_id: str) -> bool:
+        """Is a piece with this name and id of another call? So it is where a server gives all calls one index."""
+        return bool(name and call_id and self.call_id not in ("", call_id))
+
+    def take(self, call_id: str, name: str, arguments: str) -> bool:
+        """Takes the next piece; tells whether the name is whole, which it is when arguments come."""
+        self.call_id = self.call_id or call_id
+        if name != self.name:  # some servers repeat the whole name with each piece
+            self.name += name
+        self.arguments += arguments
+        return bool(self.name and self.arguments)
 
 
 def _added(index: int, fields: Fields) -> Fields:

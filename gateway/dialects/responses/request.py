@@ -5,11 +5,12 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.dialects.responses.checks import invalid, item, optional, text
 from gateway.dialects.responses.items import Messages, kind_of
+from gateway.dialects.responses.names import Names
 from gateway.dialects.responses.tools import Tools
 from gateway.errors import InvalidRequest
 from gateway.fields import expected
@@ -47,11 +48,13 @@ class NativeResponses(Native):
 
     Attributes:
         own: the input items that the client sent with this request.
+        names: of the tools.
         previous: the id of the response that it goes on with.
         store: shall the response be kept?
     """
 
     own: tuple[dict[str, Any], ...] = ()
+    names: Names = field(default_factory=Names)
     previous: str | None = None
     store: bool = True
 
@@ -62,10 +65,14 @@ class Translation:
 
     Attributes:
         native_only: the field that chat has nothing for: only upstreams of the same format can answer.
+        names: of the tools.
+        left_out: the types of tools that the chat request does without.
     """
 
     fields: dict[str, Any]
     native_only: str | None
+    names: Names
+    left_out: tuple[str, ...]
 
 
 def check(fields: dict[str, Any]) -> None:
@@ -143,16 +150,18 @@ def translate(fields: dict[str, Any], before: list[dict[str, Any]], own: list[di
     Raises:
         InvalidRequest: `param` names the field as the client wrote it.
     """
-    messages = Messages(fields.get("instructions"))
-    for i, given in enumerate(before):
+    earlier = [(f"input of previous_response_id[{i}]", given) for i, given in enumerate(before)]
+    items = [(f"input[{i}]", given) for i, given in enumerate(own)]
+    tools = Tools(fields, earlier + items)
+    messages = Messages(tools.names, fields.get("instructions"))
+    for where, given in earlier:
         try:
-            messages.add(given, f"input of previous_response_id[{i}]")
+            messages.add(given, where)
         except InvalidRequest as exc:
             raise InvalidRequest(exc.message, param="previous_response_id") from exc
-    for i, given in enumerate(own):
-        messages.add(given, f"input[{i}]")
+    for where, given in items:
+        messages.add(given, where)
     written = messages.finished()
-    tools = Tools(fields)
     foreign = messages.foreign or tools.foreign
     if not (before or own) or (not written and foreign is None):
         invalid("`input` has nothing to answer; expected at least one message.", "input")
@@ -163,7 +172,7 @@ def translate(fields: dict[str, Any], before: list[dict[str, Any]], own: list[di
     chat |= _sampling(fields) | _format(fields) | tools.fields
     if fields.get("store"):  # chat does not keep answers unless it is told to
         chat["store"] = True
-    return Translation(chat, foreign)
+    return Translation(chat, foreign, tools.names, tools.left_out)
 
 
 def _sampling(fields: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,8 @@ from typing import Any
 
 import orjson
 
-from gateway.dialects.responses.answer import INCOMPLETE, Fields, completed, native_of, previous_of, skeleton
+from gateway.dialects.responses.answer import INCOMPLETE, Fields, completed, names_of, native_of, previous_of, skeleton
 from gateway.dialects.responses.output import Output
-from gateway.dialects.responses.tools import freeform_names
 from gateway.errors import GatewayError
 from gateway.request import ChatRequest, splice_model
 from gateway.sse import Event, EventReader
@@ -32,7 +31,7 @@ class ResponsesWriter:
         self._request = request
         self._clock = clock
         self._previous = previous_of(native)
-        self._output = Output(freeform_names(native.fields))
+        self._output = Output(names_of(native))
         self._sequence = 0
         self._base: Fields | None = None  # the Response object as it was created
         self._passing: bool | None = None  # events of the first model pass; None before the first

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.dialects.responses.dialect import Responses
 from gateway.dialects.responses.reasoning import is_encrypted_error, without_encrypted
+from gateway.dialects.templates import MEDIA_NOTE, MEDIA_OF
 from gateway.errors import InvalidRequest
 from gateway.request import ChatRequest
 from tests.gateway.dialects.exchanges import FUNCTION, PATCH, complete, dialect, parsed
@@ -126,10 +127,66 @@ async def test_an_image_that_a_tool_gave_is_shown_after_its_outputs() -> None:
     ]
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA", "detail": "high"}}
     assert (await chat(input=items))["messages"][2:] == [
-        {"role": "tool", "tool_call_id": "a", "content": "The output follows in the next message."},
+        {"role": "tool", "tool_call_id": "a", "content": MEDIA_NOTE},
         {"role": "tool", "tool_call_id": "b", "content": "x"},
-        {"role": "user", "content": [image]},
+        {"role": "user", "content": [{"type": "text", "text": MEDIA_OF.format(call="a")}, image]},
     ]
+
+
+async def test_outputs_stand_behind_their_calls_whatever_comes_between() -> None:
+    items = [
+        {"role": "user", "content": "hi"},
+        CALL,
+        {"role": "user", "content": "wait"},
+        REASONING,
+        CALL | {"call_id": "b"},
+        {"type": "custom_tool_call", "call_id": "c", "name": "apply_patch", "input": "x"},
+        {"role": "developer", "content": "note"},
+        {"type": "custom_tool_call_output", "call_id": "c", "output": "done"},
+        OUTPUT,
+    ]
+    messages = (await chat(input=items))["messages"]
+    said = [(m["role"], m.get("tool_call_id"), m["content"]) for m in messages]
+    assert said == [
+        ("user", None, "hi"),
+        ("assistant", None, None),
+        ("tool", "a", "sunny"),
+        ("user", None, "wait"),
+        ("assistant", None, None),
+        ("tool", "b", "(no result)"),
+        ("tool", "c", "done\n\n<system-reminder>\nnote\n</system-reminder>"),
+    ]
+
+
+async def test_an_output_that_belongs_to_no_call_is_said_by_the_user() -> None:
+    tick = {"type": "function_call_output", "name": "automation_update", "output": "tick"}
+    messages = (await chat(input=[CALL, tick, OUTPUT]))["messages"]
+    assert [(m["role"], m["content"]) for m in messages] == [("assistant", None), ("tool", "sunny"), ("user", "tick")]
+
+
+async def test_calls_of_other_tools_that_the_client_runs_stay_in_the_conversation() -> None:
+    items = [
+        {"role": "user", "content": "hi"},
+        {"type": "local_shell_call", "id": "l", "call_id": "a", "status": "completed", "action": {"command": ["ls"]}},
+        {"type": "local_shell_call_output", "id": "a", "output": "a.txt"},
+        {"type": "apply_patch_call", "call_id": "b", "status": "completed", "operation": {"type": "delete_file"}},
+        {"type": "apply_patch_call_output", "call_id": "b", "status": "completed", "output": "gone"},
+        {"type": "shell_call", "call_id": "c", "action": {"commands": ["ls"]}},
+        {"type": "shell_call_output", "call_id": "c", "output": [{"stdout": "x", "stderr": ""}]},
+        {"type": "computer_call", "call_id": "d", "action": {"type": "screenshot"}},
+        {"type": "computer_call_output", "call_id": "d", "output": {"type": "computer_screenshot", "image_url": "http://x"}},
+        {"type": "web_search_call", "id": "w", "status": "completed"},
+        {"type": "shell_call_output", "call_id": "x", "output": []},
+    ]  # fmt: skip
+    messages = (await chat(input=items))["messages"]
+    calls = [call["function"] for message in messages for call in message.get("tool_calls", ())]
+    assert calls[:2] == [
+        {"name": "local_shell", "arguments": '{"action":{"command":["ls"]}}'},
+        {"name": "apply_patch", "arguments": '{"operation":{"type":"delete_file"}}'},
+    ]
+    outputs = [message["content"] for message in messages if message["role"] == "tool"]
+    assert outputs == ["a.txt", "gone", '[{"stdout":"x","stderr":""}]', MEDIA_NOTE]
+    assert messages[-1]["content"][1] == {"type": "image_url", "image_url": {"url": "http://x"}}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.dialects.tool_results import BETWEEN, NO_RESULT, SHOWN_BELOW, results_behind_calls
+from gateway.dialects.templates import MEDIA_NOTE
+from gateway.dialects.tool_results import NO_RESULT, results_behind_calls
 
 USER = {"role": "user", "content": "hi"}
 NOTE = {"role": "system", "content": "note"}
@@ -49,19 +50,18 @@ def test_images_of_results_wait_for_the_last_result(after: list[Any]) -> None:
     text = {"type": "text", "text": "x"}
     ordered = results_behind_calls([calls("a", "b"), result("a", [text, IMAGE]), NOTE, result("b"), *after])
     label = {"type": "text", "text": "(Of the result of the tool call a:)"}
-    assert ordered[:5] == [
+    assert ordered[:4] == [
         calls("a", "b"),
-        result("a", f"x\n{SHOWN_BELOW}"),
+        result("a", f"x\n{MEDIA_NOTE}"),
         result("b"),
-        {"role": "assistant", "content": BETWEEN},
         {"role": "user", "content": [label, IMAGE]},
     ]
-    assert ordered[5:] == [NOTE, *after]
+    assert ordered[4:] == [NOTE, *after]
 
 
 @pytest.mark.parametrize(("said", "parts"), [("hi", [{"type": "text", "text": "hi"}]), ([IMAGE], [IMAGE])])
 def test_images_of_results_join_the_message_of_the_user_behind_them(said: Any, parts: list[Any]) -> None:
     ordered = results_behind_calls([calls("a"), result("a", [IMAGE]), {"role": "user", "content": said}])
     roles = [message["role"] for message in ordered]
-    assert roles == ["assistant", "tool", "assistant", "user"]
+    assert roles == ["assistant", "tool", "user"]
     assert ordered[-1]["content"][1:] == [IMAGE, *parts]
