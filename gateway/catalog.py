@@ -12,6 +12,7 @@ from gateway.routing import AUTO
 from gateway.service import InForce
 
 _INPUTS = {"vision": "image", "audio": "audio", "files": "file"}  # capability -> kind of input, in OpenRouter's words
+_OUTPUTS = {"audio_output": "audio", "image_output": "image"}
 _PARAMETERS = {  # capability -> fields of a request that it makes useful
     "tools": ("tools", "tool_choice", "parallel_tool_calls"),
     "json_schema": ("response_format", "structured_outputs"),
@@ -124,10 +125,12 @@ def _able(capabilities: frozenset[str], models: Iterable[Model]) -> Entry:
     parameters += ["n"] if any(deployment.several for deployment in deployments) else []
     parameters += ["logprobs", "top_logprobs"] if any(deployment.logprobs for deployment in deployments) else []
     inputs = ["text", *(kind for capability, kind in _INPUTS.items() if capability in capabilities)]
+    outputs = ["text", *(kind for capability, kind in _OUTPUTS.items() if capability in capabilities)]
+    parameters += ["modalities"] if len(outputs) > 1 else []
     return {
         "mode": "chat",
         "capabilities": sorted(capabilities),
-        "architecture": _architecture(inputs, ["text"]),
+        "architecture": _architecture(inputs, outputs),
         "supported_parameters": sorted(parameters),
     }
 

@@ -14,6 +14,7 @@ CHARS_PER_TOKEN = 4
 TOKENS_PER_IMAGE = 1_000
 TOKENS_PER_FILE = 2_000
 MAX_BYTES_PER_CHAR = 4  # of UTF-8
+COUNTED_CHARS = 1_000_000  # the bytes of a longer text are not counted: that takes a millisecond a megabyte
 MAX_OUTPUT_TOKENS = 1 << 31  # beyond every model; a larger limit means the same
 PARTS = {"image_url": "vision", "input_image": "vision", "input_audio": "audio", "file": "files", "input_file": "files"}
 
@@ -23,7 +24,8 @@ class Need:
     """What a request asks of a model.
 
     Attributes:
-        capabilities: subset of {"tools", "vision", "json_schema", "audio", "files", "several", "logprobs"}.
+        capabilities: subset of {"tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output", "several",
+            "logprobs"}.
         prompt_tokens: length of the prompt, tokens: estimated, or `counted`.
         output_tokens: the client's own output limit, tokens; None where it set none.
         api: only an upstream that speaks this format itself can serve it, because of `api_field`.
@@ -41,9 +43,8 @@ class Need:
 
     @property
     def prompt_bound(self) -> int:
-        """The prompt is certainly no longer, tokens: no token of a text is shorter than a byte."""
-        bytes_per_char = 1 if all(map(str.isascii, self.texts)) else MAX_BYTES_PER_CHAR
-        return bytes_per_char * sum(map(len, self.texts)) + 2 * self.around
+        """The prompt is certainly no longer, tokens: no token of a text is shorter than a byte of its UTF-8."""
+        return sum(map(_bytes_at_most, self.texts)) + 2 * self.around
 
 
 def read_need(fields: dict[str, Any]) -> Need:
@@ -91,6 +92,8 @@ def read_need(fields: dict[str, Any]) -> Need:
     if isinstance(response_format, dict) and response_format.get("type") == "json_schema":
         capabilities.add("json_schema")
         texts.append(orjson.dumps(response_format).decode())
+    if isinstance(modalities := fields.get("modalities"), list):
+        capabilities |= {f"{kind}_output" for kind in ("audio", "image") if kind in modalities}
     n = fields.get("n")
     if isinstance(n, int) and n > 1:
         capabilities.add("several")
@@ -105,6 +108,14 @@ def read_need(fields: dict[str, Any]) -> Need:
         texts=tuple(texts),
         around=around,
     )
+
+
+def _bytes_at_most(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    if len(text) > COUNTED_CHARS:
+        return MAX_BYTES_PER_CHAR * len(text)
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _output_limit(fields: dict[str, Any]) -> int | None:

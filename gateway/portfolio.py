@@ -107,7 +107,8 @@ class Model:
     Attributes:
         embedding: its name in the model space; None: only served when named.
         context_window: tokens; of an embedding model, those of each input.
-        capabilities: subset of {"tools", "vision", "json_schema", "audio", "files", "reasoning"}; the last one is only shown.
+        capabilities: subset of {"tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output",
+            "reasoning"}; the last one is only shown.
         dimensions: of an embedding model's vectors; None where they are not known.
     """
 

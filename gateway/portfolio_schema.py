@@ -44,7 +44,7 @@ Origin = Annotated[str, AfterValidator(_origin)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-CAPABILITIES = ("tools", "vision", "json_schema", "audio", "files", "reasoning")
+CAPABILITIES = ("tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output", "reasoning")
 
 
 class DeploymentEntry(BaseModel):

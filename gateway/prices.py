@@ -16,6 +16,8 @@ CAPABILITIES = {  # the table's flag -> our name
     "supports_response_schema": "json_schema",
     "supports_audio_input": "audio",
     "supports_pdf_input": "files",
+    "supports_audio_output": "audio_output",
+    "supports_image_output": "image_output",
     "supports_reasoning": "reasoning",
 }
 
@@ -52,11 +54,19 @@ def look_up(model: str) -> Listed | None:
         _per_million(found.get("output_cost_per_token")),
         _count(found.get("max_input_tokens")) or _count(found.get("max_tokens")),
         _count(found.get("max_output_tokens")),
-        frozenset(name for flag, name in CAPABILITIES.items() if found.get(flag) is True),
+        _capabilities(found),
         found.get("supports_assistant_prefill") is True,
         _per_million(found.get("cache_read_input_token_cost")),
         _count(found.get("output_vector_size")),
     )
+
+
+def _capabilities(found: Mapping[str, Any]) -> frozenset[str]:
+    able = {name for flag, name in CAPABILITIES.items() if found.get(flag) is True}
+    outputs = found.get("supported_output_modalities")
+    if isinstance(outputs, list):  # of images the table has no flag
+        able |= {f"{kind}_output" for kind in ("audio", "image") if kind in outputs}
+    return frozenset(able)
 
 
 @cache

@@ -25,7 +25,7 @@ AUTO = "auto"
 ANSWER_TOKENS = 4_096  # a model must have room for so many, where the client's limit is not lower; see `output_limit`
 ANSWER_SHARE = 8  # of a small window: its eighth is enough
 EXPECTED_OUTPUT_TOKENS = 400  # where the client sets no lower limit; only differences between models matter
-CAPABILITIES = ("tools", "vision", "json_schema", "audio", "files")
+CAPABILITIES = ("tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output")
 APIS: tuple[Api, ...] = ("messages", "responses", "completions")
 
 

@@ -365,7 +365,7 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         ("spaces: [1]\n", "p.yaml:9: spaces[0]: found 1; should be a valid string"),
         ("  - name: b\n", "p.yaml:9: models[1].deployments: missing"),
         ("  - name: b\n    deployments: []\n", "p.yaml:10: models[1].deployments: found an empty list; list should have at least 1 item after validation, not 0"),
-        ("  - name: b\n    deployments: [{model: ollama/m}]\n    capabilities: [tools,\n      flight]\n", "p.yaml:12: models[1].capabilities[1]: found 'flight', expected one of tools, vision, json_schema, audio, files, reasoning"),
+        ("  - name: b\n    deployments: [{model: ollama/m}]\n    capabilities: [tools,\n      flight]\n", "p.yaml:12: models[1].capabilities[1]: found 'flight', expected one of tools, vision, json_schema, audio, files, audio_output, image_output, reasoning"),
         # policies
         ("default_policy: fast\n", "p.yaml:9: default_policy: found 'fast', expected one of best, balanced, cheap"),
         ("policies: {fast: {cost_weight: 1}}\n", "p.yaml:1: default_policy: found 'balanced', expected one of fast"),
