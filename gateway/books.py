@@ -89,6 +89,8 @@ class Books:
             headers.append((b"x-locus-stand-in-distance", b"%.4f" % hop.distance))
         if hop.predicted_loss is not None:
             headers.append((b"x-locus-stand-in-predicted-loss", b"%.4f" % hop.predicted_loss))
+        if left_out := _left_out(self.request, served):
+            headers.append((b"x-locus-left-out", ", ".join(left_out).encode()))
         if self.in_force.portfolio.simulated:
             headers.append((b"x-locus-simulated", b"true"))
         return headers
@@ -168,6 +170,13 @@ class Books:
             if decision.kept
             else "switched",
         )
+
+
+def _left_out(request: ChatRequest | None, served: Served) -> tuple[str, ...]:
+    """What of the client's request the deployment was not told."""
+    if request is None or (request.native is not None and request.native.api in served.live.apis):
+        return ()
+    return request.left_out
 
 
 def _part(hop: Hop, deployment: str, usage: Usage, estimated: bool) -> Part:

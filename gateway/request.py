@@ -76,6 +76,7 @@ class ChatRequest:
         session: the conversation that it goes on with, where its format says so (`previous_response_id`).
         freeform: functions that stand for tools whose input is any text, which the client wants as it is.
         utility: a small call that a front end makes on its own; it belongs to no conversation.
+        left_out: what of the client's request the translation has nothing for, as `tools.web_search`. In visible ASCII.
     """
 
     body: bytes
@@ -89,6 +90,7 @@ class ChatRequest:
     session: str | None = None
     freeform: frozenset[str] = frozenset()
     utility: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def query(self) -> str:

@@ -60,7 +60,7 @@ class Responses:
         native = _native(body, fields, before, own, changed=bool(named), headers=headers)
         native = replace(native, names=translation.names)
         request = translated(translation.fields, native, translation.native_only)
-        return request if stored is None else _with_session(request, stored)
+        return replace(request, left_out=translation.left_out, session=stored.session if stored is not None else None)
 
     def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         if complete.api != "responses":
@@ -122,7 +122,3 @@ def _native(
         previous=previous,
         store=fields.get("store") is not False,
     )
-
-
-def _with_session(request: ChatRequest, stored: Stored) -> ChatRequest:
-    return replace(request, session=stored.session)

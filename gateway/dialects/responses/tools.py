@@ -18,6 +18,7 @@ from gateway.fields import expected
 TRANSLATED = frozenset({"function", "custom"})
 BRINGING = frozenset({"tool_search_output", "additional_tools"})  # input items with tools
 MODES = frozenset({"auto", "none", "required"})
+MOST_TOLD = 10
 _QUERY = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
 
 
@@ -30,7 +31,7 @@ class Tools:
     Attributes:
         fields: `tools`, `tool_choice` and `parallel_tool_calls` of the chat request, as far as it has them.
         names: of the tools, the client's and those of chat.
-        left_out: the types of the tools that only the provider has.
+        left_out: the tools that only the provider has, as `tools.web_search`.
         foreign: the field that asks for a tool which only the provider has.
     """
 
@@ -46,14 +47,14 @@ class Tools:
             if brought.get("type") in BRINGING:
                 self._add(optional(brought, "tools", list, "a list of tools", where) or [], f"{where}.tools")
         self._choose(fields.get("tool_choice"))
-        self.left_out = tuple(self._provider)
+        self.left_out = tuple(f"tools.{kind}" for kind in self._provider)[:MOST_TOLD]
         if self._functions:
             self.fields["tools"] = self._functions
             parallel = optional(fields, "parallel_tool_calls", bool, "true or false")
             if parallel is not None:
                 self.fields["parallel_tool_calls"] = parallel
         elif self._provider and self.foreign is None and fields.get("tool_choice") != "none":
-            self.foreign = f"tools: {', '.join(self._provider)}"
+            self.foreign = f"tools: {', '.join(list(self._provider)[:MOST_TOLD])}"
 
     def _add(self, tools: list[Any], where: str, space: dict[str, Any] | None = None) -> None:
         for i, given in enumerate(tools):
@@ -69,7 +70,7 @@ class Tools:
                 if tool.get("execution") == "client":
                     self._add_search(tool, at)
             else:
-                self._provider[kind[:40]] = None
+                self._provider[_shown(kind)] = None
 
     def _add_function(self, tool: dict[str, Any], kind: str, where: str, space: dict[str, Any] | None) -> None:
         called = "function_call" if kind == "function" else "custom_tool_call"
@@ -131,8 +132,8 @@ class Tools:
                 names.add(self.names.of_chat(text(tool, "name", at), optional(tool, "namespace", str, "a string", at)))
             elif kind == "namespace":
                 spaces.add(text(tool, "name", at))
-            elif kind in self._provider:
-                provider[kind] = None
+            elif _shown(kind) in self._provider:
+                provider[_shown(kind)] = None
         self._provider = provider
         self._functions = [
             function
@@ -167,3 +168,8 @@ def _custom(tool: dict[str, Any], where: str) -> dict[str, Any]:
     if description := "\n\n".join(part for part in said if part):
         function["description"] = description
     return function
+
+
+def _shown(kind: str) -> str:
+    """A type of tool as it is told in messages and headers."""
+    return kind if len(kind) <= 40 and kind.isascii() and kind.isidentifier() else "unknown"

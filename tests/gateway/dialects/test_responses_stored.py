@@ -132,3 +132,19 @@ async def test_a_native_stream_that_breaks_is_continued_in_the_same_response(tmp
             assert response["model"] == "llama-8b"
             again = await run.http.get("/v1/responses/resp_n")
             assert again.json() == response
+
+
+async def test_tools_that_only_a_provider_has_are_told_or_refused(tmp_path: Path) -> None:
+    function = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+    hosted = [{"type": "web_search"}, {"type": "code_interpreter", "container": {"type": "auto"}}]
+    async with ScriptedProvider(answer("fine")) as provider:
+        models = [entry("llama-8b", provider.base_url, capabilities=["tools"])]
+        async with gateway(tmp_path, models, gateway=kept(tmp_path)) as run:
+            for model in ("llama-8b", "auto"):
+                body = {"model": model, "input": "hi"}
+                told = await run.http.post("/v1/responses", json=body | {"tools": [*hosted, function]})
+                assert told.headers["x-locus-left-out"] == "tools.web_search, tools.code_interpreter"
+                assert "x-locus-left-out" not in (await run.http.post("/v1/responses", json=body)).headers
+                refused = await run.http.post("/v1/responses", json=body | {"tools": hosted})
+                assert refused.status_code == 400
+                assert "web_search, code_interpreter" in refused.json()["error"]["message"]
