@@ -26,8 +26,11 @@ PATH = "/embeddings"
 BATCH = 16  # texts that a slow encoder gets at once
 HOLD_S = 0.002  # a quick encoder lets the event loop go on after so long
 LARGE = 1 << 18  # bytes; of a longer answer the vectors are not parsed: that takes 2 ms a megabyte
+IN_THREAD = 1 << 20  # bytes; a longer answer is read in a thread
 # Fields that are arguments of litellm; none of them can redirect a call.
 _ARGUMENTS = frozenset({"input", "dimensions", "user", "input_type", "task", "task_type", "title", "truncate"})
+_INDEX = b'"index"'
+_NUMBER = re.compile(rb"\s*:\s*(\d{1,9})\s*[,}]")
 _DATA = re.compile(rb'"data"\s*:\s*\[')
 
 Vectors = NDArray[np.float32]
@@ -64,14 +67,20 @@ class EmbeddingsUpstream:
             vectors = await self._encode(inputs_of(request))
             return _answer(request, vectors, Usage(request.need.prompt_tokens))
         if deployment.path == "litellm":
-            given, usage = await self._sdk.embed(deployment, _arguments(request, dropped))
-            wanted = request.fields.get("dimensions")
-            if wanted is not None and len(given[0]) != wanted:  # litellm leaves out what a provider does not know
+            data, usage = await self._sdk.embed(deployment, _arguments(request, dropped))
+            given = [item["embedding"] for item in in_order(data, len(inputs_of(request)))]
+            dimensions = request.fields.get("dimensions")
+            if (
+                dimensions is not None and len(given[0]) != dimensions
+            ):  # litellm leaves out what a provider does not know
                 message = f"The model gives vectors of {len(given[0])} dimensions only."
                 raise UpstreamFailure(Cause.REJECTED, 400, error={"message": message, "param": "dimensions"})
             return _answer(request, given, usage or Usage(request.need.prompt_tokens))
         body = await self._direct.fetch(deployment, PATH, request.outgoing(deployment.upstream_model, dropped))
-        return read_answer(body)
+        wanted = len(inputs_of(request))
+        if len(body) < IN_THREAD:
+            return read_answer(body, wanted)
+        return await asyncio.to_thread(read_answer, body, wanted)
 
     async def stream(self, *_: object) -> ChunkStream:
         raise NotImplementedError("embeddings are not streamed")
@@ -97,13 +106,18 @@ class EmbeddingsUpstream:
         return np.concatenate(parts)
 
 
-def read_answer(body: bytes) -> Complete:
-    """A provider's answer.
+def read_answer(body: bytes, wanted: int) -> Complete:
+    """A provider's answer, with its vectors in the order of the inputs.
+
+    Args:
+        wanted: how many vectors were asked for.
 
     Raises:
-        UpstreamFailure: it is none, or an error with status 200.
+        UpstreamFailure: no answer, an error with status 200, or vectors that are not one for each input.
     """
-    fields = _without_data(body) if len(body) > LARGE else None
+    fields = _without_data(body) if len(body) > LARGE and _in_order(body, wanted) else None
+    if fields is not None and not fields.get("error"):
+        return Complete(body, fields, Usage.read(fields.get("usage")))
     if fields is None:
         try:
             fields = orjson.loads(body)
@@ -112,9 +126,46 @@ def read_answer(body: bytes) -> Complete:
     if isinstance(fields, dict) and fields.get("error"):
         raise classify_event(fields["error"])
     data = fields.get("data") if isinstance(fields, dict) else None
-    if not isinstance(data, list) or not all(isinstance(d, dict) and d.get("embedding") is not None for d in data):
-        raise UpstreamFailure(Cause.UNREADABLE, detail="no embeddings in the answer")
+    ordered = in_order(data, wanted)
+    if ordered is not data:
+        fields = fields | {"data": ordered}
+        body = orjson.dumps(fields)
     return Complete(body, fields, Usage.read(fields.get("usage")))
+
+
+def in_order(data: Any, wanted: int) -> list[dict[str, Any]]:
+    """The vectors in the order of the inputs, by their `index`; numbered by their place where no index tells them apart.
+
+    Returns:
+        `data` itself where nothing has to be changed.
+
+    Raises:
+        UpstreamFailure: not one vector for each input.
+    """
+    if not isinstance(data, list) or not all(isinstance(item, dict) and item.get("embedding") for item in data):
+        raise UpstreamFailure(Cause.UNREADABLE, detail="no embeddings in the answer")
+    if len(data) != wanted:
+        raise UpstreamFailure(Cause.UNREADABLE, detail=f"{len(data)} embeddings for {wanted} inputs")
+    indexes = [item.get("index") for item in data]
+    if indexes == list(range(wanted)):
+        return data
+    if all(index in (None, 0) for index in indexes):
+        return [item | {"index": i} for i, item in enumerate(data)]
+    if any(type(index) is not int for index in indexes) or sorted(indexes) != list(range(wanted)):
+        raise UpstreamFailure(Cause.UNREADABLE, detail="embeddings whose indexes are not those of the inputs")
+    return sorted(data, key=lambda item: int(item["index"]))
+
+
+def _in_order(body: bytes, wanted: int) -> bool:
+    """Whether the bytes show `index` 0, 1, 2 and so on, once each: then the vectors need not be parsed to check them."""
+    at, found = body.find(_INDEX), 0
+    while at >= 0:
+        number = _NUMBER.match(body, at + len(_INDEX))
+        if number is None or int(number[1]) != found:
+            return False
+        found += 1
+        at = body.find(_INDEX, number.end())
+    return found == wanted
 
 
 def _without_data(body: bytes) -> dict[str, Any] | None:

@@ -74,10 +74,8 @@ class SdkUpstream:
             raise _failure(exc) from exc
         return _SdkStream(chunks)
 
-    async def embed(
-        self, deployment: Deployment, arguments: Mapping[str, Any]
-    ) -> tuple[list[list[float]], Usage | None]:
-        """The vectors of some inputs, in their order, and what was billed.
+    async def embed(self, deployment: Deployment, arguments: Mapping[str, Any]) -> tuple[Any, Usage | None]:
+        """The `data` of the answer as the provider gave it, and what was billed.
 
         Args:
             arguments: of `litellm.aembedding`, as far as they are the client's.
@@ -92,10 +90,7 @@ class SdkUpstream:
         except Exception as exc:
             raise _failure(exc) from exc
         fields = orjson.loads(answer.model_dump_json(exclude_none=True))
-        vectors = [item.get("embedding") for item in fields.get("data") or ()]
-        if not vectors or not all(isinstance(vector, list) for vector in vectors):
-            raise UpstreamFailure(Cause.UNREADABLE, detail="no embeddings in the answer")
-        return vectors, Usage.read(fields.get("usage"))
+        return fields.get("data"), Usage.read(fields.get("usage"))
 
     async def load(self) -> Any:
         """litellm, imported on the first call."""

@@ -401,7 +401,7 @@ def long_answer(**more: Any) -> dict[str, Any]:
 def test_a_long_answer_is_read_around_its_vectors(more: dict[str, Any]) -> None:
     body = orjson.dumps(long_answer(**more))
     assert len(body) > LARGE
-    complete = read_answer(body)
+    complete = read_answer(body, LARGE // 5000)
     assert complete.usage is not None
     assert complete.usage.prompt_tokens == 3
     assert orjson.loads(renamed(complete, "vectors")) == long_answer(**more) | {"model": "vectors"}
@@ -410,15 +410,59 @@ def test_a_long_answer_is_read_around_its_vectors(more: dict[str, Any]) -> None:
 def test_a_long_answer_without_usage_or_model_keeps_its_vectors() -> None:
     answer = long_answer()
     del answer["model"]
-    complete = read_answer(orjson.dumps(answer))
+    complete = read_answer(orjson.dumps(answer), LARGE // 5000)
     assert complete.usage is None
     assert orjson.loads(renamed(complete, "vectors")) == answer | {"model": "vectors"}
 
 
 def test_a_long_answer_that_is_cut_is_a_failure() -> None:
     with pytest.raises(UpstreamFailure) as caught:
-        read_answer(orjson.dumps(long_answer(usage={}))[:-1000])
+        read_answer(orjson.dumps(long_answer(usage={}))[:-1000], LARGE // 5000)
     assert caught.value.cause is Cause.UNREADABLE
+
+
+def numbered(*indexes: Any, size: int = 1) -> bytes:
+    """An answer whose vectors have these indexes and begin with their place in it."""
+    data = [{"index": index, "embedding": [float(i)] * size} for i, index in enumerate(indexes)]
+    return orjson.dumps({"data": data, "usage": {"prompt_tokens": 1}})
+
+
+@pytest.mark.parametrize("size", [1, LARGE // 4])  # a long answer is read another way
+@pytest.mark.parametrize(
+    ("indexes", "order"),
+    [
+        ((0, 1, 2), [0, 1, 2]),
+        ((2, 0, 1), [1, 2, 0]),
+        ((None, None, None), [0, 1, 2]),
+        ((0, 0, 0), [0, 1, 2]),
+        ((0, 1), None),
+        ((0, 1, 2, 3), None),
+        ((0, 1, 1), None),
+        ((0, 1, 3), None),
+        ((1, 2, 3), None),
+        ((0, "1", 2), None),
+    ],
+)
+def test_there_is_one_vector_for_each_input_in_their_order(
+    indexes: tuple[Any, ...], order: list[int] | None, size: int
+) -> None:
+    body = numbered(*indexes, size=size)
+    if order is None:
+        with pytest.raises(UpstreamFailure) as caught:
+            read_answer(body, 3)
+        assert caught.value.cause is Cause.UNREADABLE
+        return
+    data = orjson.loads(read_answer(body, 3).body)["data"]
+    assert [item["embedding"][0] for item in data] == order
+    assert [item["index"] for item in data] == [0, 1, 2]
+
+
+async def test_a_deployment_that_leaves_a_vector_out_is_not_believed(tmp_path: Path) -> None:
+    async with ScriptedProvider(reply(200, orjson.loads(numbered(0)))) as bad, ScriptedProvider(vectors()) as good:
+        async with gateway(tmp_path, at(bad, weight=1000), at(good)) as run:
+            answer = await run.client.embeddings.create(model="vectors", input=["one", "two"])
+            assert [item.index for item in answer.data] == [0, 1]
+            assert len(good.calls) == 1
 
 
 async def test_readiness_shows_them_but_does_not_count_them(tmp_path: Path) -> None:
