@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.errors import Overloaded
 from gateway.limits import LIMITS, ClientLimits
+from gateway.memory import MemoryBudget
 from gateway.metrics import Metrics
 from gateway.patience import Patience
 from gateway.portfolio import LoadSettings
@@ -38,6 +39,9 @@ class Admission:
     Args:
         limits: the settings in force; asked every time, so a reload changes them.
         metrics: where refused and waiting requests are counted.
+
+    Attributes:
+        memory: what the admitted requests hold together.
     """
 
     def __init__(self, limits: Callable[[], LoadSettings], metrics: Metrics) -> None:
@@ -45,7 +49,8 @@ class Admission:
         self._limits = limits
         self._queue: deque[asyncio.Future[None]] = deque()
         self._metrics = metrics
-        metrics.watch_waiting(lambda: self.waiting)
+        self.memory = MemoryBudget(lambda: limits().max_memory_bytes, lambda: metrics.refused("memory"))
+        metrics.watch_admission(lambda: self.waiting, lambda: self.memory.charged)
 
     @property
     def waiting(self) -> int:
@@ -133,8 +138,9 @@ class Admitted:
                 receive = Patience(receive, LIMITS)
             elif client.sending:
                 receive = Patience(receive, client.limits)
-            await self._app(scope, receive, send)
-            if client is not None:
-                await client.drained()
+            with self._admission.memory.account():
+                await self._app(scope, receive, send)
+                if client is not None:
+                    await client.drained()
         finally:
             self._admission.leave()

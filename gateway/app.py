@@ -15,7 +15,6 @@ from gateway import __version__, metrics
 from gateway.access import is_operator
 from gateway.admission import Admission, Admitted
 from gateway.catalog import model_list, one_model
-from gateway.control import controlled
 from gateway.cors import Cors
 from gateway.count_tokens import PATH as COUNT_TOKENS
 from gateway.count_tokens import count_tokens
@@ -29,6 +28,7 @@ from gateway.embeddings import EmbeddingsEndpoint
 from gateway.exchange import ModelEndpoint
 from gateway.explain import explain
 from gateway.fleet import LiveModel
+from gateway.offload import offloaded
 from gateway.openapi.document import document_json
 from gateway.openapi.page import PAGE_POLICY, document_page
 from gateway.owner import owner
@@ -36,7 +36,7 @@ from gateway.portfolio import Settings
 from gateway.refused_keys import RefusedKeys
 from gateway.request import parse_chat, read_body
 from gateway.service import Service
-from gateway.utility import recognised
+from gateway.understanding import understood
 
 PREFIXES = ("/v1", "")
 
@@ -73,14 +73,16 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
 
     async def route(request: Request) -> Response:
         headers = dict(request.scope["headers"])
-        asked = controlled(parse_chat(await read_body(request.receive, settings().max_body_bytes)), headers)
-        asked = recognised(asked, settings().utility_calls)
+        body = await read_body(request.receive, settings().max_body_bytes, headers.get(b"content-encoding", b""))
+        parsed = await offloaded(len(body), parse_chat, body)
+        asked = await understood(parsed, headers, settings().utility_calls)
         conversation = service.sessions.find(asked, headers)
         return _json(await explain(service.in_force.routing, asked, conversation))
 
     async def count(request: Request) -> Response:
-        body = await read_body(request.receive, settings().max_body_bytes)
-        return await count_tokens(service, body, dict(request.scope["headers"]))
+        headers = dict(request.scope["headers"])
+        body = await read_body(request.receive, settings().max_body_bytes, headers.get(b"content-encoding", b""))
+        return await count_tokens(service, body, headers)
 
     async def retrieve_response(request: Request) -> Response:
         return await stored.retrieve(request, service.responses, owner(dict(request.scope["headers"])))

@@ -10,6 +10,7 @@ from gateway.dialects.messages.dialect import Messages
 from gateway.errors import NoEligibleModel, ProviderRejected
 from gateway.fleet import LiveDeployment
 from gateway.need import Need
+from gateway.offload import offloaded
 from gateway.request import ChatRequest, Native, parse_object
 from gateway.service import Service
 from gateway.tokens import counted
@@ -26,9 +27,10 @@ async def count_tokens(service: Service, body: bytes, headers: Mapping[bytes, by
     Raises:
         GatewayError: the request is wrong.
     """
-    fields = parse_object(body)
+    fields = await offloaded(len(body), parse_object, body)
     # The API has no output limit here, which a Messages request must have: it does not change who answers.
-    request = controlled(await Messages().parse(orjson.dumps({"max_tokens": 1} | fields), headers), headers)
+    whole = await offloaded(len(body), orjson.dumps, {"max_tokens": 1} | fields)
+    request = controlled(await Messages().parse(whole, headers), headers)
     assert request.native is not None, "a Messages request has its native form"
     native = Native("messages", body, fields, request.native.headers)
     for live in await _counting(service, request, headers):

@@ -5,6 +5,7 @@
     │   ├── ThreadUnsupported     400  a conversation that the provider keeps
     │   ├── PreviousResponseNotFound  400  unknown, forgotten or another client's
     │   ├── BodyTooLarge          413
+    │   ├── UnsupportedEncoding   415  a body compressed in a way that the gateway cannot read
     │   ├── MalformedHttp         400  no HTTP/1.1 request can be read
     │   ├── HeadTooLarge          431
     │   ├── RequestTimeout        408  headers or body did not arrive in time
@@ -24,7 +25,7 @@
 Messages name public things only: portfolio names, never a provider's URL, key or account text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import orjson
@@ -92,6 +93,16 @@ class PreviousResponseNotFound(InvalidRequest):
 class BodyTooLarge(InvalidRequest):
     status = 413
     code = "body_too_large"
+
+
+class UnsupportedEncoding(InvalidRequest):
+    """The body's `Content-Encoding`; the answer names those that can be read (RFC 9110, 15.5.16)."""
+
+    status = 415
+    code = "unsupported_encoding"
+
+    def __init__(self, message: str, readable: Iterable[str]) -> None:
+        super().__init__(message, headers={"accept-encoding": ", ".join(readable)})
 
 
 class MalformedHttp(InvalidRequest):

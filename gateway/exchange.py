@@ -9,19 +9,19 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from gateway.books import Books
-from gateway.control import controlled
 from gateway.defects import log_defect
 from gateway.dialects.dialect import Dialect, Headers, Writer
 from gateway.dialects.responses.dialect import Responses
 from gateway.errors import GatewayError, InternalError, Stopped, StreamBroken
+from gateway.offload import offloaded
 from gateway.owner import owner
 from gateway.protocol import Connection
 from gateway.recovery import RecoveredStream
 from gateway.request import read_body
 from gateway.served import Served
 from gateway.service import Service
+from gateway.understanding import understood
 from gateway.upstream.answer import Complete
-from gateway.utility import recognised
 
 log = logging.getLogger("locus.exchange")
 
@@ -73,7 +73,8 @@ class Exchange:
         """Answers the request. Every error that is not the client's leaving ends as an answer in the API's own shape."""
         books = self._books
         try:
-            body = await read_body(receive, books.in_force.portfolio.settings.max_body_bytes)
+            limit = books.in_force.portfolio.settings.max_body_bytes
+            body = await read_body(receive, limit, self._headers.get(b"content-encoding", b""))
             with ClientWatch(self._connection) as client:
                 try:
                     await self._answer(body, send, client)
@@ -97,8 +98,8 @@ class Exchange:
     async def _answer(self, body: bytes, send: Send, client: "ClientWatch") -> None:
         books, service = self._books, self._service
         settings = books.in_force.portfolio.settings
-        request = controlled(await self._dialect.parse(body, self._headers), self._headers)
-        books.request = request = recognised(request, settings.utility_calls)
+        parsed = await self._dialect.parse(body, self._headers)
+        books.request = request = await understood(parsed, self._headers, settings.utility_calls)
         routing = books.in_force.routing
         conversation = service.sessions.find(request, self._headers)
         books.conversation = conversation
@@ -125,7 +126,8 @@ class Exchange:
     async def _send_complete(self, served: Served, complete: Complete, send: Send, client: "ClientWatch") -> None:
         request = self._books.request
         assert request is not None
-        body = self._dialect.whole(request, complete, served.hop.model.name)
+        size = len(complete.body)
+        body = await offloaded(size, self._dialect.whole, request, complete, served.hop.model.name)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         headers += self._books.answer(served)
         await self._keep(body)
@@ -164,7 +166,11 @@ class Exchange:
         if isinstance(dialect, Responses):
             assert books.request is not None
             assert books.conversation is not None
-            response = orjson.loads(answer) if isinstance(answer, bytes) else getattr(answer, "response", None)
+            response = (
+                await offloaded(len(answer), orjson.loads, answer)
+                if isinstance(answer, bytes)
+                else getattr(answer, "response", None)
+            )
             if response is not None:
                 await dialect.finished(books.request, response, owner(self._headers), books.conversation.name)
 

@@ -37,6 +37,7 @@ HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
 GAUGES = {
     "locus_requests_in_flight": "Chat requests under way",
     "locus_requests_waiting": "Requests that wait for a place",
+    "locus_memory_charged_bytes": "Estimate of the memory that requests under way hold; see max_memory_mb",
 }
 Labels = tuple[str, ...]
 
@@ -141,6 +142,7 @@ class Metrics:
         self._fleet: Callable[[], Fleet] | None = None
         self._recorder: Recorder | None = None
         self._waiting: Callable[[], int] = lambda: 0
+        self._charged: Callable[[], int] = lambda: 0
         self.in_flight = 0
 
     def watch(self, fleet: Callable[[], Fleet], recorder: Recorder) -> None:
@@ -148,9 +150,10 @@ class Metrics:
         self._fleet = fleet
         self._recorder = recorder
 
-    def watch_waiting(self, waiting: Callable[[], int]) -> None:
-        """How many requests wait for a place, asked when somebody asks."""
+    def watch_admission(self, waiting: Callable[[], int], charged: Callable[[], int]) -> None:
+        """Asked when metrics are read: how many requests wait for a place, and the bytes that those under way are charged."""
         self._waiting = waiting
+        self._charged = charged
 
     def began(self) -> None:
         """A chat request has come."""
@@ -204,6 +207,7 @@ class Metrics:
         totals.gauges = {
             "locus_requests_in_flight": float(self.in_flight),
             "locus_requests_waiting": float(self._waiting()),
+            "locus_memory_charged_bytes": float(self._charged()),
         }
         totals.available = {
             (model.name, live.spec.id): (float(live.unavailable() is None), 1.0)

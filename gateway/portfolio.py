@@ -167,11 +167,13 @@ class LoadSettings:
         max_requests: requests under way.
         max_queued: requests that wait for a place, of the gateway or of a deployment.
         queue_s: longest wait, seconds.
+        max_memory_bytes: for the bodies and answers of all requests under way; None: half of the memory that there is.
     """
 
     max_requests: int = 1000
     max_queued: int = 200
     queue_s: float = 5.0
+    max_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,6 +214,11 @@ class GatewayEntry(Strict):
     )
     shutdown_grace: Seconds = Field(30.0, description="Seconds that a stop waits for requests under way")
     max_body_mb: Annotated[float, Field(gt=0)] = 20.0
+    max_memory_mb: Annotated[float, Field(ge=64)] | None = Field(
+        None,
+        description="Memory for the bodies and answers of all requests under way; beyond it 503. Default: half of what "
+        "the machine or container has",
+    )
     record: Name | None = Field("locus.db", description="SQLite file for one row per request; null records nothing")
     store_prompts: bool = Field(False, description="Keep the messages in the record")
     responses: Name | None = Field(

@@ -35,7 +35,12 @@ def read_settings(
         cors_origins=tuple(gateway.cors_origins),
         admin_key=admin_key,
         shutdown_grace_s=gateway.shutdown_grace,
-        load=LoadSettings(gateway.max_requests, gateway.max_queued, gateway.queue_timeout),
+        load=LoadSettings(
+            gateway.max_requests,
+            gateway.max_queued,
+            gateway.queue_timeout,
+            None if gateway.max_memory_mb is None else int(gateway.max_memory_mb * (1 << 20)),
+        ),
         max_body_bytes=int(gateway.max_body_mb * (1 << 20)),
         record=None if gateway.record is None else Path(gateway.record).expanduser(),
         store_prompts=gateway.store_prompts,

@@ -12,16 +12,23 @@ from typing import Any
 
 import orjson
 
+from gateway.content_encoding import content_encodings, decoded
 from gateway.dialects.templates import system_first
 from gateway.dialects.tool_results import results_behind_calls
 from gateway.errors import BodyTooLarge, InvalidRequest
 from gateway.fields import expected, kind
+from gateway.json_cost import BYTES_PER_BYTE, json_cost
+from gateway.memory import charge
 from gateway.need import Api, Need, read_need
+from gateway.offload import LARGE, offloaded
 from gateway.query import query_text
 from gateway.upstream.failures import OPTIONAL_FIELDS, OTHER_NAME
 
 MAX_DEPTH = 250  # of nested lists and objects; what is deeper could be read but not written again
-LARGE = 1 << 16  # bytes from which a body is searched with care
+MAX_CONTAINERS = 200_000  # objects and lists of one body: far beyond any conversation, and
+MAX_VALUES = 1_000_000  # keys and values: beyond all token numbers that an embeddings request may have
+COUNTED = 256 << 10  # bytes from which the values of a body are counted; memory for a smaller one is
+BYTES_PER_SMALL_BYTE = 24  # charged by its bytes alone
 FIRST_BYTES = 300
 _MODEL_FIELD = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _OPEN_BRACE = re.compile(rb"\s*\{")
@@ -77,6 +84,7 @@ class ChatRequest:
         freeform: functions that stand for tools whose input is any text, which the client wants as it is.
         utility: a small call that a front end makes on its own; it belongs to no conversation.
         left_out: what of the client's request the translation has nothing for, as `tools.web_search`. In visible ASCII.
+        known_query: `query`, where it has been read already.
     """
 
     body: bytes
@@ -91,11 +99,12 @@ class ChatRequest:
     freeform: frozenset[str] = frozenset()
     utility: bool = False
     left_out: tuple[str, ...] = ()
+    known_query: str | None = None
 
     @property
     def query(self) -> str:
         """The text that the choice is made by; see `query_text`."""
-        return query_text(self.fields["messages"])
+        return query_text(self.fields["messages"]) if self.known_query is None else self.known_query
 
     @property
     def mid_turn(self) -> bool:
@@ -222,7 +231,17 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
     Raises:
         InvalidRequest: it is none, or nested too deeply.
+        BodyTooLarge: it has more values than any request needs.
+        Overloaded: there is no memory for it now.
     """
+    if len(body) > COUNTED:
+        cost = json_cost(body)
+        if cost.containers > MAX_CONTAINERS or cost.values > MAX_VALUES:
+            raise BodyTooLarge(
+                f"The body has {cost.values} JSON keys and values and {cost.containers} objects and lists; at most "
+                f"{MAX_VALUES} and {MAX_CONTAINERS} are read."
+            )
+        charge(cost.memory - BYTES_PER_BYTE * len(body))
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
@@ -296,13 +315,20 @@ def _too_deep(fields: dict[str, Any]) -> bool:
     return False
 
 
-async def read_body(receive: Any, limit: int) -> bytes:
-    """The whole request body.
+async def read_body(receive: Any, limit: int, encoding: bytes = b"") -> bytes:
+    """The whole request body, decoded. Its memory is charged while it is read; see `gateway.memory`.
+
+    Args:
+        limit: bytes, of the body as it is sent and as it is decoded.
+        encoding: the `Content-Encoding` header.
 
     Raises:
         BodyTooLarge: more than `limit` bytes; checked while reading, so no more than that is ever held.
+        UnsupportedEncoding: the body cannot be decoded.
+        Overloaded: there is no memory for it now.
         ConnectionResetError: the client went away before the body was complete.
     """
+    encodings = content_encodings(encoding) if encoding else []
     parts: list[bytes] = []
     size = 0
     while True:
@@ -313,6 +339,13 @@ async def read_body(receive: Any, limit: int) -> bytes:
         size += len(part)
         if size > limit:
             raise BodyTooLarge(f"The request body is larger than {limit} bytes, the limit of this gateway.")
+        more = message.get("more_body")
+        charge(len(part) * (BYTES_PER_BYTE if more or size > COUNTED else BYTES_PER_SMALL_BYTE))
         parts.append(part)
-        if not message.get("more_body"):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+        if not more:
+            break
+    body = parts[0] if len(parts) == 1 else b"".join(parts)
+    if encodings:
+        body = await offloaded(LARGE, decoded, body, encodings, limit)
+        charge(len(body) * (BYTES_PER_BYTE if len(body) > COUNTED else BYTES_PER_SMALL_BYTE))
+    return body

@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from gateway.defects import log_defect
+from gateway.memory import default_limit
 from gateway.metrics import Metrics, Totals
 from gateway.portfolio import Deployment, LoadSettings, Model, Portfolio
 
@@ -55,6 +56,7 @@ class Worker:
             max_requests=self._part(load.max_requests),
             max_queued=self._part(load.max_queued, at_least=0),
             queue_s=load.queue_s,
+            max_memory_bytes=self._part(load.max_memory_bytes or default_limit()),
         )
         return replace(
             portfolio,

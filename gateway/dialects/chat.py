@@ -6,6 +6,7 @@ from gateway.dialects.dialect import Headers
 from gateway.dialects.responses.dialect import Responses
 from gateway.errors import GatewayError
 from gateway.need import Api
+from gateway.offload import offloaded
 from gateway.request import ChatRequest, chat_request, parse_object
 from gateway.upstream.answer import Complete
 
@@ -23,10 +24,10 @@ class Chat:
         self._responses = responses
 
     async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
-        fields = parse_object(body)
+        fields = await offloaded(len(body), parse_object, body)
         if hybrid.is_hybrid(fields):
             return await hybrid.parse(fields, body, headers, self._responses)
-        return chat_request(body, fields)
+        return await offloaded(len(body), chat_request, body, fields)
 
     def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         return hybrid.whole(request, complete, model) if request.freeform else renamed(complete, model)

@@ -16,6 +16,7 @@ from gateway.dialects.logprobs import to_chat, to_legacy
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.fields import expected
 from gateway.need import Api
+from gateway.offload import offloaded
 from gateway.query import message_text
 from gateway.request import ChatRequest, Native, parse_object, splice_model, translated
 from gateway.sse import DONE, Event, EventReader, encode
@@ -83,6 +84,9 @@ class Completions:
     api: Api = API
 
     async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
+        return await offloaded(len(body), self._read, body)
+
+    def _read(self, body: bytes) -> ChatRequest:
         fields = parse_object(body)
         _check_request(fields)
         only = native_only(fields)

@@ -10,6 +10,7 @@ from gateway.dialects.dialect import Headers, Writer
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.fields import expected, kind
 from gateway.need import CHARS_PER_TOKEN, Api, Need
+from gateway.offload import offloaded
 from gateway.request import ChatRequest, parse_object, splice_model
 from gateway.upstream.answer import Complete
 
@@ -23,7 +24,7 @@ class Embeddings:
     api: Api = API
 
     async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
-        return parse_embeddings(body)
+        return await offloaded(len(body), parse_embeddings, body)
 
     def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         return renamed(complete, model)

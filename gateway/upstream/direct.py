@@ -4,6 +4,7 @@ Bytes go out and come back as they are.
 """
 
 import asyncio
+import io
 from collections.abc import Awaitable
 from typing import Any
 
@@ -13,6 +14,7 @@ import orjson
 from gateway import __version__
 from gateway.dialects.dialect import Reader
 from gateway.need import Api
+from gateway.offload import offloaded
 from gateway.portfolio import Deployment
 from gateway.request import ChatRequest, Native
 from gateway.sse import EventReader
@@ -21,6 +23,7 @@ from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify
 from gateway.upstream.formats import FORMATS
 
 KEEP_ALIVE_S = 120.0
+WRITTEN_AT_ONCE = 1 << 20  # bytes of a request; more is written in pieces, each when the one before has left
 MAX_BAD_EVENTS = 3  # one unreadable event in a healthy stream is skipped; a stream of them is not healthy
 ANTHROPIC = "anthropic/"  # litellm's prefix, which stays on the names of models that it translates for
 ANTHROPIC_VERSION = "2023-06-01"
@@ -125,15 +128,16 @@ class DirectUpstream:
             raise classify(response.status, response.headers, data)
         return data
 
-    def _post(
+    async def _post(
         self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str], api: Api
-    ) -> Awaitable[aiohttp.ClientResponse]:
+    ) -> aiohttp.ClientResponse:
         if api == "chat":
-            body = request.outgoing(deployment.upstream_model, dropped)
-            return self._send(deployment, "/chat/completions", body, _headers(deployment))
-        assert request.native is not None, "only a request's own format is spoken besides chat"
-        body = request.native.outgoing(bare_name(deployment))
-        return self._send(deployment, FORMATS[api].path, body, _headers(deployment, request.native))
+            body = await offloaded(len(request.body), request.outgoing, deployment.upstream_model, dropped)
+            return await self._send(deployment, "/chat/completions", body, _headers(deployment))
+        native = request.native
+        assert native is not None, "only a request's own format is spoken besides chat"
+        body = await offloaded(len(native.body), native.outgoing, bare_name(deployment))
+        return await self._send(deployment, FORMATS[api].path, body, _headers(deployment, native))
 
     def _send(
         self, deployment: Deployment, path: str, body: bytes, headers: dict[str, str]
@@ -141,7 +145,7 @@ class DirectUpstream:
         assert self._session is not None, "use as an async context manager"
         return self._session.post(
             f"{deployment.native_base or deployment.api_base}{path}",
-            data=body,
+            data=body if len(body) < WRITTEN_AT_ONCE else io.BytesIO(body),
             headers=headers,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None, connect=deployment.connect_timeout_s),

@@ -114,6 +114,33 @@ def test_the_query_text_is_bounded_and_reads_parts() -> None:
     assert len(query_text([{"role": "user", "content": "x" * 1_000_000}])) == 8_000
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<system-reminder>state</system-reminder>\n What is this? ", "What is this?"),
+        ("Why?<environment_details x='1'>a</environment_details> And how?", "Why?And how?"),
+        (
+            "<system-reminder>a<environment_details>b</system-reminder>c</environment_details>",
+            "c</environment_details>",
+        ),
+        ("<system-reminder>never closed. </other>", "<system-reminder>never closed. </other>"),
+        ("<system-reminder>all of it</system-reminder>", "<system-reminder>all of it</system-reminder>"),
+        ("<system-reminders>a</system-reminders>", "<system-reminders>a</system-reminders>"),
+    ],
+)
+def test_what_agents_put_around_words_is_left_out(text: str, expected: str) -> None:
+    assert query_text([{"role": "user", "content": text}]) == expected
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["<system-reminder>", "<system-reminder ", "<", "<system-reminder></environment_details>", "</system-reminder>"],
+)
+def test_unclosed_tags_of_any_number_take_linear_time(unit: str) -> None:
+    query = query_text([{"role": "user", "content": unit * 500_000 + "</"}])  # in quadratic time: hours
+    assert query.startswith(unit)
+
+
 @pytest.mark.anyio
 async def test_the_body_limit_holds_while_reading() -> None:
     sent = 0

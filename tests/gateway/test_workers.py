@@ -358,7 +358,12 @@ def test_shares_of_limits_add_up(tmp_path: Path) -> None:
     model = entry("llama-8b", "http://127.0.0.1:1/v1")
     model["deployments"][0] |= {"rpm": 100, "tpm": 7, "max_parallel_requests": 2}
     vectors = {"name": "vectors", "deployments": [{"model": "ollama/m", "rpm": 5}], "max_input_tokens": 1}
-    path = write_portfolio(tmp_path, [model], embedding_models=[vectors], gateway={"max_requests": 10, "max_queued": 1})
+    path = write_portfolio(
+        tmp_path,
+        [model],
+        embedding_models=[vectors],
+        gateway={"max_requests": 10, "max_queued": 1, "max_memory_mb": 900},
+    )
     portfolio = load_portfolio(path, {})
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -367,6 +372,7 @@ def test_shares_of_limits_add_up(tmp_path: Path) -> None:
     loads = [share.settings.load for share in shares]
     assert [load.max_requests for load in loads] == [4, 3, 3]
     assert [load.max_queued for load in loads] == [1, 0, 0]
+    assert [load.max_memory_bytes for load in loads] == [300 << 20] * 3
     deployments = [share.models[0].deployments[0] for share in shares]
     assert [d.rpm for d in deployments] == [34, 33, 33]
     assert [d.tpm for d in deployments] == [3, 2, 2]

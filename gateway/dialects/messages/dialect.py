@@ -12,6 +12,7 @@ from gateway.dialects.messages.tools import long_names
 from gateway.dialects.messages.writer import MessagesWriter
 from gateway.errors import GatewayError
 from gateway.need import Api
+from gateway.offload import offloaded
 from gateway.request import ChatRequest, Native, parse_object, splice_model, translated
 from gateway.upstream.answer import Complete
 
@@ -22,6 +23,9 @@ class Messages:
     api: Api = "messages"
 
     async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
+        return await offloaded(len(body), self._read, body, headers)
+
+    def _read(self, body: bytes, headers: Headers) -> ChatRequest:
         fields = parse_object(body)
         chat, native_only = chat_fields(fields)
         return translated(chat, Native(self.api, body, fields, _own_headers(headers)), native_only)

@@ -21,10 +21,12 @@ from gateway.dialects.responses.request import (
 from gateway.dialects.responses.writer import ResponsesWriter
 from gateway.errors import GatewayError, PreviousResponseNotFound
 from gateway.need import Api
+from gateway.offload import LARGE, offloaded
 from gateway.request import ChatRequest, parse_object, splice_model, translated
 from gateway.response_store import ResponseStore, Stored
 from gateway.upstream.answer import Complete
 
+MANY = 100  # items of a stored conversation, which are translated in a thread
 _HEADERS = (b"openai-beta",)
 
 
@@ -48,7 +50,7 @@ class Responses:
         return "responses"
 
     async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
-        fields = parse_object(body)
+        fields = await offloaded(len(body), parse_object, body)
         check(fields)
         owner = self._owner(headers)
         items = input_items(fields)
@@ -56,11 +58,9 @@ class Responses:
         own = resolved(items, await self._store.items(named, owner) if named else {})
         stored = await self._before(fields.get("previous_response_id"), owner)
         before = stored.items if stored is not None else []
-        translation = translate(fields, before, own)
-        native = _native(body, fields, before, own, changed=bool(named), headers=headers)
-        native = replace(native, names=translation.names)
-        request = translated(translation.fields, native, translation.native_only)
-        return replace(request, left_out=translation.left_out, session=stored.session if stored is not None else None)
+        size = LARGE if stored is not None and len(before) > MANY else len(body)
+        request = await offloaded(size, _read, body, fields, before, own, changed=bool(named), headers=headers)
+        return replace(request, session=stored.session if stored is not None else None)
 
     def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         if complete.api != "responses":
@@ -101,6 +101,17 @@ class Responses:
         if stored is None or not stored.whole:
             raise PreviousResponseNotFound(previous)
         return stored
+
+
+def _read(
+    body: bytes, fields: Fields, before: list[Fields], own: list[Fields], *, changed: bool, headers: Headers
+) -> ChatRequest:
+    """The chat request that goes on from the items `before`."""
+    translation = translate(fields, before, own)
+    native = _native(body, fields, before, own, changed=changed, headers=headers)
+    native = replace(native, names=translation.names)
+    request = translated(translation.fields, native, translation.native_only)
+    return replace(request, left_out=translation.left_out)
 
 
 def _native(
