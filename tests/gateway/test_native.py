@@ -113,6 +113,27 @@ async def test_a_failing_native_upstream_is_stood_in_for_by_translation(tmp_path
             assert got.headers["x-locus-stand-in"] == "llama-8b"
 
 
+async def test_a_providers_own_tools_go_to_that_provider_or_are_told(tmp_path: Path) -> None:
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    odd = {"type": "odd\r\nx-injected: 1", "name": "odd"}
+    own = {"name": "add", "input_schema": {"type": "object"}}
+    body = {"max_tokens": 64, "messages": ASK}
+    async with ScriptedProvider(messages_api()) as up, ScriptedProvider() as other:
+        async with gateway(tmp_path, [claude(up.base_url), entry("llama-8b", other.base_url)]) as run:
+            got = await run.http.post("/v1/messages", json=body | {"model": "auto", "tools": [search]})
+            assert got.headers["x-locus-model"] == "claude"
+            assert "x-locus-left-out" not in got.headers
+            alone = body | {"model": "llama-8b", "tools": [search]}
+            got = await run.http.post("/v1/messages", json=alone, headers={"x-locus-failover": "off"})
+            assert (got.status_code, got.json()["error"]["type"]) == (400, "invalid_request_error")
+            assert "web_search_20250305" in got.json()["error"]["message"]
+            assert not other.calls, "a model without the tool would make up what it found"
+            beside = body | {"model": "llama-8b", "tools": [search, own, odd]}
+            got = await run.http.post("/v1/messages", json=beside)
+            assert got.headers["x-locus-left-out"] == "tools.web_search_20250305, tools.unknown"
+            assert [tool["function"]["name"] for tool in other.calls[0].body["tools"]] == ["add"]
+
+
 async def test_a_server_that_does_not_know_the_format_is_asked_by_chat(tmp_path: Path) -> None:
     async def chat_alone(call: Call, writer: Any) -> Any:
         return await (answer("fine") if call.path.endswith("/chat/completions") else error(404))(call, writer)

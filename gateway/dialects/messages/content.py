@@ -106,6 +106,8 @@ class Conversation:
                 content = objects(block, "content", "a list of text blocks", where)
                 lines = [string(block, "title", where), string(block, "source", where)]
                 return [_text("\n".join(lines + [string(item, "text", at) for at, item in content]))]
+            case "tool_reference":  # of a search for tools; chat has all of them from the beginning
+                return [_text(f"Found: {string(block, 'tool_name', where)}.")]
             case "container_upload":
                 self._native(where)
         return []

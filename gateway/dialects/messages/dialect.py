@@ -1,5 +1,6 @@
 """`POST /v1/messages`: Anthropic's Messages API."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -7,7 +8,7 @@ import orjson
 from gateway.dialects.dialect import Headers
 from gateway.dialects.messages.answer import message
 from gateway.dialects.messages.errors import error_body
-from gateway.dialects.messages.request import chat_fields
+from gateway.dialects.messages.request import translate
 from gateway.dialects.messages.tools import long_names
 from gateway.dialects.messages.writer import MessagesWriter
 from gateway.errors import GatewayError
@@ -27,8 +28,10 @@ class Messages:
 
     def _read(self, body: bytes, headers: Headers) -> ChatRequest:
         fields = parse_object(body)
-        chat, native_only = chat_fields(fields)
-        return translated(chat, Native(self.api, body, fields, _own_headers(headers)), native_only)
+        translation = translate(fields)
+        native = Native(self.api, body, fields, _own_headers(headers))
+        request = translated(translation.fields, native, translation.native_only)
+        return replace(request, left_out=translation.left_out) if translation.left_out else request
 
     def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         if complete.api == self.api:

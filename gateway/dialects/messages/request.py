@@ -1,6 +1,7 @@
 """A Messages request as chat fields. What chat has nothing for is left out where the answer stays the one asked for."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.dialects.messages.content import Conversation
@@ -11,13 +12,35 @@ from gateway.fields import kind
 
 MEDIUM_TOKENS, HIGH_TOKENS = 4_096, 16_384  # from which budget for thinking it counts as that effort
 USER_CHARS = 64  # of chat's `user`
+_EFFORTS = {
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+    "max": "high",
+}  # as every server knows them
 
 
-def chat_fields(fields: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """The fields of the chat request that a Messages request amounts to, and the field that chat has nothing for, if any.
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A Messages request as a chat request.
+
+    Attributes:
+        fields: of the chat request.
+        native_only: the field that chat has nothing for: only upstreams of the same format can answer.
+        left_out: what the chat request does without, and the client should know of.
+    """
+
+    fields: dict[str, Any]
+    native_only: str | None
+    left_out: tuple[str, ...]
+
+
+def translate(fields: dict[str, Any]) -> Translation:
+    """The chat request that a Messages request amounts to.
 
     Left out on purpose: `top_k`, which strict chat APIs refuse though the answer hardly depends on it; `service_tier`,
-    whose values mean something else there; `cache_control`, since caching is up to each provider.
+    whose values mean something else there; `cache_control` and `context_management`, since caching is up to each provider.
 
     Raises:
         InvalidRequest: a field has the wrong type; `param` is its path in the Messages request.
@@ -46,7 +69,7 @@ def chat_fields(fields: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
         chat["reasoning_effort"] = effort
     if (form := _response_format(fields, output)) is not None:
         chat["response_format"] = form
-    return chat, conversation.native_only or tools.native_only
+    return Translation(chat, conversation.native_only or tools.native_only, tools.left_out)
 
 
 def _max_tokens(fields: dict[str, Any]) -> int:
@@ -69,7 +92,7 @@ def _stop_sequences(fields: dict[str, Any]) -> list[str]:
 def _effort(fields: dict[str, Any], output: dict[str, Any]) -> str | None:
     """Chat's word for how much to think; None leaves it to the model, as adaptive thinking does."""
     thinking = optional(fields, "thinking", dict, "an object")
-    effort = optional(output, "effort", str, "a string", "output_config")
+    effort = _EFFORTS.get(optional(output, "effort", str, "a string", "output_config") or "")
     if thinking is None:
         return effort
     match string(thinking, "type", "thinking"):

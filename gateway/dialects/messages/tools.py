@@ -5,7 +5,10 @@ from typing import Any
 
 from gateway.dialects.function_names import NAME_CHARS, short_name
 from gateway.dialects.messages.typed import objects, optional, required, string, unknown
+from gateway.dialects.provider_tools import MOST_TOLD, told_type
 from gateway.errors import InvalidRequest
+
+_SEARCHES = "tool_search_tool_"
 
 
 class Tools:
@@ -13,20 +16,32 @@ class Tools:
 
     Attributes:
         functions: those with a schema of their own. The provider's tools (web search, bash, …) have no equivalent.
-        native_only: the field that demands one of the provider's tools.
+        left_out: the provider's tools, as `tools.web_search_20250305`.
+        native_only: the field that demands one of the provider's tools, or the only tools there are.
     """
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self.functions: list[dict[str, Any]] = []
         self.native_only: str | None = None
         self._names: set[str] = set()
+        provided: dict[str, None] = {}  # an ordered set
         if fields.get("tools") is not None:
             for where, tool in objects(fields, "tools", "a list of tools"):
                 if (name := optional(tool, "name", str, "a string", where)) is not None:
                     self._names.add(name)
-                if optional(tool, "type", str, "a string", where) in (None, "custom") or "input_schema" in tool:
+                kind = optional(tool, "type", str, "a string", where)
+                if kind in (None, "custom") or "input_schema" in tool:
                     self.functions.append(_function(tool, where))
-        self.choice = self._choice(optional(fields, "tool_choice", dict, "an object"))
+                elif not kind.startswith(_SEARCHES):  # all functions are there without a search
+                    provided[f"tools.{told_type(kind)}"] = None
+        if optional(fields, "mcp_servers", list, "a list of servers"):
+            provided["mcp_servers"] = None
+        self.left_out = tuple(provided)[:MOST_TOLD]
+        choice = optional(fields, "tool_choice", dict, "an object")
+        self.choice = self._choice(choice)
+        if provided and not self.functions and self.native_only is None and (choice or {}).get("type") != "none":
+            # A model that is offered nothing would make up what the tools were to find.
+            self.native_only = ", ".join(self.left_out)
 
     def _choice(self, choice: dict[str, Any] | None) -> dict[str, Any]:
         """The chat fields for how tools are to be used."""

@@ -10,6 +10,7 @@ The tools that a provider runs itself (web search, MCP, …) exist only in this 
 from collections.abc import Iterable
 from typing import Any
 
+from gateway.dialects.provider_tools import MOST_TOLD, told_type
 from gateway.dialects.responses import freeform
 from gateway.dialects.responses.checks import invalid, item, optional, text
 from gateway.dialects.responses.names import SEARCH, Names, Tool
@@ -18,7 +19,6 @@ from gateway.fields import expected
 TRANSLATED = frozenset({"function", "custom"})
 BRINGING = frozenset({"tool_search_output", "additional_tools"})  # input items with tools
 MODES = frozenset({"auto", "none", "required"})
-MOST_TOLD = 10
 _QUERY = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
 
 
@@ -70,7 +70,7 @@ class Tools:
                 if tool.get("execution") == "client":
                     self._add_search(tool, at)
             else:
-                self._provider[_shown(kind)] = None
+                self._provider[told_type(kind)] = None
 
     def _add_function(self, tool: dict[str, Any], kind: str, where: str, space: dict[str, Any] | None) -> None:
         called = "function_call" if kind == "function" else "custom_tool_call"
@@ -132,8 +132,8 @@ class Tools:
                 names.add(self.names.of_chat(text(tool, "name", at), optional(tool, "namespace", str, "a string", at)))
             elif kind == "namespace":
                 spaces.add(text(tool, "name", at))
-            elif _shown(kind) in self._provider:
-                provider[_shown(kind)] = None
+            elif told_type(kind) in self._provider:
+                provider[told_type(kind)] = None
         self._provider = provider
         self._functions = [
             function
@@ -168,8 +168,3 @@ def _custom(tool: dict[str, Any], where: str) -> dict[str, Any]:
     if description := "\n\n".join(part for part in said if part):
         function["description"] = description
     return function
-
-
-def _shown(kind: str) -> str:
-    """A type of tool as it is told in messages and headers."""
-    return kind if len(kind) <= 40 and kind.isascii() and kind.isidentifier() else "unknown"

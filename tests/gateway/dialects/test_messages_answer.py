@@ -12,7 +12,7 @@ from gateway.dialects.messages.answer import message
 from gateway.dialects.messages.dialect import Messages
 from gateway.dialects.messages.errors import error_body
 from gateway.dialects.messages.reader import chat_usage, check, usage
-from gateway.dialects.messages.request import chat_fields
+from gateway.dialects.messages.request import translate
 from gateway.dialects.messages.tools import long_names, short_name
 from gateway.errors import AuthenticationFailed, BodyTooLarge, GatewayError, NotFound, ProviderRejected, UpstreamsFailed
 from gateway.request import Native, translated
@@ -28,7 +28,7 @@ def whole(said: dict[str, Any], finish: Any = "stop", request: dict[str, Any] | 
     asked = REQUEST | (request or {})
     choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant"} | said} | more.pop("choice", {})
     completion = {"id": "chatcmpl-1", "choices": [choice], "usage": None} | more
-    sent = translated(chat_fields(asked)[0], Native("messages", orjson.dumps(asked), asked))
+    sent = translated(translate(asked).fields, Native("messages", orjson.dumps(asked), asked))
     body = Messages().whole(sent, Complete(orjson.dumps(completion), completion, None), "llama")
     return anthropic.types.Message.model_validate_json(body, strict=True)
 
@@ -159,7 +159,7 @@ def test_usage_that_nobody_could_have_been_billed() -> None:
 
 def test_an_answer_of_the_same_format_passes_but_for_the_name() -> None:
     body = b'{"id": "msg_1", "type": "message",  "model": "claude-x", "content": [], "new": [1.0]}'
-    asked = translated(chat_fields(REQUEST)[0], Native("messages", b"", REQUEST))
+    asked = translated(translate(REQUEST).fields, Native("messages", b"", REQUEST))
     given = Messages().whole(asked, Complete(body, orjson.loads(body), None, "messages"), "claude")
     assert given == body.replace(b'"claude-x"', b'"claude"')
     nested = body.replace(b'"content": []', b'"content": [{"type": "tool_use", "input": {"model": "x"}}]')

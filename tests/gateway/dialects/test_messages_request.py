@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dialects.messages.dialect import Messages
-from gateway.dialects.messages.request import chat_fields
+from gateway.dialects.messages.request import translate
 from gateway.dialects.messages.tools import short_name
 from gateway.errors import InvalidRequest
 from gateway.request import ChatRequest
@@ -32,7 +32,7 @@ def body(*messages: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def chat(*messages: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return chat_fields(body(*messages, **more))[0]
+    return translate(body(*messages, **more)).fields
 
 
 def parse(fields: Any, **headers: str) -> ChatRequest:
@@ -249,6 +249,9 @@ def test_a_long_name_is_cut_everywhere_alike() -> None:
     [
         ({"tools": [SEARCH], "tool_choice": {"type": "any"}}, "tool_choice"),
         ({"tools": [ADD, SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}}, "tool_choice.name"),
+        ({"tools": [SEARCH]}, "tools.web_search_20250305"),
+        ({"tools": [SEARCH], "tool_choice": {"type": "auto"}}, "tools.web_search_20250305"),
+        ({"mcp_servers": [{"type": "url", "url": "https://x", "name": "x"}]}, "mcp_servers"),
         (
             {"messages": [user({"type": "image", "source": {"type": "file", "file_id": "f"}})]},
             "messages[0].content[0].source",
@@ -265,8 +268,25 @@ def test_what_only_a_provider_of_this_api_can_do(more: dict[str, Any], field: st
     assert (need.api, need.api_field) == ("messages", field)
 
 
-def test_nothing_else_needs_such_a_provider() -> None:
-    assert parse(body(ASK, tools=[ADD, SEARCH], tool_choice={"type": "auto"})).need.api is None
+@pytest.mark.parametrize(
+    ("more", "left_out"),
+    [
+        ({"tools": [ADD, SEARCH], "tool_choice": {"type": "auto"}}, ("tools.web_search_20250305",)),
+        ({"tools": [SEARCH], "tool_choice": {"type": "none"}}, ("tools.web_search_20250305",)),
+        ({"tools": [ADD], "mcp_servers": [{"type": "url", "url": "https://x", "name": "x"}]}, ("mcp_servers",)),
+        ({"tools": [ADD, {"type": "tool_search_tool_bm25_20251119", "name": "tool_search_tool_bm25"}]}, ()),
+        ({"tools": [ADD | {"defer_loading": True}], "mcp_servers": []}, ()),
+    ],
+)
+def test_the_providers_tools_beside_others_are_left_out_and_told(more: dict[str, Any], left_out: tuple[str]) -> None:
+    request = parse(body(ASK, **more))
+    assert request.need.api is None
+    assert request.left_out == left_out
+
+
+def test_what_a_search_for_tools_found_is_told() -> None:
+    found = result("t1", [{"type": "tool_reference", "tool_name": "add"}])
+    assert "add" in chat(ASK, assistant(use("t1")), user(found))["messages"][2]["content"]
 
 
 @pytest.mark.parametrize(
@@ -277,8 +297,9 @@ def test_nothing_else_needs_such_a_provider() -> None:
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "low"),
         ({"thinking": {"type": "enabled", "budget_tokens": 8000}}, "medium"),
         ({"thinking": {"type": "enabled", "budget_tokens": 32000}}, "high"),
-        ({"output_config": {"effort": "max"}}, "max"),
-        ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "xhigh"}}, "xhigh"),
+        ({"output_config": {"effort": "max"}}, "high"),
+        ({"output_config": {"effort": "unheard of"}}, None),
+        ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "xhigh"}}, "high"),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}, "output_config": {"effort": "high"}}, "high"),
         ({"thinking": {"type": "disabled"}, "output_config": {"effort": "high"}}, None),
     ],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.dialects.messages.request import chat_fields
+from gateway.dialects.messages.request import translate
 from gateway.dialects.messages.signatures import is_signature_error, without_signatures
 
 ASK: dict[str, Any] = {"role": "user", "content": "What is 2 + 2?"}
@@ -22,7 +22,7 @@ def assistant(*content: dict[str, Any]) -> dict[str, Any]:
 
 def request(*messages: dict[str, Any], **more: Any) -> dict[str, Any]:
     fields = {"model": "auto", "max_tokens": 9, "messages": list(messages)} | more
-    chat_fields(fields)  # as each request that comes so far
+    translate(fields)  # as each request that comes so far
     return fields
 
 
