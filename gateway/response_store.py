@@ -16,10 +16,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import aiosqlite
 import orjson
+
+from gateway import response_tables
+from gateway.errors import InvalidRequest
 
 log = logging.getLogger("locus.responses")
 
@@ -27,21 +30,9 @@ Items = list[dict[str, Any]]
 MODE = 0o600
 BUSY_MS = 2_000
 PRUNE_S = 60.0
+PRUNE_SHARE = 20  # what is over the limits is forgotten at once when so much has been written: a twentieth of all bytes
 LONGEST_CHAIN = 10_000  # responses; by then the conversation fits no model any more
 MOST_REFERENCES = 2_000
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS chains (chain INTEGER PRIMARY KEY, used REAL NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS chains_used ON chains (used);
-CREATE TABLE IF NOT EXISTS responses (
-    owner TEXT NOT NULL, id TEXT NOT NULL, chain INTEGER NOT NULL, previous TEXT, session TEXT, bytes INTEGER NOT NULL,
-    input BLOB NOT NULL, response BLOB NOT NULL, PRIMARY KEY (owner, id)
-);
-CREATE INDEX IF NOT EXISTS responses_chain ON responses (chain);
-CREATE TABLE IF NOT EXISTS items (
-    owner TEXT NOT NULL, id TEXT NOT NULL, response TEXT NOT NULL, chain INTEGER NOT NULL, PRIMARY KEY (owner, id)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS items_chain ON items (chain);
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +40,16 @@ class Limits:
     """How much is kept.
 
     Attributes:
-        retention_s: a conversation that nobody went on with for so long is forgotten.
-        responses: of all clients.
-        bytes: of their JSON.
+        retention_s: a conversation is forgotten when its last response is so old.
+        responses: of all owners. Where there are more, the owners with the most lose their oldest conversations.
+        bytes: of the JSON of these responses; likewise.
+        conversation_bytes: of the JSON of one conversation that a request can go on with, or of all items that it refers to.
     """
 
     retention_s: float = 30 * 86_400.0
     responses: int = 100_000
     bytes: int = 1 << 30
+    conversation_bytes: int = 20 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +91,7 @@ class ResponseStore:
         self._writing = asyncio.Lock()  # one transaction at a time on the connection
         self._pruner: asyncio.Task[None] | None = None
         self._failing: set[str] = set()
+        self._unpruned = 0  # bytes written since the last look for what is over the limits
 
     @property
     def keeps(self) -> bool:
@@ -134,64 +128,82 @@ class ResponseStore:
         if self._path is None:
             return
         name = response["id"]
-        written, answer = orjson.dumps(list(own_input)), orjson.dumps(response)
-        size = len(written) + len(answer)
-        names = {item["id"] for item in response["output"] if isinstance(item.get("id"), str)}
+        row = await asyncio.to_thread(_row, response, list(own_input))
         with self._tolerant("written"):
             async with self._transaction(self._path) as db:
                 await _forget(db, owner, name)
-                chain = await self._chain(db, owner, previous, size)
+                chain = await self._chain(db, owner, previous, row.size)
                 await db.execute(
-                    "INSERT INTO responses (owner, id, chain, previous, session, bytes, input, response)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (owner, name, chain, previous, session, size, written, answer),
+                    "INSERT INTO responses (owner, id, chain, previous, session, bytes, input, output, response)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (owner, name, chain, previous, session, row.size, row.input, row.output, row.response),
                 )
                 await db.executemany(
                     "INSERT OR REPLACE INTO items (owner, id, response, chain) VALUES (?, ?, ?, ?)",
-                    [(owner, item, name, chain) for item in names],
+                    [(owner, item, name, chain) for item in row.names],
                 )
+        self._unpruned += row.size
+        if self._unpruned > self._limits.bytes // PRUNE_SHARE:
+            await self.prune()
 
     async def load(self, response_id: str, owner: str) -> Stored | None:
-        """A stored response with its conversation; None where it is unknown, expired or another owner's."""
+        """A stored response with its conversation; None where it is unknown, expired or another owner's.
+
+        Raises:
+            InvalidRequest: the conversation is longer than a request can go on with.
+        """
         links = await self._select(
-            "SELECT id, previous, session FROM responses WHERE owner = :owner AND chain ="
-            " (SELECT chain FROM responses JOIN chains USING (chain) WHERE owner = :owner AND id = :id AND used >= :oldest)",
-            {"owner": owner, "id": response_id, "oldest": self._oldest()},
+            response_tables.WAY,
+            {"owner": owner, "id": response_id, "oldest": self._oldest(), "most": LONGEST_CHAIN},
         )
-        before = {name: previous for name, previous, _ in links}
-        way: list[str] = []  # from the response back to the first
-        at: str | None = response_id
-        while at is not None and at in before and len(way) < LONGEST_CHAIN:
-            way.append(at)
-            at = before.pop(at)
-        rows = await self._select(
-            f"SELECT id, input, response FROM responses WHERE owner = ? AND id IN ({', '.join('?' * len(way))})",
-            (owner, *way),
-        )
-        found = {name: (orjson.loads(written), orjson.loads(answer)) for name, written, answer in rows}
-        if response_id not in found:
+        way = list(dict.fromkeys(name for name, *_ in links))  # from the response back to the first
+        if not way:
             return None
-        items: Items = []
-        for name in reversed(way[1:]):
-            if name in found:
-                items += found[name][0] + found[name][1]["output"]
-        own, response = found[response_id]
-        session = next(session for name, _, session in links if name == response_id)
-        return Stored(response_id, session, items + own, response, whole=at is None and len(found) == len(way))
+        if len(way) > LONGEST_CHAIN or sum(size for *_, size in links[: len(way)]) > self._limits.conversation_bytes:
+            raise self._too_long("The conversation", "previous_response_id")
+        found = {
+            name: blobs
+            for name, *blobs in await self._select(
+                f"SELECT id, input, output FROM responses WHERE owner = ? AND id IN ({', '.join('?' * len(way))})",
+                (owner, *way),
+            )
+        }
+        response = await self._response(response_id, owner)
+        if response_id not in found or response is None:
+            return None
+        whole = links[-1][1] is None and len(found) == len(way)
+        blobs = [found[name] for name in reversed(way) if name in found]
+        return await asyncio.to_thread(_stored, response_id, links[0][2], blobs, response[0], whole)
+
+    async def response(self, response_id: str, owner: str) -> dict[str, Any] | None:
+        """A stored Response object, without its conversation; None as for `load`."""
+        row = await self._response(response_id, owner)
+        return None if row is None else await asyncio.to_thread(_whole, *row)
+
+    async def _response(self, response_id: str, owner: str) -> Sequence[bytes] | None:
+        """The JSON of a response without its output, and that of its output."""
+        rows = await self._select(
+            "SELECT response, output FROM responses JOIN chains USING (chain)"
+            " WHERE responses.owner = ? AND id = ? AND used >= ?",
+            (owner, response_id, self._oldest()),
+        )
+        return rows[0] if rows else None
 
     async def items(self, names: Iterable[str], owner: str) -> dict[str, dict[str, Any]]:
-        """The output items of these ids, as far as they are stored."""
-        wanted = list(names)[:MOST_REFERENCES]
+        """The output items of these ids, as far as they are stored.
+
+        Raises:
+            InvalidRequest: the responses that they are of are too large together.
+        """
+        wanted = sorted(names)[:MOST_REFERENCES]
         if not wanted:
             return {}
-        rows = await self._select(
-            "SELECT DISTINCT r.response FROM items AS i JOIN responses AS r ON r.owner = i.owner AND r.id = i.response"
-            " JOIN chains AS c ON c.chain = r.chain WHERE i.owner = ? AND used >= ?"
-            f" AND i.id IN ({', '.join('?' * len(wanted))})",
-            (owner, self._oldest(), *wanted),
-        )
-        outputs = [item for (answer,) in rows for item in orjson.loads(answer)["output"]]
-        return {item["id"]: item for item in outputs if item.get("id") in wanted}
+        values = (owner, self._oldest(), *wanted)
+        sizes = await self._select(response_tables.referred("r.id, length(r.output)", len(wanted)), values)
+        if sum(size for _, size in sizes) > self._limits.conversation_bytes:
+            raise self._too_long("The responses with the items that are referred to", "input")
+        rows = await self._select(response_tables.referred("r.id, r.output", len(wanted)), values)
+        return await asyncio.to_thread(_named, [output for _, output in rows], frozenset(wanted))
 
     async def delete(self, response_id: str, owner: str) -> bool:
         """Forgets a response; False where there is none."""
@@ -204,21 +216,13 @@ class ResponseStore:
         return deleted
 
     async def prune(self) -> None:
-        """Forgets conversations that nobody went on with for too long, then the longest unused while there is too much."""
+        """Forgets conversations that are too old, then the oldest of the owners with the most while there is too much."""
         if self._path is None:
             return
+        self._unpruned = 0
         with self._tolerant("written"):
             async with self._transaction(self._path) as db:
-                sql = (
-                    "DELETE FROM chains WHERE used < ? OR chain IN (SELECT chain FROM (SELECT chain,"
-                    " sum(rows) OVER newest AS n, sum(bytes) OVER newest AS size FROM chains"
-                    " WINDOW newest AS (ORDER BY used DESC, chain DESC)) WHERE n > ? OR size > ?) RETURNING chain"
-                )
-                values = (self._oldest(), self._limits.responses, self._limits.bytes)
-                async with db.execute(sql, values) as deleted:
-                    gone = [(chain,) for (chain,) in await deleted.fetchall()]
-                for table in ("responses", "items"):
-                    await db.executemany(f"DELETE FROM {table} WHERE chain = ?", gone)
+                await response_tables.prune(db, self._oldest(), self._limits.responses, self._limits.bytes)
 
     async def _prune_always(self) -> None:
         assert self._path is not None
@@ -236,8 +240,8 @@ class ResponseStore:
             sql = "UPDATE chains SET used = ?, rows = rows + 1, bytes = bytes + ? WHERE chain = ?"
             await db.execute(sql, (now, size, row[0]))
             return int(row[0])
-        sql = "INSERT INTO chains (used, rows, bytes) VALUES (?, 1, ?)"
-        async with db.execute(sql, (now, size)) as new:
+        sql = "INSERT INTO chains (owner, used, rows, bytes) VALUES (?, ?, 1, ?)"
+        async with db.execute(sql, (owner, now, size)) as new:
             assert new.lastrowid is not None
             return new.lastrowid
 
@@ -276,12 +280,17 @@ class ResponseStore:
             await db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             await db.execute("PRAGMA journal_mode = WAL")
             await db.execute("PRAGMA synchronous = NORMAL")
-            await db.executescript(_SCHEMA)
+            await response_tables.create(db)
         except BaseException:
             await db.close()
             raise
         self._db = db
         return db
+
+    def _too_long(self, what: str, param: str) -> InvalidRequest:
+        limit = self._limits.conversation_bytes / (1 << 20)
+        message = f"{what} would be longer than {limit:.0f} MiB, the limit of this gateway; send what is needed of it as `input`."
+        return InvalidRequest(message, param=param)
 
     def _oldest(self) -> float:
         return self._clock() - self._limits.retention_s
@@ -313,3 +322,51 @@ async def _forget(db: aiosqlite.Connection, owner: str, response_id: str) -> boo
     await db.execute("UPDATE chains SET rows = rows - 1, bytes = bytes - ? WHERE chain = ?", (size, chain))
     await db.execute("DELETE FROM chains WHERE chain = ? AND rows = 0", (chain,))
     return True
+
+
+class _Row(NamedTuple):
+    """A response as it is stored.
+
+    Attributes:
+        response: without its output.
+        names: the ids of its output items.
+    """
+
+    input: bytes
+    output: bytes
+    response: bytes
+    names: frozenset[str]
+
+    @property
+    def size(self) -> int:
+        return len(self.input) + len(self.output) + len(self.response)
+
+
+def _row(response: dict[str, Any], own_input: Items) -> _Row:
+    output = response["output"]
+    rest = {key: value for key, value in response.items() if key != "output"}
+    names = frozenset(item["id"] for item in output if isinstance(item.get("id"), str))
+    return _Row(orjson.dumps(own_input), orjson.dumps(output), orjson.dumps(rest), names)
+
+
+def _stored(name: str, session: str | None, blobs: Sequence[Sequence[bytes]], response: bytes, whole: bool) -> Stored:
+    """The response with its conversation.
+
+    Args:
+        blobs: the input and the output of each response, the oldest first.
+        response: the JSON of this one, without its output.
+    """
+    items: Items = []
+    for given, answered in blobs[:-1]:
+        items += orjson.loads(given) + orjson.loads(answered)
+    given, answered = blobs[-1]
+    return Stored(name, session, items + orjson.loads(given), _whole(response, answered), whole)
+
+
+def _whole(response: bytes, output: bytes) -> dict[str, Any]:
+    return {**orjson.loads(response), "output": orjson.loads(output)}
+
+
+def _named(outputs: Iterable[bytes], names: frozenset[str]) -> dict[str, dict[str, Any]]:
+    """The items of these names."""
+    return {item["id"]: item for output in outputs for item in orjson.loads(output) if item.get("id") in names}

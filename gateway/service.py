@@ -90,9 +90,10 @@ async def open_service(
     router = await asyncio.to_thread(_load_router, portfolio)
     in_force = _in_force(portfolio, router, clock, None)
     settings = portfolio.settings
+    limits = Limits(settings.response_retention_s, conversation_bytes=settings.max_body_bytes)
     async with (
         Recorder(settings.record) as recorder,
-        ResponseStore(settings.responses, Limits(settings.response_retention_s)) as responses,
+        ResponseStore(settings.responses, limits) as responses,
         DirectUpstream() as direct,
     ):
         metrics = metrics or Metrics()

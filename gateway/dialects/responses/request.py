@@ -113,15 +113,19 @@ def resolved(items: list[dict[str, Any]], stored: Mapping[str, dict[str, Any]]) 
     """The items with those that references name in their place.
 
     Raises:
-        InvalidRequest: one names an item that is not stored.
+        InvalidRequest: one names an item that is not stored, or two name the same.
     """
     found = []
+    named: set[str] = set()
     for i, given in enumerate(items):
         if kind_of(given) == "item_reference":
             name = text(given, "id", f"input[{i}]")
             if name not in stored:
                 message = f"Item with id '{name[:80]}' not found. Only items of stored responses can be referred to."
                 invalid(message, f"input[{i}].id")
+            if name in named:
+                invalid(f"Two references name the item `{name[:80]}`; send one of them.", f"input[{i}].id")
+            named.add(name)
             given = stored[name]
         found.append(given)
     return found

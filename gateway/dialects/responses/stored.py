@@ -1,5 +1,6 @@
 """`GET` and `DELETE /v1/responses/{id}`, and `GET /v1/responses/{id}/input_items`: what is stored, for whom it is stored."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from gateway.errors import InvalidRequest, NotFound
 from gateway.response_store import ResponseStore, Stored
 
 MOST_ITEMS = 100
+_PREFIXES = {"message": "msg", "function_call": "fc", "custom_tool_call": "ctc"}
 Fields = dict[str, Any]
 
 
@@ -23,7 +25,11 @@ async def retrieve(request: Request, store: ResponseStore, owner: str) -> Respon
     """
     if request.query_params.get("stream") == "true":
         raise InvalidRequest("A stored response cannot be streamed again; ask for it without `stream`.", param="stream")
-    return _json((await _stored(request, store, owner)).response)
+    name = request.path_params["response_id"]
+    response = await store.response(name, owner)
+    if response is None:
+        raise _unknown(name)
+    return _json(response)
 
 
 async def delete(request: Request, store: ResponseStore, owner: str) -> Response:
@@ -51,16 +57,24 @@ async def input_items(request: Request, store: ResponseStore, owner: str) -> Res
         raise InvalidRequest(f"`limit` must be a whole number from 1 to {MOST_ITEMS}.", param="limit")
     if order not in ("asc", "desc"):
         raise InvalidRequest("`order` must be asc or desc.", param="order")
-    stored = await _stored(request, store, owner)
-    items = [listed(item, f"{_suffix(stored.id)}_{i}") for i, item in enumerate(stored.input)]
+    name = request.path_params["response_id"]
+    stored = await store.load(name, owner)
+    if stored is None:
+        raise _unknown(name)
+    return await asyncio.to_thread(_page, stored, int(limit), order, query.get("after"))
+
+
+def _page(stored: Stored, limit: int, order: str, after: str | None) -> Response:
+    suffix = _suffix(stored.id)
+    items = [(_id(item, f"{suffix}_{i}"), item) for i, item in enumerate(stored.input)]
     if order == "desc":
         items.reverse()
-    if (after := query.get("after")) is not None:
-        at = next((i for i, item in enumerate(items) if item.get("id") == after), None)
+    if after is not None:
+        at = next((i for i, (name, _) in enumerate(items) if name == after), None)
         if at is None:
             raise InvalidRequest("`after` names an item that is not in the list.", param="after")
         items = items[at + 1 :]
-    page = items[: int(limit)]
+    page = [listed(item, name) for name, item in items[:limit]]
     return _json(
         {
             "object": "list",
@@ -76,17 +90,21 @@ def listed(item: Fields, name: str) -> Fields:
     """An input item in the API's full form: with an id, a status, and content in parts.
 
     Args:
-        name: of the id that it gets where it has none.
+        name: the id that it gets.
     """
     kind = kind_of(item)
-    prefix = {"message": "msg", "function_call": "fc", "custom_tool_call": "ctc"}.get(kind, "item")
-    full = {"id": f"{prefix}_{name}"} | {key: value for key, value in item.items() if value is not None}
-    full["type"] = kind
+    full = {key: value for key, value in item.items() if value is not None} | {"id": name, "type": kind}
     if kind in CALLS or kind in OUTPUTS or kind == "message":
         full.setdefault("status", "completed")
     if kind == "message":
         full["content"] = _parts(item["content"], by_model=item.get("role") == "assistant")
     return full
+
+
+def _id(item: Fields, name: str) -> str:
+    """The id of an item; one made of `name` where it has none."""
+    given = item.get("id")
+    return given if given is not None else f"{_PREFIXES.get(kind_of(item), 'item')}_{name}"
 
 
 def _parts(content: Any, *, by_model: bool) -> list[Fields]:
@@ -103,14 +121,6 @@ def _part(part: Fields, text: str) -> Fields:
     if text == "output_text":
         return {"annotations": [], "logprobs": []} | part | {"type": text}
     return {"type": text, "text": part["text"]}
-
-
-async def _stored(request: Request, store: ResponseStore, owner: str) -> Stored:
-    name = request.path_params["response_id"]
-    stored = await store.load(name, owner)
-    if stored is None:
-        raise _unknown(name)
-    return stored
 
 
 def _unknown(name: str) -> NotFound:

@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.errors import PreviousResponseNotFound
+from gateway.errors import InvalidRequest, PreviousResponseNotFound
 from gateway.response_store import Limits, ResponseStore
+from gateway.response_tables import share
 from tests.gateway.dialects.exchanges import FUNCTION, chunk, complete, dialect, parsed, written
 
 pytestmark = pytest.mark.anyio
@@ -143,6 +144,94 @@ async def test_the_longest_unused_conversations_give_way(tmp_path: Path, limits:
         await store.prune()
         kept = [name for name in ("a", "a2", "b", "c") if await store.load(f"resp_{name}", "me") is not None]
         assert kept == ["a", "a2", "c"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "expected"),
+    [([], 10, 10), ([3, 4], 10, 10), ([10, 500, 700], 1000, 495), ([900, 900], 1000, 500), ([2000], 1000, 1000)],
+)
+def test_owners_share_what_there_is(sizes: list[int], most: int, expected: int) -> None:
+    assert share(sizes, most) == expected
+
+
+async def test_one_owner_does_not_push_out_another(tmp_path: Path) -> None:
+    clock = Clock()
+    async with ResponseStore(tmp_path / "r.db", Limits(bytes=20_000), clock) as store:
+        await saved(store, "mine", owner="me")
+        for i in range(60):
+            clock.now += 1
+            await saved(store, str(i), owner="flood", text="y" * 900)
+        await store.prune()
+        assert await store.load("resp_mine", "me") is not None
+        kept = [i for i in range(60) if await store.load(f"resp_{i}", "flood") is not None]
+        assert kept == list(range(kept[0], 60)), "the oldest of that owner give way"
+        assert 10 < len(kept) < 20
+    with sqlite3.connect(tmp_path / "r.db") as db:
+        assert db.execute("SELECT sum(bytes) FROM responses").fetchone()[0] <= 20_000
+
+
+async def test_much_that_is_written_is_pruned_at_once(tmp_path: Path) -> None:
+    async with ResponseStore(tmp_path / "r.db", Limits(bytes=5_000)) as store:
+        for i in range(40):
+            await saved(store, str(i), text="y" * 900)
+    with sqlite3.connect(tmp_path / "r.db") as db:
+        assert db.execute("SELECT sum(bytes) FROM responses").fetchone()[0] <= 6_500
+
+
+async def test_a_conversation_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    async with ResponseStore(tmp_path / "r.db", Limits(conversation_bytes=3_000)) as store:
+        given = dialect(store)
+        for i in range(4):
+            await saved(store, str(i), str(i - 1) if i else None, text="y" * 900)
+        for fields in (
+            {"previous_response_id": "resp_3"},
+            {"input": [{"type": "item_reference", "id": f"msg_{i}"} for i in range(4)]},
+        ):
+            with pytest.raises(InvalidRequest, match=r"would be longer than .* MiB") as caught:
+                await parsed(given, **fields)
+            assert caught.value.param in fields
+        assert await store.response("resp_3", "me") == response("3", "y" * 900)
+        assert (await parsed(given, previous_response_id="resp_1")).fields["messages"][-1]["content"] == "hi"
+
+
+async def test_an_item_is_referred_to_once(tmp_path: Path) -> None:
+    async with ResponseStore(tmp_path / "r.db") as store:
+        await saved(store, "a")
+        with pytest.raises(InvalidRequest, match="Two references") as caught:
+            await parsed(dialect(store), input=[{"type": "item_reference", "id": "msg_a"}] * 2)
+        assert caught.value.param == "input[1].id"
+
+
+async def test_a_file_of_an_earlier_version_is_read_on(tmp_path: Path) -> None:
+    """Such a file has the output in the response, and no owners of conversations."""
+    with sqlite3.connect(tmp_path / "r.db") as db:
+        db.executescript(
+            """
+            CREATE TABLE chains (chain INTEGER PRIMARY KEY, used REAL NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL);
+            CREATE TABLE responses (
+                owner TEXT NOT NULL, id TEXT NOT NULL, chain INTEGER NOT NULL, previous TEXT, session TEXT, bytes INTEGER NOT NULL,
+                input BLOB NOT NULL, response BLOB NOT NULL, PRIMARY KEY (owner, id)
+            );
+            CREATE TABLE items (
+                owner TEXT NOT NULL, id TEXT NOT NULL, response TEXT NOT NULL, chain INTEGER NOT NULL, PRIMARY KEY (owner, id)
+            ) WITHOUT ROWID;
+            INSERT INTO chains VALUES (1, 1000, 1, 100);
+            INSERT INTO items VALUES ('me', 'msg_a', 'resp_a', 1);
+            """
+        )
+        values = (orjson.dumps([asked("ask a")]), orjson.dumps(response("a")))
+        db.execute("INSERT INTO responses VALUES ('me', 'resp_a', 1, NULL, 'session a', 100, ?, ?)", values)
+    async with ResponseStore(tmp_path / "r.db", clock=Clock()) as store:
+        await saved(store, "b", "a")
+        stored = await store.load("resp_b", "me")
+        assert stored is not None
+        assert stored.input == [asked("ask a"), said("x", "a"), asked("ask b")]
+        assert await store.response("resp_a", "me") == response("a")
+        assert await store.items(["msg_a"], "me") == {"msg_a": said("x", "a")}
+    async with ResponseStore(tmp_path / "r.db", clock=Clock()) as store:
+        assert await store.load("resp_b", "me") == stored
+    with sqlite3.connect(tmp_path / "r.db") as db:
+        assert db.execute("SELECT owner FROM chains").fetchall() == [("me",)]
 
 
 @pytest.mark.parametrize(("name", "previous"), [("a", "a"), ("b", "c")])
