@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 BLOCK = 1 << 18
+MAX_CONTAINERS = 200_000  # objects and lists of one body or conversation: far beyond what any model reads
+MAX_VALUES = 1_000_000  # keys and values: beyond all token numbers that an embeddings request may have
 BYTES_PER_OBJECT = 1_500  # with what reading and translating a request makes of each; measured on all API formats
 BYTES_PER_VALUE = 150
 BYTES_PER_BYTE = 6  # text: as received, as parsed, as sent on, and in translation
@@ -26,6 +28,11 @@ class JsonCost(NamedTuple):
     size: int
     containers: int
     values: int
+
+    @property
+    def excessive(self) -> bool:
+        """Has it more values than any request needs?"""
+        return self.containers > MAX_CONTAINERS or self.values > MAX_VALUES
 
     @property
     def memory(self) -> int:

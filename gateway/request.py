@@ -17,7 +17,7 @@ from gateway.dialects.templates import system_first
 from gateway.dialects.tool_results import results_behind_calls
 from gateway.errors import BodyTooLarge, InvalidRequest
 from gateway.fields import expected, kind
-from gateway.json_cost import BYTES_PER_BYTE, json_cost
+from gateway.json_cost import BYTES_PER_BYTE, MAX_CONTAINERS, MAX_VALUES, json_cost
 from gateway.memory import charge
 from gateway.need import Api, Need, read_need
 from gateway.offload import LARGE, offloaded
@@ -25,8 +25,6 @@ from gateway.query import query_text
 from gateway.upstream.failures import OPTIONAL_FIELDS, OTHER_NAME
 
 MAX_DEPTH = 250  # of nested lists and objects; what is deeper could be read but not written again
-MAX_CONTAINERS = 200_000  # objects and lists of one body: far beyond any conversation, and
-MAX_VALUES = 1_000_000  # keys and values: beyond all token numbers that an embeddings request may have
 COUNTED = 256 << 10  # bytes from which the values of a body are counted; memory for a smaller one is
 BYTES_PER_SMALL_BYTE = 24  # charged by its bytes alone
 FIRST_BYTES = 300
@@ -236,7 +234,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """
     if len(body) > COUNTED:
         cost = json_cost(body)
-        if cost.containers > MAX_CONTAINERS or cost.values > MAX_VALUES:
+        if cost.excessive:
             raise BodyTooLarge(
                 f"The body has {cost.values} JSON keys and values and {cost.containers} objects and lists; at most "
                 f"{MAX_VALUES} and {MAX_CONTAINERS} are read."

@@ -16,17 +16,18 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import aiosqlite
-import orjson
 
 from gateway import response_tables
 from gateway.errors import InvalidRequest
+from gateway.json_cost import MAX_CONTAINERS
+from gateway.offload import offloaded
+from gateway.response_rows import Stored, affordable, items_named, row_of, stored_response, whole_response
 
 log = logging.getLogger("locus.responses")
 
-Items = list[dict[str, Any]]
 MODE = 0o600
 BUSY_MS = 2_000
 PRUNE_S = 60.0
@@ -50,29 +51,6 @@ class Limits:
     responses: int = 100_000
     bytes: int = 1 << 30
     conversation_bytes: int = 20 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A stored response.
-
-    Attributes:
-        input: everything that it answered: the conversation before it, then its own input.
-        response: the Response object.
-        whole: is `input` all of it? Not where a response before it has been deleted.
-    """
-
-    id: str
-    session: str | None
-    input: Items
-    response: dict[str, Any]
-    whole: bool
-
-    @property
-    def items(self) -> Items:
-        """The conversation with the answer: what comes before the input of the response that goes on with it."""
-        output: Items = self.response["output"]
-        return self.input + output
 
 
 class ResponseStore:
@@ -128,7 +106,7 @@ class ResponseStore:
         if self._path is None:
             return
         name = response["id"]
-        row = await asyncio.to_thread(_row, response, list(own_input))
+        row = await asyncio.to_thread(row_of, response, list(own_input))
         with self._tolerant("written"):
             async with self._transaction(self._path) as db:
                 await _forget(db, owner, name)
@@ -151,6 +129,7 @@ class ResponseStore:
 
         Raises:
             InvalidRequest: the conversation is longer than a request can go on with.
+            Overloaded: there is no memory for it now.
         """
         links = await self._select(
             response_tables.WAY,
@@ -159,7 +138,8 @@ class ResponseStore:
         way = list(dict.fromkeys(name for name, *_ in links))  # from the response back to the first
         if not way:
             return None
-        if len(way) > LONGEST_CHAIN or sum(size for *_, size in links[: len(way)]) > self._limits.conversation_bytes:
+        size = sum(size for *_, size in links[: len(way)])
+        if len(way) > LONGEST_CHAIN or size > self._limits.conversation_bytes:
             raise self._too_long("The conversation", "previous_response_id")
         found = {
             name: blobs
@@ -173,12 +153,14 @@ class ResponseStore:
             return None
         whole = links[-1][1] is None and len(found) == len(way)
         blobs = [found[name] for name in reversed(way) if name in found]
-        return await asyncio.to_thread(_stored, response_id, links[0][2], blobs, response[0], whole)
+        if not await offloaded(size, affordable, [blob for pair in blobs for blob in pair]):
+            raise self._too_long("The conversation", "previous_response_id")
+        return await offloaded(size, stored_response, response_id, links[0][2], blobs, response[0], whole)
 
     async def response(self, response_id: str, owner: str) -> dict[str, Any] | None:
         """A stored Response object, without its conversation; None as for `load`."""
         row = await self._response(response_id, owner)
-        return None if row is None else await asyncio.to_thread(_whole, *row)
+        return None if row is None else await offloaded(sum(map(len, row)), whole_response, *row)
 
     async def _response(self, response_id: str, owner: str) -> Sequence[bytes] | None:
         """The JSON of a response without its output, and that of its output."""
@@ -194,16 +176,21 @@ class ResponseStore:
 
         Raises:
             InvalidRequest: the responses that they are of are too large together.
+            Overloaded: there is no memory for them now.
         """
         wanted = sorted(names)[:MOST_REFERENCES]
         if not wanted:
             return {}
         values = (owner, self._oldest(), *wanted)
         sizes = await self._select(response_tables.referred("r.id, length(r.output)", len(wanted)), values)
-        if sum(size for _, size in sizes) > self._limits.conversation_bytes:
+        size = sum(size for _, size in sizes)
+        rows: list[Any] = []
+        if size <= self._limits.conversation_bytes:
+            rows = await self._select(response_tables.referred("r.id, r.output", len(wanted)), values)
+        outputs = [output for _, output in rows]
+        if size > self._limits.conversation_bytes or not await offloaded(size, affordable, outputs):
             raise self._too_long("The responses with the items that are referred to", "input")
-        rows = await self._select(response_tables.referred("r.id, r.output", len(wanted)), values)
-        return await asyncio.to_thread(_named, [output for _, output in rows], frozenset(wanted))
+        return await offloaded(size, items_named, outputs, frozenset(wanted))
 
     async def delete(self, response_id: str, owner: str) -> bool:
         """Forgets a response; False where there is none."""
@@ -289,7 +276,10 @@ class ResponseStore:
 
     def _too_long(self, what: str, param: str) -> InvalidRequest:
         limit = self._limits.conversation_bytes / (1 << 20)
-        message = f"{what} would be longer than {limit:.0f} MiB, the limit of this gateway; send what is needed of it as `input`."
+        message = (
+            f"{what} would be longer than this gateway reads ({limit:.0f} MiB, {MAX_CONTAINERS} objects and lists); send what is"
+            " needed of it as `input`."
+        )
         return InvalidRequest(message, param=param)
 
     def _oldest(self) -> float:
@@ -322,51 +312,3 @@ async def _forget(db: aiosqlite.Connection, owner: str, response_id: str) -> boo
     await db.execute("UPDATE chains SET rows = rows - 1, bytes = bytes - ? WHERE chain = ?", (size, chain))
     await db.execute("DELETE FROM chains WHERE chain = ? AND rows = 0", (chain,))
     return True
-
-
-class _Row(NamedTuple):
-    """A response as it is stored.
-
-    Attributes:
-        response: without its output.
-        names: the ids of its output items.
-    """
-
-    input: bytes
-    output: bytes
-    response: bytes
-    names: frozenset[str]
-
-    @property
-    def size(self) -> int:
-        return len(self.input) + len(self.output) + len(self.response)
-
-
-def _row(response: dict[str, Any], own_input: Items) -> _Row:
-    output = response["output"]
-    rest = {key: value for key, value in response.items() if key != "output"}
-    names = frozenset(item["id"] for item in output if isinstance(item.get("id"), str))
-    return _Row(orjson.dumps(own_input), orjson.dumps(output), orjson.dumps(rest), names)
-
-
-def _stored(name: str, session: str | None, blobs: Sequence[Sequence[bytes]], response: bytes, whole: bool) -> Stored:
-    """The response with its conversation.
-
-    Args:
-        blobs: the input and the output of each response, the oldest first.
-        response: the JSON of this one, without its output.
-    """
-    items: Items = []
-    for given, answered in blobs[:-1]:
-        items += orjson.loads(given) + orjson.loads(answered)
-    given, answered = blobs[-1]
-    return Stored(name, session, items + orjson.loads(given), _whole(response, answered), whole)
-
-
-def _whole(response: bytes, output: bytes) -> dict[str, Any]:
-    return {**orjson.loads(response), "output": orjson.loads(output)}
-
-
-def _named(outputs: Iterable[bytes], names: frozenset[str]) -> dict[str, dict[str, Any]]:
-    """The items of these names."""
-    return {item["id"]: item for output in outputs for item in orjson.loads(output) if item.get("id") in names}

@@ -23,7 +23,8 @@ from gateway.errors import GatewayError, PreviousResponseNotFound
 from gateway.need import Api
 from gateway.offload import LARGE, offloaded
 from gateway.request import ChatRequest, parse_object, splice_model, translated
-from gateway.response_store import ResponseStore, Stored
+from gateway.response_rows import Stored
+from gateway.response_store import ResponseStore
 from gateway.upstream.answer import Complete
 
 MANY = 100  # items of a stored conversation, which are translated in a thread
@@ -50,12 +51,10 @@ class Responses:
         return "responses"
 
     async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
-        fields = await offloaded(len(body), parse_object, body)
-        check(fields)
         owner = self._owner(headers)
-        items = input_items(fields)
-        named = references(items)
-        own = resolved(items, await self._store.items(named, owner) if named else {})
+        fields, own, named = await offloaded(len(body), _parsed, body)
+        if named:
+            own = await offloaded(len(body), resolved, own, await self._store.items(named, owner))
         stored = await self._before(fields.get("previous_response_id"), owner)
         before = stored.items if stored is not None else []
         size = LARGE if stored is not None and len(before) > MANY else len(body)
@@ -101,6 +100,14 @@ class Responses:
         if stored is None or not stored.whole:
             raise PreviousResponseNotFound(previous)
         return stored
+
+
+def _parsed(body: bytes) -> tuple[Fields, list[Fields], set[str]]:
+    """The fields, checked; the input items, and the ids of those that are referred to."""
+    fields = parse_object(body)
+    check(fields)
+    items = input_items(fields)
+    return fields, items, references(items)
 
 
 def _read(

@@ -119,7 +119,7 @@ def resolved(items: list[dict[str, Any]], stored: Mapping[str, dict[str, Any]]) 
     named: set[str] = set()
     for i, given in enumerate(items):
         if kind_of(given) == "item_reference":
-            name = text(given, "id", f"input[{i}]")
+            name = given["id"]
             if name not in stored:
                 message = f"Item with id '{name[:80]}' not found. Only items of stored responses can be referred to."
                 invalid(message, f"input[{i}].id")
@@ -132,9 +132,12 @@ def resolved(items: list[dict[str, Any]], stored: Mapping[str, dict[str, Any]]) 
 
 
 def references(items: list[dict[str, Any]]) -> set[str]:
-    """The ids of the items that are referred to."""
-    named = (given.get("id") for given in items if kind_of(given) == "item_reference")
-    return {name for name in named if isinstance(name, str)}
+    """The ids of the items that are referred to.
+
+    Raises:
+        InvalidRequest: an id is no string.
+    """
+    return {text(given, "id", f"input[{i}]") for i, given in enumerate(items) if kind_of(given) == "item_reference"}
 
 
 def is_own_reasoning(item: dict[str, Any]) -> bool:

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from gateway.dialects.responses.items import CALLS, OUTPUTS, kind_of
 from gateway.errors import InvalidRequest, NotFound
-from gateway.response_store import ResponseStore, Stored
+from gateway.response_rows import Stored
+from gateway.response_store import ResponseStore
 
 MOST_ITEMS = 100
 _PREFIXES = {"message": "msg", "function_call": "fc", "custom_tool_call": "ctc"}

@@ -17,7 +17,7 @@ from gateway.dialects.responses.names import SEARCH, Names, Tool
 from gateway.fields import expected
 
 TRANSLATED = frozenset({"function", "custom"})
-BRINGING = frozenset({"tool_search_output", "additional_tools"})  # input items with tools
+BRINGING = ("tool_search_output", "additional_tools")  # input items with tools
 MODES = frozenset({"auto", "none", "required"})
 _QUERY = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
 

@@ -1,0 +1,98 @@
+"""Responses as they are stored: what is new in each, as JSON; and conversations made of that again. For threads."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from gateway.json_cost import json_cost
+from gateway.memory import charge
+
+Items = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored response.
+
+    Attributes:
+        input: everything that it answered: the conversation before it, then its own input.
+        response: the Response object.
+        whole: is `input` all of it? Not where a response before it has been deleted.
+    """
+
+    id: str
+    session: str | None
+    input: Items
+    response: dict[str, Any]
+    whole: bool
+
+    @property
+    def items(self) -> Items:
+        """The conversation with the answer: what comes before the input of the response that goes on with it."""
+        output: Items = self.response["output"]
+        return self.input + output
+
+
+class Row(NamedTuple):
+    """A response as it is stored.
+
+    Attributes:
+        response: without its output.
+        names: the ids of its output items.
+    """
+
+    input: bytes
+    output: bytes
+    response: bytes
+    names: frozenset[str]
+
+    @property
+    def size(self) -> int:
+        return len(self.input) + len(self.output) + len(self.response)
+
+
+def row_of(response: dict[str, Any], own_input: Items) -> Row:
+    output = response["output"]
+    rest = {key: value for key, value in response.items() if key != "output"}
+    names = frozenset(item["id"] for item in output if isinstance(item.get("id"), str))
+    return Row(orjson.dumps(own_input), orjson.dumps(output), orjson.dumps(rest), names)
+
+
+def affordable(blobs: Sequence[bytes]) -> bool:
+    """Charges the request for what is read of the store; False where that is more than any request may have.
+
+    Raises:
+        Overloaded: there is no memory for it now.
+    """
+    cost = json_cost(b",".join(blobs))
+    if cost.excessive:
+        return False
+    charge(cost.memory)
+    return True
+
+
+def stored_response(
+    name: str, session: str | None, blobs: Sequence[Sequence[bytes]], response: bytes, whole: bool
+) -> Stored:
+    """The response with its conversation.
+
+    Args:
+        blobs: the input and the output of each response, the oldest first.
+        response: the JSON of this one, without its output.
+    """
+    items: Items = []
+    for given, answered in blobs[:-1]:
+        items += orjson.loads(given) + orjson.loads(answered)
+    given, answered = blobs[-1]
+    return Stored(name, session, items + orjson.loads(given), whole_response(response, answered), whole)
+
+
+def whole_response(response: bytes, output: bytes) -> dict[str, Any]:
+    return {**orjson.loads(response), "output": orjson.loads(output)}
+
+
+def items_named(outputs: Iterable[bytes], names: frozenset[str]) -> dict[str, dict[str, Any]]:
+    """The items of these names."""
+    return {item["id"]: item for output in outputs for item in orjson.loads(output) if item.get("id") in names}
