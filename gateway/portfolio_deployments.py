@@ -1,13 +1,14 @@
 """The deployments of a model of a portfolio file -> `Deployment`, by what is known of their providers."""
 
-import difflib
 import re
 from typing import Any
 
+from gateway.addresses import AddressError
 from gateway.portfolio import Deployment, Secret
 from gateway.portfolio_document import Document, Place, is_secret_name, shown
+from gateway.portfolio_problems import similar
 from gateway.portfolio_schema import DeploymentEntry, EmbeddingModelEntry, ModelEntry
-from gateway.portfolio_values import ENVIRONMENT, Values
+from gateway.portfolio_values import ENVIRONMENT, Found, Values
 from gateway.prices import look_up
 from gateway.providers import Prefill, Target, resolve
 
@@ -17,6 +18,7 @@ LITELLM_PARAMS = re.compile(
     r"client_(id|secret)|tenant_id|merge_reasoning_content_in_choices|thinking|temperature|top_p|top_k|max_tokens|"
     r"cache_control_injection_points|reasoning_effort|extra_body"
 )
+_UNKNOWN = "http://not-set.invalid/v1"  # stands for an address whose environment variable is not set
 
 
 class Deployments:
@@ -31,39 +33,61 @@ class Deployments:
         deployments, local = [], False
         for j, entry in enumerate(model.deployments):
             at = (*where, "deployments", j)
+            base = None if entry.api_base is None else self._address(at, entry.api_base)
             try:
-                target = resolve(entry.model, entry.api_base)
+                target = resolve(entry.model, None if base is None else base.text or _UNKNOWN)
+            except AddressError as exc:
+                told = str(exc) if base is None or base.variable is None else f"{exc} (in {base.variable})"
+                self._document.report((*at, "api_base"), told)
+                continue
             except ValueError as exc:
                 self._document.report((*at, "model"), str(exc))
                 continue
             if not target.chat and isinstance(model, ModelEntry):
                 self._document.report((*at, "model"), f"{target.provider}/ has embedding models only")
-            deployments.append(self._deployment(at, f"{model.name}/{j}", model.name, entry, target))
-            local = local or target.local
+            missing = None if base is None else base.missing
+            deployments.append(self._deployment(at, f"{model.name}/{j}", model.name, entry, target, missing))
+            local = local or target.local or missing is not None
         return tuple(deployments), local
 
-    def _deployment(self, at: Place, id_: str, model: str, entry: DeploymentEntry, target: Target) -> Deployment:
-        key, missing = (None, None) if entry.api_key is None else self._values.secret((*at, "api_key"), entry.api_key)
-        if entry.api_key is None and target.key_variable is not None:
-            value = self._values.environment.get(target.key_variable)
-            key, missing = (None, target.key_variable) if not value else (Secret(value), None)
+    def _address(self, at: Place, value: str) -> Found:
+        """The base URL: as the file has it, spaces and all, or what the environment variable holds."""
+        return self._values.find((*at, "api_base"), value) if value.startswith(ENVIRONMENT) else Found(value)
+
+    def _key(self, at: Place, entry: DeploymentEntry, target: Target) -> tuple[Secret | None, str | None]:
+        """The key of a deployment, or the name of the variable that should hold it."""
+        if entry.api_key is not None:
+            return self._values.key((*at, "api_key"), entry.api_key)
+        if target.key_variable is None:
+            return None, None
+        return self._values.key((*at, "model"), self._values.variable(target.key_variable))
+
+    def _deployment(
+        self, at: Place, id_: str, model: str, entry: DeploymentEntry, target: Target, missing: str | None
+    ) -> Deployment:
+        """
+        Args:
+            missing: the environment variable that should hold its address and is not set.
+        """
+        key, no_key = self._key(at, entry, target)
+        missing = missing or no_key
         headers = {}
         for name, value in entry.extra_headers.items():
-            secret, unset = self._values.secret((*at, "extra_headers", name), value)
+            secret, unset = self._values.header((*at, "extra_headers", name), value)
             missing = missing or unset
             if secret is not None:
                 headers[name] = secret
         params: dict[str, Any] = {}
         for name, value in (entry.model_extra or {}).items():
             if target.direct and name == "organization" and isinstance(value, str):
-                secret, unset = self._values.secret((*at, name), value)
+                secret, unset = self._values.header((*at, name), value)
                 missing = missing or unset
                 headers |= {} if secret is None else {"openai-organization": secret}
             elif target.direct or not LITELLM_PARAMS.fullmatch(name):
                 known = [*DeploymentEntry.model_fields, "organization"]
-                close = difflib.get_close_matches(name, known, n=1)
+                close = similar(name, known)
                 self._document.report(
-                    (*at, name), "unknown key" + (f"; did you mean {close[0]}?" if close else f" of {target.provider}/")
+                    (*at, name), "unknown key" + (f"; did you mean {close}?" if close else f" of {target.provider}/")
                 )
             elif isinstance(value, str) and (is_secret_name(name) or value.startswith(ENVIRONMENT)):
                 secret, unset = self._values.secret((*at, name), value)
@@ -74,6 +98,7 @@ class Deployments:
                     (*at, name), f"found {shown((name,), value)}; expected os.environ/NAME or another string"
                 )
             else:
+                self._check_nested((*at, name), value)
                 params[name] = value
         if entry.apis and target.native_base is None:
             self._document.report(
@@ -106,6 +131,14 @@ class Deployments:
             params=params,
             missing_key=missing,
         )
+
+    def _check_nested(self, where: Place, value: Any) -> None:
+        """References inside lists and mappings would be sent as they are."""
+        inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for part, item in inside:
+            if isinstance(item, str) and item.startswith(ENVIRONMENT):
+                self._document.report((*where, part), "os.environ/NAME is read as the whole value of a parameter alone")
+            self._check_nested((*where, part), item)
 
 
 def _prefill(entry: DeploymentEntry, target: Target) -> Prefill:

@@ -13,6 +13,7 @@ import yaml
 
 from gateway.yaml_file import Scalars, YamlError, line_of, read_yaml
 
+MOST_PROBLEMS = 100  # that are told of one file
 Place = tuple[str | int, ...]  # of a value in the file: ("models", 0, "name")
 _SECRET_NAME = re.compile(r"key|token|secret|password|credential|header|auth|jwt", re.IGNORECASE)
 _ADDRESS = "api_base"  # whose path or query may hold a key
@@ -65,15 +66,18 @@ class Document:
 
     def place(self, where: Place) -> str:
         """`models[0].name`."""
-        return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in where).lstrip(".") or "the file"
+        return "".join(f"[{p}]" if isinstance(p, int) else f".{_key(p)}" for p in where).lstrip(".") or "the file"
 
     def locate(self, where: Place) -> str:
         """`config/portfolio.yaml:12: models[0].name`."""
         return f"{self.path}:{self.line(where)}: {self.place(where)}"
 
     def error(self) -> PortfolioError:
-        unique = dict.fromkeys(sorted(self.problems, key=lambda p: p.line))
-        return PortfolioError([f"{self.path}:{p.line}: {p.text}" for p in unique])
+        """All problems, or the first hundred of more."""
+        unique = list(dict.fromkeys(sorted(self.problems, key=lambda p: p.line)))
+        problems = [f"{self.path}:{p.line}: {p.text}" for p in unique[:MOST_PROBLEMS]]
+        rest = len(unique) - MOST_PROBLEMS
+        return PortfolioError(problems + ([f"{self.path}: and {rest} more"] if rest > 0 else []))
 
     def _read(self, node: yaml.Node, where: Place) -> Any:
         """Recurses no deeper than `read_yaml` lets a file be."""
@@ -100,6 +104,12 @@ class Document:
         return self._scalars.value(node)
 
 
+def _key(name: str) -> str:
+    """A key as a terminal may show it."""
+    text = name if name.isprintable() else name.encode("unicode_escape").decode()
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 def shown(where: Place, value: Any) -> str:
     """A value as an error may show it."""
     if any(is_secret_name(str(part)) for part in where) or "keys" in where or _ADDRESS in where:
@@ -108,7 +118,7 @@ def shown(where: Place, value: Any) -> str:
         return kind_of(value)
     if isinstance(value, int) and abs(value) > 10**40:
         return "a number of more than 40 digits"
-    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

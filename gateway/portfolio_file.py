@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from gateway.portfolio import DEFAULT_POLICIES, Model, Portfolio, Price
 from gateway.portfolio_deployments import Deployments
-from gateway.portfolio_document import Document, Place, PortfolioError
+from gateway.portfolio_document import MOST_PROBLEMS, Document, Place, PortfolioError
 from gateway.portfolio_problems import mended, problem
 from gateway.portfolio_schema import EmbeddingModelEntry, EmbeddingPriceEntry, ModelEntry, PortfolioEntry
 from gateway.portfolio_settings import read_settings
@@ -30,11 +30,18 @@ def load_portfolio(path: Path, environment: Mapping[str, str]) -> Portfolio:
         PortfolioError: all problems of the file.
     """
     document = Document(path)
+    if "model_list" in document.value and "models" not in document.value:
+        document.report(
+            ("model_list",),
+            "this is the configuration of a LiteLLM proxy; make a portfolio of it: "
+            f"locus import-config litellm {path} --out portfolio.yaml",
+        )
+        raise document.error()
     try:
         entry = PortfolioEntry.model_validate(document.value)
     except ValidationError as exc:
         errors = exc.errors(include_input=True)
-        document.problems += [problem(document, dict(error)) for error in errors]
+        document.problems += [problem(document, dict(error)) for error in errors[: 2 * MOST_PROBLEMS]]
         rest = mended(document.value, [error["loc"] for error in errors])
         if rest is not None:
             _Builder(document, rest, environment).build()

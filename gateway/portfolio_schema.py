@@ -6,16 +6,18 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.portfolio import ENCODER
 from gateway.utility import FRONT_ENDS
 
 _ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _USUAL_PORTS = {"http": "80", "https": "443"}
 
 
+LONGEST_NAME = 256  # characters of a model's name, in the file and in a request
 BESIDE_RECORD = "beside the record"
 
 
@@ -29,20 +31,32 @@ def _printable(value: str) -> str:
     return value
 
 
+def _header_name(value: str) -> str:
+    """A header's name (RFC 9110, 5.1), but none that says how the body is sent."""
+    if _HEADER.fullmatch(value) is None or value.lower() in ("content-length", "transfer-encoding", "connection"):
+        raise PydanticCustomError("header", "expected the name of a header, such as X-Api-Version")
+    return value
+
+
 def _origin(value: str) -> str:
     """An origin as browsers write it (RFC 6454, 6.2), since it is compared letter by letter; or `*`."""
     found = _ORIGIN.fullmatch(value)
     if value != "*" and (found is None or found["port"] == _USUAL_PORTS.get(found["scheme"], "")):
-        raise PydanticCustomError(
-            "origin", "expected `*`, or scheme, host and any unusual port in lower case, such as https://app.example"
-        )
+        told = "expected `*`, or scheme, host and any unusual port in lower case, such as https://app.example"
+        raise PydanticCustomError("origin", "{told}", {"told": told})
     return value
 
 
 Name = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
+# White space around a key, such as the line break that ends a block of YAML, is no part of it.
+Key = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_printable)]
+PolicyName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
 Origin = Annotated[str, AfterValidator(_origin)]
-Seconds = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, le=31_536_000)]  # a year: clocks and loops cannot wait for ever
+Count = Annotated[int, Field(ge=1, le=10**12)]
+ModelName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_printable)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 CAPABILITIES = ("tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output", "reasoning")
 
@@ -54,7 +68,7 @@ class DeploymentEntry(BaseModel):
 
     model: Name = Field(description="LiteLLM's name, such as openai/gpt-4o-mini or ollama/llama3.1:8b")
     api_base: Name | None = Field(None, description="Base URL, for any server of your own")
-    api_key: Name | None = Field(None, description="os.environ/NAME; by default the provider's usual variable")
+    api_key: Key | None = Field(None, description="os.environ/NAME; by default the provider's usual variable")
     timeout: Seconds = Field(300.0, description="Seconds for a whole answer that is not streamed")
     connect_timeout: Seconds = Field(5.0, description="Seconds until the connection is open")
     stream_timeout: Seconds | None = Field(None, description="LiteLLM's name for first_token_timeout")
@@ -63,7 +77,9 @@ class DeploymentEntry(BaseModel):
     rpm: Count | None = Field(None, description="Requests per minute that may be sent here")
     tpm: Count | None = Field(None, description="Tokens per minute that may be sent here")
     max_parallel_requests: Count | None = Field(None, description="Calls under way at once")
-    weight: Annotated[float, Field(gt=0)] = Field(1.0, description="Share of the load among the model's deployments")
+    weight: Annotated[float, Field(gt=0, le=10**6)] = Field(
+        1.0, description="Share of the load among the model's deployments"
+    )
     prefill: bool | None = Field(
         None, description="Does the model go on from an assistant message at the end? Default: by provider, then learnt"
     )
@@ -79,15 +95,15 @@ class DeploymentEntry(BaseModel):
     health_check_interval: Seconds | None = Field(
         None, description="Ask for one token this often, seconds; default: the requests alone show how it is"
     )
-    extra_headers: dict[str, Name] = Field({}, description="Headers of every call; values may be os.environ/NAME")
+    extra_headers: dict[HeaderName, Key] = Field({}, description="Headers of every call; values may be os.environ/NAME")
 
 
 class PriceEntry(Strict):
     """USD per million tokens."""
 
-    input: Annotated[float, Field(ge=0)]
-    output: Annotated[float, Field(ge=0)]
-    cached_input: Annotated[float, Field(ge=0)] | None = Field(
+    input: Number
+    output: Number
+    cached_input: Number | None = Field(
         None, description="Of the part of a prompt that the provider has in its cache; default: as `input`"
     )
 
@@ -100,7 +116,7 @@ def _check_name(name: str) -> None:
 class ModelEntry(Strict):
     """A model that clients can name and `auto` can choose."""
 
-    name: Name = Field(description="The name that clients use")
+    name: ModelName = Field(description="The name that clients use")
     embedding: Name | None = Field(None, description="Which model of the model space it is; without it never chosen")
     deployments: list[DeploymentEntry] = Field(min_length=1)
     price: PriceEntry | None = Field(None, description="Default: LiteLLM's table; 0 for local servers")
@@ -128,13 +144,13 @@ class ModelEntry(Strict):
 class EmbeddingPriceEntry(Strict):
     """USD per million tokens."""
 
-    input: Annotated[float, Field(ge=0)]
+    input: Number
 
 
 class EmbeddingModelEntry(Strict):
     """A model that turns texts into vectors, for /v1/embeddings. Only ever served when named."""
 
-    name: Name = Field(description="The name that clients use")
+    name: ModelName = Field(description="The name that clients use")
     deployments: list[DeploymentEntry] = Field(
         min_length=1, description="All of the same model: their vectors must be the same"
     )
@@ -151,11 +167,11 @@ class EmbeddingModelEntry(Strict):
 class PolicyEntry(Strict):
     """Either a cost weight, or the cheapest model above a minimum predicted correctness."""
 
-    cost_weight: Annotated[float, Field(ge=0)] | None = Field(
+    cost_weight: Number | None = Field(
         None, description="Probability of a correct answer that one US dollar is worth; 0 ignores cost"
     )
     min_p_correct: Probability | None = Field(None, description="Take the cheapest model that reaches this")
-    caution: Annotated[float, Field(ge=0)] = Field(
+    caution: Number = Field(
         0.0,
         description="Standard errors taken off each predicted correctness first, so that little-known models must be better",
     )
@@ -199,8 +215,8 @@ class GatewayEntry(Strict):
 
     host: Name = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 4000
-    keys: list[Name] = Field([], description="Gateway keys, os.environ/NAME each; without any only loopback is served")
-    admin_key: Name | None = Field(
+    keys: list[Key] = Field([], description="Gateway keys, os.environ/NAME each; without any only loopback is served")
+    admin_key: Key | None = Field(
         None,
         description="os.environ/NAME; for /metrics and the details of /health/ready, which without it only loopback gets",
     )
@@ -208,13 +224,15 @@ class GatewayEntry(Strict):
         [], description='Whose web pages may use the gateway, such as https://app.example; ["*"]: everybody\'s'
     )
     max_requests: Count = Field(1000, description="Requests under way at once")
-    max_queued: Annotated[int, Field(ge=0)] = Field(200, description="Requests that may wait for one of those places")
+    max_queued: Annotated[int, Field(ge=0, le=10**6)] = Field(
+        200, description="Requests that may wait for one of those places"
+    )
     queue_timeout: Seconds = Field(
         5.0, description="Longest wait for a place, seconds; then 503, or 429 at a deployment"
     )
     shutdown_grace: Seconds = Field(30.0, description="Seconds that a stop waits for requests under way")
-    max_body_mb: Annotated[float, Field(gt=0)] = 20.0
-    max_memory_mb: Annotated[float, Field(ge=64)] | None = Field(
+    max_body_mb: Annotated[float, Field(gt=0, le=10_000)] = 20.0
+    max_memory_mb: Annotated[float, Field(ge=64, le=10**9)] | None = Field(
         None,
         description="Memory for the bodies and answers of all requests under way; beyond it 503. Default: half of what "
         "the machine or container has",
@@ -231,7 +249,9 @@ class GatewayEntry(Strict):
         description="A conversation of the Responses API that nobody went on with for so long is forgotten, seconds",
     )
     retries: Annotated[int, Field(ge=0, le=3)] = Field(2, description="On one deployment after a 429")
-    max_retry_after: Annotated[float, Field(ge=0)] = Field(10.0, description="Longest Retry-After to wait for, seconds")
+    max_retry_after: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        10.0, description="Longest Retry-After to wait for, seconds"
+    )
     retry_budget: Probability = Field(
         0.2, description="Most calls beyond the first of each request that may be retries, as a share of all"
     )
@@ -253,7 +273,7 @@ class PortfolioEntry(Strict):
 
     models: list[ModelEntry] = Field(min_length=1)
     embedding_models: list[EmbeddingModelEntry] = Field([], description="What /v1/embeddings serves")
-    policies: dict[Name, PolicyEntry] | None = Field(None, description="Default: best, balanced, cheap")
+    policies: dict[PolicyName, PolicyEntry] | None = Field(None, description="Default: best, balanced, cheap")
     default_policy: Name = Field("balanced", description="What `auto` means")
     checkpoint: Name | None = Field(None, description="Folder made by `locus train`; default: the shipped one")
     spaces: list[Name] = Field([], description="Model spaces made by `locus embed`, over the shipped one")

@@ -19,6 +19,12 @@ def read_settings(
     """The settings of the section `gateway`."""
     keys = [values.own_key(("gateway", "keys", i), key) for i, key in enumerate(gateway.keys)]
     admin_key = None if gateway.admin_key is None else values.own_key(("gateway", "admin_key"), gateway.admin_key)
+    if admin_key is not None and admin_key in keys:
+        number = keys.index(admin_key)
+        document.report(
+            ("gateway", "admin_key"),
+            f"the same as gateway.keys[{number}], whose holders would read metrics and details; choose another one",
+        )
     if not gateway.keys and not is_loopback(gateway.host):
         document.report(
             ("gateway", "host"), f"found {gateway.host!r}; without `keys` only a loopback address is served"

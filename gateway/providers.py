@@ -1,9 +1,12 @@
 """Provider prefixes of LiteLLM's model names: who speaks the OpenAI protocol itself, where, and by which key variable."""
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
+
+from gateway.addresses import check_address
 
 # How a server is told to go on from an assistant message at the end: "message": it does so by itself; "prefix": by a
 # mark on that message; "vllm": by two fields of the request; "": it does not.
@@ -145,16 +148,19 @@ def resolve(model: str, api_base: str | None) -> Target:
     Ollama's and Anthropic's base may be given with or without `/v1`.
 
     Raises:
-        ValueError: unknown provider, one whose address must be given, or an address with a password in it; the message
-            says what to write.
+        AddressError: no call can reach the address.
+        ValueError: unknown provider, another provider's model, or one whose address must be given. The messages of both
+            say what to write.
     """
-    if api_base is not None and "@" in urlsplit(api_base).netloc:
-        raise ValueError("`api_base` has a user or password in it, which would show: give `api_key` or `extra_headers`")
     prefix, slash, rest = model.partition("/")
     if not slash:
         prefix, rest = "openai", model
     if not rest:
         raise ValueError(f"{model!r} names a provider but no model")
+    if api_base is not None:
+        check_address(api_base, prefix)
+    elif prefix == "openai" and (maker := _maker(rest)) is not None:
+        raise ValueError(f"{rest} is no model of OpenAI: write {maker}/{rest}, or give the `api_base` of its server")
     if prefix in OPENAI_COMPATIBLE:
         provider = OPENAI_COMPATIBLE[prefix]
         base = (api_base or provider.api_base or "").rstrip("/")
@@ -205,6 +211,28 @@ def resolve(model: str, api_base: str | None) -> Target:
     raise ValueError(
         f"unknown provider {prefix!r}; {hint} For any OpenAI-compatible server write openai/{rest} with `api_base`"
     )
+
+
+# The makers of models that are often named without their provider's prefix, which would lead to OpenAI.
+_OTHERS = {
+    r"(us|eu|apac|global)?\.?(anthropic|amazon|meta|cohere|mistral)\..*": "bedrock",
+    r"claude-.*": "anthropic",
+    r"gemini-.*": "gemini",
+    r"(open-)?(mistral|mixtral|codestral|ministral|magistral|devstral|pixtral)-.*": "mistral",
+    r"deepseek-.*": "deepseek",
+    r"grok-.*": "xai",
+    r"command-.*": "cohere",
+    r"(kimi|moonshot)-.*": "moonshot",
+    r"sonar(-.*)?": "perplexity",
+    r"[a-z][\w.-]*:[\w.-]+": "ollama",  # llama3.1:8b; but OpenAI's fine-tuned models are ft:gpt-4o-mini:…
+}
+
+
+def _maker(name: str) -> str | None:
+    """The provider of a model that is certainly none of OpenAI's."""
+    if name.startswith("ft:"):
+        return None
+    return next((maker for pattern, maker in _OTHERS.items() if re.fullmatch(pattern, name)), None)
 
 
 def is_local(api_base: str) -> bool:

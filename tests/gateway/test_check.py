@@ -50,7 +50,9 @@ def test_a_key_is_shown_only_as_set_or_not_set(tmp_path: Path) -> None:
     without = check(path, OPENAI_API_KEY="")
     assert without.exit_code == 0
     assert "OPENAI_API_KEY not set" in without.stdout
-    assert f"warning: {path}: no key set for 1 deployment, which is not used: OPENAI_API_KEY" in without.stderr
+    assert (
+        f"warning: {path}: no key or address set for 1 deployment, which is not used: OPENAI_API_KEY" in without.stderr
+    )
 
 
 def test_embedding_models_are_shown_after_the_others(tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ def test_a_wrong_file_fails_with_all_its_problems(tmp_path: Path) -> None:
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
         f"{path}:8: models[0].embeding: unknown key; did you mean embedding?",
-        f"{path}:9: gateway.port: found 'http'; should be a valid integer",
+        f"{path}:9: gateway.port: found 'http'; write a whole number, such as port: 4000",
         f"{path}:10: default_policy: found 'fast', expected one of best, balanced, cheap",
         f"Error: 3 problems in {path}",
     ]

@@ -104,7 +104,7 @@ class Everything(dict[str, str]):
     """An environment in which each variable holds its own name, so that one can see what a reference led to."""
 
     def get(self, name: str, default: Any = None) -> Any:
-        return f"value of {name}"
+        return f"value-of-{name}"
 
 
 def run(folder: Path, config: str, *options: str, out: bool = True, env: dict[str, str] | None = None) -> Result:
@@ -141,10 +141,10 @@ def test_a_companys_configuration(tmp_path: Path) -> None:
 
     azure, openai = models["gpt-4o"].deployments
     assert (azure.path, azure.upstream_model, azure.rpm) == ("litellm", "azure/gpt-4o-eu", 600)
-    assert azure.api_key == Secret("value of AZURE_API_KEY_EU")
+    assert azure.api_key == Secret("value-of-AZURE_API_KEY_EU")
     assert azure.params == {"api_version": "2024-08-01"}
     assert openai.path == "direct"
-    assert openai.headers == {"openai-organization": Secret("value of OPENAI_ORG")}
+    assert openai.headers == {"openai-organization": Secret("value-of-OPENAI_ORG")}
     assert (azure.weight, openai.weight) == (3.0, 1.0)  # by rpm, as simple-shuffle does
     assert (azure.timeout_s, models["claude"].deployments[0].timeout_s) == (600, 120)
     assert models["gpt-4o"].embedding == "openai/gpt-4o-2024-08-06"
@@ -154,14 +154,14 @@ def test_a_companys_configuration(tmp_path: Path) -> None:
     claude = models["claude"].deployments[0]
     assert claude.first_token_timeout_s == 30
     assert claude.params == {"max_tokens": 4096}
-    assert claude.headers["x-team-key"] == Secret("value of TEAM_KEY")
+    assert claude.headers["x-team-key"] == Secret("value-of-TEAM_KEY")
     assert models["claude"].context_window == 100_000
     assert "vision" not in models["claude"].capabilities
     assert "tools" in models["claude"].capabilities
     assert models["llama"].deployments[0].api_base == "http://127.0.0.1:11434/v1"
     assert models["llama"].deployments[0].weight == 3
     assert models["llama"].embedding == "meta-llama/Llama-3.1-8B-Instruct"
-    assert models["nova"].deployments[0].params["aws_secret_access_key"] == Secret("value of AWS_SECRET_ACCESS_KEY")
+    assert models["nova"].deployments[0].params["aws_secret_access_key"] == Secret("value-of-AWS_SECRET_ACCESS_KEY")
     assert models["gpt-4"].embedding is None
     assert [d.upstream_model for d in models["gpt-4"].deployments] == ["azure/gpt-4o-eu", "gpt-4o-2024-08-06"]
 
@@ -170,7 +170,7 @@ def test_a_companys_configuration(tmp_path: Path) -> None:
     assert vectors.deployments[0].timeout_s == 600
 
     settings = portfolio.settings
-    assert settings.keys == (Secret("value of LITELLM_MASTER_KEY"),)
+    assert settings.keys == (Secret("value-of-LITELLM_MASTER_KEY"),)
     assert (settings.retry.retries, settings.breaker.failures) == (2, 4)
     assert settings.load.max_requests == 500
     assert portfolio.default_policy == "balanced"
@@ -301,7 +301,7 @@ def test_without_out_literal_keys_become_references(tmp_path: Path) -> None:
     assert "set API_KEY_6 to it, or write to a file with --out" in result.stderr
     (tmp_path / "printed.yaml").write_text(result.stdout)
     portfolio = load_portfolio(tmp_path / "printed.yaml", Everything())
-    assert portfolio.models[0].deployments[0].api_key == Secret("value of API_KEY_6")
+    assert portfolio.models[0].deployments[0].api_key == Secret("value-of-API_KEY_6")
     assert os.listdir(tmp_path).count("portfolio.yaml") == 0
 
 
@@ -427,7 +427,7 @@ credential_list:
 """
     portfolio, _ = imported(tmp_path, config)
     for model in portfolio.models:
-        wanted = {"aws_region_name": "eu-west-1", "aws_secret_access_key": Secret("value of AWS")}
+        wanted = {"aws_region_name": "eu-west-1", "aws_secret_access_key": Secret("value-of-AWS")}
         assert model.deployments[0].params == wanted
 
 

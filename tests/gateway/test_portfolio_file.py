@@ -1,18 +1,29 @@
 """What a portfolio file may say, and what is said of a wrong one."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from gateway.breaker import BreakerSettings
 from gateway.portfolio import DEFAULT_POLICIES, HedgeSettings, LoadSettings, Portfolio, Price, RetrySettings, Secret
-from gateway.portfolio_document import is_secret_name
+from gateway.portfolio_document import MOST_PROBLEMS, is_secret_name
 from gateway.portfolio_file import PortfolioError, load_portfolio
-from gateway.portfolio_schema import json_schema
+from gateway.portfolio_schema import (
+    DeploymentEntry,
+    EmbeddingModelEntry,
+    GatewayEntry,
+    ModelEntry,
+    PolicyEntry,
+    PortfolioEntry,
+    PriceEntry,
+    json_schema,
+)
 from router.policy import Policy
 from router.serving import SPACE
 from router.space import ModelSpace
@@ -338,7 +349,7 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         (EMBEDDING + "    pirce: {}\n", "p.yaml:14: embedding_models[0].pirce: unknown key; did you mean price?"),
         (EMBEDDING + "    capabilities: []\n", "p.yaml:14: embedding_models[0].capabilities: unknown key; expected one of name, deployments, price, max_input_tokens, dimensions"),
         (EMBEDDING + "    price: {input: 1, output: 1}\n", "p.yaml:14: embedding_models[0].price.output: unknown key; expected one of input"),
-        (EMBEDDING + "    max_input_tokens: many\n", "p.yaml:14: embedding_models[0].max_input_tokens: found 'many'; should be a valid integer"),
+        (EMBEDDING + "    max_input_tokens: many\n", "p.yaml:14: embedding_models[0].max_input_tokens: found 'many'; write a whole number, such as max_input_tokens: 8192"),
         (EMBEDDING.replace("ollama/m", "opena/m"), "p.yaml:13: embedding_models[0].deployments[0].model: unknown provider 'opena'; did you mean openai/? For any OpenAI-compatible server write openai/m with `api_base`"),
         (EMBEDDING.replace("ollama/m", "openai/no-such-model-xyz"), "p.yaml:10: embedding_models[0]: LiteLLM's table has no price of vectors; add `price: {input: …}`, USD per million tokens"),
         ("      - model: voyage/voyage-3\n", "p.yaml:9: models[0].deployments[1].model: voyage/ has embedding models only"),
@@ -352,27 +363,40 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         ("    embeding: x\n", "p.yaml:9: models[0].embeding: unknown key; did you mean embedding?"),
         ("  - name: b\n    deployments: [{model: ollama/m}]\n    price: {inptu: 1, input: 1, output: 1}\n", "p.yaml:11: models[1].price.inptu: unknown key; did you mean input?"),
         # types and ranges
-        ("gateway: {port: http}\n", "p.yaml:9: gateway.port: found 'http'; should be a valid integer"),
-        ("gateway: {port: 70000}\n", "p.yaml:9: gateway.port: found 70000; should be less than or equal to 65535"),
-        ("gateway: {store_prompts: 1}\n", "p.yaml:9: gateway.store_prompts: found 1; should be a valid boolean"),
-        ("gateway: []\n", "p.yaml:9: gateway: found an empty list; should be a valid dictionary or instance of GatewayEntry"),
-        ("        timeout: ten\n", "p.yaml:9: models[0].deployments[0].timeout: found 'ten'; should be a valid number"),
-        ("        rpm: 0\n", "p.yaml:9: models[0].deployments[0].rpm: found 0; should be greater than or equal to 1"),
-        ("        weight: .nan\n", "p.yaml:9: models[0].deployments[0].weight: found nan; should be greater than 0"),
-        ("        apis: [chat]\n", "p.yaml:9: models[0].deployments[0].apis[0]: found 'chat'; should be 'messages', 'responses' or 'completions'"),
-        ("    embedding: [x]\n", "p.yaml:9: models[0].embedding: found a list; should be a valid string"),
-        ("    max_output_tokens:\n      - 1\n", "p.yaml:9: models[0].max_output_tokens: found a list; should be a valid integer"),
-        ("spaces: [1]\n", "p.yaml:9: spaces[0]: found 1; should be a valid string"),
-        ("  - name: b\n", "p.yaml:9: models[1].deployments: missing"),
-        ("  - name: b\n    deployments: []\n", "p.yaml:10: models[1].deployments: found an empty list; list should have at least 1 item after validation, not 0"),
+        ("gateway: {port: http}\n", "p.yaml:9: gateway.port: found 'http'; write a whole number, such as port: 4000"),
+        ("gateway: {port: 70000}\n", "p.yaml:9: gateway.port: found 70000; write a number of at most 65535"),
+        ("gateway: {store_prompts: 1}\n", "p.yaml:9: gateway.store_prompts: found 1; write true or false, such as store_prompts: false"),
+        ("gateway: []\n", "p.yaml:9: gateway: found an empty list; write a mapping, such as gateway: {port: 4000, keys: [os.environ/LOCUS_KEY]}"),
+        ("        timeout: ten\n", "p.yaml:9: models[0].deployments[0].timeout: found 'ten'; write a number, such as timeout: 300"),
+        ("        rpm: 0\n", "p.yaml:9: models[0].deployments[0].rpm: found 0; write a number of at least 1"),
+        ("        weight: .nan\n", "p.yaml:9: models[0].deployments[0].weight: found nan; write a number that is finite, such as weight: 1.0"),
+        ("        apis: [chat]\n", "p.yaml:9: models[0].deployments[0].apis[0]: found 'chat'; write messages, responses or completions"),
+        ("    embedding: [x]\n", "p.yaml:9: models[0].embedding: found a list; write a text, such as embedding: openai/gpt-4o-2024-08-06"),
+        ("    max_output_tokens:\n      - 1\n", "p.yaml:9: models[0].max_output_tokens: found a list; write a whole number, such as max_output_tokens: 16384"),
+        ("spaces: [1]\n", "p.yaml:9: spaces[0]: found 1; write a text, such as more.safetensors"),
+        ("  - name: b\n", "p.yaml:9: models[1].deployments: missing; write deployments: [{model: openai/gpt-4o-mini}]"),
+        ("  - name: b\n    deployments: []\n", "p.yaml:10: models[1].deployments: found an empty list; write at least one, such as deployments: [{model: openai/gpt-4o-mini}]"),
         ("  - name: b\n    deployments: [{model: ollama/m}]\n    capabilities: [tools,\n      flight]\n", "p.yaml:12: models[1].capabilities[1]: found 'flight', expected one of tools, vision, json_schema, audio, files, audio_output, image_output, reasoning"),
+        ("  - name: b\n    deployments: [openai/gpt-4o]\n", "p.yaml:10: models[1].deployments[0]: found 'openai/gpt-4o'; write a mapping, such as {model: openai/gpt-4o-mini}"),
+        ("  - name: b\n    deployments: [{model: ollama/m}]\n    price: 5\n", "p.yaml:11: models[1].price: found 5; write a mapping, such as price: {input: 2.5, output: 10}"),
+        (EMBEDDING + "    price: 5\n", "p.yaml:14: embedding_models[0].price: found 5; write a mapping, such as price: {input: 0.02}"),
+        ("        timeout: .inf\n", "p.yaml:9: models[0].deployments[0].timeout: found inf; write a number that is finite, such as timeout: 300"),
+        ("gateway: {shutdown_grace: .inf}\n", "p.yaml:9: gateway.shutdown_grace: found inf; write a number that is finite, such as shutdown_grace: 30.0"),
+        ("gateway: {max_body_mb: .nan}\n", "p.yaml:9: gateway.max_body_mb: found nan; write a number that is finite, such as max_body_mb: 20.0"),
+        ("policies:\n  balanced: {cost_weight: .inf}\n", "p.yaml:10: policies.balanced.cost_weight: found inf; write a number that is finite, such as cost_weight: 10"),
+        ("gateway: {port: 1.5}\n", "p.yaml:9: gateway.port: found 1.5; write a whole number, such as port: 4000"),
+        ("port: 4000\n", "p.yaml:9: port: unknown key; it belongs to `gateway`"),
+        ("        base_url: http://x\n", "p.yaml:9: models[0].deployments[0].base_url: unknown key; did you mean api_base?"),
+        ("    model_name: x\n", "p.yaml:9: models[0].model_name: unknown key; did you mean name?"),
+        ('"a\\e[31m": 1\n', "p.yaml:9: a\\x1b[31m: unknown key; expected one of models, embedding_models, policies, default_policy, checkpoint, spaces, gateway"),
+        ("  - name: " + "b" * 257 + "\n    deployments: [{model: ollama/m}]\n", "p.yaml:9: models[1].name: found '" + "b" * 56 + "...; write at most 256 characters"),
         # policies
         ("default_policy: fast\n", "p.yaml:9: default_policy: found 'fast', expected one of best, balanced, cheap"),
         ("policies: {fast: {cost_weight: 1}}\n", "p.yaml:1: default_policy: found 'balanced', expected one of fast"),
         ("policies:\n  balanced: {}\n", "p.yaml:10: policies.balanced: expected exactly one of cost_weight and min_p_correct"),
         ("policies:\n  balanced: {cost_weight: 1, min_p_correct: 0.5}\n", "p.yaml:10: policies.balanced: expected exactly one of cost_weight and min_p_correct"),
-        ("policies:\n  balanced: {min_p_correct: 1.5}\n", "p.yaml:10: policies.balanced.min_p_correct: found 1.5; should be less than or equal to 1"),
-        ("policies: [balanced]\n", "p.yaml:9: policies: found a list; should be a valid dictionary"),
+        ("policies:\n  balanced: {min_p_correct: 1.5}\n", "p.yaml:10: policies.balanced.min_p_correct: found 1.5; write a number of at most 1"),
+        ("policies: [balanced]\n", "p.yaml:9: policies: found a list; write a mapping, such as policies: {cheap: {min_p_correct: 0.6}}"),
         # what only the environment or the provider table can tell
         ("gateway:\n  keys:\n    - os.environ/NOT_SET\n", "p.yaml:11: gateway.keys[0]: the environment variable NOT_SET is not set"),
         ("      - model: opena/m\n", "p.yaml:9: models[0].deployments[1].model: unknown provider 'opena'; did you mean openai/? For any OpenAI-compatible server write openai/m with `api_base`"),
@@ -383,6 +407,72 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_problem_names_file_line_key_found_and_expected(tmp_path: Path, more: str, problem: str) -> None:
     assert problems_of(tmp_path, DIRECT + more) == [problem]
+
+
+WRONG: list[Any] = [
+    None,
+    7,
+    -1,
+    1.5,
+    float("inf"),
+    float("nan"),
+    10**30,
+    True,
+    "",
+    "x\x07",
+    [],
+    [7],
+    ["x"],
+    {},
+    {"x": {}},
+    {7: 7},
+]
+
+
+@pytest.mark.parametrize("section", ["", "gateway", "model", "embedding model", "deployment", "policy", "price"])
+def test_every_problem_is_in_plain_english(tmp_path: Path, section: str) -> None:
+    levels: dict[str, type[BaseModel]] = {
+        "": PortfolioEntry, "gateway": GatewayEntry, "model": ModelEntry, "embedding model": EmbeddingModelEntry,
+        "deployment": DeploymentEntry, "policy": PolicyEntry, "price": PriceEntry,
+    }  # fmt: skip
+    for key in levels[section].model_fields:
+        for wrong in WRONG:
+            document: dict[str, Any] = yaml.safe_load(DIRECT) | {
+                "policies": {"balanced": {"cost_weight": 1}},
+                "gateway": {},
+            }
+            document |= yaml.safe_load(EMBEDDING)
+            model = document["models"][0]
+            holder = {
+                "": document, "gateway": document["gateway"], "model": model, "price": model["price"],
+                "embedding model": document["embedding_models"][0], "deployment": model["deployments"][0],
+                "policy": document["policies"]["balanced"],
+            }[section]  # fmt: skip
+            holder[key] = wrong
+            try:
+                load(tmp_path, yaml.safe_dump(document))
+            except PortfolioError as exc:
+                for problem in exc.problems:
+                    assert not re.search(
+                        r"instance of|[Ii]nput should|valid (string|integer|number|dict|list)|Entry|\[key\]|another value",
+                        problem,
+                    ), problem
+
+
+def test_of_very_many_problems_the_first_are_told(tmp_path: Path) -> None:
+    problems = problems_of(tmp_path, DIRECT + "".join(f"k{i}: 1\n" for i in range(2_000)))
+    assert len(problems) == MOST_PROBLEMS + 1
+    assert problems[0].startswith("p.yaml:9: k0: unknown key")
+    assert re.fullmatch(r"p.yaml: and \d+ more", problems[-1])
+
+
+def test_a_litellm_configuration_is_recognised(tmp_path: Path) -> None:
+    text = "litellm_settings: {}\nmodel_list:\n  - model_name: a\n    litellm_params: {model: openai/a}\n"
+    (problem,) = problems_of(tmp_path, text)
+    assert problem.startswith(
+        "p.yaml:2: model_list: this is the configuration of a LiteLLM proxy; make a portfolio of it: "
+    )
+    assert f"locus import-config litellm {tmp_path}/p.yaml" in problem
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -416,7 +506,7 @@ gateway:
         f"p.yaml:{line}" for line in (1, 4, 5, 7, 8, 9, 9, 13, 15, 15, 16, 16, 19, 21, 22, 23)
     ]
     assert problems[5:7] == [
-        "p.yaml:9: models[0].deployments[1].model: missing",
+        "p.yaml:9: models[0].deployments[1].model: missing; write model: openai/gpt-4o-mini",
         "p.yaml:9: models[0].deployments[1].modle: unknown key; did you mean model?",
     ]
 
@@ -450,7 +540,7 @@ def test_a_key_that_is_not_set_takes_the_deployment_out_with_a_warning(tmp_path:
         portfolio = load(tmp_path, DIRECT + deployment, **environment)
         assert portfolio.models[0].deployments[0].missing_key == "NOT_SET"
         assert portfolio.warnings == (
-            f"{tmp_path}/p.yaml: no key set for 1 deployment, which is not used: NOT_SET (small/0)",
+            f"{tmp_path}/p.yaml: no key or address set for 1 deployment, which is not used: NOT_SET (small/0)",
         )
 
 
@@ -461,8 +551,116 @@ def test_one_warning_names_all_keys_that_are_not_set(tmp_path: Path) -> None:
         for i, provider in enumerate(["openai"] * 4 + ["groq"])
     )
     assert load(tmp_path, text).warnings == (
-        f"{tmp_path}/p.yaml: no key set for 5 deployments, which are not used: "
+        f"{tmp_path}/p.yaml: no key or address set for 5 deployments, which are not used: "
         "OPENAI_API_KEY (m0/0, m1/0, m2/0 and 1 more), GROQ_API_KEY (m4/0)",
+    )
+
+
+def test_an_address_may_be_a_reference(tmp_path: Path) -> None:
+    text = DIRECT.replace("http://127.0.0.1:1/v1", "os.environ/BASE")
+    deployment = load(tmp_path, text, BASE=" http://10.0.0.1/v1\r\n").models[0].deployments[0]
+    assert (deployment.api_base, deployment.missing_key) == ("http://10.0.0.1/v1", None)
+    assert problems_of(tmp_path, text, BASE="10.0.0.1/v1") == [
+        "p.yaml:8: models[0].deployments[0].api_base: expected an address that begins with http:// or https://, "
+        "such as http://127.0.0.1:8000/v1 (in BASE)"
+    ]
+
+
+def test_a_deployment_whose_address_is_not_set_is_not_used(tmp_path: Path) -> None:
+    text = "models:\n  - name: a\n    context_window: 9000\n    deployments: [{model: hosted_vllm/m, api_base: os.environ/BASE}]\n"
+    portfolio = load(tmp_path, text)
+    assert portfolio.models[0].deployments[0].missing_key == "BASE"
+    assert portfolio.warnings == (
+        f"{tmp_path}/p.yaml: no key or address set for 1 deployment, which is not used: BASE (a/0)",
+    )
+
+
+KEYED = DIRECT + "        api_key: os.environ/K\n"
+KEY = "p.yaml:9: models[0].deployments[0].api_key: the environment variable K"
+
+
+@pytest.mark.parametrize("value", ["sk-1", "sk-1\n", " sk-1\r\n", "\tsk-1 "])
+def test_white_space_around_a_key_is_no_part_of_it(tmp_path: Path, value: str) -> None:
+    assert load(tmp_path, KEYED, K=value).models[0].deployments[0].api_key == Secret("sk-1")
+    assert load(tmp_path, COMPLETE, OPENAI_API_KEY=value).models[0].deployments[0].api_key == Secret("sk-1")
+    settings = load(
+        tmp_path, DIRECT + "gateway: {keys: [os.environ/K], admin_key: os.environ/A}\n", K=value, A="a\n"
+    ).settings
+    assert (settings.keys, settings.admin_key) == ((Secret("sk-1"),), Secret("a"))
+    header = load(tmp_path, DIRECT + "        extra_headers: {X-Key: os.environ/K}\n", K=value)
+    assert header.models[0].deployments[0].headers == {"X-Key": Secret("sk-1")}
+
+
+def test_the_line_break_that_ends_a_block_is_no_part_of_a_key(tmp_path: Path) -> None:
+    portfolio = load(tmp_path, DIRECT + "        api_key: |\n          sk-1\n")
+    assert portfolio.models[0].deployments[0].api_key == Secret("sk-1")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("sk-1\nsk-2", "has a line break or another control character inside"),
+        ("sk-\x1b[0m1", "has a line break or another control character inside"),
+        ("sk 1", "has a space inside"),
+        ("'sk-1'", "has quotation marks around it"),
+        ('"sk-1"', "has quotation marks around it"),
+        ("${KEY}", "has the syntax of a shell or a template in it"),
+        ("$KEY", "has the syntax of a shell or a template in it"),
+        ("$(cat key)", "has the syntax of a shell or a template in it"),
+        ("{{ .Values.key }}", "has the syntax of a shell or a template in it"),
+        ("<your key>", "has the syntax of a shell or a template in it"),
+        ("os.environ/OTHER", "has the syntax of a shell or a template in it"),
+        ("export K=sk-1", "is an assignment"),
+        ("OPENAI_API_KEY=sk-1", "is an assignment"),
+        ("Bearer sk-1", "begins with `Bearer`"),
+    ],
+)
+def test_a_key_that_no_provider_takes_is_a_problem(tmp_path: Path, value: str, told: str) -> None:
+    (problem,) = problems_of(tmp_path, KEYED, K=value)
+    assert problem.startswith(f"{KEY} {told}")
+    (problem,) = problems_of(tmp_path, COMPLETE, OPENAI_API_KEY=value)
+    assert problem.startswith(
+        f"p.yaml:7: models[0].deployments[0].model: the environment variable OPENAI_API_KEY {told}"
+    )
+    (problem,) = problems_of(tmp_path, DIRECT + "gateway:\n  keys: [os.environ/K]\n", K=value)
+    assert problem.startswith(f"p.yaml:10: gateway.keys[0]: the environment variable K {told}")
+
+
+@pytest.mark.parametrize("key", ["sk-proj-a_b", "a$b", "abc==", "A1B2=", "eyJ.x.y", "key;id=1", "100%"])
+def test_odd_keys_are_taken(tmp_path: Path, key: str) -> None:
+    assert load(tmp_path, KEYED, K=key).models[0].deployments[0].api_key == Secret(key)
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ("        api_key: ${KEY}\n", "p.yaml:9: models[0].deployments[0].api_key: the value is no reference; write os.environ/NAME alone, where NAME holds the whole value"),
+        ("        extra_headers: {Authorization: Bearer os.environ/K}\n", "p.yaml:9: models[0].deployments[0].extra_headers.Authorization: the value is no reference; write os.environ/NAME alone, where NAME holds the whole value"),
+        ("        api_key: os.environ/\n", "p.yaml:9: models[0].deployments[0].api_key: expected the name of an environment variable behind os.environ/"),
+        ('        extra_headers: {"a b": c}\n', "p.yaml:9: models[0].deployments[0].extra_headers.a b: expected the name of a header, such as X-Api-Version"),
+        ("        extra_headers: {Content-Length: '1'}\n", "p.yaml:9: models[0].deployments[0].extra_headers.Content-Length: expected the name of a header, such as X-Api-Version"),
+        ("        api_base2: x\n", "p.yaml:9: models[0].deployments[0].api_base2: unknown key; did you mean api_base?"),
+        ("gateway: {keys: [os.environ/A, os.environ/B], admin_key: os.environ/C}\n", "p.yaml:9: gateway.admin_key: the same as gateway.keys[1], whose holders would read metrics and details; choose another one"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_a_problem(tmp_path: Path, more: str, problem: str) -> None:
+    assert problems_of(tmp_path, DIRECT + more, K="sk-1", A="x", B="y", C="y\n") == [problem]
+
+
+def test_references_inside_parameters_are_a_problem(tmp_path: Path) -> None:
+    text = BEDROCK + "        extra_body:\n          x: [os.environ/K]\n"
+    assert problems_of(tmp_path, text, K="k") == [
+        "p.yaml:9: models[0].deployments[0].extra_body.x[0]: os.environ/NAME is read as the whole value of a parameter alone"
+    ]
+
+
+def test_one_warning_names_all_literal_secrets(tmp_path: Path) -> None:
+    text = (
+        DIRECT + "        api_key: sk-1\n      - {model: openai/m, api_base: 'http://127.0.0.1:1/v1', api_key: sk-2}\n"
+    )
+    assert load(tmp_path, text).warnings == (
+        f"{tmp_path}/p.yaml:9: models[0].deployments[0].api_key (and 1 more): a literal secret; write os.environ/NAME "
+        "instead, so that the file can be shared",
     )
 
 

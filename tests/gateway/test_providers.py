@@ -87,13 +87,31 @@ def test_ollamas_base_may_be_given_with_or_without_v1(base: str) -> None:
         ("openai/", None, "'openai/' names a provider but no model"),
         ("", None, "'' names a provider but no model"),
         ("hosted_vllm/x", None, "hosted_vllm/ has no address of its own: give `api_base`"),
-        ("openai/x", "http://[::1/v1", "Invalid IPv6 URL"),
+        ("openai/x", "http://[::1/v1", "the host or the port is not valid"),
+        ("claude-sonnet-4-5", None, "write anthropic/claude-sonnet-4-5, or give the `api_base` of its server"),
+        ("openai/claude-sonnet-4-5", None, "write anthropic/claude-sonnet-4-5"),
+        ("gemini-2.0-flash", None, "write gemini/gemini-2.0-flash"),
+        ("mistral-large-latest", None, "write mistral/mistral-large-latest"),
+        ("grok-3", None, "write xai/grok-3"),
+        ("llama3.1:8b", None, "write ollama/llama3.1:8b"),
+        ("anthropic.claude-3-haiku-20240307-v1:0", None, "write bedrock/anthropic.claude-3-haiku-20240307-v1:0"),
         ("litellm_proxy/x", None, "litellm_proxy/ has no address of its own: give `api_base`"),
     ],
 )
 def test_a_name_that_leads_nowhere_says_what_to_write(model: str, api_base: str | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         resolve(model, api_base)
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4o", "o3-mini", "ft:gpt-4o-mini:acme::x", "text-embedding-3-small", "chatgpt-4o"]
+)
+def test_a_name_without_a_prefix_is_openais(model: str) -> None:
+    assert resolve(model, None).provider == "openai"
+
+
+def test_a_server_of_ones_own_may_serve_any_name() -> None:
+    assert resolve("openai/claude-x", "http://10.0.0.1/v1").upstream_model == "claude-x"
 
 
 def test_an_address_with_a_password_is_refused_without_showing_it() -> None:

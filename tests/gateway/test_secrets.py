@@ -160,20 +160,18 @@ class Leaky:
 
     def direct(self, fault: str, at: str = "") -> str:
         name = f"direct-{fault}"  # the point after it keeps one canary from being the beginning of another
-        key, header, organization, path, query = (
-            f"canary-{part}-{name}." for part in ("key", "head", "org", "path", "query")
-        )
+        key, header, organization, path = (f"canary-{part}-{name}." for part in ("key", "head", "org", "path"))
         self.environment[f"KEY_{fault}"] = key
         self._add(
             name,
             {
                 "model": "openai/up",
-                "api_base": f"{at or self._root}/{name}/{fault}/{path}/v1?token={query}&x=",
+                "api_base": f"{at or self._root}/{name}/{fault}/{path}/v1",
                 "api_key": f"os.environ/KEY_{fault}",
                 "extra_headers": {"x-account": header},
                 "organization": organization,
             },
-            [key, header, organization, path, query],
+            [key, header, organization, path],
         )
         return name
 
@@ -287,7 +285,6 @@ async def test_no_failure_of_a_provider_shows_a_secret(
         models.append(leaky.direct("refused", f"http://127.0.0.1:{port}"))
         models.append(leaky.direct("no-name", "http://canary.invalid"))
         models.append(leaky.direct("no-tls", provider.base_url.replace("http:", "https:")))
-        models.append(leaky.direct("no-host", "http://"))
         async with leaky.gateway(tmp_path) as run:
 
             async def one(model: str) -> None:
@@ -438,6 +435,13 @@ BAD_DEPLOYMENTS: list[dict[str, Any]] = [
     {"api_key": f"{SECRET}\n"},
     {"api_base": f"http://user:{SECRET}@127.0.0.1/v1"},
     {"api_base": f"http://127.0.0.1/{SECRET}\x07"},
+    {"api_base": f"http://127.0.0.1/v1?key={SECRET}"},
+    {"api_base": f"http:///{SECRET}"},
+    {"api_base": f"127.0.0.1/{SECRET}"},
+    {"api_base": f"http://127.0.0.1:{SECRET}/v1"},
+    {"api_key": f"Bearer {SECRET}"},
+    {"api_key": f"${{{SECRET}}}"},
+    {"extra_headers": {"X-Key": f"{SECRET} os.environ/UP_KEY"}},
     {"api_base": [f"http://127.0.0.1/v1?key={SECRET}"]},
     {"extra_headers": SECRET},
     {"extra_headers": {"authorization": [SECRET]}},
@@ -583,10 +587,11 @@ async def test_the_process_prints_no_secret(tmp_path: Path) -> None:
 
 
 async def test_check_shows_no_secret(tmp_path: Path) -> None:
-    leaky = Leaky(ScriptedProvider(), FAULTS, ACCOUNT)
-    leaky.direct("says-500")
-    leaky.anthropic("says-500")
-    leaky.bedrock("says-500")
+    async with ScriptedProvider() as provider:
+        leaky = Leaky(provider, FAULTS, ACCOUNT)
+        leaky.direct("says-500")
+        leaky.anthropic("says-500")
+        leaky.bedrock("says-500")
     path = write_portfolio(tmp_path, leaky.models, gateway={"keys": [GATEWAY_KEY], "admin_key": ADMIN_KEY})
     shown = locus("check", str(path), environment=dict(os.environ) | leaky.environment)
     assert b"direct-says-500" in shown

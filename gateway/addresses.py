@@ -1,0 +1,60 @@
+"""Base URLs of providers: what no call could reach is refused, with what to write. An address itself never shows."""
+
+import re
+from urllib.parse import urlsplit
+
+SHELL = re.compile(r"\$\{\w|\$\(|\{\{|^\$\w+$|^%\w+%$|^<.*>$|^`.*`$")  # also of templates and of examples in manuals
+_ENVIRONMENT = "os.environ"
+# What gateway and litellm append themselves.
+_ENDINGS = re.compile(r"/(chat/completions|completions|responses|messages|embeddings|chat|models)$")
+_OLLAMA_ENDINGS = re.compile(r"/api(/\w+)?$")
+_WHOLE = frozenset({"azure", "azure_ai", "huggingface", "sagemaker", "vertex_ai", "vertex_ai_beta", "cloudflare"})
+
+
+class AddressError(ValueError):
+    """An address that no call can reach; the message says what to write."""
+
+
+def check_address(address: str, provider: str) -> None:
+    """
+    Args:
+        provider: prefix of LiteLLM's model names, since some take whole URLs with a path and a query.
+
+    Raises:
+        AddressError: it is no `http(s)://host…` that paths can be appended to.
+    """
+    fault = _fault(address, provider)
+    if fault is not None:
+        raise AddressError(fault)
+
+
+def _fault(address: str, provider: str) -> str | None:
+    if SHELL.search(address):
+        return "shell syntax is not read here; write os.environ/NAME, where NAME holds the whole address"
+    if _ENVIRONMENT in address:
+        return "a reference must be the whole value: write os.environ/NAME, where NAME holds the whole address"
+    if any(c.isspace() or not c.isprintable() for c in address):
+        return "there is a space or a control character in the address; leave it out"
+    scheme, colon, rest = address.partition("://")
+    if not colon or scheme.lower() not in ("http", "https"):
+        return "expected an address that begins with http:// or https://, such as http://127.0.0.1:8000/v1"
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return "the host or the port is not valid; expected an address such as http://127.0.0.1:8000/v1"
+    if "@" in parts.netloc:
+        return "`api_base` has a user or password in it, which would show: give `api_key` or `extra_headers`"
+    if not parts.hostname or port == 0 or re.search(r'[\\{}<>"^`|]', rest) or "://" in rest:
+        return "the host or the port is not valid; expected an address such as http://127.0.0.1:8000/v1"
+    if "#" in address:
+        return "there is a fragment (#…) in the address; leave it out"
+    if provider in _WHOLE:
+        return None
+    if "?" in address:
+        return "there is a query (?…) in the address, which paths would be appended to; leave it out"
+    path = parts.path.rstrip("/")
+    ending = (_OLLAMA_ENDINGS.search(path) if provider.startswith("ollama") else None) or _ENDINGS.search(path)
+    if ending is not None:
+        return f"the address ends with {ending[0]}, which the gateway appends itself; leave that out"
+    return None
