@@ -15,9 +15,10 @@ try:
 except ImportError:  # there is no build of it for every system
     brotli = None
 
-STEP = 64 << 10  # bytes of output at a time
+STEP = 64 << 10  # bytes of input and of output at a time
 MAX_ENCODINGS = 2  # one upon the other
-MAX_MEMBERS = 100  # of gzip
+ZSTD_STEP = 512  # bytes of input at a time, which become at most 16 MB: its library cannot be told how much to give
+MAX_MEMBERS = 100  # of gzip, or frames of Zstandard
 MAX_WINDOW = 8 << 20  # bytes, which RFC 9659 sets for Zstandard in HTTP
 
 
@@ -109,11 +110,22 @@ def _brotli(body: bytes) -> Iterator[bytes]:
 
 
 def _zstd(body: bytes) -> Iterator[bytes]:
-    """Several frames follow each other."""
-    decoder = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
-    with decoder.stream_reader(body, read_across_frames=True) as frames:
-        while part := frames.read(STEP):
-            yield part
+    """A few frames may follow each other."""
+    library = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+    decoder = library.decompressobj()
+    frames = 1
+    for start in range(0, len(body), ZSTD_STEP):
+        rest = body[start : start + ZSTD_STEP]
+        while rest:
+            if decoder.eof:
+                frames += 1
+                if frames > MAX_MEMBERS:
+                    raise EOFError
+                decoder = library.decompressobj()
+            yield decoder.decompress(rest)
+            rest = decoder.unused_data
+    if body and not decoder.eof:
+        raise EOFError
 
 
 _DECODERS: dict[str, Callable[[bytes], Iterator[bytes]]] = {"gzip": _gzip, "deflate": _deflate, "zstd": _zstd}

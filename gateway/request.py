@@ -28,7 +28,8 @@ MAX_DEPTH = 250  # of nested lists and objects; what is deeper could be read but
 COUNTED = 256 << 10  # bytes from which the values of a body are counted; memory for a smaller one is
 BYTES_PER_SMALL_BYTE = 24  # charged by its bytes alone
 FIRST_BYTES = 300
-_MODEL_FIELD = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
+MAX_ESCAPED = 12  # bytes of an escaped character beyond the Basic Multilingual Plane, the longest form of one
+_MODEL_FIELD = re.compile(rb'"model"\s*:\s*"')
 _OPEN_BRACE = re.compile(rb"\s*\{")
 
 
@@ -179,14 +180,16 @@ def splice_model(body: bytes, old: str, new: str) -> bytes | None:
             if body.startswith(written := key + old.encode(errors="replace") + b'"', at):
                 whole = memoryview(body)
                 return b"".join((whole[:at], key, name, b'"', whole[at + len(written) :]))
-    found = None
-    for match in _MODEL_FIELD.finditer(body):
-        if found is not None:
-            return None
-        found = match
-    if found is None or orjson.loads(b'"' + found.group(1) + b'"') != old:
+    keys = list(islice(_MODEL_FIELD.finditer(body), 2))
+    if len(keys) != 1:
         return None
-    return b"".join((body[: found.start(1)], name, body[found.end(1) :]))
+    start = keys[0].end()
+    end = body.find(b'"', start, start + MAX_ESCAPED * len(old) + 1)  # of a name with a quote in it: not the end
+    try:
+        written = orjson.loads(body[start - 1 : end + 1])
+    except orjson.JSONDecodeError:
+        return None
+    return b"".join((body[:start], name, body[end:])) if written == old else None
 
 
 def _places(body: bytes, needle: bytes) -> Iterator[int]:
