@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
+from gateway.printable import log_line
+
 log = logging.getLogger("locus.defects")
 
 
 def log_defect(logger: logging.Logger, what: str, exc: BaseException) -> None:
     """Logs an exception as `what`, its types and places."""
-    logger.error("%s:\n%s", what, describe(exc))
+    logger.error("%s", what, extra={"places": describe(exc)})
 
 
 def describe(exc: BaseException) -> str:
@@ -37,11 +39,20 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
 
 
 class DefectFormatter(logging.Formatter):
-    """For the handler that everything is logged by: other people's `exc_info` shows no text either."""
+    """For the handler that everything is logged by: other people's `exc_info` shows no text either.
+
+    A message is one line without control characters, whoever wrote parts of it; only the places of exceptions are more lines.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         record.exc_text = None  # another handler may have left the full text
         return super().format(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = log_line(record.message)
+        line = super().formatMessage(record)
+        places = getattr(record, "places", None)
+        return line if places is None else f"{line}:\n{places}"
 
     def formatException(self, ei: Any) -> str:
         return describe(ei[1]) if ei[1] is not None else ""

@@ -18,6 +18,7 @@ from gateway.record import Part, Record, Recorder
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 OVERHEAD_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1)
+PAUSE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "locus_requests": ("Chat requests", ("model", "policy", "status", "error")),
     "locus_failed_attempts": ("Upstream calls that failed", ("deployment", "cause")),
@@ -33,11 +34,21 @@ HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
     "locus_request_seconds": ("Until the last byte", ("model",), SECONDS),
     "locus_first_token_seconds": ("Until the first content", ("model",), SECONDS),
     "locus_overhead_seconds": ("The gateway's own time", (), OVERHEAD_SECONDS),
+    "locus_event_loop_pause_seconds": (
+        "Times for which the event loop was held by one piece of work",
+        (),
+        PAUSE_SECONDS,
+    ),
 }
 GAUGES = {
     "locus_requests_in_flight": "Chat requests under way",
     "locus_requests_waiting": "Requests that wait for a place",
+    "locus_records_pending": "Records that wait to be written",
     "locus_memory_charged_bytes": "Estimate of the memory that requests under way hold; see max_memory_mb",
+}
+LARGEST = {  # gauges of which several processes have the largest value, not the sum
+    "locus_records_oldest_seconds": "How long the oldest record has waited to be written",
+    "locus_event_loop_longest_pause_seconds": "Longest time since the start that the event loop was held for",
 }
 Labels = tuple[str, ...]
 
@@ -52,7 +63,7 @@ class Totals:
     def __init__(self) -> None:
         self.counters: dict[str, dict[Labels, float]] = {name: {} for name in COUNTERS}
         self.histograms: dict[str, dict[Labels, list[float]]] = {name: {} for name in HISTOGRAMS}
-        self.gauges: dict[str, float] = dict.fromkeys(GAUGES, 0.0)
+        self.gauges: dict[str, float] = dict.fromkeys(GAUGES | LARGEST, 0.0)
         self.available: dict[Labels, tuple[float, float]] = {}
 
     def add(self, name: str, labels: Labels, value: float = 1.0) -> None:
@@ -90,7 +101,7 @@ class Totals:
         if not gauges:
             return
         for name, value in dumped["gauges"].items():
-            self.gauges[name] += value
+            self.gauges[name] = max(self.gauges[name], value) if name in LARGEST else self.gauges[name] + value
         for *labels, can, all_ in dumped["available"]:
             before = self.available.get(tuple(labels), (0.0, 0.0))
             self.available[tuple(labels)] = (before[0] + can, before[1] + all_)
@@ -108,7 +119,7 @@ class Totals:
                 sums = zip([*map(str, bounds), "+Inf"], accumulate(counts), strict=True)
                 histogram.add_metric(values, list(sums), total)
             yield histogram
-        for name, what in GAUGES.items():
+        for name, what in (GAUGES | LARGEST).items():
             yield GaugeMetricFamily(name, what, value=self.gauges[name])
         available = GaugeMetricFamily(
             "locus_deployment_available",
@@ -143,6 +154,7 @@ class Metrics:
         self._recorder: Recorder | None = None
         self._waiting: Callable[[], int] = lambda: 0
         self._charged: Callable[[], int] = lambda: 0
+        self._longest_pause_s = 0.0
         self.in_flight = 0
 
     def watch(self, fleet: Callable[[], Fleet], recorder: Recorder) -> None:
@@ -162,6 +174,11 @@ class Metrics:
     def ended(self) -> None:
         """A chat request is over."""
         self.in_flight -= 1
+
+    def loop_paused(self, seconds: float) -> None:
+        """The event loop was held for so long."""
+        self._totals.observe("locus_event_loop_pause_seconds", (), seconds)
+        self._longest_pause_s = max(self._longest_pause_s, seconds)
 
     def refused(self, reason: str) -> None:
         self._totals.add("locus_requests_refused", (reason,))
@@ -208,6 +225,9 @@ class Metrics:
             "locus_requests_in_flight": float(self.in_flight),
             "locus_requests_waiting": float(self._waiting()),
             "locus_memory_charged_bytes": float(self._charged()),
+            "locus_records_pending": float(self._recorder.pending if self._recorder is not None else 0),
+            "locus_records_oldest_seconds": self._recorder.oldest_s if self._recorder is not None else 0.0,
+            "locus_event_loop_longest_pause_seconds": self._longest_pause_s,
         }
         totals.available = {
             (model.name, live.spec.id): (float(live.unavailable() is None), 1.0)

@@ -1,22 +1,32 @@
 """Record: one row per request, written to SQLite in batches, off the request path.
 
 `add` only appends to a bounded buffer. A database that cannot be written (disk full, locked) never fails a request: rows
-wait in the buffer and are tried again, and only beyond its bound are the oldest lost, and counted.
+wait in the buffer and are tried again, and only beyond its bound are the oldest lost, and counted. A damaged database is kept
+under another name, and a new one begun.
 """
 
 import asyncio
 import contextlib
 import logging
+import os
 import sqlite3
+import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import aiosqlite
 
+from gateway.defects import log_defect
+
 log = logging.getLogger("locus.record")
 
-BUFFER = 10_000
+BUFFER = 10_000  # records, and
+BUFFER_BYTES = 64 << 20  # of their prompts, which wait at most
+MAX_NAME_CHARS = 256  # of a model's name as a client wrote it
 FLUSH_S = 0.25
 BATCH = 500
 
@@ -96,21 +106,33 @@ class Recorder:
 
     Args:
         path: the SQLite file; None records nothing.
+        clock: monotonic seconds.
+
+    Attributes:
+        lost: records that never reached the file.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.lost = 0
         self._path = path
-        self._buffer: deque[Record] = deque()
+        self._clock = clock
+        self._buffer: deque[_Pending] = deque()
+        self._size = 0  # of what is in the buffer, bytes
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failing = False
+        self._losing = False
 
     @property
     def pending(self) -> int:
-        """Records that are not in the database yet."""
+        """How many records wait to be written."""
         return len(self._buffer)
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the oldest of them has waited, seconds."""
+        return self._clock() - self._buffer[0].since if self._buffer else 0.0
 
     async def __aenter__(self) -> "Recorder":
         if self._path is not None:
@@ -130,41 +152,65 @@ class Recorder:
         """Takes a record; never blocks and never fails."""
         if self._path is None:
             return
-        if len(self._buffer) >= BUFFER:
-            self._buffer.popleft()
-            self.lost += 1
-        self._buffer.append(record)
+        if record.requested is not None and len(record.requested) > MAX_NAME_CHARS:
+            record = record._replace(requested=record.requested[:MAX_NAME_CHARS] + "…")
+        size = 0 if record.prompt is None else len(record.prompt)
+        self._buffer.append(_Pending(record, self._clock(), size))
+        self._size += size
+        while len(self._buffer) > BUFFER or (self._size > BUFFER_BYTES and len(self._buffer) > 1):
+            self._size -= self._buffer.popleft().size
+            self._lose()
         self._wake.set()
+
+    def _lose(self) -> None:
+        self.lost += 1
+        if not self._losing:
+            self._losing = True
+            log.critical("records are lost: the oldest of those that wait to be written to %s", self._path)
 
     async def _run(self, path: Path) -> None:
         """Until it is stopped; then one last flush. Never cancelled: a connection that is being opened must be closed."""
         while True:
+            opened: int | None = None
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                opened = _inode(path)
                 async with aiosqlite.connect(path) as db:
                     await db.execute("PRAGMA journal_mode = WAL")
                     await db.execute("PRAGMA synchronous = NORMAL")
                     await db.execute("PRAGMA busy_timeout = 5000")
                     await db.executescript(_SCHEMA)
                     await _add_columns(db)
+                    opened = _inode(path)
                     while True:
                         await self._wake.wait()
                         self._wake.clear()
                         await self._flush(db)
-                        if self._failing:
-                            self._failing = False
-                            log.info("records are written to %s again", path)
+                        self._say_written(path)
                         if self._stop.is_set():
                             return
                         await self._pause(FLUSH_S)
-            except (sqlite3.Error, OSError) as exc:
-                if not self._failing:
-                    self._failing = True
-                    log.error("records cannot be written to %s and wait in memory: %s", path, exc)
-                if self._stop.is_set():
+            except Exception as exc:  # whatever happens to the file, records wait and requests go on
+                if not self._say_failing(path, exc):
+                    log_defect(log, "records cannot be written", exc)
+                moved = _is_damage(exc) and await asyncio.to_thread(_move_aside, path, opened)
+                if self._stop.is_set() and not moved:
                     return
                 self._wake.set()
                 await self._pause(4 * FLUSH_S)
+
+    def _say_failing(self, path: Path, exc: Exception) -> bool:
+        """Logs that records wait, once until they are written again. False: this exception was not to be expected."""
+        expected = isinstance(exc, sqlite3.Error | OSError)
+        if expected and not self._failing:
+            log.critical("records cannot be written to %s and wait in memory: %s", path, exc)
+        self._failing = True
+        return expected
+
+    def _say_written(self, path: Path) -> None:
+        if self._failing:
+            log.warning("records are written to %s again; %d were lost", path, self.lost)
+        self._failing = self._losing = False
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -172,12 +218,83 @@ class Recorder:
 
     async def _flush(self, db: aiosqlite.Connection) -> None:
         while self._buffer:
-            batch = [self._buffer[i] for i in range(min(BATCH, len(self._buffer)))]
-            await db.executemany(_INSERT, batch)
+            batch = list(islice(self._buffer, BATCH))
+            try:
+                await db.executemany(_INSERT, [pending.record for pending in batch])
+            except (OverflowError, UnicodeError, sqlite3.ProgrammingError) as exc:  # a value that no column can hold
+                await db.rollback()
+                batch = batch[:1]  # so that the one at fault is found, and only it is lost
+                await self._insert_one(db, batch[0].record, exc)
             await db.commit()
-            for record in batch:  # only what is safely written leaves; the oldest may have been dropped meanwhile
-                if self._buffer and self._buffer[0] is record:
-                    self._buffer.popleft()
+            for pending in batch:  # only what is safely written leaves; the oldest may have been dropped meanwhile
+                if self._buffer and self._buffer[0] is pending:
+                    self._size -= self._buffer.popleft().size
+
+    async def _insert_one(self, db: aiosqlite.Connection, record: Record, cause: Exception) -> None:
+        try:
+            await db.execute(_INSERT, record)
+        except type(cause) as exc:
+            self.lost += 1
+            log_defect(log, f"the record of request {record.request_id} cannot be written", exc)
+
+
+class _Pending(NamedTuple):
+    """A record that waits since a time by the clock; `size` is of its prompt, characters."""
+
+    record: Record
+    since: float
+    size: int
+
+
+def _is_damage(exc: Exception) -> bool:
+    """Is the file itself at fault, so that waiting cannot help?"""
+    return getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
+
+def _move_aside(path: Path, opened: int | None) -> bool:
+    """Gives a damaged file another name, so that a new one begins. Several processes may write to the same file and find out
+    at once: only the file that was opened is moved, by one of them.
+
+    Returns:
+        whether there is another file, or none, in its place now.
+    """
+    name = f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    with contextlib.suppress(OSError), _locked(path.parent):
+        if opened is None or _inode(path) != opened:
+            return opened is not None
+        number = 0
+        while (aside := path.with_name(name if not number else f"{name}-{number}")).exists():
+            number += 1
+        path.rename(aside)
+        for suffix in ("-wal", "-shm"):  # they belong to it
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
+        log.critical("%s is damaged: it is kept as %s, and a new one is begun", path, aside.name)
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """While the block runs, no other process is in one for this folder, where the system has such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _inode(path: Path) -> int | None:
+    """Which file has this name now; None: none."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_ino
+    return None
 
 
 async def _add_columns(db: aiosqlite.Connection) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from gateway.failover import Failover
 from gateway.fleet import Clock, Fleet
 from gateway.health import HealthChecks
+from gateway.loop_monitor import LoopMonitor
 from gateway.metrics import Metrics
 from gateway.portfolio import Portfolio
 from gateway.record import Recorder
@@ -98,7 +99,7 @@ async def open_service(
     ):
         metrics = metrics or Metrics()
         failover = Failover(direct, SdkUpstream(), clock)
-        async with HealthChecks(failover, clock) as health:
+        async with HealthChecks(failover, clock) as health, LoopMonitor(metrics.loop_paused):
             service = Service(in_force, failover, health, recorder, metrics, Sessions(clock), responses, clock)
             metrics.watch(lambda: service.in_force.fleet, recorder)
             await health.watch(in_force.fleet)

@@ -5,6 +5,7 @@ Importing litellm takes seconds and hundreds of megabytes, so it happens in a th
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,7 @@ _ARGUMENTS = frozenset(
     frequency_penalty logit_bias user response_format seed tools tool_choice parallel_tool_calls functions
     function_call logprobs top_logprobs reasoning_effort verbosity thinking service_tier""".split()  # noqa: SIM905
 )
+_SILENCED = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "httpx", "httpcore", "openai")
 _OWN = frozenset({"model", "stream", "stream_options"})
 
 
@@ -131,6 +133,8 @@ def _import() -> Any:
     os.environ.setdefault("LITELLM_LOG", "ERROR")
     import litellm
 
+    for name in _SILENCED:  # they tell of prompts, keys and addresses; what went wrong is in the record and in our log
+        logging.getLogger(name).disabled = True
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     return litellm

@@ -73,3 +73,70 @@ async def test_no_path_records_nothing(tmp_path: Path) -> None:
 def test_records_are_frozen() -> None:
     with pytest.raises(AttributeError):
         row(1).status = 500  # type: ignore[misc]
+
+
+async def _written(recorder: Recorder) -> None:
+    for _ in range(100):
+        if not recorder.pending:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{recorder.pending} records still wait")
+
+
+@pytest.mark.parametrize("damage", [b"no database at all" * 500, b"SQLite format 3\0" + bytes(range(256)) * 64])
+async def test_a_damaged_file_is_kept_and_a_new_one_begun(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
+) -> None:
+    path = tmp_path / "record.db"
+    path.write_bytes(damage)
+    async with Recorder(path) as recorder, Recorder(path) as other:  # as of two workers
+        recorder.add(row(1))
+        other.add(row(2))
+        await _written(recorder)
+        await _written(other)
+    assert sorted(r["request_id"] for r in read_last(path, 10)) == ["r1", "r2"]
+    (kept,) = tmp_path.glob("record.db.damaged-*")  # noqa: ASYNC240
+    assert kept.read_bytes() == damage
+    assert caplog.text.count("is damaged") == 1
+
+
+async def test_how_many_wait_and_how_long(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "record.db"
+    path.mkdir()
+    now = 100.0
+    async with Recorder(path, clock=lambda: now) as recorder:
+        assert (recorder.pending, recorder.oldest_s) == (0, 0.0)
+        recorder.add(row(1))
+        now += 30
+        recorder.add(row(2))
+        assert (recorder.pending, recorder.oldest_s) == (2, 30.0)
+        await asyncio.sleep(0.1)
+        path.rmdir()
+        await _written(recorder)
+        assert recorder.oldest_s == 0.0
+    assert [record.levelname for record in caplog.records] == ["CRITICAL", "WARNING"]
+
+
+async def test_what_waits_is_bounded_in_bytes_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "record.db"
+    path.mkdir()
+    prompt = '"' + "x" * (record.BUFFER_BYTES // 4 - 2) + '"'
+    async with Recorder(path) as recorder:
+        for i in range(6):
+            recorder.add(row(i)._replace(prompt=prompt))
+        assert (recorder.pending, recorder.lost) == (4, 2)
+        path.rmdir()
+    assert [r["request_id"] for r in read_last(path, 10)] == ["r2", "r3", "r4", "r5"]
+    assert "records are lost" in caplog.text
+
+
+async def test_a_row_that_cannot_be_stored_takes_no_other_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "record.db"
+    async with Recorder(path) as recorder:
+        recorder.add(row(1))
+        recorder.add(row(2)._replace(prompt_tokens=10**30))
+        recorder.add(row(3)._replace(requested="\ud800"))
+        recorder.add(row(4)._replace(requested="m" * 1_000_000))
+    assert [r["request_id"] for r in read_last(path, 10)] == ["r1", "r4"]
+    assert read_last(path, 1)[0]["requested"] == "m" * record.MAX_NAME_CHARS + "…"
+    assert recorder.lost == 2

@@ -1,0 +1,100 @@
+"""Reading the whole answers of providers within limits: bytes as they come off the connection -> a JSON object.
+
+The HTTP client decompresses piece by piece and only as far as pieces are taken, so that the limits hold for what comes out.
+"""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import orjson
+
+from gateway.errors import GatewayError
+from gateway.json_cost import BYTES_PER_BYTE, json_cost
+from gateway.memory import charge
+from gateway.offload import offloaded
+from gateway.upstream.failures import Cause, UpstreamFailure
+
+MAX_ANSWER_BYTES = 128 << 20  # what 2,048 vectors of 3,072 numbers take as text
+MAX_ERROR_BYTES = 64 << 10  # of an error's body; what says why stands at its beginning
+COUNTED = 256 << 10  # bytes from which the values of an answer are counted before it is parsed
+MAX_CONTAINERS = 400_000  # objects and lists, and
+MAX_VALUES = 2_000_000  # keys and values of an answer: beyond any with log probabilities
+
+
+async def read_body(response: aiohttp.ClientResponse, idle_s: float) -> bytes:
+    """A whole body; of an error's, the beginning. Its memory is charged to the request that is being served.
+
+    Args:
+        idle_s: longest silence. An answer that has begun is nearly there, so that a silence in the middle of it is a fault.
+
+    Raises:
+        UpstreamFailure: it is too large, or there is no memory for it.
+        TimeoutError: a silence.
+    """
+    content = response.content
+    error = response.status >= 400
+    limit = MAX_ERROR_BYTES if error else MAX_ANSWER_BYTES
+    if content.is_eof():  # as a short one, which comes with its headers
+        return _charged(content.read_nowait(-1))
+    parts: list[bytes] = []
+    size = 0
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(idle_s) as silence:
+        while part := await content.readany():
+            parts.append(_charged(part))
+            size += len(part)
+            if size > limit:
+                response.close()  # the rest would have to be read before the connection could be used again
+                if error:
+                    break
+                raise UpstreamFailure(Cause.UNREADABLE, detail=f"answer of more than {limit >> 20} MB")
+            silence.reschedule(loop.time() + idle_s)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def json_object(data: bytes) -> dict[str, Any]:
+    """The object in a whole answer; a large one is parsed in a thread.
+
+    Raises:
+        UpstreamFailure: it is none, has too many values, or there is no memory for it.
+    """
+    fields = await offloaded(len(data), json_object_or_none, data)
+    if fields is None:
+        raise UpstreamFailure(Cause.UNREADABLE, detail="not a JSON object")
+    return fields
+
+
+def json_object_or_none(data: bytes) -> dict[str, Any] | None:
+    """The object in `data`; None where it is none.
+
+    Raises:
+        UpstreamFailure: it has too many values, or there is no memory for it.
+    """
+    if len(data) > COUNTED:
+        cost = json_cost(data)
+        if cost.containers > MAX_CONTAINERS or cost.values > MAX_VALUES:
+            raise UpstreamFailure(Cause.UNREADABLE, detail=f"answer of {cost.values} JSON values")
+        charge_answer(cost.memory - BYTES_PER_BYTE * len(data))
+    try:
+        fields = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def charge_answer(size: int) -> None:
+    """As `gateway.memory.charge`, for what a provider sent.
+
+    Raises:
+        UpstreamFailure: there is no memory for it; that says nothing about the provider.
+    """
+    try:
+        charge(size)
+    except GatewayError as exc:
+        raise UpstreamFailure(Cause.LOCAL, detail="no memory for the answer") from exc
+
+
+def _charged(data: bytes) -> bytes:
+    charge_answer(BYTES_PER_BYTE * len(data))
+    return data
