@@ -54,7 +54,7 @@ async def input_items(request: Request, store: ResponseStore, owner: str) -> Res
     """
     query = request.query_params
     limit, order = query.get("limit", "20"), query.get("order", "desc")
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= MOST_ITEMS:
+    if not limit.isascii() or not limit.isdigit() or len(limit) > 9 or not 1 <= int(limit) <= MOST_ITEMS:
         raise InvalidRequest(f"`limit` must be a whole number from 1 to {MOST_ITEMS}.", param="limit")
     if order not in ("asc", "desc"):
         raise InvalidRequest("`order` must be asc or desc.", param="order")

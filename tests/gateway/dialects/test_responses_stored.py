@@ -65,7 +65,14 @@ async def test_a_stored_response_is_fetched_listed_and_deleted(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("query", "param"), [("limit=0", "limit"), ("limit=x", "limit"), ("order=up", "order"), ("after=msg_no", "after")]
+    ("query", "param"),
+    [
+        ("limit=0", "limit"),
+        ("limit=x", "limit"),
+        (f"limit=1{'0' * 5000}", "limit"),
+        ("order=up", "order"),
+        ("after=msg_no", "after"),
+    ],
 )
 async def test_a_page_that_cannot_be(tmp_path: Path, query: str, param: str) -> None:
     async with ScriptedProvider(answer("fine")) as provider:
