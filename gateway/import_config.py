@@ -96,7 +96,7 @@ def _write(imported: "Imported", out: Path | None, force: bool) -> None:
             file.write(imported.text)
             file.flush()
             os.fsync(file.fileno())
-        load_portfolio(draft, _Assumed())
+        load_portfolio(draft, _Assumed(), writes=False)
         if out is None:
             click.echo(imported.text, nl=False)
             return

@@ -54,7 +54,7 @@ def _record_path(config: Path | None) -> Path:
     from gateway.serve import default_config
 
     try:
-        record = load_portfolio(config or default_config(), os.environ).settings.record
+        record = load_portfolio(config or default_config(), os.environ, writes=False).settings.record
     except PortfolioError as exc:
         raise click.ClickException(str(exc)) from exc
     if record is None:

@@ -3,6 +3,7 @@
 A problem names file, line and key, what was found and what was expected; values of keys that hold secrets never show.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import date
@@ -71,6 +72,10 @@ class Document:
     def locate(self, where: Place) -> str:
         """`config/portfolio.yaml:12: models[0].name`."""
         return f"{self.path}:{self.line(where)}: {self.place(where)}"
+
+    def file(self, name: str) -> Path:
+        """A path of the file: `~` is the home folder, and a relative one begins at the file's own folder."""
+        return self.path.parent / os.path.expanduser(name)
 
     def error(self) -> PortfolioError:
         """All problems, or the first hundred of more."""

@@ -10,7 +10,7 @@ from gateway.portfolio_deployments import Deployments
 from gateway.portfolio_document import MOST_PROBLEMS, Document, Place, PortfolioError
 from gateway.portfolio_problems import mended, problem
 from gateway.portfolio_schema import EmbeddingModelEntry, EmbeddingPriceEntry, ModelEntry, PortfolioEntry
-from gateway.portfolio_settings import read_settings
+from gateway.portfolio_settings import check_writable, read_settings
 from gateway.portfolio_values import Values
 from gateway.prices import Listed, look_up
 from router.policy import Policy
@@ -20,11 +20,12 @@ __all__ = ["PortfolioError", "load_portfolio"]
 FALLBACK_WINDOW = 8_192
 
 
-def load_portfolio(path: Path, environment: Mapping[str, str]) -> Portfolio:
-    """Reads and checks a portfolio file. Relative paths in it are relative to the working directory.
+def load_portfolio(path: Path, environment: Mapping[str, str], *, writes: bool = True) -> Portfolio:
+    """Reads and checks a portfolio file. Relative paths in it begin at its folder.
 
     Args:
         environment: where `os.environ/NAME` references are looked up.
+        writes: is it a problem where the record cannot be written?
 
     Raises:
         PortfolioError: all problems of the file.
@@ -44,9 +45,9 @@ def load_portfolio(path: Path, environment: Mapping[str, str]) -> Portfolio:
         document.problems += [problem(document, dict(error)) for error in errors[: 2 * MOST_PROBLEMS]]
         rest = mended(document.value, [error["loc"] for error in errors])
         if rest is not None:
-            _Builder(document, rest, environment).build()
+            _Builder(document, rest, environment, writes).build()
         raise document.error() from exc
-    portfolio = _Builder(document, entry, environment).build()
+    portfolio = _Builder(document, entry, environment, writes).build()
     if document.problems:
         raise document.error()
     return portfolio
@@ -55,15 +56,19 @@ def load_portfolio(path: Path, environment: Mapping[str, str]) -> Portfolio:
 class _Builder:
     """A checked entry -> values, resolving references to the environment, providers and LiteLLM's table."""
 
-    def __init__(self, document: Document, entry: PortfolioEntry, environment: Mapping[str, str]) -> None:
+    def __init__(self, document: Document, entry: PortfolioEntry, environment: Mapping[str, str], writes: bool) -> None:
         self._document = document
         self._entry = entry
+        self._writes = writes
         self._values = Values(document, environment)
         self._deployments = Deployments(document, self._values)
 
     def build(self) -> Portfolio:
         entry = self._entry
         policies = self._policies()
+        settings = read_settings(self._document, self._values, entry.gateway, policies)
+        if self._writes:
+            check_writable(self._document, settings)
         if entry.default_policy not in policies:
             self._document.report(
                 ("default_policy",), f"found {entry.default_policy!r}, expected one of {', '.join(policies)}"
@@ -75,9 +80,9 @@ class _Builder:
             embedding_models=tuple(self._embedding_model(i, m) for i, m in enumerate(entry.embedding_models)),
             policies=policies,
             default_policy=entry.default_policy,
-            checkpoint=None if entry.checkpoint is None else Path(entry.checkpoint),
-            spaces=tuple(Path(space) for space in entry.spaces),
-            settings=read_settings(self._document, self._values, entry.gateway, policies),
+            checkpoint=None if entry.checkpoint is None else self._document.file(entry.checkpoint),
+            spaces=tuple(self._document.file(space) for space in entry.spaces),
+            settings=settings,
             places={
                 model.name: self._document.locate(("models", i, "embedding")) for i, model in enumerate(entry.models)
             },

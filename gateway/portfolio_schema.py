@@ -67,7 +67,7 @@ class DeploymentEntry(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, hide_input_in_errors=True)
 
     model: Name = Field(description="LiteLLM's name, such as openai/gpt-4o-mini or ollama/llama3.1:8b")
-    api_base: Name | None = Field(None, description="Base URL, for any server of your own")
+    api_base: Name | None = Field(None, description="Base URL, or os.environ/NAME, for any server of your own")
     api_key: Key | None = Field(None, description="os.environ/NAME; by default the provider's usual variable")
     timeout: Seconds = Field(300.0, description="Seconds for a whole answer that is not streamed")
     connect_timeout: Seconds = Field(5.0, description="Seconds until the connection is open")
@@ -237,7 +237,10 @@ class GatewayEntry(Strict):
         description="Memory for the bodies and answers of all requests under way; beyond it 503. Default: half of what "
         "the machine or container has",
     )
-    record: Name | None = Field("locus.db", description="SQLite file for one row per request; null records nothing")
+    record: Name | None = Field(
+        "locus.db",
+        description="SQLite file for one row per request; null records nothing. Default: in the working directory",
+    )
     store_prompts: bool = Field(False, description="Keep the messages in the record")
     responses: Name | None = Field(
         BESIDE_RECORD,

@@ -1,6 +1,8 @@
 """The section `gateway` of a portfolio file -> `Settings`."""
 
+import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,9 +50,9 @@ def read_settings(
             None if gateway.max_memory_mb is None else int(gateway.max_memory_mb * (1 << 20)),
         ),
         max_body_bytes=int(gateway.max_body_mb * (1 << 20)),
-        record=None if gateway.record is None else Path(gateway.record).expanduser(),
+        record=_record(document, gateway),
         store_prompts=gateway.store_prompts,
-        responses=_responses(gateway),
+        responses=_responses(document, gateway),
         response_retention_s=gateway.response_retention,
         retry=RetrySettings(gateway.retries, gateway.max_retry_after, gateway.retry_budget),
         hedging=None if gateway.hedging is None else HedgeSettings(gateway.hedging.quantile, gateway.hedging.budget),
@@ -85,8 +87,41 @@ def _utility_calls(
     return UtilityCalls(entry.policy, tuple(patterns))
 
 
-def _responses(gateway: GatewayEntry) -> Path | None:
+def _record(document: Document, gateway: GatewayEntry) -> Path | None:
+    """Where the file does not say, it is in the working directory: the file's own folder may be one to read only."""
+    if gateway.record is None:
+        return None
+    return document.file(gateway.record) if "record" in gateway.model_fields_set else Path(gateway.record)
+
+
+def _responses(document: Document, gateway: GatewayEntry) -> Path | None:
     if gateway.responses == BESIDE_RECORD:
-        record = None if gateway.record is None else Path(gateway.record).expanduser()
+        record = _record(document, gateway)
         return None if record is None else record.with_name(f"{record.stem}-responses.db")
-    return None if gateway.responses is None else Path(gateway.responses).expanduser()
+    return None if gateway.responses is None else document.file(gateway.responses)
+
+
+def check_writable(document: Document, settings: Settings) -> None:
+    """Reports a record, or a store of responses, that cannot be written."""
+    for key, path in (("record", settings.record), ("responses", settings.responses)):
+        if path is not None and (fault := _unwritable(path)) is not None:
+            document.report(("gateway", key), f"{path} cannot be written: {fault}; write another path, or null")
+
+
+def _unwritable(path: Path) -> str | None:
+    """Why a database file cannot be written, or made; None where it can."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "it is a folder or a device, not a file"
+        if not os.access(path, os.W_OK):
+            return "the file is read-only"
+    except FileNotFoundError:
+        pass
+    except OSError as exc:
+        return str(exc.strerror or exc)
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        return f"{folder} is not a folder"
+    return None if os.access(folder, os.W_OK | os.X_OK) else f"the folder {folder} is read-only"

@@ -274,7 +274,7 @@ def test_the_gateways_own_settings(tmp_path: Path) -> None:
         "rich": Policy("rich", cost_weight=0.0, max_predicted_loss=0.1),
     }
     assert portfolio.default_policy == "thrifty"
-    assert (portfolio.checkpoint, portfolio.spaces) == (Path("runs/mine"), (Path("more.safetensors"),))
+    assert (portfolio.checkpoint, portfolio.spaces) == (tmp_path / "runs/mine", (tmp_path / "more.safetensors",))
     assert (settings.host, settings.port, settings.keys) == ("0.0.0.0", 80, (Secret("sk-9"),))
     assert (settings.max_body_bytes, settings.record, settings.store_prompts) == (1 << 19, None, True)
     assert (settings.admin_key, settings.shutdown_grace_s) == (Secret("sk-8"), 8)
@@ -288,6 +288,40 @@ def test_an_unknown_context_window_is_assumed_with_a_warning(tmp_path: Path) -> 
     portfolio = load(tmp_path, "models:\n  - name: a\n    deployments: [{model: ollama/no-such-model-xyz}]\n")
     assert portfolio.models[0].context_window == 8192
     assert portfolio.warnings == (f"{tmp_path}/p.yaml:2: models[0]: context_window of a is not known; 8192 is assumed",)
+
+
+def test_paths_begin_at_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    text = DIRECT + "checkpoint: ../mine\nspaces: [/abs.safetensors, ~/own.safetensors]\n"
+    portfolio = load(tmp_path, text + "gateway: {record: data/r.db}\n")
+    assert portfolio.checkpoint == tmp_path / "../mine"
+    assert portfolio.spaces == (Path("/abs.safetensors"), Path("/home/someone/own.safetensors"))
+    assert portfolio.settings.record == tmp_path / "data/r.db"
+    assert portfolio.settings.responses == tmp_path / "data/r-responses.db"
+    assert load(tmp_path, DIRECT + "gateway: {responses: x.db}\n").settings.responses == tmp_path / "x.db"
+
+
+@pytest.mark.parametrize(
+    ("record", "fault"),
+    [
+        ("folder", "it is a folder or a device, not a file"),
+        ("/dev/null", "it is a folder or a device, not a file"),
+        ("p.yaml/r.db", "Not a directory"),
+        ("p.yaml/sub/r.db", "Not a directory"),
+    ],
+)
+def test_a_record_that_cannot_be_written_is_a_problem(tmp_path: Path, record: str, fault: str) -> None:
+    (tmp_path / "folder").mkdir()
+    text = DIRECT + f"gateway:\n  responses: null\n  record: {record}\n"
+    (problem,) = problems_of(tmp_path, text)
+    path = tmp_path / record
+    assert (
+        problem
+        == f"p.yaml:11: gateway.record: {path} cannot be written: {fault}; write another path, or null".replace(
+            f"{tmp_path}/p.yaml:", "p.yaml:", 1
+        )
+    )
+    assert load_portfolio(tmp_path / "p.yaml", {}, writes=False).settings.record == path
 
 
 # Problems
