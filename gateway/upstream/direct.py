@@ -4,6 +4,7 @@ Bytes go out and come back as they are.
 """
 
 import asyncio
+import errno
 import io
 from collections.abc import Awaitable
 from typing import Any
@@ -19,6 +20,7 @@ from gateway.portfolio import Deployment
 from gateway.request import ChatRequest, Native
 from gateway.sse import EventReader
 from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_complete, is_chunk
+from gateway.upstream.body import json_object, read_body
 from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event
 from gateway.upstream.formats import FORMATS
 
@@ -61,7 +63,7 @@ class DirectUpstream:
             UpstreamFailure: whatever went wrong, classified.
         """
         data = await self._whole(deployment, self._post(deployment, request, dropped, api))
-        fields = _json(data)
+        fields = await json_object(data)
         if fields.get("error"):
             raise classify_event(fields["error"])
         if api == "chat":
@@ -92,14 +94,14 @@ class DirectUpstream:
                 if response.status == 200 and response.content_type == "text/event-stream":
                     return _DirectStream(response) if api == "chat" else _NativeStream(response, FORMATS[api].reader())
                 try:
-                    data = await response.read()
+                    data = await read_body(response, deployment.idle_timeout_s)
                 finally:
                     response.release()
         except _CLIENT_ERRORS as exc:
             raise _failure(exc) from exc
         if response.status != 200:
             raise classify(response.status, response.headers, data)
-        if error := _json(data).get("error"):
+        if error := (await json_object(data)).get("error"):
             raise classify_event(error)
         raise UpstreamFailure(Cause.UNREADABLE, detail=f"content type {response.content_type} in place of a stream")
 
@@ -119,7 +121,7 @@ class DirectUpstream:
             async with asyncio.timeout(deployment.timeout_s):
                 response = await call
                 try:
-                    data = await _body(response, deployment.idle_timeout_s)
+                    data = await read_body(response, deployment.idle_timeout_s)
                 finally:
                     response.release()
         except _CLIENT_ERRORS as exc:
@@ -298,19 +300,6 @@ class _NativeStream(_DirectStream):
         return chunks
 
 
-async def _body(response: aiohttp.ClientResponse, idle_s: float) -> bytes:
-    """A whole body. An answer that has begun is nearly there, so that a silence in the middle of it is a fault."""
-    if response.content.is_eof():  # as a short one, which comes with its headers
-        return response.content.read_nowait(-1)
-    parts = []
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(idle_s) as limit:
-        while part := await response.content.readany():
-            parts.append(part)
-            limit.reschedule(loop.time() + idle_s)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
 def _json_or_none(data: bytes) -> dict[str, Any] | None:
     try:
         fields = orjson.loads(data)
@@ -319,13 +308,10 @@ def _json_or_none(data: bytes) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def _json(data: bytes) -> dict[str, Any]:
-    fields = _json_or_none(data)
-    if fields is None:
-        raise UpstreamFailure(Cause.UNREADABLE, detail="not a JSON object")
-    return fields
-
-
+# What this machine lacks for a connection: ports, descriptors, memory. Says nothing about the provider.
+_LOCAL_FAULTS = frozenset(
+    {errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN}
+)
 _CLIENT_ERRORS = (aiohttp.ClientError, OSError)  # TimeoutError is an OSError
 
 
@@ -336,6 +322,8 @@ def _failure(exc: Exception) -> UpstreamFailure:
             return UpstreamFailure(Cause.CONNECTION, detail="connect timeout")
         case TimeoutError():
             return UpstreamFailure(Cause.TIMEOUT, detail="silent beyond the limit")
+        case OSError(errno=number) if number in _LOCAL_FAULTS:
+            return UpstreamFailure(Cause.LOCAL, detail=errno.errorcode[number])
         case aiohttp.ClientPayloadError():
             return UpstreamFailure(Cause.UNREADABLE, detail="truncated body")
         case _:
