@@ -15,6 +15,7 @@ from gateway.dialects.responses import freeform
 from gateway.dialects.responses.answer import names_of, native_of
 from gateway.dialects.responses.dialect import Responses
 from gateway.dialects.responses.tools import Tools
+from gateway.errors import InvalidRequest
 from gateway.request import ChatRequest, chat_request
 from gateway.upstream.answer import Chunk, Complete
 
@@ -35,6 +36,8 @@ async def parse(fields: Fields, body: bytes, headers: Headers, responses: Respon
     if "messages" in fields:
         return _chat(fields)
     request = await responses.parse(body, headers)
+    if request.need.api is not None:
+        raise InvalidRequest(f"Chat has nothing for `{request.need.api_field}`; ask by `/v1/responses`.", param="input")
     options = fields.get("stream_options")
     asked = isinstance(options, dict) and bool(options.get("include_usage"))
     return replace(request, native=None, usage_asked=asked, freeform=names_of(native_of(request)).freeform)

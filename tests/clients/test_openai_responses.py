@@ -106,6 +106,22 @@ def test_tool_calls_in_a_stream(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
+def test_tools_of_a_namespace(client: openai.OpenAI, streamed: bool) -> None:
+    space: Any = {"type": "namespace", "name": "mcp__sky__", "description": "The sky.", "tools": [TOOL]}
+    asked: Any = {"model": "auto", "tools": [space]}
+    first: Any
+    if streamed:
+        with client.responses.stream(input=QUESTION, **asked) as stream:
+            first = stream.until_done().get_final_response()
+    else:
+        first = client.responses.create(input=QUESTION, **asked)
+    (call,) = first.output
+    assert (call.type, call.namespace, call.name) == ("function_call", "mcp__sky__", "weather")
+    again = client.responses.create(previous_response_id=first.id, input=_results(first), **asked)
+    assert again.output_text == ANSWER
+
+
+@pytest.mark.parametrize("streamed", [False, True])
 def test_the_tool_runner(client: openai.OpenAI, streamed: bool) -> None:
     function = RegisteredFunction(TOOL, lambda arguments: weather(**arguments))  # type: ignore[arg-type]
     runner = ResponsesToolRunner(functions=[function])

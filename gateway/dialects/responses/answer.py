@@ -39,7 +39,7 @@ def native_of(request: ChatRequest) -> Native:
 def skeleton(request: ChatRequest, model: str, created_at: int) -> Fields:
     """A Response object in progress: what the request asked for, with the API's defaults, and no output yet."""
     native = native_of(request)
-    asked = native.fields
+    asked = native.echoed if isinstance(native, NativeResponses) else native.fields
     reasoning, text = asked.get("reasoning") or {}, asked.get("text") or {}
     response: Fields = {
         "id": new_id("response"),

@@ -12,6 +12,7 @@ from gateway.dialects.responses.answer import Fields, native_of, previous_of, re
 from gateway.dialects.responses.request import (
     NativeResponses,
     check,
+    echoed,
     input_items,
     is_own_reasoning,
     references,
@@ -116,7 +117,7 @@ def _read(
     """The chat request that goes on from the items `before`."""
     translation = translate(fields, before, own)
     native = _native(body, fields, before, own, changed=changed, headers=headers)
-    native = replace(native, names=translation.names)
+    native = replace(native, names=translation.names, echoed=echoed(fields, len(body)))
     request = translated(translation.fields, native, translation.native_only)
     return replace(request, left_out=translation.left_out)
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from gateway.dialects.responses.checks import invalid, item, optional, text
 from gateway.dialects.responses.items import Messages, kind_of
 from gateway.dialects.responses.names import Names
@@ -17,6 +19,7 @@ from gateway.fields import expected
 from gateway.request import Native
 
 OWN_REASONING = "rs_locus_"  # how the ids of reasoning begin that this gateway wrote down, and no provider knows
+MOST_ECHOED = 256 << 10  # bytes of one field
 LOGPROBS = "message.output_text.logprobs"
 _NUMBER = (int, float)
 _KEPT: dict[str, tuple[type | tuple[type, ...], str]] = {  # fields that chat has too, under the same name
@@ -49,12 +52,14 @@ class NativeResponses(Native):
     Attributes:
         own: the input items that the client sent with this request.
         names: of the tools.
+        echoed: the fields that the answer repeats.
         previous: the id of the response that it goes on with.
         store: shall the response be kept?
     """
 
     own: tuple[dict[str, Any], ...] = ()
     names: Names = field(default_factory=Names)
+    echoed: Mapping[str, Any] = field(default_factory=dict)
     previous: str | None = None
     store: bool = True
 
@@ -144,6 +149,19 @@ def is_own_reasoning(item: dict[str, Any]) -> bool:
     """Is this reasoning that the gateway wrote down? A provider that is shown it does not know the id."""
     name = item.get("id")
     return item.get("type") == "reasoning" and isinstance(name, str) and name.startswith(OWN_REASONING)
+
+
+def echoed(fields: dict[str, Any], size: int) -> dict[str, Any]:
+    """The fields that an answer repeats: those of a large request without the large ones.
+
+    A stream repeats them in three events. Written each time, megabytes of tools would hold up all other requests.
+
+    Args:
+        size: of the request, bytes.
+    """
+    if size <= MOST_ECHOED:
+        return fields
+    return {key: value for key, value in fields.items() if key != "input" and len(orjson.dumps(value)) <= MOST_ECHOED}
 
 
 def translate(fields: dict[str, Any], before: list[dict[str, Any]], own: list[dict[str, Any]]) -> Translation:

@@ -60,3 +60,12 @@ async def test_freeform_calls_of_the_history_are_json_for_the_upstream(tmp_path:
             sent = up.calls[0].body["messages"][1]
             assert sent["content"] is None
             assert '"input"' in sent["tool_calls"][0]["function"]["arguments"]
+
+
+async def test_what_only_the_responses_api_has_is_refused(tmp_path: Path) -> None:
+    async with ScriptedProvider() as up, gateway(tmp_path, [entry("llama-8b", up.base_url)]) as run:
+        body = {"model": "auto", "input": ASK, "tools": [{"type": "web_search"}]}
+        refused = await run.http.post("/v1/chat/completions", json=body)
+        assert refused.status_code == 400
+        assert "web_search" in refused.json()["error"]["message"]
+        assert not up.calls

@@ -64,6 +64,45 @@ async def test_a_text_is_one_message() -> None:
     assert to.end(USAGE, "m1") == b""
 
 
+async def test_large_fields_of_the_request_are_not_repeated() -> None:
+    to = await writer(instructions="x" * (300 << 10), tools=[FUNCTION], metadata={"a": "b"})
+    response = proper(events(written(to, chunk({"content": "a"})) + to.end(None, "m1")))
+    assert response["instructions"] is None
+    assert [tool["name"] for tool in response["tools"]] == [FUNCTION["name"]]
+    assert response["metadata"] == {"a": "b"}
+
+
+@pytest.mark.parametrize("part", [
+    {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}]},
+    {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]}]},
+    {"content": [{"type": "thinking", "thinking": "Hm"}]},
+])  # fmt: skip
+async def test_content_in_parts(part: dict[str, Any]) -> None:
+    to = await writer()
+    text = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
+    data = written(to, chunk(part), chunk({"content": text}), chunk({}, "stop")) + to.end(None, "m1")
+    assert texts(proper(events(data))) == ["Hm", "Hello"]
+
+
+@pytest.mark.parametrize(
+    ("deltas", "expected"),
+    [
+        ([call(0, "", "a", "weather")], [("weather", "{}")]),
+        ([call(0, "", "a", "wea"), call(0, "", None, "ther"), call(0, "{}")], [("weather", "{}")]),
+        ([call(0, "", "a", "weather"), call(0, "", "a", "weather"), call(0, '{"x":1}', "a", "weather")], [("weather", '{"x":1}')]),
+        ([call(0, "", "a", "weather"), call(1, '{"x":1}', "b", "weather")], [("weather", "{}"), ("weather", '{"x":1}')]),
+        ([call(0, "", "a", "weather"), call(0, '{"x":1}', "b", "weather")], [("weather", "{}"), ("weather", '{"x":1}')]),
+        ([call(None, "", "a", "weather"), call(None, '{"x":'), call(None, "1}")], [("weather", '{"x":1}')]),
+        ([call(0, "", "a", "weather"), {"content": "So."}], [("weather", "{}"), "So."]),
+        ([call(0, {"x": 1}, "a", "weather")], [("weather", '{"x":1}')]),  # type: ignore[arg-type]
+    ],
+)  # fmt: skip
+async def test_calls_in_odd_pieces(deltas: list[dict[str, Any]], expected: list[Any]) -> None:
+    to = await writer(tools=[FUNCTION])
+    data = written(to, *[chunk(delta) for delta in deltas], chunk({}, "tool_calls")) + to.end(None, "m1")
+    assert texts(proper(events(data))) == expected
+
+
 async def test_the_head_of_a_stream_does_not_wait_for_its_end() -> None:
     to = await writer()
     first = events(written(to, chunk({"content": "a"})))
