@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from gateway.errors import UnknownModel
+from gateway.names import unknown_model
 from gateway.portfolio import BUILT_IN, Model, Price
 from gateway.routing import AUTO
 from gateway.service import InForce
@@ -57,10 +57,10 @@ def find_model(in_force: InForce, name: str) -> Entry:
     Raises:
         UnknownModel: no model or policy of that name.
     """
-    for entry in _entries(in_force):
-        if entry["id"] == name:
-            return entry
-    raise UnknownModel(f"The model `{name}` is not in the portfolio.", param="model")
+    entries = {entry["id"]: entry for entry in _entries(in_force)}
+    if name not in entries:
+        raise unknown_model(name, entries)
+    return entries[name]
 
 
 def _entries(in_force: InForce) -> Iterator[Entry]:

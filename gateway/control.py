@@ -12,6 +12,7 @@ import orjson
 
 from gateway.errors import InvalidRequest
 from gateway.fields import kind
+from gateway.names import checked_name
 from gateway.request import ChatRequest, Control
 
 PREFIX = b"x-locus-"
@@ -53,7 +54,7 @@ def _of_headers(given: Mapping[bytes, bytes]) -> dict[str, tuple[Any, str]]:
         name = header[len(PREFIX) :].replace("-", "_")
         if name not in FIELDS:
             known = ", ".join(f"x-locus-{field.replace('_', '-')}" for field in FIELDS)
-            raise InvalidRequest(f"There is no header `{header}`; there are {known}.", param=header)
+            raise InvalidRequest(f"There is no header `{header[:64]}`; there are {known}.", param=header[:64])
         asked[name] = (value.decode("latin-1").strip(), header)
     return asked
 
@@ -65,7 +66,9 @@ def _of_body(own: Any) -> dict[str, tuple[Any, str]]:
         raise InvalidRequest(f"`{BODY}` must be an object, not {kind(own)}.", param=BODY)
     for name in own:
         if name not in FIELDS:
-            raise InvalidRequest(f"`{BODY}` has no `{name}`; it has {', '.join(FIELDS)}.", param=f"{BODY}.{name}")
+            raise InvalidRequest(
+                f"`{BODY}` has no `{name[:64]}`; it has {', '.join(FIELDS)}.", param=f"{BODY}.{name[:64]}"
+            )
     return {name: (value, f"{BODY}.{name}") for name, value in own.items() if value is not None}
 
 
@@ -97,7 +100,7 @@ def _names(value: Any, where: str) -> frozenset[str]:
     names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names) or not names:
         raise InvalidRequest(f"`{where}` must list names of portfolio models.", param=where)
-    return frozenset(names)
+    return frozenset(checked_name(name, where) for name in names)
 
 
 def _switch(value: Any, where: str) -> bool:

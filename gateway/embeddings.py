@@ -11,10 +11,11 @@ from starlette.types import Send
 from gateway.books import Books
 from gateway.dialects.dialect import Headers
 from gateway.dialects.embeddings import Embeddings, inputs_of
-from gateway.errors import InvalidRequest, UnknownModel
+from gateway.errors import InvalidRequest
 from gateway.exchange import ClientWatch, Exchange, ModelEndpoint
 from gateway.failover import Failover
 from gateway.fleet import Fleet, LiveModel
+from gateway.names import unknown_model
 from gateway.portfolio import ENCODER
 from gateway.protocol import Connection
 from gateway.request import ChatRequest
@@ -92,7 +93,7 @@ def named(fleet: Fleet, name: str) -> LiveModel:
         )
     if name in fleet.models:
         raise InvalidRequest(f"`{name}` is a chat model, no embedding model. {known}", param="model")
-    raise UnknownModel(f"The model `{name}` is not in the portfolio. {known}", param="model")
+    raise unknown_model(name, fleet.embedding_models, known)
 
 
 def check_built_in(request: ChatRequest, dimensions: int) -> None:

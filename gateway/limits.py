@@ -41,3 +41,5 @@ class ClientLimits:
 
 
 LIMITS = ClientLimits()
+
+LONGEST_NAME = 256  # characters of a model's name, in the portfolio and in a request

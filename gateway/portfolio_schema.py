@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from gateway.limits import LONGEST_NAME
 from gateway.portfolio import ENCODER
 from gateway.utility import FRONT_ENDS
 
@@ -17,7 +18,6 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _USUAL_PORTS = {"http": "80", "https": "443"}
 
 
-LONGEST_NAME = 256  # characters of a model's name, in the file and in a request
 BESIDE_RECORD = "beside the record"
 
 

@@ -19,6 +19,7 @@ from gateway.errors import BodyTooLarge, InvalidRequest
 from gateway.fields import expected, kind
 from gateway.json_cost import BYTES_PER_BYTE, MAX_CONTAINERS, MAX_VALUES, json_cost
 from gateway.memory import charge
+from gateway.names import model_name
 from gateway.need import Api, Need, read_need
 from gateway.offload import LARGE, offloaded
 from gateway.query import query_text
@@ -287,9 +288,7 @@ def translated(fields: dict[str, Any], native: Native, native_only: str | None =
 
 def chat_request(body: bytes, fields: dict[str, Any], native: Native | None = None) -> ChatRequest:
     """Checks the fields that the gateway reads."""
-    model = fields.get("model")
-    if not isinstance(model, str) or not model:
-        raise InvalidRequest(expected("model", "a model name, `auto` or `auto:<policy>`", fields), param="model")
+    model = model_name(fields, "a model name, `auto` or `auto:<policy>`")
     stream = fields.get("stream")
     if stream is not None and not isinstance(stream, bool):
         raise InvalidRequest(expected("stream", "true or false", fields), param="stream")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gateway.encoding import Encoding, Encodings
 from gateway.errors import InvalidRequest, NoEligibleModel, UnknownModel
 from gateway.fleet import Fleet
+from gateway.names import did_you_mean, unknown_model
 from gateway.need import Api, Need
 from gateway.portfolio import ENCODER, Portfolio
 from gateway.request import ChatRequest, Control
@@ -259,10 +260,8 @@ class Routing:
         elif any(model == one.name for one in self._portfolio.embedding_models) or model == ENCODER:
             raise InvalidRequest(f"`{model}` is an embedding model, for /v1/embeddings alone.", param="model")
         else:
-            raise UnknownModel(
-                f"The model `{model}` is not in the portfolio; GET /v1/models lists what is, `auto` chooses.",
-                param="model",
-            )
+            known = [*self.names, AUTO, *(f"{AUTO}:{policy}" for policy in self._portfolio.policies)]
+            raise unknown_model(model, known, "GET /v1/models lists what is, `auto` chooses.")
         if control.policy is not None:
             policy = self._named_policy(control.policy, "x-locus-policy")
         if control.cost_weight is not None:
@@ -275,14 +274,15 @@ class Routing:
         policy = self._portfolio.policies.get(name)
         if policy is None:
             known = ", ".join(f"{prefix}{policy}" for policy in self._portfolio.policies)
-            raise UnknownModel(f"There is no policy `{name}`; there are {known}.", param=param)
+            close = did_you_mean(name, self._portfolio.policies)
+            raise UnknownModel(f"There is no policy `{name}`{close} There are {known}.", param=param)
         return policy
 
     def _check_names(self, control: Control) -> None:
         for names, param in ((control.allow, "x-locus-allow"), (control.exclude, "x-locus-exclude")):
             for name in names or ():
                 if name not in self._index:
-                    raise UnknownModel(f"The model `{name}` is not in the portfolio.", param=param)
+                    raise unknown_model(name, self.names, param=param)
 
     def _check_pinned(self, request: ChatRequest, pinned: int) -> None:
         """What a named model can do its provider knows best, but not even that helps where it does not speak a format."""

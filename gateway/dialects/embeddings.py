@@ -9,6 +9,7 @@ from gateway.dialects.chat_writer import ChatWriter
 from gateway.dialects.dialect import Headers, Writer
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.fields import expected, kind
+from gateway.names import model_name
 from gateway.need import CHARS_PER_TOKEN, Api, Need
 from gateway.offload import offloaded
 from gateway.request import ChatRequest, parse_object, splice_model
@@ -43,9 +44,7 @@ def parse_embeddings(body: bytes) -> ChatRequest:
         InvalidRequest: not JSON, not an object, or a field that the gateway reads has the wrong type; `param` names it.
     """
     fields = parse_object(body)
-    model = fields.get("model")
-    if not isinstance(model, str) or not model:
-        raise InvalidRequest(expected("model", "the name of an embedding model", fields), param="model")
+    model = model_name(fields, "the name of an embedding model")
     tokens = _tokens(fields)
     form, dimensions = fields.get("encoding_format"), fields.get("dimensions")
     if form is not None and (not isinstance(form, str) or not form):
