@@ -384,14 +384,15 @@ class Pursuit:
     def _readable(
         self, hop: Hop, live: LiveDeployment, request: ChatRequest, dropped: frozenset[str], api: Api
     ) -> ChatRequest:
-        """The request without signed reasoning that this deployment would not accept.
+        """The request without reasoning that this deployment would not accept.
 
-        That is what another model signed, and what a translation to chat has carried along for those who know it.
+        That is what another model thought, and signatures that a translation to chat has carried along for those who know it.
         """
         last = self._last
-        foreign = (last is not None and last.model != hop.model.name) or SIGNATURES in dropped
-        if foreign or (api == "chat" and request.native is not None and live.spec.path == "direct"):
+        if (last is not None and last.model != hop.model.name) or SIGNATURES in dropped:
             return unsigned(request) or request
+        if api == "chat" and request.native is not None and live.spec.path == "direct":
+            request = unsigned(request, text=False) or request
         if last is not None and last.mixed:
             return unsigned(request, finished=True) or request
         return request

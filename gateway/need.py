@@ -83,6 +83,8 @@ def read_need(fields: dict[str, Any]) -> Need:
             raise InvalidRequest(
                 expected("content", "a string, a list of parts or null", message, where), param=f"{where}.content"
             )
+        if isinstance(thought := message.get("reasoning_content"), str):
+            texts.append(thought)
         if calls := message.get("tool_calls"):
             texts.append(orjson.dumps(calls).decode())
     if tools := fields.get("tools") or fields.get("functions"):

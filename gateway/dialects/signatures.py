@@ -1,10 +1,12 @@
-"""Signed reasoning in a conversation: only the model that wrote it can read it again.
+"""Reasoning in a conversation: it goes back to the model that thought it, and to no other.
 
-Anthropic signs thinking blocks, OpenAI encrypts reasoning items, and gateways before us hand both on in chat messages.
+Anthropic signs thinking blocks, OpenAI encrypts reasoning items, and gateways before us hand both on in chat messages. Others
+write plain text; DeepSeek and Kimi demand theirs back while tools are called.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -19,15 +21,18 @@ Without = Callable[[Fields], Fields | None]
 
 SIGNATURES = "signatures"  # among the names of optional fields that were refused
 _SIGNED = ("thinking_blocks", "reasoning_details")  # as litellm and OpenRouter carry it in chat messages
+_TEXT = ("reasoning_content", "reasoning")  # as DeepSeek and Kimi do, vLLM and OpenRouter
 
 
-def unsigned(request: ChatRequest, *, finished: bool = False) -> ChatRequest | None:
-    """The request without signed reasoning; None where there is none.
+def unsigned(request: ChatRequest, *, finished: bool = False, text: bool = True) -> ChatRequest | None:
+    """The request without reasoning; None where there is none.
 
     Args:
         finished: only without that of finished turns: what came before the last user turn.
+        text: also without that which is plain text.
     """
-    fields = _unsigned(request.fields, "messages", _plain, finished)
+    names = _SIGNED + _TEXT if text else _SIGNED
+    fields = _unsigned(request.fields, "messages", partial(_without, names), finished)
     native = request.native
     if native is not None and native.api in _NATIVE:
         key, without = _NATIVE[native.api]
@@ -62,10 +67,10 @@ def _is_user_turn(turn: Any) -> bool:
     )
 
 
-def _plain(fields: Fields) -> Fields | None:
-    if not any(name in message for message in fields["messages"] for name in _SIGNED):
+def _without(names: tuple[str, ...], fields: Fields) -> Fields | None:
+    if not any(name in message for message in fields["messages"] for name in names):
         return None
-    return fields | {"messages": [{k: v for k, v in m.items() if k not in _SIGNED} for m in fields["messages"]]}
+    return fields | {"messages": [{k: v for k, v in m.items() if k not in names} for m in fields["messages"]]}
 
 
 def is_signature_error(error: Mapping[str, Any]) -> bool:

@@ -76,21 +76,29 @@ class Conversation:
 
     def _assistant(self, turn: Blocks) -> None:
         text, gap = "", False
-        calls, thinking = [], []
+        calls, thinking, thoughts = [], [], []
         for where, block in turn:
             kind = block["type"]
             if kind == "text":  # one block may go on in the middle of the last one's sentence
                 text += ("\n\n" if gap and text else "") + string(block, "text", where)
             elif kind == "tool_use":
                 calls.append(_call(block, where))
-            elif kind in ("thinking", "redacted_thinking"):
-                thinking += _thinking(block, where)
+            elif kind == "redacted_thinking":
+                thinking.append({"type": kind, "data": string(block, "data", where)})
+            elif kind == "thinking":
+                thought = string(block, "thinking", where)
+                if signature := optional(block, "signature", str, "a string", where):
+                    thinking.append({"type": kind, "thinking": thought, "signature": signature})
+                elif thought:  # of a model behind a chat API
+                    thoughts.append(thought)
             gap = kind != "text"
         message: dict[str, Any] = {"role": "assistant", "content": text if text or not calls else None}
         if calls:
             message["tool_calls"] = calls
         if thinking:
             message["thinking_blocks"] = thinking
+        if thoughts:
+            message["reasoning_content"] = "\n\n".join(thoughts)
         self.messages.append(message)
 
     def _parts(self, block: dict[str, Any], where: str) -> list[dict[str, Any]]:
@@ -178,15 +186,6 @@ def _call(block: dict[str, Any], where: str) -> dict[str, Any]:
     arguments = orjson.dumps(required(block, "input", dict, "an object", where)).decode()
     function = {"name": short_name(string(block, "name", where)), "arguments": arguments}
     return {"id": string(block, "id", where), "type": "function", "function": function}
-
-
-def _thinking(block: dict[str, Any], where: str) -> list[dict[str, Any]]:
-    """The block, where it is signed: what another model thought is no proof to the provider, which refuses it."""
-    if block["type"] == "redacted_thinking":
-        return [{"type": "redacted_thinking", "data": string(block, "data", where)}]
-    text = string(block, "thinking", where)
-    signature = optional(block, "signature", str, "a string", where)
-    return [{"type": "thinking", "thinking": text, "signature": signature}] if signature else []
 
 
 def _source(block: dict[str, Any], where: str) -> tuple[dict[str, Any], str]:

@@ -8,7 +8,8 @@ import orjson
 
 from gateway.dialects.responses.freeform import input_of
 from gateway.dialects.responses.names import Names, Tool
-from gateway.dialects.responses.request import OWN_REASONING, NativeResponses
+from gateway.dialects.responses.reasoning import OWN_REASONING
+from gateway.dialects.responses.request import NativeResponses
 from gateway.request import ChatRequest, Native
 
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}

@@ -9,12 +9,12 @@ import orjson
 
 from gateway.dialects.dialect import Headers
 from gateway.dialects.responses.answer import Fields, native_of, previous_of, response_of
+from gateway.dialects.responses.reasoning import is_own_reasoning
 from gateway.dialects.responses.request import (
     NativeResponses,
     check,
     echoed,
     input_items,
-    is_own_reasoning,
     references,
     resolved,
     translate,

@@ -14,6 +14,7 @@ from gateway.dialects.responses import freeform
 from gateway.dialects.responses.checks import invalid, optional, text
 from gateway.dialects.responses.content import Parts
 from gateway.dialects.responses.names import Names
+from gateway.dialects.responses.reasoning import readable_text
 
 CALLS = frozenset({"function_call", "custom_tool_call"})
 OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
@@ -43,6 +44,7 @@ class Messages:
         self._messages: list[dict[str, Any]] = []
         self._open: dict[str, Any] | None = None  # the assistant's message, as long as its turn lasts
         self._said: list[str] = []  # in that message
+        self._thoughts: list[str] = []  # for that message, or the next one
         self._calls: set[str] = set()
         self._left_out: set[str] = set()  # calls that are not translated
         self._outputs: list[tuple[str, str]] = []  # the id of each output's call, and the output's place in the request
@@ -78,7 +80,10 @@ class Messages:
             self._other_output(item, kind, where)
         elif kind.endswith(_CALL) and isinstance(item.get("call_id"), str):
             self._other_call(item, kind)
-        else:  # reasoning, which no other model can read, and what only a provider's own tools do and have done
+        elif kind == "reasoning":
+            if thought := readable_text(item):
+                self._thoughts.append(thought)
+        else:  # what only a provider's own tools do and have done
             if isinstance(call_id := item.get("call_id"), str):
                 self._left_out.add(call_id)
             if kind in ONLY_THERE:
@@ -102,6 +107,7 @@ class Messages:
 
     def _user(self, parts: Parts, content: Any) -> None:
         self._close()
+        self._thoughts = []
         said = parts.parts
         alone = isinstance(content, str) or (len(said) == 1 and said[0]["type"] == "text")
         self._messages.append({"role": "user", "content": said[0]["text"] if alone else said})
@@ -164,9 +170,13 @@ class Messages:
 
     def _close(self) -> None:
         """The assistant's turn is over."""
-        if self._open is not None and self._said:
-            called = "tool_calls" in self._open
-            self._open["content"] = "\n\n".join(said for said in self._said if said or not called)
+        if self._open is not None:
+            if self._said:
+                called = "tool_calls" in self._open
+                self._open["content"] = "\n\n".join(said for said in self._said if said or not called)
+            if self._thoughts:
+                self._open["reasoning_content"] = "\n\n".join(self._thoughts)
+            self._thoughts = []
         self._open, self._said = None, []
 
     def _parts(self, content: Any, where: str) -> Parts:

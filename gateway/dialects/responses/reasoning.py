@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+OWN_REASONING = "rs_locus_"  # how the ids of reasoning begin that this gateway wrote down, and no provider knows
 _NAMED = frozenset({"message", "function_call", "custom_tool_call"})
 _CODE = "invalid_encrypted_content"
 
@@ -18,12 +19,36 @@ def without_encrypted(fields: dict[str, Any]) -> dict[str, Any] | None:
     return fields | {"input": [_nameless(item) for item in items if not _is_reasoning(item)]}
 
 
+def is_own_reasoning(item: Mapping[str, Any]) -> bool:
+    """Is this reasoning that the gateway wrote down? A provider that is shown it does not know the id."""
+    name = item.get("id")
+    return item.get("type") == "reasoning" and isinstance(name, str) and name.startswith(OWN_REASONING)
+
+
+def readable_text(item: Mapping[str, Any]) -> str:
+    """What a reasoning item says of what the model thought, in the model's own words; empty where it is only a summary of them.
+
+    The gateway writes the words of models behind chat APIs as a summary; Codex hands that back without the id.
+    """
+    if item.get("encrypted_content"):
+        return ""
+    texts = _texts(item.get("content"))
+    if not texts and (item.get("id") is None or is_own_reasoning(item)):
+        texts = _texts(item.get("summary"))
+    return "\n\n".join(texts)
+
+
 def is_encrypted_error(error: Mapping[str, Any]) -> bool:
     """Does a provider's error object say that it cannot read the reasoning?"""
     if error.get("code") == _CODE:
         return True
     message = error.get("message")
     return isinstance(message, str) and "encrypted content" in message.lower().replace("_", " ")
+
+
+def _texts(parts: Any) -> list[str]:
+    found = [part.get("text") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return [text for text in found if isinstance(text, str) and text]
 
 
 def _is_reasoning(item: Any) -> bool:

@@ -18,7 +18,6 @@ from gateway.errors import InvalidRequest
 from gateway.fields import expected
 from gateway.request import Native
 
-OWN_REASONING = "rs_locus_"  # how the ids of reasoning begin that this gateway wrote down, and no provider knows
 MOST_ECHOED = 256 << 10  # bytes of one field
 LOGPROBS = "message.output_text.logprobs"
 _NUMBER = (int, float)
@@ -143,12 +142,6 @@ def references(items: list[dict[str, Any]]) -> set[str]:
         InvalidRequest: an id is no string.
     """
     return {text(given, "id", f"input[{i}]") for i, given in enumerate(items) if kind_of(given) == "item_reference"}
-
-
-def is_own_reasoning(item: dict[str, Any]) -> bool:
-    """Is this reasoning that the gateway wrote down? A provider that is shown it does not know the id."""
-    name = item.get("id")
-    return item.get("type") == "reasoning" and isinstance(name, str) and name.startswith(OWN_REASONING)
 
 
 def echoed(fields: dict[str, Any], size: int) -> dict[str, Any]:

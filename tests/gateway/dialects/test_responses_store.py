@@ -336,7 +336,7 @@ async def test_a_conversation_goes_on_from_its_last_response(tmp_path: Path) -> 
         assert second.session == "s1"
         assert second.fields["messages"] == [
             {"role": "user", "content": "What is the weather?"},
-            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "assistant", "content": None, "reasoning_content": "Hm", "tool_calls": [call]},
             {"role": "tool", "tool_call_id": "a", "content": "sunny"},
         ]
         assert second.native is not None
