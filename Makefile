@@ -8,7 +8,6 @@ APART := $(VENV)-apart
 CLIENTS_READY := $(APART)/.ready
 NODE := tests/clients/node
 NODE_READY := $(NODE)/node_modules/.ready
-CONFIG ?= config/portfolio.yaml
 MINUTES ?= 10
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -20,8 +19,13 @@ CPU_TORCH := $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not
 
 .PHONY: run test test-clients lint soak bench bench-parts lock audit clean
 
+# With CONFIG=FILE that portfolio. Without, config/portfolio.yaml, or the demo where it names no model that can be called.
 run: $(READY)
+ifdef CONFIG
 	$(BIN)/locus serve --config $(CONFIG)
+else
+	@$(BIN)/python -m gateway.demo.run
+endif
 
 test: $(CLIENTS_READY)
 	$(BIN)/python -m pytest

@@ -169,6 +169,7 @@ class Books:
             else "kept"
             if decision.kept
             else "switched",
+            simulated=self.in_force.portfolio.simulated,
         )
 
 

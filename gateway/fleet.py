@@ -21,6 +21,7 @@ class LiveDeployment:
 
     Attributes:
         in_flight: calls under way.
+        unreachable: why its server accepted no connection when it was last looked at; None where it did, or was not looked at.
         dropped: optional request fields that it has refused.
         prefill: how it is told to go on from an assistant message; empty once it has refused, or not heeded, that.
         apis: the formats that it speaks besides chat, less those that turned out to be unknown to it.
@@ -30,6 +31,7 @@ class LiveDeployment:
         self.spec = spec
         self.breaker = Breaker(settings)
         self.in_flight = 0
+        self.unreachable: str | None = None
         self.dropped: frozenset[str] = frozenset()
         self.prefill = spec.prefill
         self.apis = spec.apis
@@ -46,7 +48,7 @@ class LiveDeployment:
         if spec.missing_key is not None:
             return f"{spec.missing_key} is not set"
         if not self.breaker.available(now):
-            return f"{'taken out' if self.breaker.taken_out else 'cooling down'}: {self.breaker.reason}"
+            return f"{'taken out' if self.breaker.taken_out else 'cooling down'}: {self.unreachable or self.breaker.reason}"
         if self.busy:
             return "max_parallel_requests reached"
         if spec.rpm is not None or spec.tpm is not None:

@@ -76,6 +76,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         if row["served"] is not None and row["served"] != row["chosen"]:
             far = "" if row["stand_in_distance"] is None else f"{row['stand_in_distance']:.2f} "
             served = f"[yellow]{served}, {far}from {escape(row['chosen'] or '-')}[/]"
+        if row.get("simulated"):  # a record that an older version began has no such column
+            served += " [magenta](simulated)[/]"
         tokens = "-" if row["prompt_tokens"] is None else f"{row['prompt_tokens']}+{row['completion_tokens']}"
         table.add_row(
             datetime.fromtimestamp(row["time"]).strftime("%H:%M:%S"),

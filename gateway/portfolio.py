@@ -240,6 +240,7 @@ class Portfolio:
         embedding_models: serve `/v1/embeddings`, each under its own name only: vectors of two models cannot be compared.
         checkpoint: folder of a checkpoint of one's own; None: the shipped one.
         spaces: model spaces, over the shipped one.
+        stated: the settings of the gateway that the file states, also as empty ones.
         places: model name -> where the file names its embedding, for errors that only the model space can raise.
         warnings: for the operator.
         simulated: True for the built-in demo alone.
@@ -252,6 +253,7 @@ class Portfolio:
     checkpoint: Path | None = None
     spaces: tuple[Path, ...] = ()
     settings: Settings = field(default_factory=Settings)
+    stated: frozenset[str] = frozenset()
     places: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     simulated: bool = False

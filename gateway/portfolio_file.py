@@ -83,6 +83,7 @@ class _Builder:
             checkpoint=None if entry.checkpoint is None else self._document.file(entry.checkpoint),
             spaces=tuple(self._document.file(space) for space in entry.spaces),
             settings=settings,
+            stated=frozenset(entry.gateway.model_fields_set),
             places={
                 model.name: self._document.locate(("models", i, "embedding")) for i, model in enumerate(entry.models)
             },

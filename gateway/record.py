@@ -63,6 +63,7 @@ class Record(NamedTuple):
         prompt: the messages as JSON, only where the portfolio asks to store them.
         api: the format of the request: "chat", "messages", "responses", "completions" or "embeddings".
         conversation: "kept" or "switched" where it had a model already.
+        simulated: the gateway was in demo mode, so that no answer is real.
     """
 
     request_id: str
@@ -91,6 +92,7 @@ class Record(NamedTuple):
     prompt: str | None
     api: str = "chat"
     conversation: str | None = None
+    simulated: bool = False
 
 
 COLUMNS = Record._fields

@@ -1,4 +1,8 @@
-"""`locus serve`: portfolio file -> running gateway. Falls back to the simulated provider where nothing real answers."""
+"""`locus serve`: portfolio file -> running gateway.
+
+Simulated models are served with `--demo` alone, or where a person on a terminal has no portfolio file at all. The models of a
+portfolio file that do not answer yet are waited for.
+"""
 
 import asyncio
 import contextlib
@@ -18,6 +22,7 @@ from pathlib import Path
 import click
 from starlette.routing import BaseRoute
 
+from gateway.banner import banner
 from gateway.defects import DefectFormatter, hide_texts, loop_defect
 from gateway.limits import BACKLOG
 from gateway.portfolio import Portfolio, is_loopback
@@ -35,25 +40,30 @@ def default_config() -> Path:
 
 
 @click.command()
-@click.option(
-    "--config", type=click.Path(path_type=Path), default=default_config, help="Portfolio file.", show_default=True
-)
+@click.option("--config", type=click.Path(path_type=Path), help=f"Portfolio file.  [default: {default_config()}]")
 @click.option("--host", help="Address to listen on, instead of the portfolio's.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on, instead of the portfolio's.")
-@click.option("--demo", is_flag=True, help="Serve the simulated provider even if real models can be reached.")
+@click.option("--demo", is_flag=True, help="Serve simulated models, to try the gateway; no answer is real.")
 @click.option(
     "--workers", type=click.IntRange(1, 256), default=1, help="Processes that share the work.", show_default=True
 )
-def serve(config: Path, host: str | None, port: int | None, demo: bool, workers: int) -> None:
+def serve(config: Path | None, host: str | None, port: int | None, demo: bool, workers: int) -> None:
     """Start the gateway."""
     log_to_stderr()
     raise_descriptor_limit()
     if workers > 1 and not hasattr(os, "fork"):
         raise click.ClickException("--workers needs a system that can fork processes, such as Linux or macOS")
+    path = config or default_config()
     try:
-        seen = fingerprint(config)
-        portfolio = load_portfolio(config, os.environ)
-        for warning in portfolio.warnings:
+        seen = fingerprint(path)
+        if config is None and seen is None and (demo or on_a_terminal()):
+            if not demo:
+                told = f"There is no {path}, so simulated models answer: no answer is real. See `locus serve --help`."
+                click.secho(told, fg="yellow", bold=True, err=True)
+            portfolio, demo = Portfolio(path=None, models=()), True
+        else:
+            portfolio = load_portfolio(path, os.environ)
+        for warning in () if demo else portfolio.warnings:
             click.secho(f"warning: {warning}", fg="yellow", err=True)
         settings = portfolio.settings
         portfolio = replace(
@@ -62,9 +72,12 @@ def serve(config: Path, host: str | None, port: int | None, demo: bool, workers:
         )
         listener = bind(portfolio)
     except PortfolioError as exc:
-        raise click.ClickException(str(exc)) from exc
+        more = "; `locus serve --demo` serves simulated models, to try the gateway" if seen is None else ""
+        raise click.ClickException(f"{exc}{more}") from exc
     try:
-        if workers > 1 and not simulated(portfolio, demo=demo):
+        if demo and workers > 1:
+            click.secho("warning: simulated models are served by one process, not several", fg="yellow", err=True)
+        if workers > 1 and not demo:
             for warning in below(portfolio, workers):
                 click.secho(f"warning: {warning}", fg="yellow", err=True)
             sys.exit(_Several(portfolio, seen, listener, workers).run())
@@ -73,14 +86,9 @@ def serve(config: Path, host: str | None, port: int | None, demo: bool, workers:
         listener.close()
 
 
-def simulated(portfolio: Portfolio, *, demo: bool) -> bool:
-    """Is the simulated provider served? It has state, so that it stays in one process."""
-    from gateway.demo.portfolio import reachable
-
-    if not demo and asyncio.run(reachable(portfolio)):
-        return False
-    click.secho("warning: simulated models are served by one process, not several", fg="yellow", err=True)
-    return True
+def on_a_terminal() -> bool:
+    """Does a person see what this process says?"""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _work(
@@ -130,7 +138,6 @@ class _Several:
         return self._supervisor.run()
 
     def _say_hello(self) -> None:
-        assert self._portfolio.path is not None
         click.echo(banner(self._portfolio, self._portfolio.path, self._listener.getsockname()), err=True)
 
     def _work(self, worker: Worker) -> int:
@@ -143,18 +150,24 @@ class _Several:
         if seen != self._seen:
             with contextlib.suppress(PortfolioError):  # it changed once more; the workers will tell
                 changed = load_portfolio(self._portfolio.path, os.environ)
-                self._portfolio, self._seen = at_same_address(changed, self._portfolio), seen
+                self._portfolio, self._seen = for_listener(changed, self._portfolio), seen
 
 
-def at_same_address(changed: Portfolio, real: Portfolio) -> Portfolio:
+def for_listener(changed: Portfolio, in_force: Portfolio) -> Portfolio:
     """A changed portfolio for the listener that there is.
 
     Raises:
-        PortfolioError: it would be open to a network without any key.
+        PortfolioError: it lacks a key that is in force and does not say so, or would be open to a network without any key.
     """
-    settings = replace(changed.settings, host=real.settings.host, port=real.settings.port)
+    before, after = in_force.settings, changed.settings
+    settings = replace(after, host=before.host, port=before.port)
+    if before.keys and not after.keys and "keys" not in changed.stated:
+        raise PortfolioError([f"{changed.path}: gateway: `keys` is gone; to serve without any key write `keys: []`"])
+    if before.admin_key is not None and after.admin_key is None and "admin_key" not in changed.stated:
+        told = "`admin_key` is gone; to do without one write `admin_key: null`"
+        raise PortfolioError([f"{changed.path}: gateway: {told}"])
     if not settings.keys and not is_loopback(settings.host):
-        raise PortfolioError([f"{real.path}: without gateway keys {settings.host} would be open to everybody"])
+        raise PortfolioError([f"{changed.path}: without gateway keys {settings.host} would be open to all"])
     return replace(changed, settings=settings)
 
 
@@ -164,9 +177,10 @@ async def _run(
     from threadpoolctl import threadpool_limits
 
     from gateway.app import create_app
-    from gateway.demo.portfolio import reachable
+    from gateway.reachability import Reachability
     from gateway.server import Server
     from gateway.service import open_service
+    from gateway.upstream.proxy import Proxies
 
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(loop_defect)
@@ -194,7 +208,7 @@ async def _run(
             told = Link(worker.link, lambda at_once: ask_to_stop(2 if at_once else 1))
             link = await stack.enter_async_context(told)
             portfolio = worker.share(portfolio)
-        elif demo or not await reachable(portfolio):
+        elif demo:
             from gateway.demo.controls import demo_routes
             from gateway.demo.portfolio import demo_portfolio
             from gateway.demo.provider import SimulatedProvider
@@ -202,12 +216,19 @@ async def _run(
             provider = await stack.enter_async_context(SimulatedProvider())
             portfolio = demo_portfolio(provider.base_urls, portfolio.settings)
             controls = demo_routes(provider)
-        service = await stack.enter_async_context(open_service(portfolio, metrics=link.metrics if link else None))
+        proxies = Proxies({} if demo else os.environ)
+        metrics = link.metrics if link is not None else None
+        service = await stack.enter_async_context(open_service(portfolio, metrics=metrics, proxies=proxies))
+        if not demo:
+            level = logging.WARNING if worker is None or worker.index == 0 else logging.DEBUG  # each sees the same
+            await stack.enter_async_context(
+                Reachability(lambda: service.in_force.fleet, service.clock, proxies, level=level)
+            )
 
         async def apply(changed: Portfolio) -> None:
-            if service.in_force.portfolio.simulated and not await reachable(changed):
-                return  # the demo goes on until there is something real to serve
-            changed = at_same_address(changed, real)
+            changed = for_listener(changed, service.in_force.portfolio)
+            if demo:
+                changed = replace(service.in_force.portfolio, settings=changed.settings)
             await service.apply(worker.share(changed) if worker is not None else changed)
             if link is not None:
                 link.reloaded()
@@ -215,10 +236,10 @@ async def _run(
         def report(problem: str | None) -> None:
             service.reload_error = problem
 
-        assert real.path is not None
-        reloader = await stack.enter_async_context(Reloader(real.path, os.environ, apply, report, seen=seen))
-        if link is not None:
-            link.reload = reloader.ask
+        if real.path is not None:
+            reloader = await stack.enter_async_context(Reloader(real.path, os.environ, apply, report, seen=seen))
+            if link is not None:
+                link.reload = reloader.ask
         server = Server(create_app(service, controls), lambda: service.in_force.portfolio.settings.shutdown_grace_s)
         stop = server.ask_to_stop
         settle()
@@ -267,33 +288,6 @@ def raise_descriptor_limit() -> None:
         most = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
         if soft != resource.RLIM_INFINITY and soft < most:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def banner(portfolio: Portfolio, path: Path, address: tuple[object, ...]) -> str:
-    """Four lines: where the gateway listens, what it serves, how to call it, how to plug in real models."""
-    host = f"[{address[0]}]" if ":" in str(address[0]) else str(address[0])
-    url = f"http://{host}:{address[1]}/v1"
-    key = ' -H "authorization: Bearer $LOCUS_KEY"' if portfolio.settings.keys else ""
-    names = ", ".join(model.name for model in portfolio.models)
-    body = '{"model": "auto", "messages": [{"role": "user", "content": "%s"}]}'
-    if portfolio.simulated:
-        served = f"SIMULATED models, since none in {path} can be reached: {names}"
-        question = "Tom drives 50 miles per hour for 3 hours, rests, and then drives 40 miles per hour for 2 hours. "
-        question += "How many miles does Tom drive in total?"
-        plug_in = (
-            f"set a key that {path} names (such as OPENROUTER_API_KEY) or start Ollama, and restart; stop a model "
-        )
-        plug_in += f"to see its stand-in: curl -X POST {url.removesuffix('/v1')}/demo/stop/sim-math"
-    else:
-        served = f"{len(portfolio.models)} models from {path}: {names}"
-        question = "Why is the sky blue?"
-        plug_in = f"edit {path}, it is read again when it changes; `locus check` says what is wrong with it"
-    return (
-        f"listening on {url.removesuffix('/v1')}\n"
-        f"locus  {served}\n"
-        f"try    curl -i {url}/chat/completions -H 'content-type: application/json'{key} -d '{body % question}'\n"
-        f"models {plug_in}"
-    )
 
 
 def bind(portfolio: Portfolio) -> socket.socket:

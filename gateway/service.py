@@ -19,6 +19,7 @@ from gateway.response_store import Limits, ResponseStore
 from gateway.routing import Routing
 from gateway.session import Sessions
 from gateway.upstream.direct import DirectUpstream
+from gateway.upstream.proxy import Proxies
 from gateway.upstream.sdk import SdkUpstream
 from router.errors import ArtifactError
 from router.serving import Router
@@ -71,19 +72,24 @@ class Service:
         old = self.in_force
         same = (portfolio.checkpoint, portfolio.spaces) == (old.portfolio.checkpoint, old.portfolio.spaces)
         router = old.router if same else await asyncio.to_thread(_load_router, portfolio)
-        self.in_force = _in_force(portfolio, router, self.clock, old.fleet)
+        # Some thousand models take a while, in which requests go on.
+        self.in_force = await asyncio.to_thread(_in_force, portfolio, router, self.clock, old.fleet)
         await self.health.watch(self.in_force.fleet)
         log.info("portfolio in force: %d models from %s", len(portfolio.models), portfolio.path)
 
 
 @asynccontextmanager
 async def open_service(
-    portfolio: Portfolio, clock: Clock = time.monotonic, metrics: Metrics | None = None
+    portfolio: Portfolio,
+    clock: Clock = time.monotonic,
+    metrics: Metrics | None = None,
+    proxies: Proxies | None = None,
 ) -> AsyncIterator[Service]:
     """Opens everything in order, and closes it in reverse.
 
     Args:
         metrics: those of one process among several; by default this one's alone.
+        proxies: through which providers are called; by default none.
 
     Raises:
         RouterError: the artefacts cannot be loaded, or lack an embedding that the portfolio names.
@@ -95,7 +101,7 @@ async def open_service(
     async with (
         Recorder(settings.record) as recorder,
         ResponseStore(settings.responses, limits) as responses,
-        DirectUpstream() as direct,
+        DirectUpstream(proxies) as direct,
     ):
         metrics = metrics or Metrics()
         failover = Failover(direct, SdkUpstream(), clock)

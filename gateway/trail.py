@@ -86,12 +86,18 @@ def exhausted(trail: Trail, hops: Iterable[Hop]) -> GatewayError:
     elif causes == {Cause.TIMEOUT}:
         status = 504
     else:
-        status = 503 if barred or causes <= TAKEN_OUT else 502
+        status = 503 if barred or causes <= TAKEN_OUT or _unreachable(asked, causes) else 502
     sentences = [_tried(trail.attempts) or "No deployment of a model that can serve this request is available now."]
     if barred:
         names = ", ".join(f"{hop.model.name} ({hop.predicted_loss or 0.0:.3f})" for hop in barred)
         sentences.append(f"The policy's max_predicted_loss forbids the stand-ins that are left: {names}.")
     return UpstreamsFailed(status, " ".join(sentences), retry_after_s=_retry_after(trail.failures, asked))
+
+
+def _unreachable(asked: Iterable[LiveDeployment], causes: set[Cause]) -> bool:
+    """Do the servers of all deployments not accept connections, or not yet?"""
+    usable = [live for live in asked if not live.needs_operator]
+    return causes <= TAKEN_OUT | {Cause.CONNECTION} and all(live.unreachable is not None for live in usable)
 
 
 def _tried(attempts: Iterable[Attempt]) -> str:

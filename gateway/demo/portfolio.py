@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from gateway.demo.skills import MODELS
 from gateway.portfolio import Deployment, Model, Portfolio, Price, Settings
 from gateway.providers import is_local
+from gateway.reachability import address, why_silent
 
 SPACE = Path(__file__).parent / "space.safetensors"
-CONNECT_S = 0.5
+CONTEXT_WINDOW = 200_000  # agents send long prompts, and ask for 32,000 tokens whatever the model
 
 
 def demo_portfolio(base_urls: Mapping[str, str], settings: Settings) -> Portfolio:
@@ -24,12 +24,11 @@ def demo_portfolio(base_urls: Mapping[str, str], settings: Settings) -> Portfoli
         models=tuple(
             Model(
                 name=model.name,
-                deployments=(
-                    Deployment(f"{model.name}/0", model.name, "direct", model.name, api_base=base_urls[model.name]),
-                ),
+                deployments=(_deployment(model.name, base_urls[model.name]),),
                 embedding=model.name,
                 price=Price(*model.usd_per_mtok, model.usd_per_mtok[0]),
-                context_window=32_768,
+                context_window=CONTEXT_WINDOW,
+                capabilities=frozenset({"tools"}),
             )
             for model in MODELS
         ),
@@ -39,8 +38,12 @@ def demo_portfolio(base_urls: Mapping[str, str], settings: Settings) -> Portfoli
     )
 
 
+def _deployment(name: str, base_url: str) -> Deployment:
+    return Deployment(f"{name}/0", name, "direct", name, api_base=base_url, several=False, logprobs=False)
+
+
 async def reachable(portfolio: Portfolio) -> bool:
-    """Can any model of the portfolio be called?
+    """Can any model of the portfolio be called, as far as can be seen without calling it?
 
     A deployment elsewhere counts where its key is set, or where it needs none; one on this machine where something listens.
     """
@@ -48,20 +51,4 @@ async def reachable(portfolio: Portfolio) -> bool:
     if any(d.api_base is None or not is_local(d.api_base) for d in usable):
         return True
     addresses = {address(d.api_base) for d in usable if d.api_base is not None}
-    return any(await asyncio.gather(*(_listens(host, port) for host, port in addresses)))
-
-
-def address(url: str) -> tuple[str, int]:
-    """Host and port of a URL."""
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
-async def _listens(host: str, port: int) -> bool:
-    try:
-        async with asyncio.timeout(CONNECT_S):
-            _, writer = await asyncio.open_connection(host, port)
-    except OSError:  # TimeoutError is one
-        return False
-    writer.close()
-    return True
+    return None in await asyncio.gather(*map(why_silent, addresses))

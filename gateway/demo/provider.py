@@ -11,6 +11,8 @@ from aiohttp import web
 from gateway.demo.skills import MODELS, SimulatedModel
 
 FINGERPRINT = "simulated"
+MAX_BODY_BYTES = 1 << 30  # the gateway has a limit of its own
+QUESTION_CHARS = 4_000  # of the end of the last user message: agents put long texts before a question
 PAUSE_S = 0.02  # between streamed words: slow enough to be seen
 
 
@@ -63,7 +65,7 @@ class SimulatedProvider:
             entry = {"id": model.name, "object": "model", "created": 0, "owned_by": "simulated"}
             return _json({"object": "list", "data": [entry]})
 
-        app = web.Application()
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.add_routes([web.post("/v1/chat/completions", chat), web.get("/v1/models", models)])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
         await runner.setup()
@@ -86,14 +88,19 @@ class SimulatedProvider:
 
     async def _chat(self, model: SimulatedModel, request: web.Request) -> web.StreamResponse:
         try:
-            body = orjson.loads(await request.read())
+            data = await request.read()
+            body = orjson.loads(data)
             prompt = _last_user_text(body["messages"])
             if body["model"] != model.name:
                 return _error(404, f"no model {body['model']!r} here", "model_not_found")
+            if (media := _media(body["messages"])) is not None:
+                return _error(
+                    400, f"{model.name} reads text only: content of type `{media}` is not supported", "unsupported"
+                )
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             return _error(400, "expected JSON with `model` and `messages`", "invalid_request")
-        text = model.answer(prompt)
-        usage = _usage(prompt, text)
+        text = model.answer(prompt[-QUESTION_CHARS:])
+        usage = _usage(data, text)
         head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model.name}
         head |= {"system_fingerprint": FINGERPRINT, "simulated": True}
         if not body.get("stream"):
@@ -125,13 +132,19 @@ def _last_user_text(messages: list[dict[str, Any]]) -> str:
             content = message.get("content") or ""
             if isinstance(content, str):
                 return content
-            return "\n".join(part.get("text", "") for part in content)
+            return "\n".join(part.get("text") or "" for part in content)
     return ""
 
 
-def _usage(prompt: str, text: str) -> dict[str, int]:
-    """Rough token counts, 4 characters each: nothing here has a tokeniser."""
-    counts = {"prompt_tokens": len(prompt) // 4 + 1, "completion_tokens": len(text) // 4 + 1}
+def _media(messages: list[dict[str, Any]]) -> str | None:
+    """The type of the first content that is no text."""
+    parts = (part for message in messages if isinstance(message.get("content"), list) for part in message["content"])
+    return next((part["type"] for part in parts if part["type"] not in ("text", "refusal")), None)
+
+
+def _usage(request: bytes, text: str) -> dict[str, int]:
+    """Rough token counts, 4 bytes each: nothing here has a tokeniser."""
+    counts = {"prompt_tokens": len(request) // 4 + 1, "completion_tokens": len(text) // 4 + 1}
     return counts | {"total_tokens": sum(counts.values())}
 
 

@@ -6,6 +6,7 @@ Bytes go out and come back as they are.
 import asyncio
 import errno
 import io
+import socket
 from collections.abc import Awaitable
 from typing import Any
 
@@ -23,6 +24,7 @@ from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_c
 from gateway.upstream.body import json_object, read_body
 from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event
 from gateway.upstream.formats import FORMATS
+from gateway.upstream.proxy import Proxies
 
 KEEP_ALIVE_S = 120.0
 WRITTEN_AT_ONCE = 1 << 20  # bytes of a request; more is written in pieces, each when the one before has left
@@ -33,9 +35,14 @@ USER_AGENT = f"locus-gateway/{__version__}"
 
 
 class DirectUpstream:
-    """Calls `POST {api_base}/chat/completions` and its like. Owns its connection pool: use as an async context manager."""
+    """Calls `POST {api_base}/chat/completions` and its like. Owns its connection pool: use as an async context manager.
 
-    def __init__(self) -> None:
+    Args:
+        proxies: those of the environment; by default none.
+    """
+
+    def __init__(self, proxies: Proxies | None = None) -> None:
+        self._proxies = proxies or Proxies({})
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "DirectUpstream":
@@ -145,8 +152,17 @@ class DirectUpstream:
         self, deployment: Deployment, path: str, body: bytes, headers: dict[str, str]
     ) -> Awaitable[aiohttp.ClientResponse]:
         assert self._session is not None, "use as an async context manager"
+        base = deployment.native_base or deployment.api_base
+        assert base is not None, "the direct path needs an address"
+        proxy = self._proxies.of(base)
+        if proxy is not None and base.startswith(
+            "http:"
+        ):  # the request itself goes to the proxy, not a CONNECT before it
+            headers |= proxy.headers
         return self._session.post(
-            f"{deployment.native_base or deployment.api_base}{path}",
+            f"{base}{path}",
+            proxy=None if proxy is None else proxy.url,
+            proxy_headers=None if proxy is None else proxy.headers,
             data=body if len(body) < WRITTEN_AT_ONCE else io.BytesIO(body),
             headers=headers,
             allow_redirects=False,
@@ -308,6 +324,17 @@ def _json_or_none(data: bytes) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
+def why_unreachable(exc: OSError) -> str:
+    """Why no connection could be opened, without the address."""
+    match exc:
+        case socket.gaierror():
+            return "unknown host name"
+        case ConnectionRefusedError():
+            return "connection refused"
+        case _:
+            return (exc.strerror or type(exc).__name__).lower()
+
+
 # What this machine lacks for a connection: ports, descriptors, memory. Says nothing about the provider.
 _LOCAL_FAULTS = frozenset(
     {errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN}
@@ -319,11 +346,14 @@ def _failure(exc: Exception) -> UpstreamFailure:
     """The client library's exception as ours. Its text may carry a URL, so only its class name goes on."""
     match exc:
         case aiohttp.ConnectionTimeoutError():
-            return UpstreamFailure(Cause.CONNECTION, detail="connect timeout")
-        case TimeoutError():
-            return UpstreamFailure(Cause.TIMEOUT, detail="silent beyond the limit")
+            return UpstreamFailure(Cause.CONNECTION, detail="connect timeout", reason="no connection in time")
         case OSError(errno=number) if number in _LOCAL_FAULTS:
             return UpstreamFailure(Cause.LOCAL, detail=errno.errorcode[number])
+        case aiohttp.ClientConnectorError():
+            reason = why_unreachable(exc.os_error)
+            return UpstreamFailure(Cause.CONNECTION, detail=type(exc).__name__, reason=reason)
+        case TimeoutError():
+            return UpstreamFailure(Cause.TIMEOUT, detail="silent beyond the limit")
         case aiohttp.ClientPayloadError():
             return UpstreamFailure(Cause.UNREADABLE, detail="truncated body")
         case _:

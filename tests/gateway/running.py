@@ -19,6 +19,7 @@ from gateway.portfolio import Portfolio
 from gateway.portfolio_file import load_portfolio
 from gateway.server import Server
 from gateway.service import Service, open_service
+from gateway.upstream.proxy import Proxies
 
 # Three models of the shipped space, and their prices; the first two are near each other.
 EMBEDDINGS = {
@@ -94,9 +95,11 @@ async def serving(
 
 
 @asynccontextmanager
-async def running(portfolio: Portfolio, key: str = "none", limits: ClientLimits = LIMITS) -> AsyncIterator[Gateway]:
+async def running(
+    portfolio: Portfolio, key: str = "none", limits: ClientLimits = LIMITS, proxies: Proxies | None = None
+) -> AsyncIterator[Gateway]:
     """Serves the portfolio on a free port until the block ends."""
-    async with open_service(portfolio) as service:
+    async with open_service(portfolio, proxies=proxies) as service:
         async with serving(create_app(service), limits, portfolio.settings.shutdown_grace_s) as (server, url):
             client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=20)
             async with httpx.AsyncClient(base_url=url, timeout=20) as http, client:

@@ -1,24 +1,33 @@
+import contextlib
+import json
 import os
+import pty
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import httpx
 import numpy as np
 import openai
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from gateway.cli import main
 from gateway.demo.portfolio import SPACE, demo_portfolio, reachable
 from gateway.demo.provider import SimulatedProvider
 from gateway.demo.questions import KINDS, generate, recognise
+from gateway.demo.run import arguments
 from gateway.demo.skills import LABEL, MODELS
 from gateway.portfolio import Settings
 from gateway.portfolio_file import load_portfolio
@@ -170,52 +179,233 @@ def served(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[
         process.communicate(timeout=20)
 
 
-def test_serve_falls_back_to_the_demo_and_takes_up_a_real_portfolio(tmp_path: Path) -> None:
+def ask(url: str, model: str) -> httpx.Response:
+    return httpx.post(
+        f"{url}/v1/chat/completions", json={"model": model, "messages": [{"role": "user", "content": TOM}]}
+    )
+
+
+def test_the_demo_is_served_where_it_is_asked_for(tmp_path: Path) -> None:
     path = write_portfolio(tmp_path, [entry("llama-8b", "http://127.0.0.1:9/v1")])
-    with served(tmp_path, "--config", str(path)) as (process, url):
+    with served(tmp_path, "--config", str(path), "--demo") as (process, url):
         assert httpx.get(f"{url}/health/ready").json()["simulated"] is True
-        client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
-        answer = client.chat.completions.create(model="auto", messages=[{"role": "user", "content": TOM}])
-        assert "[simulated]" in (answer.choices[0].message.content or "")
+        answer = ask(url, "auto")
+        assert "[simulated]" in answer.json()["choices"][0]["message"]["content"]
+        assert answer.headers["x-locus-simulated"] == "true"
+        for headers in ({"x-forwarded-for": "192.0.2.1"}, {"origin": "https://evil.example"}):
+            assert httpx.post(f"{url}/demo/stop/sim-math", headers=headers).status_code == 403
         stopped = httpx.post(f"{url}/demo/stop/sim-math").json()["running"]
         assert stopped["sim-math"] is False
-        raw = client.chat.completions.with_raw_response.create(
-            model="sim-math", messages=[{"role": "user", "content": TOM}]
-        )
-        assert raw.headers["x-locus-stand-in"] == ModelSpace.load(SPACE).neighbors("sim-math")[0].model
-        assert httpx.post(f"{url}/demo/stop/nobody").json()["error"]["code"] == "model_not_found"
+        assert ask(url, "sim-math").headers["x-locus-stand-in"] == ModelSpace.load(SPACE).neighbors("sim-math")[0].model
+        assert httpx.post(f"{url}/demo/stop/sim-none").json()["error"]["code"] == "model_not_found"
         modules = Path(f"/proc/{process.pid}/maps").read_text() if Path("/proc").is_dir() else ""
         assert "libtorch" not in modules  # serving with the static encoder needs none of it
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            here = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-            write_portfolio(tmp_path, [entry("llama-8b", here)])
-            for _ in range(100):
-                ready = httpx.get(f"{url}/health/ready").json()
-                if not ready["simulated"]:
-                    break
-                time.sleep(0.1)
-            assert list(ready["models"]) == ["llama-8b"]
-            path.write_text("models: []")
+        write_portfolio(tmp_path, [entry("llama-8b", "http://127.0.0.1:9/v1")], gateway={"admin_key": "sk-admin-0123"})
+        process.send_signal(signal.SIGHUP)
+        for _ in range(100):  # the settings of the file come into force, its models do not
+            if httpx.get(f"{url}/metrics").status_code == 401:
+                break
+            time.sleep(0.05)
+        ready = httpx.get(f"{url}/health/ready", headers={"authorization": "Bearer sk-admin-0123"}).json()
+        assert ready["simulated"] is True
+        assert len(ready["models"]) == len(MODELS)
+    shown = CliRunner().invoke(main, ["log", "--db", str(tmp_path / "record.db")], terminal_width=200)
+    assert "(simulated)" in shown.output
+
+
+def test_a_portfolio_whose_servers_do_not_answer_yet_is_never_simulated(tmp_path: Path) -> None:
+    port, more = free_port(), free_port()
+    path = write_portfolio(
+        tmp_path,
+        [entry("llama-8b", f"http://127.0.0.1:{port}/v1"), entry("mistral-7b", f"http://127.0.0.1:{more}/v1")],
+        gateway={"breaker_failures": 1, "cool_down": 600, "max_cool_down": 600},  # no waiting for the breaker alone
+    )
+    with served(tmp_path, "--config", str(path)) as (process, url):
+        for _ in range(2):  # also after a reload
+            for model in ("auto", "llama-8b"):
+                refused = ask(url, model)
+                assert refused.status_code == 503
+                assert "llama-8b: connection" in refused.json()["error"]["message"]
+                assert "x-locus-simulated" not in refused.headers
+                assert "retry-after" in refused.headers
+            ready = httpx.get(f"{url}/health/ready")
+            assert ready.status_code == 503
+            assert ready.json()["simulated"] is False
+            assert httpx.post(f"{url}/demo/stop/sim-math").status_code == 404
             process.send_signal(signal.SIGHUP)
-            for _ in range(50):
-                ready = httpx.get(f"{url}/health/ready").json()
-                if ready["reload_error"]:
+            time.sleep(0.3)
+        with ThreadedProvider(port):
+            for _ in range(100):
+                if httpx.get(f"{url}/health/ready").status_code == 200:
                     break
-                time.sleep(0.1)
-            assert "models" in ready["reload_error"]
-            assert list(ready["models"]) == ["llama-8b"]
+                time.sleep(0.05)
+            for model in ("auto", "llama-8b"):
+                answer = ask(url, model)
+                assert answer.status_code == 200
+                assert answer.json()["choices"][0]["message"]["content"] == "real"
+        process.send_signal(signal.SIGTERM)
+        log = process.communicate(timeout=20)[1]
+    assert f"127.0.0.1:{port}: connection refused" in log
+    assert f"127.0.0.1:{more}: connection refused" in log
+    assert log.count("connection refused") == 2  # told once
+    assert f"127.0.0.1:{port} accepts connections now: llama-8b/0" in log
+    assert "simulated" not in log.lower()
+
+
+class ThreadedProvider:
+    """A server on a fixed port that answers each chat with `real`."""
+
+    def __init__(self, port: int) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "real"}}
+                body = json.dumps({"object": "chat.completion", "choices": [choice]}).encode()
+                self.send_response(200)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--config", "nowhere.yaml"]])
+def test_without_a_portfolio_and_a_terminal_nothing_is_served(tmp_path: Path, arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "gateway.cli", "serve", "--port", "0", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "no such file" in done.stderr
+    assert "locus serve --demo" in done.stderr
+
+
+def on_a_terminal(folder: Path, *arguments: str) -> str:
+    """What a gateway says on a terminal until it listens."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "gateway.cli", "serve", "--port", "0", *arguments]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdin=theirs, stderr=theirs, stdout=theirs)
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while b"try    " not in said and (more := os.read(ours, 4096)):
+            said += more
+    process.terminate()
+    process.wait(20)
+    os.close(ours)
+    return said.decode()
+
+
+def test_without_any_portfolio_a_person_gets_the_demo_and_is_told(tmp_path: Path) -> None:
+    said = on_a_terminal(tmp_path)
+    assert "There is no config/portfolio.yaml, so simulated models answer: no answer is real." in said
+    assert "(DEMO: simulated models, no answer is real)" in said
+    assert "DEMO" not in on_a_terminal(tmp_path, "--config", "nowhere.yaml")
+    path = write_portfolio(tmp_path, [entry("llama-8b", "http://127.0.0.1:9/v1")])
+    assert "DEMO" not in on_a_terminal(tmp_path, "--config", str(path))
+
+
+def test_make_run_chooses_the_demo_only_where_no_model_can_be_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
+    hosted = entry("llama-8b") | {"deployments": [{"model": "openrouter/meta-llama/llama-3.1-8b-instruct"}]}
+    path = write_portfolio(tmp_path, [hosted, entry("mistral-7b", "http://127.0.0.1:9/v1")])
+    assert arguments(path) == ["serve", "--demo"]
+    assert capsys.readouterr().err.startswith("DEMO: no key")
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-0123")
+    assert arguments(path) == ["serve", "--config", str(path)]
+    monkeypatch.delenv("OPENROUTER_API_KEY")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        path = write_portfolio(tmp_path, [entry("llama-8b", f"http://127.0.0.1:{listener.getsockname()[1]}/v1")])
+        assert arguments(path) == ["serve", "--config", str(path)]
+    path.write_text("models: []")
+    assert arguments(path) == ["serve", "--config", str(path)]  # which says what is wrong with it
+    assert capsys.readouterr().err == ""
 
 
 def test_a_stop_writes_the_last_records(tmp_path: Path) -> None:
     from gateway.log import read_last
 
     path = write_portfolio(tmp_path, [entry("llama-8b", "http://127.0.0.1:9/v1")])
-    with served(tmp_path, "--config", str(path)) as (process, url):
-        client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
+    with served(tmp_path, "--config", str(path), "--demo") as (process, url):
         for _ in range(3):
-            client.chat.completions.create(model="auto", messages=[{"role": "user", "content": TOM}])
+            ask(url, "auto")
     assert process.returncode == 0
-    assert len(read_last(tmp_path / "record.db", 10)) == 3
+    records = read_last(tmp_path / "record.db", 10)
+    assert [bool(record["simulated"]) for record in records] == [True] * 3
+
+
+TOOL: Any = {"name": "read_file", "description": "Reads a file.", "parameters": {"type": "object", "properties": {}}}
+LONG = "A long text in front of the question. " * 12_000  # 450 kB
+
+
+@pytest.mark.anyio
+async def test_the_demo_serves_agents(tmp_path: Path) -> None:
+    """Tools, a large output limit and a long prompt, by each of the APIs that agents speak."""
+    async with SimulatedProvider(pause_s=0) as provider:
+        portfolio = demo_portfolio(provider.base_urls, Settings(record=None))
+        async with running(portfolio) as run:
+            asked: list[Any] = [{"role": "user", "content": f"{LONG}\n{TOM}"}]
+            chat = await run.client.chat.completions.create(
+                model="auto", messages=asked, max_tokens=32_000, tools=[{"type": "function", "function": TOOL}]
+            )
+            assert chat.choices[0].message.content is not None
+            assert "The answer is" in chat.choices[0].message.content
+            assert chat.choices[0].finish_reason == "stop"
+            assert chat.usage is not None
+            assert chat.usage.prompt_tokens > len(LONG) / 8  # agents see how full the window is
+            async with anthropic.AsyncAnthropic(base_url=run.url, api_key="none", max_retries=0) as client:
+                schema = {"type": "object", "properties": {}}
+                tool: Any = {"name": "read_file", "description": "Reads a file.", "input_schema": schema}
+                turns: list[Any] = [
+                    *asked,
+                    {
+                        "role": "assistant",
+                        "content": [{"type": "tool_use", "id": "t1", "name": "read_file", "input": {}}],
+                    },
+                    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "empty"}]},
+                    {"role": "user", "content": TOM},
+                ]
+                async with client.messages.stream(
+                    model="auto", max_tokens=32_000, messages=turns, tools=[tool]
+                ) as stream:
+                    message = await stream.get_final_message()
+                assert message.stop_reason == "end_turn"
+                assert "The answer is" in message.content[0].text  # type: ignore[union-attr]
+            function: Any = {"type": "function", "strict": False, **TOOL}
+            events = [
+                event
+                async for event in await run.client.responses.create(
+                    model="auto", input=asked, tools=[function], max_output_tokens=32_000, stream=True
+                )
+            ]
+            assert events[-1].type == "response.completed"
+            assert "The answer is" in events[-1].response.output_text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("model", ["auto", "sim-math"])
+async def test_the_demo_refuses_images_clearly(tmp_path: Path, model: str) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    asked: Any = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]}]
+    async with SimulatedProvider(pause_s=0) as provider:
+        async with running(demo_portfolio(provider.base_urls, Settings(record=None))) as run:
+            with pytest.raises(openai.BadRequestError, match=r"vision|text only"):
+                await run.client.chat.completions.create(model=model, messages=asked)
 
 
 @pytest.mark.parametrize(

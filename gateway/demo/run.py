@@ -1,0 +1,33 @@
+"""What `make run` serves: config/portfolio.yaml where a key is set or a local server listens, else the demo, told first."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import click
+
+from gateway.cli import main
+from gateway.demo.portfolio import reachable
+from gateway.portfolio_file import PortfolioError, load_portfolio
+from gateway.serve import default_config
+
+
+def arguments(config: Path) -> list[str]:
+    """Those of `locus` for a portfolio file that may or may not have models to call."""
+    try:
+        found = asyncio.run(reachable(load_portfolio(config, os.environ)))
+    except PortfolioError:
+        found = True  # `locus serve` says what is wrong with it
+    if found:
+        return ["serve", "--config", str(config)]
+    click.secho(
+        f"DEMO: no key that {config} names is set, and no local model server listens. Simulated models answer, no answer is "
+        "real: locus serve --demo",
+        bold=True,
+        err=True,
+    )
+    return ["serve", "--demo"]
+
+
+if __name__ == "__main__":
+    main(arguments(default_config()), prog_name="locus")

@@ -1,0 +1,131 @@
+"""The proxies that the environment names: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, as curl and most clients read them.
+
+Servers on this machine are always called directly. Credentials of a proxy appear in no text.
+"""
+
+import ipaddress
+import logging
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+from gateway.portfolio import is_loopback
+
+log = logging.getLogger("locus.proxy")
+
+_SUPPORTED = ("http", "https")
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy.
+
+    Attributes:
+        url: without credentials.
+        headers: for the proxy alone: its credentials, where it has any.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Proxies:
+    """Which proxy a URL is called through.
+
+    Args:
+        environment: read once; a lower-case name comes before its upper-case one.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._by_scheme: dict[str, Proxy] = {}
+        self._exceptions = tuple(map(_Exception.parse, _named(environment, "no_proxy")[1].replace(",", " ").split()))
+        self._known: dict[str, Proxy | None] = {}
+        for scheme in _SUPPORTED:
+            name, value = _named(environment, f"{scheme}_proxy")
+            if not value:
+                name, value = _named(environment, "all_proxy")
+            if (proxy := _read(name, value)) is not None:
+                self._by_scheme[scheme] = proxy
+
+    def of(self, url: str) -> Proxy | None:
+        """The proxy for a URL; None where it is called directly."""
+        if not self._by_scheme:
+            return None
+        if url not in self._known:
+            self._known[url] = self._find(url)
+        return self._known[url]
+
+    def _find(self, url: str) -> Proxy | None:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".")
+        if is_loopback(host) or host.endswith(".localhost"):
+            return None
+        port = parts.port or _PORTS.get(parts.scheme, 0)
+        if any(exception.covers(host, port) for exception in self._exceptions):
+            return None
+        return self._by_scheme.get(parts.scheme)
+
+
+@dataclass(frozen=True, slots=True)
+class _Exception:
+    """One entry of NO_PROXY: a host with all names below it, an address, a network, or `*`; each perhaps with a port."""
+
+    name: str
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "_Exception":
+        """`parse(".example.com:8080")` covers `example.com` and all names below it, on port 8080."""
+        name, port = text.lower(), None
+        head, colon, tail = name.rpartition(":")
+        if colon and tail.isdigit() and (":" not in head or head.endswith("]")):
+            name, port = head, int(tail)
+        name = name.strip("[]")
+        try:
+            return cls(name, ipaddress.ip_network(name, strict=False), port)
+        except ValueError:
+            return cls(name if name == "*" else name.removeprefix("*").strip("."), None, port)
+
+    def covers(self, host: str, port: int) -> bool:
+        if self.port is not None and self.port != port:
+            return False
+        if self.network is not None:
+            try:
+                return ipaddress.ip_address(host) in self.network
+            except ValueError:
+                return False
+        return self.name == "*" or host == self.name or (bool(self.name) and host.endswith(f".{self.name}"))
+
+
+def _named(environment: Mapping[str, str], name: str) -> tuple[str, str]:
+    """The variable's name as it is written, and its value; empty where it is not set."""
+    names = [name] if name == "http_proxy" and "REQUEST_METHOD" in environment else [name, name.upper()]
+    for written in names:  # a CGI's HTTP_PROXY is a header that the client chose
+        if written in environment:
+            return written, environment[written].strip()
+    return name, ""
+
+
+def _read(name: str, value: str) -> Proxy | None:
+    if not value:
+        return None
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host:
+        log.warning("%s is not used: its value is no URL of a proxy", name)
+        return None
+    if parts.scheme not in _SUPPORTED:
+        log.warning("%s is not used: a proxy must begin with http:// or https://, not %s://", name, parts.scheme)
+        return None
+    host = f"[{host}]" if ":" in host else host
+    headers = {}
+    if parts.username is not None:
+        credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["proxy-authorization"] = f"Basic {b64encode(credentials.encode()).decode()}"  # RFC 7617
+    return Proxy(f"{parts.scheme}://{host}" + ("" if port is None else f":{port}"), headers)
