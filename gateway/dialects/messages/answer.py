@@ -165,6 +165,6 @@ def _list(value: Any) -> list[Any]:
 def _count(found: Any, *keys: str) -> int:
     for key in keys:
         value = found.get(key) if isinstance(found, dict) else None
-        if isinstance(value, int) and value > 0:
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
     return 0

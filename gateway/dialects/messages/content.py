@@ -6,7 +6,6 @@ import orjson
 
 from gateway.dialects.function_names import short_name
 from gateway.dialects.messages.typed import blocks, objects, optional, path, required, string, unknown, wrong
-from gateway.dialects.templates import tool_result
 
 Blocks = list[tuple[str, dict[str, Any]]]  # each with its path in the client's request
 # What some clients put in front of their system prompt, other in every request: no prompt cache would survive it.
@@ -14,7 +13,7 @@ _BILLING = "x-anthropic-billing-header:"
 
 
 class Conversation:
-    """The chat messages of a request.
+    """The chat messages of a request, in the order of its blocks. A tool's message has parts, of which any may be no text.
 
     Attributes:
         native_only: the field that chat has nothing for, if any, such as a file that the provider keeps.
@@ -46,33 +45,27 @@ class Conversation:
             self.messages.append({"role": "system", "content": "\n\n".join(texts)})
 
     def _user(self, turn: Blocks) -> None:
-        """Results of tools come first, since they must follow their calls; then what else the turn has."""
-        shown: list[dict[str, Any]] = []  # by the results: chat tools can only give text
+        """Results of tools are messages of their own; what else the turn has is the user's."""
         parts: list[dict[str, Any]] = []
         answered = False
         for where, block in turn:
             if block["type"] == "tool_result":
-                shown += self._result(block, where)
+                self._result(block, where)
                 answered = True
             else:
                 parts += self._parts(block, where)
-        parts = shown + parts
         if parts or not answered:
             alone = parts[0]["text"] if len(parts) == 1 and parts[0]["type"] == "text" else ""
             self.messages.append({"role": "user", "content": alone if alone or not parts else parts})
 
-    def _result(self, block: dict[str, Any], where: str) -> list[dict[str, Any]]:
-        """Adds a tool's result; what of it is not text is returned, for the user's message."""
+    def _result(self, block: dict[str, Any], where: str) -> None:
         call = string(block, "tool_use_id", where)
         inner = [] if block.get("content") is None else blocks(block, "content", where)
         parts = [part for at, item in inner for part in self._parts(item, at)]
-        texts = [part["text"] for part in parts if part["type"] == "text"]
-        if optional(block, "is_error", bool, "true or false", where) and not "".join(texts).lower().startswith("error"):
-            texts.insert(0, "Error:")
-        media = [part for part in parts if part["type"] != "text"]
-        message, others = tool_result(call, "\n".join(texts), media)
-        self.messages.append(message)
-        return others
+        said = "".join(part["text"] for part in parts if part["type"] == "text")
+        if optional(block, "is_error", bool, "true or false", where) and not said.lower().startswith("error"):
+            parts.insert(0, _text("Error:"))
+        self.messages.append({"role": "tool", "tool_call_id": call, "content": parts})
 
     def _assistant(self, turn: Blocks) -> None:
         text, gap = "", False

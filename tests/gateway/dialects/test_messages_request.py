@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dialects.messages.dialect import Messages
-from gateway.dialects.messages.request import translate
 from gateway.dialects.messages.tools import short_name
 from gateway.errors import InvalidRequest
 from gateway.request import ChatRequest
@@ -32,7 +31,7 @@ def body(*messages: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def chat(*messages: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return translate(body(*messages, **more)).fields
+    return parse(body(*messages, **more)).fields
 
 
 def parse(fields: Any, **headers: str) -> ChatRequest:
