@@ -26,6 +26,7 @@ _ARGUMENTS = frozenset(
     function_call logprobs top_logprobs reasoning_effort verbosity thinking service_tier""".split()  # noqa: SIM905
 )
 _SILENCED = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "httpx", "httpcore", "openai")
+_NOT_FETCHED = "Addresses in messages are not fetched here"
 _OWN = frozenset({"model", "stream", "stream_options"})
 
 
@@ -135,9 +136,31 @@ def _import() -> Any:
 
     for name in _SILENCED:  # they tell of prompts, keys and addresses; what went wrong is in the record and in our log
         logging.getLogger(name).disabled = True
+    _forbid_blocking_fetches(litellm)
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     return litellm
+
+
+def _forbid_blocking_fetches(litellm: Any) -> None:
+    """Some of litellm's translations fetch an address in a message without leaving the event loop, which would hold up every
+    other request for as long as that server likes. They get an error; its asynchronous fetches stay, and refuse private addresses.
+    """
+    from litellm.litellm_core_utils import token_counter
+    from litellm.litellm_core_utils.prompt_templates import factory, image_handling
+
+    module: Any
+    for module in (factory, image_handling, token_counter):
+        fetch = module.safe_get
+
+        def outside_of_loops(client: Any, url: str, fetch: Any = fetch, **options: Any) -> Any:
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                return fetch(client, url, **options)
+            raise litellm.ImageFetchError(f"{_NOT_FETCHED}: send the data itself.")
+
+        module.safe_get = outside_of_loops
 
 
 def _arguments(deployment: Deployment, request: ChatRequest) -> dict[str, Any]:
@@ -174,6 +197,11 @@ def _failure(exc: Exception) -> UpstreamFailure:
     if isinstance(exc, UpstreamFailure):
         return exc
     name = type(exc).__name__
+    if any(mark in str(exc) for mark in (_NOT_FETCHED, "Unable to fetch image from URL")):
+        message = "An address in the messages cannot be fetched for this model: send the data itself, as a data URL."
+        return UpstreamFailure(
+            Cause.UNSUPPORTED, status=400, error={"message": message, "type": "invalid_request_error"}
+        )
     if isinstance(exc, TimeoutError) or name == "Timeout":
         return UpstreamFailure(Cause.TIMEOUT, detail="silent beyond the limit")
     if name == "APIConnectionError":

@@ -146,3 +146,32 @@ async def test_its_rejections_reach_the_client(tmp_path: Path) -> None:
     async with ScriptedProvider(failing) as up, gateway(tmp_path, [claude(up)]) as run:
         with pytest.raises(openai.BadRequestError, match="too hot"):
             await run.client.chat.completions.create(model="claude", messages=ASK)
+
+
+async def test_an_address_in_a_message_holds_up_nobody(tmp_path: Path) -> None:
+    """litellm would fetch it in the event loop, from a server that may never answer."""
+    asked: list[bytes] = []
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(1000))
+        writer.close()
+
+    server = await asyncio.start_server(never, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/a.pdf"
+    parts: list[Any] = [
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": url}},
+        {"type": "image_url", "image_url": {"url": url}},
+    ]
+    async with server, ScriptedProvider(anthropic) as up:
+        model = claude(up) | {"capabilities": ["files", "vision"]}
+        async with gateway(tmp_path, [model], gateway={"retries": 0}) as run:
+            for part in parts:
+                asking = run.client.chat.completions.create(
+                    model="claude", messages=[{"role": "user", "content": [part]}]
+                )
+                with pytest.raises(openai.APIStatusError):
+                    await asking
+            assert not up.calls
+            assert [[f["cause"] for f in r["failover"]] for r in await run.records()] == [["unsupported"]] * 2
+            await run.client.chat.completions.create(model="claude", messages=ASK)
+    assert not asked
