@@ -85,6 +85,8 @@ class Conversation:
                 elif thought:  # of a model behind a chat API
                     thoughts.append(thought)
             gap = kind != "text"
+        if not (text or calls or thinking) and self.messages:
+            return  # thoughts that were cut off, or a provider's own tools: many servers refuse a turn that says nothing
         message: dict[str, Any] = {"role": "assistant", "content": text if text or not calls else None}
         if calls:
             message["tool_calls"] = calls

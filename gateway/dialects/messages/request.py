@@ -12,6 +12,7 @@ from gateway.fields import kind
 
 MEDIUM_TOKENS, HIGH_TOKENS = 4_096, 16_384  # from which budget for thinking it counts as that effort
 USER_CHARS = 64  # of chat's `user`
+STOPS = 4  # the most that OpenAI's chat API takes
 _EFFORTS = {
     "low": "low",
     "medium": "medium",
@@ -56,8 +57,10 @@ def translate(fields: dict[str, Any]) -> Translation:
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise wrong(fields, key, "a number")
             chat[key] = value
+    left_out = tools.left_out
     if stop := _stop_sequences(fields):
-        chat["stop"] = stop
+        chat["stop"] = stop[:STOPS]
+        left_out += ("stop_sequences",) if len(stop) > STOPS else ()
     if tools.functions:
         chat["tools"] = tools.functions
     chat |= tools.choice
@@ -69,7 +72,7 @@ def translate(fields: dict[str, Any]) -> Translation:
         chat["reasoning_effort"] = effort
     if (form := _response_format(fields, output)) is not None:
         chat["response_format"] = form
-    return Translation(chat, conversation.native_only or tools.native_only, tools.left_out)
+    return Translation(chat, conversation.native_only or tools.native_only, left_out)
 
 
 def _max_tokens(fields: dict[str, Any]) -> int:
@@ -86,7 +89,7 @@ def _stop_sequences(fields: dict[str, Any]) -> list[str]:
         if not isinstance(sequence, str):
             at = f"stop_sequences[{i}]"
             raise InvalidRequest(f"`{at}` must be a string, not {kind(sequence)}.", param=at)
-    return sequences
+    return [sequence for sequence in sequences if sequence]
 
 
 def _effort(fields: dict[str, Any], output: dict[str, Any]) -> str | None:

@@ -84,6 +84,19 @@ def test_a_later_system_turn_is_told_inside_the_turn_before_it() -> None:
     assert messages == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": told}]
 
 
+def test_a_turn_that_says_nothing_is_left_out() -> None:
+    thought = {"type": "thinking", "thinking": "hm", "signature": ""}
+    searched = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+    assert chat(ASK, assistant(thought, searched), ASK)["messages"] == [ASK, ASK]
+
+
+def test_more_stop_sequences_than_chat_takes_are_told() -> None:
+    request = parse(body(ASK, stop_sequences=["", *"abcdef"]))
+    assert request.fields["stop"] == list("abcd")
+    assert request.left_out == ("stop_sequences",)
+    assert parse(body(ASK, stop_sequences=["a", ""])).left_out == ()
+
+
 def test_content_parts() -> None:
     pdf = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
     words = {"type": "text", "media_type": "text/plain", "data": "a report"}
