@@ -18,12 +18,12 @@ def results_behind_calls(messages: list[Message]) -> list[Message]:
     """The messages with every result directly behind its call; what stood between them follows.
 
     A call without a result gets a short one. A result without a call is a message of the user. Images and files, for which tool
-    messages have no room, are shown by the user behind the last result of that message. The same list where no tool is called.
+    messages have no room, are shown by the user behind the last result of that message. The same list where it is so already.
 
     Args:
         messages: of a chat request, in the client's order. The content of a tool message may be a list of any parts.
     """
-    if not any(message["role"] == "tool" or message.get("tool_calls") for message in messages):
+    if _in_order(messages):
         return messages
     answers, lost = _paired(messages)
     ordered: list[Message] = []
@@ -47,6 +47,23 @@ def results_behind_calls(messages: list[Message]) -> list[Message]:
     if shown:
         ordered.append({"role": "user", "content": shown})
     return ordered
+
+
+def _in_order(messages: list[Message]) -> bool:
+    """Do the results, each a text, follow their calls? So it is nearly always."""
+    waiting: set[str] = set()
+    for message in messages:
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in waiting or not isinstance(message["content"], str):
+                return False
+            waiting.remove(message["tool_call_id"])
+        elif waiting:
+            return False
+        elif calls := message.get("tool_calls"):
+            waiting = {call["id"] for call in calls}
+            if len(waiting) < len(calls):
+                return False
+    return not waiting
 
 
 def _paired(messages: list[Message]) -> tuple[dict[_Place, list[Any]], set[int]]:

@@ -22,7 +22,7 @@ _PREFIXES = {
     "tool_search_call": "tsc_",
 }
 _ECHOED = ("max_output_tokens", "max_tool_calls", "prompt_cache_key", "safety_identifier")
-THOUGHTS = frozenset({"thinking", "reasoning"})  # parts of content with what the model thought
+THOUGHTS = ("thinking", "reasoning")  # parts of content with what the model thought
 Fields = dict[str, Any]
 
 
@@ -178,8 +178,10 @@ def reasoning_text(delta: Fields) -> str:
     for key in ("reasoning_content", "reasoning"):
         if isinstance(value := delta.get(key), str) and value:
             return value
-    parts = [part for part in _list(delta.get("content")) if isinstance(part, dict)]
-    return "".join(_thought(part) for part in parts if part.get("type") in THOUGHTS)
+    content = delta.get("content")
+    if not isinstance(content, list):
+        return ""
+    return "".join(_thought(part) for part in content if isinstance(part, dict) and part.get("type") in THOUGHTS)
 
 
 def text_of(content: Any) -> str:

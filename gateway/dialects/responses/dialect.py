@@ -9,6 +9,7 @@ import orjson
 
 from gateway.dialects.dialect import Headers
 from gateway.dialects.responses.answer import Fields, native_of, previous_of, response_of
+from gateway.dialects.responses.names import Names
 from gateway.dialects.responses.reasoning import is_own_reasoning
 from gateway.dialects.responses.request import (
     NativeResponses,
@@ -60,7 +61,7 @@ class Responses:
         before = stored.items if stored is not None else []
         size = LARGE if stored is not None and len(before) > MANY else len(body)
         request = await offloaded(size, _read, body, fields, before, own, changed=bool(named), headers=headers)
-        return replace(request, session=stored.session if stored is not None else None)
+        return request if stored is None else replace(request, session=stored.session)
 
     def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         if complete.api != "responses":
@@ -116,17 +117,24 @@ def _read(
 ) -> ChatRequest:
     """The chat request that goes on from the items `before`."""
     translation = translate(fields, before, own)
-    native = _native(body, fields, before, own, changed=changed, headers=headers)
-    native = replace(native, names=translation.names, echoed=echoed(fields, len(body)))
+    native = _native(body, fields, before, own, translation.names, changed=changed, headers=headers)
     request = translated(translation.fields, native, translation.native_only)
-    return replace(request, left_out=translation.left_out)
+    return replace(request, left_out=translation.left_out) if translation.left_out else request
 
 
 def _native(
-    body: bytes, fields: Fields, before: list[Fields], own: list[Fields], *, changed: bool, headers: Headers
+    body: bytes,
+    fields: Fields,
+    before: list[Fields],
+    own: list[Fields],
+    names: Names,
+    *,
+    changed: bool,
+    headers: Headers,
 ) -> NativeResponses:
     """The request for upstreams of the same format: the client's bytes, where nothing in them means this gateway's store."""
     previous = fields.get("previous_response_id")
+    repeated = echoed(fields, len(body))
     whole = [item for item in before + own if not is_own_reasoning(item)]
     if previous is not None or changed or len(whole) < len(own):
         fields = {key: value for key, value in fields.items() if key != "previous_response_id"} | {"input": whole}
@@ -138,6 +146,8 @@ def _native(
         fields=fields,
         headers=kept,
         own=tuple(own),
+        names=names,
+        echoed=repeated,
         previous=previous,
         store=fields.get("store") is not False,
     )

@@ -148,18 +148,18 @@ class Messages:
         if call_id is None:  # of what no model called, as a timer of the client
             self._user(parts, item["output"])
         else:
-            self._add_output(call_id, parts.parts, where)
+            self._add_output(call_id, parts.joined if len(parts.texts) == len(parts.parts) else parts.parts, where)
 
     def _other_output(self, item: dict[str, Any], kind: str, where: str) -> None:
         call_id = item.get("call_id") or item.get("id")
         if isinstance(call_id, str) and call_id in self._calls:
             self._add_output(call_id, _shown(item, kind), where)
 
-    def _add_output(self, call_id: str, parts: list[dict[str, Any]], where: str) -> None:
+    def _add_output(self, call_id: str, content: str | list[dict[str, Any]], where: str) -> None:
         if call_id in self._left_out:
             return
         self._close()
-        self._messages.append({"role": "tool", "tool_call_id": call_id, "content": parts})
+        self._messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
         self._outputs.append((call_id, where))
 
     def _begin(self) -> None:

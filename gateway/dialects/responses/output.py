@@ -55,7 +55,7 @@ class Output:
         if thought := reasoning_text(delta):
             events += self._say("reasoning", "summary_text", thought, [])
         if said := text_of(delta.get("content")):
-            events += self._say("message", "output_text", said, logprobs(given_logprobs))
+            events += self._say("message", "output_text", said, logprobs(given_logprobs) if given_logprobs else [])
         if isinstance(refusal := delta.get("refusal"), str) and refusal:
             events += self._say("message", "refusal", refusal, [])
         calls = delta.get("tool_calls")
@@ -130,7 +130,7 @@ class Output:
             self._speaking = None
 
     def _say(self, kind: str, part: str, text: str, with_logprobs: list[Fields]) -> list[Fields]:
-        events = self._begin_waiting()
+        events = self._begin_waiting() if self._waiting else []
         if self._speaking is None or self._speaking.fields.get("type") != kind:
             events += self._hush()
             index = self._next

@@ -23,7 +23,9 @@ def result(name: str, content: Any = "out") -> dict[str, Any]:
 
 ORDERS: list[tuple[list[Any], list[Any]]] = [
     ([USER], [USER]),
-    ([USER, calls("a", "b"), result("b"), result("a")], [USER, calls("a", "b"), result("a"), result("b")]),
+    ([USER, calls("a", "b"), result("b"), result("a")], [USER, calls("a", "b"), result("b"), result("a")]),
+    ([calls("a", "b"), USER, result("b", "2"), result("a", "1")], [calls("a", "b"), result("a", "1"), result("b", "2"), USER]),
+    ([calls("a"), result("a", [{"type": "text", "text": "x"}])], [calls("a"), result("a", "x")]),
     ([calls("a"), USER, NOTE, result("a")], [calls("a"), result("a"), USER, NOTE]),
     ([calls("a", "b"), result("a"), calls("c"), result("c"), result("b")],
      [calls("a", "b"), result("a"), result("b"), calls("c"), result("c")]),
