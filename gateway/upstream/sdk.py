@@ -53,7 +53,10 @@ class SdkUpstream:
             raise _failure(exc) from exc
         body = answer.model_dump_json(exclude_none=True).encode()
         fields = check_complete(orjson.loads(body))
-        return Complete(body, fields, Usage.read(fields.get("usage")))
+        usage = Usage.read(fields.get("usage"))
+        if all(_says_nothing(choice, choice.get("message")) for choice in fields["choices"]) and not _billed(usage):
+            raise UpstreamFailure(Cause.UNREADABLE, detail="an answer without content")
+        return Complete(body, fields, usage)
 
     async def stream(
         self, deployment: Deployment, request: ChatRequest, deadline: float, dropped: frozenset[str] = frozenset()
@@ -107,8 +110,24 @@ class _SdkStream:
     def __init__(self, chunks: Any) -> None:
         self._source = chunks
         self._chunks = aiter(chunks)
+        self._begun = False
 
     async def read(self, deadline: float) -> list[Chunk] | None:
+        chunk = await self._next(deadline)
+        if chunk is None or self._begun:
+            return None if chunk is None else [chunk]
+        if not chunk.has_content:
+            return [chunk]
+        if not all(_says_nothing(choice, choice.get("delta")) for choice in chunk.fields["choices"]):
+            self._begun = True
+            return [chunk]
+        usage = await self._next(deadline)  # of an answer that is already over
+        if usage is None or not _billed(Usage.read(usage.fields.get("usage"))):
+            raise UpstreamFailure(Cause.UNREADABLE, detail="an answer without content")
+        self._begun = True
+        return [chunk, usage]
+
+    async def _next(self, deadline: float) -> Chunk | None:
         try:
             async with asyncio.timeout_at(deadline):
                 chunk = await anext(self._chunks)
@@ -120,13 +139,26 @@ class _SdkStream:
         fields = orjson.loads(data)
         if not is_chunk(fields):
             raise UpstreamFailure(Cause.UNREADABLE, detail="events that are no chunks")
-        return [Chunk(b"data: " + data + b"\n\n", fields)]
+        return Chunk(b"data: " + data + b"\n\n", fields)
 
     async def aclose(self) -> None:
         close = getattr(self._source, "aclose", None)
         if close is not None:
             with contextlib.suppress(Exception):  # the call is over, however its library closes
                 await close()
+
+
+def _says_nothing(choice: Mapping[str, Any], said: Any) -> bool:
+    """Whether a choice ends as if all were well, and has nothing in it.
+
+    litellm makes such an answer of a JSON error, or of an empty body, that comes where it expects an answer.
+    """
+    said = said if isinstance(said, dict) else {}
+    return choice.get("finish_reason") == "stop" and not any(value for key, value in said.items() if key != "role")
+
+
+def _billed(usage: Usage | None) -> bool:
+    return usage is not None and usage.completion_tokens > 0
 
 
 def _import() -> Any:

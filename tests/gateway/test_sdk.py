@@ -175,3 +175,49 @@ async def test_an_address_in_a_message_holds_up_nobody(tmp_path: Path) -> None:
             assert [[f["cause"] for f in r["failover"]] for r in await run.records()] == [["unsupported"]] * 2
             await run.client.chat.completions.create(model="claude", messages=ASK)
     assert not asked
+
+
+OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("body", [OVERLOADED, {}, {"type": "message", "role": "assistant", "content": []}])
+async def test_an_answer_without_content_is_a_failure(tmp_path: Path, body: dict[str, Any], streamed: bool) -> None:
+    async with ScriptedProvider(reply(200, body)) as empty, ScriptedProvider(answer("fine")) as other:
+        models = [claude(empty), entry("llama-8b", other.base_url)]
+        async with gateway(tmp_path, models, gateway={"retries": 0}) as run:
+            got = await run.http.post(
+                "/v1/chat/completions", json={"model": "claude", "messages": ASK, "stream": streamed}
+            )
+            assert got.status_code == 200
+            assert "fine" in got.text
+            assert got.headers["x-locus-stand-in"] == "llama-8b"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_model_may_say_nothing_where_it_bills_for_that(tmp_path: Path, streamed: bool) -> None:
+    async def nothing(call: Call, writer: asyncio.StreamWriter) -> Any:
+        message = {
+            "id": "m",
+            "type": "message",
+            "role": "assistant",
+            "model": "c",
+            "content": [],
+            "stop_sequence": None,
+        }
+        usage = {"input_tokens": 11, "output_tokens": 3}
+        if not call.body.get("stream"):
+            return await reply(200, message | {"stop_reason": "end_turn", "usage": usage})(call, writer)
+        ending = {"delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 3}}
+        begin = message | {"stop_reason": None, "usage": {"input_tokens": 11, "output_tokens": 1}}
+        body = spoken(("message_start", {"message": begin}), ("message_delta", ending), ("message_stop", {}))
+        writer.write(head(200, len(body), "text/event-stream") + body)
+        await writer.drain()
+        return None
+
+    async with ScriptedProvider(nothing) as up, gateway(tmp_path, [claude(up)], gateway={"retries": 0}) as run:
+        got = await run.http.post("/v1/chat/completions", json={"model": "claude", "messages": ASK, "stream": streamed})
+        assert got.status_code == 200
+        assert "stop" in got.text
+        (record,) = await run.records()
+        assert (record["completion_tokens"], record["usage_estimated"]) == (3, 0)
