@@ -23,7 +23,12 @@ Fields = dict[str, Any]
 def is_doubtful(need: Need, model: Model) -> bool:
     """Does it take a count of the prompt's tokens to know whether the client's limit fits into the window?"""
     asked, window = need.output_tokens, model.context_window
-    if asked is None or need.counted or _with_margin(2 * need.prompt_tokens) + asked <= window:
+    if (
+        asked is None
+        or need.counted
+        or not model.window_known
+        or _with_margin(2 * need.prompt_tokens) + asked <= window
+    ):
         return False  # few texts have more than one token in two characters
     return need.prompt_tokens // 2 < window < need.prompt_bound + asked
 
@@ -31,15 +36,17 @@ def is_doubtful(need: Need, model: Model) -> bool:
 def limited(request: ChatRequest, need: Need, model: Model) -> ChatRequest:
     """The request with a limit that the model takes; the same where it has one.
 
-    A prompt that leaves no room stays as it is: the provider says how long it is.
+    A prompt that leaves no room stays as it is: the provider says how long it is, or how long the window where that is not known.
 
     Args:
         need: the request's, with the prompt's tokens counted where they are in doubt.
     """
     asked = need.output_tokens
-    room = model.context_window - _with_margin(need.prompt_tokens)
+    if asked is None:
+        return request
+    room = model.context_window - _with_margin(need.prompt_tokens) if model.window_known else asked
     most = room if model.max_output_tokens is None else min(room, model.max_output_tokens)
-    if asked is None or asked <= most or room < 1:
+    if asked <= most or room < 1:
         return request
     fields = _limited(request.fields, most)
     native = request.native

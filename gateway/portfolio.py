@@ -107,6 +107,7 @@ class Model:
     Attributes:
         embedding: its name in the model space; None: only served when named.
         context_window: tokens; of an embedding model, those of each input.
+        window_known: False where the context window is only assumed.
         capabilities: subset of {"tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output",
             "reasoning"}; the last one is only shown.
         dimensions: of an embedding model's vectors; None where they are not known.
@@ -120,6 +121,7 @@ class Model:
     max_output_tokens: int | None = None
     capabilities: frozenset[str] = frozenset()
     dimensions: int | None = None
+    window_known: bool = True
 
 
 BUILT_IN = Model(

@@ -128,6 +128,7 @@ class _Builder:
             embedding=model.embedding,
             price=self._price(where, model, listed, required=bool(deployments) and not local),
             context_window=window or FALLBACK_WINDOW,
+            window_known=window is not None,
             max_output_tokens=model.max_output_tokens or listed.max_output_tokens,
             capabilities=listed.capabilities if model.capabilities is None else frozenset(model.capabilities),
         )

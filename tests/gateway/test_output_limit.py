@@ -1,5 +1,6 @@
 """The client's limit of the answer's length beside the windows of models."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,14 @@ def test_a_limit_is_cut_to_the_rest_of_the_window() -> None:
     assert orjson.loads(cut.body) == cut.fields
     assert 30_000 < cut.fields["max_tokens"] <= 32_768 - 1_000
     assert cut.need.output_tokens == 32_000, "what the client asked for is still known"
+
+
+def test_a_window_that_is_only_assumed_cuts_nothing() -> None:
+    request = ask(max_tokens=32_000)
+    unknown = replace(model(8_192), window_known=False)
+    assert not is_doubtful(request.need, unknown)
+    assert limited(request, request.need, unknown) is request
+    assert limited(request, request.need, replace(unknown, max_output_tokens=9_000)).fields["max_tokens"] == 9_000
 
 
 def test_a_limit_is_cut_to_what_the_model_writes_at_most() -> None:
