@@ -144,13 +144,16 @@ class _Several:
         log_to_stderr(f" [{worker.index + 1}]")
         return _work(self._portfolio, self._seen, self._listener, worker=worker)
 
-    def _reloaded(self) -> None:
-        assert self._portfolio.path is not None
-        seen = fingerprint(self._portfolio.path)
-        if seen != self._seen:
-            with contextlib.suppress(PortfolioError):  # it changed once more; the workers will tell
-                changed = load_portfolio(self._portfolio.path, os.environ)
-                self._portfolio, self._seen = for_listener(changed, self._portfolio), seen
+    def _reloaded(self, file: Fingerprint) -> None:
+        """A worker has put the file in force as it was then; where it has changed since, the workers will tell again."""
+        path = self._portfolio.path
+        assert path is not None
+        if file == self._seen or file != fingerprint(path):
+            return
+        with contextlib.suppress(PortfolioError):
+            changed = for_listener(load_portfolio(path, os.environ), self._portfolio)
+            if file == fingerprint(path):
+                self._portfolio, self._seen = changed, file
 
 
 def for_listener(changed: Portfolio, in_force: Portfolio) -> Portfolio:
@@ -225,13 +228,13 @@ async def _run(
                 Reachability(lambda: service.in_force.fleet, service.clock, proxies, level=level)
             )
 
-        async def apply(changed: Portfolio) -> None:
+        async def apply(changed: Portfolio, file: Fingerprint) -> None:
             changed = for_listener(changed, service.in_force.portfolio)
             if demo:
                 changed = replace(service.in_force.portfolio, settings=changed.settings)
             await service.apply(worker.share(changed) if worker is not None else changed)
             if link is not None:
-                link.reloaded()
+                link.reloaded(file)
 
         def report(problem: str | None) -> None:
             service.reload_error = problem

@@ -24,6 +24,7 @@ from gateway.defects import log_defect
 from gateway.memory import default_limit
 from gateway.metrics import Metrics, Totals
 from gateway.portfolio import Deployment, LoadSettings, Model, Portfolio
+from gateway.reload import Fingerprint
 
 log = logging.getLogger("locus.workers")
 
@@ -130,9 +131,9 @@ class Link:
         """Requests are answered from now on."""
         self._send({"kind": "ready"})
 
-    def reloaded(self) -> None:
-        """The portfolio file, as it is now, is in force."""
-        self._send({"kind": "reloaded"})
+    def reloaded(self, file: Fingerprint) -> None:
+        """The portfolio file, as it was when it had this fingerprint, is in force."""
+        self._send({"kind": "reloaded", "file": file})
 
     async def _ask_others(self) -> None:
         number = next(self._numbers)
@@ -218,7 +219,7 @@ class Supervisor:
     Args:
         work: runs in each worker, and gives its exit status.
         ready: called once, when the first worker answers requests.
-        reloaded: called when a worker has put a changed file in force.
+        reloaded: called with its fingerprint when a worker has put a file in force.
         grace_s: how long a stop may take; asked when it begins.
     """
 
@@ -228,7 +229,7 @@ class Supervisor:
         listener: socket.socket,
         work: Callable[[Worker], int],
         ready: Callable[[], None],
-        reloaded: Callable[[], None],
+        reloaded: Callable[[Fingerprint], None],
         grace_s: Callable[[], float],
     ) -> None:
         self._slots = [_Slot(index) for index in range(number)]
@@ -303,8 +304,8 @@ class Supervisor:
         for number in numbers:
             if number in (signal.SIGTERM, signal.SIGINT):
                 self._stop()
-            elif number == signal.SIGHUP:
-                self._tell_all({"kind": "reload"})
+        if signal.SIGHUP in numbers:  # once, however many came
+            self._tell_all({"kind": "reload"})
 
     def _stop(self) -> None:
         self._stops += 1
@@ -403,7 +404,7 @@ class Supervisor:
                         if other.pid is None and not self._stops:
                             self._start(other)
             case "reloaded":
-                self._reloaded()
+                self._reloaded(None if message["file"] is None else tuple(message["file"]))
 
     def _heard(self, slot: _Slot) -> None:
         """Nothing more is waited for from this worker."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from gateway.portfolio import Portfolio
-from gateway.reload import Reloader, fingerprint
+from gateway.portfolio_document import PortfolioError
+from gateway.portfolio_file import load_portfolio
+from gateway.reload import Fingerprint, Reloader, fingerprint
+from gateway.serve import for_listener
 from router.errors import ArtifactError
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +35,8 @@ class Watched:
     reports: list[str | None] = field(default_factory=list)
     reported: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def apply(self, portfolio: Portfolio) -> None:
+    async def apply(self, portfolio: Portfolio, file: Fingerprint) -> None:
+        assert file == fingerprint(self.path)
         name = portfolio.models[0].name
         if name == "unknown-embedding":
             raise ArtifactError("the model space has no 'unknown-embedding'")
@@ -143,7 +148,7 @@ async def test_warnings_of_the_new_file_are_logged(tmp_path: Path, caplog: pytes
     async with watching(tmp_path) as watched:
         replace(watched.path, text("second").replace("ollama/m", "openrouter/m") + "    price: {input: 1, output: 1}\n")
         await watched.until_reports(1)
-    assert "OPENROUTER_API_KEY is not set" in caplog.text
+    assert "OPENROUTER_API_KEY (second/0)" in caplog.text
 
 
 async def test_sighup_reloads_an_unchanged_file_at_once(tmp_path: Path) -> None:
@@ -160,6 +165,121 @@ async def test_sighup_on_a_missing_file_is_reported(tmp_path: Path) -> None:
         os.kill(os.getpid(), signal.SIGHUP)
         await watched.until_reports(1)
     assert (watched.applied, watched.reports) == ([], [f"{watched.path}: no such file"])
+
+
+async def test_a_file_that_is_being_written_is_read_once_it_is_whole(tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "portfolio.yaml")
+    watched.path.write_text(text("first"))
+    reloader = Reloader(watched.path, {}, watched.apply, watched.report)
+    whole = text("second") + "default_policy: best\n"
+    for length in (0, 10, len(text("second")), len(whole)):  # the third part would pass for a whole file
+        watched.path.write_text(whole[:length])
+        await reloader.look()
+        assert watched.reports == []
+    await reloader.look()
+    await reloader.look()
+    assert (watched.applied, watched.reports) == (["second"], [None])
+
+
+async def test_a_reload_that_is_asked_for_waits_for_a_file_that_is_being_written(tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "portfolio.yaml")
+    watched.path.write_text(text("first"))
+    reloader = Reloader(watched.path, {}, watched.apply, watched.report)
+    watched.path.write_text("models:")
+    await reloader.look(asked=True)
+    watched.path.write_text(text("second"))
+    await reloader.look()
+    assert watched.reports == []
+    await reloader.look()
+    assert watched.applied == ["second"]
+    await reloader.look(asked=True)
+    assert watched.applied == ["second", "second"]
+
+
+async def test_a_storm_of_changes_and_signals_is_a_few_reloads(tmp_path: Path) -> None:
+    async with watching(tmp_path) as watched:
+        for i in range(200):
+            replace(watched.path, text(f"m{i}"))
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0.002)
+        while "m199" not in watched.applied:  # noqa: ASYNC110
+            await asyncio.sleep(INTERVAL_S)
+    assert len(watched.applied) < 20
+    assert watched.applied[-1] == "m199"
+
+
+async def test_special_files_are_refused_without_waiting(tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "portfolio.yaml")
+    watched.path.write_text(text("first"))
+    reloader = Reloader(watched.path, {}, watched.apply, watched.report)
+    watched.path.unlink()
+    os.mkfifo(watched.path)
+    async with asyncio.timeout(5):
+        await reloader.look()
+        await reloader.look()
+    assert len(watched.reports) == 1
+    assert "not readable" in str(watched.reports[0])
+    watched.path.unlink()
+    watched.path.mkdir()
+    await reloader.look()
+    await reloader.look()
+    assert "not readable" in str(watched.reports[1])
+    assert watched.applied == []
+
+
+async def test_reading_has_a_time_limit_and_holds_up_nothing(tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "portfolio.yaml")
+    watched.path.write_text(text("first"))
+    reloader = Reloader(watched.path, {}, watched.apply, watched.report, read_s=0.01)
+    models = "".join(text(f"m{i}").removeprefix("models:\n") for i in range(1_500))
+    watched.path.write_text(f"models:\n{models}")
+    await reloader.look()
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    await reloader.look()
+    assert watched.reports == [f"{watched.path}: not read within 0.01 s"]
+    assert ticks > 3
+    await reloader.look(asked=True)
+    assert watched.reports[1] == f"{watched.path}: still being read since an earlier change"
+    ticking.cancel()
+
+
+def keyed(settings: str) -> str:
+    return text("first") + f"gateway:\n{settings}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [
+        ("  keys: [os.environ/K]\n", "  port: 1\n", "keys: []"),
+        ("  keys: [os.environ/K]\n", "  keys: []\n", None),
+        ("  keys: [os.environ/K]\n", "  keys: [os.environ/A]\n", None),
+        ("  admin_key: os.environ/A\n", "  port: 1\n", "admin_key: null"),
+        ("  admin_key: os.environ/A\n", "  admin_key: null\n", None),
+        ("  port: 1\n", "  port: 2\n", None),
+        ("  host: 0.0.0.0\n  keys: [os.environ/K]\n", "  keys: []\n", "would be open"),
+    ],
+)
+def test_keys_never_vanish_unsaid(tmp_path: Path, before: str, after: str, refused: str | None) -> None:
+    path, environment = tmp_path / "portfolio.yaml", {"K": "sk-gateway-0123", "A": "sk-admin-0123"}
+    path.write_text(keyed(before))
+    in_force = load_portfolio(path, environment)
+    path.write_text(keyed(after))
+    changed = load_portfolio(path, environment)
+    if refused is None:
+        applied = for_listener(changed, in_force)
+        assert applied.settings.keys == changed.settings.keys
+        assert applied.settings.port == in_force.settings.port
+    else:
+        with pytest.raises(PortfolioError, match=re.escape(refused)):
+            for_listener(changed, in_force)
 
 
 async def test_nothing_is_watched_any_more_after_the_block(tmp_path: Path) -> None:
