@@ -14,6 +14,7 @@ Part = dict[str, Any]
 REMINDER = "<system-reminder>\n{text}\n</system-reminder>"  # agents mark such text alike, so that models know the mark
 MEDIA_NOTE = "(The images and files of this result are in the user's next message.)"
 MEDIA_OF = "(Of the result of the tool call {call}:)"
+NO_REASONING = " "  # as other gateways write it
 BRIDGE = "I have the results of the tools."  # what the assistant says between a tool and the user
 _SYSTEM = frozenset({"system", "developer"})
 _TOOLS = frozenset({"tool", "function"})
@@ -74,6 +75,37 @@ def strict(messages: list[Message]) -> list[Message]:
         else:
             turns.add(message)
     return turns.finished()
+
+
+def without_system(messages: list[Message]) -> list[Message]:
+    """The messages in the strict order, with the system's words at the beginning of the user's first turn."""
+    first, *rest = strict(messages)
+    if first["role"] not in _SYSTEM:
+        return [first, *rest]
+    told = {"role": "user", "content": first["content"]}
+    if rest and rest[0]["role"] == "user":
+        return [rest[0] | {"content": _joined([first["content"], rest[0].get("content")])}, *rest[1:]]
+    return [told, *rest]
+
+
+def with_reasoning(messages: list[Message]) -> list[Message]:
+    """The messages with some reasoning where tools are called without any, as by another model: some servers demand it."""
+    return [
+        message | {"reasoning_content": NO_REASONING}
+        if message.get("tool_calls") and not message.get("reasoning_content")
+        else message
+        for message in messages
+    ]
+
+
+def text_alone(messages: list[Message]) -> list[Message]:
+    """The messages with their content as a string where all of its parts are text."""
+    return [
+        message | {"content": "\n\n".join(part["text"] for part in content)}
+        if isinstance(content := message.get("content"), list) and all(part.get("type") == "text" for part in content)
+        else message
+        for message in messages
+    ]
 
 
 def tool_result(call: str, text: str, media: list[Part]) -> tuple[Message, list[Part]]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects.templates import strict, system_first, tool_result
+from gateway.dialects.templates import strict, system_first, text_alone, tool_result, with_reasoning, without_system
 
 Message = dict[str, Any]
 
@@ -93,6 +93,26 @@ def test_the_strict_order_has_neither_neighbours_of_one_role_nor_users_behind_to
         assert pair not in (("user", "user"), ("tool", "user"))
         assert pair != ("assistant", "assistant") or "tool_calls" in one or "tool_calls" in other
     assert strict(ordered) == ordered
+
+
+def test_a_template_without_a_system_gets_its_words_from_the_user() -> None:
+    assert without_system([SYSTEM, HI, LATER]) == [said("user", f"Be brief.\n\nhi\n\n{MARKED}")]
+    assert without_system([SYSTEM, HELLO]) == [said("user", "Be brief."), HELLO]
+    assert without_system([HI, HELLO]) == [HI, HELLO]
+
+
+def test_calls_without_reasoning_get_some() -> None:
+    thought = call() | {"reasoning_content": "hm"}
+    filled = with_reasoning([HI, call(), result(), thought, HELLO])
+    assert filled[1]["reasoning_content"]
+    assert filled[2:] == [result(), thought, HELLO]
+
+
+def test_parts_that_are_all_text_become_a_string() -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://x"}}
+    words = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    given = [said("user", words), said("user", [*words, image]), HI, call()]
+    assert text_alone(given) == [said("user", "a\n\nb"), *given[1:]]
 
 
 def test_a_result_without_media_is_only_its_text() -> None:
