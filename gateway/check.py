@@ -10,6 +10,7 @@ import click
 from gateway.portfolio import Model, Portfolio
 from gateway.portfolio_file import PortfolioError, load_portfolio
 from gateway.portfolio_schema import json_schema
+from router.commands import console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,38 +61,48 @@ def artifact_problems(portfolio: Portfolio) -> list[str]:
 
 def _show(portfolio: Portfolio) -> None:
     """Each model with what is known of it, and its deployments beneath."""
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False, soft_wrap=True)
+    screen = console()
     for model in portfolio.models:
         price = f"{model.price.usd_per_mtok_in:g} in, {model.price.usd_per_mtok_out:g} out"
         if model.price.usd_per_mtok_cached != model.price.usd_per_mtok_in:
             price += f", {model.price.usd_per_mtok_cached:g} cached"
         can = ", ".join(sorted(model.capabilities)) or "text only"
         embedding = escape(model.embedding) if model.embedding else "[yellow]no embedding: only served when named[/]"
-        console.print(f"[bold]{escape(model.name)}[/]  {embedding}")
-        console.print(f"    {price} USD/Mtok; {model.context_window} tokens; {can}")
-        _show_deployments(console, model)
+        _line(screen, f"[bold]{escape(model.name)}[/]  {embedding}", 4)
+        _line(screen, f"    {price} USD/Mtok; {model.context_window} tokens; {can}", 4)
+        _show_deployments(screen, model)
     for model in portfolio.embedding_models:
         size = "" if model.dimensions is None else f"; {model.dimensions} dimensions"
-        console.print(f"[bold]{escape(model.name)}[/]  embedding model")
-        console.print(f"    {model.price.usd_per_mtok_in:g} USD/Mtok; {model.context_window} tokens{size}")
-        _show_deployments(console, model)
+        _line(screen, f"[bold]{escape(model.name)}[/]  embedding model", 4)
+        _line(screen, f"    {model.price.usd_per_mtok_in:g} USD/Mtok; {model.context_window} tokens{size}", 4)
+        _show_deployments(screen, model)
     policies = ", ".join(
         f"{name}{' (default)' if name == portfolio.default_policy else ''}" for name in portfolio.policies
     )
-    console.print(f"policies: {policies}", markup=False)
+    _line(screen, escape(f"policies: {policies}"), 4)
 
 
-def _show_deployments(console: "Console", model: Model) -> None:
+def _show_deployments(screen: "Console", model: Model) -> None:
     from rich.markup import escape
 
     for deployment in model.deployments:
         where = escape(_address(deployment.api_base) or f"through {deployment.path}")
         key = "key set" if deployment.api_key else "no key needed"
-        key = f"[yellow]{deployment.missing_key} not set[/]" if deployment.missing_key else key
-        console.print(f"    - {escape(deployment.upstream_model)}  {where}  {key}")
+        key = f"[yellow]{escape(deployment.missing_key)} not set[/]" if deployment.missing_key else key
+        _line(screen, f"    - {escape(deployment.upstream_model)}  {where}  {key}", 6)
+
+
+def _line(screen: "Console", markup: str, indent: int) -> None:
+    """A line whose rest is indented where the terminal is too narrow for it; elsewhere it stays one line."""
+    from rich.text import Text
+
+    text = Text.from_markup(markup)
+    lines = list(text.wrap(screen, max(screen.width - indent, 20))) if screen.is_terminal else [text]
+    for number, line in enumerate(lines):
+        line.rstrip()
+        screen.print(Text(" " * indent).append_text(line) if number else line, soft_wrap=True)
 
 
 def _address(api_base: str | None) -> str | None:

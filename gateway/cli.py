@@ -5,30 +5,39 @@ from importlib import import_module
 import click
 
 from gateway import __version__
+from router.commands import CommandGroup
 
 COMMANDS = {
     "serve": "gateway.serve:serve",
     "check": "gateway.check:check",
     "log": "gateway.log:log",
+    "import-config": "gateway.import_config:import_config",
+    "neighbors": "router.cli:neighbors",
+    "portfolio": "router.portfolio_cli:portfolio",
+    "find": "router.space_cli:find",
+    "cluster": "router.space_cli:cluster",
+    "duplicates": "router.space_cli:duplicates",
+    "plot": "router.space_cli:plot",
+    "import": "router.import_cli:import_",
     "train": "router.cli:train",
     "embed": "router.cli:embed",
     "evidence": "router.cli:evidence",
     "predict": "router.cli:predict",
     "evaluate": "router.cli:evaluate",
-    "neighbors": "router.cli:neighbors",
-    "portfolio": "router.portfolio_cli:portfolio",
-    "cluster": "router.space_cli:cluster",
-    "find": "router.space_cli:find",
-    "duplicates": "router.space_cli:duplicates",
-    "plot": "router.space_cli:plot",
-    "import-config": "gateway.import_config:import_config",
-    "import": "router.import_cli:import_",
     "bench": "router.bench.cli:bench",
+}
+SECTIONS = {
+    "Serve": ("serve", "check", "log", "import-config"),
+    "Models": ("neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
+    "Data": ("import", "train", "embed", "evidence"),
+    "Research": ("predict", "evaluate", "bench"),
 }
 
 
-class LazyGroup(click.Group):
-    """A click group whose commands are `module:function` names, resolved on first use."""
+class LazyGroup(CommandGroup):
+    """A group whose commands are `module:function` names, resolved on first use."""
+
+    sections = SECTIONS
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -41,7 +50,7 @@ class LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup)
 @click.version_option(__version__, prog_name="locus")
 def main() -> None:
     """Locus Gateway: route each chat request to the model most likely to answer it correctly."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from router.commands import CommandGroup
+
 if TYPE_CHECKING:
     from gateway.litellm_config import Imported
 
@@ -18,11 +20,7 @@ _HEADINGS = {
 }
 
 
-@click.group(
-    "import-config",
-    subcommand_metavar="FORMAT CONFIG [--out PORTFOLIO]",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+@click.group("import-config", cls=CommandGroup, subcommand_metavar="FORMAT CONFIG [--out PORTFOLIO]")
 def import_config() -> None:
     """Turn the configuration of another gateway into a portfolio file."""
 

@@ -64,9 +64,10 @@ def _record_path(config: Path | None) -> Path:
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
     """One line per request, and one more beneath it for each attempt that failed."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from router.commands import console
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for header in ("time", "asked", "answered by", "p", "tokens", "USD", "ms", "own", "status"):
@@ -97,7 +98,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         for part in (row["parts"] or [])[1:]:
             tokens = f"{part['prompt_tokens']}+{part['completion_tokens']}"
             table.add_row("", "", f"[yellow]{escape(part['deployment'])} went on[/]", "", tokens)
-    Console().print(table)
+    console().print(table)
 
 
 def _number(value: float | None, form: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from router.commands import console
 from router.errors import RouterError
 
 DATA = click.argument("data", type=click.Path(path_type=Path))
@@ -241,7 +242,6 @@ def evaluate(data: Path, checkpoint: Path | None, as_json: bool) -> None:
 @readable_errors
 def neighbors(model: str, space: Path | None, k: int) -> None:
     """Show the models nearest to MODEL in the embedding space."""
-    from rich.console import Console
     from rich.table import Table
 
     from router.serving import SPACE
@@ -253,11 +253,10 @@ def neighbors(model: str, space: Path | None, k: int) -> None:
     table.add_column("distance", justify="right")
     for neighbor in nearest:
         table.add_row(neighbor.model, f"{neighbor.distance:.3f}")
-    Console().print(table)
+    console().print(table)
 
 
 def _print_rows(rows: list[Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     methods = list(rows[0].routing)
@@ -273,14 +272,13 @@ def _print_rows(rows: list[Any]) -> None:
         routing = [f"{100 * row.routing[m]:.1f}" for m in methods]
         prediction = [f"{100 * row.prediction[m]:.1f}" for m in predicted]
         table.add_row(row.name, str(row.queries), *routing, *prediction, end_section=row.name == "macro average")
-    Console().print(table)
+    console().print(table)
 
 
 class _progress:
     """A rich progress bar on stderr: `with _progress("training", 100) as advance: advance(1, "loss 0.6")`."""
 
     def __init__(self, title: str, total: int) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._progress = Progress(
@@ -289,7 +287,7 @@ class _progress:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.description}"),
-            console=Console(stderr=True),
+            console=console(stderr=True),
         )
         self._task = self._progress.add_task("", total=total)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router.cli import readable_errors
+from router.commands import CommandGroup, console
 
 if TYPE_CHECKING:
     from router.data import Dataset
@@ -22,11 +23,7 @@ PATHS = click.argument(
 MODEL = click.option("--model", metavar="NAME", help="The model that answered; default: as the log says.")
 
 
-@click.group(
-    "import",
-    subcommand_metavar="FORMAT PATH... --out DATA",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+@click.group("import", cls=CommandGroup, subcommand_metavar="FORMAT PATH... --out DATA")
 def import_() -> None:
     """Turn evaluations from elsewhere into a folder for `locus train`; each FORMAT has its own --help."""
 
@@ -77,13 +74,11 @@ def _run(read: Read) -> Callable[..., None]:
         rename: tuple[str, ...],
         **options: Any,
     ) -> None:
-        from rich.console import Console
-
         from router.importing.folder import Target, save
         from router.importing.gathered import Naming, gather
 
         naming = Naming(benchmark, _renames(rename))
-        with Console(stderr=True).status("reading") as status:
+        with console(stderr=True).status("reading") as status:
             gathered = gather(read(paths, **options), naming, lambda n: status.update(f"{n:,} evaluations read"))
             status.update("writing")
             saved = save(gathered, Target(out, append, conflicts, seed, onboarding))
@@ -161,7 +156,6 @@ def table(paths: tuple[Path, ...]) -> "Iterable[Evaluation | LeftOut]":
 
 
 def _print(out: Path, saved: "Saved") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     for note in saved.notes:
@@ -172,7 +166,7 @@ def _print(out: Path, saved: "Saved") -> None:
         shown.add_column(name, justify="right")
     for row in _summary(saved.dataset):
         shown.add_row(*row)
-    Console().print(shown)
+    console().print(shown)
     click.echo(
         f"{out}: {saved.new_queries} queries, {saved.new_models} models and {saved.new_evaluations} evaluations added"
     )

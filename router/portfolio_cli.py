@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router.cli import CHECKPOINT, readable_errors
+from router.commands import CommandGroup
 from router.errors import DataError
 from router.space_cli import FILE, JSON, SPACE, load_router, show, table_of
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 EXPECTED_OUTPUT_TOKENS = 400  # as the gateway expects where a client sets no limit
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def portfolio() -> None:
-    """Which models to serve."""
+    """Suggest which models to serve."""
 
 
 @portfolio.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router.cli import CHECKPOINT, readable_errors
+from router.commands import CommandGroup, console
 from router.errors import DataError
 
 if TYPE_CHECKING:
@@ -142,9 +143,9 @@ def find(text: str, k: int, by: str, checkpoint: Path | None, space: Path | None
         _print_matches(found[:k], profile)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def plot() -> None:
-    """Pictures."""
+    """Draw pictures of a model space."""
 
 
 @plot.command("space")
@@ -281,6 +282,5 @@ def table_of(columns: Sequence[str], text: Sequence[int]) -> "Table":
 
 
 def show(table: "Table") -> None:
-    from rich.console import Console
 
-    Console().print(table)
+    console().print(table)

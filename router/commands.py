@@ -1,0 +1,73 @@
+"""Groups of commands whose help is whole at every width, and which know what a misspelt command was meant to be."""
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDEST = 120  # columns that a text of help may take
+
+
+def no_color() -> bool:
+    """Does the user want no escape codes (https://no-color.org)? click does not look, and rich keeps bold."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
+def console(*, stderr: bool = False, soft_wrap: bool = False) -> "Console":
+    """A terminal for tables and progress."""
+    from rich.console import Console
+
+    color: Literal["auto"] | None = None if no_color() else "auto"
+    return Console(stderr=stderr, soft_wrap=soft_wrap, highlight=False, color_system=color)
+
+
+class CommandGroup(click.Group):
+    """A click group that lists its commands under headings, each with its whole first sentence.
+
+    Attributes:
+        sections: heading -> names of commands; those that are in none stand under `Commands`.
+    """
+
+    sections: Mapping[str, Sequence[str]] = {}
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        settings["context_settings"] = {
+            "help_option_names": ["-h", "--help"],
+            "max_content_width": WIDEST,
+            **settings.get("context_settings", {}),
+        }
+        super().__init__(*arguments, **settings)
+
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        context = super().make_context(*arguments, **settings)
+        if no_color():
+            context.color = False
+        return context
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        placed = {name for section in self.sections.values() for name in section}
+        rest = [name for name in names if name not in placed]
+        widest = max(map(len, names), default=0)
+        for heading, section in {**self.sections, "Commands": rest}.items():
+            commands = [(name, self.get_command(ctx, name)) for name in section]
+            rows = [(name.ljust(widest), command.get_short_help_str(1_000)) for name, command in commands if command]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            names = self.list_commands(ctx)
+            close = difflib.get_close_matches(name[:40], names, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names)}."
+            ctx.fail(f"No such command {name[:40]!r}; {hint}")
+        return super().resolve_command(ctx, args)
