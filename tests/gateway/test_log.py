@@ -90,6 +90,42 @@ async def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None
         assert name in result.stdout
 
 
+EVIL = "a\x1b]0;title\x07\x1b[31m\x1b[2J\r\nforged\x9b31m\u202eb" + "c" * 10_000
+
+
+@pytest.mark.parametrize("columns", ["200", "60"])
+async def test_control_characters_are_shown_as_their_codes(tmp_path: Path, columns: str) -> None:
+    failed = orjson.dumps([FAILED[0] | {"deployment": EVIL, "cause": EVIL}]).decode()
+    path = await write(
+        tmp_path / "r.db", record(1, requested=EVIL, served=EVIL, chosen=EVIL, error=EVIL, failover=failed)
+    )
+    environment = {"COLUMNS": columns, "FORCE_COLOR": "1", "NO_COLOR": "1"}
+    result = CliRunner().invoke(main, ["log", "--db", str(path)], env=environment, color=True)
+    assert result.exit_code == 0
+    assert all(line.isprintable() for line in result.stdout.split("\n"))
+    assert "\\x1b]0;title" in result.stdout.replace("\n", "")
+    assert len(result.stdout) < 10_000
+
+
+async def test_control_characters_are_escaped_in_json(tmp_path: Path) -> None:
+    path = await write(tmp_path / "r.db", record(1, requested="é😀" + EVIL))
+    result = show("--db", str(path), "--json")
+    assert result.stdout.strip().isprintable()
+    assert "é😀" in result.stdout
+    assert orjson.loads(result.stdout)["requested"].startswith("é😀" + EVIL[:60])
+
+
+async def test_on_a_narrow_terminal_a_request_takes_two_lines(tmp_path: Path) -> None:
+    stood_in = record(1, served="big", stand_in_distance=0.4567, failover=orjson.dumps(FAILED).decode())
+    path = await write(tmp_path / "r.db", stood_in)
+    result = CliRunner().invoke(main, ["log", "--db", str(path)], env={"COLUMNS": "60"})
+    first, second, attempt, *_ = result.stdout.splitlines()
+    assert first.split(maxsplit=1)[1].rstrip() == "auto → big, 0.46 from small  200"
+    assert second.strip() == "p 0.73, 10+32 tokens, 0.000123 USD, 457 ms, own 3.2"
+    assert "small/0 server_error" in attempt
+    assert max(map(len, result.stdout.splitlines())) <= 60
+
+
 async def test_json_gives_one_object_per_line_oldest_first_with_all_columns(tmp_path: Path) -> None:
     records = [record(2, failover=orjson.dumps(FAILED).decode()), record(1, prompt='[{"role": "user"}]'), record(3)]
     result = show("--db", str(await write(tmp_path / "r.db", *records)), "--json")
