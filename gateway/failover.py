@@ -348,7 +348,7 @@ class Pursuit:
             try:
                 answer = await self._reach(hop, live, ask, dropped, api)
             except UpstreamFailure as unknown:
-                if api == "chat" or unknown.cause is not Cause.NOT_FOUND:
+                if api == "chat" or unknown.status not in (404, 405, 410):
                     raise
                 live.apis -= {api}  # a server that does not know the path, or not the model: chat will show which
                 if request.need.api is not None:
@@ -365,7 +365,7 @@ class Pursuit:
                 trail.attempts.append(Attempt(hop, live.spec.id, CANCELLED, None, elapsed_s))
                 raise
             failure = self._failed(exc, live, request, dropped, api)
-            if failure.field is not None:
+            if failure.field is not None and failure.cause is Cause.FIELD_REFUSED:
                 refused.add(failure.field)
             trail.failures.append(failure)
             late = ask.transcript is not None
@@ -418,7 +418,7 @@ class Pursuit:
         if exc.error is not None:
             exc.error = redacted(exc.error, live.spec)
         field = exc.field
-        if field is None:
+        if field is None or exc.cause is not Cause.FIELD_REFUSED:
             if exc.cause is Cause.REJECTED and SIGNATURES not in dropped and is_signature_error(exc.error or {}):
                 again = unsigned(request) is not None
                 return UpstreamFailure(Cause.FIELD_REFUSED, exc.status, field=SIGNATURES) if again else exc

@@ -60,7 +60,7 @@ def tell_breaker(live: LiveDeployment, failure: UpstreamFailure, now: float) -> 
     """What a failed call says about the deployment."""
     if failure.cause in TAKEN_OUT:
         live.breaker.take_out(now, failure.cause.value)
-    elif failure.cause in QUICK_RETRY or failure.cause in (Cause.TIMEOUT, Cause.RATE_LIMITED):
+    elif failure.cause in QUICK_RETRY or failure.cause in (Cause.TIMEOUT, Cause.RATE_LIMITED, Cause.OVERLOADED):
         live.breaker.failure(now, failure.cause.value, failure.retry_after_s)
     else:  # the request was at fault: that says nothing about the deployment
         live.breaker.abandon()
