@@ -213,6 +213,7 @@ def _failover(trail: Trail) -> str | None:
                 "distance": attempt.hop.distance,
                 "predicted_loss": attempt.hop.predicted_loss,
                 "after_content": attempt.after_content,
+                "reason": attempt.reason or None,
             }
             for attempt in trail.attempts
         ]

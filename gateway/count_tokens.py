@@ -16,7 +16,7 @@ from gateway.service import Service
 from gateway.tokens import counted
 from gateway.upstream.direct import bare_name
 from gateway.upstream.failures import FOR_CLIENT, UpstreamFailure
-from gateway.upstream.redact import redacted
+from gateway.upstream.redact import redact
 
 PATH = "/messages/count_tokens"
 
@@ -58,8 +58,8 @@ async def _ask(service: Service, live: LiveDeployment, native: Native) -> Respon
         answer = await service.failover.direct.fetch(live.spec, PATH, body, native)
     except UpstreamFailure as failure:
         if failure.cause in FOR_CLIENT:
-            error = redacted(failure.error or {}, live.spec)
-            raise ProviderRejected(failure.status or 400, error, failure.cause.value) from failure
+            redact(failure, live.spec, native.fields)
+            raise ProviderRejected(failure.status or 400, failure.error or {}, failure.cause.value) from failure
         return None
     return Response(answer, media_type="application/json")
 

@@ -10,7 +10,8 @@
     │   ├── HeadTooLarge          431
     │   ├── RequestTimeout        408  headers or body did not arrive in time
     │   ├── UnknownModel          404
-    │   └── NoEligibleModel       400  nobody in the portfolio can serve what the request needs
+    │   └── NoEligibleModel       400  no model of the portfolio can serve what the request needs
+    │       └── ContextTooLong    400  the prompt is longer than every context window that came into question
     ├── AuthenticationFailed      401
     ├── Forbidden                 403  only for the operator, and no admin key is set
     ├── NotFound                  404
@@ -22,13 +23,16 @@
     ├── Stopped                   503  the gateway stops, and its grace period is over
     └── InternalError             500
 
-Messages name public things only: portfolio names, never a provider's URL, key or account text.
+Messages name public things: portfolio names, and what a provider said, without the deployment's keys, addresses and headers.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import orjson
+
+# To client libraries: do not ask again. Only where coming back cannot help; for an outage it would end an agent's work.
+NO_RETRY = {"x-should-retry": "false"}
 
 
 class GatewayError(Exception):
@@ -128,16 +132,42 @@ class NoEligibleModel(InvalidRequest):
     code = "no_eligible_model"
 
 
+class ContextTooLong(NoEligibleModel):
+    """The prompt is longer than the context window of every model that came into question. Agents then shorten it.
+
+    Args:
+        tokens: that the request needs, prompt and answer.
+        window: that there are, of the largest window.
+    """
+
+    code = "context_length_exceeded"
+
+    def __init__(self, message: str, *, tokens: int, window: int) -> None:
+        super().__init__(message, headers=NO_RETRY)
+        self.tokens = tokens
+        self.window = window
+
+    @property
+    def recorded(self) -> str:
+        return "context_length"
+
+
 class AuthenticationFailed(GatewayError):
     status = 401
     type = "authentication_error"
     code = "invalid_api_key"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers=NO_RETRY)
 
 
 class Forbidden(GatewayError):
     status = 403
     type = "permission_error"
     code = "forbidden"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers=NO_RETRY)
 
 
 class NotFound(GatewayError):
@@ -153,7 +183,7 @@ class MethodNotAllowed(GatewayError):
 
 
 class ProviderRejected(GatewayError):
-    """A provider's 4xx that no other model would take either; its own error object is handed on.
+    """A provider's 4xx that no other model takes either; its own error object is handed on.
 
     Args:
         cause: our word for it, since theirs may say anything.
@@ -162,7 +192,7 @@ class ProviderRejected(GatewayError):
     type = "invalid_request_error"
 
     def __init__(self, status: int, error: Mapping[str, Any], cause: str) -> None:
-        super().__init__(str(error.get("message") or "The provider rejected the request."))
+        super().__init__(str(error.get("message") or "The provider rejected the request."), headers=NO_RETRY)
         self.status = status
         self.error = dict(error)
         self.cause = cause
@@ -179,27 +209,28 @@ class ProviderRejected(GatewayError):
 
 class Overloaded(GatewayError):
     status = 503
-    type = "overloaded_error"
+    type = "server_error"  # by which agents of OpenAI's APIs come back
     code = "overloaded"
 
 
 class UpstreamsFailed(GatewayError):
-    """Nothing answered. `x-should-retry: false` stops client libraries from multiplying our own retries."""
+    """No model answered.
 
-    type = "upstream_error"
+    Args:
+        again: coming back may help: it was an outage, not refused keys, unknown models or used-up quotas alone.
+    """
+
+    type = "server_error"
     code = "upstreams_failed"
 
-    def __init__(self, status: int, message: str, *, retry_after_s: int | None = None) -> None:
-        headers = {"x-should-retry": "false"}
-        if retry_after_s is not None:
-            headers["retry-after"] = str(retry_after_s)
-        super().__init__(message, headers=headers)
+    def __init__(self, status: int, message: str, *, retry_after_s: int = 1, again: bool = True) -> None:
+        super().__init__(message, headers={"retry-after": str(retry_after_s)} | ({} if again else NO_RETRY))
         self.status = status
 
 
 class StreamBroken(GatewayError):
     status = 502
-    type = "upstream_error"
+    type = "server_error"
     code = "stream_broken"
 
 

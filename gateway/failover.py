@@ -34,7 +34,7 @@ from gateway.transcript import Transcript
 from gateway.upstream.answer import Complete
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.failures import FOR_CLIENT, Cause, UpstreamFailure, unexpected
-from gateway.upstream.redact import redacted
+from gateway.upstream.redact import redact
 from gateway.upstream.sdk import SdkUpstream
 
 USUAL_TOKENS = 400  # of an answer, where the client sets no lower limit
@@ -201,7 +201,7 @@ class Pursuit:
 
     def _judge(self, failure: UpstreamFailure, hop: Hop) -> None:
         """What a failure means for the rest of the pursuit."""
-        if failure.cause in FOR_CLIENT:
+        if failure.cause in FOR_CLIENT or (failure.cause is Cause.UNSUPPORTED and hop.named):
             raise ProviderRejected(failure.status or 400, failure.error or {}, failure.cause.value) from failure
         if failure.cause is Cause.CONTEXT_LENGTH:
             self._too_small = max(self._too_small, hop.model.spec.context_window)
@@ -369,7 +369,8 @@ class Pursuit:
                 refused.add(failure.field)
             trail.failures.append(failure)
             late = ask.transcript is not None
-            trail.attempts.append(Attempt(hop, live.spec.id, failure.cause.value, failure.status, elapsed_s, late))
+            cause, status, reason = failure.cause.value, failure.status, failure.reason
+            trail.attempts.append(Attempt(hop, live.spec.id, cause, status, elapsed_s, late, reason))
             if failure is exc:
                 raise
             raise failure from exc
@@ -415,8 +416,7 @@ class Pursuit:
             live.breaker.abandon()
             return unexpected(exc)
         tell_breaker(live, exc, self._clock())
-        if exc.error is not None:
-            exc.error = redacted(exc.error, live.spec)
+        redact(exc, live.spec, request.fields)
         field = exc.field
         if field is None or exc.cause is not Cause.FIELD_REFUSED:
             if exc.cause is Cause.REJECTED and SIGNATURES not in dropped and is_signature_error(exc.error or {}):
@@ -424,7 +424,7 @@ class Pursuit:
                 return UpstreamFailure(Cause.FIELD_REFUSED, exc.status, field=SIGNATURES) if again else exc
             return exc
         if api != "chat" or field in dropped or not request.has(field):  # it is not the field then
-            return UpstreamFailure(Cause.REJECTED, exc.status, error=exc.error)
+            return UpstreamFailure(Cause.REJECTED, exc.status, error=exc.error, reason=exc.reason)
         if request.asks_properly(field):  # else the client's own value may have been at fault
             live.dropped |= {field}
         return exc

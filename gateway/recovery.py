@@ -9,6 +9,7 @@ from gateway.served import Served
 from gateway.trail import Attempt, Trail
 from gateway.upstream.answer import Usage
 from gateway.upstream.failures import Cause, UpstreamFailure, unexpected
+from gateway.upstream.redact import redact
 
 log = logging.getLogger("locus.recovery")
 
@@ -76,11 +77,20 @@ class RecoveredStream:
 
     async def _go_on(self, failure: UpstreamFailure) -> None:
         broken = self.served[-1]
+        redact(failure, broken.live.spec, self.transcript.fields)
         broken.broke(failure)
         await broken.aclose()
         self._trail.failures.append(failure)
         self._trail.attempts.append(
-            Attempt(broken.hop, broken.deployment, failure.cause.value, failure.status, broken.elapsed_s, True)
+            Attempt(
+                broken.hop,
+                broken.deployment,
+                failure.cause.value,
+                failure.status,
+                broken.elapsed_s,
+                True,
+                failure.reason,
+            )
         )
         name = broken.hop.model.name
         why = self.transcript.whole

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.encoding import Encoding, Encodings
-from gateway.errors import InvalidRequest, NoEligibleModel, UnknownModel
+from gateway.errors import ContextTooLong, InvalidRequest, NoEligibleModel, UnknownModel
 from gateway.fleet import Fleet
 from gateway.names import did_you_mean, unknown_model
 from gateway.need import Api, Need
@@ -381,6 +381,15 @@ class Routing:
             return NoEligibleModel("No model of the portfolio has an embedding, so `auto` cannot choose; name a model.")
         if capable.any():
             return NoEligibleModel("Every model that could serve this request lacks a working key or deployment.")
+        shorter = self._capable(replace(need, prompt_tokens=0, output_tokens=None)) & self._allowed(request.control)
+        if shorter.any():
+            largest = int(np.argmax(np.where(shorter, self._window, -1)))
+            tokens, window = need.prompt_tokens + int(self._answer_room(need)[largest]), int(self._window[largest])
+            message = (
+                f"This request needs {tokens} tokens. The maximum context length of the models that can serve it is {window} "
+                f"tokens ({self.names[largest]}): shorten the prompt."
+            )
+            return ContextTooLong(message, tokens=tokens, window=window)
         lacks = [self.lacks(i, request, need) for i in range(len(self.names))]
         common = set(lacks[0]).intersection(*lacks)
         nobody = f"Nobody has what it needs ({', '.join(sorted(common))}). " if common else ""

@@ -27,12 +27,14 @@ class Transcript:
         "_structured",
         "_whole",
         "contents",
+        "fields",
         "models",
         "pieces",
         "tool_call_ids",
     )
 
     def __init__(self, request: ChatRequest) -> None:
+        self.fields = request.fields
         self.pieces: list[str] = []
         self.contents = 0
         self.models: list[str] = []

@@ -203,9 +203,11 @@ def _is_shallow(value: Any) -> bool:
 
 
 def _error_object(value: Any) -> dict[str, Any]:
-    """The OpenAI error object of an error, as far as it has one."""
+    """The OpenAI error object of an error, as far as it has one: plain values alone."""
     for error in _objects(value):
-        told = {key: error[key] for key in ("message", "type", "param", "code") if error.get(key) is not None}
+        told = {
+            key: error[key] for key in ("message", "type", "param", "code") if isinstance(error.get(key), str | int)
+        }
         if told:
             return told
     return {}

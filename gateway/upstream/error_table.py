@@ -295,7 +295,6 @@ TABLE: tuple[Row, ...] = (
         model_loading
         (?:warming|scaling) up
         cold start
-        slow down
         not ready
         queue is full
         temporarily unavailable

@@ -1,30 +1,61 @@
 """Takes a deployment's own secrets out of what its provider says, before that goes to a client."""
 
+import html
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+import orjson
 
 from gateway.portfolio import Deployment, Secret
+from gateway.upstream.failures import UpstreamFailure
+from gateway.upstream.request_echo import masked
 
 SHORTEST = 6  # characters; shorter ones would be found in words
+MASK = "***"
 _WORD = re.compile(r"[a-z]*|v\d\w*")  # parts of a path that say nothing: `v1beta`, `inference`
+# What looks like a key, an account or an address inside a network, whoever's it is: a gateway before the provider may tell its own.
+_PRIVATE = re.compile(
+    r"\b(?:sk|pk|rk|gsk|xai|hf|r8|nvapi|pplx|csk|tvly|ghp|gho|glpat|github_pat)[-_](?=\S{0,100}[\d*])[\w\-*.]{8,400}"
+    r"|\borg-[\w\-]{1,80}|\bproj_[\w\-]{1,80}|\bacct_[\w\-]{1,80}"
+    r"|\bhttp://[^\s\"'`<>]{1,300}|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?\b"
+    r"|\bAIza[\w\-]{16,100}|\b(?:AKIA|ASIA)[A-Z0-9]{12,30}|\beyJ[\w\-]{10,400}\.[\w\-.]{10,2000}"
+    r"|(?P<scheme>\b(?:bearer|basic)[ :]{1,3}[\"'`]?)(?=\S{0,60}[\d*])[\w\-+/=.*~]{8,400}",
+    re.IGNORECASE,
+)
 
 
-def redacted(error: Mapping[str, Any], deployment: Deployment) -> dict[str, Any]:
-    """A provider's error object without the deployment's keys, header values, parameters and address: `***` instead."""
+def redact(failure: UpstreamFailure, deployment: Deployment, request: Mapping[str, Any]) -> None:
+    """Takes the deployment's secrets, keys of any kind and private addresses out of what a failure tells: `***` instead.
+
+    What the request says is taken out of the reason too, which is recorded. The whole error as it came is let go.
+
+    Args:
+        request: its fields.
+    """
     secrets = sorted({s for s in _secrets(deployment) if len(s) >= SHORTEST}, key=len, reverse=True)
+    pattern = re.compile("|".join(map(_loosely, secrets)), re.IGNORECASE) if secrets else None
+    if failure.told is not None:
+        failure.reason = masked(failure.told, request).reason
+        failure.told = None
+    failure.reason = _clean(failure.reason, pattern)
+    if failure.error is not None:
+        failure.error = {key: _clean(value, pattern) for key, value in failure.error.items()}
 
-    def clean(value: Any) -> Any:
-        if isinstance(value, str):
-            for secret in secrets:
-                value = value.replace(secret, "***")
-            return value
-        if isinstance(value, dict):
-            return {clean(key): clean(inner) for key, inner in value.items()}
-        return [clean(inner) for inner in value] if isinstance(value, list) else value
 
-    return {key: clean(value) for key, value in error.items()}
+def _clean(value: Any, secrets: re.Pattern[str] | None) -> Any:
+    if not isinstance(value, str):
+        return value
+    if secrets is not None:
+        value = secrets.sub(MASK, value)
+    return _PRIVATE.sub(lambda found: (found["scheme"] or "") + MASK, value)
+
+
+def _loosely(secret: str) -> str:
+    """A pattern of a secret as servers repeat it: as it is, in an address, in HTML, or in JSON."""
+    forms = {secret, quote(secret, safe=""), html.escape(secret), orjson.dumps(secret).decode()[1:-1]}
+    return "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
 
 
 def _secrets(deployment: Deployment) -> Iterator[str]:

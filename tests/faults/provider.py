@@ -19,7 +19,7 @@ import orjson
 from tests.gateway.upstreams import Call, Reply, chunk, completion, error, head, reply
 
 SSE = "text/event-stream"
-SECRETS = "sk-up of org-acme at http://10.1.2.3/v1"  # what a provider's error text may give away
+SECRETS = "sk-up-0123456789 of org-acme at http://10.1.2.3/v1"  # what a provider's error text may give away
 _numbers = itertools.count()
 Ending = Literal[
     "whole", "close", "reset", "stall", "half chunk", "half chunk reset", "half event", "comments", "trickle"

@@ -179,7 +179,7 @@ async def test_a_storm_of_failures_is_not_multiplied(tmp_path: Path) -> None:
             for _ in range(requests // 15):
                 for got in await asyncio.gather(*(ask(run, stream=False) for _ in range(15))):
                     assert got.status in (502, 503)
-                    assert got.headers["x-should-retry"] == "false"
+                    assert "x-should-retry" not in got.headers
             # One call per model and request is failover; whatever is more is a retry.
             extra_a, extra_b = len(a.calls) - requests, len(b.calls) - requests
             floor = 30

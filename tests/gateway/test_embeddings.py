@@ -145,7 +145,8 @@ async def test_no_other_model_answers(tmp_path: Path) -> None:
     async with ScriptedProvider(error(500)) as bad, gateway(tmp_path, at(bad)) as run:
         with pytest.raises(openai.APIStatusError, match="vectors: server_error") as caught:
             await run.client.embeddings.create(model="vectors", input="x")
-        assert (caught.value.status_code, caught.value.response.headers["x-should-retry"]) == (502, "false")
+        assert caught.value.status_code == 502
+        assert "x-should-retry" not in caught.value.response.headers  # clients come back after an outage
 
 
 async def test_a_short_retry_after_is_waited_for_on_the_same_deployment(tmp_path: Path) -> None:
@@ -178,7 +179,9 @@ async def test_what_the_provider_says_of_a_bad_request_is_handed_on(tmp_path: Pa
         assert len(up.calls) == 1
 
 
-@pytest.mark.parametrize("answer", [b"<html>", {"data": "none"}, {"data": [{"index": 0}]}, [], {"error": "overloaded"}])
+@pytest.mark.parametrize(
+    "answer", [b"<html>", {"data": "none"}, {"data": [{"index": 0}]}, [], {"error": "out of order"}]
+)
 async def test_an_answer_without_vectors_is_a_failure(tmp_path: Path, answer: Any) -> None:
     async with ScriptedProvider(reply(200, answer)) as up, gateway(tmp_path, at(up), gateway={"retries": 0}) as run:
         with pytest.raises(openai.APIStatusError) as caught:

@@ -91,7 +91,7 @@ async def test_stand_ins_are_asked_in_order_of_distance(tmp_path: Path) -> None:
         with pytest.raises(openai.APIStatusError) as caught:
             await ask(run)
         assert caught.value.status_code == 502
-        assert caught.value.response.headers["x-should-retry"] == "false"
+        assert "x-should-retry" not in caught.value.response.headers  # clients come back after an outage
         (record,) = await run.records()
         assert list(dict.fromkeys(a["model"] for a in record["failover"])) == ["llama-8b", *nearest_first("llama-8b")]
         assert all(name in caught.value.message for name in EMBEDDINGS)

@@ -38,7 +38,6 @@ from tests.gateway.upstreams import (
 
 pytestmark = pytest.mark.anyio
 
-ACCOUNT = "canary-account-of-the-operator"
 GATEWAY_KEY, ADMIN_KEY = "canary-gateway-key", "canary-admin-key"
 CLIENT = ("canary-client-header", "canary-client-cookie", "canary-wrong-key")
 PROMPT = "canary-prompt: why is the sky blue, and what would it take to make it green?"
@@ -139,24 +138,23 @@ REJECTIONS: dict[
 class Leaky:
     """Deployments with canaries, at a provider that repeats them; what must show nowhere."""
 
-    def __init__(self, provider: ScriptedProvider, faults: dict[str, Callable[[str], Reply]], account: str) -> None:
+    def __init__(self, provider: ScriptedProvider, faults: dict[str, Callable[[str], Reply]]) -> None:
         self.models: list[dict[str, Any]] = []
         self.environment: dict[str, str] = {}
         self.own: dict[str, list[str]] = {}  # model -> its canaries
         self._faults = faults
-        self._account = account
         self._root = provider.base_url.removesuffix("/v1")
         provider.default = self._reply
 
     async def _reply(self, call: Call, writer: asyncio.StreamWriter) -> Any:
         _, model, fault, *_ = call.path.split("/")
-        leak = " ".join([*self.own[model], self._account])
+        leak = " ".join(self.own[model])
         return await self._faults[fault](leak)(call, writer)
 
     @property
     def canaries(self) -> list[str]:
         every = [canary for canaries in self.own.values() for canary in canaries]
-        return [*every, GATEWAY_KEY, ADMIN_KEY, *CLIENT, *([self._account] if self._account else [])]
+        return [*every, GATEWAY_KEY, ADMIN_KEY, *CLIENT]
 
     def direct(self, fault: str, at: str = "") -> str:
         name = f"direct-{fault}"  # the point after it keeps one canary from being the beginning of another
@@ -278,7 +276,7 @@ async def test_no_failure_of_a_provider_shows_a_secret(
     as_served(caplog, logging.DEBUG)
     outputs = {}
     async with ScriptedProvider() as provider:
-        leaky = Leaky(provider, FAULTS, ACCOUNT)
+        leaky = Leaky(provider, FAULTS)
         models = [leaky.direct(fault) for fault in FAULTS]
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
@@ -311,7 +309,7 @@ async def test_a_rejection_that_goes_to_the_client_shows_no_secret(
     as_served(caplog, logging.DEBUG)
     outputs = {}
     async with ScriptedProvider() as provider:
-        leaky = Leaky(provider, REJECTIONS, "")
+        leaky = Leaky(provider, REJECTIONS)
         models = [leaky.direct(fault) for fault in REJECTIONS]
         async with leaky.gateway(tmp_path) as run:
             for model in models:
@@ -337,7 +335,7 @@ async def test_no_failure_through_litellm_shows_a_secret(
     )  # litellm itself writes headers and URLs at DEBUG, a level that `locus serve` never has
     outputs = {}
     async with ScriptedProvider() as provider:
-        leaky = Leaky(provider, FAULTS | REJECTIONS, "")
+        leaky = Leaky(provider, FAULTS | REJECTIONS)
         models = [make(fault) for fault in faults for make in (leaky.anthropic, leaky.bedrock)]
         async with leaky.gateway(tmp_path) as run:
 
@@ -379,7 +377,7 @@ async def test_a_stand_in_is_called_with_its_own_key_alone(tmp_path: Path) -> No
 async def test_a_client_chooses_neither_address_nor_header_nor_key(tmp_path: Path) -> None:
     """Not by fields that client libraries have for it, nor by the address of a picture that litellm would fetch."""
     async with ScriptedProvider() as elsewhere, ScriptedProvider() as provider:
-        leaky = Leaky(provider, FAULTS, "")
+        leaky = Leaky(provider, FAULTS)
         models = [leaky.direct("says-500"), leaky.anthropic("says-500"), leaky.bedrock("says-500")]
         for model in leaky.models:
             model["capabilities"] = ["vision"]
@@ -417,7 +415,7 @@ async def test_a_defect_of_the_gateway_shows_no_text(
             raise RuntimeError(texts[1], {"api_key": texts[1]}) from exc
 
     async with ScriptedProvider() as provider:
-        leaky = Leaky(provider, FAULTS, ACCOUNT)
+        leaky = Leaky(provider, FAULTS)
         model = leaky.direct("says-500")
         async with leaky.gateway(tmp_path) as run:
             monkeypatch.setattr(run.service.in_force.routing, "decide", defect)
@@ -524,7 +522,7 @@ async def test_the_process_prints_no_secret(tmp_path: Path) -> None:
     printed = tmp_path / "printed"
     environment = dict(os.environ) | {"PYTHONASYNCIODEBUG": "1", "OPENAI_API_KEY": "canary-usual-variable"}
     async with ScriptedProvider() as provider:
-        leaky = Leaky(provider, FAULTS, ACCOUNT)
+        leaky = Leaky(provider, FAULTS)
         models = [
             leaky.direct(fault) for fault in ("says-401", "says-500", "redirect", "bad-chunks", "cut", "not-http")
         ]
@@ -588,7 +586,7 @@ async def test_the_process_prints_no_secret(tmp_path: Path) -> None:
 
 async def test_check_shows_no_secret(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        leaky = Leaky(provider, FAULTS, ACCOUNT)
+        leaky = Leaky(provider, FAULTS)
         leaky.direct("says-500")
         leaky.anthropic("says-500")
         leaky.bedrock("says-500")

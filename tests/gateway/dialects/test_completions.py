@@ -402,7 +402,7 @@ def test_events_that_are_none_of_this_format_and_the_end() -> None:
 
 def test_an_error_in_a_native_stream() -> None:
     with pytest.raises(UpstreamFailure) as raised:
-        read(b'data: {"error": {"message": "overloaded", "code": 429}}\n\n')
+        read(b'data: {"error": {"message": "too fast", "code": 429}}\n\n')
     assert raised.value.cause is Cause.RATE_LIMITED
 
 

@@ -234,7 +234,7 @@ def test_only_the_first_choice_counts() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("error", "kind"),
-    [(StreamBroken("It broke."), "api_error"), (UpstreamsFailed(503, "It broke."), "overloaded_error")],
+    [(StreamBroken("It broke."), "overloaded_error"), (UpstreamsFailed(503, "It broke."), "overloaded_error")],
 )
 async def test_a_break_is_raised(error: GatewayError, kind: str) -> None:
     out = writer()
@@ -439,11 +439,12 @@ def test_what_chat_has_no_word_for_is_content_that_nobody_else_could_go_on_from(
 @pytest.mark.parametrize(
     ("kind", "cause"),
     [
-        ("overloaded_error", Cause.SERVER_ERROR),
+        ("overloaded_error", Cause.OVERLOADED),
         ("api_error", Cause.SERVER_ERROR),
         ("timeout_error", Cause.SERVER_ERROR),
         ("rate_limit_error", Cause.RATE_LIMITED),
         ("authentication_error", Cause.AUTH),
+        ("invalid_request_error", Cause.REJECTED),
     ],
 )
 def test_an_error_in_the_stream(kind: str, cause: Cause) -> None:
