@@ -57,10 +57,7 @@ class Tools:
             case "any":
                 if not self._names:
                     raise InvalidRequest("`tool_choice` demands a tool, and there are no `tools`.", param="tool_choice")
-                if not self.functions:
-                    self.native_only = "tool_choice"
-                    return {}
-                return {"tool_choice": "required"} | parallel
+                return {"tool_choice": "required"} | parallel if self.functions else {}
             case "tool":
                 return self._named(string(choice, "name", "tool_choice")) | parallel
         raise unknown(choice, "type", "`auto`, `any`, `tool` or `none`", "tool_choice")
@@ -70,7 +67,7 @@ class Tools:
             at = "tool_choice.name"
             raise InvalidRequest(f"`{at}` is `{name[:100]}`, and no tool has that name.", param=at)
         if not any(function["function"]["name"] == short_name(name) for function in self.functions):
-            self.native_only = "tool_choice.name"
+            self.native_only = f"tool_choice.name: {told_type(name)}"
             return {}
         return {"tool_choice": {"type": "function", "function": {"name": short_name(name)}}}
 

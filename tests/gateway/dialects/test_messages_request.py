@@ -260,8 +260,11 @@ def test_a_long_name_is_cut_everywhere_alike() -> None:
 @pytest.mark.parametrize(
     ("more", "field"),
     [
-        ({"tools": [SEARCH], "tool_choice": {"type": "any"}}, "tool_choice"),
-        ({"tools": [ADD, SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}}, "tool_choice.name"),
+        ({"tools": [SEARCH], "tool_choice": {"type": "any"}}, "tools.web_search_20250305"),
+        (
+            {"tools": [ADD, SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}},
+            "tool_choice.name: web_search",
+        ),
         ({"tools": [SEARCH]}, "tools.web_search_20250305"),
         ({"tools": [SEARCH], "tool_choice": {"type": "auto"}}, "tools.web_search_20250305"),
         ({"mcp_servers": [{"type": "url", "url": "https://x", "name": "x"}]}, "mcp_servers"),
