@@ -119,9 +119,13 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
         *(Route(path, endpoint, methods=["POST"]) for path, endpoint in endpoints.items()),
         Route("/route", Admitted(request_response(route), admission), methods=["POST"]),
         Route(COUNT_TOKENS, Admitted(request_response(count), admission), methods=["POST"]),
-        Route("/responses/{response_id}", retrieve_response, methods=["GET"]),
+        Route("/responses/{response_id}", Admitted(request_response(retrieve_response), admission), methods=["GET"]),
         Route("/responses/{response_id}", delete_response, methods=["DELETE"]),
-        Route("/responses/{response_id}/input_items", list_input_items, methods=["GET"]),
+        Route(
+            "/responses/{response_id}/input_items",
+            Admitted(request_response(list_input_items), admission),
+            methods=["GET"],
+        ),
         Route("/models", models),
         Route("/models/{name:path}", model),
     ]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from gateway.json_cost import json_cost
+from gateway.json_cost import BYTES_PER_BYTE, json_cost
 from gateway.memory import charge
 
 Items = list[dict[str, Any]]
@@ -61,7 +61,10 @@ def row_of(response: dict[str, Any], own_input: Items) -> Row:
 
 
 def affordable(blobs: Sequence[bytes]) -> bool:
-    """Charges the request for what is read of the store; False where that is more than any request may have.
+    """Charges the request for the values of what is read of the store; False where they are more than any request may have.
+
+    Args:
+        blobs: whose bytes have been charged before they were read.
 
     Raises:
         Overloaded: there is no memory for it now.
@@ -69,7 +72,7 @@ def affordable(blobs: Sequence[bytes]) -> bool:
     cost = json_cost(b",".join(blobs))
     if cost.excessive:
         return False
-    charge(cost.memory)
+    charge(cost.memory - BYTES_PER_BYTE * cost.size)
     return True
 
 
@@ -86,11 +89,12 @@ def stored_response(
     for given, answered in blobs[:-1]:
         items += orjson.loads(given) + orjson.loads(answered)
     given, answered = blobs[-1]
-    return Stored(name, session, items + orjson.loads(given), whole_response(response, answered), whole)
+    return Stored(name, session, items + orjson.loads(given), orjson.loads(response_json(response, answered)), whole)
 
 
-def whole_response(response: bytes, output: bytes) -> dict[str, Any]:
-    return {**orjson.loads(response), "output": orjson.loads(output)}
+def response_json(response: bytes, output: bytes) -> bytes:
+    """A Response object out of one without its output, which has other fields, and its output."""
+    return b"".join((b'{"output":', output, b",", response[1:]))
 
 
 def items_named(outputs: Iterable[bytes], names: frozenset[str]) -> dict[str, dict[str, Any]]:

@@ -22,9 +22,10 @@ import aiosqlite
 
 from gateway import response_tables
 from gateway.errors import InvalidRequest
-from gateway.json_cost import MAX_CONTAINERS
+from gateway.json_cost import BYTES_PER_BYTE, MAX_CONTAINERS
+from gateway.memory import charge
 from gateway.offload import offloaded
-from gateway.response_rows import Stored, affordable, items_named, row_of, stored_response, whole_response
+from gateway.response_rows import Stored, affordable, items_named, response_json, row_of, stored_response
 
 log = logging.getLogger("locus.responses")
 
@@ -141,6 +142,7 @@ class ResponseStore:
         size = sum(size for *_, size in links[: len(way)])
         if len(way) > LONGEST_CHAIN or size > self._limits.conversation_bytes:
             raise self._too_long("The conversation", "previous_response_id")
+        charge(BYTES_PER_BYTE * size)
         found = {
             name: blobs
             for name, *blobs in await self._select(
@@ -157,10 +159,10 @@ class ResponseStore:
             raise self._too_long("The conversation", "previous_response_id")
         return await offloaded(size, stored_response, response_id, links[0][2], blobs, response[0], whole)
 
-    async def response(self, response_id: str, owner: str) -> dict[str, Any] | None:
-        """A stored Response object, without its conversation; None as for `load`."""
+    async def response(self, response_id: str, owner: str) -> bytes | None:
+        """The JSON of a stored Response object, without its conversation; None as for `load`."""
         row = await self._response(response_id, owner)
-        return None if row is None else await offloaded(sum(map(len, row)), whole_response, *row)
+        return None if row is None else response_json(*row)
 
     async def _response(self, response_id: str, owner: str) -> Sequence[bytes] | None:
         """The JSON of a response without its output, and that of its output."""
@@ -186,6 +188,7 @@ class ResponseStore:
         size = sum(size for _, size in sizes)
         rows: list[Any] = []
         if size <= self._limits.conversation_bytes:
+            charge(BYTES_PER_BYTE * size)
             rows = await self._select(response_tables.referred("r.id, r.output", len(wanted)), values)
         outputs = [output for _, output in rows]
         if size > self._limits.conversation_bytes or not await offloaded(size, affordable, outputs):

@@ -30,7 +30,7 @@ async def retrieve(request: Request, store: ResponseStore, owner: str) -> Respon
     response = await store.response(name, owner)
     if response is None:
         raise _unknown(name)
-    return _json(response)
+    return Response(response, media_type="application/json")
 
 
 async def delete(request: Request, store: ResponseStore, owner: str) -> Response:
