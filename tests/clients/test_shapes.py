@@ -57,6 +57,9 @@ def test_the_provider_gets_a_proper_request(http: httpx.Client, served: Served, 
     (call,) = served.provider.calls[before:]
     legacy = call.path == "/v1/completions"
     validate(call.body, "CreateCompletionRequest" if legacy else "CreateChatCompletionRequest")
+    if shape["answer"]["form"] in ("messages", "responses"):
+        roles = [message["role"] for message in call.body["messages"]]
+        assert "system" not in roles[1:], "many chat templates take a system message only at the beginning"
     assert "authorization" not in shape["headers"] or call.headers["authorization"] == "Bearer sk-up"
 
 
