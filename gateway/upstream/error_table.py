@@ -325,6 +325,16 @@ TABLE: tuple[Row, ...] = (
         thinking.{0,6} blocks in the latest
         """,
     ),
+    # What the Responses API says of a request inside a stream, where no status is.
+    _row(Cause.CONTENT_FILTER, frozenset({400, None}), "", "bio_policy cyber_policy image_content_policy_violation"),
+    _row(
+        Cause.REJECTED,
+        frozenset({400, None}),
+        "",
+        "invalid_prompt invalid_image invalid_image_format invalid_image_mode invalid_image_url invalid_base64_image image_too_large"
+        " image_too_small image_file_too_large image_file_not_found image_parse_error unsupported_image_media_type"
+        " empty_image_file",
+    ),
     # What this model cannot take; another one may.
     _row(
         Cause.UNSUPPORTED,

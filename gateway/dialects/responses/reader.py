@@ -6,7 +6,7 @@ import orjson
 
 from gateway.sse import Event
 from gateway.upstream.answer import Chunk, Usage
-from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event
+from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
 
 Fields = dict[str, Any]
 FOREIGN = "provider_tool"  # the delta of what only the provider can go on with
@@ -14,16 +14,6 @@ _THOUGHTS = frozenset({"response.reasoning_summary_text.delta", "response.reason
 _INPUTS = frozenset({"response.function_call_arguments.delta", "response.custom_tool_call_input.delta"})
 _CALLS = frozenset({"function_call", "custom_tool_call"})
 _REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
-# Codes of errors that are the request's fault: everybody would refuse it.
-_REQUEST_CODES = (
-    "invalid_prompt",
-    "bio_policy",
-    "invalid_image",
-    "invalid_base64",
-    "image_",
-    "unsupported_image",
-    "empty_",
-)
 
 
 class ResponsesReader:
@@ -43,14 +33,14 @@ class ResponsesReader:
         kind = fields.get("type")
         if not isinstance(kind, str):
             if fields.get("error"):
-                raise failure_of(fields["error"])
+                raise classify_event(fields["error"])
             return None
         if kind == "error":
-            raise failure_of(fields.get("error") or {key: fields.get(key) for key in ("code", "message", "param")})
+            raise classify_event(fields.get("error") or {key: fields.get(key) for key in ("code", "message", "param")})
         response = fields.get("response")
         if kind.startswith("response.") and isinstance(response, dict):
             if kind == "response.failed":
-                raise failure_of(response.get("error") or {})
+                raise classify_event(response.get("error") or {})
             self._same |= {
                 "id": response.get("id"),
                 "created": response.get("created_at"),
@@ -108,14 +98,6 @@ class ResponsesReader:
         return {"tool_calls": [{"index": at, "id": item.get("call_id"), "type": "function", "function": function}]}
 
 
-def failure_of(error: Any) -> UpstreamFailure:
-    """The failure that an error object in a stream or a failed response stands for."""
-    code = error.get("code") if isinstance(error, dict) else None
-    if isinstance(code, str) and code.startswith(_REQUEST_CODES):
-        return classify(400, {}, orjson.dumps({"error": error}, default=str))
-    return classify_event(error)
-
-
 def check(fields: Any) -> Fields:
     """`fields` as a finished Response object.
 
@@ -127,7 +109,7 @@ def check(fields: Any) -> Fields:
     if not all(isinstance(item, dict) for item in fields["output"]):
         raise UpstreamFailure(Cause.UNREADABLE, detail="output items that are no objects")
     if fields.get("error") or fields.get("status") == "failed":
-        raise failure_of(fields.get("error") or {})
+        raise classify_event(fields.get("error") or {})
     if fields.get("status") in ("in_progress", "queued", "cancelled"):
         raise UpstreamFailure(Cause.UNREADABLE, detail="an unfinished response")
     return fields

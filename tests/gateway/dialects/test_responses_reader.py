@@ -138,6 +138,10 @@ def test_the_end(last: dict[str, Any], finish: str) -> None:
         ),
         ({"code": "invalid_prompt", "message": "No."}, Cause.REJECTED),
         ({"code": "image_too_large", "message": "No."}, Cause.REJECTED),
+        ({"code": "empty_image_file", "message": "No."}, Cause.REJECTED),
+        ({"code": "bio_policy", "message": "No."}, Cause.CONTENT_FILTER),
+        ({"code": "server_is_overloaded", "message": "Our servers are overloaded."}, Cause.OVERLOADED),
+        ({"code": "failed_to_download_image", "message": "Later."}, Cause.SERVER_ERROR),
         ({}, Cause.SERVER_ERROR),
     ],
 )
