@@ -13,6 +13,7 @@ from gateway.transcript import Transcript
 from gateway.upstream.answer import Chunk, ChunkStream, Usage
 from gateway.upstream.failures import Cause, UpstreamFailure
 
+MAX_EMPTY = 10_000  # chunks that are held while a stream brings no content
 USAGE_S = 2.0  # a provider that has finished its answer may take so long to report the usage, or to hang up
 _ONCE = frozenset({"role", "content", "reasoning", "reasoning_content", "reasoning_details", "thinking_blocks"})
 
@@ -79,6 +80,8 @@ class Relay:
             if self._splice is not None:
                 chunks = self._spliced(chunks, self._splice)
             self._held += chunks
+            if len(self._held) > MAX_EMPTY:
+                raise UpstreamFailure(Cause.UNREADABLE, detail="a stream of empty chunks")
             if any(chunk.has_content for chunk in chunks):
                 return
             if begun:

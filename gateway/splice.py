@@ -43,6 +43,8 @@ class Splice:
         self._text = text = "".join(pieces)
         self._way = way
         self._held = ""
+        self._matched = 0  # characters of the text that the new answer has repeated
+        self._space = text[len(text.rstrip()) :]  # that the text ends with
         self._state: Literal["deciding", "skipping", "overlapping", "passing"] = (
             "deciding" if text.strip() else "passing"
         )
@@ -80,24 +82,23 @@ class Splice:
 
     def _skip(self) -> str:
         text, held = self._text, self._held
-        if len(held) < len(text):
-            if not text.startswith(held):
-                raise Diverged
-            return ""
-        if not held.startswith(text):
+        repeated = held[: len(text) - self._matched]
+        if not text.startswith(repeated, self._matched):
             raise Diverged
-        return self._pass(held[len(text) :])
+        self._matched += len(repeated)
+        self._held = ""  # to compare all of it with each piece would take quadratic time
+        return "" if self._matched < len(text) else self._pass(held[len(repeated) :])
 
     def _overlap(self, *, ended: bool) -> str:
         if self._way == "fresh":
             raise Diverged
         held = self._held
         if self._way == "prefill":  # it goes on where the text ends: words that equal the last ones are meant twice
-            if self._begins_anew(held):
-                raise Diverged
             space = self._space  # which the model was not shown, since some refuse it at the end
             if not ended and len(held) < len(space):
                 return ""
+            if self._begins_anew(held):
+                raise Diverged
             return self._pass(held.removeprefix(space))
         start, goal = held.lstrip(), anchor(self._text)
         if not ended and len(start) < len(goal) + ANCHOR_SLACK:
@@ -127,11 +128,6 @@ class Splice:
         if not space:
             return rest
         return rest[len(space) :] if rest.startswith(space) else rest.lstrip(" ")
-
-    @property
-    def _space(self) -> str:
-        """The white space that the text ends with."""
-        return self._text[len(self._text.rstrip()) :]
 
     def _joined(self, new: str) -> str:
         """`new` as it follows the text where neither repeats the other. An answer of its own begins without a space."""

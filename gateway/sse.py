@@ -35,6 +35,11 @@ class EventReader:
         self._tail = b""
         self._started = False
 
+    @property
+    def held(self) -> int:
+        """Bytes of an event whose end has not come."""
+        return self._size
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that these bytes complete.
 

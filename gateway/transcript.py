@@ -4,6 +4,7 @@ from typing import Any
 
 from gateway.request import ChatRequest
 
+MAX_CONTINUED_CHARS = 2_000_000  # far beyond what a model writes in one answer
 _TEXT_ALONE = frozenset({"role", "content"})
 _REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details", "thinking_blocks"})
 
@@ -12,7 +13,7 @@ class Transcript:
     """Keeps the stream one stream: one id and creation time, one finish reason per choice.
 
     Attributes:
-        pieces: the text of choice 0, as it was sent.
+        pieces: the text of choice 0, as it was sent, as long as another model could go on with it.
         contents: chunks with content of any kind.
         models: who wrote it, in order.
         tool_call_ids: of the tool calls in it.
@@ -24,6 +25,7 @@ class Transcript:
         "_created",
         "_finished",
         "_id",
+        "_length",
         "_structured",
         "_whole",
         "contents",
@@ -41,6 +43,7 @@ class Transcript:
         self.tool_call_ids: list[str] = []
         self._choices = request.choices
         self._structured = request.structured
+        self._length = 0
         self._whole = False  # something was sent that no other model could go on with
         self._id: Any = None
         self._created: Any = None
@@ -75,6 +78,8 @@ class Transcript:
             return "more than text"
         if self._structured and self.pieces:
             return "structured output"
+        if self._length > MAX_CONTINUED_CHARS:
+            return f"more than {MAX_CONTINUED_CHARS} characters"
         return None
 
     def take(self, fields: dict[str, Any]) -> dict[str, Any] | None:
@@ -111,7 +116,9 @@ class Transcript:
         if text:
             self.contents += 1
             if isinstance(text, str) and index == 0:
-                self.pieces.append(text)
+                self._length += len(text)
+                if self._length <= MAX_CONTINUED_CHARS:
+                    self.pieces.append(text)
             else:
                 self._whole = True
         if not delta.keys() <= _TEXT_ALONE:

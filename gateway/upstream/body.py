@@ -18,6 +18,9 @@ from gateway.upstream.failures import Cause, UpstreamFailure
 MAX_ANSWER_BYTES = 128 << 20  # what 2,048 vectors of 3,072 numbers take as text
 MAX_ERROR_BYTES = 64 << 10  # of an error's body; what says why stands at its beginning
 COUNTED = 256 << 10  # bytes from which the values of an answer are counted before it is parsed
+PIECE = 16 << 10  # bytes that are taken off a connection, and worked on, at a time
+CHARGED_STEP = 256 << 10  # bytes of an event that are not charged: nearly all are shorter
+TURN_BYTES = 256 << 10  # of a whole answer, after which everything else has its turn
 MAX_CONTAINERS = 400_000  # objects and lists, and
 MAX_VALUES = 2_000_000  # keys and values of an answer: beyond any with log probabilities
 
@@ -41,9 +44,10 @@ async def read_body(response: aiohttp.ClientResponse, idle_s: float) -> bytes:
     size = 0
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(idle_s) as silence:
-        while part := await content.readany():
+        while part := await content.read(PIECE):
             parts.append(_charged(part))
             size += len(part)
+            await _let_others_run(size, len(part), TURN_BYTES)
             if size > limit:
                 response.close()  # the rest would have to be read before the connection could be used again
                 if error:
@@ -81,6 +85,35 @@ def json_object_or_none(data: bytes) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return fields if isinstance(fields, dict) else None
+
+
+class StreamMeter:
+    """Charges what is held of one stream, and lets everything else run while it brings much at once."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._charged = 0
+
+    async def took(self, size: int, held: int) -> None:
+        """So many bytes have been taken off the connection, with `held` of an event whose end has not come.
+
+        Raises:
+            UpstreamFailure: there is no memory for them.
+        """
+        self._size += size
+        if abs(held - self._charged) > CHARGED_STEP:
+            charge_answer(BYTES_PER_BYTE * (held - self._charged))
+            self._charged = held
+        await _let_others_run(self._size, size, PIECE)
+
+
+async def _let_others_run(size: int, new: int, turn: int) -> None:
+    """Gives up the event loop where `new` bytes, with which there are `size`, complete another `turn`.
+
+    To read what has arrived already does not give it up.
+    """
+    if size % turn < new:
+        await asyncio.sleep(0)
 
 
 def charge_answer(size: int) -> None:

@@ -21,7 +21,7 @@ from gateway.portfolio import Deployment
 from gateway.request import ChatRequest, Native
 from gateway.sse import EventReader
 from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_complete, is_chunk
-from gateway.upstream.body import json_object, read_body
+from gateway.upstream.body import PIECE, StreamMeter, json_object, read_body
 from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event
 from gateway.upstream.formats import FORMATS
 from gateway.upstream.proxy import Proxies
@@ -200,6 +200,7 @@ class _DirectStream:
         self._response = response
         self._content = response.content
         self._events = EventReader()
+        self._meter = StreamMeter()
         self._loop = asyncio.get_running_loop()
         self._deadline = 0.0
         self._waiting = False
@@ -224,11 +225,13 @@ class _DirectStream:
             self._watch()
         self._waiting = True
         try:
-            return await self._content.readany()
+            data = await self._content.read(PIECE)
+            await self._meter.took(len(data), self._events.held)
         except _CLIENT_ERRORS as exc:
             raise _failure(exc) from exc
         finally:
             self._waiting = False
+        return data
 
     def _watch(self) -> None:
         if self._timer is not None:

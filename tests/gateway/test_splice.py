@@ -117,3 +117,10 @@ def test_the_anchor_is_the_last_words_as_they_stand() -> None:
     assert anchor("a b  c\nd e f \n") == "b  c\nd e f"
     assert anchor("word") == "word"
     assert anchor("") == ""
+
+
+def test_a_long_text_that_is_repeated_in_small_pieces_takes_linear_time() -> None:
+    pieces = ["word "] * 200_000
+    splice = Splice(pieces, "fresh")
+    assert "".join(map(splice.feed, pieces)) == ""
+    assert splice.feed("and more") == "and more"

@@ -13,11 +13,11 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from gateway.memory import MemoryBudget
 from gateway.upstream import body
-from gateway.upstream.body import json_object, read_body
+from gateway.upstream.body import StreamMeter, json_object, read_body
 from gateway.upstream.direct import _failure
 from gateway.upstream.failures import Cause, UpstreamFailure
 from tests.gateway.running import entry, gateway
-from tests.gateway.upstreams import Call, ScriptedProvider, answer, completion, head, reply
+from tests.gateway.upstreams import Call, ScriptedProvider, answer, chunk, completion, head, reply
 
 pytestmark = pytest.mark.anyio
 ASK: list[Any] = [{"role": "user", "content": "What is the capital of France, and why?"}]
@@ -52,12 +52,60 @@ async def test_an_answer_beyond_the_limits_is_a_failure_of_its_provider(
 ) -> None:
     monkeypatch.setattr(body, "MAX_CONTAINERS", 100_000)
     async with ScriptedProvider(large) as bad, ScriptedProvider(answer("whole")) as good:
-        models = [entry("llama-8b", bad.base_url), entry("qwen-7b", good.base_url)]
+        models = [entry("llama-8b", bad.base_url), entry("mistral-7b", good.base_url)]
         async with gateway(tmp_path, models, gateway={"retries": 0}) as run:
             told = await run.client.chat.completions.create(model="llama-8b", messages=ASK)
             assert told.choices[0].message.content == "whole"
             (record,) = await run.records()
             assert {attempt["cause"] for attempt in record["failover"]} == {"unreadable"}
+
+
+async def test_a_stream_of_empty_chunks_is_given_up(tmp_path: Path) -> None:
+    async def empty(call: Call, writer: asyncio.StreamWriter) -> str:
+        writer.write(head(200, None, "text/event-stream").replace(b"transfer-encoding: chunked", b"connection: close"))
+        event = chunk("m", {"content": ""})
+        while True:
+            writer.write(event * 100)
+            await writer.drain()
+
+    async with ScriptedProvider(empty) as bad, ScriptedProvider(answer("whole")) as good:
+        models = [entry("llama-8b", bad.base_url), entry("mistral-7b", good.base_url)]
+        async with gateway(tmp_path, models, gateway={"retries": 0}) as run:
+            chunks = await run.client.chat.completions.create(model="llama-8b", messages=ASK, stream=True)
+            assert "".join([c.choices[0].delta.content or "" async for c in chunks]) == "whole"
+            (record,) = await run.records()
+            assert {attempt["cause"] for attempt in record["failover"]} == {"unreadable"}
+
+
+async def test_other_work_runs_while_much_arrives_at_once() -> None:
+    meter = StreamMeter()
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    for _ in range(100):
+        await meter.took(body.PIECE, 0)
+    task.cancel()
+    assert turns >= 99
+
+
+async def test_an_event_that_does_not_end_is_charged() -> None:
+    budget = MemoryBudget(lambda: 100 * MB)
+    meter = StreamMeter()
+    with budget.account():
+        for held in range(0, MB, body.PIECE):
+            await meter.took(body.PIECE, held)
+        assert budget.charged > MB // 2
+        await meter.took(10, 0)
+        assert budget.charged == 0
+        with pytest.raises(UpstreamFailure) as failed:
+            await meter.took(10, 100 * MB)
+        assert failed.value.cause is Cause.LOCAL
 
 
 async def test_of_an_error_the_beginning_is_read(tmp_path: Path) -> None:
