@@ -331,9 +331,9 @@ TABLE: tuple[Row, ...] = (
         Cause.REJECTED,
         frozenset({400, None}),
         "",
-        "invalid_prompt invalid_image invalid_image_format invalid_image_mode invalid_image_url invalid_base64_image image_too_large"
-        " image_too_small image_file_too_large image_file_not_found image_parse_error unsupported_image_media_type"
-        " empty_image_file",
+        "invalid_prompt invalid_image invalid_image_format invalid_image_mode invalid_image_url invalid_base64_image"
+        " image_too_large image_too_small image_file_too_large image_file_not_found image_parse_error"
+        " unsupported_image_media_type empty_image_file",
     ),
     # What this model cannot take; another one may.
     _row(
