@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
+from functools import partial
 from pathlib import Path
 
 from gateway.defects import log_defect
@@ -60,7 +61,7 @@ class Reloader:
         self._last_look = self._seen
         self._asked = asyncio.Event()
         self._waiting = False  # a reload was asked for, and the file was just changing
-        self._reading: threading.Thread | None = None
+        self._reading = False
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Reloader":
@@ -118,7 +119,8 @@ class Reloader:
             await self._apply(portfolio, now)
         except (PortfolioError, RouterError) as exc:
             self._seen = now
-            log.error("the portfolio in force stays, since the changed file cannot be used:\n%s", exc)
+            problems = "; ".join(str(exc).splitlines())
+            log.error("the portfolio in force stays, since the changed file cannot be used: %s", problems)
             self._report(str(exc))
         except Exception as exc:  # a defect; its text may hold values of the file, so only its kind and place are told
             self._seen = now
@@ -135,21 +137,26 @@ class Reloader:
         Raises:
             PortfolioError: it cannot be used, or takes too long.
         """
-        if self._reading is not None and self._reading.is_alive():
+        if self._reading:
             raise PortfolioError([f"{self._path}: still being read since an earlier change"])
         done: Future[Portfolio] = Future()
 
         def read() -> None:
+            give: Callable[[], None]
+            try:
+                portfolio = load_portfolio(self._path, self._environment)
+                give = partial(done.set_result, portfolio)
+            except Exception as exc:
+                give = partial(done.set_exception, exc)
+            self._reading = False
             with contextlib.suppress(InvalidStateError):  # it took too long, and is no longer waited for
-                try:
-                    done.set_result(load_portfolio(self._path, self._environment))
-                except Exception as exc:
-                    done.set_exception(exc)
+                give()
 
         # A daemon: a file system that hangs must not keep the process from ending.
-        self._reading = threading.Thread(target=read, name="reload", daemon=True)
+        thread = threading.Thread(target=read, name="reload", daemon=True)
+        self._reading = True
         with _short_turns():
-            self._reading.start()
+            thread.start()
             try:
                 async with asyncio.timeout(self._read_s):
                     return await asyncio.wrap_future(done)
