@@ -6,7 +6,7 @@ Incremental and exact under any split of the bytes. Events keep their raw bytes,
 import re
 from typing import NamedTuple
 
-import orjson
+from gateway.lenient_json import dumps
 
 MAX_EVENT_BYTES = 16 << 20
 SEAM = 4096  # bytes of an unfinished event that are joined and searched anew with each piece
@@ -17,10 +17,17 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Event(NamedTuple):
-    """One event: its bytes as received with their blank line, and its joined `data` (None for a comment)."""
+    """One event.
+
+    Attributes:
+        raw: its bytes as received, with their blank line.
+        data: its joined `data`; None for a comment.
+        kind: what its `event` line says; empty without one.
+    """
 
     raw: bytes
     data: bytes | None
+    kind: bytes = b""
 
 
 class EventReader:
@@ -108,14 +115,18 @@ def _split_any(buffer: bytes) -> tuple[list[Event], bytes]:
 def _event(raw: bytes) -> Event:
     if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
         return Event(raw, raw[6:-2])
-    data = [
-        line[5:].removeprefix(b" ")
-        for line in _LINE_END.split(raw)
-        if line.startswith(b"data:") or (line == b"data" and not line[4:])
-    ]
-    return Event(raw, b"\n".join(data) if data else None)
+    data = []
+    kind = b""
+    for line in _LINE_END.split(raw):
+        if line.startswith(b"data:"):
+            data.append(line[5:].removeprefix(b" "))
+        elif line == b"data":
+            data.append(b"")
+        elif line.startswith(b"event:"):
+            kind = line[6:].strip()
+    return Event(raw, b"\n".join(data) if data else None, kind)
 
 
 def encode(value: object) -> bytes:
     """One event with `value` as JSON."""
-    return b"data: " + orjson.dumps(value) + b"\n\n"
+    return b"data: " + dumps(value) + b"\n\n"

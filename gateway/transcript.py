@@ -91,9 +91,9 @@ class Transcript:
         """
         changed: dict[str, Any] | None = None
         for choice in fields["choices"]:
-            index = choice.get("index") or 0
+            index = choice["index"]
             self._begun.add(index)
-            self._note(index, choice.get("delta"))
+            self._note(index, choice["delta"])
             if choice.get("finish_reason") is None:
                 continue
             if index in self._finished:
@@ -109,9 +109,7 @@ class Transcript:
             changed = (changed or fields) | self.identity
         return changed
 
-    def _note(self, index: int, delta: dict[str, Any] | None) -> None:
-        if not delta:
-            return
+    def _note(self, index: int, delta: dict[str, Any]) -> None:
         text = delta.get("content")
         if text:
             self.contents += 1

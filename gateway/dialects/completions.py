@@ -15,6 +15,7 @@ from gateway.dialects.dialect import Headers
 from gateway.dialects.logprobs import to_chat, to_legacy
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.fields import expected
+from gateway.lenient_json import loads
 from gateway.need import Api
 from gateway.offload import offloaded
 from gateway.query import message_text
@@ -22,6 +23,7 @@ from gateway.request import ChatRequest, Native, parse_object, splice_model, tra
 from gateway.sse import DONE, Event, EventReader, encode
 from gateway.upstream.answer import Chunk, Complete, Usage
 from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
+from gateway.upstream.wellformed import finish_reason
 
 API: Api = "completions"
 MAX_TOKENS = 16  # of the answer, where the client says nothing: what this API has always meant by that
@@ -53,15 +55,19 @@ def usage(fields: dict[str, Any]) -> Usage | None:
 
 
 def check(fields: dict[str, Any]) -> dict[str, Any]:
-    """`fields` as a whole answer of this format.
+    """`fields` as a whole answer of this format; the same object where it needs no change.
 
     Raises:
-        UpstreamFailure: it has no list of choices with text: unreadable.
+        UpstreamFailure: it has no list of choices with text: unreadable; or a choice failed.
     """
     choices = fields.get("choices")
     if not isinstance(choices, list) or not choices or not all(_has_text(choice) for choice in choices):
         raise UpstreamFailure(Cause.UNREADABLE, detail="no choices with text in the answer")
-    return fields
+    mended = []
+    for choice in choices:
+        finish = _finish(choice)
+        mended.append(choice if finish == choice.get("finish_reason") else choice | {"finish_reason": finish})
+    return fields if mended == choices else fields | {"choices": mended}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,19 +184,25 @@ class CompletionsReader:
         if data.startswith(b"[DONE]"):
             self.ended = True
             return None
-        try:
-            fields = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            return None
+        fields, strict = loads(data)
         if not isinstance(fields, dict):
             return None
         if fields.get("error"):
             raise classify_event(fields["error"])
         choices = fields.get("choices")
-        if not isinstance(choices, list) or not all(_has_text(choice) for choice in choices):
+        if choices is None and not isinstance(fields.get("usage"), dict):
             return None
-        chat = fields | {"object": "chat.completion.chunk", "choices": [_delta(choice) for choice in choices]}
-        return Chunk(event.raw, chat, API)
+        right = strict and isinstance(choices, list)
+        if not isinstance(choices, list):
+            choices = [] if choices is None else [choices]
+        chats = []
+        for at, choice in enumerate(choices):
+            if not isinstance(choice, dict) or not isinstance(choice.get("text"), str | None):
+                raise ValueError("choices without text")
+            chats.append(_delta(choice, at))
+            right = right and _is_right(choice)
+        chat = fields | {"object": "chat.completion.chunk", "choices": chats}
+        return Chunk(event.raw if right else b"", chat, API)
 
 
 def _check_request(fields: dict[str, Any]) -> None:
@@ -268,12 +280,29 @@ def _has_text(choice: Any) -> bool:
     )
 
 
-def _delta(choice: dict[str, Any]) -> dict[str, Any]:
+def _is_right(choice: dict[str, Any]) -> bool:
+    """May a chunk with this choice be handed on as it is?"""
+    finish = choice.get("finish_reason")
+    odd = finish is not None and _finish(choice) != finish
+    return isinstance(choice.get("text"), str) and type(choice.get("index")) is int and not odd
+
+
+def _finish(choice: dict[str, Any]) -> str | None:
+    """Why a choice ended.
+
+    Raises:
+        UpstreamFailure: by a fault of the provider.
+    """
+    if choice.get("error"):
+        raise classify_event(choice["error"])
+    return finish_reason(choice.get("finish_reason"))
+
+
+def _delta(choice: dict[str, Any], at: int) -> dict[str, Any]:
     """The choice of a chat chunk that says the same."""
-    text = choice.get("text")
+    text, index = choice.get("text"), choice.get("index")
     delta = {"content": text} if text else {}
-    finish = choice.get("finish_reason") or None
-    chat = {"index": choice.get("index") or 0, "delta": delta, "finish_reason": finish}
+    chat = {"index": index if type(index) is int else at, "delta": delta, "finish_reason": _finish(choice)}
     logprobs = to_chat(choice.get("logprobs"))
     return chat if logprobs is None else chat | {"logprobs": logprobs}
 

@@ -87,10 +87,12 @@ class Reader(Protocol):
     def read(self, event: Event) -> Chunk | None:
         """The chunk of an event that has data. `fields` is a chat chunk, with `choices: []` where chat knows nothing of it.
 
-        None where it is no event of this format: a few of those are skipped.
+        Without bytes of its own (`raw`) where the client may not get the event as it is. None where it is a sign of life that
+        says nothing, such as a ping in a format without any.
 
         Raises:
             UpstreamFailure: an error inside the stream.
+            ValueError: it cannot be read.
         """
         ...
 

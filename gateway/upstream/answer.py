@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from gateway.need import Api
 from gateway.upstream.failures import Cause, UpstreamFailure
+from gateway.upstream.wellformed import mended_answer
 
 MAX_TOKENS = 1 << 40  # what is billed for one answer can be no more; a database column holds it
 
@@ -17,13 +18,16 @@ class Usage(NamedTuple):
 
     @classmethod
     def read(cls, value: Any) -> "Usage | None":
-        """The usage object of an answer or chunk; None where there is none that can be read and counted."""
+        """The usage object of an answer or chunk; None where there is none that can be read and counted.
+
+        Zeros count nothing: some servers write them into every chunk, or where they have not counted.
+        """
         if not isinstance(value, dict):
             return None
         counts = (value.get("prompt_tokens"), value.get("completion_tokens"))
         if not all(count is None or (isinstance(count, int) and 0 <= count <= MAX_TOKENS) for count in counts):
             return None
-        return cls(counts[0] or 0, counts[1] or 0)
+        return cls(counts[0] or 0, counts[1] or 0) if any(counts) else None
 
     def plus(self, other: "Usage") -> "Usage":
         return Usage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
@@ -49,7 +53,8 @@ class Chunk(NamedTuple):
 
     Attributes:
         raw: its bytes as received; empty where they may not be passed on.
-        fields: a chat chunk: its parsed JSON, or what it means where it is of another format.
+        fields: a chat chunk in the form of `gateway.upstream.wellformed`: its parsed JSON, or what it means where it is of
+            another format.
         api: the format of `raw`.
     """
 
@@ -63,21 +68,10 @@ class Chunk(NamedTuple):
         for choice in self.fields["choices"]:
             if choice.get("finish_reason") is not None:
                 return True
-            for key, value in (choice.get("delta") or {}).items():
+            for key, value in choice["delta"].items():
                 if value and key != "role":
                     return True
         return False
-
-
-def is_chunk(fields: dict[str, Any]) -> bool:
-    """Has it the form of a chunk: a list of choices, each an object with a numeric index and a delta, if any?"""
-    choices = fields.get("choices")
-    return isinstance(choices, list) and all(
-        isinstance(choice, dict)
-        and isinstance(choice.get("delta"), dict | None)
-        and isinstance(choice.get("index"), int | None)
-        for choice in choices
-    )
 
 
 class ChunkStream(Protocol):
@@ -86,8 +80,10 @@ class ChunkStream(Protocol):
     async def read(self, deadline: float) -> list[Chunk] | None:
         """The next chunks; None at the end, whether or not the provider said `[DONE]`.
 
+        An empty list is a sign of life: bytes that are no chunk, such as a comment, a ping or part of an event.
+
         Args:
-            deadline: until when they must come, by the event loop's clock. Comments are none.
+            deadline: until when something must come, by the event loop's clock.
 
         Raises:
             UpstreamFailure: cut, silent until the deadline, or an in-band error.
@@ -98,16 +94,12 @@ class ChunkStream(Protocol):
 
 
 def check_complete(fields: Any) -> dict[str, Any]:
-    """`fields` as a chat completion.
+    """`fields` as a chat completion in the form that it must have; the same object where it has it.
 
     Raises:
-        UpstreamFailure: it has no list of choices with messages: unreadable.
+        UpstreamFailure: it has no list of choices with messages: unreadable; or a choice failed.
     """
     choices = fields.get("choices") if isinstance(fields, dict) else None
-    if not isinstance(choices, list) or not choices or not all(_has_message(choice) for choice in choices):
+    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise UpstreamFailure(Cause.UNREADABLE, detail="no choices in the answer")
-    return dict(fields)
-
-
-def _has_message(choice: Any) -> bool:
-    return isinstance(choice, dict) and isinstance(choice.get("message"), dict)
+    return mended_answer(fields)

@@ -7,10 +7,10 @@ import asyncio
 from typing import Any
 
 import aiohttp
-import orjson
 
 from gateway.errors import GatewayError
 from gateway.json_cost import BYTES_PER_BYTE, json_cost
+from gateway.lenient_json import loads_clean
 from gateway.memory import charge
 from gateway.offload import offloaded
 from gateway.upstream.failures import Cause, UpstreamFailure
@@ -75,16 +75,25 @@ def json_object_or_none(data: bytes) -> dict[str, Any] | None:
     Raises:
         UpstreamFailure: it has too many values, or there is no memory for it.
     """
+    return lenient_object(data)[0]
+
+
+def lenient_object(data: bytes) -> tuple[dict[str, Any] | None, bool]:
+    """The object in `data`, and whether its bytes may be handed on as they are; None where it is none.
+
+    Raises:
+        UpstreamFailure: it has too many values, or there is no memory for it.
+    """
     if len(data) > COUNTED:
         cost = json_cost(data)
         if cost.containers > MAX_CONTAINERS or cost.values > MAX_VALUES:
             raise UpstreamFailure(Cause.UNREADABLE, detail=f"answer of {cost.values} JSON values")
         charge_answer(cost.memory - BYTES_PER_BYTE * len(data))
     try:
-        fields = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
-    return fields if isinstance(fields, dict) else None
+        value, strict = loads_clean(data)
+    except ValueError:
+        return None, False
+    return (value, strict) if isinstance(value, dict) else (None, False)
 
 
 class StreamMeter:

@@ -4,6 +4,7 @@ Bytes go out and come back as they are.
 """
 
 import asyncio
+import codecs
 import errno
 import io
 import socket
@@ -11,24 +12,30 @@ from collections.abc import Awaitable
 from typing import Any
 
 import aiohttp
-import orjson
 
 from gateway import __version__
 from gateway.dialects.dialect import Reader
+from gateway.lenient_json import dumps
 from gateway.need import Api
 from gateway.offload import offloaded
 from gateway.portfolio import Deployment
 from gateway.request import ChatRequest, Native
-from gateway.sse import EventReader
-from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_complete, is_chunk
-from gateway.upstream.body import PIECE, StreamMeter, json_object, read_body
+from gateway.sse import MAX_EVENT_BYTES, Event, EventReader
+from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_complete
+from gateway.upstream.body import PIECE, StreamMeter, lenient_object, read_body
+from gateway.upstream.chat_stream import ChatReader, assembled
 from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event
 from gateway.upstream.formats import FORMATS
 from gateway.upstream.proxy import Proxies
+from gateway.upstream.wellformed import ChunkMender
 
 KEEP_ALIVE_S = 120.0
 WRITTEN_AT_ONCE = 1 << 20  # bytes of a request; more is written in pieces, each when the one before has left
-MAX_BAD_EVENTS = 3  # one unreadable event in a healthy stream is skipped; a stream of them is not healthy
+MAX_BAD_EVENTS = 3  # one torn event in a healthy stream is skipped; so many in a row are no healthy stream
+MAX_HEADER_BYTES = 64 << 10  # of one header of an answer; proxies add long ones
+MAX_HEADERS = 1_000
+_TEXT_MARKS = (b'"choices"', b'"delta"', b'"text"', b'"content"')  # an event with one of them had a part of the answer
+_EVENT_LINES = (b"data:", b"event:", b":", b"id:", b"retry:")
 ANTHROPIC = "anthropic/"  # litellm's prefix, which stays on the names of models that it translates for
 ANTHROPIC_VERSION = "2023-06-01"
 USER_AGENT = f"locus-gateway/{__version__}"
@@ -48,7 +55,12 @@ class DirectUpstream:
     async def __aenter__(self) -> "DirectUpstream":
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S)
         self._session = aiohttp.ClientSession(
-            connector=connector, auto_decompress=True, cookie_jar=aiohttp.DummyCookieJar()
+            connector=connector,
+            auto_decompress=True,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
         )
         return self
 
@@ -70,12 +82,10 @@ class DirectUpstream:
             UpstreamFailure: whatever went wrong, classified.
         """
         data = await self._whole(deployment, self._post(deployment, request, dropped, api))
-        fields = await json_object(data)
-        if fields.get("error"):
-            raise classify_event(fields["error"])
-        if api == "chat":
-            return Complete(data, check_complete(fields), Usage.read(fields.get("usage")))
-        return Complete(data, FORMATS[api].check(fields), FORMATS[api].usage(fields), api)
+        fields, strict = await offloaded(len(data), _answer, data, api)
+        checked = check_complete(fields) if api == "chat" else FORMATS[api].check(fields)
+        usage = Usage.read(checked.get("usage")) if api == "chat" else FORMATS[api].usage(checked)
+        return Complete(data if strict and checked is fields else dumps(checked), checked, usage, api)
 
     async def stream(
         self,
@@ -98,22 +108,18 @@ class DirectUpstream:
         try:
             async with asyncio.timeout_at(deadline):
                 response = await self._post(deployment, request, dropped, api)
-                if response.status == 200 and response.content_type == "text/event-stream":
-                    return _DirectStream(response) if api == "chat" else _NativeStream(response, FORMATS[api].reader())
+                if _is_success(response):
+                    return _DirectStream(response, ChatReader() if api == "chat" else FORMATS[api].reader())
                 try:
                     data = await read_body(response, deployment.idle_timeout_s)
                 finally:
                     response.release()
         except _CLIENT_ERRORS as exc:
             raise _failure(exc) from exc
-        if response.status != 200:
-            raise classify(response.status, response.headers, data)
-        if error := (await json_object(data)).get("error"):
-            raise classify_event(error)
-        raise UpstreamFailure(Cause.UNREADABLE, detail=f"content type {response.content_type} in place of a stream")
+        raise classify(response.status, response.headers, data)
 
     async def fetch(self, deployment: Deployment, path: str, body: bytes, native: Native | None = None) -> bytes:
-        """The body of a whole answer with status 200, unread.
+        """The body of a whole answer with a status of success, unread.
 
         Args:
             native: whose headers go along.
@@ -133,7 +139,7 @@ class DirectUpstream:
                     response.release()
         except _CLIENT_ERRORS as exc:
             raise _failure(exc) from exc
-        if response.status != 200:
+        if not _is_success(response):
             raise classify(response.status, response.headers, data)
         return data
 
@@ -194,30 +200,34 @@ def _headers(deployment: Deployment, native: Native | None = None) -> dict[str, 
 
 
 class _DirectStream:
-    """Reads the events of one response."""
+    """Reads the events of one response, or the whole answer that came in their place."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, reader: Reader) -> None:
         self._response = response
         self._content = response.content
+        self._reader = reader
+        self._mender = ChunkMender()  # of chunks that another format's reader makes
         self._events = EventReader()
         self._meter = StreamMeter()
         self._loop = asyncio.get_running_loop()
         self._deadline = 0.0
         self._waiting = False
         self._timer: asyncio.TimerHandle | None = None
-        self._bad = 0
+        self._head: bytes | None = b""  # until it is known what it is; None then
+        self._body: bytearray | None = None  # of a whole answer
+        self._torn = 0  # events in a row
         self._failure: UpstreamFailure | None = None
         self._ended = False
 
     async def read(self, deadline: float) -> list[Chunk] | None:
-        while not self._ended:
-            if self._failure is not None:
-                raise self._failure
-            if chunks := self._parse(await self._receive(deadline)):
-                return chunks
         if self._failure is not None:
             raise self._failure
-        return None
+        if self._ended:
+            return None
+        chunks = self._parse(await self._receive(deadline))
+        if not chunks and self._failure is not None:
+            raise self._failure
+        return None if self._ended and not chunks else chunks
 
     async def _receive(self, deadline: float) -> bytes:
         self._deadline = deadline
@@ -253,29 +263,98 @@ class _DirectStream:
         self._ended = not data
         chunks: list[Chunk] = []
         try:
-            for event in self._events.feed(data) if data else self._events.close():
-                if not event.data:  # a comment, or empty data, which is no event either: some providers' keep-alive
-                    continue
-                if event.data.startswith(b"[DONE]"):
-                    self._ended = True
-                    break
-                fields = _json_or_none(event.data)
-                if fields is not None and fields.get("error"):
-                    self._failure = classify_event(fields["error"])
-                    break
-                if fields is not None and is_chunk(fields):
-                    if any(choice.get("finish_reason") == "error" for choice in fields["choices"]):
-                        self._failure = UpstreamFailure(Cause.SERVER_ERROR, detail="finish reason error")
-                        break
-                    chunks.append(Chunk(event.raw, fields))
-                    continue
-                self._bad += 1
-                if not data or self._bad >= MAX_BAD_EVENTS:  # at the end it is half an event: the stream was cut
-                    self._failure = UpstreamFailure(Cause.UNREADABLE, detail="events that are no chunks")
-                    break
+            if self._head is not None:
+                data = self._begin(data)
+            if self._body is not None:
+                return self._whole(data)
+            if self._head is None:
+                for event in self._events.feed(data) if data else self._events.close():
+                    if event.data and (chunk := self._chunk(event, last=not data)) is not None:
+                        chunks.append(chunk)
+        except UpstreamFailure as failure:
+            self._failure = failure
         except ValueError:
             self._failure = UpstreamFailure(Cause.UNREADABLE, detail="event too long")
         return chunks
+
+    def _chunk(self, event: Event, *, last: bool) -> Chunk | None:
+        """The chunk of an event; None for a sign of life, and for one torn event in a healthy stream.
+
+        Args:
+            last: the stream ended in it, without a blank line.
+
+        Raises:
+            UpstreamFailure: an error; or so torn that some of the answer is lost.
+        """
+        reader = self._reader
+        if self._ended and reader.ended:  # a few servers report the usage behind the end
+            return self._late(event)
+        try:
+            chunk = reader.read(event)
+        except (ValueError, RecursionError) as exc:
+            self._tear(event.data or b"", last=last)
+            if event.kind == b"error":
+                raise UpstreamFailure(Cause.SERVER_ERROR, detail="an error event") from exc
+            return None
+        if reader.ended:
+            self._ended = True
+        if chunk is None:
+            if event.kind == b"error":
+                raise classify_event(lenient_object(event.data or b"")[0])
+            return None
+        self._torn = 0
+        if chunk.api != "chat" and not chunk.raw:
+            chunk = chunk._replace(fields=self._mender.mended(chunk.fields, strict=False))
+        return chunk
+
+    def _late(self, event: Event) -> Chunk | None:
+        try:
+            chunk = self._reader.read(event)
+        except (ValueError, RecursionError, UpstreamFailure):
+            return None
+        return chunk if chunk is not None and chunk.fields.get("usage") and not chunk.fields["choices"] else None
+
+    def _tear(self, data: bytes, *, last: bool) -> None:
+        """Notes an event that cannot be read.
+
+        Raises:
+            UpstreamFailure: something of the answer is lost, or the stream was cut within it, or there are too many.
+        """
+        lost = any(mark in data for mark in _TEXT_MARKS)
+        if not lost and not data.lstrip().startswith((b"{", b"[")):
+            return  # a clock, a word: a server's way to keep the connection open
+        self._torn += 1
+        if lost or last or self._torn >= MAX_BAD_EVENTS:
+            raise UpstreamFailure(Cause.UNREADABLE, detail="events that are no chunks")
+
+    def _begin(self, data: bytes) -> bytes:
+        """Finds out whether events come or a whole answer, whatever the content type says; gives the bytes so far."""
+        assert self._head is not None
+        self._head += data
+        start = self._head.removeprefix(codecs.BOM_UTF8).lstrip()
+        if not start and data:
+            return b""
+        if start.startswith((b"{", b"[")):
+            self._body = bytearray()
+        elif self._response.content_type != "text/event-stream" and not start.startswith(_EVENT_LINES):
+            if data and any(line.startswith(start) for line in _EVENT_LINES):
+                return b""
+            kind = self._response.content_type
+            raise UpstreamFailure(Cause.UNREADABLE, detail=f"content type {kind} in place of a stream")
+        data, self._head = self._head, None
+        return data
+
+    def _whole(self, data: bytes) -> list[Chunk]:
+        assert self._body is not None
+        self._body += data
+        if len(self._body) > MAX_EVENT_BYTES:
+            raise ValueError("the answer is too long")
+        if not self._ended:
+            return []
+        if isinstance(self._reader, ChatReader):
+            return [self._reader.whole(bytes(self._body))]
+        _answer(bytes(self._body), "messages")
+        raise UpstreamFailure(Cause.UNREADABLE, detail="a whole answer in place of a stream")
 
     async def aclose(self) -> None:
         if self._timer is not None:
@@ -287,44 +366,24 @@ class _DirectStream:
             self._response.close()
 
 
-class _NativeStream(_DirectStream):
-    """Reads the events of a response in another format than chat."""
-
-    def __init__(self, response: aiohttp.ClientResponse, reader: Reader) -> None:
-        super().__init__(response)
-        self._reader = reader
-
-    def _parse(self, data: bytes) -> list[Chunk]:
-        self._ended = not data
-        chunks: list[Chunk] = []
-        try:
-            for event in self._events.feed(data) if data else self._events.close():
-                if not event.data:
-                    continue
-                chunk = self._reader.read(event)
-                if chunk is not None:
-                    chunks.append(chunk)
-                elif not self._reader.ended:
-                    self._bad += 1
-                    if not data or self._bad >= MAX_BAD_EVENTS:
-                        self._failure = UpstreamFailure(Cause.UNREADABLE, detail="events of another format")
-                        break
-                if self._reader.ended:
-                    self._ended = True
-                    break
-        except UpstreamFailure as failure:
-            self._failure = failure
-        except ValueError:
-            self._failure = UpstreamFailure(Cause.UNREADABLE, detail="event too long")
-        return chunks
+def _is_success(response: aiohttp.ClientResponse) -> bool:
+    return 200 <= response.status < 300
 
 
-def _json_or_none(data: bytes) -> dict[str, Any] | None:
-    try:
-        fields = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
-    return fields if isinstance(fields, dict) else None
+def _answer(data: bytes, api: Api) -> tuple[dict[str, Any], bool]:
+    """A whole answer, and whether its bytes may be handed on.
+
+    Raises:
+        UpstreamFailure: it is none, or an error.
+    """
+    if api == "chat" and data.removeprefix(codecs.BOM_UTF8).lstrip().startswith(_EVENT_LINES):
+        return assembled(data), False
+    fields, strict = lenient_object(data)
+    if fields is None:
+        raise UpstreamFailure(Cause.UNREADABLE, detail="not a JSON object")
+    if fields.get("error"):
+        raise classify_event(fields["error"])
+    return fields, strict
 
 
 def why_unreachable(exc: OSError) -> str:

@@ -12,9 +12,12 @@ from typing import Any
 
 import orjson
 
+from gateway.lenient_json import dumps, loads_clean
 from gateway.portfolio import Deployment, Secret
 from gateway.request import ChatRequest
-from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_complete, is_chunk
+from gateway.sse import Event
+from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_complete
+from gateway.upstream.chat_stream import ChatReader
 from gateway.upstream.failures import Cause, UpstreamFailure, classify
 
 # Fields of the OpenAI chat API that are arguments of litellm. Whatever else a client sends goes as `extra_body`, which
@@ -52,11 +55,12 @@ class SdkUpstream:
         except Exception as exc:
             raise _failure(exc) from exc
         body = answer.model_dump_json(exclude_none=True).encode()
-        fields = check_complete(orjson.loads(body))
+        given, strict = loads_clean(body)
+        fields = check_complete(given)
         usage = Usage.read(fields.get("usage"))
         if all(_says_nothing(choice, choice.get("message")) for choice in fields["choices"]) and not _billed(usage):
             raise UpstreamFailure(Cause.UNREADABLE, detail="an answer without content")
-        return Complete(body, fields, usage)
+        return Complete(body if strict and fields is given else dumps(fields), fields, usage)
 
     async def stream(
         self, deployment: Deployment, request: ChatRequest, deadline: float, dropped: frozenset[str] = frozenset()
@@ -111,6 +115,7 @@ class _SdkStream:
         self._source = chunks
         self._chunks = aiter(chunks)
         self._begun = False
+        self._reader = ChatReader()
 
     async def read(self, deadline: float) -> list[Chunk] | None:
         chunk = await self._next(deadline)
@@ -136,10 +141,11 @@ class _SdkStream:
         except Exception as exc:
             raise _failure(exc) from exc
         data = chunk.model_dump_json(exclude_none=True, exclude_unset=True).encode()
-        fields = orjson.loads(data)
-        if not is_chunk(fields):
-            raise UpstreamFailure(Cause.UNREADABLE, detail="events that are no chunks")
-        return Chunk(b"data: " + data + b"\n\n", fields)
+        try:
+            read = self._reader.read(Event(b"data: " + data + b"\n\n", data))
+        except ValueError as exc:
+            raise UpstreamFailure(Cause.UNREADABLE, detail="events that are no chunks") from exc
+        return read or Chunk(b"", {"choices": []})
 
     async def aclose(self) -> None:
         close = getattr(self._source, "aclose", None)

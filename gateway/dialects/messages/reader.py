@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
+from gateway.lenient_json import dumps, loads
 from gateway.sse import Event
 from gateway.upstream.answer import MAX_TOKENS, Chunk, Usage
 from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
+from gateway.upstream.wellformed import finish_reason
 
 FINISH_REASONS = {
     "end_turn": "stop",
@@ -19,6 +19,7 @@ FINISH_REASONS = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
+_NOTHING: dict[str, Any] = {"choices": []}
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
@@ -42,29 +43,33 @@ class Reader:
 
     def read(self, event: Event) -> Chunk | None:
         """The chunk of an event; see `gateway.dialects.dialect.Reader`."""
-        try:
-            fields = orjson.loads(event.data or b"")
-        except orjson.JSONDecodeError:
-            return None
+        fields, strict = loads(event.data or b"")
         if not isinstance(fields, dict) or not isinstance(kind := fields.get("type"), str):
+            if isinstance(fields, dict) and fields.get("error"):
+                raise classify_event(fields["error"])
             return None
+        given = fields.get("index")
+        index = given if isinstance(given, int) else max(self._kinds, default=0)
+        if kind.startswith("content_block_") and index is not given:
+            strict = False  # clients need one
+        chat: dict[str, Any] | None
         match kind:
             case "message_start":
                 chat = self._start(fields.get("message"))
             case "content_block_start":
-                chat = self._block(fields.get("index"), fields.get("content_block"))
+                chat = self._block(index, fields.get("content_block"))
             case "content_block_delta":
-                chat = self._delta(fields.get("index"), fields.get("delta"))
+                chat = self._delta(index, fields.get("delta"))
             case "content_block_stop":
-                chat = self._stop(fields.get("index"))
+                chat = self._stop(index)
             case "message_delta":
                 chat = self._finish(fields.get("delta"), fields.get("usage"))
             case "error":
-                raise classify_event(fields.get("error"))
+                raise classify_event(fields.get("error") or fields)
             case _:
                 self.ended = self.ended or kind == "message_stop"
-                chat = {"choices": []}
-        return None if chat is None else Chunk(event.raw, self._base | chat, "messages")
+                chat = _NOTHING
+        return None if chat is None else Chunk(event.raw if strict else b"", self._base | chat, "messages")
 
     def _start(self, message: Any) -> dict[str, Any] | None:
         if not isinstance(message, dict):
@@ -73,8 +78,8 @@ class Reader:
         self._note(message.get("usage"))
         return _choice({"role": "assistant", "content": ""})
 
-    def _block(self, index: Any, block: Any) -> dict[str, Any] | None:
-        if not isinstance(index, int) or not isinstance(block, dict):
+    def _block(self, index: int, block: Any) -> dict[str, Any] | None:
+        if not isinstance(block, dict):
             return None
         kind = self._kinds[index] = str(block.get("type"))
         if kind == "text":
@@ -92,8 +97,8 @@ class Reader:
             {"tool_calls": [{"index": place, "id": block.get("id"), "type": "function", "function": function}]}
         )
 
-    def _delta(self, index: Any, delta: Any) -> dict[str, Any] | None:
-        if not isinstance(index, int) or not isinstance(delta, dict):
+    def _delta(self, index: int, delta: Any) -> dict[str, Any] | None:
+        if not isinstance(delta, dict):
             return None
         match delta.get("type"):
             case "text_delta":
@@ -107,23 +112,22 @@ class Reader:
                 return self._arguments(index, delta.get("partial_json"))
             case "input_json_delta":
                 return _choice({"provider_block": self._kinds.get(index, "unknown")})
-        return {"choices": []}
+        return _NOTHING
 
     def _arguments(self, index: int, text: Any) -> dict[str, Any]:
         if not isinstance(text, str) or not text:
-            return {"choices": []}
+            return _NOTHING
         self._inputs.pop(index, None)
         return _choice({"tool_calls": [{"index": self._calls[index], "function": {"arguments": text}}]})
 
-    def _stop(self, index: Any) -> dict[str, Any]:
-        given = self._inputs.pop(index, None) if isinstance(index, int) else None
-        return self._arguments(index, orjson.dumps(given).decode()) if given else {"choices": []}
+    def _stop(self, index: int) -> dict[str, Any]:
+        given = self._inputs.pop(index, None)
+        return self._arguments(index, dumps(given).decode()) if given else _NOTHING
 
-    def _finish(self, delta: Any, usage: Any) -> dict[str, Any] | None:
-        if not isinstance(delta, dict):
-            return None
+    def _finish(self, delta: Any, usage: Any) -> dict[str, Any]:
         self._note(usage)
-        chat = {"choices": []} if delta.get("stop_reason") is None else self._ending(delta)
+        reason = finish_reason(delta.get("stop_reason")) if isinstance(delta, dict) else None
+        chat = _NOTHING if reason is None else self._ending(delta)
         counts = chat_usage(self._usage)
         return chat if counts is None else chat | {"usage": counts}
 
@@ -178,7 +182,8 @@ def check(fields: Any) -> dict[str, Any]:
         isinstance(b, dict) and isinstance(b.get("type"), str) for b in content
     ):
         raise UpstreamFailure(Cause.UNREADABLE, detail="no content in the answer")
-    return dict(fields)
+    checked: dict[str, Any] = fields
+    return checked
 
 
 def _choice(delta: dict[str, Any]) -> dict[str, Any]:
@@ -186,4 +191,4 @@ def _choice(delta: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(key: str, text: Any) -> dict[str, Any]:
-    return _choice({key: text}) if isinstance(text, str) and text else {"choices": []}
+    return _choice({key: text}) if isinstance(text, str) and text else _NOTHING

@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from gateway.lenient_json import loads
 from gateway.sse import Event
 from gateway.upstream.answer import Chunk, Usage
 from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
@@ -29,7 +30,10 @@ class ResponsesReader:
         return self._ended
 
     def read(self, event: Event) -> Chunk | None:
-        fields = _json(event.data)
+        value, strict = loads(event.data or b"")
+        if not strict:  # another parser than the client's has to read it
+            event = event._replace(raw=b"")
+        fields: Fields = value if isinstance(value, dict) else {}
         kind = fields.get("type")
         if not isinstance(kind, str):
             if fields.get("error"):
@@ -145,11 +149,3 @@ def finish_reason(response: Fields) -> str:
     items = output if isinstance(output, list) else []
     called = any(isinstance(item, dict) and item.get("type") in ("function_call", "custom_tool_call") for item in items)
     return "tool_calls" if called else "stop"
-
-
-def _json(data: bytes | None) -> Fields:
-    try:
-        value = orjson.loads(data or b"")
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}

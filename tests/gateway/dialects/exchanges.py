@@ -103,3 +103,13 @@ def proper(stream: list[dict[str, Any]]) -> dict[str, Any]:
     assert not open_items
     assert [items[at] for at in sorted(items)] == response["output"]
     return response
+
+
+def is_chunk(fields: dict[str, Any]) -> bool:
+    """Has it the form that everything behind the readers relies on?"""
+    return all(
+        type(choice["index"]) is int
+        and type(choice["delta"]) is dict
+        and isinstance(choice["finish_reason"], str | None)
+        for choice in fields["choices"]
+    )

@@ -16,8 +16,9 @@ from gateway.dialects.messages.tools import long_names, short_name
 from gateway.dialects.messages.writer import MessagesWriter
 from gateway.errors import GatewayError, StreamBroken, UpstreamsFailed
 from gateway.sse import EventReader
-from gateway.upstream.answer import Chunk, is_chunk
+from gateway.upstream.answer import Chunk
 from gateway.upstream.failures import QUICK_RETRY, Cause, UpstreamFailure
+from tests.gateway.dialects.exchanges import is_chunk
 from tests.gateway.upstreams import ScriptedProvider, stream
 
 ASKED: dict[str, Any] = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "stop_sequences": ["END"]}
@@ -456,14 +457,7 @@ def test_an_error_in_the_stream(kind: str, cause: Cause) -> None:
 
 def test_what_is_no_event_is_skipped() -> None:
     reader = Reader()
-    for data in (
-        b"[DONE]",
-        b"[]",
-        b"{}",
-        b'{"type":5}',
-        b'{"type":"message_start"}',
-        b'{"type":"content_block_delta"}',
-    ):
+    for data in (b"[]", b"{}", b'{"type":5}', b'{"type":"message_start"}', b'{"type":"content_block_delta"}'):
         (one,) = EventReader().feed(b"data: " + data + b"\n\n")
         assert reader.read(one) is None
     (later,) = EventReader().feed(event("of_a_later_version"))
