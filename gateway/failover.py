@@ -40,6 +40,9 @@ from gateway.upstream.sdk import SdkUpstream
 USUAL_TOKENS = 400  # of an answer, where the client sets no lower limit
 SLOW_TOKENS_S = 20.0  # a slow model writes so many tokens a second
 SLOW = 0.95  # quantile of a deployment's usual times that is still no silence
+THINKING = (
+    12  # times `timeout` at most may a stream be without content while it shows that it is alive: an hour by default
+)
 AGAIN = 2  # a stream that broke may be continued by the same deployment so often, where there is nobody else
 
 
@@ -119,6 +122,7 @@ class Pursuit:
         self._hops: list[Hop] = []  # as far as they have been read
         self._candidates = self._walk(hops)
         self._too_small = 0  # largest context window that the prompt has already overrun
+        self._following: tuple[Hop, LiveDeployment] | None = None  # the next candidate, once somebody has looked for it
         self._again = 0  # times that a deployment was asked to go on with its own broken stream
 
     async def answer(self) -> Served:
@@ -131,11 +135,8 @@ class Pursuit:
         self._shared.retries.request()
         self._shared.hedges.request()
         ask = _Ask(self._request)
-        alone = self._request.stream and self._settings.hedging is None
         for hop, live in self._candidates:
             try:
-                if alone:
-                    return await self._ask(hop, live, self._trail, ask)
                 return await self._raced(hop, live, ask)
             except UpstreamFailure as failure:
                 self._judge(failure, hop)
@@ -174,6 +175,12 @@ class Pursuit:
                         break
         raise UpstreamFailure(Cause.UNREADABLE, detail="nobody can go on with the stream")
 
+    def alone(self) -> bool:
+        """Is there no other deployment left that could go on with the stream?"""
+        if self._following is None:
+            self._following = next(self._candidates, None)
+        return self._following is None
+
     def close(self) -> None:
         """Lets go of the candidates that were not needed: suspended, they would hold the request until the garbage collector."""
         self._candidates.close()
@@ -191,6 +198,9 @@ class Pursuit:
                     yield hop, live
 
     def _continuing(self, broke: Served) -> Iterator[tuple[Hop, LiveDeployment]]:
+        if self._following is not None:
+            following, self._following = self._following, None
+            yield following
         while (candidate := next(self._candidates, None)) is not None:  # `yield from` would close them with this
             yield candidate
         assert broke.failure is not None
@@ -249,10 +259,14 @@ class Pursuit:
                         return served
                     if self._shared.hedges.take(hedging.budget):
                         self._join(race)
-            wait_s = self._silence_s(live)
+            wait_s, paused_s = self._silence_s(live), 0.0
             while (served := await race.result(wait_s)) is None:
+                if race.paused_s > paused_s:  # it keeps to a Retry-After, which is no silence
+                    wait_s, paused_s = race.paused_s - paused_s, race.paused_s
+                    continue
                 race.silent()
                 live = self._join(race) or live
+                wait_s, paused_s = self._silence_s(live), race.paused_s
             return served
 
     def _join(self, race: Race) -> LiveDeployment | None:
@@ -264,14 +278,14 @@ class Pursuit:
         race.start(*following)
         return following[1]
 
-    def _silence_s(self, live: LiveDeployment) -> float | None:
-        """How long a whole answer may take before somebody else is asked too; None for a stream, which has its own limit.
+    def _silence_s(self, live: LiveDeployment) -> float:
+        """How long an answer may take to begin before somebody else is asked too.
 
-        Until its first byte nobody can tell a slow answer from none. So the slow one is not given up: the limit is the first
-        token's and the time to write what was asked for, or twice what the deployment usually takes.
+        Until then nobody can tell a slow answer from none. So the slow one is not given up: for a stream the limit is the first
+        token's, for a whole answer that and the time to write what was asked for, or twice what the deployment usually takes.
         """
         if self._request.stream:
-            return None
+            return live.spec.first_token_timeout_s
         tokens = min(self._request.need.output_tokens or USUAL_TOKENS, USUAL_TOKENS)
         usual_s = live.usual_s(SLOW, stream=False) or 0.0
         return max(live.spec.first_token_timeout_s + tokens / SLOW_TOKENS_S, 2 * usual_s)
@@ -284,6 +298,7 @@ class Pursuit:
 
         async def pause(seconds: float) -> None:
             trail.waited_s += seconds
+            trail.paused_s += seconds
             await self._shared.sleep(seconds)
 
         delays: dict[int, float | None] = {}
@@ -432,16 +447,27 @@ class Pursuit:
     async def _stream(self, hop: Hop, live: LiveDeployment, ask: _Ask, dropped: frozenset[str], api: Api) -> Relay:
         spec = live.spec
         loop = asyncio.get_running_loop()
+        # One that begins a stream is not given up for being slow: the next one joins it. To go on with one, it is.
+        patience_s = spec.timeout_s if ask.transcript is None else spec.first_token_timeout_s
         if spec.path == "direct" or api != "chat":
-            deadline = loop.time() + spec.first_token_timeout_s
+            deadline = loop.time() + patience_s
             source = await self._shared.direct.stream(spec, ask.request, deadline, dropped, api)
         else:
             await self._shared.sdk.load()
-            deadline = loop.time() + spec.first_token_timeout_s
+            deadline = loop.time() + patience_s
             source = await self._shared.sdk.stream(spec, ask.request, deadline, dropped)
         splice = None if ask.transcript is None else Splice(ask.transcript.pieces, ask.way)
         transcript = ask.transcript or Transcript(ask.request)
-        relay = Relay(source, hop.model.name, transcript, self._writer, spec.idle_timeout_s, splice)
+        relay = Relay(
+            source,
+            hop.model.name,
+            transcript,
+            self._writer,
+            spec.idle_timeout_s,
+            THINKING * spec.timeout_s,
+            self.alone,
+            splice,
+        )
         try:
             await relay.open(deadline)
         except BaseException:

@@ -56,6 +56,11 @@ class Race:
         self._calls[task] = call
         self._running.add(task)
 
+    @property
+    def paused_s(self) -> float:
+        """How long the call that joined last has kept, or is to keep, from asking again, seconds."""
+        return next(reversed(self._calls.values())).trail.paused_s
+
     async def result(self, wait_s: float | None) -> Served | None:
         """The winner; None where there is none after so many seconds.
 

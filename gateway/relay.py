@@ -5,6 +5,7 @@ Usage is taken out of chat chunks: the client gets it once, at the end, if it as
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from gateway.dialects.dialect import Writer
@@ -26,7 +27,9 @@ class Relay:
         model: the public name that every chunk shall carry.
         transcript: what the client has so far; the relay adds what it hands out.
         writer: writes it in the client's format.
-        idle_s: longest silence between two chunks, seconds.
+        idle_s: longest silence, seconds.
+        thinking_s: longest time without content, seconds, whatever signs of life come.
+        alone: is there nobody else who could go on?
         splice: where the stream goes on with one that broke; its reasoning and role are left out then, since the client
             has had those.
     """
@@ -38,6 +41,8 @@ class Relay:
         transcript: Transcript,
         writer: Writer,
         idle_s: float,
+        thinking_s: float,
+        alone: Callable[[], bool],
         splice: Splice | None = None,
     ) -> None:
         self.transcript = transcript
@@ -47,11 +52,14 @@ class Relay:
         self._model = model
         self._writer = writer
         self._idle_s = idle_s
+        self._thinking_s = thinking_s
+        self._alone = alone
         self._splice = splice
         self._loop = asyncio.get_running_loop()
         self._held: list[Chunk] = []
         self._contents = -1  # when the silence was last broken, and until when the next may last
-        self._due = 0.0
+        self._due = self._latest = 0.0
+        self._over = False  # the client has all of it
         self._first = (len(transcript.pieces), transcript.contents)
         self._last: tuple[int, int] | None = None  # the same at its end: others may write after it
 
@@ -67,11 +75,13 @@ class Relay:
         """Reads up to the first content that the client does not have yet.
 
         Args:
-            deadline: until when the provider must begin, by the loop's clock; then its silence is limited as always.
+            deadline: until when the provider must begin, by the loop's clock. A sign of life postpones it: one that thinks
+                and says so is waited for. From the first content on its silence is limited as always.
 
         Raises:
             UpstreamFailure: the stream failed or ended before that.
         """
+        latest = self._loop.time() + self._thinking_s
         while True:
             chunks = await self._source.read(deadline)
             if chunks is None:
@@ -86,6 +96,8 @@ class Relay:
                 return
             if begun:
                 deadline = self._loop.time() + self._idle_s
+            elif self._splice is None:
+                deadline = min(max(deadline, self._loop.time() + self._idle_s), latest)
 
     async def read(self) -> bytes | None:
         """The next bytes for the client, whole events only; None after a proper ending. The caller adds `[DONE]`.
@@ -104,7 +116,7 @@ class Relay:
                     if self.transcript.complete:
                         return None  # the client has all of it: what broke is only how the provider hangs up
                     raise
-                if chunks is not None and self._splice is not None:
+                if chunks and self._splice is not None:
                     chunks = self._spliced(chunks, self._splice)
             if chunks is None:
                 if not self.transcript.ended:
@@ -114,13 +126,19 @@ class Relay:
                 return data
 
     def _deadline(self) -> float:
-        """Until when more must come. Empty deltas are silence too: they do not move it."""
+        """Until when more must come.
+
+        Comments, pings and empty deltas are silence where somebody else can go on; where nobody can, they are signs of life.
+        """
         transcript = self.transcript
-        if transcript.complete:
-            return self._loop.time() + min(self._idle_s, USAGE_S)
         if transcript.contents != self._contents:
             self._contents = transcript.contents
-            self._due = self._loop.time() + self._idle_s
+            now = self._loop.time()
+            self._due, self._latest = now + self._idle_s, now + self._thinking_s
+        elif not self._over and (transcript.whole is not None or self._alone()):
+            self._due = min(self._loop.time() + self._idle_s, self._latest)
+        if transcript.complete and not self._over:
+            self._over, self._due = True, self._loop.time() + min(self._idle_s, USAGE_S)
         return self._due
 
     async def aclose(self) -> None:
@@ -129,8 +147,9 @@ class Relay:
 
     def _one(self, chunk: Chunk) -> bytes:
         fields = chunk.fields
-        if fields.get("usage") and (usage := Usage.read(fields["usage"])) is not None:
-            self.usage, self.usage_fields = usage, fields["usage"]
+        if fields.get("usage"):
+            if (usage := Usage.read(fields["usage"])) is not None:
+                self.usage, self.usage_fields = usage, fields["usage"]
             if chunk.api == "chat" or not chunk.raw:
                 if not fields["choices"]:
                     return b""
@@ -147,10 +166,10 @@ class Relay:
 
 
 def _spliced(chunk: Chunk, splice: Splice) -> Chunk | None:
-    choice = next((choice for choice in chunk.fields["choices"] if not choice.get("index")), None)
+    choice = next((choice for choice in chunk.fields["choices"] if choice["index"] == 0), None)
     if choice is None:
         return chunk._replace(raw=b"") if chunk.fields.get("usage") else None
-    given = choice.get("delta") or {}
+    given = choice["delta"]
     delta = {key: value for key, value in given.items() if key not in _ONCE and value}
     finish = choice.get("finish_reason")
     text = given.get("content")

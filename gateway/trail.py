@@ -79,11 +79,13 @@ class Trail:
 
     Attributes:
         waited_s: on upstreams and between retries: everything that is not the gateway's own time.
+        paused_s: of these, between retries.
     """
 
     attempts: list[Attempt] = field(default_factory=list)
     failures: list[UpstreamFailure] = field(default_factory=list)
     waited_s: float = 0.0
+    paused_s: float = 0.0
 
 
 def exhausted(trail: Trail, hops: Iterable[Hop]) -> GatewayError:
