@@ -1,5 +1,5 @@
 # `make run` starts the gateway, `make test` runs the suite. Both set everything up on the first call.
-# `make test-clients` tests the clients for Node, for which it needs node and npm.
+# `make test-clients` tests the clients for Node and coding agents, for which it needs node and npm.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,6 +8,7 @@ APART := $(VENV)-apart
 CLIENTS_READY := $(APART)/.ready
 NODE := tests/clients/node
 NODE_READY := $(NODE)/node_modules/.ready
+AGENTS := tests/clients/agents
 MINUTES ?= 10
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -17,7 +18,7 @@ BY_LOCK := install --quiet --require-hashes --no-deps --only-binary :all:
 LOCKED := $(PIP) $(BY_LOCK)
 CPU_TORCH := $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not m.version("torch").endswith("+cpu"))'
 
-.PHONY: run test test-clients lint soak bench bench-parts lock audit clean
+.PHONY: run test test-clients agents lint soak soak-mutants bench bench-parts lock audit clean
 
 # With CONFIG=FILE that portfolio. Without, config/portfolio.yaml, or the demo where it names no model that can be called.
 run: $(READY)
@@ -30,8 +31,9 @@ endif
 test: $(CLIENTS_READY)
 	$(BIN)/python -m pytest
 
-test-clients: $(READY) $(NODE_READY)
+test-clients: $(READY) $(NODE_READY) agents
 	$(BIN)/python -m tests.clients.launch npm --prefix $(NODE) test
+	$(BIN)/python -m pytest $(AGENTS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -39,8 +41,12 @@ lint: $(READY)
 	$(BIN)/mypy
 
 # Random faults under load, for so many minutes; see docs/reliability.md.
-soak: $(READY)
+soak: $(CLIENTS_READY)
 	$(BIN)/python -m scripts.soak --minutes $(MINUTES)
+
+# Faults put into copies of the gateway, each of which the soak must find: some 20 minutes.
+soak-mutants: $(CLIENTS_READY)
+	$(BIN)/python -m scripts.soak.mutants
 
 # The gateway beside the least that a proxy can be, and the parts of a request by themselves; see docs/performance.md.
 bench: $(READY)
@@ -75,6 +81,12 @@ $(NODE_READY): $(NODE)/package.json $(NODE)/package-lock.json
 	npm --prefix $(NODE) ci --ignore-scripts --no-audit --no-fund
 	touch $(NODE_READY)
 
+# Claude Code and Codex CLI, some 650 MB. Their tests are skipped where npm cannot install them.
+agents:
+	@test $(AGENTS)/node_modules/.ready -nt $(AGENTS)/package-lock.json || \
+	  { npm --prefix $(AGENTS) ci --ignore-scripts --no-audit --no-fund && touch $(AGENTS)/node_modules/.ready; } || \
+	  echo "npm cannot install the coding agents here: their tests are skipped"
+
 # The newest versions that pyproject.toml allows, with their hashes.
 lock:
 	$(PYTHON) -m venv build/lock
@@ -88,4 +100,4 @@ audit:
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-cuda.lock
 
 clean:
-	rm -rf $(VENV) $(APART) $(NODE)/node_modules build .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) $(APART) $(NODE)/node_modules $(AGENTS)/node_modules build .pytest_cache .mypy_cache .ruff_cache *.egg-info
