@@ -20,6 +20,7 @@ class Stored:
         input: everything that it answered: the conversation before it, then its own input.
         response: the Response object.
         whole: is `input` all of it? Not where a response before it has been deleted.
+        size: of the JSON of all this, bytes.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Stored:
     input: Items
     response: dict[str, Any]
     whole: bool
+    size: int
 
     @property
     def items(self) -> Items:
@@ -89,7 +91,10 @@ def stored_response(
     for given, answered in blobs[:-1]:
         items += orjson.loads(given) + orjson.loads(answered)
     given, answered = blobs[-1]
-    return Stored(name, session, items + orjson.loads(given), orjson.loads(response_json(response, answered)), whole)
+    size = len(response) + sum(len(blob) for pair in blobs for blob in pair)
+    return Stored(
+        name, session, items + orjson.loads(given), orjson.loads(response_json(response, answered)), whole, size
+    )
 
 
 def response_json(response: bytes, output: bytes) -> bytes:

@@ -29,7 +29,6 @@ from gateway.response_rows import Stored
 from gateway.response_store import ResponseStore
 from gateway.upstream.answer import Complete
 
-MANY = 100  # items of a stored conversation, which are translated in a thread
 _HEADERS = (b"openai-beta",)
 
 
@@ -59,7 +58,7 @@ class Responses:
             own = await offloaded(len(body), resolved, own, await self._store.items(named, owner))
         stored = await self._before(fields.get("previous_response_id"), owner)
         before = stored.items if stored is not None else []
-        size = LARGE if stored is not None and len(before) > MANY else len(body)
+        size = len(body) + (stored.size if stored is not None else 0) + (LARGE if named else 0)
         request = await offloaded(size, _read, body, fields, before, own, changed=bool(named), headers=headers)
         return request if stored is None else replace(request, session=stored.session)
 

@@ -124,7 +124,7 @@ class Messages:
         if kind == "custom_tool_call":
             arguments = freeform.arguments(text(item, "input", where))
         else:
-            arguments = text(item, "arguments", where) or "{}"
+            arguments = text(item, "arguments", where).strip() or "{}"
         self._add_call(call_id, self._names.of_chat(name, namespace), arguments)
 
     def _other_call(self, item: dict[str, Any], kind: str) -> None:
