@@ -53,7 +53,7 @@ def artifact_problems(portfolio: Portfolio) -> list[str]:
     from router.serving import Router
 
     try:
-        router = Router.load(portfolio.checkpoint, portfolio.spaces)
+        router = Router.load(portfolio.checkpoint, portfolio.spaces, trust=portfolio.trust_checkpoint)
     except RouterError as exc:
         return [str(exc)]
     return missing_embeddings(portfolio, router.space)

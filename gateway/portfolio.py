@@ -241,6 +241,7 @@ class Portfolio:
         path: where it came from; None for the built-in simulated one.
         embedding_models: serve `/v1/embeddings`, each under its own name only: vectors of two models cannot be compared.
         checkpoint: folder of a checkpoint of one's own; None: the shipped one.
+        trust_checkpoint: may its encoder be one whose files may run code?
         spaces: model spaces, over the shipped one.
         stated: the settings of the gateway that the file states, also as empty ones.
         places: model name -> where the file names its embedding, for errors that only the model space can raise.
@@ -253,6 +254,7 @@ class Portfolio:
     policies: Mapping[str, Policy] = field(default_factory=lambda: DEFAULT_POLICIES)
     default_policy: str = "balanced"
     checkpoint: Path | None = None
+    trust_checkpoint: bool = False
     spaces: tuple[Path, ...] = ()
     settings: Settings = field(default_factory=Settings)
     stated: frozenset[str] = frozenset()

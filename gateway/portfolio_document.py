@@ -117,10 +117,10 @@ def _key(name: str) -> str:
 
 def shown(where: Place, value: Any) -> str:
     """A value as an error may show it."""
-    if any(is_secret_name(str(part)) for part in where) or "keys" in where or _ADDRESS in where:
-        return f"{kind_of(value)} that is not shown"
     if value is None or isinstance(value, dict | list):
         return kind_of(value)
+    if any(is_secret_name(str(part)) for part in where) or "keys" in where or _ADDRESS in where:
+        return f"{kind_of(value)} that is not shown"
     if isinstance(value, int) and abs(value) > 10**40:
         return "a number of more than 40 digits"
     text = str(value).lower() if isinstance(value, bool) else repr(value)

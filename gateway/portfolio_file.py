@@ -81,6 +81,7 @@ class _Builder:
             policies=policies,
             default_policy=entry.default_policy,
             checkpoint=None if entry.checkpoint is None else self._document.file(entry.checkpoint),
+            trust_checkpoint=entry.trust_checkpoint,
             spaces=tuple(self._document.file(space) for space in entry.spaces),
             settings=settings,
             stated=frozenset(entry.gateway.model_fields_set),

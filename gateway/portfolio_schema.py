@@ -279,6 +279,9 @@ class PortfolioEntry(Strict):
     policies: dict[PolicyName, PolicyEntry] | None = Field(None, description="Default: best, balanced, cheap")
     default_policy: Name = Field("balanced", description="What `auto` means")
     checkpoint: Name | None = Field(None, description="Folder made by `locus train`; default: the shipped one")
+    trust_checkpoint: bool = Field(
+        False, description="Load the encoder that the checkpoint names, even if its files may run code"
+    )
     spaces: list[Name] = Field([], description="Model spaces made by `locus embed`, over the shipped one")
     gateway: GatewayEntry = GatewayEntry()
 

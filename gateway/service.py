@@ -70,7 +70,7 @@ class Service:
             RouterError: its artefacts cannot be loaded or lack an embedding; the old one stays.
         """
         old = self.in_force
-        same = (portfolio.checkpoint, portfolio.spaces) == (old.portfolio.checkpoint, old.portfolio.spaces)
+        same = _artefacts(portfolio) == _artefacts(old.portfolio)
         router = old.router if same else await asyncio.to_thread(_load_router, portfolio)
         # Some thousand models take a while, in which requests go on.
         self.in_force = await asyncio.to_thread(_in_force, portfolio, router, self.clock, old.fleet)
@@ -112,8 +112,12 @@ async def open_service(
             yield service
 
 
+def _artefacts(portfolio: Portfolio) -> tuple[object, ...]:
+    return portfolio.checkpoint, portfolio.spaces, portfolio.trust_checkpoint
+
+
 def _load_router(portfolio: Portfolio) -> Router:
-    return Router.load(portfolio.checkpoint, portfolio.spaces)
+    return Router.load(portfolio.checkpoint, portfolio.spaces, trust=portfolio.trust_checkpoint)
 
 
 def missing_embeddings(portfolio: Portfolio, space: ModelSpace) -> list[str]:

@@ -11,9 +11,17 @@ from router.commands import console
 from router.errors import RouterError
 
 DATA = click.argument("data", type=click.Path(path_type=Path))
-CHECKPOINT = click.option(
+_CHECKPOINT = click.option(
     "--checkpoint", type=click.Path(path_type=Path), help="Folder made by `locus train`; default: the shipped one."
 )
+_TRUST = click.option(
+    "--trust", is_flag=True, help="Load the encoder that the checkpoint names, even if its files may run code."
+)
+
+
+def checkpoint_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options `--checkpoint` and `--trust`."""
+    return _CHECKPOINT(_TRUST(command))
 
 
 def readable_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -70,7 +78,7 @@ def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: 
 
 @click.command()
 @DATA
-@CHECKPOINT
+@checkpoint_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="File for the model space.")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="train", show_default=True)
 @click.option("--per-model", type=click.IntRange(1), metavar="N", help="At most N evaluations of each model.")
@@ -80,6 +88,7 @@ def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: 
 def embed(
     data: Path,
     checkpoint: Path | None,
+    trust: bool,
     out: Path,
     split: str,
     per_model: int | None,
@@ -98,7 +107,7 @@ def embed(
     from router.gather import gather
     from router.locus import Locus
 
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint, trust=trust)
     dataset = load_dataset(data).without(excluded)
     encoder = loaded.encoder()
     q = encoder.encode(dataset.prompts)
@@ -121,10 +130,10 @@ def embed(
 
 @click.command()
 @DATA
-@CHECKPOINT
+@checkpoint_options
 @click.option("--exclude-benchmark", "excluded", multiple=True, metavar="B", help="Leave a benchmark out; repeatable.")
 @readable_errors
-def evidence(data: Path, checkpoint: Path | None, excluded: tuple[str, ...]) -> None:
+def evidence(data: Path, checkpoint: Path | None, trust: bool, excluded: tuple[str, ...]) -> None:
     """Write the evidence of a checkpoint anew, which `locus train` writes of all its benchmarks.
 
     DATA must be what the checkpoint was trained on. Its weights and its model space stay as they are. Evidence names single
@@ -137,7 +146,7 @@ def evidence(data: Path, checkpoint: Path | None, excluded: tuple[str, ...]) -> 
     from router.evidence import evidence_file
     from router.gather import gather
 
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint, trust=trust)
     dataset = load_dataset(data)
     about = loaded.card.get("data", {})
     if about.get("hash") != dataset.hash:
@@ -156,14 +165,14 @@ def evidence(data: Path, checkpoint: Path | None, excluded: tuple[str, ...]) -> 
 
 @click.command()
 @DATA
-@CHECKPOINT
+@checkpoint_options
 @click.option("--space", type=click.Path(path_type=Path), required=True, help="Model space made by `locus embed`.")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Parquet file: query_id, model, p, standard_error."
 )
 @readable_errors
-def predict(data: Path, checkpoint: Path | None, space: Path, split: str, out: Path) -> None:
+def predict(data: Path, checkpoint: Path | None, trust: bool, space: Path, split: str, out: Path) -> None:
     """Predict P(correct) for every query of a split and every model of a space."""
     import numpy as np
     import pyarrow as pa
@@ -174,7 +183,7 @@ def predict(data: Path, checkpoint: Path | None, space: Path, split: str, out: P
     from router.errors import DataError
     from router.serving import Router
 
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint, trust=trust)
     router = Router.of(loaded, [space])
     queries = load_queries(data)
     asked = np.flatnonzero(queries.splits == split)
@@ -206,10 +215,10 @@ def predict(data: Path, checkpoint: Path | None, space: Path, split: str, out: P
 
 @click.command()
 @DATA
-@CHECKPOINT
+@checkpoint_options
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 @readable_errors
-def evaluate(data: Path, checkpoint: Path | None, as_json: bool) -> None:
+def evaluate(data: Path, checkpoint: Path | None, trust: bool, as_json: bool) -> None:
     """Measure routing and correctness prediction on `test`, against best single and kNN."""
     import json
     from dataclasses import asdict
@@ -220,7 +229,7 @@ def evaluate(data: Path, checkpoint: Path | None, as_json: bool) -> None:
     from router.evaluate import evaluate as measure
     from router.locus import Locus
 
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint, trust=trust)
     dataset = load_dataset(data)
     encoder = loaded.encoder()
     q = encoder.encode(dataset.prompts)

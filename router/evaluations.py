@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.errors import ArtifactError
+from router.regular_file import check_regular
 
 FORMAT = 1
+LARGEST = 1 << 30  # bytes of a file
 PASSED, _BEST, _NONE = 5, 10, 15  # in tenths; 15: not evaluated
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)  # set in a byte
 
@@ -143,6 +145,7 @@ class Evaluations:
         from safetensors import SafetensorError, safe_open
 
         try:
+            check_regular(path, LARGEST)
             with safe_open(path, framework="numpy") as file:
                 about = json.loads((file.metadata() or {}).get("evidence", "{}"))
                 if not isinstance(about, dict) or about.get("format") != FORMAT:

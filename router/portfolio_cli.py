@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from router.cli import CHECKPOINT, readable_errors
+from router.cli import checkpoint_options, readable_errors
 from router.commands import CommandGroup
 from router.errors import DataError
 from router.space_cli import FILE, JSON, SPACE, load_router, show, table_of
@@ -47,7 +47,7 @@ def portfolio() -> None:
     show_default=True,
     help="Per answer, for its price.",
 )
-@CHECKPOINT
+@checkpoint_options
 @SPACE
 @JSON
 @readable_errors
@@ -60,6 +60,7 @@ def suggest(
     tokens_in: float,
     tokens_out: float,
     checkpoint: Path | None,
+    trust: bool,
     space: Path | None,
     as_json: bool,
 ) -> None:
@@ -77,7 +78,7 @@ def suggest(
         raise click.UsageError("Give --k or --budget, or both.")
     if budget is not None and prices is None:
         raise click.UsageError("--budget needs --prices.")
-    loaded, router = load_router(checkpoint, space)
+    loaded, router = load_router(checkpoint, trust, space)
     names: Sequence[str] = router.space.models if models is None else read_names(models)
     listed = read_prices(prices) if prices is not None else {}
     if budget is not None:

@@ -49,19 +49,20 @@ class Router:
         return self._checkpoint.card
 
     @classmethod
-    def load(cls, checkpoint: Path | None = None, spaces: Sequence[Path] = ()) -> "Router":
+    def load(cls, checkpoint: Path | None = None, spaces: Sequence[Path] = (), *, trust: bool = False) -> "Router":
         """Reads the artefacts.
 
         Args:
             checkpoint: folder; None takes the shipped one.
             spaces: model spaces of that checkpoint, later ones over earlier; the shipped checkpoint brings its own space
                 as the first.
+            trust: as of `load_checkpoint`.
 
         Raises:
             ArtifactError: something is unreadable, or they do not belong together.
         """
         own = [SPACE] if checkpoint is None else []
-        return cls.of(load_checkpoint(checkpoint), [*own, *spaces])
+        return cls.of(load_checkpoint(checkpoint, trust=trust), [*own, *spaces])
 
     @classmethod
     def of(cls, loaded: Checkpoint, spaces: Sequence[Path]) -> "Router":

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.errors import ArtifactError
+from router.regular_file import check_regular
 
 FORMAT = 2
+LARGEST = 1 << 30  # bytes of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ class ModelSpace:
         from safetensors import SafetensorError, safe_open
 
         try:
+            check_regular(path, LARGEST)
             with safe_open(path, framework="numpy") as file:
                 about = json.loads((file.metadata() or {}).get("space", "{}"))
                 if not isinstance(about, dict) or about.get("format") != FORMAT:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from router.cli import CHECKPOINT, readable_errors
+from router.cli import checkpoint_options, readable_errors
 from router.commands import CommandGroup, console
 from router.errors import DataError
 
@@ -112,11 +112,11 @@ def duplicates(threshold: float | None, space: Path | None, as_json: bool) -> No
     show_default=True,
     help="Order by distance in the space, or by how near the predicted accuracies are.",
 )
-@CHECKPOINT
+@checkpoint_options
 @SPACE
 @JSON
 @readable_errors
-def find(text: str, k: int, by: str, checkpoint: Path | None, space: Path | None, as_json: bool) -> None:
+def find(text: str, k: int, by: str, checkpoint: Path | None, trust: bool, space: Path | None, as_json: bool) -> None:
     """Find the models that are most like one with these accuracies.
 
     A model with this profile is made up from the anchor queries of the benchmarks named, embedded, and looked up.
@@ -128,7 +128,7 @@ def find(text: str, k: int, by: str, checkpoint: Path | None, space: Path | None
     from router.profile import hypothetical, matches, parse_profile
 
     profile = parse_profile(text)
-    loaded, router = load_router(checkpoint, space)
+    loaded, router = load_router(checkpoint, trust, space)
     anchors = unpack(loaded)
     made_up = hypothetical(anchors, profile)
     z = Locus.restore(loaded.weights, loaded.card["config"]).embed(made_up.q, made_up.y).z
@@ -153,17 +153,17 @@ def plot() -> None:
 @click.option(
     "--neighbors", default=6, show_default=True, type=click.IntRange(1), help="So many on the page, per model."
 )
-@CHECKPOINT
+@checkpoint_options
 @SPACE
 @readable_errors
-def plot_space(out: Path, neighbors: int, checkpoint: Path | None, space: Path | None) -> None:
+def plot_space(out: Path, neighbors: int, checkpoint: Path | None, trust: bool, space: Path | None) -> None:
     """Draw a map of the models: near in the space is near on the map."""
     from router.anchors import unpack
     from router.clusters import pairwise
     from router.draw import SpaceMap, draw_map, layout, page
 
     _require_suffix("--out", out, ".png", ".html")
-    loaded, router = load_router(checkpoint, space)
+    loaded, router = load_router(checkpoint, trust, space)
     anchors = unpack(loaded)
     models = router.space.models
     p = router.scorer(models).p_correct(anchors.q)
@@ -186,14 +186,15 @@ def plot_space(out: Path, neighbors: int, checkpoint: Path | None, space: Path |
     click.echo(f"{out}: {len(models)} models")
 
 
-def load_router(checkpoint: Path | None, space: Path | None) -> "tuple[Checkpoint, Router]":
+def load_router(checkpoint: Path | None, trust: bool, space: Path | None) -> "tuple[Checkpoint, Router]":
     """A checkpoint, and the router of it with one model space: the one named, else the checkpoint's own."""
     from router.artifacts import load_checkpoint
     from router.encoder import PRETRAINED
     from router.serving import Router
 
     folder = checkpoint or PRETRAINED
-    return load_checkpoint(folder), Router.load(folder, [space or folder / "space.safetensors"])
+    loaded = load_checkpoint(folder, trust=trust)
+    return loaded, Router.of(loaded, [space or folder / "space.safetensors"])
 
 
 def _load_space(space: Path | None) -> "ModelSpace":

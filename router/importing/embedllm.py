@@ -11,6 +11,7 @@ from router.errors import DataError
 from router.importing.evaluation import Evaluation
 from router.importing.lines import csv_rows
 from router.importing.prompt import SHARES
+from router.importing.shown import shown
 
 # Categories are task names of lm-evaluation-harness; these two benchmarks have one for each subject or variant.
 FAMILIES = ("mmlu", "gpqa")
@@ -76,7 +77,7 @@ class _Lookup:
         try:
             return self._by_key[row[self._key]]
         except KeyError:
-            raise DataError(f"{place}: {self._key} {row[self._key]!r} is not in {self._path}") from None
+            raise DataError(f"{place}: {self._key} {shown(row[self._key])} is not in {self._path}") from None
 
     def _read(self, place: str) -> Mapping[str, str]:
         if not self._path.is_file():

@@ -14,6 +14,7 @@ from pathlib import Path
 from router.errors import DataError
 
 ZSTANDARD = 93
+LARGEST_MEMBER = 128 << 20  # bytes, decompressed: JSON takes several times as much memory
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
@@ -31,9 +32,13 @@ class EvalArchive:
         """A member's content.
 
         Raises:
-            DataError: damaged, or compressed in a way that is not known here.
+            DataError: too large, damaged, or compressed in a way that is not known here.
         """
         info = self.members[name]
+        if info.file_size > LARGEST_MEMBER:
+            raise DataError(
+                f"{self.path}: member {name} is {info.file_size >> 20} MiB large, more than {LARGEST_MEMBER >> 20}"
+            )
         try:
             content = self._zstandard(info) if info.compress_type == ZSTANDARD else self._archive.read(info)
         except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, ValueError, struct.error, zlib.error) as exc:

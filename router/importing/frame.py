@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from router.errors import DataError
 from router.importing.inert_pickle import DAMAGE, Record, calls, unpickle, why
+from router.importing.shown import shown
 
 NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 OFFSETS = {"large_string": "<i8", "large_utf8": "<i8", "string": "<i4", "utf8": "<i4"}
@@ -150,7 +151,7 @@ def _dtype(record: Any) -> np.dtype[Any]:
         raise ValueError(f"its type is {code or type(record).__name__}")
     order = record.state[1] if record.state else "|"
     if order not in ("<", ">", "|", "="):
-        raise ValueError(f"its byte order is {order!r}")
+        raise ValueError(f"its byte order is {shown(order)}")
     dtype: np.dtype[Any] = np.dtype(f"{order}{code}")
     return dtype
 

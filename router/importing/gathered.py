@@ -16,6 +16,7 @@ from router.data import SPLITS
 from router.errors import DataError
 from router.importing.evaluation import Evaluation, LeftOut
 from router.importing.prompt import identity, most_held_out
+from router.importing.shown import shown
 
 REPORT_EVERY = 10_000
 
@@ -159,7 +160,7 @@ class _Collector:
         query = self._queries[at]
         if e.split is not None and e.split != query.split:
             if e.split not in SPLITS:
-                raise DataError(f"{e.at}: split is {e.split!r}, expected one of {', '.join(SPLITS)}")
+                raise DataError(f"{e.at}: split is {shown(e.split)}, expected one of {', '.join(SPLITS)}")
             if query.split is not None:
                 self._contested.add(at)
             query = replace(query, split=most_held_out([e.split, query.split or e.split]))
@@ -193,7 +194,7 @@ def _checked(at: str, model: str, value: object) -> float:
         except (ValueError, OverflowError):
             number = math.nan
     if not 0 <= number <= 1:
-        raise DataError(f"{at}: score of {model} is {value!r}, expected a number from 0 to 1")
+        raise DataError(f"{at}: score of {model} is {shown(value)}, expected a number from 0 to 1")
     return number
 
 

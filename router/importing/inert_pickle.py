@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from router.errors import DataError
+from router.regular_file import read_regular
 
 # Exact pairs only: a dotted name or another attribute of these modules is as foreign as `os.system`.
 # As written by pandas 1.3 to 3 with numpy 1 and 2, pickle protocols 2 to 5.
@@ -51,6 +52,8 @@ ADMITTED = (
     ("__builtin__", "bytearray"),
     ("_codecs", "encode"),
 )
+
+LARGEST_PICKLE = 2 << 30  # bytes
 
 # What reading a damaged pickle raises; the documentation names no closed list.
 DAMAGE = (
@@ -117,7 +120,7 @@ def unpickle(path: Path) -> Any:
     """
     try:
         # From memory, not the file: asked for more bytes than there are, a file would first make room for all of them.
-        return _Reader(io.BytesIO(path.read_bytes())).load()
+        return _Reader(io.BytesIO(read_regular(path, LARGEST_PICKLE))).load()
     except _Refused as exc:
         raise DataError(
             f"{path}: refused: the pickle asks for {exc}, which a table of texts and numbers does not need; nothing was run"

@@ -13,6 +13,8 @@ from router.errors import DataError
 from router.importing.eval_archive import EvalArchive, open_archive
 from router.importing.evaluation import Evaluation, LeftOut
 from router.importing.prompt import with_options
+from router.importing.shown import shown
+from router.regular_file import read_regular
 
 HEADERS = ("header.json", "_journal/start.json", "start.json")
 # What Inspect keeps beside the logs of a run.
@@ -21,6 +23,7 @@ NO_LOGS = ("logs.json", "listing.json", "eval-set.json")
 GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 ATTACHMENT = "attachment://"
+LARGEST_LOG = 512 << 20  # bytes of a .json log, which is read whole
 
 
 def read(paths: Sequence[Path], scorer: str | None = None, model: str | None = None) -> Iterator[Evaluation | LeftOut]:
@@ -57,7 +60,7 @@ def _samples(path: Path) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, 
             yield from _archived(archive)
         return
     try:
-        log = _object(str(path), path.read_bytes())
+        log = _object(str(path), read_regular(path, LARGEST_LOG))
     except OSError as exc:
         raise DataError(f"{path}: cannot be read: {exc.strerror}") from exc
     header, samples = _header(path, log), log.get("samples")
@@ -101,7 +104,7 @@ def _header(path: Path, log: Mapping[str, Any]) -> Mapping[str, Any]:
 def _place(path: Path, name: str, sample: Any) -> str:
     if not isinstance(sample, dict) or "input" not in sample:
         raise DataError(f"{path}: {name}: no sample: there is no input")
-    return f"{path}: sample {sample.get('id')!r}, epoch {sample.get('epoch', 1)}"
+    return f"{path}: sample {shown(sample.get('id'))}, epoch {shown(sample.get('epoch', 1))}"
 
 
 def _evaluation(
@@ -146,7 +149,7 @@ def _grade(place: str, model: str, value: Any) -> object:
     try:
         return float(value)
     except ValueError:
-        raise DataError(f"{place}: score of {model} is {value!r}, expected C, I, P, N or a number") from None
+        raise DataError(f"{place}: score of {model} is {shown(value)}, expected C, I, P, N or a number") from None
 
 
 def _prompt(place: str, sample: Mapping[str, Any]) -> str:
@@ -171,5 +174,5 @@ def _attached(place: str, sample: Mapping[str, Any], key: str) -> str:
     attachments = sample.get("attachments")
     text = attachments.get(key) if isinstance(attachments, dict) else None
     if not isinstance(text, str):
-        raise DataError(f"{place}: the input is attachment {key!r}, which the sample does not have")
+        raise DataError(f"{place}: the input is attachment {shown(key)}, which the sample does not have")
     return text

@@ -4,12 +4,11 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from router.errors import DataError
 
-# csv refuses fields above 128 KiB by default; prompts with long documents are longer.
-LONGEST_FIELD = 2**31 - 1
+LONGEST_LINE = 64 << 20  # characters of a line, or of a field: csv's own limit of 128 KiB is less than a long document
 
 
 def csv_rows(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -18,11 +17,11 @@ def csv_rows(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[st
     Raises:
         DataError: unreadable, not UTF-8, not CSV, a required column missing, or a row of another width than the header.
     """
-    csv.field_size_limit(LONGEST_FIELD)
+    csv.field_size_limit(LONGEST_LINE)
     line = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
+            rows = csv.reader(_lines(file), strict=True)
             header = next(rows, [])
             _check_header(path, header, required)
             line = rows.line_num
@@ -48,13 +47,27 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     number = 0
     try:
         with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(_lines(file), start=1):
                 if line.strip():
                     yield f"{path}: line {number}", _json_object(path, number, line)
     except UnicodeDecodeError as exc:
         raise DataError(f"{path}: line {number + 1}: not UTF-8: {exc}") from exc
+    except csv.Error as exc:
+        raise DataError(f"{path}: line {number + 1}: {exc}") from exc
     except OSError as exc:
         raise DataError(f"{path}: cannot be read: {exc.strerror}") from exc
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """The lines of a file, none of them longer than may be.
+
+    Raises:
+        csv.Error: a line is longer.
+    """
+    while line := file.readline(LONGEST_LINE + 1):
+        if len(line) > LONGEST_LINE:
+            raise csv.Error(f"more than {LONGEST_LINE:,} characters without a line break")
+        yield line
 
 
 def named(
@@ -80,7 +93,7 @@ def _check_header(path: Path, header: list[str], required: Sequence[str]) -> Non
 def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:  # also a number of thousands of digits
         raise DataError(f"{path}: line {number}: not readable as JSON: {exc}") from exc
     if not isinstance(record, dict):
         raise DataError(f"{path}: line {number}: expected a JSON object, found {type(record).__name__}")

@@ -7,6 +7,7 @@ examples one by one before the question.
 
 import ast
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,13 @@ from typing import Any
 from router.errors import DataError
 from router.importing.evaluation import Evaluation, LeftOut
 from router.importing.frame import Frame, read_frame
+from router.importing.shown import shown
 
+LONGEST_PRINTED = 4 << 20  # characters
+_TEXT = r"""(?:'[^'\\]*+(?:\\.[^'\\]*+)*+'|"[^"\\]*+(?:\\.[^"\\]*+)*+")"""
+_PRINTED = re.compile(
+    rf"\s*\[\s*{_TEXT}(?:\s*,\s*{_TEXT})*+\s*,?\s*\]\s*", re.DOTALL
+)  # a list of texts: nothing nested
 SUFFIXES = ("|total_cost", "|model_response")
 
 
@@ -69,17 +76,17 @@ def _benchmark(eval_name: str) -> str:
 
 def _text(place: str, name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise DataError(f"{place}: {name} is {value!r}, expected text")
+        raise DataError(f"{place}: {name} is {shown(value)}, expected text")
     return value
 
 
 def _question(printed: str, last_part: bool) -> str:
     """`"['Hello.', 'And now?']"` -> "Hello.\\n\\nAnd now?"; what is no printed list of texts stays as it is."""
+    if len(printed) > LONGEST_PRINTED or _PRINTED.fullmatch(printed) is None:
+        return printed
     try:
-        parts = ast.literal_eval(printed) if printed.lstrip().startswith("[") else None
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        parts = None
-    if not isinstance(parts, list) or not parts or not all(isinstance(part, str) for part in parts):
+        parts = ast.literal_eval(printed.strip())
+    except (ValueError, SyntaxError):
         return printed
     return str(parts[-1]) if last_part else "\n\n".join(parts)
 

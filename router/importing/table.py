@@ -7,6 +7,7 @@ from typing import Any
 from router.errors import DataError
 from router.importing.evaluation import Evaluation
 from router.importing.lines import csv_rows, json_lines, named
+from router.importing.shown import shown
 
 REQUIRED = ("model", "prompt", "score")
 
@@ -44,7 +45,7 @@ def _text(place: str, record: dict[str, Any], name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise DataError(f"{place}: {name} is {value!r}, expected text")
+        raise DataError(f"{place}: {name} is {shown(value)}, expected text")
     return value
 
 
@@ -56,4 +57,4 @@ def _query_id(place: str, value: object) -> int | None:
             raise ValueError
         return int(str(value))
     except ValueError:
-        raise DataError(f"{place}: query_id is {value!r}, expected a whole number") from None
+        raise DataError(f"{place}: query_id is {shown(value)}, expected a whole number") from None
