@@ -22,7 +22,6 @@ _PREFIXES = {
     "tool_search_call": "tsc_",
 }
 _ECHOED = ("max_output_tokens", "max_tool_calls", "prompt_cache_key", "safety_identifier")
-THOUGHTS = ("thinking", "reasoning")  # parts of content with what the model thought
 Fields = dict[str, Any]
 
 
@@ -122,7 +121,7 @@ def output_items(message: Fields, given_logprobs: Any, names: Names) -> list[Fie
     for call in calls:
         called = call.get("function")
         called = called if isinstance(called, dict) else {}
-        tool, written = names.tool(_text(called.get("name"))), arguments_text(called.get("arguments"))
+        tool, written = names.tool(_text(called.get("name"))), _text(called.get("arguments"))
         output.append(called_item(tool, "completed", _text(call.get("id")), **inputs(tool, written)))
     return output
 
@@ -158,13 +157,6 @@ def inputs(tool: Tool, arguments: str) -> Fields:
     return {"arguments": arguments or "{}"}
 
 
-def arguments_text(arguments: Any) -> str:
-    """A call's arguments as the text that they should be; a few servers write the object itself."""
-    if isinstance(arguments, dict | list):
-        return orjson.dumps(arguments).decode()
-    return _text(arguments)
-
-
 def new_call_id() -> str:
     return f"call_{uuid.uuid4().hex[:24]}"
 
@@ -174,35 +166,18 @@ def output_text(text: str, with_logprobs: list[Fields]) -> Fields:
 
 
 def reasoning_text(delta: Fields) -> str:
-    """The reasoning of a chat message or delta, under any of the names that providers have for it, or among its content."""
+    """The reasoning of a chat message or delta, under either name that providers have for it."""
     for key in ("reasoning_content", "reasoning"):
         if isinstance(value := delta.get(key), str) and value:
             return value
-    content = delta.get("content")
-    if not isinstance(content, list):
-        return ""
-    return "".join(_thought(part) for part in content if isinstance(part, dict) and part.get("type") in THOUGHTS)
-
-
-def text_of(content: Any) -> str:
-    """The text of a chat message's content, which a few servers write as parts."""
-    if not isinstance(content, list):
-        return _text(content)
-    parts = [part for part in content if isinstance(part, dict) and part.get("type") not in THOUGHTS]
-    return "".join(_text(part.get("text")) for part in parts)
-
-
-def _thought(part: Fields) -> str:
-    """The text of a part with reasoning: `{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}` is `Hm`."""
-    for key in ("thinking", "summary", "reasoning", "text"):
-        if text := _texts(part.get(key)):
-            return text
     return ""
 
 
-def _texts(value: Any) -> str:
-    parts = [part for part in _list(value) if isinstance(part, dict)]
-    return _text(value) or "".join(_text(part.get("text")) for part in parts)
+def text_of(content: Any) -> str:
+    """The text of a chat message's content; of parts where pictures or sound are among them."""
+    if not isinstance(content, list):
+        return _text(content)
+    return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
 
 
 def arguments_object(arguments: str) -> Fields:

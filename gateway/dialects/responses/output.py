@@ -8,7 +8,6 @@ from typing import Any
 
 from gateway.dialects.responses.answer import (
     Fields,
-    arguments_text,
     called_item,
     item,
     logprobs,
@@ -36,7 +35,6 @@ class Output:
         self._speaking: Spoken | None = None
         self._calls: dict[Any, Called] = {}  # by the index that chat gives them
         self._waiting: dict[Any, _Waiting] = {}  # calls that have not begun
-        self._last_call: Any = 0
 
     def items(self, status: str | None = None) -> list[Fields]:
         """The items in order.
@@ -145,20 +143,16 @@ class Output:
         return speaking.close("completed") if speaking is not None else []
 
     def _call(self, call: Fields) -> list[Fields]:
-        """A chat call's delta. Some providers give no index, or the same to all: then a new id is a new call."""
-        function = call.get("function") if isinstance(call.get("function"), dict) else {}
-        name, arguments = ((function or {}).get(key) for key in ("name", "arguments"))
-        name, call_id, key = _text(name), _text(call.get("id")), call.get("index")
-        if not isinstance(key, int):
-            key = call_id or self._last_call
-        arguments = arguments_text(arguments)
+        """A chat call's delta. Where another model goes on, an index may come again: then a new id is a new call."""
+        function = call.get("function") or {}
+        name, arguments = _text(function.get("name")), _text(function.get("arguments"))
+        call_id, key = _text(call.get("id")), call.get("index") or 0
         known = self._calls.get(key)
         if known is not None and not (name and call_id and call_id != known.fields["call_id"]):
             return known.write(arguments)
         waiting = self._waiting.get(key)
-        new = key != self._last_call or (waiting is not None and waiting.is_other(name, call_id))
-        events = self._begin_waiting() if new else []
-        self._last_call = key
+        other = waiting is None or bool(name and call_id and waiting.call_id not in ("", call_id))
+        events = self._begin_waiting() if other else []
         waiting = self._waiting.setdefault(key, _Waiting())
         return events + (self._begin_call(key) if waiting.take(call_id, name, arguments) else [])
 
@@ -189,10 +183,6 @@ class _Waiting:
         self.call_id = ""
         self.name = ""
         self.arguments = ""
-
-    def is_other(self, name: str, call_id: str) -> bool:
-        """Is a piece with this name and id of another call? So it is where a server gives all calls one index."""
-        return bool(name and call_id and self.call_id not in ("", call_id))
 
     def take(self, call_id: str, name: str, arguments: str) -> bool:
         """Takes the next piece; tells whether the name is whole, which it is when arguments come."""

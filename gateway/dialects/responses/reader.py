@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import orjson
-
 from gateway.lenient_json import loads
 from gateway.sse import Event
 from gateway.upstream.answer import Chunk, Usage

@@ -10,6 +10,7 @@ from gateway.dialects.responses.writer import ResponsesWriter
 from gateway.errors import StreamBroken, UpstreamsFailed
 from gateway.sse import EventReader
 from gateway.upstream.answer import Chunk
+from gateway.upstream.wellformed import ChunkMender
 from tests.conformance import validate_event
 from tests.gateway.dialects.exchanges import FUNCTION, PATCH, call, chunk, dialect, events, parsed, proper, written
 
@@ -25,6 +26,12 @@ USAGE = {
 async def writer(**fields: Any) -> ResponsesWriter:
     given = dialect()
     return given.writer(await parsed(given, **fields))
+
+
+def mended(*chunks: Chunk) -> list[Chunk]:
+    """The chunks as all writers get them."""
+    mender = ChunkMender()
+    return [one._replace(fields=mender.mended(one.fields)) for one in chunks]
 
 
 def texts(response: dict[str, Any]) -> list[Any]:
@@ -80,7 +87,7 @@ async def test_large_fields_of_the_request_are_not_repeated() -> None:
 async def test_content_in_parts(part: dict[str, Any]) -> None:
     to = await writer()
     text = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
-    data = written(to, chunk(part), chunk({"content": text}), chunk({}, "stop")) + to.end(None, "m1")
+    data = written(to, *mended(chunk(part), chunk({"content": text}), chunk({}, "stop"))) + to.end(None, "m1")
     assert texts(proper(events(data))) == ["Hm", "Hello"]
 
 
@@ -99,7 +106,7 @@ async def test_content_in_parts(part: dict[str, Any]) -> None:
 )  # fmt: skip
 async def test_calls_in_odd_pieces(deltas: list[dict[str, Any]], expected: list[Any]) -> None:
     to = await writer(tools=[FUNCTION])
-    data = written(to, *[chunk(delta) for delta in deltas], chunk({}, "tool_calls")) + to.end(None, "m1")
+    data = written(to, *mended(*[chunk(delta) for delta in deltas], chunk({}, "tool_calls"))) + to.end(None, "m1")
     assert texts(proper(events(data))) == expected
 
 
