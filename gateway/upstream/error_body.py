@@ -16,7 +16,7 @@ from gateway.upstream.retry_after import wait_in_field, wait_in_words
 
 MAX_JSON = 1 << 18  # bytes of a body that are parsed
 MAX_TEXT = 20_000  # characters of a body that are read as text
-MAX_WORDS = 3_000  # characters of the provider's words that are kept: first two thirds and last third
+MAX_WORDS = 1_500  # characters of the provider's words that are kept: first two thirds and last third
 MAX_REASON = 300
 _MAX_DEPTH = 10
 _MAX_VALUES = 60  # objects and strings that are looked at
@@ -89,7 +89,7 @@ def read_error_value(value: Any) -> ErrorBody:
     if not message and isinstance(value, dict | list) and value:
         message = _bounded(orjson.dumps(value, default=str).decode()[:MAX_TEXT] if _is_shallow(value) else "")
     error = _error_object(value)
-    if message and not isinstance(error.get("message"), str):
+    if message:
         error["message"] = message
     wait_s = found.wait_s if found.wait_s is not None else wait_in_words(message)
     return ErrorBody(message, frozenset(found.codes), found.param, error, wait_s, found.status)

@@ -83,7 +83,21 @@ _BUSY: Statuses = frozenset({400, 409, 412, 424, 429, 498, 500, 502, 503, 529, N
 # What may stand between "model" and what is wrong with it: nothing else that the state could be of.
 _BETWEEN = (
     r"\bmodels?\b(?:(?!\b(?:file|image|url|tool|vector|audio|document|video|parameter|role|does not support)s?\b)"
-    r"[^;]){0,120}?"
+    r"[^;]){0,80}?"
+)
+_GONE = (
+    r"does(?: not|n't) exist",
+    r"not exist",
+    r"not found",
+    r"is unknown",
+    r"unloaded",
+    r"decommissioned",
+    r"end of (?:its )?life",
+    r"has been (?:deprecated|retired|removed|shut down)",
+    r"is (?:deprecated|retired|disabled|not (?:available|valid|loaded|deployed))",
+    r"no longer (?:available|supported|exists)",
+    r"not (?:been )?(?:loaded|deployed|pulled)",
+    r"identifier is invalid",
 )
 
 TABLE: tuple[Row, ...] = (
@@ -103,7 +117,7 @@ TABLE: tuple[Row, ...] = (
         prohibited[ _]content
         guardrail
         """,
-        codes="responsibleaipolicyviolation data_inspection_failed datainspectionfailed",
+        codes="responsibleaipolicyviolation data_inspection_failed datainspectionfailed contentpolicyviolationerror",
     ),
     # A limit of this deployment for one request; another may have a higher one.
     _row(
@@ -248,12 +262,7 @@ TABLE: tuple[Row, ...] = (
         Cause.NOT_FOUND,
         _NAMES_MODEL,
         rf"""
-        {_BETWEEN}(?:does(?: not|n't) exist|not exist|not found|is unknown|unloaded|decommissioned|end of (?:its )?life)
-        {_BETWEEN}has been (?:deprecated|retired|removed|shut down)
-        {_BETWEEN}is (?:deprecated|retired|disabled|not (?:available|valid|loaded|deployed))
-        {_BETWEEN}no longer (?:available|supported|exists)
-        {_BETWEEN}not (?:been )?(?:loaded|deployed|pulled)
-        {_BETWEEN}identifier is invalid
+        {_BETWEEN}NAME
         (?:unknown|invalid|no such|unrecogni[sz]ed|unsupported|nonexistent) model\b(?! parameter| output| input)
         not a valid model
         not found the model
@@ -278,6 +287,7 @@ TABLE: tuple[Row, ...] = (
         (?:no route matched|route not found|no static resource)
         """,
         codes="invalid_model modelnotfound model_not_found_error",
+        names="|".join(_GONE),
     ),
     # It passes by itself.
     _row(

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,9 @@ _ARGUMENTS = frozenset(
     function_call logprobs top_logprobs reasoning_effort verbosity thinking service_tier""".split()  # noqa: SIM905
 )
 _SILENCED = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "httpx", "httpcore", "openai")
+_PREFIX = re.compile(
+    r"(?:litellm\.)?(?:\w+Error|Timeout): (?:litellm\.\w+: )?(?:\w+(?:Exception|Error) *-? *)?"
+)  # of litellm's messages
 _NOT_FETCHED = "Addresses in messages are not fetched here"
 _OWN = frozenset({"model", "stream", "stream_options"})
 
@@ -231,29 +235,26 @@ def _settings(deployment: Deployment) -> dict[str, Any]:
 
 
 def _failure(exc: Exception) -> UpstreamFailure:
-    """litellm's exception as ours, by its status; texts are read for marks, and kept only where the client may see it."""
+    """litellm's exception as ours, by the table."""
     if isinstance(exc, UpstreamFailure):
         return exc
     name = type(exc).__name__
     if any(mark in str(exc) for mark in (_NOT_FETCHED, "Unable to fetch image from URL")):
         message = "An address in the messages cannot be fetched for this model: send the data itself, as a data URL."
         return UpstreamFailure(
-            Cause.UNSUPPORTED, status=400, error={"message": message, "type": "invalid_request_error"}
+            Cause.UNSUPPORTED, status=400, error={"message": message, "type": "invalid_request_error"}, reason=message
         )
     if isinstance(exc, TimeoutError) or name == "Timeout":
         return UpstreamFailure(Cause.TIMEOUT, detail="silent beyond the limit")
-    if name == "APIConnectionError":
-        return UpstreamFailure(Cause.CONNECTION, detail=name)
-    if name == "ContextWindowExceededError":
-        return UpstreamFailure(Cause.CONTEXT_LENGTH, status=400, error=_error(exc))
-    if name == "ContentPolicyViolationError":
-        return UpstreamFailure(Cause.CONTENT_FILTER, status=400, error=_error(exc))
     status = getattr(exc, "status_code", None)
-    if not isinstance(status, int):
-        return UpstreamFailure(Cause.SERVER_ERROR, detail=name)
     headers = getattr(getattr(exc, "response", None), "headers", None) or {}
-    return classify(status, headers, orjson.dumps({"error": _error(exc)}))
+    failure = classify(status if isinstance(status, int) else 500, headers, orjson.dumps(_error(exc)))
+    if name == "APIConnectionError" and failure.cause is Cause.SERVER_ERROR:
+        return UpstreamFailure(Cause.CONNECTION, detail=name, reason=failure.reason, told=failure.told)
+    return failure
 
 
 def _error(exc: Exception) -> dict[str, Any]:
-    return {"message": str(getattr(exc, "message", exc))[:2_000], "type": "invalid_request_error"}
+    """What an exception says, as an error answer; litellm's judgement of it is a code of the table's."""
+    message = _PREFIX.sub("", str(getattr(exc, "message", exc))[:20_000])
+    return {"error": {"message": message, "type": "invalid_request_error", "reason": type(exc).__name__}}

@@ -1,13 +1,14 @@
 import datetime as dt
 import email.utils
 import random
+from typing import Any
 
 import orjson
 import pytest
 
 from gateway.failover import retry_delay
 from gateway.portfolio import RetrySettings
-from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event, parse_retry_after
+from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event, parse_retry_after, without_echo
 
 
 def body(message: str, code: str | None = None) -> bytes:
@@ -83,3 +84,97 @@ def test_what_moves_on_at_once(failure: UpstreamFailure, tries: int) -> None:
 def test_a_used_up_quota_inside_a_stream_is_no_server_error() -> None:
     error = {"message": "You exceeded your current quota.", "type": "insufficient_quota", "code": "insufficient_quota"}
     assert classify_event(error).cause is Cause.QUOTA
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1></body></html>", "403 Forbidden"),
+        (b"  upstream \x1b[31mbroke\n twice\x00 ", "upstream \\x1b[31mbroke twice\\x00"),
+        (orjson.dumps({"detail": "Not here"}), "Not here"),
+        (
+            orjson.dumps({"detail": [{"loc": ["body", "n"], "msg": "no"}, {"loc": ["body", "stop", 0], "msg": "odd"}]}),
+            "n: no; stop.0: odd",
+        ),
+        (
+            orjson.dumps(
+                {"error": {"message": "Provider failed", "metadata": {"raw": '{"error": {"message": "Why"}}'}}}
+            ),
+            "Provider failed; Why",
+        ),
+        (orjson.dumps({"message": "x" * 400}), "x" * 299 + "…"),
+        (b"", ""),
+    ],
+)
+def test_the_reason_is_one_line_whatever_the_shape(raw: bytes, reason: str) -> None:
+    assert classify(500, {}, raw).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("status", "raw", "seconds"),
+    [
+        (429, body("Please try again in 6.2s."), 6.2),
+        (429, body("Please try again in 20ms."), 0.02),
+        (429, body("Please try again in 1m2.5s. Visit us"), 62.5),
+        (429, body("Please retry after 6 seconds."), 6),
+        (503, orjson.dumps({"error": "Model m is currently loading", "estimated_time": 20.5}), 20.5),
+        (429, orjson.dumps({"error": {"message": "no", "details": [{"retryDelay": "3s"}]}}), 3),
+        (429, body("Try again in 99999999 days."), 86_400),
+        (429, body("Try again later."), None),
+        (400, body("Try again in 3s with another image."), None),
+    ],
+)
+def test_how_long_to_wait_is_read_in_the_error_too(status: int, raw: bytes, seconds: float | None) -> None:
+    assert classify(status, {}, raw).retry_after_s == seconds
+
+
+def test_a_header_says_better_how_long_to_wait() -> None:
+    assert classify(429, {"retry-after": "2"}, body("Try again in 6s.")).retry_after_s == 2
+
+
+@pytest.mark.parametrize(
+    ("message", "request_", "cause"),
+    [
+        ("Invalid value: 'unknown parameter: seed'.", {"tool_choice": "unknown parameter: seed"}, Cause.REJECTED),
+        ("Bad 'unknown parameter: seed and …", {"stop": "unknown parameter: seed and more"}, Cause.FIELD_REFUSED),
+        ("Bad 'unknown parameter: seed'", {"stop": "Say unknown parameter: seed and more"}, Cause.REJECTED),
+        ("Odd: invalid api key", {"messages": [{"role": "user", "content": "invalid api key"}]}, Cause.REJECTED),
+        ("Odd: invalid api key", {"messages": [{"role": "user", "content": "What is a key?"}]}, Cause.AUTH),
+        ("Odd name: model not found", {"tools": [{"function": {"name": "model not found"}}]}, Cause.REJECTED),
+        ("Odd name: model not found", {"metadata": {"model not found": "x"}}, Cause.REJECTED),
+        ("Unknown parameter: user", {"messages": [{"role": "user", "content": "user"}]}, Cause.FIELD_REFUSED),
+        ("The model `gpt-9` does not exist", {"model": "gpt-9"}, Cause.NOT_FOUND),
+    ],
+)
+def test_a_client_puts_no_words_into_a_providers_mouth(message: str, request_: dict[str, Any], cause: Cause) -> None:
+    assert without_echo(classify(400, {}, body(message)), request_).cause is cause
+
+
+def test_what_the_request_does_not_say_is_left_as_it_is() -> None:
+    failure = classify(400, {}, body("invalid api key"))
+    assert without_echo(failure, {"messages": [{"role": "user", "content": "Hi there"}]}) is failure
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" * 200_000,
+        b'{"error":' * 900 + b"1" + b"}" * 900,
+        b"[" * 900 + b"]" * 900,
+        b'{"error": {"message": ' + b"[" * 800 + b"]" * 800 + b', "code": ' + b"[" * 100 + b"]" * 100 + b"}}",
+        orjson.dumps({"error": '{"error": ' * 3_000 + "}" * 3_000}),
+        b"\xff\xfe<title",
+        b'"text"',
+        b"null",
+    ],
+)
+def test_no_body_breaks_the_reading(raw: bytes) -> None:
+    failure = classify(400, {}, raw)
+    assert failure.cause is Cause.REJECTED
+    assert len(failure.reason) <= 300
+
+
+def test_the_client_hears_all_that_a_wrapped_error_says() -> None:
+    wrapped = {"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": "It is too odd"}}}
+    error = classify(400, {}, orjson.dumps(wrapped)).error
+    assert error == {"message": "Provider returned error; It is too odd", "code": 400}
