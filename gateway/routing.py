@@ -204,7 +204,7 @@ class Routing:
             p_believed[switch.model] = here
         chosen = choose(p_believed, scores.price_usd, eligible, policy)
         if chosen is None:
-            raise self._nobody(request, scores.need, scores.capable)
+            raise self._too_long(request, scores) or self._nobody(request, scores.need, scores.capable)
         return Decision(self.names, policy, chosen, scores, switch)
 
     def hops(self, request: ChatRequest, decision: Decision) -> Iterator[Hop]:
@@ -376,20 +376,25 @@ class Routing:
         order = np.argsort(distances, kind="stable").tolist()  # NaN comes last
         return [(i, None if (d := float(distances[i])) != d else d) for i in order if i != chosen]
 
+    def _too_long(self, request: ChatRequest, scores: Scores) -> ContextTooLong | None:
+        """The error where a shorter prompt could be served, and this one by no model; None elsewhere."""
+        need = scores.need
+        shorter = self._capable(replace(need, prompt_tokens=0, output_tokens=None)) & self._allowed(request.control)
+        if scores.capable.any() or not shorter.any():
+            return None
+        largest = int(np.argmax(np.where(shorter, self._window, -1)))
+        tokens, window = need.prompt_tokens + int(self._answer_room(need)[largest]), int(self._window[largest])
+        message = (
+            f"This request needs {tokens} tokens. The maximum context length of the models that can serve it is {window} "
+            f"tokens ({self.names[largest]}): shorten the prompt."
+        )
+        return ContextTooLong(message, tokens=tokens, window=window)
+
     def _nobody(self, request: ChatRequest, need: Need, capable: NDArray[np.bool_]) -> NoEligibleModel:
         if not len(self._embedded) and request.model not in self._index:
             return NoEligibleModel("No model of the portfolio has an embedding, so `auto` cannot choose; name a model.")
         if capable.any():
             return NoEligibleModel("Every model that could serve this request lacks a working key or deployment.")
-        shorter = self._capable(replace(need, prompt_tokens=0, output_tokens=None)) & self._allowed(request.control)
-        if shorter.any():
-            largest = int(np.argmax(np.where(shorter, self._window, -1)))
-            tokens, window = need.prompt_tokens + int(self._answer_room(need)[largest]), int(self._window[largest])
-            message = (
-                f"This request needs {tokens} tokens. The maximum context length of the models that can serve it is {window} "
-                f"tokens ({self.names[largest]}): shorten the prompt."
-            )
-            return ContextTooLong(message, tokens=tokens, window=window)
         lacks = [self.lacks(i, request, need) for i in range(len(self.names))]
         common = set(lacks[0]).intersection(*lacks)
         nobody = f"Nobody has what it needs ({', '.join(sorted(common))}). " if common else ""
