@@ -56,7 +56,8 @@ class Row(NamedTuple):
 
 
 def row_of(response: dict[str, Any], own_input: Items) -> Row:
-    output = response["output"]
+    given = response.get("output")  # as a provider wrote it, where it speaks this format
+    output = [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
     rest = {key: value for key, value in response.items() if key != "output"}
     names = frozenset(item["id"] for item in output if isinstance(item.get("id"), str))
     return Row(orjson.dumps(own_input), orjson.dumps(output), orjson.dumps(rest), names)

@@ -98,15 +98,15 @@ class ResponseStore:
         owner: str,
         session: str | None,
     ) -> None:
-        """Keeps a finished response. Never fails.
+        """Keeps a finished response, where it has an id. Never fails.
 
         Args:
             own_input: without the conversation before it.
             previous: the id of the response that it goes on with.
         """
-        if self._path is None:
+        name = response.get("id")
+        if self._path is None or not isinstance(name, str):
             return
-        name = response["id"]
         row = await asyncio.to_thread(row_of, response, list(own_input))
         with self._tolerant("written"):
             async with self._transaction(self._path) as db:

@@ -13,7 +13,7 @@ from typing import Any
 from gateway.dialects.provider_tools import MOST_TOLD, told_type
 from gateway.dialects.responses import freeform
 from gateway.dialects.responses.checks import invalid, item, optional, text
-from gateway.dialects.responses.names import SEARCH, Names, Tool
+from gateway.dialects.responses.names import SEARCH, Kind, Names, Tool
 from gateway.fields import expected
 
 TRANSLATED = frozenset({"function", "custom"})
@@ -73,8 +73,8 @@ class Tools:
                 self._provider[told_type(kind)] = None
 
     def _add_function(self, tool: dict[str, Any], kind: str, where: str, space: dict[str, Any] | None) -> None:
-        called = "function_call" if kind == "function" else "custom_tool_call"
-        known = Tool(called, text(tool, "name", where), space["name"] if space is not None else None)  # type: ignore[arg-type]
+        called: Kind = "function_call" if kind == "function" else "custom_tool_call"
+        known = Tool(called, text(tool, "name", where), space["name"] if space is not None else None)
         function = _custom(tool, where) if kind == "custom" else _function(tool, where)
         if "description" not in function and space is not None and isinstance(space.get("description"), str):
             function["description"] = space["description"]

@@ -245,6 +245,17 @@ async def test_ids_that_go_round_in_a_circle_end(tmp_path: Path, name: str, prev
         assert not stored.whole
 
 
+@pytest.mark.parametrize(
+    "odd", [{"id": "resp_a"}, {"id": "resp_a", "output": 5}, {"id": "resp_a", "output": [5]}, {"id": 5}, {}]
+)
+async def test_odd_responses_of_providers_are_kept_as_far_as_can_be(tmp_path: Path, odd: dict[str, Any]) -> None:
+    async with ResponseStore(tmp_path / "r.db") as store:
+        await store.save(odd, [asked("hi")], None, "me", None)
+        stored = await store.load("resp_a", "me")
+        assert (stored is not None) is (odd.get("id") == "resp_a")
+        assert stored is None or stored.items == [asked("hi")]
+
+
 async def test_only_the_gateways_user_may_read_the_file(tmp_path: Path) -> None:
     path = tmp_path / "deeper" / "r.db"
     path.parent.mkdir()
