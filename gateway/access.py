@@ -1,9 +1,9 @@
 """Who may ask what: by a key, by being a program of this machine, or by being its operator. Pure functions of the headers."""
 
 import hmac
+import re
 from collections.abc import Sequence
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
@@ -11,6 +11,8 @@ from gateway.errors import AuthenticationFailed, Forbidden, GatewayError
 from gateway.portfolio import Secret, Settings, is_loopback
 
 Headers = dict[bytes, bytes]
+
+_AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")  # RFC 3986, 3.2, without user
 
 # By any of these a proxy says that it speaks for another machine; and every `x-forwarded-…`.
 _FORWARDED = frozenset(
@@ -108,8 +110,11 @@ def _foreign(headers: Headers) -> str | None:
 @lru_cache(1024)
 def _is_own_host(value: bytes) -> bool:
     """Does a Host header (RFC 9110, 7.2) name this machine, or a name without a dot, which no web page of the world has?"""
-    host = _host_of("//" + value.decode("latin-1"))
-    return host is not None and (_is_this_machine(host) or not set(host) & {".", ":"})
+    match = _AUTHORITY.fullmatch(value.decode("latin-1"))
+    if match is None:
+        return False
+    host = match["host"].lower().strip("[]")
+    return _is_this_machine(host) or not set(host) & {".", ":"}
 
 
 @lru_cache(1024)
@@ -119,16 +124,9 @@ def _is_own_origin(value: bytes) -> bool:
     Pages of the local network have names without a dot too, browser extensions have such ids, and sandboxed pages and files
     have the origin `null`: none of them is.
     """
-    text = value.decode("latin-1")
-    host = _host_of(text) if "://" in text else None
-    return host is not None and _is_this_machine(host)
-
-
-def _host_of(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
+    _, separator, authority = value.decode("latin-1").partition("://")
+    match = _AUTHORITY.fullmatch(authority) if separator else None
+    return match is not None and _is_this_machine(match["host"].lower().strip("[]"))
 
 
 def _is_this_machine(host: str) -> bool:

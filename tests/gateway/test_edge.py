@@ -250,6 +250,11 @@ def test_a_log_of_another_library_shows_no_text() -> None:
         ({"host": "localhost:4000"}, 200),
         ({"host": "[::1]:4000"}, 200),
         ({"host": "[::1"}, 403),
+        ({"host": "evil.example@127.0.0.1"}, 403),
+        ({"host": "127.0.0.1/evil.example"}, 403),
+        ({"host": "x://127.0.0.1"}, 403),
+        ({"origin": "https://evil.example@localhost"}, 403),
+        ({"origin": "https://localhost:80:evil"}, 403),
     ],
 )
 async def test_without_keys_other_peoples_web_pages_are_not_served(
