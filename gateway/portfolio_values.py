@@ -136,6 +136,9 @@ def _some(names: list[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
+_FOREIGN_BYTES = dict.fromkeys(range(0xDC80, 0xDD00))  # as Python shows those of an environment that is not UTF-8
+
+
 def _key_fault(key: str) -> str | None:
     """Why no key can look so; None where one can."""
     if (key[0] == key[-1] and key[0] in "\"'`") or key[0] in "“”‘’":
@@ -146,7 +149,7 @@ def _key_fault(key: str) -> str | None:
         return "begins with `Bearer`, which is added by itself; leave it out"
     if _ASSIGNMENT.match(key):
         return "is an assignment; it must be the key alone"
-    if not key.isprintable():
+    if not key.translate(_FOREIGN_BYTES).isprintable():
         return "has a line break or another control character inside; it must be the key alone"
     if any(c.isspace() for c in key):
         return "has a space inside; it must be the key alone"
