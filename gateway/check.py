@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import click
 
 from gateway.portfolio import Model, Portfolio
+from gateway.portfolio_deployments import UNKNOWN_ADDRESS
 from gateway.portfolio_file import PortfolioError, load_portfolio
 from gateway.portfolio_schema import json_schema
 from router.commands import console
@@ -33,7 +34,7 @@ def check(config: Path | None, schema: bool) -> None:
     path = config or default_config()
     try:
         portfolio = load_portfolio(path, os.environ)
-        problems = artifact_problems(portfolio)
+        portfolio, problems = _with_artifacts(portfolio)
     except PortfolioError as exc:
         problems = exc.problems
     if problems:
@@ -46,17 +47,21 @@ def check(config: Path | None, schema: bool) -> None:
         click.secho(f"warning: {warning}", fg="yellow", err=True)
 
 
-def artifact_problems(portfolio: Portfolio) -> list[str]:
-    """What the artefacts say against a portfolio: they cannot be loaded, or lack an embedding that it names."""
-    from gateway.service import missing_embeddings
+def _with_artifacts(portfolio: Portfolio) -> tuple[Portfolio, list[str]]:
+    """The portfolio with the names of the model space, and what the artefacts say against it.
+
+    They cannot be loaded, or lack an embedding that it names.
+    """
+    from gateway.service import missing_embeddings, named_as_in_space
     from router.errors import RouterError
     from router.serving import Router
 
     try:
         router = Router.load(portfolio.checkpoint, portfolio.spaces, trust=portfolio.trust_checkpoint)
     except RouterError as exc:
-        return [str(exc)]
-    return missing_embeddings(portfolio, router.space)
+        return portfolio, [str(exc)]
+    problems = missing_embeddings(portfolio, router.space)
+    return (portfolio, problems) if problems else (named_as_in_space(portfolio, router.space), [])
 
 
 def _show(portfolio: Portfolio) -> None:
@@ -89,6 +94,7 @@ def _show_deployments(screen: "Console", model: Model) -> None:
 
     for deployment in model.deployments:
         where = escape(_address(deployment.api_base) or f"through {deployment.path}")
+        where = "no address" if deployment.api_base == UNKNOWN_ADDRESS else where
         key = "key set" if deployment.api_key else "no key needed"
         key = f"[yellow]{escape(deployment.missing_key)} not set[/]" if deployment.missing_key else key
         _line(screen, f"    - {escape(deployment.upstream_model)}  {where}  {key}", 6)

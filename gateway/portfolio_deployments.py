@@ -18,7 +18,7 @@ LITELLM_PARAMS = re.compile(
     r"client_(id|secret)|tenant_id|merge_reasoning_content_in_choices|thinking|temperature|top_p|top_k|max_tokens|"
     r"cache_control_injection_points|reasoning_effort|extra_body"
 )
-_UNKNOWN = "http://not-set.invalid/v1"  # stands for an address whose environment variable is not set
+UNKNOWN_ADDRESS = "http://not-set.invalid/v1"  # stands for an address whose environment variable is not set
 
 
 class Deployments:
@@ -35,7 +35,7 @@ class Deployments:
             at = (*where, "deployments", j)
             base = None if entry.api_base is None else self._address(at, entry.api_base)
             try:
-                target = resolve(entry.model, None if base is None else base.text or _UNKNOWN)
+                target = resolve(entry.model, None if base is None else base.text or UNKNOWN_ADDRESS)
             except AddressError as exc:
                 told = str(exc) if base is None or base.variable is None else f"{exc} (in {base.variable})"
                 self._document.report((*at, "api_base"), told)

@@ -117,7 +117,10 @@ class ModelEntry(Strict):
     """A model that clients can name and `auto` can choose."""
 
     name: ModelName = Field(description="The name that clients use")
-    embedding: Name | None = Field(None, description="Which model of the model space it is; without it never chosen")
+    embedding: Name | None = Field(
+        None,
+        description="Which model of the model space it is, with or without maker and date; without it never chosen",
+    )
     deployments: list[DeploymentEntry] = Field(min_length=1)
     price: PriceEntry | None = Field(None, description="Default: LiteLLM's table; 0 for local servers")
     context_window: Count | None = Field(None, description="Tokens; default: LiteLLM's table")

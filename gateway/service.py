@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gateway.failover import Failover
@@ -120,6 +120,16 @@ def _load_router(portfolio: Portfolio) -> Router:
     return Router.load(portfolio.checkpoint, portfolio.spaces, trust=portfolio.trust_checkpoint)
 
 
+def named_as_in_space(portfolio: Portfolio, space: ModelSpace) -> Portfolio:
+    """The portfolio with each embedding under its own name in the space.
+
+    Raises:
+        RouterError: the space lacks one.
+    """
+    models = (m if m.embedding is None else replace(m, embedding=space.find(m.embedding)) for m in portfolio.models)
+    return replace(portfolio, models=tuple(models))
+
+
 def missing_embeddings(portfolio: Portfolio, space: ModelSpace) -> list[str]:
     """One problem for each model whose embedding the space lacks, with the place in the file and close names."""
     problems = []
@@ -134,5 +144,6 @@ def missing_embeddings(portfolio: Portfolio, space: ModelSpace) -> list[str]:
 def _in_force(portfolio: Portfolio, router: Router, clock: Clock, previous: Fleet | None) -> InForce:
     if problems := missing_embeddings(portfolio, router.space):
         raise ArtifactError("\n".join(problems))
+    portfolio = named_as_in_space(portfolio, router.space)
     fleet = Fleet(portfolio, previous, clock)
     return InForce(portfolio, router, fleet, Routing(portfolio, router, fleet), datetime.now(UTC))

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,17 +56,45 @@ class ModelSpace:
         self.evaluations = tuple(int(n) for n in evaluations)
         self.checkpoint = checkpoint
         self._row = {name: i for i, name in enumerate(self.models)}
+        self._short: dict[str, list[str]] | None = None
+
+    def find(self, name: str) -> str:
+        """The model of the space that a name means: its own, or one without its maker or date that a single model bears.
+
+        `gpt-4o` is `openai/gpt-4o-2024-08-06`, as long as no other snapshot of it is in the space.
+
+        Raises:
+            ArtifactError: none is; or several are, which it names.
+        """
+        if name in self._row:
+            return name
+        if self._short is None:
+            self._short = {}
+            for model in self.models:
+                for form in _short_forms(model):
+                    self._short.setdefault(form, []).append(model)
+        found = self._short.get(_spelling(name), [])
+        if len(found) > 1:
+            raise ArtifactError(f"{name!r} may be {' or '.join(found)}; write which")
+        if not found:
+            raise ArtifactError(f"the model space has no {name!r}{self._hint(name)}")
+        return found[0]
 
     def rows(self, models: Sequence[str]) -> NDArray[np.int64]:
-        """Row of each model in `z`.
+        """Row of each model in `z`; names are looked up as by `find`.
 
         Raises:
             ArtifactError: names every model that is not in the space, with the closest names that are.
         """
-        missing = [name for name in dict.fromkeys(models) if name not in self._row]
-        if missing:
-            raise ArtifactError("; ".join(f"the model space has no {name!r}{self._hint(name)}" for name in missing))
-        return np.array([self._row[name] for name in models], np.int64)
+        problems = []
+        for name in dict.fromkeys(models):
+            try:
+                self.find(name)
+            except ArtifactError as exc:
+                problems.append(str(exc))
+        if problems:
+            raise ArtifactError("; ".join(problems))
+        return np.array([self._row[self.find(name)] for name in models], np.int64)
 
     def distance(self, a: str, b: str) -> float:
         """Euclidean distance between the embeddings of two models."""
@@ -79,7 +108,8 @@ class ModelSpace:
             k: how many; None gives all.
             among: only these; None gives the whole space.
         """
-        row = self.rows([model])[0]
+        model = self.find(model)
+        row = self._row[model]
         distances = np.linalg.norm(self.z - self.z[row], axis=1)
         others = [
             Neighbor(name, float(distance))
@@ -152,3 +182,17 @@ class ModelSpace:
         close = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
         close = close or [key for key in lower if key.endswith("/" + name.lower().rpartition("/")[2])][:3]
         return f"; close to it: {', '.join(lower[key] for key in close)}" if close else ""
+
+
+_DATE = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2}|\d{4})$")
+
+
+def _spelling(name: str) -> str:
+    return re.sub(r"[ _.:@]", "-", name.lower())
+
+
+def _short_forms(model: str) -> set[str]:
+    """`openai/gpt-4o-2024-08-06` may be written without its maker, without its date, and without both."""
+    whole = _spelling(model)
+    forms = {whole, _DATE.sub("", whole)}
+    return forms | {form.rpartition("/")[2] for form in forms}

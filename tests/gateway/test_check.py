@@ -123,3 +123,20 @@ def test_artefacts_that_cannot_be_loaded_are_a_problem(tmp_path: Path, setting: 
 def test_schema_prints_the_json_schema() -> None:
     result = check("--schema")
     assert (result.exit_code, json.loads(result.stdout)) == (0, json_schema())
+
+
+def test_an_embedding_may_be_named_without_maker_and_date(tmp_path: Path) -> None:
+    text = (
+        "models:\n  - name: a\n    embedding: gpt-4o\n    deployments: [{model: ollama/a}]\n    context_window: 9000\n"
+    )
+    result = check(str(write(tmp_path, text)))
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "a  openai/gpt-4o-2024-08-06")
+    wrong = check(str(write(tmp_path, text.replace("gpt-4o", "gpt-3.5-turbo"))))
+    assert wrong.exit_code == 1
+    assert "p.yaml:3: models[0].embedding: 'gpt-3.5-turbo' may be openai/gpt-3.5-turbo-0125 or" in wrong.stderr
+
+
+def test_an_address_that_is_not_set_is_not_made_up(tmp_path: Path) -> None:
+    text = "models:\n  - name: a\n    deployments: [{model: openai/a, api_base: os.environ/BASE}]\n    context_window: 9000\n"
+    result = check(str(write(tmp_path, text)), BASE="")
+    assert "- a  no address  BASE not set" in result.stdout
