@@ -4,6 +4,7 @@ Written from chat deltas, or followed along with another model's native events, 
 off. Events have no sequence number yet.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.dialects.responses.answer import (
@@ -18,6 +19,7 @@ from gateway.dialects.responses.names import Names
 from gateway.dialects.responses.open_items import FORMS, INPUTS, Called, Foreign, Part, Spoken
 
 _DELTAS = frozenset(f"{form.text}.delta" for form in FORMS.values())
+_LISTS = ("content", "summary")  # of an item's parts
 _PARTS = frozenset({"response.content_part", "response.reasoning_summary_part"})
 
 
@@ -93,7 +95,7 @@ class Output:
         if not isinstance(each, Spoken):
             return
         part = event.get("part")
-        if noun in _PARTS and verb == "added" and isinstance(part, dict) and part.get("type") in FORMS:
+        if noun in _PARTS and verb == "added" and isinstance(part, dict) and _is_in(part.get("type"), FORMS):
             form = FORMS[part["type"]]
             at = event.get(form.at)
             each.part = Part(part["type"], at if isinstance(at, int) else len(each.fields.get(form.among) or []))
@@ -113,9 +115,10 @@ class Output:
         if verb == "added":
             kind = fields.get("type")
             if kind in ("message", "reasoning"):
-                self._speaking = Spoken(index, dict(fields))
+                lists = {key: value for key in _LISTS if isinstance(value := fields.get(key), list)}
+                self._speaking = Spoken(index, {k: v for k, v in fields.items() if k not in _LISTS} | lists)
                 self._items[index] = self._speaking
-            elif kind in INPUTS:
+            elif _is_in(kind, INPUTS):
                 self._items[index] = Called(index, fields)
             else:
                 self._items[index] = Foreign(fields)
@@ -197,6 +200,10 @@ def _added(index: int, fields: Fields) -> Fields:
     """The event of a new item. The item's lists are filled later, perhaps before the event is written."""
     empty = {key: list(value) if isinstance(value, list) else value for key, value in fields.items()}
     return {"type": "response.output_item.added", "output_index": index, "item": empty}
+
+
+def _is_in(kind: Any, among: Mapping[str, Any]) -> bool:
+    return isinstance(kind, str) and kind in among
 
 
 def _text(value: Any) -> str:
