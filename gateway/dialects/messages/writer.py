@@ -19,8 +19,7 @@ from gateway.request import splice_model
 from gateway.sse import EventReader
 from gateway.upstream.answer import Chunk
 
-_DELTA = b"content_block_delta"  # so near to its start it is the type of an event, which opens and closes nothing
-_NEAR = 64
+_DELTA = b"event: content_block_delta\n"  # which opens and closes nothing
 
 
 class MessagesWriter:
@@ -45,7 +44,7 @@ class MessagesWriter:
 
     def write(self, chunk: Chunk, fields: dict[str, Any], model: str) -> bytes:
         if chunk.api == "messages" and chunk.raw and not self._own:
-            passed = self._pass(chunk.raw, model)
+            passed = self._pass(chunk.raw, model, fields.get("locus"))
             if passed is not None:
                 return passed
         begin = self._begin(fields.get("id"), model)
@@ -73,18 +72,27 @@ class MessagesWriter:
         """No `message_stop`: the client's library raises what the event says."""
         return event(**{"kind": "error"} | {key: value for key, value in error_object(error).items() if key != "type"})
 
-    def _pass(self, raw: bytes, model: str) -> bytes | None:
-        """A provider's event, noting what it opens and closes; None where it begins a second message."""
-        if _DELTA in raw[:_NEAR]:
+    def _pass(self, raw: bytes, model: str, locus: Any) -> bytes | None:
+        """A provider's event, noting what it opens and closes.
+
+        Args:
+            locus: what the message's start shall tell.
+
+        Returns:
+            None for one that clients of this API cannot read, or that begins a second message: events are written from then on.
+        """
+        if raw.startswith(_DELTA):
             return raw
-        given = _event_fields(raw)
+        kind, given = _event_fields(raw)
+        if kind != given.get("type"):  # clients find events by their names
+            return None
         index = given.get("index")
-        match given.get("type"):
+        match kind:
             case "message_start":
-                if self._begun:
+                if self._begun or not _is_start(given):
                     return None
                 self._begun = True
-                return _renamed(raw, given, model)
+                return _renamed(raw, given, model, locus)
             case "content_block_start" if isinstance(index, int):
                 block = given.get("content_block")
                 self._blocks.opened(index, str(block.get("type")) if isinstance(block, dict) else "")
@@ -92,8 +100,12 @@ class MessagesWriter:
                 self._blocks.closed(index)
             case "message_delta":
                 delta = given.get("delta")
-                self._finished = self._finished or (isinstance(delta, dict) and delta.get("stop_reason") is not None)
+                if not isinstance(delta, dict) or not _counts(given, "output_tokens"):
+                    return None
+                self._finished = self._finished or delta.get("stop_reason") is not None
             case "message_stop":
+                if not self._finished:
+                    return b""  # `end` writes it, behind what it lacks
                 self._ended = True
         return raw
 
@@ -126,10 +138,10 @@ class MessagesWriter:
         for call in calls if isinstance(calls, list) else ():
             if isinstance(call, dict):
                 self._blocks.call(call)
+        if "locus" in fields:  # who wrote it
+            self._more = {"locus": self._more.get("locus", {}) | fields["locus"]}
         if choice.get("finish_reason") is not None:
             self._choice = dict(choice)
-            if "locus" in fields:  # who wrote it, where that was more than one
-                self._more = {"locus": fields["locus"]}
 
     def _think(self, delta: Mapping[str, Any]) -> None:
         """Reasoning, which LiteLLM's streams repeat in `thinking_blocks`; signatures are only there."""
@@ -149,25 +161,46 @@ class MessagesWriter:
                     self._blocks.signature(block["signature"])
 
 
-def _event_fields(raw: bytes) -> dict[str, Any]:
+def _event_fields(raw: bytes) -> tuple[str, dict[str, Any]]:
+    """An event's name and fields."""
     reader = EventReader()
-    data = next((one.data for one in [*reader.feed(raw), *reader.close()] if one.data), b"")
+    found = next((one for one in [*reader.feed(raw), *reader.close()] if one.data), None)
+    if found is None:
+        return "", {}
     try:
-        fields = orjson.loads(data)
+        fields = orjson.loads(found.data or b"")
     except orjson.JSONDecodeError:
-        return {}
-    return fields if isinstance(fields, dict) else {}
+        return "", {}
+    return found.kind.decode("latin-1"), fields if isinstance(fields, dict) else {}
 
 
-def _renamed(raw: bytes, given: Mapping[str, Any], model: str) -> bytes:
-    """A `message_start` with the model's public name."""
+def _is_start(given: Mapping[str, Any]) -> bool:
+    """Has a `message_start` what clients read of it?"""
     message = given.get("message")
-    if not isinstance(message, dict):
-        return raw
+    return (
+        isinstance(message, dict)
+        and isinstance(message.get("content"), list)
+        and message.get("role") == "assistant"
+        and _counts(message, "input_tokens", "output_tokens")
+    )
+
+
+def _counts(found: Mapping[str, Any], *keys: str) -> bool:
+    usage = found.get("usage")
+    return isinstance(usage, dict) and all(isinstance(usage.get(key), int) for key in keys)
+
+
+def _renamed(raw: bytes, given: Mapping[str, Any], model: str, locus: Any) -> bytes:
+    """A `message_start` with the model's public name.
+
+    Args:
+        locus: how the answer came about, where it shall tell that.
+    """
+    message = given["message"]
     name = message.get("model")
-    spliced = splice_model(raw, name, model) if isinstance(name, str) else None
+    spliced = splice_model(raw, name, model) if isinstance(name, str) and locus is None else None
     if spliced is not None:
         return spliced
-    return event(
-        "message_start", **{k: v for k, v in given.items() if k != "type"} | {"message": message | {"model": model}}
-    )
+    more = {} if locus is None else {"locus": locus}
+    kept = {key: value for key, value in given.items() if key != "type"}
+    return event("message_start", **kept | {"message": message | {"model": model}} | more)

@@ -317,13 +317,49 @@ def test_it_passes_but_for_the_name() -> None:
 
 
 def test_odd_bytes_of_others_pass_too() -> None:
-    spaced = b'event:message_start\r\ndata: {"message": {"model": "m", "metadata": {"model": "m"}}, "type": "message_start"}\r\n\r\n'
-    stop = b'data: {"type":"message_stop"}\n\n'
+    start = {"role": "assistant", "content": [], "usage": {"input_tokens": 1, "output_tokens": 1}}
+    message = start | {"model": "m", "metadata": {"model": "m"}}
+    data = orjson.dumps({"message": message, "type": "message_start"})
+    spaced = b"event:message_start\r\ndata: " + data + b"\r\n\r\n"
+    delta = b'event:content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}\n\n'
     out = writer()
-    first, last = relay(out, [spaced, stop])
-    assert read(first)[0]["message"] == {"model": "claude", "metadata": {"model": "m"}}
-    assert last == stop
-    assert out.end(None, "claude") == b""
+    first, last = relay(out, [spaced, delta])
+    assert read(first)[0]["message"] == message | {"model": "claude"}
+    assert last == delta
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lacking", ["names", "usage", "output tokens", "usage at the end", "content", "index"])
+async def test_a_native_stream_that_clients_cannot_read_is_written_anew(lacking: str) -> None:
+    usage = {"input_tokens": 5, "output_tokens": 1}
+    message: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "assistant", "model": "up", "content": []}
+    message |= {"stop_reason": None, "stop_sequence": None, "usage": usage}
+    if lacking == "usage":
+        del message["usage"]
+    if lacking == "output tokens":
+        message["usage"] = {"input_tokens": 5}
+    if lacking == "content":
+        del message["content"]
+    at = {} if lacking == "index" else {"index": 0}
+    end = {} if lacking == "usage at the end" else {"usage": {"output_tokens": 9}}
+    parts = [
+        event("message_start", message=message),
+        event("content_block_start", **at, content_block={"type": "text", "text": ""}),
+        event("content_block_delta", **at, delta={"type": "text_delta", "text": "Hel"}),
+        event("content_block_delta", **at, delta={"type": "text_delta", "text": "lo"}),
+        event("content_block_stop", **at),
+        event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, **end),
+        event("message_stop"),
+    ]
+    if lacking == "names":
+        parts = [part[part.index(b"data:") :] for part in parts]
+    out = writer()
+    written = relay(out, parts)
+    written.append(out.end({"prompt_tokens": 5, "completion_tokens": 9}, "claude"))
+    check_order(read(b"".join(written)))
+    got = await received(written)
+    assert (got.content[0].text, got.stop_reason, got.model) == ("Hello", "end_turn", "claude")  # type: ignore[union-attr]
+    assert got.usage.output_tokens == 9
 
 
 @pytest.mark.anyio
