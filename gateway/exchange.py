@@ -13,6 +13,7 @@ from gateway.defects import log_defect
 from gateway.dialects.dialect import Dialect, Headers, Writer
 from gateway.dialects.responses.dialect import Responses
 from gateway.errors import GatewayError, InternalError, Stopped, StreamBroken
+from gateway.event_stream import EventStream
 from gateway.offload import offloaded
 from gateway.owner import owner
 from gateway.protocol import Connection
@@ -68,6 +69,8 @@ class Exchange:
         self._books = books
         self._headers = headers
         self._connection = connection
+        self._events: EventStream | None = None
+        self._writer: Writer | None = None
 
     async def run(self, receive: Receive, send: Send) -> None:
         """Answers the request. Every error that is not the client's leaving ends as an answer in the API's own shape."""
@@ -106,7 +109,9 @@ class Exchange:
         books.decision = decision = await routing.decide(request, conversation)
         if decision.scores is not None and decision.scores.need is not request.need:  # its tokens have been counted
             books.request = request = replace(request, need=decision.scores.need)
-        writer = self._dialect.writer(request)
+        self._writer = writer = self._dialect.writer(request)
+        if request.stream:
+            self._events = EventStream(send, settings.keep_alive_s)
         hops = routing.hops(request, decision)
         pursuit = service.failover.pursue(request, hops, settings, books.trail, writer, conversation.turn)
         try:
@@ -117,8 +122,10 @@ class Exchange:
                 books.stream = stream = RecoveredStream(
                     served, pursuit, settings.stream_recovery, books.trail, prompt_tokens=request.need.prompt_tokens
                 )
-                await self._send_stream(served, stream, writer, send, client)
+                await self._send_stream(served, stream, writer, client)
         finally:
+            if self._events is not None:
+                self._events.stop()
             pursuit.close()
             if (opened := books.stream or books.served) is not None:
                 await opened.aclose()
@@ -136,15 +143,19 @@ class Exchange:
         await send({"type": "http.response.body", "body": body})
 
     async def _send_stream(
-        self, served: Served, stream: RecoveredStream, writer: Writer, send: Send, client: "ClientWatch"
+        self, served: Served, stream: RecoveredStream, writer: Writer, client: "ClientWatch"
     ) -> None:
+        events = self._events
+        assert events is not None
+        headers: list[tuple[bytes, bytes]] = []
+        if late := events.begun:  # without the headers that tell how the answer came about
+            stream.tell(_told(self._books.answer(served)))
         data = await stream.read()  # the first content is at hand, so this cannot fail
-        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
-        headers += self._books.answer(served)
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if not late:
+            headers = self._books.answer(served)
         try:
             while data is not None:
-                await send({"type": "http.response.body", "body": data, "more_body": True})
+                await events.write(data, headers)
                 data = await stream.read()
             ending = writer.end(stream.total_usage(), stream.model)
             await self._keep(writer)
@@ -155,10 +166,10 @@ class Exchange:
         except asyncio.CancelledError:
             if not client.left:
                 self._books.error = Stopped.code
-                await send({"type": "http.response.body", "body": writer.error(Stopped())})
+                await events.write(writer.error(Stopped()), more=False)
             raise
         client.stop()
-        await send({"type": "http.response.body", "body": ending})
+        await events.write(ending, headers, more=False)
 
     async def _keep(self, answer: bytes | Writer) -> None:
         """Keeps an answer that the client may go on with by its id: before its end is sent, since that may be at once."""
@@ -176,6 +187,13 @@ class Exchange:
 
     async def _refuse(self, error: GatewayError, send: Send, client: "ClientWatch | None") -> None:
         self._books.refuse(error)
+        events = self._events
+        if events is not None and events.begun:  # a comment has taken the status along
+            assert self._writer is not None
+            if client is not None:
+                client.stop()
+            await events.write(self._writer.error(error), more=False)
+            return
         body = self._dialect.error(error, self._books.id)
         headers = [
             (b"content-type", b"application/json"),
@@ -186,6 +204,15 @@ class Exchange:
         if client is not None:
             client.stop()
         await send({"type": "http.response.body", "body": body})
+
+
+def _told(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The gateway's own headers as fields: `x-locus-stand-in` is `stand_in`."""
+    return {
+        name.decode().removeprefix("x-locus-").replace("-", "_"): value.decode()
+        for name, value in headers
+        if name.startswith(b"x-locus-")
+    }
 
 
 class ClientWatch:

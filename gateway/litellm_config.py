@@ -127,7 +127,7 @@ class _Importer:
             "yaml-language-server: $schema=portfolio.schema.json",
             "",
             f"Made from the LiteLLM configuration {self._path.name}. Comments that begin with LOOK want a decision.",
-            "Up to its first token a stream is waited for 10 seconds (`first_token_timeout`); LiteLLM waits for minutes.",
+            "After 10 seconds without a first token (`first_token_timeout`) the next deployment is asked too; LiteLLM waits.",
         ]
         return Imported(
             portfolio_text(self._portfolio, {(): header, **self._comments}),

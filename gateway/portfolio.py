@@ -191,6 +191,7 @@ class Settings:
         cors_origins: of web pages that may use the gateway in a browser; `*` is all of them.
         admin_key: for what only the operator shall see; None: only loopback sees it.
         shutdown_grace_s: how long a stop waits for requests under way.
+        keep_alive_s: a stream on which nothing was sent for so long gets a comment; 0: never.
         switch_price: by so much must another model be more probably correct for a conversation to leave its model.
         utility_calls: which requests go to a policy of their own; None: nobody looks.
         stream_recovery: is a stream that broke after its first content continued by another model?
@@ -208,6 +209,7 @@ class Settings:
     admin_key: Secret | None = None
     shutdown_grace_s: float = 30.0
     stream_recovery: Literal["continue", "error"] = "continue"
+    keep_alive_s: float = 10.0
     switch_price: float = 0.05
     utility_calls: UtilityCalls | None = None
     load: LoadSettings = field(default_factory=LoadSettings)

@@ -1,6 +1,7 @@
 """The deployments of a model of a portfolio file -> `Deployment`, by what is known of their providers."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from gateway.addresses import AddressError
@@ -28,8 +29,14 @@ class Deployments:
         self._document = document
         self._values = values
 
-    def read(self, where: Place, model: ModelEntry | EmbeddingModelEntry) -> tuple[tuple[Deployment, ...], bool]:
-        """Those that can be made out; and does one of them run on hardware of one's own?"""
+    def read(
+        self, where: Place, model: ModelEntry | EmbeddingModelEntry, first_token_s: float
+    ) -> tuple[tuple[Deployment, ...], bool]:
+        """Those that can be made out; and does one of them run on hardware of one's own?
+
+        Args:
+            first_token_s: the default of `first_token_timeout`.
+        """
         deployments, local = [], False
         for j, entry in enumerate(model.deployments):
             at = (*where, "deployments", j)
@@ -46,7 +53,9 @@ class Deployments:
             if not target.chat and isinstance(model, ModelEntry):
                 self._document.report((*at, "model"), f"{target.provider}/ has embedding models only")
             missing = None if base is None else base.missing
-            deployments.append(self._deployment(at, f"{model.name}/{j}", model.name, entry, target, missing))
+            made = self._deployment(at, f"{model.name}/{j}", model.name, entry, target, missing)
+            patience_s = entry.first_token_timeout or entry.stream_timeout or first_token_s
+            deployments.append(replace(made, first_token_timeout_s=patience_s))
             local = local or target.local or missing is not None
         return tuple(deployments), local
 
@@ -116,7 +125,6 @@ class Deployments:
             headers=headers,
             timeout_s=entry.timeout,
             connect_timeout_s=entry.connect_timeout,
-            first_token_timeout_s=entry.first_token_timeout or entry.stream_timeout or 10.0,
             idle_timeout_s=entry.idle_timeout,
             rpm=entry.rpm,
             tpm=entry.tpm,

@@ -18,6 +18,8 @@ from router.policy import Policy
 __all__ = ["PortfolioError", "load_portfolio"]
 
 FALLBACK_WINDOW = 8_192
+FIRST_TOKEN_S = 10.0  # the default of `first_token_timeout`,
+REASONING_S = 60.0  # and for models that think first
 
 
 def load_portfolio(path: Path, environment: Mapping[str, str], *, writes: bool = True) -> Portfolio:
@@ -118,8 +120,10 @@ class _Builder:
 
     def _model(self, i: int, model: ModelEntry) -> Model:
         where: Place = ("models", i)
-        deployments, local = self._deployments.read(where, model)
         listed = _listed(model, (model.price, model.context_window, model.capabilities))
+        capabilities = listed.capabilities if model.capabilities is None else frozenset(model.capabilities)
+        patience_s = REASONING_S if "reasoning" in capabilities else FIRST_TOKEN_S
+        deployments, local = self._deployments.read(where, model, patience_s)
         window = model.context_window or listed.context_window
         if window is None:
             self._values.warn(where, f"context_window of {model.name} is not known; {FALLBACK_WINDOW} is assumed")
@@ -131,12 +135,12 @@ class _Builder:
             context_window=window or FALLBACK_WINDOW,
             window_known=window is not None,
             max_output_tokens=model.max_output_tokens or listed.max_output_tokens,
-            capabilities=listed.capabilities if model.capabilities is None else frozenset(model.capabilities),
+            capabilities=capabilities,
         )
 
     def _embedding_model(self, i: int, model: EmbeddingModelEntry) -> Model:
         where: Place = ("embedding_models", i)
-        deployments, local = self._deployments.read(where, model)
+        deployments, local = self._deployments.read(where, model, FIRST_TOKEN_S)
         listed = _listed(model, (model.price, model.max_input_tokens, model.dimensions))
         most = model.max_input_tokens or listed.context_window
         if most is None:

@@ -72,7 +72,11 @@ class DeploymentEntry(BaseModel):
     timeout: Seconds = Field(300.0, description="Seconds for a whole answer that is not streamed")
     connect_timeout: Seconds = Field(5.0, description="Seconds until the connection is open")
     stream_timeout: Seconds | None = Field(None, description="LiteLLM's name for first_token_timeout")
-    first_token_timeout: Seconds | None = Field(None, description="Seconds until a stream's first content; default 10")
+    first_token_timeout: Seconds | None = Field(
+        None,
+        description="Seconds until a stream's first content, after which the next deployment is asked too; default 10, "
+        "or 60 for a model with the capability reasoning",
+    )
     idle_timeout: Seconds = Field(15.0, description="Seconds between events of a stream, or parts of a whole answer")
     rpm: Count | None = Field(None, description="Requests per minute that may be sent here")
     tpm: Count | None = Field(None, description="Tokens per minute that may be sent here")
@@ -263,6 +267,9 @@ class GatewayEntry(Strict):
     )
     stream_recovery: Literal["continue", "error"] = Field(
         "continue", description="When a stream breaks after its first content: another model goes on, or an error event"
+    )
+    keep_alive: Annotated[float, Field(ge=0)] = Field(
+        10.0, description="A stream on which nothing was sent for so long gets a comment, seconds; 0: never"
     )
     switch_price: Probability = Field(
         0.05, description="By so much must another model be more probably correct for a conversation to leave its model"

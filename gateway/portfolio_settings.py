@@ -57,6 +57,7 @@ def read_settings(
         retry=RetrySettings(gateway.retries, gateway.max_retry_after, gateway.retry_budget),
         hedging=None if gateway.hedging is None else HedgeSettings(gateway.hedging.quantile, gateway.hedging.budget),
         stream_recovery=gateway.stream_recovery,
+        keep_alive_s=gateway.keep_alive,
         switch_price=gateway.switch_price,
         utility_calls=_utility_calls(document, gateway.utility_calls, policies),
         breaker=BreakerSettings(gateway.breaker_failures, gateway.cool_down, gateway.max_cool_down),

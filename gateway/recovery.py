@@ -47,6 +47,10 @@ class RecoveredStream:
         self._prompt_tokens = prompt_tokens
         self._ended = False
 
+    def tell(self, fields: dict[str, str]) -> None:
+        """Has the stream tell how the answer came about, where its headers could not. Before the first read."""
+        self.transcript.told = fields
+
     async def read(self) -> bytes | None:
         """The next bytes for the client; None at the proper end.
 

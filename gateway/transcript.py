@@ -16,6 +16,7 @@ class Transcript:
         pieces: the text of choice 0, as it was sent, as long as another model could go on with it.
         contents: chunks with content of any kind.
         models: who wrote it, in order.
+        told: what the first chunks say in `locus`, up to the one with content.
         tool_call_ids: of the tool calls in it.
     """
 
@@ -32,6 +33,7 @@ class Transcript:
         "fields",
         "models",
         "pieces",
+        "told",
         "tool_call_ids",
     )
 
@@ -40,6 +42,7 @@ class Transcript:
         self.pieces: list[str] = []
         self.contents = 0
         self.models: list[str] = []
+        self.told: dict[str, str] | None = None
         self.tool_call_ids: list[str] = []
         self._choices = request.choices
         self._structured = request.structured
@@ -87,7 +90,8 @@ class Transcript:
 
         Returns:
             the fields that it must have instead, where its bytes cannot stay: another id than the stream's, a second
-            finish reason, or the last chunk of a stream that several models wrote, which names them. None: they can.
+            finish reason, or the last chunk of a stream that several models wrote, which names them; or what headers could
+            not tell. None: they can.
         """
         changed: dict[str, Any] | None = None
         for choice in fields["choices"]:
@@ -103,6 +107,10 @@ class Transcript:
             self._finished.add(index)
             if len(self.models) > 1:
                 changed = (changed or fields) | {"locus": {"models": self.models}}
+        if self.told is not None:
+            changed = (changed or fields) | {"locus": self.told | (changed or {}).get("locus", {})}
+            if self.contents or self._finished:
+                self.told = None
         if self._id is None:
             self._id, self._created = fields.get("id"), fields.get("created")
         elif fields.get("id") != self._id or fields.get("created") != self._created:

@@ -47,6 +47,7 @@ class ResponsesWriter:
             parsed = [(event, _json(event)) for event in events]
             if self._passing is None or not any(_kind(event) == "response.created" for _, event in parsed):
                 self._passing = True
+                self._locus = fields.get("locus") or self._locus
                 return b"".join([self._pass(event, value, model) for event, value in parsed])
         self._passing = False
         written = self._begin(model)
@@ -56,7 +57,8 @@ class ResponsesWriter:
             written += self._events(self._output.delta(choice.get("delta") or {}, choice.get("logprobs")))
             self._finish = choice.get("finish_reason") or self._finish
         self._tier = fields.get("service_tier") or self._tier
-        self._locus = fields.get("locus") or self._locus
+        if "locus" in fields:
+            self._locus = (self._locus or {}) | fields["locus"]
         return written
 
     def end(self, usage: dict[str, Any] | None, model: str) -> bytes:
@@ -122,8 +124,10 @@ class ResponsesWriter:
         named = response | {"model": model}
         if self._previous is not None:
             named["previous_response_id"] = self._previous
+        if self._locus is not None:
+            named["locus"] = self._locus
         data = None
-        if self._previous is None and isinstance(response.get("model"), str):
+        if self._previous is None and self._locus is None and isinstance(response.get("model"), str):
             data = splice_model(raw.raw, response["model"], model)
         if data is None:
             data = _encode(event | {"response": named})
