@@ -40,6 +40,9 @@ _CODES = (
 )
 _WAITS = ("retryDelay", "retry_delay", "retry_after", "retry_after_seconds", "estimated_time")
 _HTML = re.compile(r"<(?:title|h1|h2|p)(?:\s[^<>]{0,200})?>([^<]{1,300})", re.IGNORECASE)
+_INVISIBLE = re.compile(
+    "[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]"
+)  # they would hide words, and keys, from what searches them
 _SPACES = re.compile(r"\s+")
 _GIVEN = 40  # characters of an input that a validation error repeats
 
@@ -85,7 +88,7 @@ def read_error_value(value: Any) -> ErrorBody:
     """What an error says that has been parsed already: an object, a list of them, or a text."""
     found = _Found()
     found.read(value, 0)
-    message = _bounded("; ".join(dict.fromkeys(found.texts)))
+    message = _INVISIBLE.sub("", _bounded("; ".join(dict.fromkeys(found.texts))))
     if not message and isinstance(value, dict | list) and value:
         message = _bounded(orjson.dumps(value, default=str).decode()[:MAX_TEXT] if _is_shallow(value) else "")
     error = _error_object(value)

@@ -2,7 +2,9 @@
 
 import html
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -13,7 +15,9 @@ from gateway.upstream.failures import UpstreamFailure
 from gateway.upstream.request_echo import masked
 
 SHORTEST = 6  # characters; shorter ones would be found in words
+PIECE = 8  # characters of a secret that give it away in part
 MASK = "***"
+_PLAIN = re.compile(r"[a-z\-_. ]*|[A-Z\-_. ]*")  # a piece that may be of an ordinary word
 _WORD = re.compile(r"[a-z]*|v\d\w*")  # parts of a path that say nothing: `v1beta`, `inference`
 # What looks like a key, an account or an address inside a network, whoever's it is: a gateway before the provider may tell its own.
 _PRIVATE = re.compile(
@@ -34,8 +38,7 @@ def redact(failure: UpstreamFailure, deployment: Deployment, request: Mapping[st
     Args:
         request: its fields.
     """
-    secrets = sorted({s for s in _secrets(deployment) if len(s) >= SHORTEST}, key=len, reverse=True)
-    pattern = re.compile("|".join(map(_loosely, secrets)), re.IGNORECASE) if secrets else None
+    pattern = _pattern(tuple(sorted({s for s in _secrets(deployment) if len(s) >= SHORTEST}, key=len, reverse=True)))
     if failure.told is not None:
         failure.reason = masked(failure.told, request).reason
         failure.told = None
@@ -47,15 +50,36 @@ def redact(failure: UpstreamFailure, deployment: Deployment, request: Mapping[st
 def _clean(value: Any, secrets: re.Pattern[str] | None) -> Any:
     if not isinstance(value, str):
         return value
+    if "&#" in value:
+        value = html.unescape(value)
     if secrets is not None:
         value = secrets.sub(MASK, value)
     return _PRIVATE.sub(lambda found: (found["scheme"] or "") + MASK, value)
 
 
+@lru_cache(maxsize=256)
+def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
+    return re.compile("|".join(map(_loosely, secrets)), re.IGNORECASE) if secrets else None
+
+
 def _loosely(secret: str) -> str:
-    """A pattern of a secret as servers repeat it: as it is, in an address, in HTML, or in JSON."""
-    forms = {secret, quote(secret, safe=""), html.escape(secret), orjson.dumps(secret).decode()[1:-1]}
-    return "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
+    """A pattern of a secret as servers repeat it: as it is, encoded, in pieces, or a piece of it alone."""
+    given, bearer = secret.encode(), f"Bearer {secret}".encode()
+    forms = {
+        quote(secret, safe=""),
+        html.escape(secret),
+        orjson.dumps(secret).decode()[1:-1],
+        given.hex(),
+        *(
+            b64encode(data).decode().rstrip("=")[:-1] for data in (given, bearer)
+        ),  # its last letter depends on what follows
+        secret[::-1],
+    }
+    pieces = {secret[i : i + PIECE] for i in range(len(secret) - PIECE + 1)} if "://" not in secret else set()
+    forms |= {piece for piece in pieces if not _PLAIN.fullmatch(piece)}
+    spaced = r"\s?".join(map(re.escape, secret))
+    rest = r"[^\s\"'`<>]{0,300}" if "://" in secret else ""  # of an address: its query
+    return "|".join((spaced + rest, *map(re.escape, sorted(forms, key=len, reverse=True))))
 
 
 def _secrets(deployment: Deployment) -> Iterator[str]:

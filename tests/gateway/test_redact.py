@@ -1,4 +1,5 @@
 import html
+from base64 import b64encode
 from urllib.parse import quote
 
 import orjson
@@ -34,6 +35,12 @@ def told(message: str) -> tuple[str, str]:
     [
         KEY,
         KEY.lower(),
+        KEY[::-1],
+        KEY.encode().hex(),
+        " ".join(KEY),
+        KEY[:6] + "\u200b" + KEY[6:],
+        KEY.replace("/", "&#47;"),
+        "https://inner.example.test/hidden7/v1?token=abc",
         quote(KEY, safe=""),
         html.escape(KEY),
         "header-value-1",
@@ -53,6 +60,12 @@ def told(message: str) -> tuple[str, str]:
 )
 def test_no_secret_is_told(secret: str) -> None:
     assert told(f"Odd: {secret} here") == ("Odd: *** here", "Odd: *** here")
+
+
+def test_a_piece_of_a_key_gives_nothing_away() -> None:
+    assert KEY[-12:] not in told(f"A key that ends in {KEY[-12:]}.")[0]
+    assert KEY[:12] not in told(f"A key that begins with {KEY[:12]}…")[0]
+    assert "VVBTVFJFQU0vd2l0aCtvZGQ" not in told(f"Odd: {b64encode(KEY.encode()).decode()}")[0]
 
 
 def test_a_bearer_token_is_told_as_such() -> None:
