@@ -1,4 +1,4 @@
-"""Reading the whole answers of providers within limits: bytes as they come off the connection -> a JSON object.
+"""Reading the answers of providers within limits, as bytes as they come off the connection.
 
 The HTTP client decompresses piece by piece and only as far as pieces are taken, so that the limits hold for what comes out.
 """
@@ -12,7 +12,6 @@ from gateway.errors import GatewayError
 from gateway.json_cost import BYTES_PER_BYTE, json_cost
 from gateway.lenient_json import loads_clean
 from gateway.memory import charge
-from gateway.offload import offloaded
 from gateway.upstream.failures import Cause, UpstreamFailure
 
 MAX_ANSWER_BYTES = 128 << 20  # what 2,048 vectors of 3,072 numbers take as text
@@ -57,38 +56,27 @@ async def read_body(response: aiohttp.ClientResponse, idle_s: float) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def json_object(data: bytes) -> dict[str, Any]:
-    """The object in a whole answer; a large one is parsed in a thread.
-
-    Raises:
-        UpstreamFailure: it is none, has too many values, or there is no memory for it.
-    """
-    fields = await offloaded(len(data), json_object_or_none, data)
-    if fields is None:
-        raise UpstreamFailure(Cause.UNREADABLE, detail="not a JSON object")
-    return fields
-
-
-def json_object_or_none(data: bytes) -> dict[str, Any] | None:
-    """The object in `data`; None where it is none.
+def check_cost(data: bytes) -> None:
+    """Charges what an answer will take once it is parsed.
 
     Raises:
         UpstreamFailure: it has too many values, or there is no memory for it.
     """
-    return lenient_object(data)[0]
+    if len(data) <= COUNTED:
+        return
+    cost = json_cost(data)
+    if cost.containers > MAX_CONTAINERS or cost.values > MAX_VALUES:
+        raise UpstreamFailure(Cause.UNREADABLE, detail=f"answer of {cost.values} JSON values")
+    charge_answer(cost.memory - BYTES_PER_BYTE * len(data))
 
 
 def lenient_object(data: bytes) -> tuple[dict[str, Any] | None, bool]:
     """The object in `data`, and whether its bytes may be handed on as they are; None where it is none.
 
     Raises:
-        UpstreamFailure: it has too many values, or there is no memory for it.
+        UpstreamFailure: as `check_cost`.
     """
-    if len(data) > COUNTED:
-        cost = json_cost(data)
-        if cost.containers > MAX_CONTAINERS or cost.values > MAX_VALUES:
-            raise UpstreamFailure(Cause.UNREADABLE, detail=f"answer of {cost.values} JSON values")
-        charge_answer(cost.memory - BYTES_PER_BYTE * len(data))
+    check_cost(data)
     try:
         value, strict = loads_clean(data)
     except ValueError:

@@ -17,12 +17,12 @@ from gateway import __version__
 from gateway.dialects.dialect import Reader
 from gateway.lenient_json import dumps
 from gateway.need import Api
-from gateway.offload import offloaded
+from gateway.offload import LARGE, offloaded
 from gateway.portfolio import Deployment
 from gateway.request import ChatRequest, Native
 from gateway.sse import MAX_EVENT_BYTES, Event, EventReader
 from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_complete
-from gateway.upstream.body import PIECE, StreamMeter, lenient_object, read_body
+from gateway.upstream.body import COUNTED, PIECE, StreamMeter, check_cost, lenient_object, read_body
 from gateway.upstream.chat_stream import ChatReader, assembled
 from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event
 from gateway.upstream.formats import FORMATS
@@ -224,7 +224,9 @@ class _DirectStream:
             raise self._failure
         if self._ended:
             return None
-        chunks = self._parse(await self._receive(deadline))
+        data = await self._receive(deadline)
+        size = self._events.held + len(self._body or b"") + len(data)
+        chunks = self._parse(data) if size < LARGE else await offloaded(size, self._parse, data)
         if not chunks and self._failure is not None:
             raise self._failure
         return None if self._ended and not chunks else chunks
@@ -269,6 +271,8 @@ class _DirectStream:
                 return self._whole(data)
             if self._head is None:
                 for event in self._events.feed(data) if data else self._events.close():
+                    if len(event.raw) > COUNTED:
+                        check_cost(event.raw)
                     if event.data and (chunk := self._chunk(event, last=not data)) is not None:
                         chunks.append(chunk)
         except UpstreamFailure as failure:
@@ -331,6 +335,8 @@ class _DirectStream:
         """Finds out whether events come or a whole answer, whatever the content type says; gives the bytes so far."""
         assert self._head is not None
         self._head += data
+        if len(self._head) > MAX_HEADER_BYTES:
+            raise UpstreamFailure(Cause.UNREADABLE, detail="a stream of blanks")
         start = self._head.removeprefix(codecs.BOM_UTF8).lstrip()
         if not start and data:
             return b""
@@ -352,6 +358,7 @@ class _DirectStream:
         if not self._ended:
             return []
         if isinstance(self._reader, ChatReader):
+            check_cost(bytes(self._body))
             return [self._reader.whole(bytes(self._body))]
         _answer(bytes(self._body), "messages")
         raise UpstreamFailure(Cause.UNREADABLE, detail="a whole answer in place of a stream")
@@ -377,6 +384,7 @@ def _answer(data: bytes, api: Api) -> tuple[dict[str, Any], bool]:
         UpstreamFailure: it is none, or an error.
     """
     if api == "chat" and data.removeprefix(codecs.BOM_UTF8).lstrip().startswith(_EVENT_LINES):
+        check_cost(data)
         return assembled(data), False
     fields, strict = lenient_object(data)
     if fields is None:

@@ -13,7 +13,7 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from gateway.memory import MemoryBudget
 from gateway.upstream import body
-from gateway.upstream.body import StreamMeter, json_object, read_body
+from gateway.upstream.body import StreamMeter, check_cost, read_body
 from gateway.upstream.direct import _failure
 from gateway.upstream.failures import Cause, UpstreamFailure
 from tests.gateway.running import entry, gateway
@@ -135,7 +135,7 @@ async def test_an_answer_that_finds_no_memory_is_no_fault_of_the_provider() -> N
             assert failed.value.cause is Cause.LOCAL
             account.charge(-account.charged)
             with pytest.raises(UpstreamFailure) as failed:
-                await json_object(orjson.dumps({"x": [[]] * 100_000}))
+                check_cost(orjson.dumps({"x": [[]] * 100_000}))
             assert failed.value.cause is Cause.LOCAL
 
 
