@@ -182,7 +182,8 @@ def _left_out(request: ChatRequest | None, served: Served) -> tuple[str, ...]:
 
 def _part(hop: Hop, deployment: str, usage: Usage, estimated: bool) -> Part:
     price = hop.model.spec.price
-    usd = usage.prompt_tokens * price.usd_per_mtok_in + usage.completion_tokens * price.usd_per_mtok_out
+    usd = (usage.prompt_tokens - usage.cached_tokens) * price.usd_per_mtok_in
+    usd += usage.cached_tokens * price.usd_per_mtok_cached + usage.completion_tokens * price.usd_per_mtok_out
     return Part(hop.model.name, deployment, usage.prompt_tokens, usage.completion_tokens, usd / 1e6, estimated)
 
 

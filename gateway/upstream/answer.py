@@ -11,10 +11,16 @@ MAX_TOKENS = 1 << 40  # what is billed for one answer can be no more; a database
 
 
 class Usage(NamedTuple):
-    """Tokens as the provider billed them."""
+    """Tokens as the provider billed them.
+
+    Attributes:
+        completion_tokens: with those of reasoning.
+        cached_tokens: of the prompt, what the provider had in its cache.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
 
     @classmethod
     def read(cls, value: Any) -> "Usage | None":
@@ -24,13 +30,36 @@ class Usage(NamedTuple):
         """
         if not isinstance(value, dict):
             return None
-        counts = (value.get("prompt_tokens"), value.get("completion_tokens"))
-        if not all(count is None or (isinstance(count, int) and 0 <= count <= MAX_TOKENS) for count in counts):
+        counts = [_count(value.get(key)) for key in ("prompt_tokens", "completion_tokens")]
+        prompt, completion = counts
+        if prompt is None or completion is None or not any(counts):
             return None
-        return cls(counts[0] or 0, counts[1] or 0) if any(counts) else None
+        if (details := value.get("completion_tokens_details")) and isinstance(details, dict):
+            # xAI counts reasoning beside the completion, as its total shows; others count it within.
+            reasoning, total = _count(details.get("reasoning_tokens")), _count(value.get("total_tokens"))
+            if reasoning and total == prompt + completion + reasoning:
+                completion += reasoning
+        return cls(prompt, completion, min(_cached(value), prompt))
 
     def plus(self, other: "Usage") -> "Usage":
-        return Usage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
+        return Usage(*(one + another for one, another in zip(self, other, strict=True)))
+
+
+def _count(value: Any) -> int | None:
+    """A number of tokens; 0 where there is none, None where it cannot be one. Some servers write whole numbers as 7.0."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if value is None:
+        return 0
+    return value if isinstance(value, int) and 0 <= value <= MAX_TOKENS else None
+
+
+def _cached(usage: dict[str, Any]) -> int:
+    """As OpenAI, Moonshot, DeepSeek and litellm's translations of Anthropic name it."""
+    details = usage.get("prompt_tokens_details")
+    given = [details.get("cached_tokens")] if isinstance(details, dict) else []
+    given += [usage.get(key) for key in ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")]
+    return next((count for value in given if (count := _count(value))), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,8 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
     "completion tokens count twice": (
         Edit(
             "gateway/upstream/answer.py",
-            "return cls(counts[0] or 0, counts[1] or 0)",
-            "return cls(counts[0] or 0, 2 * (counts[1] or 0))",
+            "return cls(prompt, completion, ",
+            "return cls(prompt, 2 * completion, ",
         ),
     ),
     "the seam of two models loses a character": (

@@ -122,7 +122,7 @@ def test_the_end(last: dict[str, Any], finish: str) -> None:
     reader = ResponsesReader()
     chunk = read(reader, **last)
     assert chunk.fields["choices"] == [{"index": 0, "delta": {}, "finish_reason": finish}]
-    assert Usage.read(chunk.fields["usage"]) == Usage(7, 5)
+    assert Usage.read(chunk.fields["usage"]) == Usage(7, 5, 3)
     assert chunk.fields["usage"]["prompt_tokens_details"]["cached_tokens"] == 3
     assert reader.ended
 
@@ -206,6 +206,6 @@ def test_a_whole_answer_that_is_none(fields: Any) -> None:
 
 def test_a_whole_answer() -> None:
     assert check(RESPONSE) == RESPONSE
-    assert usage(RESPONSE) == Usage(7, 5)
+    assert usage(RESPONSE) == Usage(7, 5, 3)
     assert usage({"output": []}) is None
     assert usage({"usage": {"input_tokens": -5, "output_tokens": 1}}) is None
