@@ -401,7 +401,7 @@ WORDS = st.sampled_from(
     """type role content input text user assistant developer message function_call function_call_output call_id name output
     custom_tool_call input_image image_url file_id input_file file_data input_audio reasoning item_reference id refusal tools
     function custom format grammar syntax definition tool_choice allowed_tools mode auto required json_schema schema strict
-    include message.output_text.logprobs top_logprobs parameters instructions web_search summary effort detail a""".split()  # noqa: SIM905
+    include message.output_text.logprobs top_logprobs parameters instructions web_search summary effort detail a namespace tool_search execution client arguments""".split()  # noqa: SIM905
 )  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 1 << 70) | st.floats(allow_nan=False, allow_infinity=False) | WORDS,
@@ -411,10 +411,25 @@ JSON = st.recursive(
 ITEM = st.fixed_dictionaries(
     {
         "type": st.sampled_from(
-            ["message", "function_call", "function_call_output", "custom_tool_call", "reasoning", None, 5]
+            [
+                "message",
+                "function_call",
+                "function_call_output",
+                "custom_tool_call",
+                "reasoning",
+                None,
+                5,
+                "tool_search_call",
+                "tool_search_output",
+                "local_shell_call",
+                "computer_call_output",
+                "additional_tools",
+            ]
         )
     },
-    optional=dict.fromkeys(("role", "content", "call_id", "name", "arguments", "output", "input", "id"), JSON),
+    optional=dict.fromkeys(
+        ("role", "content", "call_id", "name", "arguments", "output", "input", "id", "tools", "namespace"), JSON
+    ),
 )
 FIELDS = """input instructions tools tool_choice text reasoning include top_logprobs max_output_tokens temperature metadata stream
     previous_response_id background prompt conversation store user parallel_tool_calls truncation stream_options""".split()  # noqa: SIM905
