@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.encoding import Encoding, Encodings
-from gateway.errors import ContextTooLong, InvalidRequest, NoEligibleModel, UnknownModel
+from gateway.errors import ContextTooLong, GatewayError, InvalidRequest, NoEligibleModel, UnknownModel
 from gateway.fleet import Fleet
 from gateway.names import did_you_mean, unknown_model
 from gateway.need import Api, Need
@@ -18,7 +18,7 @@ from gateway.portfolio import ENCODER, Portfolio
 from gateway.request import ChatRequest, Control
 from gateway.session import Conversation
 from gateway.tokens import counted
-from gateway.trail import Hop
+from gateway.trail import Hop, uncallable
 from router.policy import Policy, believed, choose, utilities
 from router.serving import Router
 
@@ -390,11 +390,12 @@ class Routing:
         )
         return ContextTooLong(message, tokens=tokens, window=window)
 
-    def _nobody(self, request: ChatRequest, need: Need, capable: NDArray[np.bool_]) -> NoEligibleModel:
+    def _nobody(self, request: ChatRequest, need: Need, capable: NDArray[np.bool_]) -> GatewayError:
         if not len(self._embedded) and request.model not in self._index:
             return NoEligibleModel("No model of the portfolio has an embedding, so `auto` cannot choose; name a model.")
-        if capable.any():
-            return NoEligibleModel("Every model that could serve this request lacks a working key or deployment.")
+        able = np.intersect1d(np.flatnonzero(capable), self._embedded)
+        if len(able):
+            return uncallable([d for i in able for d in self.live[i].deployments])
         lacks = [self.lacks(i, request, need) for i in range(len(self.names))]
         common = set(lacks[0]).intersection(*lacks)
         nobody = f"Nobody has what it needs ({', '.join(sorted(common))}). " if common else ""

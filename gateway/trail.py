@@ -1,9 +1,10 @@
 """The way of one request: whom it may be sent to, what was tried, and what the client is told where nobody answered."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import islice
 from math import ceil
 
 from gateway.errors import ContextTooLong, GatewayError, ProviderRejected, UpstreamsFailed
@@ -12,6 +13,7 @@ from gateway.upstream.failures import TAKEN_OUT, Cause, UpstreamFailure
 
 HEDGED = "hedged"  # another call began first
 CANCELLED = "cancelled"  # the client left, or the gateway stopped
+MOST_REASONS = 5  # that a client is told where no model can be called
 MAX_RETRY_AFTER_S = 300  # that a client is told
 _REFUSALS = frozenset(
     {
@@ -114,12 +116,33 @@ def exhausted(trail: Trail, hops: Iterable[Hop]) -> GatewayError:
         status = 504
     else:
         status = 503 if barred or causes <= _UNAVAILABLE or _unreachable(asked, causes) else 502
-    sentences = [_tried(trail) or "No deployment of a model that can serve this request is available now."]
+    if asked and not trail.attempts and all(live.spec.missing_key is not None for live in asked):
+        return uncallable(asked)
+    sentences = [
+        _tried(trail) or f"No deployment of a model that can serve this request is available now{_reasons(asked)}."
+    ]
     if barred:
         names = ", ".join(f"{hop.model.name} ({hop.predicted_loss or 0.0:.3f})" for hop in barred)
         sentences.append(f"The policy's max_predicted_loss forbids the stand-ins that are left: {names}.")
     again = not causes or not causes <= TAKEN_OUT
     return UpstreamsFailed(status, " ".join(sentences), retry_after_s=_retry_after(outages, asked), again=again)
+
+
+def uncallable(deployments: Sequence[LiveDeployment]) -> UpstreamsFailed:
+    """The error where no deployment that could answer has a key: coming back does not help before an operator has set one."""
+    return UpstreamsFailed(
+        503, f"No model that can serve this request can be called{_reasons(deployments)}.", again=False
+    )
+
+
+def _reasons(deployments: Iterable[LiveDeployment]) -> str:
+    """Why deployments cannot be called, each reason once with the first deployment that has it."""
+    first: dict[str, str] = {}
+    for live in deployments:
+        if (reason := live.unavailable()) is not None:
+            first.setdefault(reason, live.spec.id)
+    told = "; ".join(f"{deployment}: {reason}" for reason, deployment in islice(first.items(), MOST_REASONS))
+    return told and f" ({told})"
 
 
 def _unreachable(asked: Iterable[LiveDeployment], causes: set[Cause]) -> bool:

@@ -116,6 +116,17 @@ async def test_only_who_can_serve_the_request_is_chosen(tmp_path: Path, needs: A
         assert all(lack in c["why"] and not c["eligible"] for c in others)
 
 
+@pytest.mark.parametrize("model", ["auto", "llama-8b"])
+async def test_where_no_deployment_has_a_key_the_client_hears_which_one_is_missing(tmp_path: Path, model: str) -> None:
+    keyless = entry("llama-8b", REFUSED)
+    keyless["deployments"][0]["api_key"] = "os.environ/LOCUS_TEST_UNSET"
+    async with gateway(tmp_path, [keyless]) as run:
+        refused = await run.http.post("/v1/chat/completions", json={"model": model, "messages": ASK})
+    assert (refused.status_code, refused.headers["x-should-retry"]) == (503, "false")
+    assert refused.json()["error"]["code"] == "upstreams_failed"
+    assert "llama-8b/0: LOCUS_TEST_UNSET is not set" in refused.json()["error"]["message"]
+
+
 async def test_a_model_without_an_embedding_is_only_served_when_named(tmp_path: Path) -> None:
     async with gateway(tmp_path, [entry("mystery", REFUSED), entry("llama-8b", REFUSED)]) as run:
         decision = await explained(run, "auto:best")
