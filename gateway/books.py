@@ -176,8 +176,8 @@ class Books:
 def _left_out(request: ChatRequest | None, served: Served) -> tuple[str, ...]:
     """What of the client's request the deployment was not told."""
     if request is None or (request.native is not None and request.native.api in served.live.apis):
-        return ()
-    return request.left_out
+        return served.left_out
+    return request.left_out + served.left_out
 
 
 def _part(hop: Hop, deployment: str, usage: Usage, estimated: bool) -> Part:

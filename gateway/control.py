@@ -16,7 +16,7 @@ from gateway.names import checked_name
 from gateway.request import ChatRequest, Control
 
 PREFIX = b"x-locus-"
-BODY = "locus"
+OWN_FIELD = "locus"
 MAX_SESSION_CHARS = 256
 FIELDS = ("policy", "cost_weight", "min_p_correct", "allow", "exclude", "failover", "session")
 
@@ -32,7 +32,7 @@ def controlled(request: ChatRequest, headers: Mapping[bytes, bytes]) -> ChatRequ
     """
     given = {name: value for name, value in headers.items() if name.startswith(PREFIX)}
     native = request.native
-    own = (request.fields if native is None else native.fields).get(BODY)
+    own = (request.fields if native is None else native.fields).get(OWN_FIELD)
     if not given and own is None:
         return request
     asked = _of_body(own) | _of_headers(given)
@@ -41,9 +41,9 @@ def controlled(request: ChatRequest, headers: Mapping[bytes, bytes]) -> ChatRequ
     if own is None:
         return replace(request, control=control)
     if native is not None:
-        fields = {key: value for key, value in native.fields.items() if key != BODY}
+        fields = {key: value for key, value in native.fields.items() if key != OWN_FIELD}
         return replace(request, control=control, native=replace(native, fields=fields, body=orjson.dumps(fields)))
-    fields = {key: value for key, value in request.fields.items() if key != BODY}
+    fields = {key: value for key, value in request.fields.items() if key != OWN_FIELD}
     return replace(request, control=control, fields=fields, body=orjson.dumps(fields))
 
 
@@ -63,13 +63,13 @@ def _of_body(own: Any) -> dict[str, tuple[Any, str]]:
     if own is None:
         return {}
     if not isinstance(own, dict):
-        raise InvalidRequest(f"`{BODY}` must be an object, not {kind(own)}.", param=BODY)
+        raise InvalidRequest(f"`{OWN_FIELD}` must be an object, not {kind(own)}.", param=OWN_FIELD)
     for name in own:
         if name not in FIELDS:
             raise InvalidRequest(
-                f"`{BODY}` has no `{name[:64]}`; it has {', '.join(FIELDS)}.", param=f"{BODY}.{name[:64]}"
+                f"`{OWN_FIELD}` has no `{name[:64]}`; it has {', '.join(FIELDS)}.", param=f"{OWN_FIELD}.{name[:64]}"
             )
-    return {name: (value, f"{BODY}.{name}") for name, value in own.items() if value is not None}
+    return {name: (value, f"{OWN_FIELD}.{name}") for name, value in own.items() if value is not None}
 
 
 def _text(value: Any, where: str) -> str:

@@ -64,7 +64,8 @@ class EmbeddingsExchange(Exchange):
             check_built_in(request, books.in_force.router.encoder.text_dim)
         books.decision = Decision((live.name,), None, 0)
         settings = books.in_force.portfolio.settings
-        pursuit = self._failover.pursue(request, [Hop(live)], settings, books.trail, self._dialect.writer(request))
+        hop = Hop(live, named=True, single=settings.failover_for_named == "never")
+        pursuit = self._failover.pursue(request, [hop], settings, books.trail, self._dialect.writer(request))
         try:
             books.served = served = await pursuit.answer()
             assert served.complete is not None

@@ -1,18 +1,23 @@
-"""Failover: ask the deployments of the chosen model, then those of its stand-ins, until somebody answers.
+"""Failover: ask the deployments of the chosen model, then those of its stand-ins, until one of them answers.
 
-Before the first content byte nothing of this shows to the client. Where a stream breaks after it, `Pursuit.go_on` finds
-somebody who continues it. When the same deployment is asked again is decided in `gateway.retry`; tenacity runs the loop.
+Before the first content byte nothing of this shows to the client. Where a stream breaks after it, `Pursuit.go_on` finds a
+deployment that continues it. When the same deployment is asked again is decided in `gateway.retry` (tenacity runs the loop),
+how it is asked then in `gateway.adaptation`.
 """
 
 import asyncio
+import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
+from gateway.adaptation import Changes, adapted, change_for, left_out
+from gateway.candidates import Candidates
 from gateway.continuation import continuation, ways
 from gateway.dialects.dialect import Writer
 from gateway.dialects.signatures import SIGNATURES, is_signature_error, unsigned
@@ -24,8 +29,8 @@ from gateway.portfolio import Settings
 from gateway.race import Race
 from gateway.relay import Relay
 from gateway.request import ChatRequest
-from gateway.retry import Budget, retry_delay
-from gateway.served import Served, tell_breaker
+from gateway.retry import ASKED_OTHERWISE, WAITING, Budget, retry_delay
+from gateway.served import Served, digest, tell_breaker
 from gateway.session import Turn
 from gateway.splice import Splice, Way
 from gateway.tokens import counted
@@ -33,17 +38,24 @@ from gateway.trail import CANCELLED, Attempt, Hop, Trail, exhausted
 from gateway.transcript import Transcript
 from gateway.upstream.answer import Complete
 from gateway.upstream.direct import DirectUpstream
-from gateway.upstream.failures import FOR_CLIENT, Cause, UpstreamFailure, unexpected
+from gateway.upstream.failures import FOR_CLIENT, TAKEN_OUT, Cause, UpstreamFailure, unexpected, without_echo
 from gateway.upstream.redact import redact
 from gateway.upstream.sdk import SdkUpstream
 
 USUAL_TOKENS = 400  # of an answer, where the client sets no lower limit
 SLOW_TOKENS_S = 20.0  # a slow model writes so many tokens a second
 SLOW = 0.95  # quantile of a deployment's usual times that is still no silence
-THINKING = (
-    12  # times `timeout` at most may a stream be without content while it shows that it is alive: an hour by default
-)
+THINKING = 12  # times `timeout`, at most: a stream without content that shows life; an hour by default
+MOST_UNSUPPORTED = 10  # models that are asked although each says that it cannot take the request
+NO_PATH = (404, 405, 410, 501)  # statuses of a server that may lack the path of an API
 AGAIN = 2  # a stream that broke may be continued by the same deployment so often, where there is nobody else
+
+log = logging.getLogger("locus.failover")
+
+REFUSING = TAKEN_OUT | {Cause.REFUSED}
+SHARED = TAKEN_OUT | {Cause.FIELD_REFUSED}  # change what the requests of all clients meet
+CHANGEABLE = frozenset({Cause.FIELD_REFUSED, Cause.VALUE_REFUSED, Cause.UNSUPPORTED, Cause.REJECTED})
+_NO_PREFILL = CHANGEABLE | {Cause.DIVERGED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +131,8 @@ class Pursuit:
         self._trail = trail
         self._writer = writer
         self._last = last
-        self._hops: list[Hop] = []  # as far as they have been read
-        self._candidates = self._walk(hops)
-        self._too_small = 0  # largest context window that the prompt has already overrun
-        self._following: tuple[Hop, LiveDeployment] | None = None  # the next candidate, once somebody has looked for it
+        self._candidates = Candidates(request, hops, failover.clock, failover.rng)
+        self._unsupported = 0  # models that could not take the request
         self._again = 0  # times that a deployment was asked to go on with its own broken stream
 
     async def answer(self) -> Served:
@@ -141,13 +151,20 @@ class Pursuit:
             except UpstreamFailure as failure:
                 self._judge(failure, hop)
                 self._shared.retries.spend()  # whoever is asked next
-        if (last := await self._last_resort()) is not None:
-            hop, live = last
+        waited = False
+        while rest := self._candidates.last_resort():
+            hop, live = rest[0]
+            self._candidates.give(rest[0])
+            if live.busy:  # only the first is waited for
+                if waited or not await self._place(live):
+                    waited = True
+                    continue
+                waited = True
             try:
                 return await self._ask(hop, live, self._trail, ask)
             except UpstreamFailure as failure:
                 self._judge(failure, hop)
-        raise exhausted(self._trail, self._hops)
+        raise exhausted(self._trail, self._candidates.hops)
 
     async def go_on(self, transcript: Transcript, broke: Served) -> Served:
         """A stream that continues what the client has: by those not asked yet, at last by the one that broke.
@@ -156,7 +173,7 @@ class Pursuit:
             UpstreamFailure: nobody can.
         """
         for hop, live in self._continuing(broke):
-            heeded = True
+            heeded, refused = True, False
             for way in ways(live, transcript.text):
                 if way == "fresh" and not heeded:
                     continue  # it has just been seen
@@ -164,43 +181,30 @@ class Pursuit:
                 ask = _Ask(request, transcript, way)
                 self._shared.retries.spend()
                 try:
-                    return await self._ask(hop, live, self._trail, ask)
+                    served = await self._ask(hop, live, self._trail, ask)
                 except UpstreamFailure as failure:
                     if failure.cause is Cause.CONTENT_FILTER:
                         raise
-                    if way == "prefill" and failure.cause in (Cause.REJECTED, Cause.FIELD_REFUSED, Cause.DIVERGED):
-                        live.prefill = ""  # refused, or not heeded: it need not be tried again
+                    if way == "prefill" and failure.cause in _NO_PREFILL:
+                        refused = True
                         heeded = failure.cause is not Cause.DIVERGED
                     elif failure.cause is not Cause.DIVERGED:
                         break
+                else:
+                    if refused:  # or not heeded, and another way leads on: that one need not be tried again
+                        live.no_prefill.note("prefill")
+                    return served
         raise UpstreamFailure(Cause.UNREADABLE, detail="nobody can go on with the stream")
 
     def alone(self) -> bool:
         """Is there no other deployment left that could go on with the stream?"""
-        if self._following is None:
-            self._following = next(self._candidates, None)
-        return self._following is None
+        return not self._candidates.more()
 
     def close(self) -> None:
         """Lets go of the candidates that were not needed: suspended, they would hold the request until the garbage collector."""
         self._candidates.close()
 
-    def _walk(self, hops: Iterable[Hop]) -> Generator[tuple[Hop, LiveDeployment], None, None]:
-        for hop in hops:
-            self._hops.append(hop)
-            if hop.barred:
-                continue
-            for live in hop.model.order(self._shared.rng):
-                if hop.model.spec.context_window <= self._too_small:
-                    break
-                # It was available when the hop began, but the one before it took its time.
-                if live.unavailable() is None and live.serves(self._request.need, named=hop.named):
-                    yield hop, live
-
     def _continuing(self, broke: Served) -> Iterator[tuple[Hop, LiveDeployment]]:
-        if self._following is not None:
-            following, self._following = self._following, None
-            yield following
         while (candidate := next(self._candidates, None)) is not None:  # `yield from` would close them with this
             yield candidate
         assert broke.failure is not None
@@ -214,34 +218,20 @@ class Pursuit:
         if failure.cause in FOR_CLIENT or (failure.cause is Cause.UNSUPPORTED and hop.named):
             raise ProviderRejected(failure.status or 400, failure.error or {}, failure.cause.value) from failure
         if failure.cause is Cause.CONTEXT_LENGTH:
-            self._too_small = max(self._too_small, hop.model.spec.context_window)
+            self._candidates.overran(hop)
+        elif failure.cause is Cause.UNSUPPORTED:
+            self._unsupported += 1
+            if self._unsupported >= MOST_UNSUPPORTED:
+                raise exhausted(self._trail, self._candidates.hops) from failure
 
-    async def _last_resort(self) -> tuple[Hop, LiveDeployment] | None:
-        """Somebody to ask where nobody else is left: the first busy one when it has a place, or one that is cooling down.
-
-        Refusing outright because all are cooling down would turn one bad minute into an outage of our own making.
-        """
-        asked = {attempt.deployment for attempt in self._trail.attempts}
-        lives = [
-            (hop, live)
-            for hop in self._hops
-            if not hop.barred and hop.model.spec.context_window > self._too_small
-            for live in hop.model.deployments
-            if not live.needs_operator
-            and live.spec.id not in asked
-            and live.serves(self._request.need, named=hop.named)
-        ]
+    async def _place(self, live: LiveDeployment) -> bool:
+        """Waits for a call of a busy deployment to end."""
         load = self._settings.load
-        for hop, live in lives:
-            if live.busy and live.breaker.available(self._clock()):
-                started = self._clock()
-                try:
-                    if await live.place(load.queue_s, load.max_queued):
-                        return hop, live
-                finally:
-                    self._trail.waited_s += self._clock() - started
-                break
-        return next(((hop, live) for hop, live in lives if not live.limited), None)
+        started = self._clock()
+        try:
+            return await live.place(load.queue_s, load.max_queued)
+        finally:
+            self._trail.waited_s += self._clock() - started
 
     async def _raced(self, hop: Hop, live: LiveDeployment, ask: _Ask) -> Served:
         """Asks the next ones beside the first where that is slow, and keeps whoever answers first.
@@ -294,7 +284,7 @@ class Pursuit:
         """One deployment, with its retries."""
         if ask.request.need.output_tokens is not None:
             ask = await self._limited(ask, hop)
-        refused: set[str] = set()  # optional fields that it refused in this request
+        changes = Changes()
 
         async def pause(seconds: float) -> None:
             trail.waited_s += seconds
@@ -312,7 +302,7 @@ class Pursuit:
 
         # Most first tries succeed, and setting up the loop would cost each of them a tenth of the gateway's time.
         try:
-            return await self._call(hop, live, ask, trail, refused)
+            return await self._call(hop, live, ask, trail, changes)
         except UpstreamFailure as failure:
             seconds = self._retry_after(failure, 1)
             if seconds is None:
@@ -326,7 +316,12 @@ class Pursuit:
             reraise=True,
         ):
             with attempt:
-                return await self._call(hop, live, ask, trail, refused)
+                served = await self._call(hop, live, ask, trail, changes)
+                for name in changes.lasting:  # proved: it was refused with them, and answers without
+                    if name not in live.dropped:
+                        log.warning("%s is asked without `%s` from now on, which it refused", live.spec.id, name)
+                    live.unknown_fields.note(name)
+                return served
         raise AssertionError("tenacity re-raises the last failure")
 
     async def _limited(self, ask: _Ask, hop: Hop) -> _Ask:
@@ -342,36 +337,44 @@ class Pursuit:
 
     def _retry_after(self, failure: UpstreamFailure, tries: int) -> float | None:
         """`retry_delay` within the budget of all requests."""
-        seconds = retry_delay(failure, tries, self._settings.retry, self._shared.rng)
+        alone = failure.cause in WAITING and not self._candidates.left()
+        seconds = retry_delay(failure, tries, self._settings.retry, self._shared.rng, alone=alone)
         if (
             seconds is None
-            or failure.cause is Cause.FIELD_REFUSED
+            or failure.cause in ASKED_OTHERWISE
             or self._shared.retries.take(self._settings.retry.budget)
         ):
             return seconds
         return None
 
-    async def _call(self, hop: Hop, live: LiveDeployment, ask: _Ask, trail: Trail, refused: set[str]) -> Served:
+    async def _call(self, hop: Hop, live: LiveDeployment, ask: _Ask, trail: Trail, changes: Changes) -> Served:
         started = self._clock()
         live.start()
-        dropped = live.dropped | refused
+        dropped = live.dropped
+        if changes.names:
+            dropped |= changes.names
         api = self._api(live, ask.request)
         request = self._readable(hop, live, ask.request, dropped, api)
+        if dropped and api == "chat":
+            request = adapted(request, dropped, changes.limit)
         if request is not ask.request:
             ask = replace(ask, request=request)
         try:
             try:
                 answer = await self._reach(hop, live, ask, dropped, api)
             except UpstreamFailure as unknown:
-                if api == "chat" or unknown.status not in (404, 405, 410):
+                # A server that does not know the path, or not the model: chat will show which.
+                if api == "chat" or request.need.api is not None or unknown.status not in NO_PATH:
                     raise
-                live.apis -= {api}  # a server that does not know the path, or not the model: chat will show which
-                if request.need.api is not None:
-                    raise UpstreamFailure(Cause.UNREADABLE, unknown.status, detail=f"no {api} API") from unknown
-                api = "chat"
+                path, api = api, "chat"
                 answer = await self._reach(hop, live, ask, dropped, api)
+                if without_echo(unknown, _as_written(request)) is unknown:  # else it has named a thing of this request
+                    live.unknown_apis.note(path)
             live.began(self._clock() - started, stream=self._request.stream)
-            return Served(hop, live, answer, self._clock, started)
+            served = Served(hop, live, answer, self._clock, started)
+            if dropped and api == "chat":
+                served.left_out = left_out(self._request, dropped)
+            return served
         except BaseException as exc:
             live.finish()
             elapsed_s = self._clock() - started
@@ -379,9 +382,7 @@ class Pursuit:
                 live.breaker.abandon()
                 trail.attempts.append(Attempt(hop, live.spec.id, CANCELLED, None, elapsed_s))
                 raise
-            failure = self._failed(exc, live, request, dropped, api)
-            if failure.field is not None and failure.cause is Cause.FIELD_REFUSED:
-                refused.add(failure.field)
+            failure = self._failed(exc, hop, live, request, dropped, api, changes)
             trail.failures.append(failure)
             late = ask.transcript is not None
             cause, status, reason = failure.cause.value, failure.status, failure.reason
@@ -424,25 +425,43 @@ class Pursuit:
         return await self._shared.sdk.complete(spec, ask.request, dropped)
 
     def _failed(
-        self, exc: Exception, live: LiveDeployment, request: ChatRequest, dropped: frozenset[str], api: Api
+        self,
+        exc: Exception,
+        hop: Hop,
+        live: LiveDeployment,
+        request: ChatRequest,
+        dropped: frozenset[str],
+        api: Api,
+        changes: Changes,
     ) -> UpstreamFailure:
-        """What went wrong with a call, as its deployment shall remember it and the client may hear of it."""
+        """What went wrong with a call, and what is changed in the next one where that may help."""
         if not isinstance(exc, UpstreamFailure):
             live.breaker.abandon()
             return unexpected(exc)
-        tell_breaker(live, exc, self._clock())
-        redact(exc, live.spec, request.fields)
-        field = exc.field
-        if field is None or exc.cause is not Cause.FIELD_REFUSED:
-            if exc.cause is Cause.REJECTED and SIGNATURES not in dropped and is_signature_error(exc.error or {}):
-                again = unsigned(request) is not None
-                return UpstreamFailure(Cause.FIELD_REFUSED, exc.status, field=SIGNATURES) if again else exc
-            return exc
-        if api != "chat" or field in dropped or not request.has(field):  # it is not the field then
-            return UpstreamFailure(Cause.REJECTED, exc.status, error=exc.error, reason=exc.reason)
-        if request.asks_properly(field):  # else the client's own value may have been at fault
-            live.dropped |= {field}
-        return exc
+        failure = exc
+        if failure.cause in SHARED:  # a client must not put these words into the provider's mouth
+            own = without_echo(failure, _as_written(request))
+            failure.cause, failure.field = own.cause, own.field
+        if api != "chat" and failure.status in NO_PATH:
+            live.breaker.abandon()  # perhaps only this path is unknown
+        else:
+            tell_breaker(live, failure, self._clock(), digest(request) if failure.cause in REFUSING else b"")
+        redact(failure, live.spec, request.fields)
+        if failure.cause not in CHANGEABLE:
+            return failure
+        if SIGNATURES not in dropped and is_signature_error(failure.error or {}) and unsigned(request) is not None:
+            changes.names |= {SIGNATURES}
+            return UpstreamFailure(Cause.FIELD_REFUSED, failure.status, field=SIGNATURES)
+        change = change_for(failure, request, dropped, free=not hop.named) if api == "chat" else None
+        if change is not None:
+            changes.add(change)
+            cause = Cause.FIELD_REFUSED if change.lasting else Cause.VALUE_REFUSED
+            return replace(failure, cause=cause, field=change.name)
+        # What a stand-in refuses in words that are not known may be its own rule, since the client has not chosen it.
+        of_model = failure.status in (400, 422) if hop.stand_in else failure.cause is not Cause.REJECTED
+        unsupported = failure.cause is Cause.UNSUPPORTED or (of_model and not hop.named)
+        cause = Cause.UNSUPPORTED if unsupported else Cause.REJECTED
+        return failure if cause is failure.cause else replace(failure, cause=cause)
 
     async def _stream(self, hop: Hop, live: LiveDeployment, ask: _Ask, dropped: frozenset[str], api: Api) -> Relay:
         spec = live.spec
@@ -474,3 +493,8 @@ class Pursuit:
             await relay.aclose()
             raise
         return relay
+
+
+def _as_written(request: ChatRequest) -> dict[str, Any]:
+    """The fields as the client wrote them."""
+    return request.fields if request.native is None else request.native.fields

@@ -6,14 +6,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from gateway.breaker import Breaker, BreakerSettings
+from gateway.breaker import Breaker, BreakerSettings, Refusal
+from gateway.learned import Learned
 from gateway.need import Need
 from gateway.portfolio import BUILT_IN, Deployment, Model, Portfolio
+from gateway.providers import Prefill
 
 Clock = Callable[[], float]
 MINUTE_S = 60.0
 TIMES = 100  # first-token times that a deployment's usual one is taken from
 TIMES_NEEDED = 20
+MOST_OUT = 0.5  # of all deployments, so many may be taken out by what may be the requests' own fault
 
 
 class LiveDeployment:
@@ -22,9 +25,11 @@ class LiveDeployment:
     Attributes:
         in_flight: calls under way.
         unreachable: why its server accepted no connection when it was last looked at; None where it did, or was not looked at.
-        dropped: optional request fields that it has refused.
-        prefill: how it is told to go on from an assistant message; empty once it has refused, or not heeded, that.
-        apis: the formats that it speaks besides chat, less those that turned out to be unknown to it.
+        unknown_fields: optional request fields, and harmless changes of a request, that it is not asked with, or without.
+        unknown_apis: formats that it turned out not to speak.
+        no_prefill: holds a name once it has refused, or not heeded, to go on from an assistant message.
+        siblings: the deployments of its model, with itself.
+        peers: all deployments of its kind, with itself.
     """
 
     def __init__(self, spec: Deployment, settings: BreakerSettings, clock: Clock) -> None:
@@ -32,15 +37,33 @@ class LiveDeployment:
         self.breaker = Breaker(settings)
         self.in_flight = 0
         self.unreachable: str | None = None
-        self.dropped: frozenset[str] = frozenset()
-        self.prefill = spec.prefill
-        self.apis = spec.apis
+        self.unknown_fields = Learned(clock)
+        self.unknown_apis = Learned(clock)
+        self.no_prefill = Learned(clock)
+        self.siblings: tuple[LiveDeployment, ...] = (self,)
+        self.peers: tuple[LiveDeployment, ...] = (self,)
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._times: dict[bool, deque[float]] = {stream: deque(maxlen=TIMES) for stream in (False, True)}
         self._clock = clock
         self._minute_start = float("-inf")
         self._requests = 0
         self._tokens = 0
+
+    @property
+    def dropped(self) -> frozenset[str]:
+        """What is left out of requests to it, or changed in them, as it has asked for."""
+        return self.unknown_fields.names
+
+    @property
+    def apis(self) -> frozenset[str]:
+        """The formats that it speaks besides chat, less those that turned out to be unknown to it."""
+        unknown = self.unknown_apis.names
+        return self.spec.apis - unknown if unknown else self.spec.apis
+
+    @property
+    def prefill(self) -> Prefill:
+        """How it is told to go on from an assistant message; empty where it does not do that."""
+        return "" if self.no_prefill.names else self.spec.prefill
 
     def unavailable(self) -> str | None:
         """Why no call may be made now; None where one may."""
@@ -81,8 +104,8 @@ class LiveDeployment:
         return (able or named) and (need.api is None or need.api in self.apis)
 
     def wait_s(self) -> float | None:
-        """Seconds until it may be worth asking; None where only an operator can help."""
-        if self.needs_operator:
+        """Seconds until it may be worth asking; None where it has no key."""
+        if self.spec.missing_key is not None:
             return None
         now = self._clock()
         cooling_s = max(0.0, (self.breaker.open_until or 0.0) - now)
@@ -119,8 +142,23 @@ class LiveDeployment:
 
     @property
     def needs_operator(self) -> bool:
-        """No key, a refused key, an unknown model, a used-up quota: nothing that time heals."""
-        return self.spec.missing_key is not None or self.breaker.taken_out
+        """No key, or taken out: a refused key, an unknown model, a used-up quota. After its time it may be asked again."""
+        return self.spec.missing_key is not None or self._clock() < self.breaker.out_until
+
+    @property
+    def hopeless(self) -> bool:
+        """Is it useless to ask it even where no other deployment is left?"""
+        return self.spec.missing_key is not None or (self.breaker.confirmed and self.needs_operator)
+
+    def refused(self, refusal: Refusal) -> None:
+        """A call was refused; the deployment is taken out where that says enough and others can do its work."""
+        if refusal.in_words:
+            spare = any(live is not self and not live.needs_operator for live in self.siblings)
+        else:
+            usable = [live for live in self.peers if live.spec.missing_key is None]
+            out = sum(live.breaker.taken_out and not live.breaker.confirmed for live in usable if live is not self)
+            spare = out + 1 <= MOST_OUT * len(usable)
+        self.breaker.refused(self._clock(), refusal, spare=spare)
 
     def start(self) -> None:
         """A call begins; `finish` must follow."""
@@ -141,6 +179,8 @@ class LiveDeployment:
     def began(self, seconds: float, *, stream: bool) -> None:
         """A call had its first content, or its whole answer, after so many seconds."""
         self._times[stream].append(seconds)
+        if self.breaker.taken_out:  # a long stream need not end before others are let in again
+            self.breaker.success()
 
     def usual_s(self, quantile: float, *, stream: bool) -> float | None:
         """That quantile of its recent times to the first content; None where too few are known."""
@@ -179,6 +219,10 @@ class LiveModel:
     def needs_operator(self) -> bool:
         return all(deployment.needs_operator for deployment in self.deployments)
 
+    @property
+    def hopeless(self) -> bool:
+        return all(deployment.hopeless for deployment in self.deployments)
+
     def order(self, rng: random.Random) -> list[LiveDeployment]:
         """Callable deployments, in a weighted random order, so that load spreads by `weight`."""
         ready = [d for d in self.deployments if d.unavailable() is None]
@@ -196,6 +240,7 @@ class Fleet:
     """
 
     def __init__(self, portfolio: Portfolio, previous: "Fleet | None" = None, clock: Clock = time.monotonic) -> None:
+        self.clock = clock
         settings = portfolio.settings.breaker
         known = {} if previous is None else {d.spec.id: d for m in previous.all_models() for d in m.deployments}
 
@@ -214,6 +259,11 @@ class Fleet:
         self.embedding_models: dict[str, LiveModel] = {
             model.name: live(model) for model in (*portfolio.embedding_models, BUILT_IN)
         }
+        for models in (self.models, self.embedding_models):
+            peers = tuple(deployment for model in models.values() for deployment in model.deployments)
+            for model in models.values():
+                for deployment in model.deployments:
+                    deployment.siblings, deployment.peers = model.deployments, peers
 
     def all_models(self) -> Iterator[LiveModel]:
         """Those of both kinds; their names differ."""

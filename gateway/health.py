@@ -11,9 +11,9 @@ from gateway.dialects.embeddings import parse_embeddings
 from gateway.failover import Failover
 from gateway.fleet import Clock, Fleet, LiveDeployment, LiveModel
 from gateway.request import parse_chat
-from gateway.served import tell_breaker
+from gateway.served import FAILING, tell_breaker
 from gateway.upstream.embeddings import EmbeddingsUpstream
-from gateway.upstream.failures import FOR_CLIENT, Cause, UpstreamFailure, unexpected
+from gateway.upstream.failures import TAKEN_OUT, Cause, UpstreamFailure, unexpected
 
 log = logging.getLogger("locus.health")
 
@@ -21,7 +21,6 @@ Ask = Callable[[LiveDeployment], Awaitable[None]]
 
 _ASK = parse_chat(b'{"model": "health-check", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}')
 _EMBED = parse_embeddings(b'{"model": "health-check", "input": "Hi"}')
-_ALIVE = FOR_CLIENT | {Cause.FIELD_REFUSED, Cause.CONTEXT_LENGTH}  # it answers, if only that it dislikes the question
 
 
 class HealthChecks:
@@ -81,10 +80,10 @@ class HealthChecks:
         except TimeoutError:
             tell_breaker(live, UpstreamFailure(Cause.TIMEOUT), self._clock())
         except UpstreamFailure as failure:
-            if failure.cause in _ALIVE:
+            if failure.cause in FAILING or failure.cause in TAKEN_OUT or failure.cause in (Cause.REFUSED, Cause.LOCAL):
+                tell_breaker(live, failure, self._clock(), ours=True)
+            else:  # it answers, if only that it dislikes the question
                 live.breaker.success()
-            else:
-                tell_breaker(live, failure, self._clock())
         except Exception as exc:
             unexpected(exc)
         else:

@@ -16,6 +16,9 @@ from gateway.utility import UtilityCalls
 from router.encoder import MAX_TOKENS
 from router.policy import Policy
 
+# What may answer a request that names a model where a deployment fails: all deployments of that model and its stand-ins, the
+# deployments of that model, or no other deployment.
+FailoverForNamed = Literal["stand_ins", "same_model", "never"]
 ENCODER = "locus-encoder"  # the built-in embedding model: the encoder of queries, which every gateway has
 
 
@@ -194,6 +197,7 @@ class Settings:
         keep_alive_s: a stream on which nothing was sent for so long gets a comment; 0: never.
         switch_price: by so much must another model be more probably correct for a conversation to leave its model.
         utility_calls: which requests go to a policy of their own; None: nobody looks.
+        failover_for_named: what may answer in place of a model that a request names.
         stream_recovery: is a stream that broke after its first content continued by another model?
     """
 
@@ -210,6 +214,7 @@ class Settings:
     shutdown_grace_s: float = 30.0
     stream_recovery: Literal["continue", "error"] = "continue"
     keep_alive_s: float = 10.0
+    failover_for_named: FailoverForNamed = "stand_ins"
     switch_price: float = 0.05
     utility_calls: UtilityCalls | None = None
     load: LoadSettings = field(default_factory=LoadSettings)

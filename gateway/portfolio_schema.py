@@ -265,6 +265,11 @@ class GatewayEntry(Strict):
     retry_budget: Probability = Field(
         0.2, description="Most calls beyond the first of each request that may be retries, as a share of all"
     )
+    failover_for_named: Literal["stand_ins", "same_model", "never"] = Field(
+        "stand_ins",
+        description="Where a request names its model and a deployment fails: the other deployments of that model and then "
+        "its stand-ins are asked, only the deployments of that model, or no other deployment",
+    )
     stream_recovery: Literal["continue", "error"] = Field(
         "continue", description="When a stream breaks after its first content: another model goes on, or an error event"
     )

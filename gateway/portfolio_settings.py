@@ -56,6 +56,7 @@ def read_settings(
         response_retention_s=gateway.response_retention,
         retry=RetrySettings(gateway.retries, gateway.max_retry_after, gateway.retry_budget),
         hedging=None if gateway.hedging is None else HedgeSettings(gateway.hedging.quantile, gateway.hedging.budget),
+        failover_for_named=gateway.failover_for_named,
         stream_recovery=gateway.stream_recovery,
         keep_alive_s=gateway.keep_alive,
         switch_price=gateway.switch_price,

@@ -139,6 +139,15 @@ class ChatRequest:
             return self.stream and value.keys() == {"include_usage"}
         return value is None or field in OTHER_NAME or isinstance(value, OPTIONAL_FIELDS[field])
 
+    def without(self, dropped: frozenset[str]) -> dict[str, Any]:
+        """The fields without those that an upstream has refused; a limit of the answer's length keeps its other name."""
+        fields = self.fields
+        refused = dropped & fields.keys()
+        if not refused:
+            return fields
+        renamed = {OTHER_NAME[key]: fields[key] for key in refused & OTHER_NAME.keys()}
+        return {key: value for key, value in fields.items() if key not in refused} | renamed
+
     def outgoing(self, model: str, dropped: frozenset[str] = frozenset()) -> bytes:
         """The body for an upstream: the client's bytes with the model name changed and usage asked for in streams.
 
@@ -147,11 +156,9 @@ class ChatRequest:
             dropped: optional fields that this upstream has refused before.
         """
         fields = self.fields
-        refused = dropped & fields.keys()
         ask_usage = self.stream and not self.usage_asked and "stream_options" not in dropped
-        if refused or (ask_usage and "stream_options" in fields):
-            changed = {key: value for key, value in fields.items() if key not in refused} | {"model": model}
-            changed |= {OTHER_NAME[key]: fields[key] for key in refused & OTHER_NAME.keys()}
+        if dropped & fields.keys() or (ask_usage and "stream_options" in fields):
+            changed = self.without(dropped) | {"model": model}
             if ask_usage:
                 changed["stream_options"] = {**(fields.get("stream_options") or {}), "include_usage": True}
             return orjson.dumps(changed)
@@ -191,6 +198,15 @@ def splice_model(body: bytes, old: str, new: str) -> bytes | None:
     except orjson.JSONDecodeError:
         return None
     return b"".join((body[:start], name, body[end:])) if written == old else None
+
+
+def with_field(body: bytes, name: str, value: Any) -> bytes:
+    """`body`, a JSON object that is not empty, with one more field; of one that may have the field already it is replaced."""
+    key = orjson.dumps(name)
+    end = body.rfind(b"}")
+    if key in body or end < 0:
+        return orjson.dumps(orjson.loads(body) | {name: value})
+    return b"".join((body[:end], b",", key, b":", orjson.dumps(value), body[end:]))
 
 
 def _places(body: bytes, needle: bytes) -> Iterator[int]:

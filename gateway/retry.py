@@ -6,28 +6,43 @@ from collections.abc import Callable
 from gateway.portfolio import RetrySettings
 from gateway.upstream.failures import QUICK_RETRY, Cause, UpstreamFailure
 
+ASKED_OTHERWISE = frozenset({Cause.FIELD_REFUSED, Cause.VALUE_REFUSED})  # the next call leaves something out
+BUSY = frozenset({Cause.RATE_LIMITED, Cause.OVERLOADED})  # passes by itself
+WAITING = BUSY | QUICK_RETRY  # may say how long to wait
+
 QUICK_RETRY_S = 0.1  # the one retry after a server error comes within this, with full jitter
-BACKOFF_S = 0.5  # first backoff after a 429 without Retry-After; doubles, full jitter
+BACKOFF_S = 0.5  # first backoff after a rate limit without Retry-After; doubles, full jitter
 MAX_TRIES = 4  # on one deployment, for whatever mix of reasons
 WINDOW_S = 10.0  # of a budget; counts reach back one to two of them
 
 
-def retry_delay(failure: UpstreamFailure, tries: int, settings: RetrySettings, rng: random.Random) -> float | None:
+def retry_delay(
+    failure: UpstreamFailure, tries: int, settings: RetrySettings, rng: random.Random, *, alone: bool = False
+) -> float | None:
     """Seconds until the same deployment is asked again after its `tries`-th try failed; None: go on to the next one.
 
-    A 429 is retried after its Retry-After, unless that is longer than the cap, or with full-jitter backoff; a server
-    error, refused connection or unreadable answer once, quickly; a refused optional field at once without it. Silence,
-    refused keys and errors of the request are not retried.
+    A rate limit is waited for as long as its Retry-After says, unless that is longer than the cap, or with full-jitter
+    backoff. A failed, unreadable or impossible call is repeated once, quickly. A part of the request that was refused is
+    left out at once. Silence, refused keys and errors of the request are not retried.
+
+    Args:
+        alone: no other deployment is left to ask, so that an overloaded provider, or one that names a time, is waited for too.
     """
+    cause, after_s = failure.cause, failure.retry_after_s
     if tries >= MAX_TRIES:
         return None
-    if failure.cause is Cause.FIELD_REFUSED:
+    if cause in ASKED_OTHERWISE:
         return 0.0
-    if failure.cause is Cause.RATE_LIMITED and tries <= settings.retries:
-        if failure.retry_after_s is None:
+    waits = cause is Cause.RATE_LIMITED or (alone and (cause in BUSY or (cause in QUICK_RETRY and after_s is not None)))
+    if waits:
+        if tries > settings.retries:
+            return None
+        if after_s is None:
             return rng.uniform(0.0, BACKOFF_S * 2 ** (tries - 1))
-        return failure.retry_after_s if failure.retry_after_s <= settings.max_retry_after_s else None
-    if failure.cause in QUICK_RETRY and tries <= min(1, settings.retries):
+        return after_s if after_s <= settings.max_retry_after_s else None
+    if cause is Cause.OVERLOADED and after_s is not None:
+        return None
+    if (cause in QUICK_RETRY or cause in (Cause.OVERLOADED, Cause.LOCAL)) and tries <= min(1, settings.retries):
         return rng.uniform(0.0, QUICK_RETRY_S)
     return None
 

@@ -133,6 +133,7 @@ class Routing:
     def __init__(self, portfolio: Portfolio, router: Router, fleet: Fleet) -> None:
         models = portfolio.models
         self._portfolio = portfolio
+        self._clock = fleet.clock
         self.router = router
         self._default = portfolio.policies[portfolio.default_policy]
         self._encodings = Encodings(router.encoder)
@@ -154,6 +155,7 @@ class Routing:
         self._usd_out = np.array([model.price.usd_per_mtok_out for model in models]) / 1e6
         self._usd_cached = np.array([model.price.usd_per_mtok_cached for model in models]) / 1e6
         self._window = np.array([model.context_window for model in models])
+        self._assumed = np.array([not model.window_known for model in models], np.bool_)
         self._room = np.minimum(self._window // ANSWER_SHARE, ANSWER_TOKENS)
         self._can = {c: np.array([c in model.capabilities for model in models]) for c in CAPABILITIES}
         self._can["several"] = np.array([any(d.several for d in model.deployments) for model in models])
@@ -189,7 +191,7 @@ class Routing:
         policy = self._policy(request)
         need = await self._measured(request)
         scores = self._scores(request, await self._encode(request), need)
-        callable_ = scores.capable & self._has_hope()
+        callable_ = self._callable(scores.capable)
         eligible = callable_ & ~np.isnan(scores.p_correct)
         p_believed = believed(scores.p_correct, scores.standard_error, policy)
         if control.min_p_correct is not None and (enough := eligible & (p_believed >= control.min_p_correct)).any():
@@ -209,21 +211,26 @@ class Routing:
 
     def hops(self, request: ChatRequest, decision: Decision) -> Iterator[Hop]:
         """The chosen model, then its stand-ins: those that can serve the request, the nearest in embedding space first.
-        Alone where the client wants no failover.
+        Alone where the client wants no failover, or `failover_for_named` allows none.
 
         Models whose distance is not known, because they or the chosen one have no embedding, come last, in portfolio order.
         Where the client named the model, a slow encoder does not know the query, and no policy limits them, predicted losses
         are not known.
         """
         chosen = decision.chosen
-        yield Hop(self.live[chosen], named=decision.policy is None)
-        if not request.control.failover:
+        named = decision.policy is None
+        rule = self._portfolio.settings.failover_for_named if named else "stand_ins"
+        yield Hop(self.live[chosen], named=named, single=rule == "never")
+        if rule != "stand_ins" or not request.control.failover:
             return
         scores = decision.scores or self._scores(request, self._encodings.at_once(request.query), request.need)
         limit = (decision.policy or self._default).max_predicted_loss
+        capable = scores.capable
+        if self._assumed.any():  # an assumed window keeps no model from standing in: its provider knows better
+            capable = capable | (self._assumed & self._able(scores.need) & self._allowed(request.control))
         for i, distance in self._stand_ins(chosen):
             live = self.live[i]
-            if not scores.capable[i] or live.needs_operator:
+            if not capable[i] or live.hopeless:
                 continue
             loss = float(scores.p_correct[chosen] - scores.p_correct[i])
             known = None if np.isnan(loss) else loss
@@ -290,7 +297,8 @@ class Routing:
         if api is None or self._speaks[api][pinned]:
             return
         capable = self._capable(request.need) & self._allowed(request.control)
-        if not request.control.failover or not capable.any():
+        alone = not request.control.failover or self._portfolio.settings.failover_for_named != "stand_ins"
+        if alone or not capable.any():
             raise self._nobody(request, request.need, np.zeros_like(capable))
 
     def _allowed(self, control: Control) -> NDArray[np.bool_]:
@@ -345,20 +353,33 @@ class Routing:
         capable = self._capable(need) & self._allowed(request.control)
         return Scores(p_correct, standard_error, self._price(need), capable, guarded, need)
 
-    def _has_hope(self) -> NDArray[np.bool_]:
-        """Which models do not need an operator, (M,): `LiveModel.needs_operator` of a thousand at once."""
-        hope = np.zeros(len(self.names), np.bool_)
-        taken_out = np.array([breaker.taken_out for breaker in self._breakers], np.bool_)
-        hope[self._of_model[~(self._no_key | taken_out)]] = True
-        return hope
+    def _callable(self, capable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which of these models do not need an operator, (M,): `LiveModel.needs_operator` of a thousand at once.
+
+        Where all of them are taken out, those that have a key: the last resort may still ask them.
+        """
+        out_until = np.array([breaker.out_until for breaker in self._breakers])
+        hopeful = capable & self._with_any(~self._no_key & (out_until <= self._clock()))
+        return hopeful if hopeful.any() else capable & self._with_any(~self._no_key)
+
+    def _with_any(self, deployments: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which models have at least one of these deployments, (M,)."""
+        models = np.zeros(len(self.names), np.bool_)
+        models[self._of_model[deployments]] = True
+        return models
 
     def _capable(self, need: Need) -> NDArray[np.bool_]:
-        capable = need.prompt_tokens + self._answer_room(need) <= self._window
+        fits: NDArray[np.bool_] = need.prompt_tokens + self._answer_room(need) <= self._window
+        return fits & self._able(need)
+
+    def _able(self, need: Need) -> NDArray[np.bool_]:
+        """Which models have the capabilities and the API that the request needs, (M,)."""
+        able = np.ones(len(self.names), np.bool_)
         for capability in need.capabilities:
-            capable &= self._can[capability]
+            able &= self._can[capability]
         if need.api is not None:
-            capable &= self._speaks[need.api]
-        return capable
+            able &= self._speaks[need.api]
+        return able
 
     def _answer_room(self, need: Need) -> NDArray[np.int64]:
         """Tokens that must be left for the answer, (M,): the client's limit is no demand, and is cut to what there is."""

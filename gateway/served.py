@@ -1,16 +1,36 @@
 """An answered call: what it gave, and the bookkeeping at its deployment when it ends."""
 
+from hashlib import blake2b
+
+import orjson
+
+from gateway.breaker import Refusal
 from gateway.fleet import Clock, LiveDeployment
 from gateway.relay import Relay
+from gateway.request import ChatRequest
 from gateway.trail import Hop
 from gateway.upstream.answer import Complete, Usage
-from gateway.upstream.failures import QUICK_RETRY, TAKEN_OUT, Cause, UpstreamFailure
+from gateway.upstream.failures import TAKEN_OUT, Cause, UpstreamFailure
+
+FAILING = frozenset(
+    {
+        Cause.RATE_LIMITED,
+        Cause.OVERLOADED,
+        Cause.SERVER_ERROR,
+        Cause.CONNECTION,
+        Cause.TIMEOUT,
+        Cause.UNREADABLE,
+    }
+)  # the deployment is at fault
 
 
 class Served:
     """An answer from some model: `complete`, or `relay` with its first content at hand. The owner closes it.
 
     Closing ends the call: it frees the deployment's place and tells its breaker how the call went.
+
+    Attributes:
+        left_out: fields of the client's that the deployment was not sent.
     """
 
     def __init__(self, hop: Hop, live: LiveDeployment, answer: Complete | Relay, clock: Clock, started: float) -> None:
@@ -19,6 +39,7 @@ class Served:
         self.complete = answer if isinstance(answer, Complete) else None
         self.relay = answer if isinstance(answer, Relay) else None
         self.failure: UpstreamFailure | None = None
+        self.left_out: tuple[str, ...] = ()
         self._clock = clock
         self._started = started
         self._closed = False
@@ -56,11 +77,30 @@ class Served:
             await self.relay.aclose()
 
 
-def tell_breaker(live: LiveDeployment, failure: UpstreamFailure, now: float) -> None:
-    """What a failed call says about the deployment."""
-    if failure.cause in TAKEN_OUT:
-        live.breaker.take_out(now, failure.cause.value)
-    elif failure.cause in QUICK_RETRY or failure.cause in (Cause.TIMEOUT, Cause.RATE_LIMITED, Cause.OVERLOADED):
-        live.breaker.failure(now, failure.cause.value, failure.retry_after_s)
-    else:  # the request was at fault: that says nothing about the deployment
+def digest(request: ChatRequest) -> bytes:
+    """What tells one request from another: how its conversation begins, so that the next turn is no other request."""
+    turns = request.fields.get("messages") or [request.fields.get("input")]
+    first = next((i for i, turn in enumerate(turns) if isinstance(turn, dict) and turn.get("role") == "user"), 0)
+    return blake2b(orjson.dumps(turns[: first + 1]), digest_size=16).digest()
+
+
+def tell_breaker(
+    live: LiveDeployment, failure: UpstreamFailure, now: float, request: bytes = b"", *, ours: bool = False
+) -> None:
+    """What a failed call says about the deployment.
+
+    Args:
+        request: digest that tells one request from another.
+        ours: the request was the gateway's own, so that a refusal cannot be about what a client put into it.
+    """
+    cause = failure.cause
+    if cause in TAKEN_OUT:
+        live.refused(Refusal(cause.value, request, in_words=True))
+    elif cause is Cause.REFUSED:
+        live.refused(Refusal(f"{cause.value} with status {failure.status}", request, in_words=ours))
+    elif cause in FAILING:
+        live.breaker.failure(now, cause.value, failure.retry_after_s)
+    elif cause in (Cause.LOCAL, Cause.DIVERGED):
         live.breaker.abandon()
+    else:  # the request was at fault
+        live.breaker.answered()

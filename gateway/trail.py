@@ -46,6 +46,7 @@ class Hop:
         predicted_loss: p_correct of the chosen model minus that of this one, for this query; None likewise.
         named: the client asked for it: whatever is known of what it can do, its provider shall say.
         barred: the policy's `max_predicted_loss` forbids it.
+        single: only one of its deployments may be asked, and no other model.
     """
 
     model: LiveModel
@@ -54,6 +55,7 @@ class Hop:
     predicted_loss: float | None = None
     barred: bool = False
     named: bool = False
+    single: bool = False
 
 
 @dataclass(frozen=True, slots=True)

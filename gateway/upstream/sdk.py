@@ -55,7 +55,7 @@ class SdkUpstream:
         litellm = await self.load()
         try:
             async with asyncio.timeout(deployment.timeout_s):
-                answer = await litellm.acompletion(**_arguments(deployment, request))
+                answer = await litellm.acompletion(**_arguments(deployment, request, dropped))
         except Exception as exc:
             raise _failure(exc) from exc
         body = answer.model_dump_json(exclude_none=True).encode()
@@ -78,7 +78,7 @@ class SdkUpstream:
             UpstreamFailure: whatever went wrong, classified.
         """
         litellm = await self.load()
-        arguments = _arguments(deployment, request) | {"stream": True}
+        arguments = _arguments(deployment, request, dropped) | {"stream": True}
         if "stream_options" not in dropped:
             arguments["stream_options"] = {"include_usage": True}
         try:
@@ -205,8 +205,8 @@ def _forbid_blocking_fetches(litellm: Any) -> None:
         module.safe_get = outside_of_loops
 
 
-def _arguments(deployment: Deployment, request: ChatRequest) -> dict[str, Any]:
-    fields = request.fields
+def _arguments(deployment: Deployment, request: ChatRequest, dropped: frozenset[str]) -> dict[str, Any]:
+    fields = request.without(dropped)
     arguments: dict[str, Any] = {key: fields[key] for key in fields.keys() & _ARGUMENTS if fields[key] is not None}
     extra = {key: value for key, value in fields.items() if key not in _ARGUMENTS and key not in _OWN}
     if extra:

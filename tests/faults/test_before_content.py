@@ -44,7 +44,7 @@ HTML = page(b"<html><body>Bad gateway</body></html>")
 
 FAULTS = [
     *(Fault(f"{status}", error(status, SECRETS), 2, "server_error") for status in (408, 425, 500, 502, 504)),
-    *(Fault(f"{status}", error(status, SECRETS), 1, "overloaded") for status in (503, 529)),
+    *(Fault(f"{status}", error(status, SECRETS), 2, "overloaded") for status in (503, 529)),
     *(Fault(f"{status}", error(status, f"Incorrect API key provided: {SECRETS}"), 1, "auth") for status in (401, 403)),
     Fault("404 model", error(404, f"no model for {SECRETS}", "model_not_found"), 1, "not_found"),
     Fault("429 quota", error(429, f"You exceeded your current quota, {SECRETS}", "insufficient_quota"), 1, "quota"),
@@ -75,13 +75,13 @@ FAULTS = [
     Fault("empty stream", page(b"", "text/event-stream"), 2, "unreadable"),
     Fault("JSON null", page(b"null", "application/json"), 2, "unreadable"),
     Fault("JSON list", page(b"[]", "application/json"), 2, "unreadable"),
-    Fault("an error in a 200", reply(200, OVERLOADED), 1, "overloaded"),
+    Fault("an error in a 200", reply(200, OVERLOADED), 2, "overloaded"),
     Fault("no choices", reply(200, {"object": "chat.completion"}), 2, "unreadable"),
     Fault("empty choices", reply(200, completion("x", "m") | {"choices": []}), 2, "unreadable"),
     Fault(
         "an error event",
         by_mode(reply(200, OVERLOADED), play([b'data: {"error": {"message": "overloaded"}}\n\n'])),
-        1,
+        2,
         "overloaded",
     ),
     Fault("an error event after the role", by_mode(HTML, play([ROLE, b'data: {"error": "no"}\n\n'])), 2, "*"),
@@ -332,13 +332,13 @@ async def test_a_deployment_that_needs_an_operator_is_taken_out_and_reported(tmp
         async with gateway(tmp_path, models, gateway=CALM) as run:
             for _ in range(3):
                 (await ask(run, stream=True)).complete(TEXT, streaming=True)
-            assert len(up.calls) == 1
+            assert len(up.calls) == 2
             ready = await run.http.get("/health/ready")
             assert ready.status_code == 200
             assert "auth" in ready.json()["models"]["llama-8b"]["deployments"]["llama-8b/0"]
             metrics = (await run.http.get("/metrics")).text
             assert 'locus_deployment_available{deployment="llama-8b/0",model="llama-8b"} 0.0' in metrics
-            assert 'locus_failed_attempts_total{cause="auth",deployment="llama-8b/0"} 1.0' in metrics
+            assert 'locus_failed_attempts_total{cause="auth",deployment="llama-8b/0"} 2.0' in metrics
             for text in (ready.text, metrics):
                 assert "org-acme" not in text
                 assert "127.0.0.1" not in text

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import yaml
 from starlette.types import ASGIApp
 
 from gateway.app import create_app
+from gateway.fleet import Clock
 from gateway.limits import LIMITS, ClientLimits
 from gateway.portfolio import Portfolio
 from gateway.portfolio_file import load_portfolio
@@ -96,10 +98,14 @@ async def serving(
 
 @asynccontextmanager
 async def running(
-    portfolio: Portfolio, key: str = "none", limits: ClientLimits = LIMITS, proxies: Proxies | None = None
+    portfolio: Portfolio,
+    key: str = "none",
+    limits: ClientLimits = LIMITS,
+    proxies: Proxies | None = None,
+    clock: Clock = time.monotonic,
 ) -> AsyncIterator[Gateway]:
     """Serves the portfolio on a free port until the block ends."""
-    async with open_service(portfolio, proxies=proxies) as service:
+    async with open_service(portfolio, clock, proxies=proxies) as service:
         async with serving(create_app(service), limits, portfolio.settings.shutdown_grace_s) as (server, url):
             client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=20)
             async with httpx.AsyncClient(base_url=url, timeout=20) as http, client:
@@ -108,6 +114,7 @@ async def running(
 
 @asynccontextmanager
 async def gateway(folder: Path, models: list[dict[str, Any]], **more: Any) -> AsyncIterator[Gateway]:
-    """A gateway over a portfolio file made of `models`."""
-    async with running(load_portfolio(write_portfolio(folder, models, **more), {})) as run:
+    """A gateway over a portfolio file made of `models`; `clock` is the one that it lives by."""
+    clock = more.pop("clock", time.monotonic)
+    async with running(load_portfolio(write_portfolio(folder, models, **more), {}), clock=clock) as run:
         yield run

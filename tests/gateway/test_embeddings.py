@@ -253,8 +253,9 @@ async def test_litellms_errors_are_classified(tmp_path: Path) -> None:
     async with ScriptedProvider(error(401, "invalid api token")) as up:
         deployment = {"model": "cohere/embed-english-v3.0", "api_base": f"{up.base_url}/embed", "api_key": "ck"}
         async with gateway(tmp_path, deployment) as run:
-            with pytest.raises(openai.APIStatusError, match="vectors: auth"):
-                await run.client.embeddings.create(model="vectors", input="x")
+            for _ in range(2):
+                with pytest.raises(openai.APIStatusError, match="vectors: auth"):
+                    await run.client.embeddings.create(model="vectors", input="x")
             (live,) = run.service.in_force.fleet.embedding_models["vectors"].deployments
             assert live.needs_operator
 

@@ -353,12 +353,12 @@ async def test_the_breaker_opens_probes_and_closes(tmp_path: Path) -> None:
             assert (response.model, "x-locus-stand-in" in headers) == ("llama-8b", False)
 
 
-async def test_a_refused_key_takes_the_deployment_out(tmp_path: Path) -> None:
+async def test_a_key_that_is_refused_twice_takes_the_deployment_out(tmp_path: Path) -> None:
     async with ScriptedProvider(error(401, "Incorrect API key sk-up")) as up, ScriptedProvider() as good:
         async with gateway(tmp_path, [entry("llama-8b", up.base_url), entry("llama-70b", good.base_url)]) as run:
             for _ in range(3):
                 await ask(run)
-            assert len(up.calls) == 1
+            assert len(up.calls) == 2
             assert "taken out: auth" in (await run.http.get("/health/ready")).text
             raw = await run.client.chat.completions.with_raw_response.create(model="auto:best", messages=ASK)
             assert raw.headers["x-locus-model"] == "llama-70b"  # no candidate any more, rather than stood in for

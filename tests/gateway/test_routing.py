@@ -4,6 +4,7 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.breaker import TAKEN_OUT_S
 from gateway.explain import explain
 from gateway.fleet import Fleet
 from gateway.portfolio_file import load_portfolio
@@ -233,10 +234,32 @@ async def test_one_deployment_that_can_be_called_is_enough(tmp_path: Path) -> No
     request = chat("auto:best", "How many eggs are left for the market?")
     chosen = (await routes.decide(request)).model
     first, second = fleet.models[chosen].deployments
-    first.breaker.take_out(0.0, "key refused")
+    now = fleet.clock()
+    first.breaker.take_out(now, "key refused")
     assert (await routes.decide(request)).model == chosen
-    second.breaker.take_out(0.0, "key refused")
+    second.breaker.take_out(now, "key refused")
     assert (await routes.decide(request)).model != chosen
+    second.breaker.take_out(now - 2 * TAKEN_OUT_S, "key refused")  # no later than before
+    assert (await routes.decide(request)).model != chosen
+
+
+async def test_a_take_out_that_is_over_leaves_a_candidate(tmp_path: Path) -> None:
+    routes, fleet = routing(tmp_path, portfolio())
+    request = chat("auto:best", "How many eggs are left for the market?")
+    chosen = (await routes.decide(request)).model
+    (only,) = fleet.models[chosen].deployments
+    only.breaker.take_out(fleet.clock() - TAKEN_OUT_S, "key refused")
+    assert (await routes.decide(request)).model == chosen
+
+
+async def test_where_all_models_are_taken_out_one_is_chosen_all_the_same(tmp_path: Path) -> None:
+    routes, fleet = routing(tmp_path, portfolio())
+    request = chat("auto:best", "How many eggs are left for the market?")
+    chosen = (await routes.decide(request)).model
+    for model in fleet.models.values():
+        for live in model.deployments:
+            live.breaker.take_out(fleet.clock(), "key refused")
+    assert (await routes.decide(request)).model == chosen
 
 
 async def test_a_slow_encoder_is_not_waited_for_where_the_client_named_the_model(tmp_path: Path) -> None:

@@ -1,0 +1,109 @@
+"""The deployments that may answer one request, in the order in which they are asked; each is given once."""
+
+import random
+from collections.abc import Callable, Generator, Iterable, Iterator
+
+from gateway.fleet import LiveDeployment
+from gateway.request import ChatRequest
+from gateway.trail import Hop
+
+Candidate = tuple[Hop, LiveDeployment]
+
+
+class Candidates:
+    """An iterator. Models are read only as far as needed: most requests need the first alone.
+
+    Args:
+        hops: the models that come into question, the best first.
+
+    Attributes:
+        hops: as far as they have been read.
+    """
+
+    def __init__(
+        self, request: ChatRequest, hops: Iterable[Hop], clock: Callable[[], float], rng: random.Random
+    ) -> None:
+        self.hops: list[Hop] = []
+        self._request = request
+        self._clock = clock
+        self._rng = rng
+        self._walk = self._available(hops)
+        self._next: Candidate | None = None
+        self._given: set[str] = set()
+        self._too_small = 0  # largest context window that the prompt has already overrun
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return self
+
+    def __next__(self) -> Candidate:
+        following, self._next = self._next, None
+        if following is None or not self._may_be_asked(*following):  # it took its time to come to it
+            following = next(self._walk)
+        self._given.add(following[1].spec.id)
+        return following
+
+    def more(self) -> bool:
+        """Is there a next one?"""
+        if self._next is None:
+            self._next = next(self._walk, None)
+        return self._next is not None
+
+    def left(self) -> bool:
+        """Is there a deployment that has not been given, be it one of the last resort?"""
+        return self.more() or bool(self.last_resort())
+
+    def overran(self, hop: Hop) -> None:
+        """The prompt is longer than this model's context window."""
+        if hop.model.spec.window_known:
+            self._too_small = max(self._too_small, hop.model.spec.context_window)
+
+    def last_resort(self) -> list[Candidate]:
+        """Those that were left out as busy, cooling down or taken out, the likeliest to answer first.
+
+        Refusing a client because all deployments are cooling down would turn one bad minute into a long outage. A deployment
+        whose key, model or account the provider has refused twice, and one at a limit of the file, are none of them.
+        """
+        now = self._clock()
+        left = [
+            (hop, live)
+            for hop in self.hops
+            if self._fits(hop)
+            for live in hop.model.deployments
+            if live.spec.id not in self._given and not live.hopeless and self._serves(hop, live)
+        ]
+        if left and left[0][0].single:
+            left = [] if self._given else left[:1]
+        left = [(hop, live) for hop, live in left if not live.limited or (live.busy and live.breaker.available(now))]
+        return sorted(left, key=lambda candidate: (not candidate[1].busy, candidate[1].breaker.taken_out))
+
+    def give(self, candidate: Candidate) -> None:
+        """One of the last resort is asked."""
+        self._given.add(candidate[1].spec.id)
+
+    def close(self) -> None:
+        """Lets go of those that were not needed: suspended, they would hold the request until the garbage collector."""
+        self._walk.close()
+
+    def _available(self, hops: Iterable[Hop]) -> Generator[Candidate, None, None]:
+        for hop in hops:
+            self.hops.append(hop)
+            if hop.barred:
+                continue
+            for live in hop.model.order(self._rng):
+                if not self._fits(hop):
+                    break
+                if self._may_be_asked(hop, live):  # it was when the hop began, but the one before it took its time
+                    yield hop, live
+                    if hop.single:
+                        return
+
+    def _may_be_asked(self, hop: Hop, live: LiveDeployment) -> bool:
+        return live.unavailable() is None and self._fits(hop) and self._serves(hop, live)
+
+    def _serves(self, hop: Hop, live: LiveDeployment) -> bool:
+        return live.serves(self._request.need, named=hop.named)
+
+    def _fits(self, hop: Hop) -> bool:
+        """Can the model's window be larger than those that the prompt has overrun?"""
+        spec = hop.model.spec
+        return not hop.barred and (spec.context_window > self._too_small or not spec.window_known)
