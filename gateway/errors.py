@@ -20,6 +20,7 @@
     ├── Overloaded                503  the gateway itself has no room
     ├── UpstreamsFailed           429 / 502 / 503 / 504: every attempt failed
     ├── StreamBroken              502  content was already sent when the upstream failed: in-band only
+    │   └── StreamFiltered        400  a content filter ended the answer
     ├── Stopped                   503  the gateway stops, and its grace period is over
     └── InternalError             500
 
@@ -193,7 +194,7 @@ class ProviderRejected(GatewayError):
 
     def __init__(self, status: int, error: Mapping[str, Any], cause: str) -> None:
         super().__init__(str(error.get("message") or "The provider rejected the request."), headers=NO_RETRY)
-        self.status = status
+        self.status = status if 400 <= status < 500 else 400  # servers tell refusals with 500 too
         self.error = dict(error)
         self.cause = cause
         code = error.get("code")
@@ -232,6 +233,14 @@ class StreamBroken(GatewayError):
     status = 502
     type = "server_error"
     code = "stream_broken"
+
+
+class StreamFiltered(StreamBroken):
+    """A content filter ended the answer. Coming back meets it again."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "content_filter"
 
 
 class Stopped(GatewayError):

@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Literal
 
-from gateway.errors import StreamBroken
+from gateway.errors import StreamBroken, StreamFiltered
 from gateway.failover import Pursuit
 from gateway.served import Served
 from gateway.trail import Attempt, Trail
@@ -96,29 +96,28 @@ class RecoveredStream:
                 failure.reason,
             )
         )
-        name = broken.hop.model.name
+        cause = f"{failure.cause.value}: {failure.reason}" if failure.reason else failure.cause.value
+        broke = f"The answer of {broken.hop.model.name} broke off ({cause})"
         why = self.transcript.whole
         if failure.cause is Cause.CONTENT_FILTER:
-            why = "a content filter is not routed around"
-        elif self._recovery == "error":
+            raise StreamFiltered(
+                f"{broke}; no other model goes on, since a content filter is not routed around."
+            ) from failure
+        if self._recovery == "error":
             why = "the portfolio's stream_recovery is `error`"
         if why is None:
             try:
                 served = await self._pursuit.go_on(self.transcript, broken)
             except UpstreamFailure as last:
-                raise StreamBroken(
-                    f"The answer of {name} broke off ({failure.cause.value}), and no model could go on with it "
-                    f"({last.detail or last.cause.value})."
-                ) from last
+                kind = StreamFiltered if last.cause is Cause.CONTENT_FILTER else StreamBroken
+                raise kind(f"{broke}, and no model could go on with it ({last.detail or last.cause.value}).") from last
             assert served.relay is not None
-            log.warning("%s broke off (%s); %s goes on", broken.deployment, failure, served.deployment)
+            log.warning("%s broke off (%s); %s goes on", broken.deployment, cause, served.deployment)
             self.served.append(served)
             self._relay = served.relay
             self.transcript.models.append(served.hop.model.name)
             return
-        raise StreamBroken(
-            f"The answer of {name} broke off ({failure.cause.value}); nobody else can go on with it: {why}."
-        ) from failure
+        raise StreamBroken(f"{broke}; no other model can go on with it: {why}.") from failure
 
     @property
     def model(self) -> str:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from itertools import islice
 from math import ceil
 
@@ -27,7 +26,6 @@ _REFUSALS = frozenset(
     }
 )  # of the request
 _UNAVAILABLE = TAKEN_OUT | {Cause.REFUSED, Cause.OVERLOADED, Cause.RATE_LIMITED, Cause.LOCAL}
-_SAYS_NOTHING = {"", *(status.phrase.lower() for status in HTTPStatus)}
 _OWN_ACCESS = frozenset({401, 402, 403, 407, 429})  # as a client hears them, they are about its access to the gateway
 _OF_REQUEST = re.compile(
     r"\b(?:images?|files?|urls?|downloads?|documents?|requests?|prompts?|tools?|max_tokens|blocked)\b"
@@ -157,10 +155,9 @@ def _is_refusal(failure: UpstreamFailure) -> bool:
     """Is the request itself at fault? A 401, 402 or 403 must name a thing of the request, and a 404 say what was not found."""
     if failure.cause is not Cause.REFUSED:
         return failure.cause in _REFUSALS
-    reason = failure.reason.lower()
     if failure.status in _OWN_ACCESS:
-        return _OF_REQUEST.search(reason) is not None
-    return reason.strip(" .;0123456789") not in _SAYS_NOTHING
+        return _OF_REQUEST.search(failure.reason.lower()) is not None
+    return not failure.says_nothing
 
 
 def _refusal(failure: UpstreamFailure, attempts: Iterable[Attempt]) -> GatewayError:

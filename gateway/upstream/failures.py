@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from http import HTTPStatus
 from typing import Any
 
 from gateway.defects import log_defect
@@ -36,6 +37,7 @@ log = logging.getLogger("locus.upstream")
 TAKEN_OUT = frozenset({Cause.AUTH, Cause.NOT_FOUND, Cause.QUOTA})  # time does not heal these: an operator must
 FOR_CLIENT = frozenset({Cause.CONTENT_FILTER, Cause.REJECTED})  # the request is at fault: no other model is asked
 QUICK_RETRY = frozenset({Cause.SERVER_ERROR, Cause.CONNECTION, Cause.UNREADABLE})
+_SAYS_NOTHING = {"", *(status.phrase.lower() for status in HTTPStatus)}
 _WAITING = frozenset(
     {Cause.RATE_LIMITED, Cause.OVERLOADED, Cause.SERVER_ERROR, Cause.QUOTA}
 )  # a time to wait makes sense
@@ -109,6 +111,11 @@ class UpstreamFailure(Exception):
     detail: str = ""
     reason: str = ""
     told: ErrorBody | None = dataclass_field(default=None, repr=False)
+
+    @property
+    def says_nothing(self) -> bool:
+        """Does the provider give no reason but, at most, the name of a status, as a server does that does not know the path?"""
+        return self.reason.strip(" .;0123456789").lower() in _SAYS_NOTHING
 
     def __str__(self) -> str:
         status = "" if self.status is None else f" {self.status}"

@@ -251,7 +251,7 @@ async def test_nobody_in_time_is_a_504(tmp_path: Path) -> None:
 async def test_a_stream_that_breaks_after_content_ends_with_an_error_and_no_done(tmp_path: Path, how: str) -> None:
     parts = [chunk("m", {"content": "half "})]
     if how == "error":
-        parts.append(b'data: {"error": {"message": "secret account text"}}\n\n')
+        parts.append(b'data: {"error": {"message": "key sk-secret-0123 failed"}}\n\n')
     async with ScriptedProvider(stream(parts, cut=how == "cut", stall=how == "stall")) as up:
         model = entry("llama-8b", up.base_url)
         model["deployments"][0]["idle_timeout"] = 0.3
@@ -263,7 +263,7 @@ async def test_a_stream_that_breaks_after_content_ends_with_an_error_and_no_done
             assert got == "half "
             raw = await run.http.post("/v1/chat/completions", json={"model": "auto", "messages": ASK, "stream": True})
             assert "[DONE]" not in raw.text
-            assert "secret account text" not in raw.text
+            assert "sk-secret" not in raw.text
             record = (await run.records())[0]
             assert record["error"] == "stream_broken"
 
@@ -276,6 +276,7 @@ async def test_a_content_filter_in_mid_stream_is_not_routed_around(tmp_path: Pat
                 "/v1/chat/completions", json={"model": "llama-8b", "messages": ASK, "stream": True}
             )
             assert "content filter" in raw.text
+            assert '"type":"invalid_request_error"' in raw.text  # coming back would meet the filter again
             assert "[DONE]" not in raw.text
             assert not good.calls
 

@@ -27,7 +27,7 @@ def error_object(error: GatewayError) -> dict[str, Any]:
     """`{"type": "error", "error": {"type", "message"}}`."""
     other = "invalid_request_error" if 400 <= error.status < 500 else "api_error"
     told: dict[str, Any] = {"type": _TYPES.get(error.status, other), "message": error.message}
-    if isinstance(error, StreamBroken):  # agents come back after this, and take `api_error` in a stream for final
+    if isinstance(error, StreamBroken) and error.status >= 500:  # agents take `api_error` in a stream for final
         told["type"] = "overloaded_error"
     if isinstance(error, ContextTooLong) and not _TOO_LONG_SAID.search(error.message):
         told["message"] = _TOO_LONG.format(error.tokens, error.window)

@@ -8,7 +8,7 @@ import orjson
 
 from gateway.dialects.responses.answer import INCOMPLETE, Fields, completed, names_of, native_of, previous_of, skeleton
 from gateway.dialects.responses.output import Output
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StreamFiltered
 from gateway.request import ChatRequest, splice_model
 from gateway.sse import Event, EventReader
 from gateway.upstream.answer import Chunk
@@ -88,6 +88,8 @@ class ResponsesWriter:
         written = self._begin("")
         assert self._base is not None
         code = "rate_limit_exceeded" if error.status == 429 else "server_error"
+        if isinstance(error, StreamFiltered):
+            code = "invalid_prompt"
         failed = self._base | {
             "status": "failed",
             "error": {"code": code, "message": error.message},
