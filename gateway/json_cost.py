@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 BLOCK = 1 << 18
+MAX_LOOKS = 2_000  # at quotes one by one: a few long strings are passed over fast, many short ones are counted in bulk
 MAX_CONTAINERS = 200_000  # objects and lists of one body or conversation: far beyond what any model reads
 MAX_VALUES = 1_000_000  # keys and values: beyond all token numbers that an embeddings request may have
 BYTES_PER_OBJECT = 1_500  # with what reading and translating a request makes of each; measured on all API formats
@@ -42,7 +43,38 @@ class JsonCost(NamedTuple):
 
 def json_cost(text: bytes) -> JsonCost:
     """Counts brackets, commas and colons that are outside of strings. Does not check that the text is JSON."""
-    data = np.frombuffer(text, np.uint8)
+    outside = _outside_of_strings(text)
+    if outside is not None and len(outside) < BLOCK:
+        opens, between = (sum(map(outside.count, marks)) for marks in (b"{[", b",:"))
+        return JsonCost(len(text), opens, opens + between)
+    containers, separators = _counted(np.frombuffer(text, np.uint8))
+    return JsonCost(len(text), containers, containers + separators)
+
+
+def _outside_of_strings(text: bytes) -> bytes | None:
+    """The text without its strings, which may be long, as those of images are; None where there are many quotes to look at."""
+    parts = []
+    end, looks = 0, 0
+    while (start := text.find(b'"', end)) >= 0:
+        parts.append(text[end:start])
+        end = start
+        escaped = True
+        while escaped:
+            looks += 1
+            end = text.find(b'"', end + 1)
+            if looks > MAX_LOOKS or end < 0:
+                return None
+            before = end - 1
+            while text[before] == _BACKSLASH:
+                before -= 1
+            escaped = (end - before) % 2 == 0
+        end += 1
+    parts.append(text[end:])
+    return b"".join(parts)
+
+
+def _counted(data: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> tuple[int, int]:
+    """Containers and separators."""
     containers = separators = 0
     inside, escaping = 0, False  # at the start of a block: in a string? after a backslash that escapes?
     for start in range(0, len(data), BLOCK):
@@ -60,7 +92,7 @@ def json_cost(text: bytes) -> JsonCost:
         between = (block == ord(",")) | (block == ord(":"))
         containers += int(np.count_nonzero(opens & outside))
         separators += int(np.count_nonzero(between & outside))
-    return JsonCost(len(text), containers, containers + separators)
+    return containers, separators
 
 
 def _escaped(

@@ -30,15 +30,16 @@ def _counted(value: object) -> tuple[int, int]:
     return own[0] + sum(c for c, _ in inner), own[1] + sum(s for _, s in inner)
 
 
-@given(JSON, st.integers(1, 9))
-def test_values_are_counted_outside_of_strings(value: object, block: int) -> None:
+@given(JSON, st.integers(1, 9), st.sampled_from([0, 3, 2_000]))
+def test_values_are_counted_outside_of_strings(value: object, block: int, looks: int) -> None:
     text = orjson.dumps([value])
     containers, separators = _counted([value])
-    whole, counting.BLOCK = counting.BLOCK, block
+    before = counting.BLOCK, counting.MAX_LOOKS
+    counting.BLOCK, counting.MAX_LOOKS = block, looks
     try:
         cost = json_cost(text)
     finally:
-        counting.BLOCK = whole
+        counting.BLOCK, counting.MAX_LOOKS = before
     assert cost == (len(text), containers, containers + separators)
 
 
