@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from gateway.dialects import templates
 from gateway.request import ChatRequest
 from gateway.upstream.failures import OPTIONAL_FIELDS, OTHER_NAME, Cause, UpstreamFailure
 
@@ -21,6 +22,10 @@ Fields = dict[str, Any]
 LIMIT = "limit of the answer"  # a change, as `LOSSLESS` has others
 # Left out only where the gateway chose the model: the client can have known no limits of that model.
 SAMPLING = frozenset({"temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "stop"})
+_NO_SYSTEM = "role system"  # a change that may also help where a template misses something else
+_SAYS_NO_SYSTEM = re.compile(
+    r"system.{0,40}\b(?:not|un(?:supported|known))|(?:not|unsupported|unknown).{0,40}system", re.I
+)
 _ALPHABET = ascii_letters + digits
 _ID_CHARS = 9  # Mistral takes exactly so many letters and digits; nobody else minds
 _REASONING = ("reasoning_content", "reasoning", "reasoning_details")
@@ -76,7 +81,7 @@ def change_for(failure: UpstreamFailure, request: ChatRequest, made: frozenset[s
         return Change(name, failure.cause is Cause.FIELD_REFUSED and request.asks_properly(name))
     for change in _FOR.get(name, ()):
         if change not in made and LOSSLESS[change](request.fields) is not None:
-            return Change(change, lasting=True)
+            return Change(change, lasting=change != _NO_SYSTEM or _SAYS_NO_SYSTEM.search(failure.reason) is not None)
     if free and name in SAMPLING and name not in made and name in request.fields:
         return Change(name, lasting=False)
     return None
@@ -161,19 +166,35 @@ def _no_empty_tools(fields: Fields) -> Fields | None:
     return {key: value for key, value in fields.items() if key not in ("tools", "tool_choice", "parallel_tool_calls")}
 
 
+def _messages(form: Callable[[list[Fields]], list[Fields]]) -> Callable[[Fields], Fields | None]:
+    """The change that gives a request's messages another form."""
+
+    def change(fields: Fields) -> Fields | None:
+        changed = form(fields["messages"])
+        return None if changed == fields["messages"] else fields | {"messages": changed}
+
+    return change
+
+
 # Changes without loss: None where a request has nothing to change.
 LOSSLESS: Mapping[str, Callable[[Fields], Fields | None]] = {
     "role developer": _developer,
     "tool call ids": _call_ids,
     "reasoning in history": _no_reasoning,
     "empty tools": _no_empty_tools,
+    "order of messages": _messages(templates.strict),
+    _NO_SYSTEM: _messages(templates.without_system),
+    "reasoning of calls": _messages(templates.with_reasoning),
+    "parts of text": _messages(templates.text_alone),
 }
 # By the field that an `UpstreamFailure` names.
 _FOR: Mapping[str, tuple[str, ...]] = {
     "developer": ("role developer",),
-    "roles": ("role developer",),
+    "roles": ("role developer", "order of messages", _NO_SYSTEM),
     "tool_call_id": ("tool call ids",),
     "reasoning_content": ("reasoning in history",),
+    "missing_reasoning": ("reasoning of calls",),
+    "content": ("parts of text",),
     "tools": ("empty tools",),
     "tool_choice": ("empty tools",),
 }

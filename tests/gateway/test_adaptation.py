@@ -17,6 +17,7 @@ HISTORY: list[dict[str, Any]] = [
     CALLED | {"reasoning_content": "I must look."},
     {"role": "tool", "tool_call_id": "call_Zk3x9QpWv1aB2c", "content": "rain"},
 ]
+SPLIT: list[dict[str, Any]] = [{"role": "user", "content": [{"type": "text", "text": "And now?"}]}, CALLED]
 
 
 def chat(messages: list[dict[str, Any]] | None = None, **more: Any) -> ChatRequest:
@@ -32,19 +33,43 @@ def refused(cause: Cause, field: str | None, reason: str = "") -> UpstreamFailur
     ("field", "name"),
     [
         ("developer", "role developer"),
-        ("roles", "role developer"),
+        ("missing_reasoning", "reasoning of calls"),
+        ("content", "parts of text"),
         ("tool_call_id", "tool call ids"),
         ("reasoning_content", "reasoning in history"),
     ],
 )
 def test_what_can_be_said_otherwise_without_loss_is(field: str, name: str) -> None:
-    request = chat(HISTORY)
+    request = chat(HISTORY + SPLIT)
     for free in (False, True):
         change = change_for(refused(Cause.UNSUPPORTED, field), request, NONE, free=free)
         assert change == Change(name, lasting=True)
     assert change_for(refused(Cause.UNSUPPORTED, field), request, frozenset({name}), free=True) is None
     assert change_for(refused(Cause.UNSUPPORTED, field), chat(), NONE, free=True) is None
     assert LOSSLESS[name](chat().fields) is None
+
+
+def test_refused_roles_are_put_right_step_by_step() -> None:
+    request = chat([*HISTORY, {"role": "user", "content": "And now?"}])
+    made = NONE
+    for name in ("role developer", "order of messages"):
+        change = change_for(refused(Cause.UNSUPPORTED, "roles"), adapted(request, made), made, free=False)
+        assert change == Change(name, lasting=True)
+        made |= {name}
+    asked = adapted(request, made)
+    assert change_for(refused(Cause.UNSUPPORTED, "roles", "roles must alternate"), asked, made, free=False) == Change(
+        "role system", lasting=False
+    )
+    told = "System role not supported"
+    assert change_for(refused(Cause.UNSUPPORTED, "roles", told), asked, made, free=False) == Change("role system", True)
+    last = adapted(request, made | {"role system"})
+    assert [message["role"] for message in last.fields["messages"]] == [
+        "user",
+        "assistant",
+        "tool",
+        "assistant",
+        "user",
+    ]
 
 
 def test_a_changed_request_says_the_same() -> None:
