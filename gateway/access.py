@@ -15,6 +15,7 @@ Headers = dict[bytes, bytes]
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")  # RFC 3986, 3.2, without user
 
 # By any of these a proxy says that it speaks for another machine; and every `x-forwarded-…`.
+MAX_HOST_BYTES = 300  # of a Host or Origin header: no name is longer than 253 (RFC 1035)
 _FORWARDED = frozenset(
     {
         b"forwarded",
@@ -100,9 +101,11 @@ def _forwarded(headers: Headers) -> str | None:
 
 def _foreign(headers: Headers) -> str | None:
     """The header by which a request comes from elsewhere than a program or a page of this machine."""
-    if (host := headers.get(b"host")) is not None and not _is_own_host(host):
+    if (host := headers.get(b"host")) is not None and not (len(host) <= MAX_HOST_BYTES and _is_own_host(host)):
         return "host"
-    if (origin := headers.get(b"origin")) is not None and not _is_own_origin(origin):
+    if (origin := headers.get(b"origin")) is not None and not (
+        len(origin) <= MAX_HOST_BYTES and _is_own_origin(origin)
+    ):
         return "origin"
     return None
 

@@ -8,18 +8,17 @@ under another name, and a new one begun.
 import asyncio
 import contextlib
 import logging
-import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import aiosqlite
 
+from gateway.damage import inode, is_damage, move_aside
 from gateway.defects import log_defect
 
 log = logging.getLogger("locus.record")
@@ -176,14 +175,14 @@ class Recorder:
             opened: int | None = None
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                opened = _inode(path)
+                opened = inode(path)
                 async with aiosqlite.connect(path) as db:
                     await db.execute("PRAGMA journal_mode = WAL")
                     await db.execute("PRAGMA synchronous = NORMAL")
                     await db.execute("PRAGMA busy_timeout = 5000")
                     await db.executescript(_SCHEMA)
                     await _add_columns(db)
-                    opened = _inode(path)
+                    opened = inode(path)
                     while True:
                         await self._wake.wait()
                         self._wake.clear()
@@ -195,7 +194,7 @@ class Recorder:
             except Exception as exc:  # whatever happens to the file, records wait and requests go on
                 if not self._say_failing(path, exc):
                     log_defect(log, "records cannot be written", exc)
-                moved = _is_damage(exc) and await asyncio.to_thread(_move_aside, path, opened)
+                moved = is_damage(exc) and await asyncio.to_thread(move_aside, path, opened)
                 if self._stop.is_set() and not moved:
                     return
                 self._wake.set()
@@ -246,57 +245,6 @@ class _Pending(NamedTuple):
     record: Record
     since: float
     size: int
-
-
-def _is_damage(exc: Exception) -> bool:
-    """Is the file itself at fault, so that waiting cannot help?"""
-    return getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
-
-
-def _move_aside(path: Path, opened: int | None) -> bool:
-    """Gives a damaged file another name, so that a new one begins. Several processes may write to the same file and find out
-    at once: only the file that was opened is moved, by one of them.
-
-    Returns:
-        whether there is another file, or none, in its place now.
-    """
-    name = f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    with contextlib.suppress(OSError), _locked(path.parent):
-        if opened is None or _inode(path) != opened:
-            return opened is not None
-        number = 0
-        while (aside := path.with_name(name if not number else f"{name}-{number}")).exists():
-            number += 1
-        path.rename(aside)
-        for suffix in ("-wal", "-shm"):  # they belong to it
-            with contextlib.suppress(FileNotFoundError):
-                Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-        log.critical("%s is damaged: it is kept as %s, and a new one is begun", path, aside.name)
-        return True
-    return False
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """While the block runs, no other process is in one for this folder, where the system has such locks."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _inode(path: Path) -> int | None:
-    """Which file has this name now; None: none."""
-    with contextlib.suppress(FileNotFoundError):
-        return path.stat().st_ino
-    return None
 
 
 async def _add_columns(db: aiosqlite.Connection) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import aiosqlite
 
 from gateway import response_tables
+from gateway.damage import inode, is_damage, move_aside
 from gateway.errors import InvalidRequest
 from gateway.json_cost import BYTES_PER_BYTE, MAX_CONTAINERS
 from gateway.memory import charge
@@ -265,14 +266,17 @@ class ResponseStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, MODE))
         os.chmod(path, MODE)  # conversations are for the gateway alone; SQLite gives its other files the same mode
+        opened = inode(path)
         db = await aiosqlite.connect(path, isolation_level=None)
         try:
             await db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             await db.execute("PRAGMA journal_mode = WAL")
             await db.execute("PRAGMA synchronous = NORMAL")
             await response_tables.create(db)
-        except BaseException:
+        except BaseException as exc:
             await db.close()
+            if is_damage(exc) and await asyncio.to_thread(move_aside, path, opened):
+                return await self._opened(path)
             raise
         self._db = db
         return db

@@ -398,3 +398,14 @@ async def test_what_is_kept(tmp_path: Path, fields: dict[str, Any], status: str,
         given = dialect(store)
         await given.finished(await parsed(given, **fields), response("a") | {"status": status}, "me", None)
         assert (await store.load("resp_a", "me") is not None) is kept
+
+
+async def test_a_damaged_file_is_kept_and_a_new_one_begun(tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    damage = b"no database at all" * 500
+    path.write_bytes(damage)
+    async with ResponseStore(path) as store:
+        await saved(store, "a")
+        assert await store.load("resp_a", "me") is not None
+    (kept,) = tmp_path.glob("r.db.damaged-*")  # noqa: ASYNC240
+    assert kept.read_bytes() == damage
