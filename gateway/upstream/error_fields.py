@@ -33,7 +33,7 @@ _NAMED = re.compile(
     rf"(?<![\w.])(?P<clear>{_CLEAR})\b"
     rf"|[\"'`](?P<quoted>{_ALL})[\"'`]"
     rf"|\b(?:argument|parameter|field|property|key|input|param|name)s?(?: supplied| provided| named)?[ :]{{1,2}}(?P<after>{_ALL})\b"
-    rf"|(?:^|; )(?P<path>{_ALL})(?=[:.\[])"
+    rf"|(?:^|; |body/)(?P<path>{_ALL})(?=[:.\[]| must\b)"
     rf"|\b(?P<before>{_ALL}) (?:parameter|argument|field|option|value|property)\b"
 )
 _CALL_ID = re.compile(r"tool_calls?\b.{0,12}\bid$|tool_call_id$|tool_use(?:\.|_)id$|tooluseid$")

@@ -94,7 +94,7 @@ _GONE = (
     r"decommissioned",
     r"end of (?:its )?life",
     r"has been (?:deprecated|retired|removed|shut down)",
-    r"is (?:deprecated|retired|disabled|not (?:available|valid|loaded|deployed))",
+    r"is (?:currently )?(?:deprecated|retired|disabled|not (?:available|valid|loaded|deployed))",
     r"no longer (?:available|supported|exists)",
     r"not (?:been )?(?:loaded|deployed|pulled)",
     r"identifier is invalid",
@@ -129,7 +129,7 @@ TABLE: tuple[Row, ...] = (
         request body too large
         request_too_large
         (?:request entity|payload) too large
-        (?:image|file|audio|document|video|pdf)s?(?: file| size| data)?(?: exceeds?|(?: is| are)? too large)\b
+        (?:image|file|audio|document|video|pdf)s?(?: \w+)?(?: exceeds?|(?: is| are)? too large)\b
         """,
     ),
     # Prompt and `max_tokens` together are longer than the window.
@@ -179,6 +179,10 @@ TABLE: tuple[Row, ...] = (
         context (?:window|length|size|limit)
         context_length
         (?:prompt|input|request|conversation|query|text) (?:is |are |was )?too long\b
+        (?:prompt|input) (?:is |are )?too large
+        (?:input|prompt|token).{0,60}only supports up to
+        expected maxlength: \d+, actual: \d+
+        (?:input|prompt|content): string should have at most \d+ characters
         too many (?:input |prompt |total )?tokens
         (?:input|prompt|context|message|total|requested?|token|number of|sum of).{0,60}tokens?.{0,40}exceed
         (?:input|prompt|token) (?:token )?(?:count|length|limit).{0,40}exceed
@@ -210,6 +214,7 @@ TABLE: tuple[Row, ...] = (
         billing[_ ](?:hard[_ ]limit|not[_ ]active|error)
         (?:out of|no|used all|used all available|requires more|add|add more|purchase) credits
         spending limit
+        daily (?:\w+ )?(?:limit|quota)
         (?:monthly|weekly) (?:usage |spend(?:ing)? )?(?:limit|quota|included)
         \b(?:arrearage|overdue)\b
         failure to pay
@@ -248,6 +253,8 @@ TABLE: tuple[Row, ...] = (
         authentication (?:fails|failed|failure|error|required)
         invalid username or password
         not authenticated
+        not authorized to perform
+        missing scopes?\b
         could not validate credentials
         account .{0,60}(?:deactivated|suspended|disabled)
         (?:user|account|organization|team) not found
@@ -345,13 +352,22 @@ TABLE: tuple[Row, ...] = (
         " image_too_large image_too_small image_file_too_large image_file_not_found image_parse_error"
         " unsupported_image_media_type empty_image_file",
     ),
+    _row(
+        Cause.VALUE_REFUSED,
+        frozenset({400, 422, None}),
+        r"""
+        (?:not|n't) support (?:thinking|reasoning)\b
+        \b(?:thinking|reasoning) is not supported
+        """,
+        field="reasoning_effort",
+    ),
     # What this model cannot take; another one may.
     _row(
         Cause.UNSUPPORTED,
         _REQUEST,
         r"""
         (?:unknown|unsupported|invalid|unexpected|not one of|expected|given).{0,60}\bdeveloper\b(?! page)
-        \bdeveloper\b.{0,60}(?:not (?:supported|allowed|one of|permitted|a valid)|unsupported|unknown|invalid)
+        \bdeveloper\b.{0,60}(?:not (?:enabled|supported|allowed|one of|permitted|a valid)|unsupported|unknown|invalid)
         """,
         field="developer",
     ),
@@ -409,7 +425,8 @@ TABLE: tuple[Row, ...] = (
         order of (?:messages|roles)
         consecutive (?:user|assistant|system)
         tool_(?:result|use).? (?:blocks?|ids?)
-        multiple system messages
+        (?:multiple|one) system messages?
+        message must have role
         \brole ?: ?unknown variant
         \.role\b
         \brole\b.{0,40}(?:not supported|invalid)
@@ -426,7 +443,8 @@ TABLE: tuple[Row, ...] = (
         only text
         text-only
         unsupported content (?:type|part)
-        content must be a string
+        content (?:must|to) be a string
+        content: input should be a valid string
         """,
         field="content",
     ),

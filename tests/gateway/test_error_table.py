@@ -76,6 +76,9 @@ CONTEXT_LENGTH: list[tuple[str, int, Any]] = [
                        "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}),
     ("litellm proxy", 400, said("litellm.ContextWindowExceededError: litellm.BadRequestError: OpenAIException - too long", code="400",
                                 type="ContextWindowExceededError")),
+    ("vertex", 400, said("Unable to submit request because the input token count is 40000 but model only supports up to 32768.")),
+    ("bedrock", 400, {"message": "Malformed input request: expected maxLength: 400000, actual: 500000"}),
+    ("fastapi", 422, {"detail": [{"type": "string_too_long", "loc": ["body", "input"], "msg": "String should have at most 8 characters"}]}),
     ("json in a string", 400, said('{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > '
                                    '8 maximum"}}')),
 ]  # fmt: skip
@@ -94,6 +97,8 @@ OTHERS: list[tuple[str, int, Any, Cause]] = [
      Cause.TOO_LARGE),
     ("anthropic image", 400, {"type": "error", "error": {"type": "invalid_request_error", "message": "messages.0.content.1.image.source."
                               "base64: image exceeds 5 MB maximum: 6291456 bytes > 5242880 bytes"}}, Cause.TOO_LARGE),
+    ("anthropic size", 400, said("messages.0.content.0: At least one of the image dimensions exceed max allowed size: 8000 pixels"),
+     Cause.TOO_LARGE),
     ("express", 413, b"PayloadTooLargeError: request entity too large", Cause.TOO_LARGE),
     # one request's own
     ("openrouter afford", 402, said("This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can "
@@ -123,6 +128,9 @@ OTHERS: list[tuple[str, int, Any, Cause]] = [
     ("deepseek", 400, said("Content Exists Risk", type="invalid_request_error"), Cause.CONTENT_FILTER),
     ("moonshot", 400, said("The request was rejected because it was considered high risk", type="content_filter"), Cause.CONTENT_FILTER),
     ("dashscope", 400, said("Input data may contain inappropriate content.", code="data_inspection_failed"), Cause.CONTENT_FILTER),
+    ("iam", 403, {"message": "User: u is not authorized to perform: bedrock:InvokeModel"}, Cause.AUTH),
+    ("daily", 429, said("You have exceeded your daily token limit"), Cause.QUOTA),
+    ("unavailable", 404, said("The model `x` is currently not available"), Cause.NOT_FOUND),
     # money
     ("openai", 429, said("You exceeded your current quota, please check your plan and billing details.", type="insufficient_quota",
                          code="insufficient_quota"), Cause.QUOTA),
@@ -284,6 +292,12 @@ FIELDS: list[tuple[str, int, Any, Cause, str | None]] = [
     ("anthropic", 400, {"type": "error", "error": {"type": "invalid_request_error", "message": "max_tokens: 64000 > 8192, which is the "
                         "maximum allowed number of output tokens for claude-3"}}, Cause.VALUE_REFUSED, "max_tokens"),
     ("deepseek", 400, said("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]"), Cause.VALUE_REFUSED, "max_tokens"),
+    ("ollama", 400, said('"m" does not support thinking'), Cause.VALUE_REFUSED, "reasoning_effort"),
+    ("ajv", 400, {"message": "body/user must NOT have more than 64 characters"}, Cause.VALUE_REFUSED, "user"),
+    ("gemma", 400, said("Developer instruction is not enabled for models/gemma-3"), Cause.UNSUPPORTED, "developer"),
+    ("cohere", 400, said("Last message must have role user"), Cause.UNSUPPORTED, "roles"),
+    ("one system", 400, said("Only one system message is supported"), Cause.UNSUPPORTED, "roles"),
+    ("strings", 400, said("Expected content to be a string"), Cause.UNSUPPORTED, "content"),
     # what one model cannot take
     ("openai", 400, said("Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is "
                          "supported.", param="temperature", code="unsupported_value"), Cause.UNSUPPORTED, "temperature"),
