@@ -34,7 +34,7 @@ def system_first(messages: list[Message]) -> list[Message]:
     turns = _Turns()
     if first:
         turns.add(messages[0])
-        turns.extend(message["content"] for message in messages[1:first])
+        turns.extend(message.get("content") for message in messages[1:first])
     waiting: list[str] = []
     for message in messages[first:]:
         role = message["role"]
@@ -82,10 +82,10 @@ def without_system(messages: list[Message]) -> list[Message]:
     first, *rest = strict(messages)
     if first["role"] not in _SYSTEM:
         return [first, *rest]
-    told = {"role": "user", "content": first["content"]}
+    words = first.get("content")
     if rest and rest[0]["role"] == "user":
-        return [rest[0] | {"content": _joined([first["content"], rest[0].get("content")])}, *rest[1:]]
-    return [told, *rest]
+        return [rest[0] | {"content": _joined([words, rest[0].get("content")])}, *rest[1:]]
+    return [{"role": "user", "content": words}, *rest]
 
 
 def with_reasoning(messages: list[Message]) -> list[Message]:
@@ -102,7 +102,7 @@ def text_alone(messages: list[Message]) -> list[Message]:
     """The messages with their content as a string where all of its parts are text."""
     return [
         message | {"content": "\n\n".join(part["text"] for part in content)}
-        if isinstance(content := message.get("content"), list) and all(part.get("type") == "text" for part in content)
+        if isinstance(content := message.get("content"), list) and all(isinstance(p.get("text"), str) for p in content)
         else message
         for message in messages
     ]

@@ -1,5 +1,6 @@
 """The order of messages that chat templates take."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dialects.templates import strict, system_first, text_alone, tool_result, with_reasoning, without_system
+from gateway.need import read_need
 
 Message = dict[str, Any]
 
@@ -66,6 +68,16 @@ def test_later_system_messages_go_into_the_turns(messages: list[Message], expect
     assert messages == before, "the client's own messages stay as they are"
 
 
+PART = st.fixed_dictionaries(
+    {"type": st.sampled_from(["text", "x"])}, optional={"text": st.sampled_from(["a", "", None, 5])}
+)
+ODD = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "developer", "user", "assistant", "tool", "function", "", "x"])},
+    optional={
+        "content": st.none() | st.just("a") | st.lists(PART, max_size=2),
+        "tool_calls": st.sampled_from([None, [], [1]]),
+    },
+)
 TURNS = st.lists(st.sampled_from([SYSTEM, HI, HELLO, LATER, said("developer", "d"), call(), result()]), max_size=12)
 
 
@@ -113,6 +125,16 @@ def test_parts_that_are_all_text_become_a_string() -> None:
     words = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     given = [said("user", words), said("user", [*words, image]), HI, call()]
     assert text_alone(given) == [said("user", "a\n\nb"), *given[1:]]
+
+
+@pytest.mark.parametrize("form", [system_first, strict, without_system, with_reasoning, text_alone])
+@given(messages=st.lists(ODD, min_size=1, max_size=5))
+def test_no_message_that_chat_lets_pass_is_too_odd(
+    form: Callable[[list[Message]], list[Message]], messages: list[Message]
+) -> None:
+    changed = form(messages)
+    assert all(isinstance(message["role"], str) for message in changed)
+    read_need({"messages": changed})
 
 
 def test_a_result_without_media_is_only_its_text() -> None:
