@@ -9,7 +9,7 @@ import numpy as np
 
 BLOCK = 1 << 18
 MAX_LOOKS = 2_000  # at quotes one by one: a few long strings are passed over fast, many short ones are counted in bulk
-MAX_CONTAINERS = 200_000  # objects and lists of one body or conversation: far beyond what any model reads
+MAX_CONTAINERS = 100_000  # objects and lists of one body or conversation: far beyond what any model reads
 MAX_VALUES = 1_000_000  # keys and values: beyond all token numbers that an embeddings request may have
 BYTES_PER_OBJECT = 1_500  # with what reading and translating a request makes of each; measured on all API formats
 BYTES_PER_VALUE = 150

@@ -77,3 +77,22 @@ async def test_bodies_beyond_the_budget_wait_outside(tmp_path: Path) -> None:
         metrics = (await run.http.get("/metrics")).text
         assert f'locus_requests_refused_total{{reason="memory"}} {len(refused)}' in metrics
         assert "locus_memory_charged_bytes 0.0" in metrics
+
+
+async def test_large_bodies_are_served_in_every_api(tmp_path: Path) -> None:
+    """Beyond the size from which work is done in threads."""
+    text = "a long text, " * 20_000
+    asked = {
+        "/v1/chat/completions": {"messages": [{"role": "user", "content": text}], "locus": {"policy": "cheap"}},
+        "/v1/messages": {"max_tokens": 9, "messages": [{"role": "user", "content": text}]},
+        "/v1/responses": {"input": text},
+        "/v1/completions": {"prompt": text},
+        "/v1/route": {"messages": [{"role": "user", "content": text}]},
+    }
+    async with ScriptedProvider() as up:
+        async with gateway(tmp_path, [entry("llama-8b", up.base_url, context_window=10_000_000)]) as run:
+            for path, fields in asked.items():
+                answer = await run.http.post(path, json={"model": "auto"} | fields)
+                assert answer.status_code == 200, (path, answer.text[:300])
+            assert all(text in call.raw.decode() for call in up.calls)
+            assert "locus_memory_charged_bytes 0.0" in (await run.http.get("/metrics")).text
