@@ -85,20 +85,24 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
     ),
     "every record says 200": (Edit("gateway/books.py", "            status=self._status,", "            status=200,"),),
     "stand-ins are never asked": (
-        Edit("gateway/routing.py", "        if not request.control.failover:\n            return", "        return"),
+        Edit(
+            "gateway/routing.py",
+            '        if rule != "stand_ins" or not request.control.failover:\n            return',
+            "        return",
+        ),
     ),
     "every request is refused with 503": (
         Edit(
             "gateway/failover.py",
             "        self._shared.retries.request()\n",
-            "        raise exhausted(self._trail, self._hops)\n        self._shared.retries.request()\n",
+            "        raise exhausted(self._trail, self._candidates.hops)\n        self._shared.retries.request()\n",
         ),
     ),
     "1 request in 3 is refused with 503": (
         Edit(
             "gateway/failover.py",
             "        self._shared.retries.request()\n",
-            "        if random.random() < 0.33:\n            raise exhausted(self._trail, self._hops)\n"
+            "        if __import__('random').random() < 0.33:\n            raise exhausted(self._trail, self._candidates.hops)\n"
             "        self._shared.retries.request()\n",
         ),
     ),

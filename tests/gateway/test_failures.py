@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.failover import retry_delay
 from gateway.portfolio import RetrySettings
+from gateway.retry import retry_delay
 from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event, parse_retry_after, without_echo
 
 

@@ -1,0 +1,329 @@
+"""One deployment is asked, and again where that helps: when is decided in `gateway.retry`, in what other way in
+`gateway.adaptation`; tenacity runs the loop. What a failed call says about the deployment is noted here.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+from gateway.adaptation import Changes, adapted, change_for, left_out
+from gateway.candidates import Candidates
+from gateway.dialects.dialect import Writer
+from gateway.dialects.signatures import SIGNATURES, is_signature_error, unsigned
+from gateway.fleet import Clock, LiveDeployment
+from gateway.need import Api
+from gateway.output_limit import is_doubtful, limited
+from gateway.portfolio import Settings
+from gateway.relay import Relay
+from gateway.request import ChatRequest
+from gateway.retry import ASKED_OTHERWISE, WAITING, Budget, retry_delay
+from gateway.served import Served, digest, tell_breaker
+from gateway.session import Turn
+from gateway.splice import Splice, Way
+from gateway.tokens import counted
+from gateway.trail import CANCELLED, Attempt, Hop, Trail
+from gateway.transcript import Transcript
+from gateway.upstream.answer import Complete
+from gateway.upstream.direct import DirectUpstream
+from gateway.upstream.failures import TAKEN_OUT, Cause, UpstreamFailure, unexpected, without_echo
+from gateway.upstream.redact import redact
+from gateway.upstream.sdk import SdkUpstream
+
+log = logging.getLogger("locus.failover")
+
+THINKING = 12  # times `timeout`, at most: a stream without content that shows life; an hour by default
+NO_PATH = (404, 405, 410, 501)  # statuses of a server that may lack the path of an API
+REFUSING = TAKEN_OUT | {Cause.REFUSED}
+SHARED = TAKEN_OUT | {Cause.FIELD_REFUSED}  # change what the requests of all clients meet
+CHANGEABLE = frozenset({Cause.FIELD_REFUSED, Cause.VALUE_REFUSED, Cause.UNSUPPORTED, Cause.REJECTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a deployment is asked for: the client's request, or to go on with what it has of the answer."""
+
+    request: ChatRequest
+    transcript: Transcript | None = None
+    way: Way = "fresh"
+
+
+class Shared:
+    """What all requests share: the clients, the budgets, time and chance.
+
+    Args:
+        direct, sdk: the two upstream paths.
+        clock, sleep, rng: time and chance, injected for tests.
+    """
+
+    def __init__(
+        self,
+        direct: DirectUpstream,
+        sdk: SdkUpstream,
+        clock: Clock = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.direct = direct
+        self.sdk = sdk
+        self.clock = clock
+        self.sleep = sleep
+        self.rng = rng or random.Random()
+        self.retries = Budget(clock)
+        self.hedges = Budget(clock, reserve=1)
+
+
+class Caller:
+    """Asks deployments for one request.
+
+    Args:
+        candidates: those that may be asked; where none is left, a failing one is waited for.
+        writer: of a stream.
+        last: the conversation's last answer; None where it is not known.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        request: ChatRequest,
+        settings: Settings,
+        candidates: Candidates,
+        writer: Writer,
+        last: Turn | None,
+    ) -> None:
+        self._shared = shared
+        self._clock = shared.clock
+        self._request = request
+        self._need = request.need  # with the prompt's tokens counted, once that mattered
+        self._settings = settings
+        self._candidates = candidates
+        self._writer = writer
+        self._last = last
+
+    def alone(self) -> bool:
+        """Is there no other deployment left that could go on with the stream?"""
+        return not self._candidates.more()
+
+    async def ask(self, hop: Hop, live: LiveDeployment, trail: Trail, ask: Ask) -> Served:
+        """One deployment, with its retries."""
+        if ask.request.need.output_tokens is not None:
+            ask = await self._limited(ask, hop)
+        changes = Changes()
+
+        async def pause(seconds: float) -> None:
+            trail.waited_s += seconds
+            trail.paused_s += seconds
+            await self._shared.sleep(seconds)
+
+        delays: dict[int, float | None] = {}
+
+        def delay(state: RetryCallState) -> float | None:
+            failure = state.outcome.exception() if state.outcome else None
+            assert isinstance(failure, UpstreamFailure)
+            if state.attempt_number not in delays:  # asked twice, for whether and for when
+                delays[state.attempt_number] = self._retry_after(failure, 1 + state.attempt_number)
+            return delays[state.attempt_number]
+
+        # Most first tries succeed, and setting up the loop would cost each of them a tenth of the gateway's time.
+        try:
+            return await self._call(hop, live, ask, trail, changes)
+        except UpstreamFailure as failure:
+            seconds = self._retry_after(failure, 1)
+            if seconds is None:
+                raise
+            await pause(seconds)
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(lambda exc: isinstance(exc, UpstreamFailure)),
+            stop=lambda state: delay(state) is None,
+            wait=lambda state: delay(state) or 0.0,
+            sleep=pause,
+            reraise=True,
+        ):
+            with attempt:
+                served = await self._call(hop, live, ask, trail, changes)
+                for name in changes.lasting:  # proved: it was refused with them, and answers without
+                    if name not in live.dropped:
+                        log.warning("%s is asked without `%s` from now on, which it refused", live.spec.id, name)
+                    live.unknown_fields.note(name)
+                return served
+        raise AssertionError("tenacity re-raises the last failure")
+
+    async def _limited(self, ask: Ask, hop: Hop) -> Ask:
+        """With a limit of the answer's length for which the model has room."""
+        model = hop.model.spec
+        if is_doubtful(self._need, model):
+            self._need = await counted(self._need)
+        need = self._need
+        if ask.transcript is not None:
+            need = replace(need, prompt_tokens=need.prompt_tokens + ask.transcript.contents)
+        request = limited(ask.request, need, model)
+        return ask if request is ask.request else replace(ask, request=request)
+
+    def _retry_after(self, failure: UpstreamFailure, tries: int) -> float | None:
+        """`retry_delay` within the budget of all requests."""
+        alone = failure.cause in WAITING and not self._candidates.left()
+        seconds = retry_delay(failure, tries, self._settings.retry, self._shared.rng, alone=alone)
+        if (
+            seconds is None
+            or failure.cause in ASKED_OTHERWISE
+            or self._shared.retries.take(self._settings.retry.budget)
+        ):
+            return seconds
+        return None
+
+    async def _call(self, hop: Hop, live: LiveDeployment, ask: Ask, trail: Trail, changes: Changes) -> Served:
+        started = self._clock()
+        live.start()
+        dropped = live.dropped
+        if changes.names:
+            dropped |= changes.names
+        api = self._api(live, ask.request)
+        request = self._readable(hop, live, ask.request, dropped, api)
+        if dropped and api == "chat":
+            request = adapted(request, dropped, changes.limit)
+        if request is not ask.request:
+            ask = replace(ask, request=request)
+        try:
+            try:
+                answer = await self._reach(hop, live, ask, dropped, api)
+            except UpstreamFailure as unknown:
+                # A server that does not know the path, or not the model: chat will show which.
+                if api == "chat" or request.need.api is not None or unknown.status not in NO_PATH:
+                    raise
+                path, api = api, "chat"
+                answer = await self._reach(hop, live, ask, dropped, api)
+                if without_echo(unknown, _as_written(request)) is unknown:  # else it has named a thing of this request
+                    live.unknown_apis.note(path)
+            live.began(self._clock() - started, stream=self._request.stream)
+            served = Served(hop, live, answer, self._clock, started)
+            if dropped and api == "chat":
+                served.left_out = left_out(self._request, dropped)
+            return served
+        except BaseException as exc:
+            live.finish()
+            elapsed_s = self._clock() - started
+            if not isinstance(exc, Exception):
+                live.breaker.abandon()
+                trail.attempts.append(Attempt(hop, live.spec.id, CANCELLED, None, elapsed_s))
+                raise
+            failure = self._failed(exc, hop, live, request, dropped, api, changes)
+            trail.failures.append(failure)
+            late = ask.transcript is not None
+            cause, status, reason = failure.cause.value, failure.status, failure.reason
+            trail.attempts.append(Attempt(hop, live.spec.id, cause, status, elapsed_s, late, reason))
+            if failure is exc:
+                raise
+            raise failure from exc
+        finally:
+            trail.waited_s += self._clock() - started
+
+    def _api(self, live: LiveDeployment, request: ChatRequest) -> Api:
+        """The client's own format where the deployment speaks it, else chat."""
+        native = request.native
+        return "chat" if native is None or native.api not in live.apis else native.api
+
+    def _readable(
+        self, hop: Hop, live: LiveDeployment, request: ChatRequest, dropped: frozenset[str], api: Api
+    ) -> ChatRequest:
+        """The request without reasoning that this deployment would not accept.
+
+        That is what another model thought, and signatures that a translation to chat has carried along for those who know it.
+        """
+        last = self._last
+        if (last is not None and last.model != hop.model.name) or SIGNATURES in dropped:
+            return unsigned(request) or request
+        if api == "chat" and request.native is not None and live.spec.path == "direct":
+            request = unsigned(request, text=False) or request
+        if last is not None and last.mixed:
+            return unsigned(request, finished=True) or request
+        return request
+
+    async def _reach(
+        self, hop: Hop, live: LiveDeployment, ask: Ask, dropped: frozenset[str], api: Api
+    ) -> Relay | Complete:
+        spec = live.spec
+        if self._request.stream:
+            return await self._stream(hop, live, ask, dropped, api)
+        if spec.path == "direct" or api != "chat":
+            return await self._shared.direct.complete(spec, ask.request, dropped, api)
+        return await self._shared.sdk.complete(spec, ask.request, dropped)
+
+    def _failed(
+        self,
+        exc: Exception,
+        hop: Hop,
+        live: LiveDeployment,
+        request: ChatRequest,
+        dropped: frozenset[str],
+        api: Api,
+        changes: Changes,
+    ) -> UpstreamFailure:
+        """What went wrong with a call, and what is changed in the next one where that may help."""
+        if not isinstance(exc, UpstreamFailure):
+            live.breaker.abandon()
+            return unexpected(exc)
+        failure = exc
+        if failure.cause in SHARED:  # a client must not put these words into the provider's mouth
+            own = without_echo(failure, _as_written(request))
+            failure.cause, failure.field = own.cause, own.field
+        if api != "chat" and failure.status in NO_PATH:
+            live.breaker.abandon()  # perhaps only this path is unknown
+        else:
+            tell_breaker(live, failure, self._clock(), digest(request) if failure.cause in REFUSING else b"")
+        redact(failure, live.spec, request.fields)
+        if failure.cause not in CHANGEABLE:
+            return failure
+        if SIGNATURES not in dropped and is_signature_error(failure.error or {}) and unsigned(request) is not None:
+            changes.names |= {SIGNATURES}
+            return UpstreamFailure(Cause.FIELD_REFUSED, failure.status, field=SIGNATURES)
+        change = change_for(failure, request, dropped, free=not hop.named) if api == "chat" else None
+        if change is not None:
+            changes.add(change)
+            cause = Cause.FIELD_REFUSED if change.lasting else Cause.VALUE_REFUSED
+            return replace(failure, cause=cause, field=change.name)
+        # What a stand-in refuses in words that are not known may be its own rule, since the client has not chosen it.
+        of_model = failure.status in (400, 422) if hop.stand_in else failure.cause is not Cause.REJECTED
+        unsupported = failure.cause is Cause.UNSUPPORTED or (of_model and not hop.named)
+        cause = Cause.UNSUPPORTED if unsupported else Cause.REJECTED
+        return failure if cause is failure.cause else replace(failure, cause=cause)
+
+    async def _stream(self, hop: Hop, live: LiveDeployment, ask: Ask, dropped: frozenset[str], api: Api) -> Relay:
+        spec = live.spec
+        loop = asyncio.get_running_loop()
+        # One that begins a stream is not given up for being slow: the next one joins it. To go on with one, it is.
+        patience_s = spec.timeout_s if ask.transcript is None else spec.first_token_timeout_s
+        if spec.path == "direct" or api != "chat":
+            deadline = loop.time() + patience_s
+            source = await self._shared.direct.stream(spec, ask.request, deadline, dropped, api)
+        else:
+            await self._shared.sdk.load()
+            deadline = loop.time() + patience_s
+            source = await self._shared.sdk.stream(spec, ask.request, deadline, dropped)
+        splice = None if ask.transcript is None else Splice(ask.transcript.pieces, ask.way)
+        transcript = ask.transcript or Transcript(ask.request)
+        relay = Relay(
+            source,
+            hop.model.name,
+            transcript,
+            self._writer,
+            spec.idle_timeout_s,
+            THINKING * spec.timeout_s,
+            self.alone,
+            splice,
+        )
+        try:
+            await relay.open(deadline)
+        except BaseException:
+            await relay.aclose()
+            raise
+        return relay
+
+
+def _as_written(request: ChatRequest) -> dict[str, Any]:
+    """The fields as the client wrote them."""
+    return request.fields if request.native is None else request.native.fields
