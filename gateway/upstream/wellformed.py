@@ -13,6 +13,7 @@ from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
 from gateway.upstream.tool_calls import ToolCalls
 
 Fields = dict[str, Any]
+OBJECT = "chat.completion.chunk"
 _NO_REASON = frozenset({"", "null", "none"})  # as servers write that the answer goes on
 _FAILED = frozenset({"abort", "aborted", "cancelled", "canceled", "failed", "failure", "insufficient_system_resource"})
 _TEXTS = frozenset({"reasoning", "reasoning_content", "refusal"})
@@ -65,8 +66,8 @@ class ChunkMender:
                 changed[at] = new
         if changed is not None:
             fields = fields | {"choices": changed}
-        if whole:
-            fields = fields | {"object": "chat.completion.chunk"}
+        if fields.get("object") != OBJECT:  # without it OpenAI's own client takes it for something else
+            fields = fields | {"object": OBJECT}
         return self._joined(fields) if self._halves or not strict else fields
 
     def _right(self, choice: Fields) -> bool:
@@ -204,7 +205,9 @@ def mended_answer(fields: Fields) -> Fields:
         UpstreamFailure: a choice has an error, ended by one, or has no message: unreadable.
     """
     choices = [_whole_choice(choice, at) for at, choice in enumerate(fields["choices"])]
-    return fields if choices == fields["choices"] else fields | {"choices": choices}
+    if choices == fields["choices"] and fields.get("object") == "chat.completion":
+        return fields
+    return fields | {"object": "chat.completion", "choices": choices}
 
 
 def _whole_choice(choice: Fields, at: int) -> Fields:
