@@ -3,9 +3,8 @@
 import re
 from typing import Any
 
-import orjson
-
 from gateway.errors import GatewayError
+from gateway.lenient_json import dumps
 from gateway.request import splice_model
 from gateway.sse import DONE, encode
 from gateway.upstream.answer import Chunk, Complete
@@ -59,4 +58,4 @@ class ChatWriter:
 def renamed(complete: Complete, model: str) -> bytes:
     """The bytes of an answer with the model's public name."""
     body = splice_model(complete.body, str(complete.fields.get("model") or ""), model)
-    return orjson.dumps(complete.fields | {"model": model}) if body is None else body
+    return dumps(complete.fields | {"model": model}) if body is None else body

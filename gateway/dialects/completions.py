@@ -15,7 +15,7 @@ from gateway.dialects.dialect import Headers
 from gateway.dialects.logprobs import to_chat, to_legacy
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.fields import expected
-from gateway.lenient_json import loads
+from gateway.lenient_json import dumps, loads
 from gateway.need import Api
 from gateway.offload import offloaded
 from gateway.query import message_text
@@ -107,8 +107,8 @@ class Completions:
     def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         fields = complete.fields
         if complete.api == API:
-            body = splice_model(complete.body, fields.get("model", ""), model)
-            return orjson.dumps(fields | {"model": model}) if body is None else body
+            body = splice_model(complete.body, str(fields.get("model") or ""), model)
+            return dumps(fields | {"model": model}) if body is None else body
         choices = []
         for at, choice in enumerate(fields["choices"]):
             index, finish = choice.get("index"), choice.get("finish_reason")
@@ -341,7 +341,7 @@ def _renamed(chunk: Chunk, model: str, *, keep_usage: bool = False) -> bytes:
     fields = chunk.fields
     body = None
     if keep_usage or not fields.get("usage"):
-        body = splice_model(chunk.raw, fields.get("model") or "", model)
+        body = splice_model(chunk.raw, str(fields.get("model") or ""), model)
     if body is not None:
         return body
     data = next(event.data for event in EventReader().feed(chunk.raw) if event.data)

@@ -269,8 +269,8 @@ def _text_of(content: Any) -> tuple[Any, str]:
             said += part
         elif isinstance(part, dict) and isinstance(part.get("text"), str):
             said += part["text"]
-        else:
-            return content, ""
+        elif isinstance(part, dict):
+            return [part for part in content if isinstance(part, dict)], ""
     return said, thought
 
 

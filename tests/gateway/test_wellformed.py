@@ -239,6 +239,19 @@ def test_an_event_stream_is_put_together() -> None:
     assert cut.value.cause is Cause.UNREADABLE
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (["Hel", "lo"], "Hello"),
+        ([["x"], None, 5], ""),
+        ([None, {"type": "image_url"}], [{"type": "image_url"}]),
+        (5, "5"),
+    ],
+)
+def test_content_of_any_type_is_text_or_parts(content: Any, said: Any) -> None:
+    assert check_complete({"choices": [{"message": {"content": content}}]})["choices"][0]["message"]["content"] == said
+
+
 def test_zeros_are_no_usage() -> None:
     assert Usage.read({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}) is None
     assert Usage.read({"prompt_tokens": None, "completion_tokens": 3}) == Usage(0, 3)
