@@ -114,7 +114,7 @@ class Exchange:
         if request.stream:
             self._events = EventStream(send, settings.keep_alive_s)
         hops = routing.hops(request, decision)
-        pursuit = service.failover.pursue(request, hops, settings, books.trail, writer, conversation.turn)
+        pursuit = service.failover.pursue(request, hops, settings, books.trail, writer, conversation.last)
         try:
             books.served = served = await pursuit.answer()
             if served.complete is not None:

@@ -38,6 +38,7 @@ class Turn:
         at: when, by the clock.
         opening: digest of how the conversation began.
         mixed: have several models answered in it?
+        requested: the model or policy that its request named.
     """
 
     model: str
@@ -45,6 +46,7 @@ class Turn:
     at: float
     opening: bytes
     mixed: bool = False
+    requested: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +57,22 @@ class Conversation:
         name: the session that the client names; empty where it names none.
         opening: digest of how the conversation begins.
         key: of the named session in the table; None without a name.
-        asker: whose request it is, and for which model or policy; None where it belongs to no conversation.
+        owner: whose request it is; None where it belongs to no conversation.
+        requested: the model or policy that it names.
         question: begin of the user turn that is being answered.
-        turn: its last answer; None where it begins, or is not known.
+        last: its last answer; None where it begins, or is not known.
+        turn: the same where the conversation may keep that answer's model: not where the client now asks for another model
+            or policy, unless tool calls are under way.
         cached_tokens: of the request's prompt, what the last model's provider still has in its cache.
     """
 
     name: str = ""
     opening: bytes = b""
     key: bytes | None = None
-    asker: str | None = None
+    owner: str | None = None
+    requested: str = ""
     question: str = ""
+    last: Turn | None = None
     turn: Turn | None = None
     cached_tokens: int = 0
 
@@ -96,34 +103,38 @@ class Sessions:
         messages = request.fields["messages"]
         opening = _opening(messages)
         name = _named(request, headers)
+        asking = owner(headers)
         # One client's main and small calls often share a session but not a policy: each sticks to a model of its own.
-        asker = f"{owner(headers)}\0{request.model}"
-        key = None if name is None else _digest("session", asker, name)
-        turn = None
-        same = False  # does the turn certainly belong to this conversation?
-        if (last := in_messages(messages)) is not None and last[0].told:
-            turn = self._turns.get(_answer_key(asker, last[1], last[0]))
-            same = turn is not None
-        if turn is None and key is not None:
-            turn = self._turns.get(key)
+        key = None if name is None else _digest("session", asking, request.model, name)
+        found = None
+        same = False  # does the answer that was found certainly belong to this conversation?
+        if (given := in_messages(messages)) is not None and given[0].told:
+            found = self._turns.get(_answer_key(asking, given[1], given[0]))
+            same = found is not None
+        if found is None and key is not None:
+            found = self._turns.get(key)
             # Where a client names its user rather than the conversation, a new one has nothing of the old in the cache.
-            same = turn is not None and turn.opening == opening
+            same = found is not None and found.opening == opening
         cached = 0
-        if turn is not None and same and self._clock() - turn.at < CACHE_S:
-            cached = min(turn.tokens, request.need.prompt_tokens)
-        if same and turn is not None and turn.opening != opening:
-            turn = replace(turn, opening=opening)  # an agent that writes the time into its system prompt
-        return Conversation(name or "", opening, key, asker, _question(messages), turn, cached)
+        if found is not None and same:
+            if self._clock() - found.at < CACHE_S:
+                cached = min(found.tokens, request.need.prompt_tokens)
+            if found.opening != opening:
+                found = replace(found, opening=opening)  # an agent that writes the time into its system prompt
+        kept = found if found is not None and (found.requested == request.model or request.mid_turn) else None
+        return Conversation(
+            name or "", opening, key, asking, request.model, _question(messages), found, kept, cached if kept else 0
+        )
 
     def answered(self, conversation: Conversation, model: str, tokens: int, answer: LastAnswer) -> None:
         """A model has answered; `tokens` are those of prompt and answer."""
-        if conversation.asker is None:
+        if conversation.owner is None:
             return
-        last = conversation.turn
+        last = conversation.last
         mixed = last is not None and last.opening == conversation.opening and (last.mixed or last.model != model)
-        turn = Turn(model, tokens, self._clock(), conversation.opening, mixed)
+        turn = Turn(model, tokens, self._clock(), conversation.opening, mixed, conversation.requested)
         if answer.told:
-            self._keep(_answer_key(conversation.asker, conversation.question, answer), turn)
+            self._keep(_answer_key(conversation.owner, conversation.question, answer), turn)
         if conversation.key is not None:
             self._keep(conversation.key, turn)
 
@@ -161,8 +172,8 @@ def _session(request: ChatRequest, headers: Mapping[bytes, bytes]) -> str | None
     return next((value for value in candidates if isinstance(value, str) and value), None)
 
 
-def _answer_key(asker: str, question: str, answer: LastAnswer) -> bytes:
-    return _digest("answer", asker, question[:QUESTION_CHARS].strip(), answer.text, *answer.calls)
+def _answer_key(owner: str, question: str, answer: LastAnswer) -> bytes:
+    return _digest("answer", owner, question[:QUESTION_CHARS].strip(), answer.text, *answer.calls)
 
 
 def _question(messages: list[dict[str, Any]]) -> str:

@@ -240,6 +240,17 @@ async def test_signed_reasoning_goes_back_to_its_model_alone(tmp_path: Path) -> 
             assert "thinking_blocks" not in one.calls[-1].body["messages"][1]
 
 
+async def test_another_policy_chooses_anew_but_knows_who_answered(tmp_path: Path) -> None:
+    signed = [{"type": "thinking", "thinking": "hm", "signature": "s"}]
+    history = [FIRST[0], NEXT[1] | {"thinking_blocks": signed}, NEXT[2]]
+    async with ScriptedProvider() as one, ScriptedProvider() as other:
+        async with gateway(tmp_path, models(one, other), gateway={"switch_price": 0.9}) as run:
+            await ask(run, FIRST, {"x-locus-allow": "mistral-7b"})
+            changed = await ask(run, history, {"x-locus-allow": "llama-70b"}, model="auto:cheap")
+            assert "x-locus-conversation" not in changed.headers
+            assert "thinking_blocks" not in one.calls[-1].body["messages"][1]
+
+
 async def test_a_signature_that_is_refused_is_taken_out_once(tmp_path: Path) -> None:
     signed = [{"type": "thinking", "thinking": "hm", "signature": "s"}]
     history = [FIRST[0], NEXT[1] | {"thinking_blocks": signed}, NEXT[2]]
