@@ -50,7 +50,7 @@ class MemoryBudget:
             yield account
         finally:
             _current.reset(token)
-            account.charge(-account.charged)
+            account.close()
 
 
 class Account:
@@ -60,10 +60,11 @@ class Account:
         charged: bytes.
     """
 
-    __slots__ = ("_budget", "charged")
+    __slots__ = ("_budget", "_closed", "charged")
 
     def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
+        self._closed = False
         self.charged = 0
 
     def charge(self, size: int) -> None:
@@ -75,6 +76,8 @@ class Account:
         """
         budget = self._budget
         with budget.lock:
+            if self._closed:
+                return  # a thread still works for a client that has left
             charged = budget.charged + size
             if size > 0 and charged > (limit := budget.limit):
                 budget.refused()
@@ -89,6 +92,13 @@ class Account:
                 )
             budget.charged = charged
             self.charged += size
+
+    def close(self) -> None:
+        """Gives everything back. What is charged from now on does not count."""
+        with self._budget.lock:
+            self._closed = True
+            self._budget.charged -= self.charged
+            self.charged = 0
 
 
 _current: ContextVar[Account | None] = ContextVar("memory_account", default=None)

@@ -36,6 +36,15 @@ def test_charges_are_bounded_in_sum_and_given_back() -> None:
     charge(10**9)  # outside of any request nothing is counted
 
 
+def test_work_that_outlives_its_request_leaves_nothing_charged() -> None:
+    budget = MemoryBudget(lambda: 100)
+    with budget.account():
+        charge(10)
+        later = copy_context()
+    later.run(charge, 50)
+    assert budget.charged == 0
+
+
 def test_charges_of_threads_are_not_lost() -> None:
     budget = MemoryBudget(lambda: 1 << 40)
     with budget.account() as account:
