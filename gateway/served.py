@@ -2,16 +2,16 @@
 
 from hashlib import blake2b
 
-import orjson
-
 from gateway.breaker import Refusal
 from gateway.fleet import Clock, LiveDeployment
+from gateway.query import message_text
 from gateway.relay import Relay
 from gateway.request import ChatRequest
 from gateway.trail import Hop
 from gateway.upstream.answer import Complete, Usage
 from gateway.upstream.failures import TAKEN_OUT, Cause, UpstreamFailure
 
+DIGEST_CHARS = 20_000  # of each turn
 FAILING = frozenset(
     {
         Cause.RATE_LIMITED,
@@ -79,9 +79,16 @@ class Served:
 
 def digest(request: ChatRequest) -> bytes:
     """What tells one request from another: how its conversation begins, so that the next turn is no other request."""
-    turns = request.fields.get("messages") or [request.fields.get("input")]
-    first = next((i for i, turn in enumerate(turns) if isinstance(turn, dict) and turn.get("role") == "user"), 0)
-    return blake2b(orjson.dumps(turns[: first + 1]), digest_size=16).digest()
+    texts = []
+    for turn in request.fields.get("messages") or ():
+        texts.append(message_text(turn)[:DIGEST_CHARS])
+        if turn.get("role") == "user":
+            break
+    if not texts:  # a request for embeddings
+        given = request.fields.get("input")
+        first = given[0] if isinstance(given, list) and given else given
+        texts.append((first if isinstance(first, str) else repr(first))[:DIGEST_CHARS])
+    return blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def tell_breaker(
