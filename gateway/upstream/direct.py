@@ -109,7 +109,7 @@ class DirectUpstream:
             async with asyncio.timeout_at(deadline):
                 response = await self._post(deployment, request, dropped, api)
                 if _is_success(response):
-                    return _DirectStream(response, ChatReader() if api == "chat" else FORMATS[api].reader())
+                    return _DirectStream(response, api)
                 try:
                     data = await read_body(response, deployment.idle_timeout_s)
                 finally:
@@ -202,10 +202,11 @@ def _headers(deployment: Deployment, native: Native | None = None) -> dict[str, 
 class _DirectStream:
     """Reads the events of one response, or the whole answer that came in their place."""
 
-    def __init__(self, response: aiohttp.ClientResponse, reader: Reader) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, api: Api) -> None:
         self._response = response
         self._content = response.content
-        self._reader = reader
+        self._api = api
+        self._reader: Reader = ChatReader() if api == "chat" else FORMATS[api].reader()
         self._mender = ChunkMender()  # of chunks that another format's reader makes
         self._events = EventReader()
         self._meter = StreamMeter()
@@ -360,8 +361,10 @@ class _DirectStream:
         if isinstance(self._reader, ChatReader):
             check_cost(bytes(self._body))
             return [self._reader.whole(bytes(self._body))]
-        _answer(bytes(self._body), "messages")
-        raise UpstreamFailure(Cause.UNREADABLE, detail="a whole answer in place of a stream")
+        form = FORMATS[self._api]
+        events = form.events(form.check(_answer(bytes(self._body), self._api)[0]))
+        read = [self._reader.read(Event(b"", dumps(event))) for event in events]
+        return [chunk for chunk in read if chunk is not None]
 
     async def aclose(self) -> None:
         if self._timer is not None:

@@ -21,16 +21,20 @@ class Format:
         reader: makes what reads one stream.
         check: an answer's fields, as they are; UpstreamFailure where they are none of this format.
         usage: what a whole answer was billed.
+        events: the events that a whole answer, which has been checked, amounts to.
     """
 
     path: str
     reader: Callable[[], Reader]
     check: Callable[[dict[str, Any]], dict[str, Any]]
     usage: Callable[[dict[str, Any]], Usage | None]
+    events: Callable[[dict[str, Any]], list[dict[str, Any]]]
 
 
 FORMATS: Mapping[Api, Format] = {
-    "messages": Format("/messages", messages.Reader, messages.check, messages.usage),
-    "responses": Format("/responses", responses.ResponsesReader, responses.check, responses.usage),
-    "completions": Format("/completions", completions.CompletionsReader, completions.check, completions.usage),
+    "messages": Format("/messages", messages.Reader, messages.check, messages.usage, messages.events),
+    "responses": Format("/responses", responses.ResponsesReader, responses.check, responses.usage, responses.events),
+    "completions": Format(
+        "/completions", completions.CompletionsReader, completions.check, completions.usage, lambda answer: [answer]
+    ),
 }

@@ -168,6 +168,34 @@ async def test_answers_in_another_form_than_asked_for_are_read(tmp_path: Path) -
             )
 
 
+ASKED: dict[str, dict[str, Any]] = {
+    "/v1/messages": {"messages": ASK, "max_tokens": 9},
+    "/v1/responses": {"input": "hello"},
+    "/v1/completions": {"prompt": "hello"},
+}
+
+
+async def test_native_answers_in_place_of_streams_are_read(tmp_path: Path) -> None:
+    message = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "Hello"}]}
+    part = {"type": "output_text", "text": "Hello"}
+    native = {
+        "/v1/messages": message | {"stop_reason": "end_turn", "usage": {"input_tokens": 3, "output_tokens": 1}},
+        "/v1/responses": {"id": "r", "status": "completed", "output": [{"type": "message", "content": [part]}]},
+        "/v1/completions": {"id": "c", "choices": [{"index": 0, "text": "Hello", "finish_reason": "stop"}]},
+    }
+    async with ScriptedProvider() as up:
+        model = entry("llama-8b", up.base_url)
+        model["deployments"][0]["apis"] = ["messages", "responses", "completions"]
+        async with gateway(tmp_path, [model]) as run:
+            for path, whole in native.items():
+                up.default = reply(200, whole)
+                response = await run.http.post(path, json={"model": "llama-8b", "stream": True} | ASKED[path])
+                assert (response.status_code, up.calls[-1].path) == (200, path), response.text
+                assert '"Hello"' in response.text, path
+                ends = {"/v1/messages": "message_stop", "/v1/responses": "response.completed"}
+                assert ends.get(path, "[DONE]") in response.text, path
+
+
 @pytest.mark.parametrize(
     "choice",
     [

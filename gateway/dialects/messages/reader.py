@@ -171,6 +171,16 @@ def usage(fields: Mapping[str, Any]) -> Usage | None:
     return Usage.read(chat_usage(counts)) if isinstance(counts, dict) else None
 
 
+def events(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The events that a whole Message amounts to, each block in its start."""
+    told: list[dict[str, Any]] = [{"type": "message_start", "message": message}]
+    for index, block in enumerate(message["content"]):
+        told.append({"type": "content_block_start", "index": index, "content_block": block})
+        told.append({"type": "content_block_stop", "index": index})
+    delta = {"stop_reason": message.get("stop_reason") or "end_turn", "stop_sequence": message.get("stop_sequence")}
+    return [*told, {"type": "message_delta", "delta": delta}, {"type": "message_stop"}]
+
+
 def check(fields: Any) -> dict[str, Any]:
     """`fields` as a Message.
 

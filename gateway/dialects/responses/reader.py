@@ -11,6 +11,12 @@ Fields = dict[str, Any]
 FOREIGN = "provider_tool"  # the delta of what only the provider can go on with
 _THOUGHTS = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
 _INPUTS = frozenset({"response.function_call_arguments.delta", "response.custom_tool_call_input.delta"})
+_PARTS = {  # of a whole item: the event that adds them, and where they have their text
+    "output_text": ("response.output_text.delta", "text"),
+    "refusal": ("response.refusal.delta", "refusal"),
+    "summary_text": ("response.reasoning_summary_text.delta", "text"),
+    "reasoning_text": ("response.reasoning_text.delta", "text"),
+}
 _CALLS = frozenset({"function_call", "custom_tool_call"})
 _REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
@@ -98,6 +104,18 @@ class ResponsesReader:
         self._calls[index if isinstance(index, int) else -1 - at] = at
         function = {"name": item.get("name"), "arguments": item.get("arguments") or item.get("input") or ""}
         return {"tool_calls": [{"index": at, "id": item.get("call_id"), "type": "function", "function": function}]}
+
+
+def events(response: Fields) -> list[Fields]:
+    """The events that a whole Response object amounts to, as far as chat knows of them."""
+    told: list[Fields] = []
+    for index, item in enumerate(response["output"]):
+        told.append({"type": "response.output_item.added", "output_index": index, "item": item})
+        for part in [*(item.get("summary") or ()), *(item.get("content") or ())]:
+            kind = part.get("type") if isinstance(part, dict) else None
+            if isinstance(kind, str) and (found := _PARTS.get(kind)) is not None:
+                told.append({"type": found[0], "delta": part.get(found[1])})
+    return [*told, {"type": "response.completed", "response": response}]
 
 
 def check(fields: Any) -> Fields:
