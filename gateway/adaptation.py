@@ -90,8 +90,9 @@ def change_for(failure: UpstreamFailure, request: ChatRequest, made: frozenset[s
 def adapted(request: ChatRequest, names: frozenset[str], limit: int | None = None) -> ChatRequest:
     """The request with those of the named changes made that are more than leaving out a field."""
     fields = request.fields
-    for name in names & LOSSLESS.keys():
-        fields = LOSSLESS[name](fields) or fields
+    for name, change in LOSSLESS.items():  # in one order, so that the same request is always changed alike
+        if name in names:
+            fields = change(fields) or fields
     if LIMIT in names:
         asked = fields.keys() & OTHER_NAME.keys()
         fields = {key: value for key, value in fields.items() if key not in asked}
