@@ -77,7 +77,7 @@ async def test_a_full_gateway_queues_a_few_and_refuses_the_others(tmp_path: Path
             assert refused.headers["x-request-id"]
             assert refused.json()["error"] | {"message": ""} == {
                 "message": "",
-                "type": "overloaded_error",
+                "type": "server_error",
                 "param": None,
                 "code": "overloaded",
             }
