@@ -98,8 +98,8 @@ def test_relay_a_stream_of_20_chunks(benchmark: BenchmarkFixture) -> None:
 
     async def relay() -> int:
         loop = asyncio.get_running_loop()
-        source = _DirectStream(_Response())  # type: ignore[arg-type]
-        out = Relay(source, "m0", Transcript(request), ChatWriter(usage_asked=False), 30.0)
+        source = _DirectStream(_Response(), "chat")  # type: ignore[arg-type]
+        out = Relay(source, "m0", Transcript(request), ChatWriter(usage_asked=False), 30.0, 3600.0, lambda: True)
         await out.open(loop.time() + 30.0)
         events = 0
         while (data := await out.read()) is not None:
@@ -126,7 +126,7 @@ class _Response:
         self.content = self
         self._pieces = iter(_PIECES)
 
-    async def readany(self) -> bytes:
+    async def read(self, most: int) -> bytes:
         return next(self._pieces, b"")
 
     def at_eof(self) -> bool:
