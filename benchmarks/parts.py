@@ -124,6 +124,8 @@ class _Response:
 
     def __init__(self) -> None:
         self.content = self
+        self.headers: dict[str, str] = {}
+        self.content_type = "text/event-stream"
         self._pieces = iter(_PIECES)
 
     async def read(self, most: int) -> bytes:
