@@ -271,11 +271,11 @@ class Caller:
         if failure.cause in SHARED:  # a client must not put these words into the provider's mouth
             own = without_echo(failure, _as_written(request))
             failure.cause, failure.field = own.cause, own.field
+        redact(failure, live.spec, request.fields)
         if api != "chat" and failure.status in NO_PATH:
             live.breaker.abandon()  # perhaps only this path is unknown
         else:
             tell_breaker(live, failure, self._clock(), digest(request) if failure.cause in REFUSING else b"")
-        redact(failure, live.spec, request.fields)
         if failure.cause not in CHANGEABLE:
             return failure
         if SIGNATURES not in dropped and is_signature_error(failure.error or {}) and unsigned(request) is not None:

@@ -1,6 +1,7 @@
 """The live side of a portfolio: per deployment its breaker, its limits, its usual speed and what it has refused before."""
 
 import asyncio
+import logging
 import random
 import time
 from collections import deque
@@ -11,6 +12,8 @@ from gateway.learned import Learned
 from gateway.need import Need
 from gateway.portfolio import BUILT_IN, Deployment, Model, Portfolio
 from gateway.providers import Prefill
+
+log = logging.getLogger("locus.deployments")
 
 Clock = Callable[[], float]
 MINUTE_S = 60.0
@@ -180,7 +183,13 @@ class LiveDeployment:
         """A call had its first content, or its whole answer, after so many seconds."""
         self._times[stream].append(seconds)
         if self.breaker.taken_out:  # a long stream need not end before others are let in again
-            self.breaker.success()
+            self.succeeded()
+
+    def succeeded(self) -> None:
+        """A call was answered."""
+        if self.breaker.open_until is not None:
+            log.info("%s answers again", self.spec.id)
+        self.breaker.success()
 
     def usual_s(self, quantile: float, *, stream: bool) -> float | None:
         """That quantile of its recent times to the first content; None where too few are known."""

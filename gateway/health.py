@@ -14,6 +14,7 @@ from gateway.request import parse_chat
 from gateway.served import FAILING, tell_breaker
 from gateway.upstream.embeddings import EmbeddingsUpstream
 from gateway.upstream.failures import TAKEN_OUT, Cause, UpstreamFailure, unexpected
+from gateway.upstream.redact import redact
 
 log = logging.getLogger("locus.health")
 
@@ -81,6 +82,7 @@ class HealthChecks:
             tell_breaker(live, UpstreamFailure(Cause.TIMEOUT), self._clock())
         except UpstreamFailure as failure:
             if failure.cause in FAILING or failure.cause in TAKEN_OUT or failure.cause in (Cause.REFUSED, Cause.LOCAL):
+                redact(failure, live.spec, {})
                 tell_breaker(live, failure, self._clock(), ours=True)
             else:  # it answers, if only that it dislikes the question
                 live.breaker.success()

@@ -1,5 +1,6 @@
 """An answered call: what it gave, and the bookkeeping at its deployment when it ends."""
 
+import logging
 from hashlib import blake2b
 
 from gateway.breaker import Refusal
@@ -10,6 +11,8 @@ from gateway.request import ChatRequest
 from gateway.trail import Hop
 from gateway.upstream.answer import Complete, Usage
 from gateway.upstream.failures import TAKEN_OUT, Cause, UpstreamFailure
+
+log = logging.getLogger("locus.deployments")
 
 DIGEST_CHARS = 20_000  # of each turn
 FAILING = frozenset(
@@ -70,7 +73,7 @@ class Served:
         if self.failure is not None:
             tell_breaker(self.live, self.failure, self._clock())
         else:
-            self.live.breaker.success()
+            self.live.succeeded()
         if self.usage is not None:
             self.live.count_tokens(self.usage.prompt_tokens + self.usage.completion_tokens)
         if self.relay is not None:  # last, since it may be cancelled
@@ -96,11 +99,14 @@ def tell_breaker(
 ) -> None:
     """What a failed call says about the deployment.
 
+    What changes by it is logged, with the provider's words: `redact` must have been called before.
+
     Args:
         request: digest that tells one request from another.
         ours: the request was the gateway's own, so that a refusal cannot be about what a client put into it.
     """
     cause = failure.cause
+    was_open, was_out = live.breaker.open_until is not None, live.breaker.taken_out
     if cause in TAKEN_OUT:
         live.refused(Refusal(cause.value, request, in_words=True))
     elif cause is Cause.REFUSED:
@@ -111,3 +117,8 @@ def tell_breaker(
         live.breaker.abandon()
     else:  # the request was at fault
         live.breaker.answered()
+    until = live.breaker.open_until
+    if until is not None and (not was_open or (live.breaker.taken_out and not was_out)):
+        what = "is taken out" if live.breaker.taken_out else "cools down"
+        said = f": {failure.reason}" if failure.reason else ""
+        log.warning("%s %s for %.0f s: %s%s", live.spec.id, what, until - now, failure, said)

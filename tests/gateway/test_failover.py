@@ -420,3 +420,25 @@ async def test_a_truncated_whole_answer_moves_on(tmp_path: Path) -> None:
         async with gateway(tmp_path, [entry("llama-8b", up.base_url), entry("llama-70b", good.base_url)]) as run:
             response, _ = await ask(run)
             assert response.choices[0].message.content == "whole"
+
+
+async def test_the_log_tells_once_why_a_deployment_is_not_asked_any_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "locus.deployments")
+    refusal = {"error": {"message": "Incorrect API key provided: sk-up-of-this-test", "code": "invalid_api_key"}}
+    async with ScriptedProvider(reply(401, refusal)) as bad, ScriptedProvider() as good:
+        models = [entry("llama-8b", bad.base_url, good.base_url)]
+        models[0]["deployments"][0] |= {"api_key": "sk-up-of-this-test", "weight": 1000}
+        async with gateway(tmp_path, models, gateway={"cool_down": 0.2}) as run:
+            for _ in range(3):
+                await run.client.chat.completions.create(model="auto", messages=ASK)
+            told = [record.getMessage() for record in caplog.records]
+            assert len(told) == 1
+            assert told[0].startswith("llama-8b/0 is taken out for 0 s: auth 401: Incorrect API key provided")
+            assert "sk-up" not in told[0]
+            bad.default = good.default
+            await asyncio.sleep(0.3)
+            for _ in range(3):
+                await run.client.chat.completions.create(model="auto", messages=ASK)
+            assert [record.getMessage() for record in caplog.records][1:] == ["llama-8b/0 answers again"]
