@@ -33,6 +33,7 @@ _SILENCED = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "httpx", "httpcore", 
 _PREFIX = re.compile(
     r"(?:litellm\.)?(?:\w+Error|Timeout): (?:litellm\.\w+: )?(?:\w+(?:Exception|Error) *-? *)?"
 )  # of litellm's messages
+_TRACEBACK = "Traceback (most recent call last)"  # with paths of this machine, where litellm cannot read an answer
 _NOT_FETCHED = "Addresses in messages are not fetched here"
 _OWN = frozenset({"model", "stream", "stream_options"})
 
@@ -256,5 +257,6 @@ def _failure(exc: Exception) -> UpstreamFailure:
 
 def _error(exc: Exception) -> dict[str, Any]:
     """What an exception says, as an error answer; litellm's judgement of it is a code of the table's."""
-    message = _PREFIX.sub("", str(getattr(exc, "message", exc))[:20_000])
+    message = str(getattr(exc, "message", exc))[:20_000].partition(_TRACEBACK)[0]
+    message = _PREFIX.sub("", message).strip()
     return {"error": {"message": message, "type": "invalid_request_error", "reason": type(exc).__name__}}

@@ -166,6 +166,7 @@ async def test_a_named_model_is_asked_for_what_it_is_not_known_to_do(tmp_path: P
             False,
         ),
         ("open-webui", "### Task:\nTranslate the text below.", False),
+        ("open-webui", "### Task:" + " " * 7_900, False),
         ("open-webui", "Generate a concise title summarizing the chat history.", False),
         ("librechat", "Provide a concise, 5-word-or-less title for the conversation. Only the title.", True),
         (

@@ -194,6 +194,14 @@ async def test_an_answer_without_content_is_a_failure(tmp_path: Path, body: dict
             assert got.headers["x-locus-stand-in"] == "llama-8b"
 
 
+async def test_a_client_gets_no_traceback_of_an_answer_that_cannot_be_read(tmp_path: Path) -> None:
+    async with ScriptedProvider(reply(200, {"type": "message", "role": "assistant"})) as odd:
+        async with gateway(tmp_path, [claude(odd)], gateway={"retries": 0}) as run:
+            got = await run.http.post("/v1/chat/completions", json={"model": "claude", "messages": ASK})
+            assert got.status_code == 502
+            assert not any(word in got.text for word in ("Traceback", "File ", ".py"))
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_model_may_say_nothing_where_it_bills_for_that(tmp_path: Path, streamed: bool) -> None:
     async def nothing(call: Call, writer: asyncio.StreamWriter) -> Any:
