@@ -76,7 +76,7 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
         body = await read_body(request.receive, settings().max_body_bytes, headers.get(b"content-encoding", b""))
         parsed = await offloaded(len(body), parse_chat, body)
         asked = await understood(parsed, headers, settings().utility_calls)
-        conversation = service.sessions.find(asked, headers)
+        conversation = await offloaded(len(body), service.sessions.find, asked, headers)
         return _json(await explain(service.in_force.routing, asked, conversation))
 
     async def count(request: Request) -> Response:

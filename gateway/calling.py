@@ -5,6 +5,7 @@
 import asyncio
 import logging
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from gateway.dialects.dialect import Writer
 from gateway.dialects.signatures import SIGNATURES, is_signature_error, unsigned
 from gateway.fleet import Clock, LiveDeployment
 from gateway.need import Api
+from gateway.offload import offloaded
 from gateway.output_limit import is_doubtful, limited
 from gateway.portfolio import Settings
 from gateway.relay import Relay
@@ -42,6 +44,11 @@ NO_PATH = (404, 405, 410, 501)  # statuses of a server that may lack the path of
 REFUSING = TAKEN_OUT | {Cause.REFUSED}
 SHARED = TAKEN_OUT | {Cause.FIELD_REFUSED}  # change what the requests of all clients meet
 CHANGEABLE = frozenset({Cause.FIELD_REFUSED, Cause.VALUE_REFUSED, Cause.UNSUPPORTED, Cause.REJECTED})
+# What a request may name, and a provider no longer have.
+_NAMED_THING = re.compile(
+    r"\b(?:files?|images?|documents?|items?|responses?|containers?|skills?|threads?|conversations?|uploads?|vector|prompt)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +163,13 @@ class Caller:
     async def _limited(self, ask: Ask, hop: Hop) -> Ask:
         """With a limit of the answer's length for which the model has room."""
         model = hop.model.spec
-        if is_doubtful(self._need, model):
+        size = len(ask.request.body)
+        if await offloaded(size, is_doubtful, self._need, model):
             self._need = await counted(self._need)
         need = self._need
         if ask.transcript is not None:
             need = replace(need, prompt_tokens=need.prompt_tokens + ask.transcript.contents)
-        request = limited(ask.request, need, model)
+        request = await offloaded(size, limited, ask.request, need, model)
         return ask if request is ask.request else replace(ask, request=request)
 
     def _retry_after(self, failure: UpstreamFailure, tries: int) -> float | None:
@@ -183,12 +191,11 @@ class Caller:
         if changes.names:
             dropped |= changes.names
         api = self._api(live, ask.request)
-        request = self._readable(hop, live, ask.request, dropped, api)
-        if dropped and api == "chat":
-            request = adapted(request, dropped, changes.limit)
-        if request is not ask.request:
-            ask = replace(ask, request=request)
+        request = ask.request
         try:
+            request = await offloaded(len(request.body), self._prepared, hop, live, request, dropped, api, changes)
+            if request is not ask.request:
+                ask = replace(ask, request=request)
             try:
                 answer = await self._reach(hop, live, ask, dropped, api)
             except UpstreamFailure as unknown:
@@ -197,7 +204,7 @@ class Caller:
                     raise
                 path, api = api, "chat"
                 answer = await self._reach(hop, live, ask, dropped, api)
-                if without_echo(unknown, _as_written(request)) is unknown:  # else it has named a thing of this request
+                if await offloaded(len(request.body), _lacks_path, unknown, request):
                     live.unknown_apis.note(path)
             live.began(self._clock() - started, stream=self._request.stream)
             served = Served(hop, live, answer, self._clock, started)
@@ -207,11 +214,14 @@ class Caller:
         except BaseException as exc:
             live.finish()
             elapsed_s = self._clock() - started
-            if not isinstance(exc, Exception):
+            try:
+                if not isinstance(exc, Exception):
+                    raise
+                failure = await self._failed(exc, hop, live, request, dropped, api, changes)
+            except BaseException:
                 live.breaker.abandon()
                 trail.attempts.append(Attempt(hop, live.spec.id, CANCELLED, None, elapsed_s))
                 raise
-            failure = self._failed(exc, hop, live, request, dropped, api, changes)
             trail.failures.append(failure)
             late = ask.transcript is not None
             cause, status, reason = failure.cause.value, failure.status, failure.reason
@@ -226,6 +236,19 @@ class Caller:
         """The client's own format where the deployment speaks it, else chat."""
         native = request.native
         return "chat" if native is None or native.api not in live.apis else native.api
+
+    def _prepared(
+        self,
+        hop: Hop,
+        live: LiveDeployment,
+        request: ChatRequest,
+        dropped: frozenset[str],
+        api: Api,
+        changes: Changes,
+    ) -> ChatRequest:
+        """The request as this deployment takes it. Runs in a thread where the request is large."""
+        request = self._readable(hop, live, request, dropped, api)
+        return adapted(request, dropped, changes.limit) if dropped and api == "chat" else request
 
     def _readable(
         self, hop: Hop, live: LiveDeployment, request: ChatRequest, dropped: frozenset[str], api: Api
@@ -253,7 +276,7 @@ class Caller:
             return await self._shared.direct.complete(spec, ask.request, dropped, api)
         return await self._shared.sdk.complete(spec, ask.request, dropped)
 
-    def _failed(
+    async def _failed(
         self,
         exc: Exception,
         hop: Hop,
@@ -267,21 +290,21 @@ class Caller:
         if not isinstance(exc, UpstreamFailure):
             live.breaker.abandon()
             return unexpected(exc)
-        failure = exc
-        if failure.cause in SHARED:  # a client must not put these words into the provider's mouth
-            own = without_echo(failure, _as_written(request))
-            failure.cause, failure.field = own.cause, own.field
-        redact(failure, live.spec, request.fields)
+        failure, size = exc, len(request.body)
+        which = await offloaded(size, _examined, failure, live, request)
         if api != "chat" and failure.status in NO_PATH:
             live.breaker.abandon()  # perhaps only this path is unknown
         else:
-            tell_breaker(live, failure, self._clock(), digest(request) if failure.cause in REFUSING else b"")
+            tell_breaker(live, failure, self._clock(), which)
         if failure.cause not in CHANGEABLE:
             return failure
-        if SIGNATURES not in dropped and is_signature_error(failure.error or {}) and unsigned(request) is not None:
+        signed = SIGNATURES not in dropped and is_signature_error(failure.error or {})
+        if signed and await offloaded(size, unsigned, request) is not None:
             changes.names |= {SIGNATURES}
             return UpstreamFailure(Cause.FIELD_REFUSED, failure.status, field=SIGNATURES)
-        change = change_for(failure, request, dropped, free=not hop.named) if api == "chat" else None
+        change = None
+        if api == "chat":
+            change = await offloaded(size, change_for, failure, request, dropped, free=not hop.named)
         if change is not None:
             changes.add(change)
             cause = Cause.FIELD_REFUSED if change.lasting else Cause.VALUE_REFUSED
@@ -322,6 +345,26 @@ class Caller:
             await relay.aclose()
             raise
         return relay
+
+
+def _examined(failure: UpstreamFailure, live: LiveDeployment, request: ChatRequest) -> bytes:
+    """Takes the request's own words and the deployment's secrets out of a failure.
+
+    Returns:
+        the request's digest, where the failure may take the deployment out.
+    """
+    if failure.cause in SHARED:  # a client must not put these words into the provider's mouth
+        own = without_echo(failure, _as_written(request))
+        failure.cause, failure.field = own.cause, own.field
+    redact(failure, live.spec, request.fields)
+    return digest(request) if failure.cause in REFUSING else b""
+
+
+def _lacks_path(failure: UpstreamFailure, request: ChatRequest) -> bool:
+    """Does a server say that it does not have the path or the model, rather than a thing that this request names?"""
+    if failure.cause is not Cause.NOT_FOUND and _NAMED_THING.search(failure.reason):
+        return False
+    return without_echo(failure, _as_written(request)) is failure
 
 
 def _as_written(request: ChatRequest) -> dict[str, Any]:

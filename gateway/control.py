@@ -18,6 +18,7 @@ from gateway.request import ChatRequest, Control
 PREFIX = b"x-locus-"
 OWN_FIELD = "locus"
 MAX_SESSION_CHARS = 256
+MAX_NAMES = 1_000
 FIELDS = ("policy", "cost_weight", "min_p_correct", "allow", "exclude", "failover", "session")
 
 
@@ -97,9 +98,11 @@ def _probability(value: Any, where: str) -> float:
 
 
 def _names(value: Any, where: str) -> frozenset[str]:
-    names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names) or not names:
-        raise InvalidRequest(f"`{where}` must list names of portfolio models.", param=where)
+    names = [name.strip() for name in value.split(",", MAX_NAMES)] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names[: MAX_NAMES + 1]):
+        names = []
+    if not 0 < len(names) <= MAX_NAMES:
+        raise InvalidRequest(f"`{where}` must list 1 to {MAX_NAMES} names of portfolio models.", param=where)
     return frozenset(checked_name(name, where) for name in names)
 
 

@@ -30,7 +30,7 @@ async def count_tokens(service: Service, body: bytes, headers: Mapping[bytes, by
     fields = await offloaded(len(body), parse_object, body)
     # The API has no output limit here, which a Messages request must have: it does not change who answers.
     whole = await offloaded(len(body), orjson.dumps, {"max_tokens": 1} | fields)
-    request = controlled(await Messages().parse(whole, headers), headers)
+    request = await offloaded(len(whole), controlled, await Messages().parse(whole, headers), headers)
     assert request.native is not None, "a Messages request has its native form"
     native = Native("messages", body, fields, request.native.headers)
     for live in await _counting(service, request, headers):
@@ -43,7 +43,8 @@ async def _counting(service: Service, request: ChatRequest, headers: Mapping[byt
     """The deployments of the request's model whose provider counts."""
     routing = service.in_force.routing
     try:
-        decision = await routing.decide(request, service.sessions.find(request, headers))
+        conversation = await offloaded(len(request.body), service.sessions.find, request, headers)
+        decision = await routing.decide(request, conversation)
     except (
         NoEligibleModel
     ):  # as where the prompt is longer than every window: a client that counts wants to know just that
@@ -54,11 +55,11 @@ async def _counting(service: Service, request: ChatRequest, headers: Mapping[byt
 async def _ask(service: Service, live: LiveDeployment, native: Native) -> Response | None:
     """A deployment's answer; None where the next one should be asked."""
     try:
-        body = native.outgoing(bare_name(live.spec))
+        body = await offloaded(len(native.body), native.outgoing, bare_name(live.spec))
         answer = await service.failover.direct.fetch(live.spec, PATH, body, native)
     except UpstreamFailure as failure:
         if failure.cause in FOR_CLIENT:
-            redact(failure, live.spec, native.fields)
+            await offloaded(len(native.body), redact, failure, live.spec, native.fields)
             raise ProviderRejected(failure.status or 400, failure.error or {}, failure.cause.value) from failure
         return None
     return Response(answer, media_type="application/json")

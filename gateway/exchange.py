@@ -105,7 +105,7 @@ class Exchange:
         parsed = await self._dialect.parse(body, self._headers)
         books.request = request = await understood(parsed, self._headers, settings.utility_calls)
         routing = books.in_force.routing
-        conversation = service.sessions.find(request, self._headers)
+        conversation = await offloaded(len(request.body), service.sessions.find, request, self._headers)
         books.conversation = conversation
         books.decision = decision = await routing.decide(request, conversation)
         if decision.scores is not None and decision.scores.need is not request.need:  # its tokens have been counted

@@ -13,6 +13,7 @@ from gateway.continuation import continuation, ways
 from gateway.dialects.dialect import Writer
 from gateway.errors import ProviderRejected
 from gateway.fleet import LiveDeployment
+from gateway.offload import offloaded
 from gateway.portfolio import Settings
 from gateway.race import Race
 from gateway.request import ChatRequest
@@ -118,7 +119,8 @@ class Pursuit:
             for way in ways(live, transcript.text):
                 if way == "fresh" and not heeded:
                     continue  # it has just been seen
-                request = continuation(self._request, transcript, way, live.prefill)
+                size = len(self._request.body)
+                request = await offloaded(size, continuation, self._request, transcript, way, live.prefill)
                 ask = Ask(request, transcript, way)
                 self._shared.retries.spend()
                 try:

@@ -360,7 +360,7 @@ async def read_body(receive: Any, limit: int, encoding: bytes = b"") -> bytes:
         parts.append(part)
         if not more:
             break
-    body = parts[0] if len(parts) == 1 else b"".join(parts)
+    body = parts[0] if len(parts) == 1 else await offloaded(size, b"".join, parts)
     if encodings:
         body = await offloaded(LARGE, decoded, body, encodings, limit)
         charge(len(body) * (BYTES_PER_BYTE if len(body) > COUNTED else BYTES_PER_SMALL_BYTE))

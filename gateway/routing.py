@@ -14,6 +14,7 @@ from gateway.errors import ContextTooLong, GatewayError, InvalidRequest, NoEligi
 from gateway.fleet import Fleet
 from gateway.names import did_you_mean, unknown_model
 from gateway.need import Api, Need
+from gateway.offload import offloaded
 from gateway.portfolio import ENCODER, Portfolio
 from gateway.request import ChatRequest, Control
 from gateway.session import Conversation
@@ -323,7 +324,7 @@ class Routing:
     async def _measured(self, request: ChatRequest) -> Need:
         """What the request needs, with its tokens counted where a bound and an estimate leave somebody's window in doubt."""
         need = request.need
-        bound = need.prompt_bound
+        bound = await offloaded(len(request.body), lambda: need.prompt_bound)
         if bound + min(need.output_tokens or 0, ANSWER_TOKENS) <= self._window.min():
             return need
         left = self._window - self._answer_room(need)

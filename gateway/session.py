@@ -20,6 +20,7 @@ from gateway.request import ChatRequest
 MOST = 40_000  # answers and named sessions that are remembered; the one that was silent longest goes first
 CACHE_S = 300.0  # so long a provider keeps a prompt that was not used again (Anthropic's and OpenAI's least)
 OPENING_CHARS = 20_000  # of the system prompt and of the first user turn, each
+NAME_CHARS = 256  # of a session's name, which is stored too; of a longer one both ends
 QUESTION_CHARS = 200  # of the user turn that an answer is to: agents add to its end, and take that out again
 _SESSION_HEADERS = (b"x-claude-code-session-id", b"session_id", b"session-id", b"x-session-id")
 # Sub-agents share the session of the agent that started them, but each has a conversation of its own.
@@ -93,7 +94,7 @@ class Sessions:
         return len(self._turns)
 
     def find(self, request: ChatRequest, headers: Mapping[bytes, bytes]) -> Conversation:
-        """The conversation that a request goes on with.
+        """The conversation that a request goes on with. May run in a thread.
 
         Told by the last answer in the request, if the gateway gave it to the same client; else by the session that the
         request names. How a conversation begins tells nothing: many agents begin each one alike.
@@ -151,7 +152,12 @@ def _named(request: ChatRequest, headers: Mapping[bytes, bytes]) -> str | None:
     agents = [headers[name].decode("latin-1") for name in _AGENT_HEADERS if headers.get(name)]
     if session is None and not agents:
         return None
-    return "\0".join([session or "", *agents])
+    return "\0".join(map(_shortened, [session or "", *agents]))
+
+
+def _shortened(name: str) -> str:
+    half = NAME_CHARS // 2
+    return name if len(name) <= NAME_CHARS else name[:half] + name[-half:]
 
 
 def _session(request: ChatRequest, headers: Mapping[bytes, bytes]) -> str | None:
@@ -165,7 +171,7 @@ def _session(request: ChatRequest, headers: Mapping[bytes, bytes]) -> str | None
     metadata = fields.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     user_id = metadata.get("user_id")
-    if isinstance(user_id, str) and (claude_code := _CLAUDE_CODE.search(user_id)):
+    if isinstance(user_id, str) and (claude_code := _CLAUDE_CODE.search(user_id[-NAME_CHARS:])):
         return claude_code.group(1)
     candidates = [*(metadata.get(name) for name in _SESSION_FIELDS), fields.get("prompt_cache_key")]
     candidates += [request.session, fields.get("user"), user_id]

@@ -214,6 +214,20 @@ def test_a_session_is_named_by_what_clients_send(named: tuple[dict[str, str], di
     assert turn.model == "m"
 
 
+def test_long_names_of_sessions_are_kept_short_and_told_apart() -> None:
+    sessions = Sessions(lambda: 0.0)
+
+    def name(user: str) -> str:
+        body = orjson.dumps({"model": "auto", "messages": FIRST, "metadata": {"user_id": user}})
+        return sessions.find(parse_chat(body), {}).name
+
+    long = ["a" * 5_000, "b" + "a" * 5_000, "a" * 5_000 + "b"]
+    assert len({name(user) for user in long}) == 3
+    assert all(len(name(user)) <= 256 for user in long)
+    session = "1d2c3b4a-0000-4000-8000-000000000000"
+    assert name(f"user_{'0' * 5_000}_session_{session}") == session
+
+
 def test_the_table_is_bounded_and_the_cache_grows_cold() -> None:
 
     now = 0.0

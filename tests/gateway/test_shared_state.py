@@ -196,7 +196,8 @@ async def test_nothing_is_remembered_of_a_field_without_which_it_fails_as_well(t
             assert up.calls[-1].body["max_tokens"] == 5
 
 
-async def test_a_thing_that_one_request_names_does_not_end_an_api(tmp_path: Path) -> None:
+@pytest.mark.parametrize("said", ["Item with id 'rs_12345678' not found.", "The file that was referred to is gone."])
+async def test_a_thing_that_one_request_names_does_not_end_an_api(tmp_path: Path, said: str) -> None:
     native = {
         "id": "resp_1",
         "object": "response",
@@ -219,7 +220,7 @@ async def test_a_thing_that_one_request_names_does_not_end_an_api(tmp_path: Path
         if not call.path.endswith("/responses"):
             return await reply(200, completion("fine", "m"))(call, writer)
         odd = "rs_12345678" in str(call.body)
-        return await (error(404, "Item with id 'rs_12345678' not found.") if odd else reply(200, native))(call, writer)
+        return await (error(404, said) if odd else reply(200, native))(call, writer)
 
     async with ScriptedProvider(send) as up:
         model = entry("llama-8b", up.base_url)
