@@ -5,7 +5,7 @@ API's alphabet. Two answers are the same where nothing else differs.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from gateway.query import message_text
@@ -50,6 +50,10 @@ def in_messages(messages: list[dict[str, Any]]) -> tuple[LastAnswer, str] | None
 def in_complete(complete: Complete) -> LastAnswer:
     """A whole answer's, in whatever format the deployment wrote it."""
     fields = complete.fields
+    if complete.api == "chat":
+        choice = next(iter(_objects(fields.get("choices"))), {})
+        message = choice.get("message")
+        return _answer(message_text(message), _chat_calls(message)) if isinstance(message, dict) else LastAnswer("")
     if complete.api == "messages":
         blocks = _objects(fields.get("content"))
         return _answer(_texts(blocks), [b.get("id") for b in blocks if b.get("type") == "tool_use"])
@@ -58,10 +62,7 @@ def in_complete(complete: Complete) -> LastAnswer:
         text = "\n".join(_texts(_objects(item.get("content"))) for item in items if item.get("type") == "message")
         return _answer(text, [item["call_id"] for item in items if "call_id" in item])
     choice = next(iter(_objects(fields.get("choices"))), {})
-    if complete.api == "completions":
-        return _answer(str(choice.get("text") or ""), ())
-    message = choice.get("message")
-    return _answer(message_text(message), _chat_calls(message)) if isinstance(message, dict) else LastAnswer("")
+    return _answer(str(choice.get("text") or ""), ())
 
 
 def in_transcript(transcript: Transcript) -> LastAnswer:
@@ -69,12 +70,12 @@ def in_transcript(transcript: Transcript) -> LastAnswer:
     return _answer(transcript.text, transcript.tool_call_ids)
 
 
-def _answer(text: str, calls: Iterable[Any]) -> LastAnswer:
-    start = text[: len(_THINK) + 64].lstrip()
-    if start.startswith(_THINK) and (end := text.find(_THINK_END)) >= 0:
-        text = text[end + len(_THINK_END) :]
-    ids = sorted({_NOT_IN_EVERY_ID.sub("", call) for call in calls if isinstance(call, str)})
-    return LastAnswer(text.strip()[:TEXT_CHARS].rstrip(), tuple(ids))
+def _answer(text: str, calls: Collection[Any]) -> LastAnswer:
+    text = text.strip()
+    if text.startswith(_THINK) and (end := text.find(_THINK_END)) >= 0:
+        text = text[end + len(_THINK_END) :].lstrip()
+    ids = sorted({_NOT_IN_EVERY_ID.sub("", call) for call in calls if isinstance(call, str)}) if calls else ()
+    return LastAnswer(text if len(text) <= TEXT_CHARS else text[:TEXT_CHARS].rstrip(), tuple(ids))
 
 
 def _chat_calls(message: dict[str, Any]) -> list[Any]:

@@ -7,7 +7,7 @@ above, so that the process stays below its limit although Python cannot be asked
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -41,31 +41,32 @@ class MemoryBudget:
     def limit(self) -> int:
         return self._limit() or self._default
 
-    @contextlib.contextmanager
-    def account(self) -> Iterator["Account"]:
-        """The account of one request, which `charge` finds. All of it is given back at the end of the block."""
-        account = Account(self)
-        token = _current.set(account)
-        try:
-            yield account
-        finally:
-            _current.reset(token)
-            account.close()
+    def account(self) -> "Account":
+        """The account of one request. Use as a context manager: in the block `charge` finds it, at its end all is given back."""
+        return Account(self)
 
 
 class Account:
-    """What one request holds. Can be charged from any thread.
+    """What one request holds: a context manager. Can be charged from any thread.
 
     Attributes:
         charged: bytes.
     """
 
-    __slots__ = ("_budget", "_closed", "charged")
+    __slots__ = ("_budget", "_closed", "_token", "charged")
 
     def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
         self._closed = False
         self.charged = 0
+
+    def __enter__(self) -> "Account":
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _current.reset(self._token)
+        self.close()
 
     def charge(self, size: int) -> None:
         """Takes `size` bytes more; a negative size gives some back.

@@ -7,6 +7,7 @@ from gateway.need import Api
 from gateway.upstream.failures import Cause, UpstreamFailure
 from gateway.upstream.wellformed import mended_answer
 
+_CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
 MAX_TOKENS = 1 << 40  # what is billed for one answer can be no more; a database column holds it
 
 
@@ -30,9 +31,8 @@ class Usage(NamedTuple):
         """
         if not isinstance(value, dict):
             return None
-        counts = [_count(value.get(key)) for key in ("prompt_tokens", "completion_tokens")]
-        prompt, completion = counts
-        if prompt is None or completion is None or not any(counts):
+        prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
+        if prompt is None or completion is None or not prompt + completion:
             return None
         if (details := value.get("completion_tokens_details")) and isinstance(details, dict):
             # xAI counts reasoning beside the completion, as its total shows; others count it within.
@@ -47,19 +47,22 @@ class Usage(NamedTuple):
 
 def _count(value: Any) -> int | None:
     """A number of tokens; 0 where there is none, None where it cannot be one. Some servers write whole numbers as 7.0."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     if value is None:
         return 0
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if isinstance(value, int) and 0 <= value <= MAX_TOKENS else None
 
 
 def _cached(usage: dict[str, Any]) -> int:
     """As OpenAI, Moonshot, DeepSeek and litellm's translations of Anthropic name it."""
     details = usage.get("prompt_tokens_details")
-    given = [details.get("cached_tokens")] if isinstance(details, dict) else []
-    given += [usage.get(key) for key in ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")]
-    return next((count for value in given if (count := _count(value))), 0)
+    if isinstance(details, dict) and (count := _count(details.get("cached_tokens"))):
+        return count
+    for key in _CACHED:
+        if key in usage and (count := _count(usage[key])):
+            return count
+    return 0
 
 
 @dataclass(frozen=True, slots=True)

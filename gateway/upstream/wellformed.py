@@ -18,6 +18,7 @@ _NO_REASON = frozenset({"", "null", "none"})  # as servers write that the answer
 _FAILED = frozenset({"abort", "aborted", "cancelled", "canceled", "failed", "failure", "insufficient_system_resource"})
 _TEXTS = frozenset({"reasoning", "reasoning_content", "refusal"})
 _THOUGHTS = frozenset({"thinking", "reasoning", "summary_text", "reasoning_text"})
+_NOT_PLAIN = frozenset({"error", "delta", "text"})  # of a whole answer's choice
 _MORE = ("text", "thinking", "summary", "reasoning", "content")  # where a part has its text
 _DEEPEST = 6  # parts within parts
 
@@ -204,10 +205,27 @@ def mended_answer(fields: Fields) -> Fields:
     Raises:
         UpstreamFailure: a choice has an error, ended by one, or has no message: unreadable.
     """
+    if fields.get("object") == "chat.completion" and all(map(_is_plain, fields["choices"])):
+        return fields
     choices = [_whole_choice(choice, at) for at, choice in enumerate(fields["choices"])]
     if choices == fields["choices"] and fields.get("object") == "chat.completion":
         return fields
     return fields | {"object": "chat.completion", "choices": choices}
+
+
+def _is_plain(choice: Fields) -> bool:
+    """Is it certainly right? Quick, for the text that most answers are."""
+    message = choice.get("message")
+    return (
+        type(message) is dict
+        and message.get("role") == "assistant"
+        and type(message.get("content")) is str
+        and choice.get("finish_reason") in ("stop", "length")
+        and type(choice.get("index")) is int
+        and not message.get("tool_calls")
+        and _NOT_PLAIN.isdisjoint(choice)
+        and all(message[key] is None or type(message[key]) is str for key in _TEXTS & message.keys())
+    )
 
 
 def _whole_choice(choice: Fields, at: int) -> Fields:
