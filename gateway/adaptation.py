@@ -113,7 +113,7 @@ def _limit(failure: UpstreamFailure, request: ChatRequest, made: frozenset[str])
     asked = request.need.output_tokens
     if asked is None or LIMIT in made:
         return None
-    said = str((failure.error or {}).get("message") or failure.reason)[:2000]
+    said = failure.words[:2000]
     numbers = [int(number) for number in re.findall(r"\d{1,9}", said.replace(",", ""))]
     return Change(LIMIT, lasting=False, limit=max((n for n in numbers if 1 < n < asked), default=None))
 

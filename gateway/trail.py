@@ -8,6 +8,7 @@ from math import ceil
 
 from gateway.errors import ContextTooLong, GatewayError, ProviderRejected, UpstreamsFailed
 from gateway.fleet import LiveDeployment, LiveModel
+from gateway.upstream.error_body import one_line
 from gateway.upstream.failures import TAKEN_OUT, Cause, UpstreamFailure
 
 HEDGED = "hedged"  # another call began first
@@ -156,7 +157,7 @@ def _is_refusal(failure: UpstreamFailure) -> bool:
     if failure.cause is not Cause.REFUSED:
         return failure.cause in _REFUSALS
     if failure.status in _OWN_ACCESS:
-        return _OF_REQUEST.search(failure.reason.lower()) is not None
+        return _OF_REQUEST.search(failure.words.lower()) is not None
     return not failure.says_nothing
 
 
@@ -164,7 +165,7 @@ def _refusal(failure: UpstreamFailure, attempts: Iterable[Attempt]) -> GatewayEr
     """A provider's refusal of the request, for the client."""
     if failure.cause is Cause.CONTEXT_LENGTH:
         window = next(a.hop.model.spec.context_window for a in attempts if a.cause == failure.cause.value)
-        message = failure.reason or "The prompt is longer than the model's context window."
+        message = one_line(failure.words) or "The prompt is longer than the model's context window."
         tokens, window = overrun(message, window)
         return ContextTooLong(message, tokens=tokens, window=window)
     status = failure.status or 400

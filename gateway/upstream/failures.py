@@ -98,8 +98,8 @@ class UpstreamFailure(Exception):
             `OPTIONAL_FIELDS` or `OTHER_NAME`; for `UNSUPPORTED` any field, or `developer`, `roles`, `prefill`, `tool_call_id`,
             `reasoning_content`, `missing_reasoning`, `image`, `audio`, `file`, `content`.
         detail: a word for the log; never contains the provider's text.
-        reason: the provider's own words in one line, for the client, the record and the log. Failover takes the deployment's
-            secrets out of it before it goes anywhere.
+        reason: the provider's own words in one line, for the client, the record and the log. `redact` takes the deployment's
+            secrets and the request's own words out of it before it goes anywhere.
         told: the whole error as it came, to classify it again; None where the provider never answered.
     """
 
@@ -113,9 +113,14 @@ class UpstreamFailure(Exception):
     told: ErrorBody | None = dataclass_field(default=None, repr=False)
 
     @property
+    def words(self) -> str:
+        """What the provider said, with the request's own words where it repeats them: for the client alone."""
+        return str((self.error or {}).get("message") or self.reason)
+
+    @property
     def says_nothing(self) -> bool:
         """Does the provider give no reason but, at most, the name of a status, as a server does that does not know the path?"""
-        return self.reason.strip(" .;0123456789").lower() in _SAYS_NOTHING
+        return self.words.strip(" .;0123456789").lower() in _SAYS_NOTHING
 
     def __str__(self) -> str:
         status = "" if self.status is None else f" {self.status}"

@@ -9,11 +9,11 @@ from gateway.upstream.error_body import ErrorBody
 from gateway.upstream.error_fields import VOCABULARY
 
 SHORTEST = 4  # characters of a value that could say something
-MAX_STRINGS = 5_000  # of a request that are looked at, the shortest messages of agents included
-MAX_CHARS = 1 << 19  # of a request that are searched for what the error quotes
+SHORT = 16  # characters; a value that is no longer is found as whole words only: `text` is not in `context`
+PIECE = 1 << 18  # characters that are searched at a time, since other threads wait meanwhile
 _MASK = "***"
 _QUOTED = re.compile(r"[\"'`“‘]([^\"'`“”‘’]{4,})[\"'`”’]")
-_MAX_QUOTES = 12
+_MAX_QUOTES = 50
 
 
 def masked(told: ErrorBody, request: Mapping[str, Any]) -> ErrorBody:
@@ -23,30 +23,41 @@ def masked(told: ErrorBody, request: Mapping[str, Any]) -> ErrorBody:
     """
     message = told.message
     quotes = [quote for quote in _QUOTED.findall(message)[:_MAX_QUOTES] if quote not in VOCABULARY]
-    chars = 0
     for text in _strings(request):
-        if len(text) <= len(message) and text in message:
-            message = message.replace(text, _MASK)
-        elif quotes and chars < MAX_CHARS:
-            chars += len(text)
+        if len(text) <= len(message):
+            if text in message:
+                message = _without(message, text)
+        elif quotes:
             for quote in quotes:
-                if quote in text:
+                if _contains(text, quote):
                     message = message.replace(quote, _MASK)
     return told if message == told.message else replace(told, message=message)
 
 
+def _without(message: str, text: str) -> str:
+    if len(text) <= SHORT:
+        before, after = (r"\b" if end.isalnum() else "" for end in (text[0], text[-1]))
+        return re.sub(before + re.escape(text) + after, _MASK, message)
+    return message.replace(text, _MASK)
+
+
+def _contains(text: str, quote: str) -> bool:
+    return any(text.find(quote, at, at + PIECE + len(quote)) >= 0 for at in range(0, len(text), PIECE))
+
+
 def _strings(request: Mapping[str, Any]) -> Iterator[str]:
-    """The strings in a request, and the names in its objects but for its own fields', the latest first."""
-    left = MAX_STRINGS
+    """The strings in a request, and the names in its objects but for its own fields'.
+
+    All of them: behind many others a client could hide the one that its provider repeats.
+    """
     stack: list[Any] = [request.get("messages"), *(value for key, value in request.items() if key != "messages")]
-    while stack and left:
+    while stack:
         value = stack.pop()
         if isinstance(value, str):
             if len(value) >= SHORTEST and value.lower() not in VOCABULARY:
-                left -= 1
                 yield value
         elif isinstance(value, dict):
             stack.extend(value.values())
             stack.extend(key for key in value if isinstance(key, str))
         elif isinstance(value, list):
-            stack.extend(value[-MAX_STRINGS:])
+            stack.extend(value)

@@ -9,6 +9,7 @@ import pytest
 from gateway.portfolio import RetrySettings
 from gateway.retry import retry_delay
 from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event, parse_retry_after, without_echo
+from gateway.upstream.request_echo import masked
 
 
 def body(message: str, code: str | None = None) -> bytes:
@@ -132,6 +133,9 @@ def test_a_header_says_better_how_long_to_wait() -> None:
     assert classify(429, {"retry-after": "2"}, body("Try again in 6s.")).retry_after_s == 2
 
 
+FULL = [f"value {i}" for i in range(10_000)]
+
+
 @pytest.mark.parametrize(
     ("message", "request_", "cause"),
     [
@@ -142,12 +146,22 @@ def test_a_header_says_better_how_long_to_wait() -> None:
         ("Odd: invalid api key", {"messages": [{"role": "user", "content": "What is a key?"}]}, Cause.AUTH),
         ("Odd name: model not found", {"tools": [{"function": {"name": "model not found"}}]}, Cause.REJECTED),
         ("Odd name: model not found", {"metadata": {"model not found": "x"}}, Cause.REJECTED),
+        ("Odd name: model not found", {"tool_choice": "model not found", "metadata": FULL}, Cause.REJECTED),
+        ("The model cannot be found: model not found", {"stop": "not fo"}, Cause.NOT_FOUND),
         ("Unknown parameter: user", {"messages": [{"role": "user", "content": "user"}]}, Cause.FIELD_REFUSED),
         ("The model `gpt-9` does not exist", {"model": "gpt-9"}, Cause.NOT_FOUND),
     ],
 )
 def test_a_client_puts_no_words_into_a_providers_mouth(message: str, request_: dict[str, Any], cause: Cause) -> None:
     assert without_echo(classify(400, {}, body(message)), request_).cause is cause
+
+
+def test_a_word_of_the_request_is_found_as_a_word() -> None:
+    told = classify(400, {}, body("maximum context length is 8192 tokens")).told
+    assert told is not None
+    request_ = {"messages": [{"role": "user", "content": [{"type": "text", "text": "toke"}]}]}
+    assert masked(told, request_) is told
+    assert masked(told, {"stop": ["8192"]}).message == "maximum context length is *** tokens"
 
 
 def test_what_the_request_does_not_say_is_left_as_it_is() -> None:
