@@ -15,11 +15,11 @@ from gateway import __version__, metrics
 from gateway.access import is_operator
 from gateway.admission import Admission, Admitted
 from gateway.catalog import model_list, one_model
+from gateway.completions import CompletionsEndpoint
 from gateway.cors import Cors
 from gateway.count_tokens import PATH as COUNT_TOKENS
 from gateway.count_tokens import count_tokens
 from gateway.dialects.chat import Chat
-from gateway.dialects.completions import Completions
 from gateway.dialects.messages.dialect import Messages
 from gateway.dialects.responses import stored
 from gateway.dialects.responses.dialect import Responses
@@ -61,7 +61,7 @@ def create_app(service: Service, extra: list[BaseRoute] | None = None) -> ASGIAp
         "/messages": Admitted(ModelEndpoint(service, Messages()), admission),
         "/responses": Admitted(ModelEndpoint(service, responses), admission),
         "/embeddings": Admitted(EmbeddingsEndpoint(service), admission),
-        "/completions": Admitted(ModelEndpoint(service, Completions()), admission),
+        "/completions": Admitted(CompletionsEndpoint(service), admission),
     }
 
     async def models(request: Request) -> Response:

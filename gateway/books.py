@@ -4,6 +4,8 @@ What a request costs is in here: the calls that its answer is from, and what tho
 """
 
 import time
+from collections.abc import Iterable
+from itertools import chain, islice
 
 import orjson
 
@@ -21,7 +23,10 @@ from gateway.trail import CANCELLED, HEDGED, Hop, Trail
 from gateway.upstream.answer import Usage
 
 CANDIDATES = 20  # so many of the models that were scored are recorded
+MOST_ATTEMPTS = 200  # that are recorded of one request
+MOST_VALUES = 20  # of a header that differs among the prompts of a batch
 CLIENT_CLOSED = 499  # nginx's number for a client that left; only ever in records
+_OF_BATCH = (b"x-locus-model", b"x-locus-policy", b"x-locus-stand-in", b"x-locus-left-out", b"x-locus-simulated")
 
 
 class Books:
@@ -29,6 +34,8 @@ class Books:
 
     Attributes:
         served: who began the answer.
+        also_told: headers besides those that tell how the answer came about.
+        prompts: books of their own for the prompts of a batch, of which this is the sum.
         error: code of the error that the client got, or that ended its answer.
     """
 
@@ -41,6 +48,8 @@ class Books:
         self.decision: Decision | None = None
         self.served: Served | None = None
         self.stream: RecoveredStream | None = None
+        self.also_told: list[tuple[bytes, bytes]] = []
+        self.prompts: list[Books] = []
         self.error: str | None = None
         self._api = api
         self._service = service
@@ -93,14 +102,47 @@ class Books:
             headers.append((b"x-locus-left-out", ", ".join(left_out).encode()))
         if self.in_force.portfolio.simulated:
             headers.append((b"x-locus-simulated", b"true"))
-        return headers
+        return headers + self.also_told
+
+    def open_prompt(self) -> "Books":
+        """Books for one more prompt of a batch. They are not closed."""
+        books = Books(self.id, self._api, self._service)
+        books.in_force = self.in_force
+        self.prompts.append(books)
+        return books
+
+    def answer_batch(self, told: Iterable[list[tuple[bytes, bytes]]]) -> list[tuple[bytes, bytes]]:
+        """The answer to several prompts begins now.
+
+        Args:
+            told: the headers that tell how each prompt's answer came about.
+
+        Returns:
+            those that tell it of all: a value that differs among the prompts is a list.
+        """
+        self._status = 200
+        self._first_token_s = self._clock() - self._started
+        before_s = self.prompts[0]._started - self._started - self.trail.waited_s
+        self._overhead_s = max(0.0, before_s) + sum(books._overhead_s or 0.0 for books in self.prompts)
+        values: dict[bytes, dict[bytes, None]] = {name: {} for name in _OF_BATCH}
+        for name, value in chain.from_iterable(told):
+            if name in values:
+                values[name][value] = None
+        overhead = (b"x-locus-overhead-ms", b"%.2f" % (self._overhead_s * 1000))
+        lists = [(name, b", ".join(islice(each, MOST_VALUES))) for name, each in values.items() if each]
+        return [overhead, *lists, *self.also_told]
 
     def close(self) -> None:
         """The request is over: it is recorded and counted, and its conversation remembers who answered."""
+        for books in self.prompts:
+            self.trail.attempts += books.trail.attempts
+        if self.prompts:
+            first = self.prompts[0]
+            self.decision, self.served = first.decision or self.decision, first.served
         parts = self._parts()
         record = self._record(parts)
         self._service.recorder.add(record)
-        self._service.metrics.count(record, parts)
+        self._service.metrics.count(record, parts, self._continued())
         if self.conversation is not None and self.served is not None and self.error is None:
             model = self.served.hop.model.name if self.stream is None else self.stream.model
             tokens = parts[-1].prompt_tokens + parts[-1].completion_tokens if parts else 0
@@ -119,6 +161,8 @@ class Books:
 
         Of one that the client did not wait for, the prompt counts: it was being read.
         """
+        if self.prompts:
+            return _sums(chain.from_iterable(books._parts() for books in self.prompts))
         if self.stream is not None:
             return [_part(served.hop, served.deployment, *self.stream.usage(served)) for served in self.stream.served]
         if self.served is not None:
@@ -129,6 +173,11 @@ class Books:
             usage = Usage(self.request.need.prompt_tokens, 0)
             return [_part(attempts[-1].hop, attempts[-1].deployment, usage, True)]
         return []
+
+    def _continued(self) -> list[str]:
+        """The models that went on with a broken stream."""
+        streams = [books.stream for books in (self, *self.prompts) if books.stream is not None]
+        return [served.hop.model.name for stream in streams for served in stream.served[1:]]
 
     def _record(self, parts: list[Part]) -> Record:
         """Everything known at the end."""
@@ -187,6 +236,15 @@ def _part(hop: Hop, deployment: str, usage: Usage, estimated: bool) -> Part:
     return Part(hop.model.name, deployment, usage.prompt_tokens, usage.completion_tokens, usd / 1e6, estimated)
 
 
+def _sums(parts: Iterable[Part]) -> list[Part]:
+    """One part for each deployment: a batch may take thousands of calls."""
+    sums: dict[tuple[str, str], Part] = {}
+    for part in parts:
+        key = part.model, part.deployment
+        sums[key] = part if key not in sums else sums[key].plus(part)
+    return list(sums.values())
+
+
 def _prompt(request: ChatRequest) -> str:
     """The messages, or the inputs of an embeddings request, as JSON."""
     fields = request.fields
@@ -216,6 +274,6 @@ def _failover(trail: Trail) -> str | None:
                 "after_content": attempt.after_content,
                 "reason": attempt.reason or None,
             }
-            for attempt in trail.attempts
+            for attempt in trail.attempts[:MOST_ATTEMPTS]
         ]
     ).decode()

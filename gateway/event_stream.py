@@ -45,8 +45,10 @@ class EventStream:
 
         Args:
             headers: besides the usual ones, where these are the first bytes.
-            more: the stream goes on after them.
+            more: the stream goes on after them; else nothing follows.
         """
+        if not more and self._timer is not None:
+            self._timer.cancel()
         if self._comment is not None and not self._comment.done():
             await self._comment
         await self._write(data, headers or [], more=more)

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from dataclasses import replace
 from types import TracebackType
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from gateway.answering import Answering
 from gateway.books import Books
 from gateway.control import OWN_FIELD
 from gateway.defects import log_defect
@@ -19,7 +19,7 @@ from gateway.offload import offloaded
 from gateway.owner import owner
 from gateway.protocol import Connection
 from gateway.recovery import RecoveredStream
-from gateway.request import read_body, with_field
+from gateway.request import ChatRequest, read_body, with_field
 from gateway.served import Served
 from gateway.service import Service
 from gateway.understanding import understood
@@ -100,46 +100,45 @@ class Exchange:
             await self._refuse(error, send, None)
 
     async def _answer(self, body: bytes, send: Send, client: "ClientWatch") -> None:
-        books, service = self._books, self._service
-        settings = books.in_force.portfolio.settings
         parsed = await self._dialect.parse(body, self._headers)
-        books.request = request = await understood(parsed, self._headers, settings.utility_calls)
-        routing = books.in_force.routing
+        calls = self._books.in_force.portfolio.settings.utility_calls
+        await self._serve(await understood(parsed, self._headers, calls), send, client)
+
+    async def _serve(self, request: ChatRequest, send: Send, client: "ClientWatch") -> None:
+        books, service = self._books, self._service
+        books.request = request
         conversation = await offloaded(len(request.body), service.sessions.find, request, self._headers)
         books.conversation = conversation
-        books.decision = decision = await routing.decide(request, conversation)
-        if decision.scores is not None and decision.scores.need is not request.need:  # its tokens have been counted
-            books.request = request = replace(request, need=decision.scores.need)
-        self._writer = writer = self._dialect.writer(request)
-        if request.stream:
-            self._events = EventStream(send, settings.keep_alive_s)
-        hops = routing.hops(request, decision)
-        pursuit = service.failover.pursue(request, hops, settings, books.trail, writer, conversation.last)
+        writer = self._begin(request, send)
         try:
-            books.served = served = await pursuit.answer()
-            if served.complete is not None:
-                await self._send_complete(served, served.complete, send, client)
-            else:
-                books.stream = stream = RecoveredStream(
-                    served, pursuit, settings.stream_recovery, books.trail, prompt_tokens=request.need.prompt_tokens
-                )
-                await self._send_stream(served, stream, writer, client)
+            async with Answering(request, conversation, writer, books, service) as served:
+                if served.complete is not None:
+                    await self._send_complete(served, served.complete, send, client)
+                else:
+                    assert books.stream is not None
+                    await self._send_stream(served, books.stream, writer, client)
         finally:
             if self._events is not None:
                 self._events.stop()
-            pursuit.close()
-            if (opened := books.stream or books.served) is not None:
-                await opened.aclose()
+
+    def _begin(self, request: ChatRequest, send: Send) -> Writer:
+        """What writes the stream of an answer; from here on silence is filled."""
+        self._writer = self._dialect.writer(request)
+        if request.stream:
+            before = self._events
+            self._events = EventStream(send, self._books.in_force.portfolio.settings.keep_alive_s)
+            self._events.begun = before is not None and before.begun
+        return self._writer
 
     async def _send_complete(self, served: Served, complete: Complete, send: Send, client: "ClientWatch") -> None:
         request = self._books.request
         assert request is not None
         size = len(complete.body)
         body = await offloaded(size, self._dialect.whole, request, complete, served.hop.model.name)
-        told = self._books.answer(served)
+        own = self._books.answer(served)
         if served.hop.stand_in:  # many client libraries hide headers
-            body = await offloaded(size, with_field, body, OWN_FIELD, _told(told))
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *told]
+            body = await offloaded(size, with_field, body, OWN_FIELD, told(own))
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *own]
         await self._keep(body)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         client.stop()
@@ -153,7 +152,7 @@ class Exchange:
         headers = self._books.answer(served)
         late = events.begun  # without the headers that tell how the answer came about
         if late or served.hop.stand_in:
-            stream.tell(_told(headers))
+            stream.tell(told(headers))
         if late:
             headers = []
         data = await stream.read()  # the first content is at hand, so this cannot fail
@@ -210,7 +209,7 @@ class Exchange:
         await send({"type": "http.response.body", "body": body})
 
 
-def _told(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+def told(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
     """The gateway's own headers as fields: `x-locus-stand-in` is `stand_in`."""
     return {
         name.decode().removeprefix("x-locus-").replace("-", "_"): value.decode()

@@ -195,15 +195,19 @@ class Metrics:
     def failed(self, deployment: str, cause: str) -> None:
         self._totals.add("locus_failed_attempts", (deployment, cause))
 
-    def count(self, record: Record, parts: Sequence[Part]) -> None:
-        """Counts a finished request; tokens and cost at the model that each part of the answer is from."""
+    def count(self, record: Record, parts: Sequence[Part], continued: Iterable[str]) -> None:
+        """Counts a finished request; tokens and cost at the model that each part of the answer is from.
+
+        Args:
+            continued: models that went on with a broken stream.
+        """
         totals = self._totals
         model = record.served or ""
         totals.add("locus_requests", (model, record.policy or "", str(record.status), record.error or ""))
         if record.overhead_ms is not None:
             totals.observe("locus_overhead_seconds", (), record.overhead_ms / 1000)
-        for part in parts[1:]:
-            totals.add("locus_streams_continued", (part.model,))
+        for name in continued:
+            totals.add("locus_streams_continued", (name,))
         for part in parts:
             totals.add("locus_tokens", (part.model, "prompt"), part.prompt_tokens)
             totals.add("locus_tokens", (part.model, "completion"), part.completion_tokens)

@@ -44,6 +44,12 @@ class Part(NamedTuple):
     cost_usd: float
     estimated: bool
 
+    def plus(self, other: "Part") -> "Part":
+        """Both calls to the same deployment as one."""
+        tokens = self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens
+        cost_usd = self.cost_usd + other.cost_usd
+        return Part(self.model, self.deployment, *tokens, cost_usd, self.estimated or other.estimated)
+
 
 class Record(NamedTuple):
     """What happened to one request. Times in ms, prices in USD; JSON columns hold lists of objects.
@@ -56,7 +62,9 @@ class Record(NamedTuple):
         candidates: `[{"model", "p_correct", "price_usd"}]` of the 20 best models by the policy; None where one was named.
         failover: `[{"model", "deployment", "cause", "status", "elapsed_ms", "distance", "predicted_loss", "after_content"}]`,
             the calls that did not serve the request, or not to its end, in order; distance and loss against the chosen model.
-        parts: a `Part` each, in order, where a stream was continued by another call; tokens and cost are their sums.
+        parts: a `Part` each, in order, where a stream was continued by another call; tokens and cost are their sums. Of a batch
+            of prompts a `Part` for each deployment that answered any, where there are several; chosen, served, deployment,
+            p_correct, candidates and what is known of a stand-in are those of the first prompt.
         usage_estimated: some provider did not say what it billed, as one whose stream was cut.
         error: code of the error that the client got; `client_disconnected` where it left.
         prompt: the messages as JSON, only where the portfolio asks to store them.

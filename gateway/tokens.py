@@ -24,7 +24,7 @@ async def counted(need: Need) -> Need:
     if need.counted:
         return need
     chars = sum(map(len, need.texts))
-    if chars <= AT_ONCE_CHARS and _encoding.cache_info().currsize:
+    if chars <= AT_ONCE_CHARS and encoding.cache_info().currsize:
         tokens = _count(need.texts)
     else:
         tokens = await asyncio.to_thread(_count, need.texts)
@@ -32,21 +32,25 @@ async def counted(need: Need) -> Need:
 
 
 def _count(texts: tuple[str, ...]) -> int:
-    encoding = _encoding()
+    tokenizer = encoding(ENCODING)
     return sum(
-        len(encoding.encode_ordinary(text[start : start + PIECE_CHARS]))
+        len(tokenizer.encode_ordinary(text[start : start + PIECE_CHARS]))
         for text in texts
         for start in range(0, len(text), PIECE_CHARS)
     )
 
 
 @cache
-def _encoding() -> Any:
-    """The tokenizer, read on the first use: some tenths of a second."""
+def encoding(name: str) -> Any:
+    """A tokenizer of OpenAI's, read on the first use: some tenths of a second.
+
+    Args:
+        name: one whose table litellm brings.
+    """
     package = importlib.util.find_spec("litellm")
     if package is not None and package.origin is not None:
         tables = Path(package.origin).parent / "litellm_core_utils" / "tokenizers"
         os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(tables))  # or it would be downloaded
     import tiktoken
 
-    return tiktoken.get_encoding(ENCODING)
+    return tiktoken.get_encoding(name)

@@ -1,11 +1,13 @@
 """Legacy completions, `POST /v1/completions`: a prompt and its continuation, without roles.
 
 A chat model gets the prompt as one user message. What such a message cannot say (`suffix`, token numbers, several prompts)
-only an upstream that speaks this format can serve; `native_only` names it.
+only an upstream that speaks this format can serve; `native_only` names it. `gateway.completions` gives chat models the texts of
+token numbers, and several prompts as a request each.
 """
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,10 +15,11 @@ import orjson
 
 from gateway.dialects.dialect import Headers
 from gateway.dialects.logprobs import to_chat, to_legacy
+from gateway.dialects.prompts import is_prompt, prompts_of, texts_among
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.fields import expected
 from gateway.lenient_json import dumps, loads
-from gateway.need import Api
+from gateway.need import CHARS_PER_TOKEN, Api
 from gateway.offload import offloaded
 from gateway.query import message_text
 from gateway.request import ChatRequest, Native, parse_object, splice_model, translated
@@ -33,20 +36,21 @@ _OWN = ("prompt", "suffix", "echo", "best_of", "logprobs")
 _ONCE = frozenset({"id", "object", "created", "model", "choices", "usage"})
 
 
-def native_only(fields: dict[str, Any]) -> str | None:
-    """The field that no chat model can serve; None where there is none.
+def native_only(fields: dict[str, Any], texts: Sequence[str]) -> str | None:
+    """The field that no chat model can serve; None where there is none. `prompt` only where it alone is in the way.
 
     Args:
         fields: of a request that has been checked.
+        texts: its prompts, as far as their texts are known.
     """
-    if _words(fields["prompt"]) is None:
-        return "prompt"
     for field in ("suffix", "echo"):
         if fields.get(field):
             return field
     if (fields.get("best_of") or 1) > (fields.get("n") or 1):
         return "best_of"
-    return "max_tokens" if fields.get("max_tokens") == 0 else None
+    if fields.get("max_tokens") == 0:
+        return "max_tokens"
+    return None if len(texts) == 1 and len(prompts_of(fields)) == 1 else "prompt"
 
 
 def usage(fields: dict[str, Any]) -> Usage | None:
@@ -95,27 +99,14 @@ class Completions:
     def _read(self, body: bytes) -> ChatRequest:
         fields = parse_object(body)
         _check_request(fields)
-        only = native_only(fields)
-        request = translated(_chat_fields(fields, only), NativeCompletions(API, body, fields), only)
-        need = request.need
-        if (tokens := _token_count(fields["prompt"])) is not None:
-            need = replace(need, prompt_tokens=tokens, texts=(), around=tokens)
-        if (fields.get("n") or 1) == 1:  # several prompts are something else than several answers to one
-            need = replace(need, capabilities=need.capabilities - {"several"})
-        return replace(request, need=need)
+        return request_of(body, fields)
 
     def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
-        fields = complete.fields
         if complete.api == API:
-            body = splice_model(complete.body, str(fields.get("model") or ""), model)
-            return dumps(fields | {"model": model}) if body is None else body
-        choices = []
-        for at, choice in enumerate(fields["choices"]):
-            index, finish = choice.get("index"), choice.get("finish_reason")
-            index = at if index is None else index
-            text = message_text(choice["message"])
-            choices.append(_choice(index, text, to_legacy(choice.get("logprobs"), 0), _ending(finish or "stop")))
-        return orjson.dumps(_head(fields, model) | {"choices": choices} | _rest(fields, keep="usage"))
+            body = splice_model(complete.body, str(complete.fields.get("model") or ""), model)
+            if body is not None:
+                return body
+        return dumps(whole_fields(complete, model))
 
     def writer(self, request: ChatRequest) -> "CompletionsWriter":
         return CompletionsWriter(usage_asked=request.usage_asked)
@@ -124,16 +115,60 @@ class Completions:
         return error.body()
 
 
+def request_of(body: bytes, fields: dict[str, Any], texts: Sequence[str] | None = None) -> ChatRequest:
+    """The chat request that a checked request amounts to.
+
+    Args:
+        texts: of its prompts, where they are known although the client sent token numbers.
+
+    Raises:
+        InvalidRequest: as `parse_chat`.
+    """
+    prompts = prompts_of(fields)
+    if texts is None:
+        texts = texts_among(prompts)
+    only = native_only(fields, texts)
+    request = translated(_chat_fields(fields, only, texts), NativeCompletions(API, body, fields), only)
+    need = request.need
+    if len(texts) > 1:  # each must fit by itself
+        longest = max(texts, key=len)
+        need = replace(need, prompt_tokens=len(longest) // CHARS_PER_TOKEN + need.around, texts=(longest,))
+    elif prompts and not texts:
+        tokens = max(map(len, prompts))
+        need = replace(need, prompt_tokens=tokens, texts=(), around=tokens)
+    if (fields.get("n") or 1) == 1:  # several prompts are something else than several answers to one
+        need = replace(need, capabilities=need.capabilities - {"several"})
+    return replace(request, need=need)
+
+
+def whole_fields(complete: Complete, model: str) -> dict[str, Any]:
+    """A whole answer of a deployment as one of this format."""
+    fields = complete.fields
+    if complete.api == API:
+        return fields | {"model": model}
+    choices = []
+    for at, choice in enumerate(fields["choices"]):
+        index, finish = choice.get("index"), choice.get("finish_reason")
+        index = at if index is None else index
+        text = message_text(choice["message"])
+        choices.append(_choice(index, text, to_legacy(choice.get("logprobs"), 0), _ending(finish or "stop")))
+    return head(fields, model) | {"choices": choices} | _rest(fields, keep="usage")
+
+
 class CompletionsWriter:
     """Chunks of this format keep their bytes where they can; chat chunks become such chunks.
 
     Args:
         usage_asked: does the client want a last chunk with the usage?
+        identity: what every chunk begins with, shared by those who write into one stream; the first chunk fills it.
+
+    Attributes:
+        identity: the same.
     """
 
-    def __init__(self, *, usage_asked: bool) -> None:
+    def __init__(self, *, usage_asked: bool, identity: dict[str, Any] | None = None) -> None:
         self._usage_asked = usage_asked
-        self._identity: dict[str, Any] = {}
+        self.identity = {} if identity is None else identity
         self._chars: dict[int, int] = {}  # of each choice, for the offsets of its log probabilities
         self._usage_chunk: Chunk | None = None  # as an upstream of this format wrote it
 
@@ -142,8 +177,8 @@ class CompletionsWriter:
         if fields.get("usage") and not fields["choices"]:
             self._usage_chunk = chunk if native else None
             return b""
-        if not self._identity:
-            self._identity = _head(fields, model, native=native)
+        if not self.identity:
+            self.identity |= head(fields, model, native=native)
         choices = [self._choice(choice) for choice in fields["choices"]]
         if native:
             return _renamed(chunk, model)
@@ -163,7 +198,7 @@ class CompletionsWriter:
         return encode(error.envelope())
 
     def _head(self, model: str) -> dict[str, Any]:
-        return (self._identity or _head({}, model)) | {"model": model}
+        return (self.identity or head({}, model)) | {"model": model}
 
     def _choice(self, choice: dict[str, Any]) -> dict[str, Any]:
         index = choice.get("index") or 0
@@ -207,7 +242,7 @@ class CompletionsReader:
 
 def _check_request(fields: dict[str, Any]) -> None:
     prompt = fields.get("prompt")
-    if "prompt" not in fields or not (prompt is None or isinstance(prompt, str) or _is_list_of_prompts(prompt)):
+    if "prompt" not in fields or not is_prompt(prompt):
         what = "a text, a list of texts, or token numbers"
         raise InvalidRequest(expected("prompt", what, fields), param="prompt")
     for field, type_, what in (("suffix", str, "a text"), ("echo", bool, "true or false")):
@@ -229,34 +264,8 @@ def _check_request(fields: dict[str, Any]) -> None:
             raise InvalidRequest(f"`{field}` must be {limit}, not {value}.", param=field)
 
 
-def _is_list_of_prompts(prompt: Any) -> bool:
-    if not isinstance(prompt, list) or not prompt:
-        return False
-    return all(isinstance(one, str) for one in prompt) or _is_tokens(prompt) or all(_is_tokens(one) for one in prompt)
-
-
-def _is_tokens(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(token) is int for token in value)
-
-
-def _words(prompt: Any) -> str | None:
-    """The prompt as one text; None where it is anything else."""
-    if isinstance(prompt, list) and len(prompt) == 1:
-        prompt = prompt[0]
-    return prompt if isinstance(prompt, str) else None
-
-
-def _token_count(prompt: Any) -> int | None:
-    """Of a prompt of token numbers, the longest where there are several."""
-    if not isinstance(prompt, list) or isinstance(prompt[0], str):
-        return None
-    return len(prompt) if isinstance(prompt[0], int) else max(map(len, prompt))
-
-
-def _chat_fields(fields: dict[str, Any], only: str | None) -> dict[str, Any]:
+def _chat_fields(fields: dict[str, Any], only: str | None, texts: Sequence[str]) -> dict[str, Any]:
     """The chat request; where no chat model can serve it, what the choice and the accounts need of one."""
-    prompt = fields["prompt"]
-    texts = [text for text in (prompt if isinstance(prompt, list) else [prompt]) if isinstance(text, str)]
     chat = {key: value for key, value in fields.items() if key not in _OWN}
     chat["messages"] = [{"role": "user", "content": "\n".join(texts)}]
     if fields.get("logprobs") is not None:
@@ -264,12 +273,9 @@ def _chat_fields(fields: dict[str, Any], only: str | None) -> dict[str, Any]:
     if fields.get("max_tokens") is None and fields.get("max_completion_tokens") is None:
         chat["max_tokens"] = MAX_TOKENS
     if only is not None:
-        chat |= {"n": (fields.get("n") or 1) * _prompts(prompt), "max_tokens": max(1, chat.get("max_tokens") or 1)}
+        prompts = max(1, len(prompts_of(fields)))
+        chat |= {"n": (fields.get("n") or 1) * prompts, "max_tokens": max(1, chat.get("max_tokens") or 1)}
     return chat
-
-
-def _prompts(prompt: Any) -> int:
-    return len(prompt) if isinstance(prompt, list) and not isinstance(prompt[0], int) else 1
 
 
 def _has_text(choice: Any) -> bool:
@@ -316,7 +322,7 @@ def _ending(finish: Any) -> str | None:
     return finish if finish is None or finish in _ENDINGS else "stop"
 
 
-def _head(fields: dict[str, Any], model: str, *, native: bool = False) -> dict[str, Any]:
+def head(fields: dict[str, Any], model: str, *, native: bool = False) -> dict[str, Any]:
     """What every object begins with, by what the upstream said.
 
     Args:

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from gateway.dialects.completions import Completions, CompletionsReader, check, native_only, usage
+from gateway.dialects.prompts import prompts_of, texts_among
 from gateway.errors import InvalidRequest, StreamBroken
 from gateway.request import ChatRequest
 from gateway.sse import EventReader
@@ -111,7 +112,7 @@ async def test_log_probabilities_are_asked_for_as_chat_does(count: int) -> None:
     ],
 )
 async def test_what_only_an_upstream_of_this_format_can_serve(fields: dict[str, Any], field: str | None) -> None:
-    assert native_only(ASK | fields) == field
+    assert native_only(ASK | fields, texts_among(prompts_of(ASK | fields))) == field
     request = await parse(**fields)
     assert (request.need.api, request.need.api_field) == (None if field is None else "completions", field)
 

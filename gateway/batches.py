@@ -1,0 +1,162 @@
+"""A batch of prompts: each is answered as a request of its own, which is routed, failed over and limited like any other.
+
+The batch holds one place of the gateway, and asks for a few of its answers at a time.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from gateway.answering import Answering
+from gateway.books import Books
+from gateway.dialects.completions import whole_fields
+from gateway.dialects.completions_batch import PromptWriter, request_of_prompt, total_usage
+from gateway.errors import InvalidRequest
+from gateway.exchange import told
+from gateway.json_cost import BYTES_PER_BYTE
+from gateway.lenient_json import dumps
+from gateway.memory import charge
+from gateway.need import MAX_BYTES_PER_CHAR
+from gateway.offload import offloaded
+from gateway.request import ChatRequest
+from gateway.served import Served
+from gateway.service import Service
+from gateway.session import Conversation
+
+CONCURRENT = 4  # prompts that are answered at once
+MAX_PROMPTS = 2048  # of a batch, as OpenAI's API has it
+MAX_COMMON_BYTES = 1 << 28  # of what all prompts have in common, as often as it is sent
+
+Headers = list[tuple[bytes, bytes]]
+# Gets the headers that tell how the answer to a prompt came about; whether its first chunk must tell that instead.
+Begin = Callable[[Headers], bool]
+Write = Callable[[bytes], Awaitable[None]]
+
+
+class Batch:
+    """The prompts of one request.
+
+    Args:
+        request: with all of them.
+        texts: of each prompt.
+        identity: what every chunk of a stream begins with; the first chunk fills it.
+        books: of the request; each prompt gets books within them.
+
+    Raises:
+        InvalidRequest: there is more than can be asked of a gateway by one request.
+    """
+
+    def __init__(
+        self,
+        request: ChatRequest,
+        texts: Sequence[str],
+        identity: dict[str, Any],
+        books: Books,
+        service: Service,
+    ) -> None:
+        assert request.native is not None
+        fields = request.native.fields
+        self.n: int = fields.get("n") or 1
+        self._common_bytes = len(dumps({key: value for key, value in fields.items() if key != "prompt"}))
+        self._request = request
+        self._texts = texts
+        self._identity = identity
+        self._books = books
+        self._service = service
+        self._check()
+
+    async def whole(self) -> tuple[list[dict[str, Any]], list[Headers]]:
+        """Each prompt's answer, in their order, and the headers that tell how it came about.
+
+        Raises:
+            GatewayError: there is no answer to one of them.
+        """
+        answers: list[dict[str, Any]] = [{}] * len(self._texts)
+        headers: list[Headers] = [[]] * len(self._texts)
+
+        async def answer(number: int) -> None:
+            async with self._answered(number) as (books, served):
+                complete = served.complete
+                assert complete is not None
+                answers[number] = await offloaded(len(complete.body), whole_fields, complete, served.hop.model.name)
+                headers[number] = books.answer(served)
+
+        await self._each(answer)
+        return answers, headers
+
+    async def stream(self, begin: Begin, write: Write) -> dict[str, Any] | None:
+        """Streams the answers of all prompts; those of several may alternate.
+
+        Args:
+            write: gets whole events, of one answer or another.
+
+        Returns:
+            the usage of all; None where that of one is not known.
+
+        Raises:
+            GatewayError: there is no answer to one of them, or it broke off.
+        """
+        usages: list[Any] = [None] * len(self._texts)
+
+        async def answer(number: int) -> None:
+            async with self._answered(number) as (books, served):
+                stream = books.stream
+                assert stream is not None
+                own = books.answer(served)
+                if begin(own) or served.hop.stand_in:
+                    stream.tell(told(own))
+                while (data := await stream.read()) is not None:
+                    await write(data)
+                usages[number] = stream.total_usage()
+
+        await self._each(answer)
+        return total_usage(usages)
+
+    @property
+    def model(self) -> str:
+        """Who answered the first prompt."""
+        stream = self._books.prompts[0].stream
+        assert stream is not None
+        return stream.model
+
+    @asynccontextmanager
+    async def _answered(self, number: int) -> AsyncIterator[tuple[Books, Served]]:
+        """The answer to one prompt, whole or as a stream, until the end of the block."""
+        books, text = self._books.open_prompt(), self._texts[number]
+        size = self._common_bytes + MAX_BYTES_PER_CHAR * len(text)
+        request = await offloaded(size, request_of_prompt, self._request, number, text)
+        memory = BYTES_PER_BYTE * len(request.body)
+        charge(memory)
+        try:
+            writer = PromptWriter(number, self.n, self._identity)
+            async with Answering(request, Conversation(), writer, books, self._service) as served:
+                yield books, served
+        finally:
+            charge(-memory)
+
+    def _check(self) -> None:
+        prompts = len(self._texts)
+        if prompts > MAX_PROMPTS:
+            raise InvalidRequest(f"`prompt` may list at most {MAX_PROMPTS} prompts, not {prompts}.", param="prompt")
+        if self._common_bytes * prompts > MAX_COMMON_BYTES:
+            raise InvalidRequest(
+                f"The fields besides `prompt` have {self._common_bytes} bytes, and {prompts} prompts would send them "
+                f"{prompts} times; at most {MAX_COMMON_BYTES} bytes are sent so. List fewer prompts.",
+                param="prompt",
+            )
+
+    async def _each(self, answer: Callable[[int], Awaitable[None]]) -> None:
+        """Answers every prompt, some at once. The first that fails ends the others."""
+        numbers = iter(range(len(self._texts)))
+
+        async def work() -> None:
+            for number in numbers:
+                await answer(number)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(CONCURRENT, len(self._texts))):
+                    group.create_task(work())
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
