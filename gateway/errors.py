@@ -205,7 +205,10 @@ class ProviderRejected(GatewayError):
         return self.cause
 
     def envelope(self) -> dict[str, Any]:
-        return {"error": {"message": self.message, "type": self.type, "param": None, "code": self.code} | self.error}
+        told = {key: self.error.get(key) for key in ("type", "param", "code")}
+        known = {key: value for key, value in told.items() if isinstance(value, str)}
+        own = {"message": self.message, "type": self.type, "param": None, "code": self.code}
+        return {"error": self.error | own | known}
 
 
 class Overloaded(GatewayError):

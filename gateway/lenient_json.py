@@ -12,11 +12,13 @@ from typing import Any
 
 import orjson
 
+_HOLDERS = (dict, list)
 _LONE = re.compile("[\ud800-\udfff]")
 _NO_BYTE = re.compile(
     "[\ud800-\udc7f\udd00-\udfff]"
 )  # a surrogate that does not stand for an undecodable byte (PEP 383)
 REPLACEMENT = "\ufffd"
+MAX_DEPTH = 500  # beyond any answer; Python writes what is nested so deep
 
 
 def loads(data: bytes) -> tuple[Any, bool]:
@@ -25,17 +27,20 @@ def loads(data: bytes) -> tuple[Any, bool]:
     Strings of a value that is not strict may have lone surrogates.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: it is no JSON, or nested more than 500 deep.
     """
     try:
-        return orjson.loads(data), True
+        value, strict = orjson.loads(data), True
     except orjson.JSONDecodeError:
-        pass
-    try:
-        text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
-        return json.loads(text, strict=False, parse_constant=lambda _: None), False
-    except RecursionError as exc:
-        raise ValueError("JSON that is nested too deep") from exc
+        strict = False
+        try:
+            text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+            value = json.loads(text, strict=False, parse_constant=lambda _: None)
+        except RecursionError as exc:
+            raise ValueError("JSON that is nested too deep") from exc
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+        _check_depth(value)
+    return value, strict
 
 
 def loads_clean(data: bytes) -> tuple[Any, bool]:
@@ -82,6 +87,17 @@ def split_half(text: str) -> tuple[str, str]:
     whole = decoder.decode(data, final=bool(half))
     rest = decoder.getstate()[0]
     return whole, half or rest.decode("ascii", "surrogateescape")
+
+
+def _check_depth(value: Any) -> None:
+    level = [value] if type(value) in _HOLDERS else []
+    for _ in range(MAX_DEPTH):
+        level = [
+            each for one in level for each in (one.values() if type(one) is dict else one) if type(each) in _HOLDERS
+        ]
+        if not level:
+            return
+    raise ValueError("JSON that is nested too deep")
 
 
 def _clean(value: Any) -> Any:

@@ -117,6 +117,8 @@ def _event(raw: bytes) -> Event:
         return Event(raw, raw[6:-2])
     data = []
     kind = b""
+    if raw.startswith(b"{"):  # a few servers forget the name of the field
+        return Event(b"", raw.strip())
     for line in _LINE_END.split(raw):
         if line.startswith(b"data:"):
             data.append(line[5:].removeprefix(b" "))

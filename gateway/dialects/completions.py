@@ -26,6 +26,7 @@ from gateway.request import ChatRequest, Native, parse_object, splice_model, tra
 from gateway.sse import DONE, Event, EventReader, encode
 from gateway.upstream.answer import Chunk, Complete, Usage
 from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
+from gateway.upstream.frame import CHUNK, LEGACY, Frame
 from gateway.upstream.wellformed import finish_reason
 
 API: Api = "completions"
@@ -68,10 +69,19 @@ def check(fields: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(choices, list) or not choices or not all(_has_text(choice) for choice in choices):
         raise UpstreamFailure(Cause.UNREADABLE, detail="no choices with text in the answer")
     mended = []
-    for choice in choices:
-        finish = _finish(choice)
-        mended.append(choice if finish == choice.get("finish_reason") else choice | {"finish_reason": finish})
-    return fields if mended == choices else fields | {"choices": mended}
+    for at, choice in enumerate(choices):
+        if _is_right(choice) and choice.get("finish_reason") is not None:
+            mended.append(choice)
+            continue
+        index = choice.get("index")
+        own = _choice(
+            at if index is None else index,
+            choice.get("text") or "",
+            choice.get("logprobs") if _is_legacy(choice.get("logprobs")) else None,
+            _finish(choice) or "stop",
+        )
+        mended.append(choice | own)
+    return Frame(LEGACY).framed(fields if mended == choices else fields | {"choices": mended})
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,21 +223,28 @@ class CompletionsReader:
 
     def __init__(self) -> None:
         self.ended = False
+        self._frame = Frame(LEGACY)
 
     def read(self, event: Event) -> Chunk | None:
         data = event.data or b""
         if data.startswith(b"[DONE]"):
             self.ended = True
             return None
-        fields, strict = loads(data)
-        if not isinstance(fields, dict):
+        given, strict = loads(data)
+        if not isinstance(given, dict):
+            if isinstance(given, list | str) and given:
+                raise ValueError("neither a chunk nor a sign of life")
             return None
+        fields = given
         if fields.get("error"):
             raise classify_event(fields["error"])
+        if fields.get("object") == "error" or fields.get("type") == "error":
+            raise classify_event(fields)
         choices = fields.get("choices")
         if choices is None and not isinstance(fields.get("usage"), dict):
             return None
-        right = strict and isinstance(choices, list)
+        fields = self._frame.framed(given)
+        right = strict and fields is given and isinstance(choices, list)
         if not isinstance(choices, list):
             choices = [] if choices is None else [choices]
         chats = []
@@ -236,7 +253,7 @@ class CompletionsReader:
                 raise ValueError("choices without text")
             chats.append(_delta(choice, at))
             right = right and _is_right(choice)
-        chat = fields | {"object": "chat.completion.chunk", "choices": chats}
+        chat = fields | {"object": CHUNK, "choices": chats}
         return Chunk(event.raw if right else b"", chat, API)
 
 
@@ -289,8 +306,18 @@ def _has_text(choice: Any) -> bool:
 def _is_right(choice: dict[str, Any]) -> bool:
     """May a chunk with this choice be handed on as it is?"""
     finish = choice.get("finish_reason")
-    odd = finish is not None and _finish(choice) != finish
-    return isinstance(choice.get("text"), str) and type(choice.get("index")) is int and not odd
+    if finish is not None and _finish(choice) != finish:
+        return False
+    return (
+        isinstance(choice.get("text"), str) and type(choice.get("index")) is int and _is_legacy(choice.get("logprobs"))
+    )
+
+
+def _is_legacy(logprobs: Any) -> bool:
+    """Are these log probabilities as this API has them, or none?"""
+    return logprobs is None or (
+        isinstance(logprobs, dict) and all(isinstance(value, list | None) for value in logprobs.values())
+    )
 
 
 def _finish(choice: dict[str, Any]) -> str | None:

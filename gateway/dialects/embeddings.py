@@ -9,6 +9,7 @@ from gateway.dialects.chat_writer import ChatWriter
 from gateway.dialects.dialect import Headers, Writer
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.fields import expected, kind
+from gateway.lenient_json import dumps
 from gateway.names import model_name
 from gateway.need import CHARS_PER_TOKEN, Api, Need
 from gateway.offload import offloaded
@@ -92,4 +93,4 @@ def inputs_of(request: ChatRequest) -> list[Any]:
 def renamed(complete: Complete, model: str) -> bytes:
     """The answer's body with the portfolio's name for its model."""
     body = splice_model(complete.body, str(complete.fields.get("model") or ""), model)
-    return orjson.dumps(orjson.loads(complete.body) | {"model": model}) if body is None else body
+    return dumps(orjson.loads(complete.body) | {"model": model}) if body is None else body

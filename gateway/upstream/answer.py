@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from gateway.need import Api
 from gateway.upstream.failures import Cause, UpstreamFailure
+from gateway.upstream.frame import ANSWER, Frame
 from gateway.upstream.wellformed import mended_answer
 
 _CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
@@ -134,4 +135,4 @@ def check_complete(fields: Any) -> dict[str, Any]:
     choices = fields.get("choices") if isinstance(fields, dict) else None
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise UpstreamFailure(Cause.UNREADABLE, detail="no choices in the answer")
-    return mended_answer(fields)
+    return Frame(ANSWER).framed(mended_answer(fields))

@@ -6,6 +6,7 @@ from gateway.lenient_json import loads, loads_clean
 from gateway.sse import Event, EventReader
 from gateway.upstream.answer import Chunk, check_complete
 from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
+from gateway.upstream.frame import CHUNK, Frame
 from gateway.upstream.wellformed import ChunkMender
 
 Fields = dict[str, Any]
@@ -17,6 +18,7 @@ class ChatReader:
     def __init__(self) -> None:
         self.ended = False
         self._mender = ChunkMender()
+        self._frame = Frame(CHUNK)
 
     def read(self, event: Event) -> Chunk | None:
         data = event.data or b""
@@ -27,7 +29,7 @@ class ChatReader:
         fields = _chunk(given)
         if fields is None:
             return None
-        mended = self._mender.mended(fields, strict=strict)
+        mended = self._mender.mended(self._frame.framed(fields), strict=strict)
         return Chunk(event.raw if strict and mended is given else b"", mended)
 
     def whole(self, body: bytes) -> Chunk:
@@ -42,7 +44,7 @@ class ChatReader:
             fields = None
         if fields is None:
             raise UpstreamFailure(Cause.UNREADABLE, detail="neither a stream nor an answer")
-        return Chunk(b"", self._mender.mended(check_complete(fields), whole=True))
+        return Chunk(b"", self._frame.framed(self._mender.mended(check_complete(fields), whole=True)))
 
 
 def _chunk(value: Any) -> Fields | None:
@@ -55,6 +57,8 @@ def _chunk(value: Any) -> Fields | None:
     if isinstance(value, list) and value and isinstance(value[0], dict) and value[0].get("error"):
         value = value[0]  # as Gemini tells errors
     if not isinstance(value, dict):
+        if isinstance(value, list | str) and value:
+            raise ValueError("neither a chunk nor a sign of life")
         return None
     fields: Fields = value
     if fields.get("error"):

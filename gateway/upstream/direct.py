@@ -34,7 +34,8 @@ WRITTEN_AT_ONCE = 1 << 20  # bytes of a request; more is written in pieces, each
 MAX_BAD_EVENTS = 3  # one torn event in a healthy stream is skipped; so many in a row are no healthy stream
 MAX_HEADER_BYTES = 64 << 10  # of one header of an answer; proxies add long ones
 MAX_HEADERS = 1_000
-_TEXT_MARKS = (b'"choices"', b'"delta"', b'"text"', b'"content"')  # an event with one of them had a part of the answer
+# What cannot be read had a part of the answer, if one of these is in it. They may be keys within a text, so no quote behind them.
+_TEXT_MARKS = (b'"choices', b'"delta', b'"text', b'"content', b'"chat.completion', b'"response.', b'"message_')
 _EVENT_LINES = (b"data:", b"event:", b":", b"id:", b"retry:")
 ANTHROPIC = "anthropic/"  # litellm's prefix, which stays on the names of models that it translates for
 ANTHROPIC_VERSION = "2023-06-01"

@@ -6,6 +6,7 @@ Has the form of chat's upstreams, so that failover is the same for both.
 import asyncio
 import re
 from base64 import b64encode
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,6 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from gateway.dialects.embeddings import inputs_of
+from gateway.lenient_json import dumps
 from gateway.portfolio import Deployment
 from gateway.request import ChatRequest
 from gateway.upstream.answer import ChunkStream, Complete, Usage
@@ -31,6 +33,7 @@ IN_THREAD = 1 << 20  # bytes; a longer answer is read in a thread
 _ARGUMENTS = frozenset({"input", "dimensions", "user", "input_type", "task", "task_type", "title", "truncate"})
 _INDEX = b'"index"'
 _NUMBER = re.compile(rb"\s*:\s*(\d{1,9})\s*[,}]")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _DATA = re.compile(rb'"data"\s*:\s*\[')
 
 Vectors = NDArray[np.float32]
@@ -77,10 +80,10 @@ class EmbeddingsUpstream:
                 raise UpstreamFailure(Cause.REJECTED, 400, error={"message": message, "param": "dimensions"})
             return _answer(request, given, usage or Usage(request.need.prompt_tokens))
         body = await self._direct.fetch(deployment, PATH, request.outgoing(deployment.upstream_model, dropped))
-        wanted = len(inputs_of(request))
+        wanted, packed = len(inputs_of(request)), request.fields.get("encoding_format") == "base64"
         if len(body) < IN_THREAD:
-            return read_answer(body, wanted)
-        return await asyncio.to_thread(read_answer, body, wanted)
+            return read_answer(body, wanted, packed=packed)
+        return await asyncio.to_thread(read_answer, body, wanted, packed=packed)
 
     async def stream(self, *_: object) -> ChunkStream:
         raise NotImplementedError("embeddings are not streamed")
@@ -106,11 +109,12 @@ class EmbeddingsUpstream:
         return np.concatenate(parts)
 
 
-def read_answer(body: bytes, wanted: int) -> Complete:
+def read_answer(body: bytes, wanted: int, *, packed: bool = False) -> Complete:
     """A provider's answer, with its vectors in the order of the inputs.
 
     Args:
         wanted: how many vectors were asked for.
+        packed: they were asked for as base64; not all providers know that.
 
     Raises:
         UpstreamFailure: no answer, an error with status 200, or vectors that are not one for each input.
@@ -120,17 +124,25 @@ def read_answer(body: bytes, wanted: int) -> Complete:
         return Complete(body, fields, Usage.read(fields.get("usage")))
     if fields is None:
         try:
-            fields = orjson.loads(body)
+            body = body.removeprefix(BOM_UTF8)
+            fields = orjson.loads(body)  # strictly: what is no number is no part of a vector
         except orjson.JSONDecodeError as exc:
             raise UpstreamFailure(Cause.UNREADABLE, detail="not JSON") from exc
     if isinstance(fields, dict) and fields.get("error"):
         raise classify_event(fields["error"])
     data = fields.get("data") if isinstance(fields, dict) else None
     ordered = in_order(data, wanted)
-    if ordered is not data:
-        fields = fields | {"data": ordered}
-        body = orjson.dumps(fields)
-    return Complete(body, fields, Usage.read(fields.get("usage")))
+    if not packed and any(isinstance(item["embedding"], str) for item in ordered):
+        raise UpstreamFailure(Cause.UNREADABLE, detail="packed embeddings, where numbers were asked for")
+    told = {"object": "list", "data": ordered, "usage": _usage(fields.get("usage"))}
+    usage = Usage.read(told["usage"])
+    if (
+        any(fields.get(key) is not value for key, value in told.items() if key != "object")
+        or fields.get("object") != "list"
+    ):
+        fields = fields | told
+        body = dumps(fields)
+    return Complete(body, fields, usage)
 
 
 def in_order(data: Any, wanted: int) -> list[dict[str, Any]]:
@@ -142,18 +154,40 @@ def in_order(data: Any, wanted: int) -> list[dict[str, Any]]:
     Raises:
         UpstreamFailure: not one vector for each input.
     """
-    if not isinstance(data, list) or not all(isinstance(item, dict) and item.get("embedding") for item in data):
+    if not isinstance(data, list) or not all(
+        isinstance(item, dict) and _is_vector(item.get("embedding")) for item in data
+    ):
         raise UpstreamFailure(Cause.UNREADABLE, detail="no embeddings in the answer")
-    if len(data) != wanted:
-        raise UpstreamFailure(Cause.UNREADABLE, detail=f"{len(data)} embeddings for {wanted} inputs")
-    indexes = [item.get("index") for item in data]
+    items: list[dict[str, Any]] = data
+    if any(item.get("object") != "embedding" for item in items):
+        items = [item | {"object": "embedding"} for item in items]
+    if len(items) != wanted:
+        raise UpstreamFailure(Cause.UNREADABLE, detail=f"{len(items)} embeddings for {wanted} inputs")
+    indexes: list[Any] = [item.get("index") for item in items]
     if indexes == list(range(wanted)):
-        return data
+        return items
     if all(index in (None, 0) for index in indexes):
-        return [item | {"index": i} for i, item in enumerate(data)]
+        return [item | {"index": i} for i, item in enumerate(items)]
     if any(type(index) is not int for index in indexes) or sorted(indexes) != list(range(wanted)):
         raise UpstreamFailure(Cause.UNREADABLE, detail="embeddings whose indexes are not those of the inputs")
-    return sorted(data, key=lambda item: int(item["index"]))
+    return sorted(items, key=lambda item: int(item["index"]))
+
+
+def _is_vector(value: Any) -> bool:
+    """Are these numbers, as a list or as base64?"""
+    if isinstance(value, list):
+        return bool(value) and all(type(number) is float or type(number) is int for number in value)
+    return isinstance(value, str) and len(value) > 0 and _BASE64.fullmatch(value) is not None
+
+
+def _usage(given: Any) -> dict[str, Any]:
+    """The usage as it must be; zeros where the provider counts nothing."""
+    usage = given if isinstance(given, dict) else {}
+    if all(type(usage.get(key)) is int and usage[key] >= 0 for key in ("prompt_tokens", "total_tokens")):
+        return usage
+    prompt = usage.get("prompt_tokens") if type(usage.get("prompt_tokens")) is int else usage.get("total_tokens")
+    prompt = prompt if type(prompt) is int and prompt >= 0 else 0
+    return {"prompt_tokens": prompt, "total_tokens": prompt}
 
 
 def _in_order(body: bytes, wanted: int) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import lenient_json
+from gateway.upstream.failures import Cause, UpstreamFailure
 
 Fields = dict[str, Any]
 _PLACED = frozenset({"index", "id", "type", "function", "name", "arguments"})
@@ -78,6 +79,15 @@ class ToolCalls:
             value = [value]
         return [self._call(call) for call in value if isinstance(call, dict)] if isinstance(value, list) else []
 
+    def check(self) -> None:
+        """Can the calls be made, now that no more of them comes?
+
+        Raises:
+            UpstreamFailure: one lacks the name of its tool, which must have been lost.
+        """
+        if any(not call.name and not call.custom for call in self._calls):
+            raise UpstreamFailure(Cause.UNREADABLE, detail="a tool call without a name")
+
     def without_arguments(self) -> list[Fields]:
         """Entries that give an empty object to the calls without any arguments, at the end of the answer.
 
@@ -100,9 +110,9 @@ class ToolCalls:
         place = self._place(_number(given.get("index")), call_id, name)
         first, call = place == known, self._calls[place]
         told: Fields = {"index": place}
-        if isinstance(given.get("type"), str) or first:
-            told["type"] = given["type"] if isinstance(given.get("type"), str) and given["type"] else "function"
         call.custom = call.custom or "custom" in given
+        if first or "type" in given:
+            told["type"] = "custom" if call.custom else "function"
         further = call.further(name)
         if not call.id and (call_id or call.name):
             told["id"] = call.id = call_id or f"call_{uuid.uuid4().hex[:24]}"
@@ -116,6 +126,9 @@ class ToolCalls:
             place = self._places.get(index)
             if place is not None and not (name and call_id and self._calls[place].id not in ("", call_id)):
                 return place
+            if not name and not call_id and self._calls:  # it goes on with one whose index came otherwise
+                self._places[index] = len(self._calls) - 1
+                return len(self._calls) - 1
         elif call_id:
             if (place := self._by_id.get(call_id)) is not None:
                 return place

@@ -10,11 +10,22 @@ from typing import Any
 from gateway import lenient_json
 from gateway.lenient_json import REPLACEMENT, split_half
 from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
+from gateway.upstream.frame import mended_logprobs
 from gateway.upstream.tool_calls import ToolCalls
 
 Fields = dict[str, Any]
-OBJECT = "chat.completion.chunk"
 _NO_REASON = frozenset({"", "null", "none"})  # as servers write that the answer goes on
+_KNOWN = {  # as other servers say what OpenAI has a word for
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "max_length": "length",
+    "model_length": "length",
+    "tool_use": "tool_calls",
+    "tool_call": "tool_calls",
+}
 _FAILED = frozenset({"abort", "aborted", "cancelled", "canceled", "failed", "failure", "insufficient_system_resource"})
 _TEXTS = frozenset({"reasoning", "reasoning_content", "refusal"})
 _THOUGHTS = frozenset({"thinking", "reasoning", "summary_text", "reasoning_text"})
@@ -33,7 +44,7 @@ def finish_reason(value: Any) -> str | None:
         return None
     if "error" in word or word in _FAILED:
         raise UpstreamFailure(Cause.SERVER_ERROR, detail="finish reason error")
-    return value
+    return _KNOWN.get(word, value)
 
 
 class ChunkMender:
@@ -67,8 +78,6 @@ class ChunkMender:
                 changed[at] = new
         if changed is not None:
             fields = fields | {"choices": changed}
-        if fields.get("object") != OBJECT:  # without it OpenAI's own client takes it for something else
-            fields = fields | {"object": OBJECT}
         return self._joined(fields) if self._halves or not strict else fields
 
     def _right(self, choice: Fields) -> bool:
@@ -79,7 +88,7 @@ class ChunkMender:
         for key, value in delta.items():
             if key == "tool_calls":
                 state = self._choices.get(index)
-                if value and (state is None or not state.calls.right(value)):
+                if value is not None and value != [] and (state is None or not state.calls.right(value)):
                     return False
             elif value is None:
                 continue
@@ -88,7 +97,7 @@ class ChunkMender:
                     return False
             elif key in ("role", "function_call"):
                 return False
-        return not choice.get("error")
+        return not choice.get("error") and choice.get("logprobs") is None
 
     def _choice(self, choice: Fields, at: int, *, whole: bool) -> Fields:
         if choice.get("error"):
@@ -105,9 +114,13 @@ class ChunkMender:
             finish = "tool_calls"
         if finish is None and whole:
             finish = "stop"
+        if finish is not None:
+            state.calls.check()
         if finish == "tool_calls" and (rest := state.calls.without_arguments()):
             delta["tool_calls"] = [*(delta.get("tool_calls") or ()), *rest]
         kept = {key: value for key, value in choice.items() if key not in ("message", "text")}
+        if kept.get("logprobs") is not None:
+            kept["logprobs"] = mended_logprobs(kept["logprobs"])
         return kept | {"index": index, "delta": delta, "finish_reason": finish}
 
     def _joined(self, fields: Fields) -> Fields:
@@ -162,7 +175,7 @@ class _Choice:
             elif key == "role":  # clients add up strings: a second one would show
                 if isinstance(value, str) and not self._role:
                     self._role = bool(value)
-                    new[key] = value
+                    new[key] = "assistant" if value else value
             elif key == "content" or key in _TEXTS:
                 self._text(new, key, value)
             elif key == "tool_calls":
@@ -239,10 +252,10 @@ def _whole_choice(choice: Fields, at: int) -> Fields:
             raise UpstreamFailure(Cause.UNREADABLE, detail="no message in the answer")
     state = _Choice()
     message = state.delta(given)
-    if not message.get("role"):
-        message["role"] = "assistant"
+    message["role"] = "assistant"
     message.setdefault("content", None)
     if state.calls:
+        state.calls.check()
         places = {call["index"]: call for call in message["tool_calls"]}
         for call in state.calls.without_arguments():
             places[call["index"]]["function"]["arguments"] = "{}"
@@ -250,10 +263,13 @@ def _whole_choice(choice: Fields, at: int) -> Fields:
         if not all(indexed):  # only streams need it
             for call in message["tool_calls"]:
                 del call["index"]
-        if finish == "stop":
+        if finish in (None, "stop"):
             finish = "tool_calls"
     index = choice.get("index")
     kept = {key: value for key, value in choice.items() if key not in ("delta", "text")}
+    if kept.get("logprobs") is not None:
+        kept["logprobs"] = mended_logprobs(kept["logprobs"])
+    finish = finish or "stop"  # it is whole, whether or not it says so
     return kept | {"index": index if type(index) is int else at, "message": message, "finish_reason": finish}
 
 

@@ -249,7 +249,7 @@ def test_a_whole_answer_is_put_right() -> None:
     }
     assert first == {"id": "7", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}}
     assert (second["id"][:5], second["function"]) == ("call_", {"name": "g", "arguments": "{}"})
-    right = {"object": "chat.completion"}
+    right = {"id": "c1", "object": "chat.completion", "created": 1}
     right |= {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
     assert check_complete(right) is right
 

@@ -392,12 +392,12 @@ def test_native_events_have_chat_equivalents() -> None:
 
 def test_events_that_are_none_of_this_format_and_the_end() -> None:
     reader = CompletionsReader()
-    for data in (b"[1]", b"{}", b"null", b'{"choices": null}'):
+    for data in (b"5", b"{}", b"null", b'{"choices": null}'):
         (event,) = EventReader().feed(b"data: " + data + b"\n\n")
         assert reader.read(event) is None
-    for data in (b"nonsense", b'{"choices": [{"text": 3}]}', b'{"choices": ["x"]}'):
+    for data in (b"nonsense", b"[1]", b'"a text"', b'{"choices": [{"text": 3}]}', b'{"choices": ["x"]}'):
         (event,) = EventReader().feed(b"data: " + data + b"\n\n")
-        with pytest.raises(ValueError, match=r"choices|JSON|Expecting"):
+        with pytest.raises(ValueError, match=r"choices|JSON|Expecting|neither"):
             reader.read(event)
     assert not reader.ended
     (event,) = EventReader().feed(b"data: [DONE]\n\n")
