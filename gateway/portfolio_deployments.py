@@ -11,7 +11,7 @@ from gateway.portfolio_problems import similar
 from gateway.portfolio_schema import DeploymentEntry, EmbeddingModelEntry, ModelEntry
 from gateway.portfolio_values import ENVIRONMENT, Found, Values
 from gateway.prices import look_up
-from gateway.providers import Prefill, Target, resolve
+from gateway.providers import ADDRESS_VARIABLES, Prefill, Target, resolve
 
 # LiteLLM's parameters that configure its call rather than travel in the request body.
 LITELLM_PARAMS = re.compile(
@@ -52,16 +52,21 @@ class Deployments:
                 continue
             if not target.chat and isinstance(model, ModelEntry):
                 self._document.report((*at, "model"), f"{target.provider}/ has embedding models only")
-            missing = None if base is None else base.missing
+            missing = self._address_missing(target) if base is None else base.missing
             made = self._deployment(at, f"{model.name}/{j}", model.name, entry, target, missing)
             patience_s = entry.first_token_timeout or entry.stream_timeout or first_token_s
             deployments.append(replace(made, first_token_timeout_s=patience_s))
-            local = local or target.local or missing is not None
+            local = local or target.local or (base is not None and missing is not None)
         return tuple(deployments), local
 
     def _address(self, at: Place, value: str) -> Found:
         """The base URL: as the file has it, spaces and all, or what the environment variable holds."""
         return self._values.find((*at, "api_base"), value) if value.startswith(ENVIRONMENT) else Found(value)
+
+    def _address_missing(self, target: Target) -> str | None:
+        """The variable that should hold the address of a provider without one, where it is not set."""
+        variable = ADDRESS_VARIABLES.get(target.provider)
+        return None if variable is None else self._values.variable(variable).missing
 
     def _key(self, at: Place, entry: DeploymentEntry, target: Target) -> tuple[Secret | None, str | None]:
         """The key of a deployment, or the name of the variable that should hold it."""

@@ -200,11 +200,11 @@ def similar(key: str, known: list[str]) -> str | None:
 def _did_you_mean(where: Place) -> str:
     level, key = _level(where) or PortfolioEntry, str(where[-1])
     known = list(level.model_fields)
-    if (close := similar(key, known)) is not None:
-        return f"; did you mean {close}?"
     for place, other in _ELSEWHERE.items():
         if key in other.model_fields and not (level is EmbeddingModelEntry and other is ModelEntry):
             return f"; it belongs to {place}"
+    if (close := similar(key, known)) is not None:
+        return f"; did you mean {close}?"
     return f"; expected one of {', '.join(known)}"
 
 

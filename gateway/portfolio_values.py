@@ -10,6 +10,7 @@ from gateway.portfolio_document import Document, Place, is_secret_name
 
 ENVIRONMENT = "os.environ/"
 _VARIABLE = re.compile(r"[^\s=/$\x00]+")
+_SHELL_VARIABLE = re.compile(r"\$([A-Z][A-Z0-9_]*)|\$\{([A-Z][A-Z0-9_]*)\}")
 _ASSIGNMENT = re.compile(r"export\s|set\s|[A-Z_][A-Z0-9_]*=[^=]")
 
 
@@ -98,7 +99,7 @@ class Values:
         if found.variable is not None or found.text is None:
             return found
         if SHELL.search(found.text) or ENVIRONMENT in found.text:
-            self._report(where, found, "is no reference; write os.environ/NAME alone, where NAME holds the whole value")
+            self._report(where, found, f"is no reference; {_to_write(found.text)}")
             return Found(None)
         if is_secret_name(str(where[-1])) or "keys" in where:
             self._literal.append(where)
@@ -154,3 +155,10 @@ def _key_fault(key: str) -> str | None:
     if any(c.isspace() for c in key):
         return "has a space inside; it must be the key alone"
     return None
+
+
+def _to_write(text: str) -> str:
+    """What to write in place of a reference in the syntax of a shell. A text that may be a secret is not shown."""
+    if (match := _SHELL_VARIABLE.fullmatch(text)) is not None:
+        return f"write {ENVIRONMENT}{match[1] or match[2]}"
+    return f"write {ENVIRONMENT}NAME alone, where NAME holds the whole value"

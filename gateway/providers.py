@@ -114,6 +114,8 @@ THROUGH_LITELLM = {
     "jina_ai": Provider(None, "JINA_AI_API_KEY", chat=False),
 }
 _VERTEX = ("vertex_ai", "vertex_ai_beta")
+# Where litellm looks for the address of those that have none of their own.
+ADDRESS_VARIABLES = {"azure": "AZURE_API_BASE", "azure_ai": "AZURE_AI_API_BASE"}
 _ANTHROPIC = "https://api.anthropic.com"
 
 
@@ -206,7 +208,7 @@ def resolve(model: str, api_base: str | None) -> Target:
             chat=provider.chat,
         )
     known = sorted({*OPENAI_COMPATIBLE, *THROUGH_LITELLM})
-    close = difflib.get_close_matches(prefix, known, n=3)
+    close = [one for one in known if prefix in one.split("_")] or difflib.get_close_matches(prefix, known, n=3)
     hint = f"did you mean {', '.join(c + '/' for c in close)}?" if close else f"known are {', '.join(known)}."
     raise ValueError(
         f"unknown provider {prefix!r}; {hint} For any OpenAI-compatible server write openai/{rest} with `api_base`"

@@ -247,6 +247,17 @@ def test_how_a_deployment_is_told_to_go_on_from_its_beginning(
     assert (deployment.prefill, deployment.health_check_s) == (form, 30)
 
 
+@pytest.mark.parametrize(("provider", "variable"), [("azure", "AZURE_API_BASE"), ("azure_ai", "AZURE_AI_API_BASE")])
+def test_a_provider_without_an_address_of_its_own_takes_it_from_its_usual_variable(
+    tmp_path: Path, provider: str, variable: str
+) -> None:
+    text = f"models:\n  - name: a\n    deployments: [{{model: {provider}/gpt-4o, api_key: os.environ/K}}]\n"
+    portfolio = load(tmp_path, text, K="k")
+    assert portfolio.models[0].deployments[0].missing_key == variable
+    assert variable in portfolio.warnings[0]
+    assert load(tmp_path, text, K="k", **{variable: "https://x.example"}).models[0].deployments[0].missing_key is None
+
+
 def test_further_parameters_of_a_translated_provider_are_kept_for_litellm(tmp_path: Path) -> None:
     text = (
         BEDROCK
@@ -668,7 +679,9 @@ def test_odd_keys_are_taken(tmp_path: Path, key: str) -> None:
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
-        ("        api_key: ${KEY}\n", "p.yaml:9: models[0].deployments[0].api_key: the value is no reference; write os.environ/NAME alone, where NAME holds the whole value"),
+        ("        api_key: ${KEY}\n", "p.yaml:9: models[0].deployments[0].api_key: the value is no reference; write os.environ/KEY"),
+        ("        api_key: ${KEY}-x\n", "p.yaml:9: models[0].deployments[0].api_key: the value is no reference; write os.environ/NAME alone, where NAME holds the whole value"),
+        ("gateway: {timeout: 9}\n", "p.yaml:9: gateway.timeout: unknown key; it belongs to an item of `deployments`"),
         ("        extra_headers: {Authorization: Bearer os.environ/K}\n", "p.yaml:9: models[0].deployments[0].extra_headers.Authorization: the value is no reference; write os.environ/NAME alone, where NAME holds the whole value"),
         ("        api_key: os.environ/\n", "p.yaml:9: models[0].deployments[0].api_key: expected the name of an environment variable behind os.environ/"),
         ('        extra_headers: {"a b": c}\n', "p.yaml:9: models[0].deployments[0].extra_headers.a b: expected the name of a header, such as X-Api-Version"),

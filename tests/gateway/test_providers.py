@@ -83,6 +83,7 @@ def test_ollamas_base_may_be_given_with_or_without_v1(base: str) -> None:
     ("model", "api_base", "message"),
     [
         ("opnrouter/x", None, "unknown provider 'opnrouter'; did you mean openrouter/?"),
+        ("vllm/x", None, "unknown provider 'vllm'; did you mean hosted_vllm/?"),
         ("zzzzzz/x", None, "known are ai21, .* xai. For any OpenAI-compatible server write openai/x with `api_base`"),
         ("openai/", None, "'openai/' names a provider but no model"),
         ("", None, "'' names a provider but no model"),
