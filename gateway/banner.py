@@ -1,5 +1,8 @@
 """What `locus serve` says once it listens: where, what it serves, how to call it, how to plug in real models."""
 
+import shutil
+import sys
+import textwrap
 from pathlib import Path
 
 from gateway.portfolio import Portfolio
@@ -11,7 +14,7 @@ _DEMO_QUESTION = (
 
 
 def banner(portfolio: Portfolio, path: Path | None, address: tuple[object, ...]) -> str:
-    """Four lines.
+    """A few lines. On a terminal all but the command are wrapped at its width, which no log file would want.
 
     Args:
         path: of the portfolio file; None where there is none.
@@ -22,20 +25,35 @@ def banner(portfolio: Portfolio, path: Path | None, address: tuple[object, ...])
     key = ' -H "authorization: Bearer $LOCUS_KEY"' if portfolio.settings.keys else ""
     names = ", ".join(model.name for model in portfolio.models)
     body = '{"model": "auto", "messages": [{"role": "user", "content": "%s"}]}'
+    more: tuple[str, ...]
     if portfolio.simulated:
         demo = " (DEMO: simulated models, no answer is real)"
-        served = f"SIMULATED models: {names}"
+        served = f"SIMULATED, {names}"
         question = _DEMO_QUESTION
-        more = "for real models: locus serve --config FILE, with a portfolio file such as config/portfolio.yaml; "
-        more += f"stop a model to see its stand-in: curl -X POST {base}/demo/stop/sim-math"
+        more = (
+            f"to see a stand-in answer, stop a model: curl -X POST {base}/demo/stop/sim-math",
+            "to serve real models: locus serve --config FILE, with a portfolio file such as config/portfolio.yaml",
+        )
     else:
         demo = ""
-        served = f"{len(portfolio.models)} models from {path}: {names}"
+        served = f"{len(portfolio.models)} from {path}: {names}"
         question = "Why is the sky blue?"
-        more = f"edit {path}, it is read again when it changes; `locus check` says what is wrong with it"
-    return (
-        f"listening on {base}{demo}\n"
-        f"locus  {served}\n"
-        f"try    curl -i {base}/v1/chat/completions -H 'content-type: application/json'{key} -d '{body % question}'\n"
-        f"models {more}"
+        more = (f"to change the models, edit {path}: it is read again; `locus check` says what is wrong with it",)
+    curl = f"try     curl -i {base}/v1/chat/completions -H 'content-type: application/json'{key} -d '{body % question}'"
+    return "\n".join(
+        [
+            _wrapped(f"listening on {base}{demo}"),
+            _wrapped(f"models  {served}"),
+            curl,
+            *(_wrapped(("next    " if line is more[0] else "        ") + line) for line in more),
+        ]
+    )
+
+
+def _wrapped(line: str) -> str:
+    if not sys.stderr.isatty():
+        return line
+    width = max(shutil.get_terminal_size().columns, 40)
+    return textwrap.fill(
+        line, width, subsequent_indent=" " * 8, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
     )

@@ -133,7 +133,7 @@ def _in_words(row: dict[str, Any]) -> _Shown:
     if row["served"] is not None and row["served"] != row["chosen"]:
         far = "" if row["stand_in_distance"] is None else f"{row['stand_in_distance']:.2f} "
         served = f"[yellow]{served}, {far}from {_name(row['chosen'])}[/]"
-    if row.get("simulated"):  # a record that an older version began has no such column
+    if row.get("simulated") and row["served"] is not None:  # a record that an older version began has no such column
         served += " [magenta](simulated)[/]"
     beneath = []
     for attempt in row["failover"] or []:

@@ -25,7 +25,7 @@ def query_text(messages: list[dict[str, Any]]) -> str:
     length = 0
     for message in reversed(messages):
         if message["role"] == "user":
-            text = _own_words(message_text(message))[:QUERY_MAX_CHARS]
+            text = user_words(message)[:QUERY_MAX_CHARS]
             turns.append(text)
             length += len(text)
             if length >= QUERY_MIN_CHARS:
@@ -33,6 +33,11 @@ def query_text(messages: list[dict[str, Any]]) -> str:
     if not length:
         turns = next(([text] for m in reversed(messages) if (text := message_text(m))), [])
     return "\n".join(reversed(turns))[:QUERY_MAX_CHARS]
+
+
+def user_words(message: dict[str, Any]) -> str:
+    """The text of one message, without what agents put around it."""
+    return _own_words(message_text(message))
 
 
 def _own_words(text: str) -> str:

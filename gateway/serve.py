@@ -314,7 +314,7 @@ def bind(portfolio: Portfolio) -> socket.socket:
 def cannot_listen(portfolio: Portfolio, error: OSError) -> str:
     """What to tell where the system refuses the address, and what to do about it."""
     host, port = portfolio.settings.host, portfolio.settings.port
-    told = f"cannot listen on {host}:{port}: {error.strerror or error}"
+    told = f"cannot listen on {host}:{port}: {os.strerror(error.errno) if error.errno else error}"
     match error.errno:
         case errno.EADDRINUSE:
             return f"{told}: another program listens there; stop it, or choose another port: --port {port % 65535 + 1}"

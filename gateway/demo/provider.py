@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from gateway.demo.skills import MODELS, SimulatedModel
+from gateway.query import user_words
 
 FINGERPRINT = "simulated"
 MAX_BODY_BYTES = 1 << 30  # the gateway has a limit of its own
@@ -127,13 +128,7 @@ class SimulatedProvider:
 
 
 def _last_user_text(messages: list[dict[str, Any]]) -> str:
-    for message in reversed(messages):
-        if message["role"] == "user":
-            content = message.get("content") or ""
-            if isinstance(content, str):
-                return content
-            return "\n".join(part.get("text") or "" for part in content)
-    return ""
+    return next((user_words(message) for message in reversed(messages) if message["role"] == "user"), "")
 
 
 def _media(messages: list[dict[str, Any]]) -> str | None:

@@ -98,6 +98,9 @@ async def test_the_demo_end_to_end(tmp_path: Path) -> None:
                 )
                 assert raw.headers["x-locus-model"] == stopped
                 assert raw.headers["x-locus-stand-in"] not in ("", stopped)
+            told: Any = raw.parse()
+            assert told.locus["simulated"] is True  # as JSON's own kinds, not as the texts of headers
+            assert told.locus["p_correct"] == float(raw.headers["x-locus-p-correct"])
             await provider.start(stopped)
             chunks = [
                 c
@@ -106,6 +109,27 @@ async def test_the_demo_end_to_end(tmp_path: Path) -> None:
                 )
             ]
             assert "simulated model" in "".join(c.choices[0].delta.content or "" for c in chunks)
+
+
+@pytest.mark.anyio
+async def test_a_simulated_model_reads_the_question_between_what_agents_put_around_it() -> None:
+    reminder = "<system-reminder>" + "Mind the rules of the house. " * 300 + "</system-reminder>"
+    for content in (
+        f"{reminder}\n{TOM}\n{reminder}",
+        [{"type": "text", "text": text} for text in (reminder, TOM, reminder)],
+    ):
+        async with SimulatedProvider(pause_s=0) as provider, httpx.AsyncClient() as http:
+            body = {"model": "sim-math", "messages": [{"role": "user", "content": content}]}
+            answered = await http.post(provider.base_urls["sim-math"] + "/chat/completions", json=body)
+        assert "The answer is" in answered.json()["choices"][0]["message"]["content"]
+
+
+def test_the_banner_breaks_no_word_on_a_narrow_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    said = on_a_terminal(tmp_path, "--demo")
+    lines = [line for line in said.splitlines() if not line.startswith("try ")]
+    assert len(lines) > 4
+    assert all(len(line) <= 60 for line in lines)
 
 
 @pytest.mark.anyio
@@ -296,12 +320,13 @@ def on_a_terminal(folder: Path, *arguments: str) -> str:
     """What a gateway says on a terminal until it listens."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "gateway.cli", "serve", "--port", "0", *arguments]
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)}
+    kept = {name: os.environ[name] for name in ("PATH", "COLUMNS") if name in os.environ}
+    environment = kept | {"PYTHONPATH": str(REPOSITORY)}
     process = subprocess.Popen(command, cwd=folder, env=environment, stdin=theirs, stderr=theirs, stdout=theirs)
     os.close(theirs)
     said = b""
     with contextlib.suppress(OSError):  # the other end is closed
-        while b"try    " not in said and (more := os.read(ours, 4096)):
+        while b"next    " not in said and (more := os.read(ours, 4096)):
             said += more
     process.terminate()
     process.wait(20)
@@ -456,4 +481,4 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
             timeout=30,
         )
     assert done.returncode == 1
-    assert re.search(rf"cannot listen on 127.0.0.1:{port}: .*another program.*--port \d+", done.stderr)
+    assert re.search(rf"cannot listen on 127.0.0.1:{port}: Address [a-z ]+: another program.*--port \d+", done.stderr)

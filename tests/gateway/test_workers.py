@@ -152,7 +152,7 @@ async def stopped(run: Run) -> None:
     assert await run.ended() == 0
     assert run.alive() == []
     assert "Traceback" not in run.log
-    assert run.log.count("try    curl") == 1
+    assert run.log.count("try     curl") == 1
 
 
 async def recorded(run: Run, number: int) -> None:
@@ -340,13 +340,13 @@ async def test_what_is_wrong_with_all_workers_is_said_once(tmp_path: Path) -> No
         assert await run.ended() == 1
         assert run.log.count("nobody/nothing") == 1
         assert "Traceback" not in run.log
-        assert "try    curl" not in run.log
+        assert "try     curl" not in run.log
 
 
 async def test_the_simulated_provider_stays_in_one_process(tmp_path: Path) -> None:
     path = write_portfolio(tmp_path, [entry("llama-8b", "http://192.0.2.1/v1")])
     async with launched(path, "--demo") as run:
-        await until(lambda: "try    curl" in run.log)
+        await until(lambda: "try     curl" in run.log)
         assert "warning: simulated models are served by one process" in run.log
         assert run.pids() == []
         assert (await run.ask(BODY | {"model": "auto"})).status_code == 200
