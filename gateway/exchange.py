@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -26,6 +28,15 @@ from gateway.understanding import understood
 from gateway.upstream.answer import Complete
 
 log = logging.getLogger("locus.exchange")
+
+# What the gateway's own headers hold other than text, by their names in the body.
+_VALUES: dict[str, Callable[[str], object]] = {
+    "overhead_ms": float,
+    "p_correct": float,
+    "stand_in_distance": float,
+    "stand_in_predicted_loss": float,
+    "simulated": "true".__eq__,
+}
 
 
 class ModelEndpoint:
@@ -209,13 +220,14 @@ class Exchange:
         await send({"type": "http.response.body", "body": body})
 
 
-def told(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The gateway's own headers as fields: `x-locus-stand-in` is `stand_in`."""
-    return {
+def told(headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    """The gateway's own headers as fields: `x-locus-stand-in` is `stand_in`. Numbers and truth values are such."""
+    own = {
         name.decode().removeprefix("x-locus-").replace("-", "_"): value.decode()
         for name, value in headers
         if name.startswith(b"x-locus-")
     }
+    return {name: _VALUES.get(name, str)(value) for name, value in own.items()}
 
 
 class ClientWatch:

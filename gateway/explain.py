@@ -140,7 +140,7 @@ def _chosen_because(decision: Decision, scores: Scores) -> list[str]:
     else:
         why = [f"highest utility at cost weight {policy.cost_weight}"]
     if decision.kept:
-        why = ["the conversation stays: nobody is better by more than the switch costs"]
+        why = ["the conversation keeps its model: no other one is better by more than the switch costs"]
     if scores.guarded:
         why.append("by the models' means on this kind of question: nothing finer beat the best single model there")
     return why
@@ -152,7 +152,7 @@ def _passed_over_because(decision: Decision, p: float, standard_error: float, ut
         return "another model is named by the request"
     if policy.rule == "utility":
         better = utility > float(scores.utility(policy)[decision.chosen])
-        return "better, but not by what the switch costs" if decision.kept and better else "lower utility"
+        return "better, but by less than the switch costs" if decision.kept and better else "lower utility"
     bound = p - policy.caution * standard_error
     if bound >= policy.min_p_correct:
         return "dearer"

@@ -137,7 +137,7 @@ class Pursuit:
                     if refused:  # or not heeded, and another way leads on: that one need not be tried again
                         live.no_prefill.note("prefill")
                     return served
-        raise UpstreamFailure(Cause.UNREADABLE, detail="nobody can go on with the stream")
+        raise UpstreamFailure(Cause.UNREADABLE, detail="no other model could continue it")
 
     def close(self) -> None:
         """Lets go of the candidates that were not needed: suspended, they would hold the request until the garbage collector."""

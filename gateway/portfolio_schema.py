@@ -69,7 +69,10 @@ class DeploymentEntry(BaseModel):
     model: Name = Field(description="LiteLLM's name, such as openai/gpt-4o-mini or ollama/llama3.1:8b")
     api_base: Name | None = Field(None, description="Base URL, or os.environ/NAME, for any server of your own")
     api_key: Key | None = Field(None, description="os.environ/NAME; by default the provider's usual variable")
-    timeout: Seconds = Field(300.0, description="Seconds for a whole answer that is not streamed")
+    timeout: Seconds = Field(
+        300.0,
+        description="Longest wait for a whole answer, or for a sign of life of a stream that has not begun, seconds",
+    )
     connect_timeout: Seconds = Field(5.0, description="Seconds until the connection is open")
     stream_timeout: Seconds | None = Field(None, description="LiteLLM's name for first_token_timeout")
     first_token_timeout: Seconds | None = Field(
@@ -195,7 +198,7 @@ class PolicyEntry(Strict):
 
 
 class HedgingEntry(Strict):
-    """A slow first token is not waited for: the stand-in is asked too, and whoever begins first answers."""
+    """A slow first token is not waited for: the stand-in is asked too, and the one that begins first answers."""
 
     quantile: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.95, description="Of the deployment's usual time to the first token; beyond it the stand-in is asked too"
@@ -228,7 +231,7 @@ class GatewayEntry(Strict):
         description="os.environ/NAME; for /metrics and the details of /health/ready, which without it only loopback gets",
     )
     cors_origins: list[Origin] = Field(
-        [], description='Whose web pages may use the gateway, such as https://app.example; ["*"]: everybody\'s'
+        [], description='Origins of web pages that may use the gateway, such as https://app.example; ["*"]: all pages'
     )
     max_requests: Count = Field(1000, description="Requests under way at once")
     max_queued: Annotated[int, Field(ge=0, le=10**6)] = Field(
@@ -256,7 +259,7 @@ class GatewayEntry(Strict):
     )
     response_retention: Seconds = Field(
         86_400.0,
-        description="A conversation of the Responses API that nobody went on with for so long is forgotten, seconds",
+        description="A conversation of the Responses API that was not continued for so long is forgotten, seconds",
     )
     retries: Annotated[int, Field(ge=0, le=3)] = Field(2, description="On one deployment after a 429")
     max_retry_after: Annotated[float, Field(ge=0, le=86_400)] = Field(
@@ -279,7 +282,7 @@ class GatewayEntry(Strict):
     switch_price: Probability = Field(
         0.05, description="By so much must another model be more probably correct for a conversation to leave its model"
     )
-    utility_calls: UtilityCallsEntry | None = Field(None, description="Default: nobody looks for them")
+    utility_calls: UtilityCallsEntry | None = Field(None, description="Default: such calls are not recognised")
     hedging: HedgingEntry | None = Field(None, description="Default: off")
     breaker_failures: Count = Field(5, description="Failures in a row that cool a deployment down")
     cool_down: Seconds = Field(5.0, description="First cool-down, seconds; doubles with every failed probe")

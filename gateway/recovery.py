@@ -47,7 +47,7 @@ class RecoveredStream:
         self._prompt_tokens = prompt_tokens
         self._ended = False
 
-    def tell(self, fields: dict[str, str]) -> None:
+    def tell(self, fields: dict[str, Any]) -> None:
         """Has the stream tell how the answer came about, where its headers could not. Before the first read."""
         self.transcript.told = fields
 
@@ -101,7 +101,7 @@ class RecoveredStream:
         why = self.transcript.whole
         if failure.cause is Cause.CONTENT_FILTER:
             raise StreamFiltered(
-                f"{broke}; no other model goes on, since a content filter is not routed around."
+                f"{broke}; no other model is asked to continue it, since the gateway does not work around a content filter."
             ) from failure
         if self._recovery == "error":
             why = "the portfolio's stream_recovery is `error`"
@@ -110,14 +110,14 @@ class RecoveredStream:
                 served = await self._pursuit.go_on(self.transcript, broken)
             except UpstreamFailure as last:
                 kind = StreamFiltered if last.cause is Cause.CONTENT_FILTER else StreamBroken
-                raise kind(f"{broke}, and no model could go on with it ({last.detail or last.cause.value}).") from last
+                raise kind(f"{broke}, and no model could continue it ({last.detail or last.cause.value}).") from last
             assert served.relay is not None
             log.warning("%s broke off (%s); %s goes on", broken.deployment, cause, served.deployment)
             self.served.append(served)
             self._relay = served.relay
             self.transcript.models.append(served.hop.model.name)
             return
-        raise StreamBroken(f"{broke}; no other model can go on with it: {why}.") from failure
+        raise StreamBroken(f"{broke}; no other model can continue it: {why}.") from failure
 
     @property
     def model(self) -> str:

@@ -207,7 +207,7 @@ class Routing:
             p_believed[switch.model] = here
         chosen = choose(p_believed, scores.price_usd, eligible, policy)
         if chosen is None:
-            raise self._too_long(request, scores) or self._nobody(request, scores.need, scores.capable)
+            raise self._too_long(request, scores) or self._none_eligible(request, scores.need, scores.capable)
         return Decision(self.names, policy, chosen, scores, switch)
 
     def hops(self, request: ChatRequest, decision: Decision) -> Iterator[Hop]:
@@ -269,7 +269,7 @@ class Routing:
             raise InvalidRequest(f"`{model}` is an embedding model, for /v1/embeddings alone.", param="model")
         else:
             known = [*self.names, AUTO, *(f"{AUTO}:{policy}" for policy in self._portfolio.policies)]
-            raise unknown_model(model, known, "GET /v1/models lists what is, `auto` chooses.")
+            raise unknown_model(model, known, "GET /v1/models lists the models; `auto` lets the gateway choose one.")
         if control.policy is not None:
             policy = self._named_policy(control.policy, "x-locus-policy")
         if control.cost_weight is not None:
@@ -300,7 +300,7 @@ class Routing:
         capable = self._capable(request.need) & self._allowed(request.control)
         alone = not request.control.failover or self._portfolio.settings.failover_for_named != "stand_ins"
         if alone or not capable.any():
-            raise self._nobody(request, request.need, np.zeros_like(capable))
+            raise self._none_eligible(request, request.need, np.zeros_like(capable))
 
     def _allowed(self, control: Control) -> NDArray[np.bool_]:
         """Whom the client lets answer, (M,)."""
@@ -412,7 +412,7 @@ class Routing:
         )
         return ContextTooLong(message, tokens=tokens, window=window)
 
-    def _nobody(self, request: ChatRequest, need: Need, capable: NDArray[np.bool_]) -> GatewayError:
+    def _none_eligible(self, request: ChatRequest, need: Need, capable: NDArray[np.bool_]) -> GatewayError:
         if not len(self._embedded) and request.model not in self._index:
             return NoEligibleModel("No model of the portfolio has an embedding, so `auto` cannot choose; name a model.")
         able = np.intersect1d(np.flatnonzero(capable), self._embedded)
@@ -420,9 +420,12 @@ class Routing:
             return uncallable([d for i in able for d in self.live[i].deployments])
         lacks = [self.lacks(i, request, need) for i in range(len(self.names))]
         common = set(lacks[0]).intersection(*lacks)
-        nobody = f"Nobody has what it needs ({', '.join(sorted(common))}). " if common else ""
-        each = "; ".join(f"{name}: {', '.join(why) or 'can'}" for name, why in zip(self.names, lacks, strict=True))
-        return NoEligibleModel(f"No model of the portfolio can serve this request. {nobody}{each}.")
+        told = [f"all models: {', '.join(sorted(common))}"] if common else []
+        for name, why in zip(self.names, lacks, strict=True):
+            own = [one for one in why if one not in common]
+            if own or not common:
+                told.append(f"{name}: {', '.join(own) or 'can'}")
+        return NoEligibleModel(f"No model of the portfolio can serve this request. {'; '.join(told)}.")
 
 
 def _allows(control: Control, name: str) -> bool:

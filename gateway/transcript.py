@@ -42,7 +42,7 @@ class Transcript:
         self.pieces: list[str] = []
         self.contents = 0
         self.models: list[str] = []
-        self.told: dict[str, str] | None = None
+        self.told: dict[str, Any] | None = None
         self.tool_call_ids: list[str] = []
         self._choices = request.choices
         self._structured = request.structured
@@ -74,15 +74,15 @@ class Transcript:
 
     @property
     def whole(self) -> str | None:
-        """Why nobody else can go on from here; None where somebody can."""
+        """Why no other model can continue from here; None where one can."""
         if self._choices > 1:
-            return "several choices"
+            return "it has several choices"
         if self._whole:
-            return "more than text"
+            return "it has more than text, such as calls of tools"
         if self._structured and self.pieces:
-            return "structured output"
+            return "it is structured output"
         if self._length > MAX_CONTINUED_CHARS:
-            return f"more than {MAX_CONTINUED_CHARS} characters"
+            return f"it has more than {MAX_CONTINUED_CHARS} characters"
         return None
 
     def take(self, fields: dict[str, Any]) -> dict[str, Any] | None:

@@ -103,7 +103,7 @@ async def test_needs_that_nobody_meets_are_named(tmp_path: Path) -> None:
             for field, need in (({"n": 2}, "several"), ({"logprobs": True}, "logprobs")):
                 refused = await post(run, **field)
                 assert (refused.status_code, refused.json()["error"]["code"]) == (400, "no_eligible_model")
-                assert need in refused.json()["error"]["message"]
+                assert f"all models: cannot: {need}" in refused.json()["error"]["message"]
             pdf = {"type": "file", "file": {"file_data": "data:application/pdf;base64,AA=="}}
             refused = await post(run, messages=[{"role": "user", "content": [pdf]}])
             assert "files" in refused.json()["error"]["message"]

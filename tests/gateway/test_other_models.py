@@ -200,6 +200,6 @@ async def test_a_stand_in_is_told_in_the_body(tmp_path: Path, path: str, streami
             if not streaming:
                 told = response.json()["locus"]
                 assert (told["model"], told["stand_in"]) == ("llama-8b", "llama-70b")
-                assert told["stand_in_distance"] == response.headers["x-locus-stand-in-distance"]
+                assert told["stand_in_distance"] == float(response.headers["x-locus-stand-in-distance"])
             plain = await run.http.post(path, json=body | {"model": "llama-70b"})
             assert "locus" not in plain.text
