@@ -309,8 +309,8 @@ class _DirectStream:
                 raise classify_event(lenient_object(event.data or b"")[0])
             return None
         self._torn = 0
-        if chunk.api != "chat" and not chunk.raw:
-            chunk = chunk._replace(fields=self._mender.mended(chunk.fields, strict=False))
+        if chunk.api != "chat":
+            chunk = chunk._replace(fields=self._mender.mended(chunk.fields, strict=bool(chunk.raw)))
         return chunk
 
     def _late(self, event: Event) -> Chunk | None:

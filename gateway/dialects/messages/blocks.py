@@ -8,11 +8,12 @@ from typing import Any
 import orjson
 
 from gateway.dialects.messages.answer import tool_id
+from gateway.lenient_json import dumps
 
 
 def event(kind: str, **fields: Any) -> bytes:
     """One event of a Messages stream."""
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), orjson.dumps({"type": kind} | fields))
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), dumps({"type": kind} | fields))
 
 
 @dataclass(slots=True, eq=False)
@@ -108,7 +109,10 @@ class Blocks:
 
     def opened(self, index: int, kind: str) -> None:
         """A block that somebody else began to write."""
-        self._queue.append(_Block(kind, {}, index=index, whole=kind != "text"))
+        block = _Block(kind, {}, index=index, whole=kind not in ("text", "thinking", "tool_use"))
+        self._queue.append(block)
+        if kind == "tool_use":  # whose place among the calls in chat is that of its beginning
+            self._calls[len(self._calls)] = block
         self._next = max(self._next, index + 1)
         self.called = self.called or kind == "tool_use"
 

@@ -12,6 +12,7 @@ from gateway.dialects.messages.request import translate
 from gateway.dialects.messages.tools import long_names
 from gateway.dialects.messages.writer import MessagesWriter
 from gateway.errors import GatewayError
+from gateway.lenient_json import dumps
 from gateway.need import Api
 from gateway.offload import offloaded
 from gateway.request import ChatRequest, Native, parse_object, splice_model, translated
@@ -37,7 +38,7 @@ class Messages:
         if complete.api == self.api:
             name = complete.fields.get("model")
             body = splice_model(complete.body, name, model) if isinstance(name, str) else None
-            return orjson.dumps(complete.fields | {"model": model}) if body is None else body
+            return dumps(complete.fields | {"model": model}) if body is None else body
         fields = _asked(request)
         return orjson.dumps(message(complete.fields, model, fields, long_names(fields)))
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gateway.dialects.messages.shape import is_right, mended
 from gateway.lenient_json import dumps, loads
 from gateway.sse import Event
 from gateway.upstream.answer import MAX_TOKENS, Chunk, Usage
@@ -19,6 +20,7 @@ FINISH_REASONS = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
+_HOLDERS = frozenset({"delta", "content_block", "message"})
 _NOTHING: dict[str, Any] = {"choices": []}
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
@@ -40,18 +42,28 @@ class Reader:
         self._kinds: dict[int, str] = {}  # of the blocks that have begun
         self._calls: dict[int, int] = {}  # their places among the tool calls
         self._inputs: dict[int, Any] = {}  # given with their start, where no delta has come yet
+        self._open: set[int] = set()
+        self._begun = False
+        self._finished = False
 
     def read(self, event: Event) -> Chunk | None:
         """The chunk of an event; see `gateway.dialects.dialect.Reader`."""
         fields, strict = loads(event.data or b"")
-        if not isinstance(fields, dict) or not isinstance(kind := fields.get("type"), str):
-            if isinstance(fields, dict) and fields.get("error"):
+        if not isinstance(fields, dict):
+            if isinstance(fields, list | str) and fields:
+                raise ValueError("neither an event nor a sign of life")
+            return None
+        if not isinstance(kind := fields.get("type"), str):
+            if fields.get("error"):
                 raise classify_event(fields["error"])
+            if fields.keys() & _HOLDERS:
+                raise ValueError("an event without a type")
             return None
         given = fields.get("index")
-        index = given if isinstance(given, int) else max(self._kinds, default=0)
-        if kind.startswith("content_block_") and index is not given:
-            strict = False  # clients need one
+        index = given if type(given) is int else max(self._kinds, default=0)
+        if kind == "content_block_start" and index in self._open:
+            return None  # told twice
+        right = strict and event.kind == kind.encode() and is_right(kind, fields) and self._is_in_place(kind, index)
         chat: dict[str, Any] | None
         match kind:
             case "message_start":
@@ -69,19 +81,33 @@ class Reader:
             case _:
                 self.ended = self.ended or kind == "message_stop"
                 chat = _NOTHING
-        return None if chat is None else Chunk(event.raw if strict else b"", self._base | chat, "messages")
+        return None if chat is None else Chunk(event.raw if right else b"", self._base | chat, "messages")
+
+    def _is_in_place(self, kind: str, index: int) -> bool:
+        """May an event of this type come here?"""
+        if kind == "message_start":
+            return not self._begun
+        if kind in ("content_block_delta", "content_block_stop"):
+            return index in self._open and not self._finished
+        if kind == "message_delta":
+            return self._begun and not self._open and not self._finished
+        return kind == "ping" or (self._begun and not (self._finished and kind == "content_block_start"))
 
     def _start(self, message: Any) -> dict[str, Any] | None:
         if not isinstance(message, dict):
             return None
+        self._begun = True
         self._base |= {key: message[key] for key in ("id", "model") if isinstance(message.get(key), str)}
         self._note(message.get("usage"))
         return _choice({"role": "assistant", "content": ""})
 
     def _block(self, index: int, block: Any) -> dict[str, Any] | None:
-        if not isinstance(block, dict):
+        if block is None:
             return None
-        kind = self._kinds[index] = str(block.get("type"))
+        if not isinstance(block, dict) or not isinstance(block.get("type"), str):
+            raise ValueError("a block without a type")
+        kind = self._kinds[index] = block["type"]
+        self._open.add(index)
         if kind == "text":
             return _text("content", block.get("text"))
         if kind == "thinking":
@@ -98,8 +124,10 @@ class Reader:
         )
 
     def _delta(self, index: int, delta: Any) -> dict[str, Any] | None:
-        if not isinstance(delta, dict):
+        if delta is None:
             return None
+        if not isinstance(delta, dict) or not isinstance(delta.get("type"), str):
+            raise ValueError("a delta without a type")
         match delta.get("type"):
             case "text_delta":
                 return _text("content", delta.get("text"))
@@ -108,6 +136,8 @@ class Reader:
             case "signature_delta":
                 block = {"type": "thinking", "thinking": "", "signature": delta.get("signature")}
                 return _choice({"thinking_blocks": [block]})
+            case "input_json_delta" if index not in self._open:
+                raise ValueError("a delta of no block")
             case "input_json_delta" if index in self._calls:
                 return self._arguments(index, delta.get("partial_json"))
             case "input_json_delta":
@@ -115,12 +145,15 @@ class Reader:
         return _NOTHING
 
     def _arguments(self, index: int, text: Any) -> dict[str, Any]:
-        if not isinstance(text, str) or not text:
+        if not text:
             return _NOTHING
+        if not isinstance(text, str):
+            text = dumps(text).decode()
         self._inputs.pop(index, None)
         return _choice({"tool_calls": [{"index": self._calls[index], "function": {"arguments": text}}]})
 
     def _stop(self, index: int) -> dict[str, Any]:
+        self._open.discard(index)
         given = self._inputs.pop(index, None)
         return self._arguments(index, dumps(given).decode()) if given else _NOTHING
 
@@ -128,6 +161,7 @@ class Reader:
         self._note(usage)
         reason = finish_reason(delta.get("stop_reason")) if isinstance(delta, dict) else None
         chat = _NOTHING if reason is None else self._ending(delta)
+        self._finished = self._finished or reason is not None
         counts = chat_usage(self._usage)
         return chat if counts is None else chat | {"usage": counts}
 
@@ -182,18 +216,17 @@ def events(message: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def check(fields: Any) -> dict[str, Any]:
-    """`fields` as a Message.
+    """`fields` as a Message; the same object where it needs no change.
 
     Raises:
-        UpstreamFailure: it has no list of content blocks: unreadable.
+        UpstreamFailure: it has no list of content blocks, or one lacks what it is for: unreadable.
     """
     content = fields.get("content") if isinstance(fields, dict) and fields.get("type") == "message" else None
     if not isinstance(content, list) or not all(
         isinstance(b, dict) and isinstance(b.get("type"), str) for b in content
     ):
         raise UpstreamFailure(Cause.UNREADABLE, detail="no content in the answer")
-    checked: dict[str, Any] = fields
-    return checked
+    return mended(fields)
 
 
 def _choice(delta: dict[str, Any]) -> dict[str, Any]:
@@ -201,4 +234,6 @@ def _choice(delta: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(key: str, text: Any) -> dict[str, Any]:
-    return _choice({key: text}) if isinstance(text, str) and text else _NOTHING
+    if not isinstance(text, str | None):
+        raise ValueError("text that is none")
+    return _choice({key: text}) if text else _NOTHING

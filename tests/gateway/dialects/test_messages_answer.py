@@ -178,7 +178,14 @@ def test_what_is_no_message_is_unreadable(fields: Any) -> None:
 
 def test_a_message_is_one() -> None:
     fields = {"type": "message", "content": [{"type": "text", "text": "4"}]}
-    assert check(fields) == fields
+    whole = check(fields)
+    assert whole | fields == whole
+    assert (whole["role"], whole["stop_reason"], whole["usage"]) == (
+        "assistant",
+        "end_turn",
+        {"input_tokens": 0, "output_tokens": 0},
+    )
+    assert check(whole) is whole
 
 
 @pytest.mark.parametrize(
