@@ -10,6 +10,8 @@ from gateway.upstream.frame import CHUNK, Frame
 from gateway.upstream.wellformed import ChunkMender
 
 Fields = dict[str, Any]
+_AROUND = frozenset("id object created model choices usage system_fingerprint service_tier obfuscation".split())  # noqa: SIM905
+_OF_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
 class ChatReader:
@@ -26,6 +28,8 @@ class ChatReader:
             self.ended = True
             return None
         given, strict = loads(data)
+        if strict and _is_text(given) and not self._mender.holds:
+            return Chunk(event.raw, given)
         fields = _chunk(given)
         if fields is None:
             return None
@@ -45,6 +49,31 @@ class ChatReader:
         if fields is None:
             raise UpstreamFailure(Cause.UNREADABLE, detail="neither a stream nor an answer")
         return Chunk(b"", self._frame.framed(self._mender.mended(check_complete(fields), whole=True)))
+
+
+def _is_text(value: Any) -> bool:
+    """Is it a piece of text, with all as it must be around it? Nearly every chunk is, so that this must be quick."""
+    if type(value) is not dict or not value.keys() <= _AROUND:
+        return False
+    choices = value.get("choices")
+    if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
+        return False
+    delta = choice.get("delta")
+    return (
+        type(delta) is dict
+        and len(delta) == 1
+        and type(delta.get("content")) is str
+        and choice.keys() <= _OF_CHOICE
+        and type(choice.get("index")) is int
+        and choice.get("finish_reason") is None
+        and choice.get("logprobs") is None
+        and value.get("object") == CHUNK
+        and type(value.get("id")) is str
+        and type(value.get("created")) is int
+        and value.get("usage") is None
+        and isinstance(value.get("system_fingerprint"), str | None)
+        and isinstance(value.get("service_tier"), str | None)
+    )
 
 
 def _chunk(value: Any) -> Fields | None:

@@ -56,6 +56,11 @@ class ChunkMender:
         self._choices: dict[int, _Choice] = {}
         self._halves: dict[tuple[Any, ...], str] = {}  # half characters, by where their other half will come
 
+    @property
+    def holds(self) -> bool:
+        """Is half of a character held back, which the next piece of text will complete?"""
+        return bool(self._halves)
+
     def mended(self, fields: Fields, *, strict: bool = True, whole: bool = False) -> Fields:
         """The chunk as it must be: `fields` itself, where that is right.
 
