@@ -15,6 +15,7 @@ from gateway.offload import LARGE, offloaded
 from gateway.tokens import ENCODING, encoding
 
 READABLE = frozenset({ENCODING, "o200k_base"})  # whose tables are at hand
+MAX_TOKENS = 100_000  # of a prompt: a list of more takes the tokenizer milliseconds in which nothing else can run
 _OTHER_FAMILIES = re.compile(
     r"claude|gemini|gemma|llama|mistral|mixtral|codestral|devstral|ministral|magistral|qwen|qwq|deepseek|grok|kimi|moonshot|glm|"
     r"\bcommand|\bphi\b|\bnova\b|nemotron|granite|jamba|falcon|yi-|minimax|hermes|vicuna|starcoder|olmo|ernie|hunyuan|\bt5\b",
@@ -65,6 +66,8 @@ def text_of(tokens: Sequence[int], tokenizer: str) -> str:
     Raises:
         Undecodable: there is none.
     """
+    if len(tokens) > MAX_TOKENS:
+        raise Undecodable(f"{len(tokens)} are more than the {MAX_TOKENS} that are read of one prompt")
     table = encoding(tokenizer)
     texts = range(table.eot_token - 1)  # the number before the first control token is not given to any
     if (odd := next((token for token in tokens if token not in texts), None)) is not None:

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from gateway.batches import MAX_PROMPTS
+from gateway.sse import EventReader
 from gateway.tokens import ENCODING, encoding
 from tests.gateway.running import Gateway, entry, gateway
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, chunk, completion, error, events, reply, stream
@@ -264,6 +265,32 @@ async def test_where_a_model_of_the_format_fails_others_answer_each_prompt(tmp_p
             assert up.calls[0].body["prompt"] == PROMPTS
             (record,) = await run.records()
             assert (record["status"], record["chosen"], record["served"]) == (200, "llama-8b", "llama-70b")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_stream_that_begins_late_tells_in_its_chunks(tmp_path: Path, fails: bool) -> None:
+    async def slow(call: Call, writer: asyncio.StreamWriter) -> Any:
+        await asyncio.sleep(0.3)
+        return await (error(500) if fails else echoing())(call, writer)
+
+    async with ScriptedProvider(slow) as up, ScriptedProvider(echoing()) as other:
+        first = (speaks_completions if fails else entry)("llama-8b", up.base_url)
+        settings = {"retries": 0, "keep_alive": 0.1}
+        async with gateway(tmp_path, [first, entry("llama-70b", other.base_url)], gateway=settings) as run:
+            body = {"model": "llama-8b", "prompt": PROMPTS, "stream": True}
+            got = await run.http.post("/v1/completions", json=body)
+            assert got.text.startswith(": keep-alive\n\n")
+            assert got.text.count("[DONE]") == 1
+            told = [json["locus"] for json in sent(got.content) if "locus" in json]
+            assert {own["model"] for own in told} == {"llama-8b"}
+            assert {own.get("stand_in") for own in told} == ({"llama-70b"} if fails else {None})
+            assert len({choice["index"] for json in sent(got.content) for choice in json["choices"]}) == len(PROMPTS)
+
+
+def sent(content: bytes) -> list[dict[str, Any]]:
+    """The objects in a stream."""
+    data = (event.data for event in EventReader().feed(content))
+    return [orjson.loads(each) for each in data if each and each != b"[DONE]"]
 
 
 async def test_token_numbers_are_decoded_for_chat_models(tmp_path: Path) -> None:

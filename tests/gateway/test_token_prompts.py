@@ -26,6 +26,7 @@ def test_what_a_tokenizer_writes_is_read(text: str, tokenizer: str) -> None:
     ("tokens", "says"),
     [
         ([-1], "-1 is no token"),
+        ([5] * 100_001, "100001 are more than the 100000"),
         ([5, 100256], "100256 is no token"),  # of no text, nor of anything else
         ([100257], "100257 is no token"),  # ends a text, which no text can say
         ([1 << 40], "1099511627776 is no token"),
