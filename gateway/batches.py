@@ -29,9 +29,7 @@ MAX_PROMPTS = 2048  # of a batch, as OpenAI's API has it
 MAX_COMMON_BYTES = 1 << 28  # of what all prompts have in common, as often as it is sent
 
 Headers = list[tuple[bytes, bytes]]
-# Gets the headers that tell how the answer to a prompt came about; whether its first chunk must tell that instead.
-Begin = Callable[[Headers], bool]
-Write = Callable[[bytes], Awaitable[None]]
+Write = Callable[[bytes, Headers], Awaitable[None]]
 
 
 class Batch:
@@ -66,74 +64,77 @@ class Batch:
         self._service = service
         self._check()
 
-    async def whole(self) -> tuple[list[dict[str, Any]], list[Headers]]:
-        """Each prompt's answer, in their order, and the headers that tell how it came about.
+    async def whole(self) -> tuple[list[dict[str, Any]], Headers]:
+        """Each prompt's answer, in their order, and the headers that tell how they came about.
 
         Raises:
             GatewayError: there is no answer to one of them.
         """
         answers: list[dict[str, Any]] = [{}] * len(self._texts)
         headers: list[Headers] = [[]] * len(self._texts)
+        own_s = 0.0
 
         async def answer(number: int) -> None:
+            nonlocal own_s
             async with self._answered(number) as (books, served):
                 complete = served.complete
                 assert complete is not None
                 answers[number] = await offloaded(len(complete.body), whole_fields, complete, served.hop.model.name)
                 headers[number] = books.answer(served)
+                own_s += books.own_s
 
         await self._each(answer)
-        return answers, headers
+        return answers, self._books.answer_batch(headers, own_s)
 
-    async def stream(self, begin: Begin, write: Write) -> dict[str, Any] | None:
+    async def stream(self, write: Write, late: Callable[[], bool]) -> tuple[dict[str, Any] | None, str]:
         """Streams the answers of all prompts; those of several may alternate.
 
         Args:
-            write: gets whole events, of one answer or another.
+            write: gets whole events, of one answer or another, and the headers that tell how the first of them came about.
+            late: have headers been sent already that cannot tell it?
 
         Returns:
-            the usage of all; None where that of one is not known.
+            the usage of all, None where that of one is not known; and the model that answered the first prompt.
 
         Raises:
             GatewayError: there is no answer to one of them, or it broke off.
         """
         usages: list[Any] = [None] * len(self._texts)
+        models = [""] * len(self._texts)
+        headers: Headers = []
+        untold = False
 
         async def answer(number: int) -> None:
+            nonlocal headers, untold
             async with self._answered(number) as (books, served):
                 stream = books.stream
                 assert stream is not None
                 own = books.answer(served)
-                if begin(own) or served.hop.stand_in:
+                if not self._books.answered:
+                    headers, untold = self._books.answer_batch([own], books.own_s), late()
+                if untold or served.hop.stand_in:
                     stream.tell(told(own))
                 while (data := await stream.read()) is not None:
-                    await write(data)
-                usages[number] = stream.total_usage()
+                    await write(data, headers)
+                usages[number], models[number] = stream.total_usage(), stream.model
 
         await self._each(answer)
-        return total_usage(usages)
-
-    @property
-    def model(self) -> str:
-        """Who answered the first prompt."""
-        stream = self._books.prompts[0].stream
-        assert stream is not None
-        return stream.model
+        return total_usage(usages), models[0]
 
     @asynccontextmanager
     async def _answered(self, number: int) -> AsyncIterator[tuple[Books, Served]]:
         """The answer to one prompt, whole or as a stream, until the end of the block."""
         books, text = self._books.open_prompt(), self._texts[number]
         size = self._common_bytes + MAX_BYTES_PER_CHAR * len(text)
-        request = await offloaded(size, request_of_prompt, self._request, number, text)
-        memory = BYTES_PER_BYTE * len(request.body)
-        charge(memory)
+        charge(BYTES_PER_BYTE * size)
         try:
+            request = await offloaded(size, request_of_prompt, self._request, number, text)
             writer = PromptWriter(number, self.n, self._identity)
             async with Answering(request, Conversation(), writer, books, self._service) as served:
                 yield books, served
         finally:
-            charge(-memory)
+            self._books.close_prompt(books)
+            charge(-BYTES_PER_BYTE * size)
 
     def _check(self) -> None:
         prompts = len(self._texts)

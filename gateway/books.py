@@ -35,7 +35,6 @@ class Books:
     Attributes:
         served: who began the answer.
         also_told: headers besides those that tell how the answer came about.
-        prompts: books of their own for the prompts of a batch, of which this is the sum.
         error: code of the error that the client got, or that ended its answer.
     """
 
@@ -49,7 +48,6 @@ class Books:
         self.served: Served | None = None
         self.stream: RecoveredStream | None = None
         self.also_told: list[tuple[bytes, bytes]] = []
-        self.prompts: list[Books] = []
         self.error: str | None = None
         self._api = api
         self._service = service
@@ -59,11 +57,19 @@ class Books:
         self._status = CLIENT_CLOSED
         self._first_token_s: float | None = None
         self._overhead_s: float | None = None
+        self._first: Books | None = None  # of the prompts of a batch
+        self._sums: dict[tuple[str, str], Part] = {}  # of the calls for them, which may be thousands, by deployment
+        self._continued: list[str] = []
 
     @property
     def answered(self) -> bool:
         """Has an answer begun, be it an error?"""
         return self._status != CLIENT_CLOSED
+
+    @property
+    def own_s(self) -> float:
+        """The gateway's own time up to the first byte of the answer, seconds."""
+        return self._overhead_s or 0.0
 
     def refuse(self, error: GatewayError) -> None:
         """The client gets an error instead of an answer."""
@@ -105,25 +111,35 @@ class Books:
         return headers + self.also_told
 
     def open_prompt(self) -> "Books":
-        """Books for one more prompt of a batch. They are not closed."""
+        """Books for one more prompt of a batch; `close_prompt` must follow."""
         books = Books(self.id, self._api, self._service)
         books.in_force = self.in_force
-        self.prompts.append(books)
+        self._first = self._first or books
         return books
 
-    def answer_batch(self, told: Iterable[list[tuple[bytes, bytes]]]) -> list[tuple[bytes, bytes]]:
+    def close_prompt(self, books: "Books") -> None:
+        """A prompt is over: what it cost is added here. Of the first one all else is kept too."""
+        self.trail.attempts += books.trail.attempts
+        for part in books._parts():
+            key = part.model, part.deployment
+            self._sums[key] = part if key not in self._sums else self._sums[key].plus(part)
+        self._continued += books._going_on()
+
+    def answer_batch(self, told: Iterable[list[tuple[bytes, bytes]]], own_s: float) -> list[tuple[bytes, bytes]]:
         """The answer to several prompts begins now.
 
         Args:
-            told: the headers that tell how each prompt's answer came about.
+            told: the headers that tell how the answers to these prompts came about.
+            own_s: the gateway's own time for them, seconds.
 
         Returns:
             those that tell it of all: a value that differs among the prompts is a list.
         """
+        assert self._first is not None
         self._status = 200
         self._first_token_s = self._clock() - self._started
-        before_s = self.prompts[0]._started - self._started - self.trail.waited_s
-        self._overhead_s = max(0.0, before_s) + sum(books._overhead_s or 0.0 for books in self.prompts)
+        before_s = self._first._started - self._started - self.trail.waited_s
+        self._overhead_s = max(0.0, before_s) + own_s
         values: dict[bytes, dict[bytes, None]] = {name: {} for name in _OF_BATCH}
         for name, value in chain.from_iterable(told):
             if name in values:
@@ -134,15 +150,12 @@ class Books:
 
     def close(self) -> None:
         """The request is over: it is recorded and counted, and its conversation remembers who answered."""
-        for books in self.prompts:
-            self.trail.attempts += books.trail.attempts
-        if self.prompts:
-            first = self.prompts[0]
-            self.decision, self.served = first.decision or self.decision, first.served
+        if self._first is not None:
+            self.decision, self.served = self._first.decision or self.decision, self._first.served
         parts = self._parts()
         record = self._record(parts)
         self._service.recorder.add(record)
-        self._service.metrics.count(record, parts, self._continued())
+        self._service.metrics.count(record, parts, self._continued or self._going_on())
         if self.conversation is not None and self.served is not None and self.error is None:
             model = self.served.hop.model.name if self.stream is None else self.stream.model
             tokens = parts[-1].prompt_tokens + parts[-1].completion_tokens if parts else 0
@@ -161,8 +174,8 @@ class Books:
 
         Of one that the client did not wait for, the prompt counts: it was being read.
         """
-        if self.prompts:
-            return _sums(chain.from_iterable(books._parts() for books in self.prompts))
+        if self._first is not None:
+            return list(self._sums.values())
         if self.stream is not None:
             return [_part(served.hop, served.deployment, *self.stream.usage(served)) for served in self.stream.served]
         if self.served is not None:
@@ -174,10 +187,9 @@ class Books:
             return [_part(attempts[-1].hop, attempts[-1].deployment, usage, True)]
         return []
 
-    def _continued(self) -> list[str]:
+    def _going_on(self) -> list[str]:
         """The models that went on with a broken stream."""
-        streams = [books.stream for books in (self, *self.prompts) if books.stream is not None]
-        return [served.hop.model.name for stream in streams for served in stream.served[1:]]
+        return [] if self.stream is None else [served.hop.model.name for served in self.stream.served[1:]]
 
     def _record(self, parts: list[Part]) -> Record:
         """Everything known at the end."""
@@ -234,15 +246,6 @@ def _part(hop: Hop, deployment: str, usage: Usage, estimated: bool) -> Part:
     usd = (usage.prompt_tokens - usage.cached_tokens) * price.usd_per_mtok_in
     usd += usage.cached_tokens * price.usd_per_mtok_cached + usage.completion_tokens * price.usd_per_mtok_out
     return Part(hop.model.name, deployment, usage.prompt_tokens, usage.completion_tokens, usd / 1e6, estimated)
-
-
-def _sums(parts: Iterable[Part]) -> list[Part]:
-    """One part for each deployment: a batch may take thousands of calls."""
-    sums: dict[tuple[str, str], Part] = {}
-    for part in parts:
-        key = part.model, part.deployment
-        sums[key] = part if key not in sums else sums[key].plus(part)
-    return list(sums.values())
 
 
 def _prompt(request: ChatRequest) -> str:

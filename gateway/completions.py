@@ -100,8 +100,7 @@ class CompletionsExchange(Exchange):
                 self._events.stop()
 
     async def _send_merged(self, batch: Batch, size: int, send: Send, client: ClientWatch) -> None:
-        answers, told_each = await batch.whole()
-        own = self._books.answer_batch(told_each)
+        answers, own = await batch.whole()
         body = await offloaded(size, _merged, answers, batch.n, own)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *own]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -111,23 +110,15 @@ class CompletionsExchange(Exchange):
     async def _stream(self, batch: Batch, writer: CompletionsWriter, client: ClientWatch) -> None:
         books, events = self._books, self._events
         assert events is not None
-        headers: Headers = []
-        late = events.begun
-
-        def begin(own: Headers) -> bool:
-            nonlocal headers, late
-            if not books.answered:
-                headers, late = books.answer_batch([own]), events.begun
-            return late
-
         one_at_a_time = asyncio.Lock()
 
-        async def write(data: bytes) -> None:
+        async def write(data: bytes, headers: Headers) -> None:
             async with one_at_a_time:
                 await events.write(data, headers)
 
         try:
-            ending = writer.end(await batch.stream(begin, write), batch.model)
+            usage, model = await batch.stream(write, lambda: events.begun)
+            ending = writer.end(usage, model)
         except GatewayError as error:
             if not books.answered:
                 raise
@@ -139,7 +130,7 @@ class CompletionsExchange(Exchange):
                 await events.write(writer.error(Stopped()), more=False)
             raise
         client.stop()
-        await events.write(ending, headers, more=False)
+        await events.write(ending, more=False)
 
 
 async def with_texts(request: ChatRequest, fleet: Fleet) -> tuple[ChatRequest, list[str], str | None]:

@@ -145,9 +145,9 @@ async def test_a_named_model_is_asked_for_what_it_is_not_known_to_do(tmp_path: P
         async with gateway(tmp_path, [one, entry("llama-70b", other.base_url)]) as run:
             assert (await post(run, model="llama-8b", n=2)).status_code == 200
             assert up.calls[0].body["n"] == 2
-            refused = await run.http.post("/v1/completions", json={"model": "llama-8b", "prompt": ["a", "b"]})
+            refused = await run.http.post("/v1/completions", json={"model": "llama-8b", "prompt": "a", "suffix": "b"})
             assert (refused.status_code, refused.json()["error"]["code"]) == (400, "no_eligible_model")
-            assert "`prompt`" in refused.json()["error"]["message"]
+            assert "`suffix`" in refused.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
