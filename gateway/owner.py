@@ -30,7 +30,9 @@ def with_owner(headers: RawHeaders, key: bytes) -> list[tuple[bytes, bytes]]:
         headers: of the request, names in lower case.
         key: the key that authenticated it; empty where the gateway has no keys.
     """
-    return [*(pair for pair in headers if pair[0] not in _CREDENTIALS), (OWNER, _digest(key))]
+    kept = [pair for pair in headers if pair[0] not in _CREDENTIALS]
+    kept.append((OWNER, _digest(key)))
+    return kept
 
 
 @lru_cache(1024)
