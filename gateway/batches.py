@@ -41,6 +41,9 @@ class Batch:
         identity: what every chunk of a stream begins with; the first chunk fills it.
         books: of the request; each prompt gets books within them.
 
+    Attributes:
+        answer_bytes: of the whole answers so far, as they came.
+
     Raises:
         InvalidRequest: there is more than can be asked of a gateway by one request.
     """
@@ -55,6 +58,7 @@ class Batch:
     ) -> None:
         assert request.native is not None
         fields = request.native.fields
+        self.answer_bytes = 0
         self.n: int = fields.get("n") or 1
         self._common_bytes = len(dumps({key: value for key, value in fields.items() if key != "prompt"}))
         self._request = request
@@ -79,6 +83,7 @@ class Batch:
             async with self._answered(number) as (books, served):
                 complete = served.complete
                 assert complete is not None
+                self.answer_bytes += len(complete.body)
                 answers[number] = await offloaded(len(complete.body), whole_fields, complete, served.hop.model.name)
                 headers[number] = books.answer(served)
                 own_s += books.own_s

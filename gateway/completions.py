@@ -88,20 +88,20 @@ class CompletionsExchange(Exchange):
         books.request = request
         writer = self._begin(request, send)
         assert isinstance(writer, CompletionsWriter)
-        size = len(request.body)
-        batch = await offloaded(size, Batch, request, texts, writer.identity, books, self._service)
         try:
+            size = len(request.body)
+            batch = await offloaded(size, Batch, request, texts, writer.identity, books, self._service)
             if request.stream:
                 await self._stream(batch, writer, client)
             else:
-                await self._send_merged(batch, size, send, client)
+                await self._send_merged(batch, send, client)
         finally:
             if self._events is not None:
                 self._events.stop()
 
-    async def _send_merged(self, batch: Batch, size: int, send: Send, client: ClientWatch) -> None:
+    async def _send_merged(self, batch: Batch, send: Send, client: ClientWatch) -> None:
         answers, own = await batch.whole()
-        body = await offloaded(size, _merged, answers, batch.n, own)
+        body = await offloaded(batch.answer_bytes, _merged, answers, batch.n, own)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *own]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         client.stop()

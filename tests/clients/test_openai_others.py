@@ -58,3 +58,17 @@ def test_completion_in_a_stream(client: openai.OpenAI) -> None:
 def test_fill_in_the_middle(client: openai.OpenAI) -> None:
     answer = client.completions.create(model="auto", prompt="def one():\n    return", suffix="\n\ndef two():")
     assert answer.choices[0].text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_several_prompts(client: openai.OpenAI, stream: bool) -> None:
+    prompts = ["Once upon a time", "In a hole in the ground", "It was the best of times"]
+    got: Any = client.completions.create(model="auto", prompt=prompts, n=2, stream=stream)
+    choices = [choice for chunk in (got if stream else [got]) for choice in chunk.choices]
+    assert {choice.index for choice in choices if choice.text} == set(range(6))
+    assert sorted(choice.index for choice in choices if choice.finish_reason) == list(range(6))
+
+
+def test_token_numbers(client: openai.OpenAI) -> None:
+    text = client.completions.create(model="auto", prompt="Once upon a time").choices[0].text
+    assert client.completions.create(model="auto", prompt=[12805, 5304, 264, 892]).choices[0].text == text
