@@ -32,7 +32,7 @@ Node = dict[str, Any]
 
 @cache
 def document() -> Node:
-    """The whole document. Do not change it: everybody gets the same one."""
+    """The whole document. Do not change it: all callers share it."""
     shared, paths, schemas = (_read(name) for name in ("shared", "paths", "schemas"))
     parameters = {
         name: {"in": "header", "required": False} | parameter for name, parameter in shared["parameters"].items()
@@ -96,7 +96,7 @@ class _ErrorAnswers:
         kinds = KINDS[: KINDS.index(kind) + 1] if kind in KINDS else ()
         by_status: dict[str, list[str]] = {}
         for name, class_ in self._classes.items():
-            # A class that nobody has described yet is told of everywhere: better too often than not at all.
+            # A class without a description yet is listed at all operations: better too often than not at all.
             if self._told.get(name, {"of": "every"})["of"] in kinds or name in also:
                 for status in STATUSES.get(class_, (str(class_.status),)):
                     by_status.setdefault(status, []).append(name)
@@ -156,7 +156,7 @@ def _complete(operation: Node, steering: list[Node], headers: Node, told: _Error
     answers = operation["responses"]
     for answer in answers.values():
         shown = headers if steered is True else ["x-request-id"]
-        answer["headers"] = {name: {"$ref": _REF("headers", name)} for name in shown}
+        answer["headers"] = answer.get("headers", {}) | {name: {"$ref": _REF("headers", name)} for name in shown}
     answers |= told.of(kind, also or [], shape or "openai")
 
 
