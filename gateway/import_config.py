@@ -58,10 +58,10 @@ def litellm(config: Path, out: Path | None, force: bool) -> None:
 
 
 class _Assumed(Mapping[str, str]):
-    """An environment in which every variable is set: whether one is missing here is no fault of the file."""
+    """An environment in which every variable holds what can be a key or an address: what is not set here may be set elsewhere."""
 
     def __getitem__(self, name: str) -> str:
-        return "assumed"
+        return "https://assumed.invalid"
 
     def __iter__(self) -> Iterator[str]:
         return iter(())

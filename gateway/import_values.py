@@ -39,7 +39,7 @@ class Values:
 
     Attributes:
         problems: for which nothing can be imported.
-        variables: environment variables that hold keys, in order.
+        variables: environment variables that the portfolio refers to, in order.
         literals: are keys that the configuration holds itself carried over? Else a reference stands for each.
         literal_secrets: has one been carried over?
     """
@@ -60,7 +60,7 @@ class Values:
         variable = value[len(ENVIRONMENT) :]
         found = self._environment.get(variable)
         if not found:
-            self.problem(node, f"only keys and headers can be references here: set {variable} for this command")
+            self.problem(node, f"this cannot be a reference in a portfolio file: set {variable} for this command")
             return None
         self.found(node, "changed", f"the value of {variable} at the time of import is written")
         return found

@@ -38,7 +38,7 @@ class Imported:
     """A portfolio made of a configuration.
 
     Attributes:
-        variables: environment variables that hold its keys.
+        variables: environment variables that the portfolio refers to.
         literal_secrets: does the text hold keys themselves?
     """
 

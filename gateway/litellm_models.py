@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from gateway.import_values import Values
 from gateway.lined_yaml import Node
 from gateway.portfolio import ENCODER
-from gateway.portfolio_deployments import LITELLM_PARAMS
+from gateway.portfolio_deployments import LITELLM_PARAMS, UNKNOWN_ADDRESS
 from gateway.portfolio_document import is_secret_name
+from gateway.portfolio_values import ENVIRONMENT
 from gateway.prices import CAPABILITIES
 from gateway.prices import entry as listed_entry
 from gateway.providers import OPENAI_COMPATIBLE, THROUGH_LITELLM, Target, resolve
@@ -236,17 +237,18 @@ class ModelList:
         base = params.get("api_base") or params.get("base_url")
         if (both := params.get("base_url")) is not None and both is not base:
             self._values.found(both, "lost", "api_base counts")
-        api_base = None if base is None else self._values.text(base)
-        if base is not None and (api_base is None or not self._is_address(base, api_base)):
+        api_base = None if base is None else self._values.scalar(base)
+        referred = api_base is not None and api_base.startswith(ENVIRONMENT)
+        if base is not None and (api_base is None or not (referred or self._is_address(base, api_base))):
             return None
         try:
-            target = resolve(model, api_base)
+            target = resolve(model, UNKNOWN_ADDRESS if referred else api_base)
         except ValueError as exc:
             self._values.problem(params.get("model") or params, str(exc))
             return None
         values: dict[str, Any] = {"model": model}
         if api_base is not None:
-            values["api_base"] = api_base
+            values["api_base"] = self._values.reference(api_base)
         base_node = info.get("base_model")
         base_model = None if base_node is None else self._values.text(base_node)
         deployment = Deployment(entry, target, model, base_model or None, values)

@@ -101,10 +101,10 @@ made_up_section:
 
 
 class Everything(dict[str, str]):
-    """An environment in which each variable holds its own name, so that one can see what a reference led to."""
+    """An environment in which each variable holds its own name, so that one can see what a reference led to; VLLM an address."""
 
     def get(self, name: str, default: Any = None) -> Any:
-        return f"value-of-{name}"
+        return "http://10.0.0.7:8000/v1" if name == "VLLM" else f"value-of-{name}"
 
 
 def run(folder: Path, config: str, *options: str, out: bool = True, env: dict[str, str] | None = None) -> Result:
@@ -330,7 +330,7 @@ model_list:
     litellm_params: {model: openai/gpt-4o}
   - just text
   - model_name: d
-    litellm_params: {model: openai/x, api_base: os.environ/NOT_SET_HERE}
+    litellm_params: {model: os.environ/NOT_SET_HERE}
   - model_name: e
     litellm_params: {model: openai/x, api_base: "localhost:8000"}
   - model_name: f
@@ -347,7 +347,7 @@ litellm_settings: {num_retries: often, request_timeout: true}
         "config.yaml:11: model_list[3].litellm_params.extra_headers: found a list, expected a mapping of headers",
         "config.yaml:12: model_list[4].model_name: 'auto' is this gateway's own name",
         "config.yaml:14: model_list[5]: found a text, expected a mapping with model_name and litellm_params",
-        "config.yaml:16: model_list[6].litellm_params.api_base: only keys and headers can be references here: set NOT_SET",
+        "config.yaml:16: model_list[6].litellm_params.model: this cannot be a reference in a portfolio file: set NOT_SET",
         "config.yaml:18: model_list[7].litellm_params.api_base: found another text, expected an address",
         "config.yaml:20: model_list[8].litellm_params.model: missing",
         "config.yaml:20: model_list[8].litellm_params.litellm_credential_name: no credential of this name",
@@ -447,12 +447,19 @@ def test_names_of_models(tmp_path: Path, params: str, model: str, path: str) -> 
     assert (deployment.upstream_model, deployment.path) == (model, path)
 
 
-def test_an_address_by_reference_is_looked_up(tmp_path: Path) -> None:
+def test_an_address_by_reference_stays_one(tmp_path: Path) -> None:
     config = one("model: hosted_vllm/x, api_base: os.environ/VLLM, timeout: os.environ/WAIT")
     portfolio, report = imported(tmp_path, config, env={"VLLM": "http://10.0.0.7:8000/v1", "WAIT": "33"})
-    assert portfolio.models[0].deployments[0].api_base == "http://10.0.0.7:8000/v1"
-    assert portfolio.models[0].deployments[0].timeout_s == 33
-    assert "10.0.0.7" not in report
+    deployment = portfolio.models[0].deployments[0]
+    assert (deployment.api_base, deployment.timeout_s) == ("http://10.0.0.7:8000/v1", 33)
+    text = (tmp_path / "portfolio.yaml").read_text()
+    assert "api_base: os.environ/VLLM" in text
+    assert "10.0.0.7" not in report + text
+
+
+def test_an_address_need_not_be_set_at_the_import(tmp_path: Path) -> None:
+    _, report = imported(tmp_path, one("model: openai/x, api_base: os.environ/VLLM"))
+    assert "not set in this environment: VLLM" in report
 
 
 def test_what_is_not_known_wants_a_look(tmp_path: Path) -> None:
