@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import re
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,10 @@ _PREFIX = re.compile(
 )  # of litellm's messages
 _TRACEBACK = "Traceback (most recent call last)"  # with paths of this machine, where litellm cannot read an answer
 _NOT_FETCHED = "Addresses in messages are not fetched here"
+_REFUSED_ADDRESS = (_NOT_FETCHED, "Unable to fetch image from URL", "URL targets a blocked address")
+_BUG_REPORT = "This looks like a bug in LiteLLM"
+# Functions of litellm that read an answer. What fails elsewhere before an answer came failed on the request.
+_READS_ANSWER = re.compile(r"transform_(?:\w+_)?response|convert_to_model_response|(?:process|parse)_response|chunk")
 _OWN = frozenset({"model", "stream", "stream_options"})
 
 
@@ -240,7 +245,7 @@ def _failure(exc: Exception) -> UpstreamFailure:
     if isinstance(exc, UpstreamFailure):
         return exc
     name = type(exc).__name__
-    if any(mark in str(exc) for mark in (_NOT_FETCHED, "Unable to fetch image from URL")):
+    if any(mark in str(exc) for mark in _REFUSED_ADDRESS):
         message = "An address in the messages cannot be fetched for this model: send the data itself, as a data URL."
         return UpstreamFailure(
             Cause.UNSUPPORTED, status=400, error={"message": message, "type": "invalid_request_error"}, reason=message
@@ -250,13 +255,26 @@ def _failure(exc: Exception) -> UpstreamFailure:
     status = getattr(exc, "status_code", None)
     headers = getattr(getattr(exc, "response", None), "headers", None) or {}
     failure = classify(status if isinstance(status, int) else 500, headers, orjson.dumps(_error(exc)))
+    if name == "APIConnectionError" and _is_of_translation(exc):
+        message = f"This model's provider cannot be asked so: {failure.reason}"
+        error = {"message": message, "type": "invalid_request_error"}
+        return UpstreamFailure(Cause.UNSUPPORTED, 400, error=error, reason=failure.reason, told=failure.told)
     if name == "APIConnectionError" and failure.cause is Cause.SERVER_ERROR:
         return UpstreamFailure(Cause.CONNECTION, detail=name, reason=failure.reason, told=failure.told)
     return failure
 
 
+def _is_of_translation(exc: BaseException) -> bool:
+    """Did litellm fail to translate the request? It says `APIConnectionError`, but that is no fault of the provider."""
+    while (earlier := exc.__cause__ or exc.__context__) is not None:
+        exc = earlier
+    if type(exc).__module__ != "builtins" or isinstance(exc, OSError):
+        return False
+    return not any(_READS_ANSWER.search(frame.name) for frame in traceback.extract_tb(exc.__traceback__))
+
+
 def _error(exc: Exception) -> dict[str, Any]:
     """What an exception says, as an error answer; litellm's judgement of it is a code of the table's."""
-    message = str(getattr(exc, "message", exc))[:20_000].partition(_TRACEBACK)[0]
+    message = str(getattr(exc, "message", exc))[:20_000].partition(_TRACEBACK)[0].partition(_BUG_REPORT)[0]
     message = _PREFIX.sub("", message).strip()
     return {"error": {"message": message, "type": "invalid_request_error", "reason": type(exc).__name__}}

@@ -194,6 +194,23 @@ async def test_an_answer_without_content_is_a_failure(tmp_path: Path, body: dict
             assert got.headers["x-locus-stand-in"] == "llama-8b"
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_request_that_litellm_cannot_translate_is_no_fault_of_the_provider(
+    tmp_path: Path, streamed: bool
+) -> None:
+    odd = {"role": "user", "content": [{"type": "odd"}]}
+    tools = [{"type": "function"}]
+    async with ScriptedProvider(anthropic) as up, gateway(tmp_path, [claude(up)]) as run:
+        for body in ({"messages": [odd]}, {"messages": ASK, "tools": tools}) * 4:
+            got = await run.http.post("/v1/chat/completions", json=body | {"model": "claude", "stream": streamed})
+            assert got.status_code == 400, got.text
+            assert "Traceback" not in got.text
+        assert not up.calls
+        assert (
+            await run.http.post("/v1/chat/completions", json={"model": "claude", "messages": ASK})
+        ).status_code == 200
+
+
 async def test_a_client_gets_no_traceback_of_an_answer_that_cannot_be_read(tmp_path: Path) -> None:
     async with ScriptedProvider(reply(200, {"type": "message", "role": "assistant"})) as odd:
         async with gateway(tmp_path, [claude(odd)], gateway={"retries": 0}) as run:
