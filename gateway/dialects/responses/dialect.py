@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from gateway.dialects.dialect import Headers
-from gateway.dialects.responses.answer import Fields, native_of, previous_of, response_of
+from gateway.dialects.responses.answer import Fields, native_of, previous_of, response_of, skeleton
 from gateway.dialects.responses.names import Names
 from gateway.dialects.responses.reasoning import is_own_reasoning
 from gateway.dialects.responses.request import (
@@ -20,8 +20,10 @@ from gateway.dialects.responses.request import (
     resolved,
     translate,
 )
+from gateway.dialects.responses.shape import is_response, mended
 from gateway.dialects.responses.writer import ResponsesWriter
 from gateway.errors import GatewayError, PreviousResponseNotFound
+from gateway.lenient_json import dumps
 from gateway.need import Api
 from gateway.offload import LARGE, offloaded
 from gateway.request import ChatRequest, parse_object, splice_model, translated
@@ -66,12 +68,13 @@ class Responses:
         if complete.api != "responses":
             return orjson.dumps(response_of(request, complete.fields, model, int(self._clock())))
         previous = previous_of(native_of(request))
-        name = complete.fields.get("model")
-        body = splice_model(complete.body, name, model) if previous is None and isinstance(name, str) else None
-        if body is not None:
+        fields = complete.fields
+        if not is_response(fields):
+            fields = mended(fields, skeleton(request, model, int(self._clock())))
+        elif previous is None and (body := splice_model(complete.body, fields["model"], model)) is not None:
             return body
         changed: Fields = {"model": model} if previous is None else {"model": model, "previous_response_id": previous}
-        return orjson.dumps(complete.fields | changed)
+        return dumps(fields | changed)
 
     def writer(self, request: ChatRequest) -> ResponsesWriter:
         return ResponsesWriter(request, self._clock)

@@ -119,7 +119,8 @@ class Output:
                 self._speaking = Spoken(index, {k: v for k, v in fields.items() if k not in _LISTS} | lists)
                 self._items[index] = self._speaking
             elif _is_in(kind, INPUTS):
-                self._items[index] = Called(index, fields)
+                # A chat delta finds it by its place among the calls.
+                self._items[index] = self._calls[len(self._calls)] = Called(index, fields)
             else:
                 self._items[index] = Foreign(fields)
             return

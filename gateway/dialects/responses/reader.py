@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from gateway.dialects.responses.shape import PARTS, TEXTS, is_right, mended_item
 from gateway.lenient_json import loads
 from gateway.sse import Event
 from gateway.upstream.answer import Chunk, Usage
 from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
 
 Fields = dict[str, Any]
+_ADDED = "response.output_item.added"
+_HOLDERS = frozenset({"delta", "item", "part", "response"})
 FOREIGN = "provider_tool"  # the delta of what only the provider can go on with
 _THOUGHTS = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
 _INPUTS = frozenset({"response.function_call_arguments.delta", "response.custom_tool_call_input.delta"})
@@ -28,6 +31,8 @@ class ResponsesReader:
         self._ended = False
         self._same: Fields = {"id": None, "object": "chat.completion.chunk", "created": None, "model": None}
         self._calls: dict[Any, int] = {}  # output index -> index of the call in chat
+        self._open: set[int] = set()  # items
+        self._parts: set[tuple[int, Any]] = set()  # of items, that are open
 
     @property
     def ended(self) -> bool:
@@ -35,20 +40,27 @@ class ResponsesReader:
 
     def read(self, event: Event) -> Chunk | None:
         value, strict = loads(event.data or b"")
-        if not strict:  # another parser than the client's has to read it
-            event = event._replace(raw=b"")
+        if isinstance(value, list | str) and value:
+            raise ValueError("neither an event nor a sign of life")
         fields: Fields = value if isinstance(value, dict) else {}
         kind = fields.get("type")
         if not isinstance(kind, str):
             if fields.get("error"):
                 raise classify_event(fields["error"])
+            if fields.keys() & _HOLDERS:
+                raise ValueError("an event without a type")
             return None
+        index = fields.get("output_index")
+        if kind == _ADDED and type(index) is int and index in self._open:
+            return None  # told twice
+        if not (strict and is_right(kind, fields) and self._is_in_place(kind, fields)):
+            event = event._replace(raw=b"")  # clients could not read it, or another parser than theirs has to
         if kind == "error":
             raise classify_event(fields.get("error") or {key: fields.get(key) for key in ("code", "message", "param")})
         response = fields.get("response")
+        if kind == "response.failed":
+            raise classify_event((response.get("error") if isinstance(response, dict) else None) or {})
         if kind.startswith("response.") and isinstance(response, dict):
-            if kind == "response.failed":
-                raise classify_event(response.get("error") or {})
             self._same |= {
                 "id": response.get("id"),
                 "created": response.get("created_at"),
@@ -58,6 +70,24 @@ class ResponsesReader:
                 return self._last(event, response)
         choice: Fields | None = self._choice(kind, fields)
         return Chunk(event.raw, self._same | {"choices": [choice] if choice is not None else []}, "responses")
+
+    def _is_in_place(self, kind: str, fields: Fields) -> bool:
+        """May an event of this type come here? Notes what it opens and closes."""
+        index = fields.get("output_index")
+        if kind == _ADDED:
+            self._open.add(fields["output_index"])
+        elif kind == "response.output_item.done":
+            if index not in self._open:
+                return False
+            self._open.discard(index)
+        elif kind in PARTS:
+            part = (fields["output_index"], fields[PARTS[kind][0]])
+            if index not in self._open or (part in self._parts) == kind.endswith(".added"):
+                return False
+            self._parts ^= {part}
+        elif kind in TEXTS:
+            return index in self._open and all((index, fields[key]) in self._parts for key in TEXTS[kind][1])
+        return True
 
     def _last(self, event: Event, response: Fields) -> Chunk:
         self._ended = True
@@ -81,6 +111,8 @@ class ResponsesReader:
             return self._added(fields.get("output_index"), fields.get("item"))
         text = fields.get("delta")
         if not isinstance(text, str):
+            if text is not None and kind in TEXTS:
+                raise ValueError("text that is none")
             return None
         if kind == "response.output_text.delta":
             return {"content": text}
@@ -90,7 +122,9 @@ class ResponsesReader:
             return {"reasoning_content": text}
         if kind in _INPUTS:
             index = fields.get("output_index")
-            at = self._calls.get(index, 0) if isinstance(index, int) else 0
+            if not self._calls or (type(index) is int and index not in self._calls):
+                raise ValueError("a delta of no call")
+            at = self._calls[index] if type(index) is int else len(self._calls) - 1
             return {"tool_calls": [{"index": at, "function": {"arguments": text}}]}
         return None
 
@@ -126,13 +160,12 @@ def check(fields: Any) -> Fields:
     """
     if not isinstance(fields, dict) or not isinstance(fields.get("output"), list):
         raise UpstreamFailure(Cause.UNREADABLE, detail="no output in the answer")
-    if not all(isinstance(item, dict) for item in fields["output"]):
-        raise UpstreamFailure(Cause.UNREADABLE, detail="output items that are no objects")
+    output = list(map(mended_item, fields["output"]))
     if fields.get("error") or fields.get("status") == "failed":
         raise classify_event(fields.get("error") or {})
     if fields.get("status") in ("in_progress", "queued", "cancelled"):
         raise UpstreamFailure(Cause.UNREADABLE, detail="an unfinished response")
-    return fields
+    return fields if output == fields["output"] else fields | {"output": output}
 
 
 def usage(fields: Fields) -> Usage | None:

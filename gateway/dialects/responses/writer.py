@@ -8,11 +8,13 @@ import orjson
 
 from gateway.dialects.responses.answer import INCOMPLETE, Fields, completed, names_of, native_of, previous_of, skeleton
 from gateway.dialects.responses.output import Output
+from gateway.dialects.responses.shape import is_response, mended
 from gateway.errors import GatewayError, StreamFiltered
 from gateway.request import ChatRequest, splice_model
 from gateway.sse import Event, EventReader
 from gateway.upstream.answer import Chunk
 
+STATUSES = frozenset({"in_progress", "completed", "incomplete"})
 LAST = frozenset({"response.completed", "response.incomplete"})
 
 
@@ -45,7 +47,8 @@ class ResponsesWriter:
         if chunk.api == "responses" and chunk.raw and self._passing is not False:
             events = EventReader().feed(chunk.raw)
             parsed = [(event, _json(event)) for event in events]
-            if self._passing is None or not any(_kind(event) == "response.created" for _, event in parsed):
+            begins = any(_kind(event) == "response.created" for _, event in parsed)
+            if begins == (self._passing is None):
                 self._passing = True
                 self._locus = fields.get("locus") or self._locus
                 return b"".join([self._pass(event, value, model) for event, value in parsed])
@@ -117,19 +120,26 @@ class ResponsesWriter:
         """A native event's bytes, with the model's public name, and the id that the client went on from."""
         if event is None:
             return raw.raw
-        number = event.get("sequence_number")
-        self._sequence = number + 1 if isinstance(number, int) else self._sequence + 1
+        number: Any = event.get("sequence_number")
+        anew = type(number) is not int or number < self._sequence or raw.kind != str(event.get("type")).encode()
+        if anew:
+            number = self._sequence
+            event = event | {"sequence_number": number}
+        self._sequence = number + 1
         response = event.get("response")
         if not isinstance(response, dict):
             self._output.follow(event)
-            return raw.raw
+            return _encode(event) if anew else raw.raw
+        right = self._right(response, str(event.get("type")))
+        anew = anew or right is not response
+        response = right
         named = response | {"model": model}
         if self._previous is not None:
             named["previous_response_id"] = self._previous
         if self._locus is not None:
             named["locus"] = self._locus
         data = None
-        if self._previous is None and self._locus is None and isinstance(response.get("model"), str):
+        if not anew and self._previous is None and self._locus is None:
             data = splice_model(raw.raw, response["model"], model)
         if data is None:
             data = _encode(event | {"response": named})
@@ -138,6 +148,18 @@ class ResponsesWriter:
             return data
         self.response, self._held = named, data
         return b""
+
+    def _right(self, response: Fields, kind: str) -> Fields:
+        """A native event's Response object as it must be: `response` itself, where that is right."""
+        status = "in_progress" if kind == "response.created" else kind.removeprefix("response.")
+        if self._base is not None and response.get("id") != self._base["id"]:
+            response = response | {"id": self._base["id"]}
+        if status in STATUSES and response.get("status") != status:
+            response = response | {"status": status}
+        if is_response(response):
+            return response
+        base = self._base or skeleton(self._request, self._request.model, int(self._clock()))
+        return mended(response, base, self._output.items())
 
 
 def _kind(event: Fields | None) -> Any:

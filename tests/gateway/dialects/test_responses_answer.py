@@ -95,14 +95,27 @@ async def test_odd_messages_make_valid_responses(message: dict[str, Any]) -> Non
     await answered(odd)
 
 
-NATIVE = {"id": "resp_1", "object": "response", "model": "up", "output": [], "previous_response_id": None, "new": 1.50}
+NATIVE = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 5,
+    "model": "up",
+    "output": [],
+    "previous_response_id": None,
+}
+NATIVE |= {"status": "completed", "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "new": 1.50}
 
 
 async def test_a_native_answer_passes_but_for_the_model() -> None:
-    body = b'{ "id": "resp_1", "model": "up", "output": [], "new": 1.50 }'
+    body = orjson.dumps(NATIVE).replace(b"{", b"{  ", 1)
     given = dialect()
     answer = Complete(body, orjson.loads(body), None, "responses")
     assert given.whole(await parsed(given), answer, "m1") == body.replace(b"up", b"m1")
+    lacking = {"id": "resp_1", "model": "up", "output": [], "created_at": "now", "tools": None, "usage": []}
+    answer = Complete(orjson.dumps(lacking), lacking, None, "responses")
+    told = orjson.loads(given.whole(await parsed(given, tools=[FUNCTION]), answer, "m1"))
+    assert (told["id"], told["model"], told["usage"], told["tools"][0]["name"]) == ("resp_1", "m1", None, "weather")
+    assert type(told["created_at"]) is int
 
 
 async def test_a_model_field_in_a_tool_does_not_confuse() -> None:

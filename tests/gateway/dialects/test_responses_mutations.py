@@ -75,7 +75,7 @@ def relayed(given: Responses, request: ChatRequest, events: list[Any], *, goes_o
             one = chunk({"content": "two"} | call(0, "{}", "d", "weather"))
             data += writer.write(one, one.fields, "m2")
         data += writer.end(None, "m2")
-    except UpstreamFailure:
+    except (UpstreamFailure, ValueError):
         data += writer.error(StreamBroken("It broke off."))
     if writer.response is not None:
         row_of(writer.response, [])
