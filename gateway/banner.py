@@ -1,16 +1,15 @@
 """What `locus serve` says once it listens: where, what it serves, how to call it, how to plug in real models."""
 
-import shutil
-import sys
-import textwrap
 from pathlib import Path
 
+from gateway.notices import wrapped
 from gateway.portfolio import Portfolio
 
 _DEMO_QUESTION = (
     "Tom drives 50 miles per hour for 3 hours, rests, and then drives 40 miles per hour for 2 hours. "
     "How many miles does Tom drive in total?"
 )
+INDENT = 8  # of what stands behind the first words
 
 
 def banner(portfolio: Portfolio, path: Path | None, address: tuple[object, ...]) -> str:
@@ -28,7 +27,7 @@ def banner(portfolio: Portfolio, path: Path | None, address: tuple[object, ...])
     more: tuple[str, ...]
     if portfolio.simulated:
         demo = " (DEMO: simulated models, no answer is real)"
-        served = f"SIMULATED, {names}"
+        served = f"SIMULATED: {names}"
         question = _DEMO_QUESTION
         more = (
             f"to see a stand-in answer, stop a model: curl -X POST {base}/demo/stop/sim-math",
@@ -42,18 +41,9 @@ def banner(portfolio: Portfolio, path: Path | None, address: tuple[object, ...])
     curl = f"try     curl -i {base}/v1/chat/completions -H 'content-type: application/json'{key} -d '{body % question}'"
     return "\n".join(
         [
-            _wrapped(f"listening on {base}{demo}"),
-            _wrapped(f"models  {served}"),
+            wrapped(f"listening on {base}{demo}", INDENT),
+            wrapped(f"models  {served}", INDENT),
             curl,
-            *(_wrapped(("next    " if line is more[0] else "        ") + line) for line in more),
+            *(wrapped(("next" if line is more[0] else "").ljust(INDENT) + line, INDENT) for line in more),
         ]
-    )
-
-
-def _wrapped(line: str) -> str:
-    if not sys.stderr.isatty():
-        return line
-    width = max(shutil.get_terminal_size().columns, 40)
-    return textwrap.fill(
-        line, width, subsequent_indent=" " * 8, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
     )

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from gateway.notices import tell, warn
 from gateway.portfolio import Model, Portfolio
 from gateway.portfolio_deployments import UNKNOWN_ADDRESS
 from gateway.portfolio_file import PortfolioError, load_portfolio
@@ -39,12 +40,12 @@ def check(config: Path | None, schema: bool) -> None:
         problems = exc.problems
     if problems:
         for problem in problems:
-            click.secho(problem, fg="red", err=True)
+            tell(problem, fg="red")
         plural = "problem" if len(problems) == 1 else "problems"
         raise click.ClickException(f"{len(problems)} {plural} in {path}")
     _show(portfolio)
     for warning in portfolio.warnings:
-        click.secho(f"warning: {warning}", fg="yellow", err=True)
+        warn(warning)
 
 
 def _with_artifacts(portfolio: Portfolio) -> tuple[Portfolio, list[str]]:

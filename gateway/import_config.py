@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.notices import tell, warn
 from router.commands import CommandGroup
 
 if TYPE_CHECKING:
@@ -121,10 +122,10 @@ def _report(imported: "Imported", config: Path) -> None:
         if lines:
             click.secho(heading, bold=True, err=True)
         for finding in lines:
-            click.echo(f"  {finding}", err=True)
+            tell(f"  {finding}")
     missing = [name for name in imported.variables if not os.environ.get(name)]
     if missing:
-        click.secho(f"warning: not set in this environment: {', '.join(missing)}", fg="yellow", err=True)
+        warn(f"not set in this environment: {', '.join(missing)}")
     click.echo(
         f"{config}: {imported.models} of its models in {imported.deployments} deployments; "
         f"`auto` chooses among {imported.embedded}",
@@ -134,6 +135,6 @@ def _report(imported: "Imported", config: Path) -> None:
 
 def _fail(problems: list[str], where: str) -> None:
     for problem in problems:
-        click.secho(problem, fg="red", err=True)
+        tell(problem, fg="red")
     plural = "problem" if len(problems) == 1 else "problems"
     raise click.ClickException(f"{len(problems)} {plural} {where}")

@@ -25,6 +25,7 @@ from starlette.routing import BaseRoute
 from gateway.banner import banner
 from gateway.defects import DefectFormatter, hide_texts, loop_defect
 from gateway.limits import BACKLOG
+from gateway.notices import fatal, tell, warn
 from gateway.portfolio import Portfolio, is_loopback
 from gateway.portfolio_file import PortfolioError, load_portfolio
 from gateway.reload import Fingerprint, Reloader, fingerprint
@@ -59,12 +60,12 @@ def serve(config: Path | None, host: str | None, port: int | None, demo: bool, w
         if config is None and seen is None and (demo or on_a_terminal()):
             if not demo:
                 told = f"There is no {path}, so simulated models answer: no answer is real. See `locus serve --help`."
-                click.secho(told, fg="yellow", bold=True, err=True)
+                tell(told, fg="yellow", bold=True)
             portfolio, demo = Portfolio(path=None, models=()), True
         else:
             portfolio = load_portfolio(path, os.environ)
         for warning in () if demo else portfolio.warnings:
-            click.secho(f"warning: {warning}", fg="yellow", err=True)
+            warn(warning)
         settings = portfolio.settings
         portfolio = replace(
             portfolio,
@@ -73,13 +74,13 @@ def serve(config: Path | None, host: str | None, port: int | None, demo: bool, w
         listener = bind(portfolio)
     except PortfolioError as exc:
         more = "; `locus serve --demo` serves simulated models, to try the gateway" if seen is None else ""
-        raise click.ClickException(f"{exc}{more}") from exc
+        raise fatal(f"{exc}{more}") from exc
     try:
         if demo and workers > 1:
-            click.secho("warning: simulated models are served by one process, not several", fg="yellow", err=True)
+            warn("simulated models are served by one process, not several")
         if workers > 1 and not demo:
             for warning in below(portfolio, workers):
-                click.secho(f"warning: {warning}", fg="yellow", err=True)
+                warn(warning)
             sys.exit(_Several(portfolio, seen, listener, workers).run())
         sys.exit(_work(portfolio, seen, listener, demo=demo))
     finally:
@@ -105,7 +106,7 @@ def _work(
     try:
         uvloop.run(_run(portfolio, seen, listener, demo, worker))
     except RouterError as exc:
-        click.ClickException(str(exc)).show()
+        fatal(str(exc)).show()
         return 1
     except asyncio.CancelledError:
         if worker is None:
@@ -301,14 +302,14 @@ def bind(portfolio: Portfolio) -> socket.socket:
     """
     host, port = portfolio.settings.host, portfolio.settings.port
     if not portfolio.settings.keys and not is_loopback(host):
-        raise click.ClickException(
+        raise fatal(
             f"without gateway keys only a loopback address is served, not {host}: set `keys` in {portfolio.path}"
         )
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as exc:
-        raise click.ClickException(cannot_listen(portfolio, exc)) from exc
+        raise fatal(cannot_listen(portfolio, exc)) from exc
 
 
 def cannot_listen(portfolio: Portfolio, error: OSError) -> str:

@@ -4,10 +4,9 @@ import asyncio
 import os
 from pathlib import Path
 
-import click
-
 from gateway.cli import main
 from gateway.demo.portfolio import reachable
+from gateway.notices import tell
 from gateway.portfolio_file import PortfolioError, load_portfolio
 from gateway.serve import default_config
 
@@ -20,11 +19,10 @@ def arguments(config: Path) -> list[str]:
         found = True  # `locus serve` says what is wrong with it
     if found:
         return ["serve", "--config", str(config)]
-    click.secho(
+    tell(
         f"DEMO: no key that {config} names is set, and no local model server listens. Simulated models answer, no answer is "
         "real: locus serve --demo",
         bold=True,
-        err=True,
     )
     return ["serve", "--demo"]
 

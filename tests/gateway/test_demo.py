@@ -334,7 +334,10 @@ def on_a_terminal(folder: Path, *arguments: str) -> str:
     return said.decode()
 
 
-def test_without_any_portfolio_a_person_gets_the_demo_and_is_told(tmp_path: Path) -> None:
+def test_without_any_portfolio_a_person_gets_the_demo_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     said = on_a_terminal(tmp_path)
     assert "There is no config/portfolio.yaml, so simulated models answer: no answer is real." in said
     assert "(DEMO: simulated models, no answer is real)" in said
