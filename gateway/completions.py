@@ -86,7 +86,7 @@ class CompletionsExchange(Exchange):
     async def _serve_prompts(self, request: ChatRequest, texts: list[str], send: Send, client: ClientWatch) -> None:
         books = self._books
         books.request = request
-        writer = self._begin(request, send)
+        writer = await self._begin(request, send)
         assert isinstance(writer, CompletionsWriter)
         try:
             size = len(request.body)

@@ -120,7 +120,7 @@ class Exchange:
         books.request = request
         conversation = await offloaded(len(request.body), service.sessions.find, request, self._headers)
         books.conversation = conversation
-        writer = self._begin(request, send)
+        writer = await self._begin(request, send)
         try:
             async with Answering(request, conversation, writer, books, service) as served:
                 if served.complete is not None:
@@ -132,9 +132,9 @@ class Exchange:
             if self._events is not None:
                 self._events.stop()
 
-    def _begin(self, request: ChatRequest, send: Send) -> Writer:
+    async def _begin(self, request: ChatRequest, send: Send) -> Writer:
         """What writes the stream of an answer; from here on silence is filled."""
-        self._writer = self._dialect.writer(request)
+        self._writer = await offloaded(len(request.body), self._dialect.writer, request)
         if request.stream:
             before = self._events
             self._events = EventStream(send, self._books.in_force.portfolio.settings.keep_alive_s)
@@ -144,7 +144,7 @@ class Exchange:
     async def _send_complete(self, served: Served, complete: Complete, send: Send, client: "ClientWatch") -> None:
         request = self._books.request
         assert request is not None
-        size = len(complete.body)
+        size = max(len(complete.body), len(request.body))
         body = await offloaded(size, self._dialect.whole, request, complete, served.hop.model.name)
         own = self._books.answer(served)
         if served.hop.stand_in:  # many client libraries hide headers

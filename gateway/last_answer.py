@@ -6,6 +6,7 @@ API's alphabet. Two answers are the same where nothing else differs.
 
 import re
 from collections.abc import Collection
+from itertools import islice
 from typing import Any, NamedTuple
 
 from gateway.query import message_text
@@ -13,6 +14,7 @@ from gateway.transcript import Transcript
 from gateway.upstream.answer import Complete
 
 TEXT_CHARS = 20_000  # of an answer; two that differ only later are rare, and work per request is bounded
+MAX_CALLS = 1_000  # of an answer, likewise
 _NOT_IN_EVERY_ID = re.compile(r"[^A-Za-z0-9]")
 _THINK, _THINK_END = "<think>", "</think>"
 
@@ -74,7 +76,8 @@ def _answer(text: str, calls: Collection[Any]) -> LastAnswer:
     text = text.strip()
     if text.startswith(_THINK) and (end := text.find(_THINK_END)) >= 0:
         text = text[end + len(_THINK_END) :].lstrip()
-    ids = sorted({_NOT_IN_EVERY_ID.sub("", call) for call in calls if isinstance(call, str)}) if calls else ()
+    given = islice(calls, MAX_CALLS)
+    ids = sorted({_NOT_IN_EVERY_ID.sub("", call) for call in given if isinstance(call, str)}) if calls else ()
     return LastAnswer(text if len(text) <= TEXT_CHARS else text[:TEXT_CHARS].rstrip(), tuple(ids))
 
 

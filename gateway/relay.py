@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.dialects.dialect import Writer
+from gateway.offload import LARGE, offloaded
 from gateway.splice import Diverged, Splice
 from gateway.transcript import Transcript
 from gateway.upstream.answer import Chunk, ChunkStream, Usage
@@ -57,6 +58,7 @@ class Relay:
         self._splice = splice
         self._loop = asyncio.get_running_loop()
         self._held: list[Chunk] = []
+        self._size = 0  # of what is held, bytes; or of its largest part
         self._contents = -1  # when the silence was last broken, and until when the next may last
         self._due = self._latest = 0.0
         self._over = False  # the client has all of it
@@ -86,9 +88,10 @@ class Relay:
             chunks = await self._source.read(deadline)
             if chunks is None:
                 raise UpstreamFailure(Cause.UNREADABLE, detail="the stream ended before any content")
+            self._size = max(self._size, self._source.size)
             begun = any(chunk.has_content for chunk in chunks)
             if self._splice is not None:
-                chunks = self._spliced(chunks, self._splice)
+                chunks = await offloaded(self._size, self._spliced, chunks, self._splice)
             self._held += chunks
             if len(self._held) > MAX_EMPTY:
                 raise UpstreamFailure(Cause.UNREADABLE, detail="a stream of empty chunks")
@@ -109,6 +112,7 @@ class Relay:
             if self._held:
                 chunks: list[Chunk] | None
                 chunks, self._held = self._held, []
+                size = self._size
             else:
                 try:
                     chunks = await self._source.read(self._deadline())
@@ -116,13 +120,14 @@ class Relay:
                     if self.transcript.complete:
                         return None  # the client has all of it: what broke is only how the provider hangs up
                     raise
+                size = self._source.size
                 if chunks and self._splice is not None:
-                    chunks = self._spliced(chunks, self._splice)
+                    chunks = await offloaded(size, self._spliced, chunks, self._splice)
             if chunks is None:
                 if not self.transcript.ended:
                     raise UpstreamFailure(Cause.UNREADABLE, detail="the stream ended without a finish reason")
                 return None
-            if data := b"".join([self._one(chunk) for chunk in chunks]):
+            if data := self._all(chunks) if size < LARGE else await offloaded(size, self._all, chunks):
                 return data
 
     def _deadline(self) -> float:
@@ -144,6 +149,9 @@ class Relay:
     async def aclose(self) -> None:
         self._last = (len(self.transcript.pieces), self.transcript.contents)
         await self._source.aclose()
+
+    def _all(self, chunks: list[Chunk]) -> bytes:
+        return b"".join([self._one(chunk) for chunk in chunks])
 
     def _one(self, chunk: Chunk) -> bytes:
         fields = chunk.fields

@@ -108,7 +108,13 @@ class Chunk(NamedTuple):
 
 
 class ChunkStream(Protocol):
-    """An open stream of a provider. The owner closes it."""
+    """An open stream of a provider. The owner closes it.
+
+    Attributes:
+        size: bytes that the last read worked on.
+    """
+
+    size: int
 
     async def read(self, deadline: float) -> list[Chunk] | None:
         """The next chunks; None at the end, whether or not the provider said `[DONE]`.

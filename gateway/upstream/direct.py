@@ -83,10 +83,7 @@ class DirectUpstream:
             UpstreamFailure: whatever went wrong, classified.
         """
         data = await self._whole(deployment, self._post(deployment, request, dropped, api))
-        fields, strict = await offloaded(len(data), _answer, data, api)
-        checked = check_complete(fields) if api == "chat" else FORMATS[api].check(fields)
-        usage = Usage.read(checked.get("usage")) if api == "chat" else FORMATS[api].usage(checked)
-        return Complete(data if strict and checked is fields else dumps(checked), checked, usage, api)
+        return await offloaded(len(data), _complete, data, api)
 
     async def stream(
         self,
@@ -218,6 +215,7 @@ class _DirectStream:
         self._head: bytes | None = b""  # until it is known what it is; None then
         self._body: bytearray | None = None  # of a whole answer
         self._torn = 0  # events in a row
+        self.size = 0
         self._failure: UpstreamFailure | None = None
         self._ended = False
 
@@ -227,7 +225,7 @@ class _DirectStream:
         if self._ended:
             return None
         data = await self._receive(deadline)
-        size = self._events.held + len(self._body or b"") + len(data)
+        size = self.size = self._events.held + len(self._body or b"") + len(data)
         chunks = self._parse(data) if size < LARGE else await offloaded(size, self._parse, data)
         if not chunks and self._failure is not None:
             raise self._failure
@@ -379,6 +377,18 @@ class _DirectStream:
 
 def _is_success(response: aiohttp.ClientResponse) -> bool:
     return 200 <= response.status < 300
+
+
+def _complete(data: bytes, api: Api) -> Complete:
+    """A whole answer in the form that it must have.
+
+    Raises:
+        UpstreamFailure: as `_answer`, or it has not what an answer must have.
+    """
+    fields, strict = _answer(data, api)
+    checked = check_complete(fields) if api == "chat" else FORMATS[api].check(fields)
+    usage = Usage.read(checked.get("usage")) if api == "chat" else FORMATS[api].usage(checked)
+    return Complete(data if strict and checked is fields else dumps(checked), checked, usage, api)
 
 
 def _answer(data: bytes, api: Api) -> tuple[dict[str, Any], bool]:

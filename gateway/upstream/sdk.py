@@ -121,6 +121,8 @@ class SdkUpstream:
 
 
 class _SdkStream:
+    size = 0  # litellm's chunks are small
+
     def __init__(self, chunks: Any) -> None:
         self._source = chunks
         self._chunks = aiter(chunks)

@@ -11,6 +11,7 @@ from gateway import lenient_json
 from gateway.upstream.failures import Cause, UpstreamFailure
 
 Fields = dict[str, Any]
+MAX_CALLS = 1_024  # of one answer; no model makes so many
 _PLACED = frozenset({"index", "id", "type", "function", "name", "arguments"})
 
 
@@ -74,10 +75,17 @@ class ToolCalls:
         return True
 
     def mended(self, value: Any) -> list[Fields]:
-        """The entries of `tool_calls` as they must be; what is no call is left out."""
+        """The entries of `tool_calls` as they must be; what is no call is left out.
+
+        Raises:
+            UpstreamFailure: more calls than any answer has.
+        """
         if isinstance(value, dict):
             value = [value]
-        return [self._call(call) for call in value if isinstance(call, dict)] if isinstance(value, list) else []
+        if not isinstance(value, list):
+            return []
+        _check_number(len(value))
+        return [self._call(call) for call in value if isinstance(call, dict)]
 
     def check(self) -> None:
         """Can the calls be made, now that no more of them comes?
@@ -135,12 +143,18 @@ class ToolCalls:
         elif self._calls and not (name and self._calls[-1].name and self._calls[-1].begun):
             return len(self._calls) - 1
         place = len(self._calls)
+        _check_number(place + 1)
         self._calls.append(_Call())
         if index is not None:
             self._places[index] = place
         if call_id:
             self._by_id[call_id] = place
         return place
+
+
+def _check_number(calls: int) -> None:
+    if calls > MAX_CALLS:
+        raise UpstreamFailure(Cause.UNREADABLE, detail=f"an answer of more than {MAX_CALLS} tool calls")
 
 
 def _number(index: Any) -> int | None:

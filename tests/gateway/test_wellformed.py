@@ -330,3 +330,28 @@ def test_whatever_choices_come_they_come_out_well_formed(choices: list[dict[str,
         for made in right["delta"].get("tool_calls") or ():
             assert type(made["index"]) is int
             assert isinstance(made.get("function", {}).get("arguments", ""), str)
+
+
+def test_more_tool_calls_than_any_model_makes_are_a_failure() -> None:
+    calls = [{"id": f"c{i}", "type": "function", "function": {"name": "f", "arguments": "{}"}} for i in range(1_100)]
+    whole = {"choices": [{"index": 0, "message": {"role": "assistant", "tool_calls": calls}, "finish_reason": "stop"}]}
+    with pytest.raises(UpstreamFailure) as told:
+        check_complete(whole)
+    assert told.value.cause is Cause.UNREADABLE
+    reader = ChatReader()
+    events = EventReader().feed(b"".join(call(index=i, **one) for i, one in enumerate(calls)))
+    with pytest.raises(UpstreamFailure):
+        list(map(reader.read, events))
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_a_large_event_is_written_whole(tmp_path: Path, path: str) -> None:
+    text = "word " * 40_000
+    parts = [ROLE, chunk("m", {"content": text}), chunk("m", {"content": "end"}), STOP, DONE]
+    body: dict[str, Any] = {"model": "llama-8b", "stream": True}
+    body |= {"input": "hello"} if path == "/v1/responses" else {"messages": ASK, "max_tokens": 9}
+    async with ScriptedProvider(stream(parts)) as up, gateway(tmp_path, [entry("llama-8b", up.base_url)]) as run:
+        got = await run.http.post(path, json=body)
+        assert got.status_code == 200
+        assert text in got.text
+        assert got.text.index(text) < got.text.index('"end"')
