@@ -27,7 +27,7 @@ _SAYS_NO_SYSTEM = re.compile(
     r"system.{0,40}\b(?:not|un(?:supported|known))|(?:not|unsupported|unknown).{0,40}system", re.I
 )
 _ALPHABET = ascii_letters + digits
-_ID_CHARS = 9  # Mistral takes exactly so many letters and digits; nobody else minds
+_ID_CHARS = 9  # Mistral takes exactly so many letters and digits; other servers take any
 _REASONING = ("reasoning_content", "reasoning", "reasoning_details")
 
 

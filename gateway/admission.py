@@ -74,7 +74,7 @@ class Admission:
         await self._wait(limits, client)
 
     def leave(self) -> None:
-        """Gives a place back, to whoever has waited longest."""
+        """Gives a place back, to the request that has waited longest."""
         self.under_way -= 1
         if self._queue:
             self._admit(self._limits())

@@ -81,7 +81,7 @@ def _entries(in_force: InForce) -> Iterator[Entry]:
 
 
 def _auto(pool: Sequence[Model]) -> Entry:
-    """What the models can do together; prices from the lowest to the highest, since nobody knows who will answer."""
+    """What the models can do together; prices from the lowest to the highest, since the model that will answer is not known."""
     capabilities = frozenset[str]().union(*(model.capabilities for model in pool))
     outputs = [model.max_output_tokens for model in pool if model.max_output_tokens is not None]
     prices = [_pricing(model.price) for model in pool]

@@ -1,4 +1,4 @@
-"""Exceptions that nobody planned for: told by type and place alone, since their texts may hold keys and prompts."""
+"""Unexpected exceptions: told by type and place alone, since their texts may hold keys and prompts."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
 class DefectFormatter(logging.Formatter):
     """For the handler that everything is logged by: other people's `exc_info` shows no text either.
 
-    A message is one line without control characters, whoever wrote parts of it; only the places of exceptions are more lines.
+    A message is one line without control characters, whatever others wrote into it; only the places of exceptions are more lines.
     """
 
     def format(self, record: logging.LogRecord) -> str:

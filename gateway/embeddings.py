@@ -81,7 +81,7 @@ def named(fleet: Fleet, name: str) -> LiveModel:
 
     Raises:
         InvalidRequest: it is `auto`, or a chat model.
-        UnknownModel: nobody has the name.
+        UnknownModel: no model has the name.
     """
     live = fleet.embedding_models.get(name)
     if live is not None:

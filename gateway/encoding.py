@@ -1,6 +1,6 @@
 """Query encodings for requests: known ones from memory, quick ones at once, slow ones in a thread, many at a time.
 
-While a batch is being encoded, what arrives waits and becomes the next one; nobody waits for a batch to fill.
+While a batch is being encoded, what arrives waits and becomes the next one; no text waits for a batch to fill.
 """
 
 import asyncio
@@ -96,7 +96,7 @@ def _encode(encoder: QueryEncoder, texts: list[str]) -> list[Encoding | Exceptio
     """Runs in a thread. A text that cannot be encoded does not take the others with it."""
     try:
         q = encoder.encode(texts)
-    except Exception as exc:  # whatever the libraries raise; it belongs to whoever asked
+    except Exception as exc:  # whatever the libraries raise; it belongs to the caller
         return [exc] if len(texts) == 1 else [result for text in texts for result in _encode(encoder, [text])]
     return [q[i : i + 1].copy() for i in range(len(texts))]
 

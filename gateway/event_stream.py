@@ -79,5 +79,5 @@ class EventStream:
         self._timer = self._loop.call_later(left if left > 0 else self._keep_alive_s, self._look)
 
     async def _write_comment(self) -> None:
-        with suppress(OSError):  # the client has left, which the connection tells whoever has to know
+        with suppress(OSError):  # the client has left, which the connection itself tells
             await self._write(COMMENT, [], more=True)

@@ -27,7 +27,7 @@ USUAL_TOKENS = 400  # of an answer, where the client sets no lower limit
 SLOW_TOKENS_S = 20.0  # a slow model writes so many tokens a second
 SLOW = 0.95  # quantile of a deployment's usual times that is still no silence
 MOST_UNSUPPORTED = 10  # models that are asked although each says that it cannot take the request
-AGAIN = 2  # a stream that broke may be continued by the same deployment so often, where there is nobody else
+AGAIN = 2  # a stream that broke may be continued by the same deployment so often, where there is no other
 
 _NO_PREFILL = CHANGEABLE | {Cause.DIVERGED}
 
@@ -78,11 +78,11 @@ class Pursuit:
         self._again = 0  # times that a deployment was asked to go on with its own broken stream
 
     async def answer(self) -> Served:
-        """The first answer that somebody gives.
+        """The first answer that a deployment gives.
 
         Raises:
             ProviderRejected: a provider says that the request itself is at fault.
-            UpstreamsFailed: nobody answered.
+            UpstreamsFailed: no deployment answered.
         """
         self._shared.retries.request()
         self._shared.hedges.request()
@@ -92,7 +92,7 @@ class Pursuit:
                 return await self._raced(hop, live, ask)
             except UpstreamFailure as failure:
                 self._judge(failure, hop)
-                self._shared.retries.spend()  # whoever is asked next
+                self._shared.retries.spend()  # whichever is asked next
         waited = False
         while rest := self._candidates.last_resort():
             hop, live = rest[0]
@@ -112,7 +112,7 @@ class Pursuit:
         """A stream that continues what the client has: by those not asked yet, at last by the one that broke.
 
         Raises:
-            UpstreamFailure: nobody can.
+            UpstreamFailure: no model can.
         """
         for hop, live in self._continuing(broke):
             heeded, refused = True, False
@@ -173,7 +173,7 @@ class Pursuit:
             self._trail.waited_s += self._clock() - started
 
     async def _raced(self, hop: Hop, live: LiveDeployment, ask: Ask) -> Served:
-        """Asks the next ones beside the first where that is slow, and keeps whoever answers first.
+        """Asks the next ones beside the first where that is slow, and keeps the one that answers first.
 
         Raises:
             UpstreamFailure: all that were asked failed.
@@ -208,9 +208,9 @@ class Pursuit:
         return following[1]
 
     def _silence_s(self, live: LiveDeployment) -> float:
-        """How long an answer may take to begin before somebody else is asked too.
+        """How long an answer may take to begin before the next deployment is asked too.
 
-        Until then nobody can tell a slow answer from none. So the slow one is not given up: for a stream the limit is the first
+        Until then a slow answer looks like none. So the slow one is not given up: for a stream the limit is the first
         token's, for a whole answer that and the time to write what was asked for, or twice what the deployment usually takes.
         """
         if self._request.stream:

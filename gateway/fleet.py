@@ -129,7 +129,7 @@ class LiveDeployment:
                 first = True
                 while self.busy:
                     turn: asyncio.Future[None] = loop.create_future()
-                    (self._waiting.append if first else self._waiting.appendleft)(turn)  # somebody new was quicker
+                    (self._waiting.append if first else self._waiting.appendleft)(turn)  # a newer request was quicker
                     first = False
                     try:
                         await turn

@@ -16,7 +16,7 @@ class ClientLimits:
         head_bytes: request line and headers.
         body_idle_s: without a byte of a body that the gateway waits for.
         body_s: for a whole body.
-        surplus_s: until the rest of a body that nobody reads any more must have arrived.
+        surplus_s: until the rest of a body that is no longer read must have arrived.
         unread_s: without the client taking anything of its answer, while more of it waits than the buffers hold.
         linger_s: during a stop, silence before a connection is closed; who has just sent a request is still served.
         pipelined: requests sent ahead on one connection.

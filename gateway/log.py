@@ -158,7 +158,7 @@ def _in_words(row: dict[str, Any]) -> _Shown:
 
 
 def _name(text: str | None) -> str:
-    """A name as a terminal may show it, whoever wrote it."""
+    """A name as a terminal may show it, whatever a client wrote."""
     from rich.markup import escape
 
     return escape(printable(text[:LONGEST_NAME])) if text else "-"

@@ -1,6 +1,6 @@
 """Prometheus metrics. Labels are public names only: portfolio models, deployment ids, policies, causes.
 
-Counting is a dictionary entry each; the exposition format is made when somebody asks for it.
+Counting is a dictionary entry each; the exposition format is made when it is asked for.
 """
 
 from bisect import bisect_left
@@ -158,7 +158,7 @@ class Metrics:
         self.in_flight = 0
 
     def watch(self, fleet: Callable[[], Fleet], recorder: Recorder) -> None:
-        """What is read only when somebody asks: availability of each deployment, lost records."""
+        """What is read only when metrics are asked for: availability of each deployment, lost records."""
         self._fleet = fleet
         self._recorder = recorder
 

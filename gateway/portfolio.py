@@ -99,7 +99,7 @@ class Deployment:
     apis: frozenset[str] = frozenset()
     native_base: str | None = None
     health_check_s: float | None = None
-    params: Mapping[str, Any] = field(default_factory=dict, repr=False)  # nested ones may hold what nobody calls secret
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)  # nested ones may hold secrets under any name
     missing_key: str | None = None
 
 
@@ -190,13 +190,13 @@ class Settings:
         record: SQLite file; None records nothing.
         store_prompts: keep the messages in the record.
         responses: SQLite file for what `previous_response_id` goes on with; None keeps nothing.
-        response_retention_s: a conversation that nobody went on with for so long is forgotten.
+        response_retention_s: a conversation that was not continued for so long is forgotten.
         cors_origins: of web pages that may use the gateway in a browser; `*` is all of them.
         admin_key: for what only the operator shall see; None: only loopback sees it.
         shutdown_grace_s: how long a stop waits for requests under way.
         keep_alive_s: a stream on which nothing was sent for so long gets a comment; 0: never.
         switch_price: by so much must another model be more probably correct for a conversation to leave its model.
-        utility_calls: which requests go to a policy of their own; None: nobody looks.
+        utility_calls: which requests go to a policy of their own; None: such calls are not recognised.
         failover_for_named: what may answer in place of a model that a request names.
         stream_recovery: is a stream that broke after its first content continued by another model?
     """

@@ -31,7 +31,7 @@ class Connection(HttpToolsProtocol):
 
     Attributes:
         limits, max_connections, stopping: of the server; set on a subclass of its own.
-        on_lost: called when the client is gone, for whoever waits without reading.
+        on_lost: called when the client is gone, for code that waits without reading.
     """
 
     limits: ClassVar[ClientLimits] = LIMITS

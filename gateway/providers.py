@@ -126,7 +126,7 @@ class Target:
     Attributes:
         direct: may its bytes be relayed, or must litellm translate?
         upstream_model: the name that the upstream (direct) or litellm expects.
-        prefill, several, logprobs, apis, chat: as a provider's; of a server that nobody knows a guess.
+        prefill, several, logprobs, apis, chat: as a provider's; of an unknown server a guess.
         native_base: base that the paths of `apis` are appended to, as `/messages`; None where litellm alone knows it.
     """
 

@@ -55,7 +55,7 @@ class RecoveredStream:
         """The next bytes for the client; None at the proper end.
 
         Raises:
-            StreamBroken: it broke, and nobody can go on.
+            StreamBroken: it broke, and no other model can continue it.
         """
         while not self._ended:
             try:

@@ -1,6 +1,6 @@
 """Relay: one provider's stream -> the bytes of one client's stream.
 
-Holds everything back until the first content, so that until then a failure can be answered by somebody else unseen.
+Holds everything back until the first content, so that until then a failure can be answered by another deployment unseen.
 Usage is taken out of chat chunks: the client gets it once, at the end, if it asked.
 """
 
@@ -30,7 +30,7 @@ class Relay:
         writer: writes it in the client's format.
         idle_s: longest silence, seconds.
         thinking_s: longest time without content, seconds, whatever signs of life come.
-        alone: is there nobody else who could go on?
+        alone: is there no other deployment that could go on?
         splice: where the stream goes on with one that broke; its reasoning and role are left out then, since the client
             has had those.
     """
@@ -133,7 +133,7 @@ class Relay:
     def _deadline(self) -> float:
         """Until when more must come.
 
-        Comments, pings and empty deltas are silence where somebody else can go on; where nobody can, they are signs of life.
+        Comments, pings and empty deltas are silence where another deployment can go on; where none can, they are signs of life.
         """
         transcript = self.transcript
         if transcript.contents != self._contents:

@@ -60,7 +60,7 @@ class Control:
     Attributes:
         cost_weight: as a policy's.
         min_p_correct: models that are less probably correct are not chosen, as long as there are others.
-        allow: nobody else may answer; None: everybody may.
+        allow: no other model may answer; None: all may.
         failover: may another model than the chosen one answer?
         session: the conversation, by the client's own name.
     """
@@ -176,7 +176,7 @@ def splice_model(body: bytes, old: str, new: str) -> bytes | None:
     """`body` with its one `"model": old` field set to `new`; None where there is not exactly one such field.
 
     A quote inside a JSON string is always escaped, so the pattern can only match a key, never text. A letter of `model`
-    may be escaped too, which hides a key from the pattern: bodies with such escapes, which nobody writes, get None.
+    may be escaped too, which hides a key from the pattern: bodies with such escapes, which clients do not write, get None.
     `splice_model(b'{"model": "auto", "n": 1}', "auto", "gpt-4o")` is `b'{"model": "gpt-4o", "n": 1}'`.
     """
     if _occurs(body, b"\\u006"):

@@ -218,7 +218,7 @@ class ResponseStore:
     async def _prune_always(self) -> None:
         assert self._path is not None
         while True:
-            if self._path.exists():  # whoever never uses the API gets no file
+            if self._path.exists():  # without use of the API there is no file
                 await self.prune()
             await asyncio.sleep(min(PRUNE_S, self._limits.retention_s))
 

@@ -41,7 +41,7 @@ class Scores:
         price_usd: expected price of this request, USD.
         capable: can serve what the request needs, and may, by what the client says.
         guarded: the router knows nothing finer here than the best single model of the query's kind.
-        need: what `capable` and `price_usd` are for: its tokens are counted where the estimate left somebody in doubt.
+        need: what `capable` and `price_usd` are for: its tokens are counted where the estimate left a model in doubt.
     """
 
     p_correct: NDArray[np.float32]
@@ -64,7 +64,7 @@ class Switch:
         model: index of that model.
         p_correct: so much more probably correct another must be, in the policy's belief.
         lost_cache_usd: what the part of the prompt costs more elsewhere that this model's provider has in its cache.
-        forbidden: a turn with tool calls is under way: nobody else may go on with it.
+        forbidden: a turn with tool calls is under way: no other model may continue it.
     """
 
     model: int
@@ -177,7 +177,7 @@ class Routing:
         Raises:
             UnknownModel: no such model or policy.
             InvalidRequest: what the client asks of the choice cannot be.
-            NoEligibleModel: nobody has what the request needs.
+            NoEligibleModel: no model has what the request needs.
         """
         control = request.control
         self._check_names(control)
@@ -322,7 +322,7 @@ class Routing:
         )
 
     async def _measured(self, request: ChatRequest) -> Need:
-        """What the request needs, with its tokens counted where a bound and an estimate leave somebody's window in doubt."""
+        """What the request needs, with its tokens counted where a bound and an estimate leave a model's window in doubt."""
         need = request.need
         bound = await offloaded(len(request.body), lambda: need.prompt_bound)
         if bound + min(need.output_tokens or 0, ANSWER_TOKENS) <= self._window.min():
@@ -335,7 +335,7 @@ class Routing:
         return await self._encodings.encode(request.query) if len(self._embedded) else None
 
     async def _encode_slowly(self, request: ChatRequest) -> None:
-        """Makes the query known where that takes a thread; a quick encoder can do it when somebody asks."""
+        """Makes the query known where that takes a thread; a quick encoder can do it when it is needed."""
         if not self._quick:
             await self._encode(request)
 

@@ -1,6 +1,6 @@
 """Which model of the model space a LiteLLM model name certainly is: its own spelling, or a provider's known one.
 
-A name that could be another snapshot, a base model or somebody's fine-tune is nobody's. Knows nothing of files.
+A name that could be another snapshot, a base model or a fine-tune belongs to no model of the space. Knows nothing of files.
 """
 
 import difflib

@@ -255,7 +255,7 @@ async def _run(
 
 
 def log_to_stderr(who: str = "") -> None:
-    """Everybody's log, without the texts of exceptions.
+    """The log of all modules, without the texts of exceptions.
 
     Args:
         who: named in each line; replaces the log that there is.

@@ -2,7 +2,7 @@
 
 The numbers say nothing of the tokenizer that they are from. They are read by the one of the model that the request names where
 that is one of OpenAI's, and by cl100k_base where nothing is known of it. Numbers of another tokenizer must not become a text that
-nobody wrote. What is decoded must be valid UTF-8 and give the same numbers again, which numbers of other tokenizers pass by chance
+is invented. What is decoded must be valid UTF-8 and give the same numbers again, which numbers of other tokenizers pass by chance
 in half of all prompts of 6 tokens, 1 in 10 of 24 and 1 in 40 of 48. So those for families of models with tokenizers of their own
 are not decoded at all, and the answer says by which tokenizer the others were.
 """

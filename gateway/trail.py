@@ -1,4 +1,4 @@
-"""The way of one request: whom it may be sent to, what was tried, and what the client is told where nobody answered."""
+"""The way of one request: where it may be sent, what was tried, and what the client is told where no model answered."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -157,7 +157,7 @@ class Link:
         with contextlib.suppress(OSError):
             while line := await self._reader.readline():
                 self._heed(orjson.loads(line))
-        self._stop(False)  # nobody is there to start it again, or to stop it
+        self._stop(False)  # no supervisor is there to start it again, or to stop it
 
     def _heed(self, message: dict[str, Any]) -> None:
         match message["kind"]:
@@ -311,7 +311,7 @@ class Supervisor:
         self._stops += 1
         at_once = self._stops > 1
         if not at_once:
-            self._listener.close()  # else connections would wait here for nobody
+            self._listener.close()  # else connections would wait here for ever
         for slot in self._slots:
             slot.start_at = None
         self._tell_all({"kind": "stop", "at_once": at_once})

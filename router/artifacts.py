@@ -60,7 +60,7 @@ class Checkpoint:
     def _harmless(self, spec: str) -> str:
         """What to load for the encoder of the card.
 
-        Whoever made the checkpoint wrote that name. The shipped encoders, and a static one inside the folder, are tokens
+        The maker of the checkpoint wrote that name. The shipped encoders, and a static one inside the folder, are tokens
         and numbers only; anything else is loaded by sentence-transformers, which imports what its files name.
         """
         if spec in (STATIC, MINILM):

@@ -1,6 +1,6 @@
 """Evidence for a choice: the evaluated queries nearest to a request that one model passed and another failed.
 
-It is read when somebody first asks for it, from the files beside the model spaces.
+It is read when it is first asked for, from the files beside the model spaces.
 """
 
 import logging
@@ -28,7 +28,7 @@ class Found:
 
 
 class Evidence:
-    """The evidence beside some model spaces. Nothing is read before somebody asks.
+    """The evidence beside some model spaces. Nothing is read before it is asked for.
 
     Args:
         files: as `evidence_file` names them; they may be missing.

@@ -190,7 +190,7 @@ def export(name: str) -> None:
         try:
             work.rename(folder)
         except OSError:
-            if not (folder / ABOUT).is_file():  # nobody else was quicker
+            if not (folder / ABOUT).is_file():  # no other process was quicker
                 raise
 
 

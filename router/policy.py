@@ -55,7 +55,7 @@ def choose(
     """Index of the model that the policy prefers among the eligible ones; None where none is eligible.
 
     Ties (within 1e-6) go to the cheaper model, then to the one that the portfolio lists first. The rule "cheapest"
-    falls back to the most probably correct model where nobody reaches `min_p_correct`. A model whose p_correct is
+    falls back to the most probably correct model where none reaches `min_p_correct`. A model whose p_correct is
     NaN is never chosen.
 
     Args:

@@ -53,7 +53,7 @@ def pools(data: Dataset, split: str, excluded_models: NDArray[np.bool_] | None =
     """The pools of a split: queries that at least two of the pool's models answered.
 
     Args:
-        excluded_models: (M,), models that are not to be chosen; None excludes nobody.
+        excluded_models: (M,), models that are not to be chosen; None excludes none.
     """
     allowed = np.ones(len(data.models), np.bool_) if excluded_models is None else ~excluded_models
     answered = ~np.isnan(data.scores)

@@ -1,4 +1,4 @@
-"""The direct path: over one pooled HTTP client to whoever speaks the OpenAI protocol, or the client's own format.
+"""The direct path: over one pooled HTTP client to servers that speak the OpenAI protocol, or the client's own format.
 
 Bytes go out and come back as they are.
 """

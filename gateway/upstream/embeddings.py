@@ -103,7 +103,7 @@ class EmbeddingsUpstream:
                     until = loop.time() + HOLD_S
         else:
             for start in range(0, len(texts), BATCH):
-                async with self._turn:  # one batch at a time, whoever waits: routing needs the processor too
+                async with self._turn:  # one batch at a time, even if others wait: routing needs the processor too
                     batch = await asyncio.to_thread(encoder.encode, texts[start : start + BATCH])
                 parts.append(batch[:, : encoder.text_dim])
         return np.concatenate(parts)

@@ -154,7 +154,7 @@ def without_echo(failure: UpstreamFailure, request: Mapping[str, Any]) -> Upstre
 
 
 def unexpected(exc: Exception) -> UpstreamFailure:
-    """The failure that an exception nobody planned for stands for."""
+    """The failure that an unexpected exception stands for."""
     log_defect(log, "an upstream call failed unexpectedly", exc)
     return UpstreamFailure(Cause.UNREADABLE, detail=type(exc).__name__)
 

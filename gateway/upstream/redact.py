@@ -19,7 +19,7 @@ PIECE = 8  # characters of a secret that give it away in part
 MASK = "***"
 _PLAIN = re.compile(r"[a-z\-_. ]*|[A-Z\-_. ]*")  # a piece that may be of an ordinary word
 _WORD = re.compile(r"[a-z]*|v\d\w*")  # parts of a path that say nothing: `v1beta`, `inference`
-# What looks like a key, an account or an address inside a network, whoever's it is: a gateway before the provider may tell its own.
+# What looks like a key, an account or an address inside a network, of any owner: a gateway before the provider may tell its own.
 _PRIVATE = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|hf|r8|nvapi|pplx|csk|tvly|ghp|gho|glpat|github_pat)[-_](?=\S{0,100}[\d*])[\w\-*.]{8,400}"
     r"|\borg-[\w\-]{1,80}|\bproj_[\w\-]{1,80}|\bacct_[\w\-]{1,80}"
@@ -96,7 +96,7 @@ def _secrets(deployment: Deployment) -> Iterator[str]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every string in a deployment's parameters, however deep: what nobody calls secret may be one."""
+    """Every string in a deployment's parameters, however deep: a secret may have any name."""
     if isinstance(value, Secret):
         yield value.reveal()
     elif isinstance(value, str):

@@ -56,7 +56,7 @@ def wants_thinking(request: Mapping[str, Any]) -> bool:
 
 
 def thoughts(said: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The thinking blocks of a chat message: signed ones as they are, else its reasoning, which nobody signed."""
+    """The thinking blocks of a chat message: signed ones as they are, else its reasoning, which is not signed."""
     blocks = [block for block in _list(said.get("thinking_blocks")) if isinstance(block, dict)]
     kept = [known for block in blocks if (known := _thinking_block(block)) is not None]
     if kept:

@@ -108,7 +108,7 @@ class Blocks:
             block.waiting.append({"type": "input_json_delta", "partial_json": arguments})
 
     def opened(self, index: int, kind: str) -> None:
-        """A block that somebody else began to write."""
+        """A block that another model began to write."""
         block = _Block(kind, {}, index=index, whole=kind not in ("text", "thinking", "tool_use"))
         self._queue.append(block)
         if kind == "tool_use":  # whose place among the calls in chat is that of its beginning
@@ -117,7 +117,7 @@ class Blocks:
         self.called = self.called or kind == "tool_use"
 
     def closed(self, index: int) -> None:
-        """A block that somebody else has written to its end."""
+        """A block that another model has written to its end."""
         self._queue = deque(block for block in self._queue if block.index != index)
 
     def events(self, *, last: bool = False) -> bytes:

@@ -181,7 +181,7 @@ class Reader:
 def chat_usage(usage: Mapping[str, Any]) -> dict[str, Any] | None:
     """The usage of a Message in the form of chat, where the prompt includes what a cache had or was given.
 
-    None where it has no counts, or such as nobody could have been billed.
+    None where it has no counts, or counts that no provider could bill.
     """
     counts = [usage.get(key) or 0 for key in _COUNTS]
     if not any(key in usage for key in _COUNTS[:2]):

@@ -157,7 +157,7 @@ def _function(tool: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _custom(tool: dict[str, Any], where: str) -> dict[str, Any]:
-    """A freeform tool, with what a grammar demands in its description, for models that nobody holds to it."""
+    """A freeform tool, with what a grammar demands in its description, for models whose output is not held to it."""
     said = [optional(tool, "description", str, "a string", where)]
     form = optional(tool, "format", dict, "an object", where)
     if form is not None and form.get("type") == "grammar":
