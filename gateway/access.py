@@ -81,7 +81,7 @@ def check_local(headers: Headers, origins: Sequence[str] = ()) -> None:
 
 
 def check_this_machine(scope: Scope) -> None:
-    """Does a request come from this machine itself, whatever key it has?
+    """Whether a request comes from this machine itself, whatever key it has.
 
     Raises:
         Forbidden: it comes from another machine, from behind a proxy or from a web page of others.
@@ -112,7 +112,7 @@ def _foreign(headers: Headers) -> str | None:
 
 @lru_cache(1024)
 def _is_own_host(value: bytes) -> bool:
-    """Does a Host header (RFC 9110, 7.2) name this machine, or a name without a dot, which no web page of the world has?"""
+    """Whether a Host header (RFC 9110, 7.2) names this machine, or a name without a dot, which no web page of the world has."""
     match = _AUTHORITY.fullmatch(value.decode("latin-1"))
     if match is None:
         return False
@@ -122,7 +122,7 @@ def _is_own_host(value: bytes) -> bool:
 
 @lru_cache(1024)
 def _is_own_origin(value: bytes) -> bool:
-    """Is an Origin (RFC 6454, 6.2) a page or program of this machine itself?
+    """Whether an Origin (RFC 6454, 6.2) is a page or program of this machine itself.
 
     Pages of the local network have names without a dot too, browser extensions have such ids, and sandboxed pages and files
     have the origin `null`: none of them is.
@@ -137,7 +137,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def check_operator(headers: Headers, settings: Settings) -> None:
-    """Is this request the operator's? By the admin key; without one, whatever this machine asks of its own address is,
+    """Whether this request is the operator's. By the admin key; without one, whatever this machine asks of its own address is,
     but not the web pages of others that its browser shows, whatever else they may.
 
     Raises:
@@ -153,7 +153,7 @@ def check_operator(headers: Headers, settings: Settings) -> None:
 
 
 def is_operator(scope: Scope, settings: Settings) -> bool:
-    """May this request see what only the operator shall?"""
+    """Whether this request may see what only the operator shall."""
     try:
         check_operator(dict(scope["headers"]), settings)
     except GatewayError:

@@ -96,7 +96,7 @@ class Batch:
 
         Args:
             write: gets whole events, of one answer or another, and the headers that tell how the first of them came about.
-            late: have headers been sent already that cannot tell it?
+            late: whether headers have been sent already that cannot tell it.
 
         Returns:
             the usage of all, None where that of one is not known; and the model that answered the first prompt.

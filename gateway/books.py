@@ -63,7 +63,7 @@ class Books:
 
     @property
     def answered(self) -> bool:
-        """Has an answer begun, be it an error?"""
+        """Whether an answer has begun, be it an error."""
         return self._status != CLIENT_CLOSED
 
     @property

@@ -1,4 +1,4 @@
-"""Is a deployment worth calling? A circuit breaker as a pure state machine; the caller brings the clock.
+"""Tells whether a deployment is worth calling. A circuit breaker as a pure state machine; the caller brings the clock.
 
 closed --(failures in a row, or half of the last 20)--> open --(cool-down over)--> half-open --(one success)--> closed
                                                          ^------(probe failed: cool-down doubles)------|
@@ -94,7 +94,7 @@ class Breaker:
         return "open" if now < self.open_until else "half-open"
 
     def available(self, now: float) -> bool:
-        """May a call be made now? In the half-open state one probe at a time."""
+        """Whether a call may be made now. In the half-open state one probe at a time."""
         return self.open_until is None or (now >= self.open_until and not self._probing)
 
     def start(self, now: float) -> None:

@@ -113,7 +113,7 @@ class Caller:
         self._last = last
 
     def alone(self) -> bool:
-        """Is there no other deployment left that could go on with the stream?"""
+        """Whether no other deployment is left that could continue the stream."""
         return not self._candidates.more()
 
     async def ask(self, hop: Hop, live: LiveDeployment, trail: Trail, ask: Ask) -> Served:
@@ -361,7 +361,7 @@ def _examined(failure: UpstreamFailure, live: LiveDeployment, request: ChatReque
 
 
 def _lacks_path(failure: UpstreamFailure, request: ChatRequest) -> bool:
-    """Does a server say that it does not have the path or the model, rather than a thing that this request names?"""
+    """Whether a server says that it does not have the path or the model, rather than a thing that this request names."""
     if failure.cause is not Cause.NOT_FOUND and _NAMED_THING.search(failure.reason):
         return False
     return without_echo(failure, _as_written(request)) is failure

@@ -43,13 +43,13 @@ class Candidates:
         return following
 
     def more(self) -> bool:
-        """Is there a next one?"""
+        """Whether there is a next one."""
         if self._next is None:
             self._next = next(self._walk, None)
         return self._next is not None
 
     def left(self) -> bool:
-        """Is there a deployment that has not been given, be it one of the last resort?"""
+        """Whether there is a deployment that has not been given, be it one of the last resort."""
         return self.more() or bool(self.last_resort())
 
     def overran(self, hop: Hop) -> None:
@@ -104,6 +104,6 @@ class Candidates:
         return live.serves(self._request.need, named=hop.named)
 
     def _fits(self, hop: Hop) -> bool:
-        """Can the model's window be larger than those that the prompt has overrun?"""
+        """Whether the model's window can be larger than those that the prompt has overrun."""
         spec = hop.model.spec
         return not hop.barred and (spec.context_window > self._too_small or not spec.window_known)

@@ -1,4 +1,4 @@
-"""`locus check`: is a portfolio file usable, and what is in it?"""
+"""`locus check`: tells whether a portfolio file is usable, and what is in it."""
 
 import os
 from pathlib import Path

@@ -77,7 +77,7 @@ class CompletionsExchange(Exchange):
         await self._serve_prompts(request, texts, send, client)
 
     async def _native(self, request: ChatRequest) -> bool:
-        """Would routing choose a model that takes all prompts at once, if every model did?"""
+        """Whether routing would choose a model that takes all prompts at once, if every model did."""
         routing = self._books.in_force.routing
         decision = await routing.decide(replace(request, need=replace(request.need, api=None, api_field=None)))
         deployments = routing.live[decision.chosen].deployments

@@ -12,7 +12,7 @@ log = logging.getLogger("locus.damage")
 
 
 def is_damage(exc: BaseException) -> bool:
-    """Is the file itself at fault, so that waiting cannot help?"""
+    """Whether the file itself is at fault, so that waiting cannot help."""
     return getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 

@@ -98,7 +98,7 @@ def named(fleet: Fleet, name: str) -> LiveModel:
 
 
 def check_built_in(request: ChatRequest, dimensions: int) -> None:
-    """Can the built-in model answer this?
+    """Whether the built-in model can answer this.
 
     Args:
         dimensions: of its vectors.

@@ -87,12 +87,12 @@ class LiveDeployment:
 
     @property
     def busy(self) -> bool:
-        """Are as many calls under way as may be?"""
+        """Whether as many calls are under way as may be."""
         return self.spec.max_parallel_requests is not None and self.in_flight >= self.spec.max_parallel_requests
 
     @property
     def limited(self) -> bool:
-        """Does a limit of the portfolio file, of calls at once or per minute, forbid a call now?"""
+        """Whether a limit of the portfolio file, of calls at once or per minute, forbids a call now."""
         spec = self.spec
         self._roll(self._clock())
         over = (spec.rpm is not None and self._requests >= spec.rpm) or (
@@ -101,7 +101,7 @@ class LiveDeployment:
         return over or self.busy
 
     def serves(self, need: Need, *, named: bool = False) -> bool:
-        """Can it do what not every deployment of a model can? Where the client named it, only its formats are certain."""
+        """Whether it can do what not every deployment of a model can. Where the client named it, only its formats are certain."""
         spec, asked = self.spec, need.capabilities
         able = (spec.several or "several" not in asked) and (spec.logprobs or "logprobs" not in asked)
         return (able or named) and (need.api is None or need.api in self.apis)
@@ -150,7 +150,7 @@ class LiveDeployment:
 
     @property
     def hopeless(self) -> bool:
-        """Is it useless to ask it even where no other deployment is left?"""
+        """Whether it is useless to ask it even where no other deployment is left."""
         return self.spec.missing_key is not None or (self.breaker.confirmed and self.needs_operator)
 
     def refused(self, refusal: Refusal) -> None:

@@ -40,8 +40,8 @@ class Values:
     Attributes:
         problems: for which nothing can be imported.
         variables: environment variables that the portfolio refers to, in order.
-        literals: are keys that the configuration holds itself carried over? Else a reference stands for each.
-        literal_secrets: has one been carried over?
+        literals: whether keys that the configuration holds itself are carried over; else a reference stands for each.
+        literal_secrets: whether one has been carried over.
     """
 
     def __init__(self, environment: Mapping[str, str], *, literals: bool) -> None:

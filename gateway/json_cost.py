@@ -32,7 +32,7 @@ class JsonCost(NamedTuple):
 
     @property
     def excessive(self) -> bool:
-        """Has it more values than any request needs?"""
+        """Whether it has more values than any request needs."""
         return self.containers > MAX_CONTAINERS or self.values > MAX_VALUES
 
     @property
@@ -98,7 +98,7 @@ def _counted(data: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> tuple[int, i
 def _escaped(
     backslashes: "np.ndarray[tuple[int], np.dtype[np.bool_]]", escaping: bool
 ) -> tuple["np.ndarray[tuple[int], np.dtype[np.bool_]]", bool]:
-    """Which bytes follow a backslash that is not escaped itself; and is the byte after the block one of them?"""
+    """Which bytes follow a backslash that is not escaped itself; and whether the byte after the block is one of them."""
     escaped = np.zeros(len(backslashes), np.bool_)
     where = np.flatnonzero(backslashes)
     # Of a run of backslashes every second one escapes what follows it, beginning with the first.

@@ -32,7 +32,7 @@ class LastAnswer(NamedTuple):
 
     @property
     def told(self) -> bool:
-        """Is there anything to recognise it by?"""
+        """Whether there is anything to recognise it by."""
         return bool(self.text or self.calls)
 
 

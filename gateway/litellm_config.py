@@ -39,7 +39,7 @@ class Imported:
 
     Attributes:
         variables: environment variables that the portfolio refers to.
-        literal_secrets: does the text hold keys themselves?
+        literal_secrets: whether the text holds keys themselves.
     """
 
     text: str
@@ -60,7 +60,7 @@ def import_litellm(
         space: names of the model space.
         environment: where a reference is looked up that our file can only have as a value: an address, a number.
             Never one to a key.
-        literals: are keys that the configuration holds itself carried over? Else a reference stands for each.
+        literals: whether keys that the configuration holds itself are carried over. Else a reference stands for each.
 
     Raises:
         ImportProblems: all problems of the file.

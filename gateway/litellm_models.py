@@ -214,7 +214,7 @@ class ModelList:
         return model
 
     def _skipped(self, entry: Node, name: Node, model: str, info: Node) -> bool:
-        """Is this an entry that no portfolio can have? It is named as a whole."""
+        """Whether this is an entry that no portfolio can have. It is named as a whole."""
         blocked = info.get("blocked")
         kind = _kind(info, model)
         if "*" in name.value or "*" in model:

@@ -21,7 +21,7 @@ Fields = dict[str, Any]
 
 
 def is_doubtful(need: Need, model: Model) -> bool:
-    """Does it take a count of the prompt's tokens to know whether the client's limit fits into the window?"""
+    """Whether the prompt's tokens must be counted to know if the client's limit fits into the window."""
     asked, window = need.output_tokens, model.context_window
     if (
         asked is None

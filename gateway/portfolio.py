@@ -198,7 +198,7 @@ class Settings:
         switch_price: by so much must another model be more probably correct for a conversation to leave its model.
         utility_calls: which requests go to a policy of their own; None: such calls are not recognised.
         failover_for_named: what may answer in place of a model that a request names.
-        stream_recovery: is a stream that broke after its first content continued by another model?
+        stream_recovery: whether another model continues a stream that broke after its first content.
     """
 
     host: str = "127.0.0.1"
@@ -224,7 +224,7 @@ class Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Can only this machine reach a server on this address?"""
+    """Whether only this machine can reach a server on this address."""
     if host == "localhost":
         return True
     try:
@@ -248,7 +248,7 @@ class Portfolio:
         path: where it came from; None for the built-in simulated one.
         embedding_models: serve `/v1/embeddings`, each under its own name only: vectors of two models cannot be compared.
         checkpoint: folder of a checkpoint of one's own; None: the shipped one.
-        trust_checkpoint: may its encoder be one whose files may run code?
+        trust_checkpoint: whether its encoder may be one whose files may run code.
         spaces: model spaces, over the shipped one.
         stated: the settings of the gateway that the file states, also as empty ones.
         places: model name -> where the file names its embedding, for errors that only the model space can raise.

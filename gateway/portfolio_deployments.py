@@ -32,7 +32,7 @@ class Deployments:
     def read(
         self, where: Place, model: ModelEntry | EmbeddingModelEntry, first_token_s: float
     ) -> tuple[tuple[Deployment, ...], bool]:
-        """Those that can be made out; and does one of them run on hardware of one's own?
+        """Those that can be made out; and whether one of them runs on hardware of one's own.
 
         Args:
             first_token_s: the default of `first_token_timeout`.

@@ -138,5 +138,5 @@ def kind_of(value: Any) -> str:
 
 
 def is_secret_name(name: str) -> bool:
-    """Does a key of this name hold a secret?"""
+    """Whether a key of this name holds a secret."""
     return name not in _NOT_SECRET and bool(_SECRET_NAME.search(name))

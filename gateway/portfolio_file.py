@@ -27,7 +27,7 @@ def load_portfolio(path: Path, environment: Mapping[str, str], *, writes: bool =
 
     Args:
         environment: where `os.environ/NAME` references are looked up.
-        writes: is it a problem where the record cannot be written?
+        writes: whether it is a problem if the record cannot be written.
 
     Raises:
         PortfolioError: all problems of the file.

@@ -31,7 +31,7 @@ class Listed:
     context_window: int | None
     max_output_tokens: int | None
     capabilities: frozenset[str]
-    prefill: bool = False  # does it go on from an assistant message at the end?
+    prefill: bool = False  # whether it goes on from an assistant message at the end
     usd_per_mtok_cached: float | None = None  # of the part of a prompt that the provider has in its cache
     dimensions: int | None = None  # of an embedding model's vectors
 

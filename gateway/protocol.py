@@ -52,7 +52,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def sending(self) -> bool:
-        """Has the body of the request being answered not arrived completely?"""
+        """Whether the body of the request being answered has not arrived completely."""
         return self._phase == _BODY and self._running is self.cycle
 
     async def drained(self) -> None:

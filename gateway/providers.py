@@ -124,7 +124,7 @@ class Target:
     """Where a LiteLLM model name leads.
 
     Attributes:
-        direct: may its bytes be relayed, or must litellm translate?
+        direct: whether its bytes may be relayed; else litellm translates.
         upstream_model: the name that the upstream (direct) or litellm expects.
         prefill, several, logprobs, apis, chat: as a provider's; of an unknown server a guess.
         native_base: base that the paths of `apis` are appended to, as `/messages`; None where litellm alone knows it.
@@ -238,6 +238,6 @@ def _maker(name: str) -> str | None:
 
 
 def is_local(api_base: str) -> bool:
-    """Is this address on this machine?"""
+    """Whether this address is on this machine."""
     host = urlsplit(api_base).hostname or ""
     return host in ("localhost", "::1") or (host.startswith("127.") and host.replace(".", "").isdigit())

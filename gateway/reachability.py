@@ -139,7 +139,7 @@ async def _connect(at: Address, turn: asyncio.Semaphore) -> str | None:
 
 
 def _cut_off(live: LiveDeployment) -> bool:
-    """Do requests fail to reach it?"""
+    """Whether requests fail to reach it."""
     return live.breaker.open_until is not None and live.breaker.reason == Cause.CONNECTION.value
 
 

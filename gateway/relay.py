@@ -30,7 +30,7 @@ class Relay:
         writer: writes it in the client's format.
         idle_s: longest silence, seconds.
         thinking_s: longest time without content, seconds, whatever signs of life come.
-        alone: is there no other deployment that could go on?
+        alone: whether there is no other deployment that could go on.
         splice: where the stream goes on with one that broke; its reasoning and role are left out then, since the client
             has had those.
     """

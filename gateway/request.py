@@ -61,7 +61,7 @@ class Control:
         cost_weight: as a policy's.
         min_p_correct: models that are less probably correct are not chosen, as long as there are others.
         allow: no other model may answer; None: all may.
-        failover: may another model than the chosen one answer?
+        failover: whether another model than the chosen one may answer.
         session: the conversation, by the client's own name.
     """
 
@@ -108,7 +108,7 @@ class ChatRequest:
 
     @property
     def mid_turn(self) -> bool:
-        """Are results of tool calls in it that the last answer made? Then that answer is still being worked on."""
+        """Whether it has results of tool calls that the last answer made. Then that answer is still being worked on."""
         for message in reversed(self.fields["messages"]):
             if message["role"] in ("tool", "function"):
                 return True
@@ -124,16 +124,16 @@ class ChatRequest:
 
     @property
     def structured(self) -> bool:
-        """Must the answer be JSON?"""
+        """Whether the answer must be JSON."""
         form = self.fields.get("response_format")
         return isinstance(form, dict) and form.get("type") in ("json_object", "json_schema")
 
     def has(self, field: str) -> bool:
-        """Is this optional field sent to upstreams? Usage is asked for in every stream."""
+        """Whether this optional field is sent to upstreams. Usage is asked for in every stream."""
         return field in self.fields or (field == "stream_options" and self.stream)
 
     def asks_properly(self, field: str) -> bool:
-        """Was this optional field the gateway's own, or sent by the client in a form that the OpenAI API allows?"""
+        """Whether this optional field was the gateway's own, or sent by the client in a form that the OpenAI API allows."""
         value = self.fields.get(field)
         if isinstance(value, dict) and field == "stream_options":
             return self.stream and value.keys() == {"include_usage"}

@@ -19,7 +19,7 @@ class Stored:
     Attributes:
         input: everything that it answered: the conversation before it, then its own input.
         response: the Response object.
-        whole: is `input` all of it? Not where a response before it has been deleted.
+        whole: whether `input` is all of it. Not where a response before it has been deleted.
         size: of the JSON of all this, bytes.
     """
 

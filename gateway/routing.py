@@ -96,7 +96,7 @@ class Decision:
 
     @property
     def kept(self) -> bool:
-        """Does the conversation stay with its model?"""
+        """Whether the conversation stays with its model."""
         return self.switch is not None and self.switch.model == self.chosen
 
     @property
@@ -429,5 +429,5 @@ class Routing:
 
 
 def _allows(control: Control, name: str) -> bool:
-    """Does the client let this model answer?"""
+    """Whether the client lets this model answer."""
     return name not in control.exclude and (control.allow is None or name in control.allow)

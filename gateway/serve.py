@@ -88,7 +88,7 @@ def serve(config: Path | None, host: str | None, port: int | None, demo: bool, w
 
 
 def on_a_terminal() -> bool:
-    """Does a person see what this process says?"""
+    """Whether a person sees what this process says."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 

@@ -38,7 +38,7 @@ class Turn:
         tokens: of its prompt and itself: what the provider has in its cache.
         at: when, by the clock.
         opening: digest of how the conversation began.
-        mixed: have several models answered in it?
+        mixed: whether several models have answered in it.
         requested: the model or policy that its request named.
     """
 

@@ -139,12 +139,12 @@ class Splice:
         return new
 
     def _splits_words(self) -> bool:
-        """Did most pieces so far begin within a word, so that the next would have?"""
+        """Whether most pieces so far began within a word, so that the next would have."""
         within = [a[-1:].isalnum() and b[:1].isalnum() for a, b in pairwise(self._pieces)]
         return sum(within) * 2 > len(within)
 
     def _begins_anew(self, new: str) -> bool:
-        """Is this no continuation by how it begins: with a word right after another, where no piece so far did?"""
+        """Whether this is no continuation by how it begins: with a word right after another, where no piece so far did."""
         tight = [_tight(a, b) for a, b in pairwise(self._pieces)]
         capital = self._text[-1:].islower() and new[:1].isupper()
         return _tight(self._text, new) and (capital or (len(tight) > 1 and not any(tight)))
@@ -155,10 +155,10 @@ class Splice:
 
 
 def _tight(text: str, new: str) -> bool:
-    """Does a word or the rest of one follow without a space?"""
+    """Whether a word or the rest of one follows without a space."""
     return not text[-1:].isspace() and new[:1].isalnum()
 
 
 def _at_word(text: str, position: int) -> bool:
-    """Does a word, or the space before one, begin here?"""
+    """Whether a word, or the space before one, begins here."""
     return position == 0 or not text[position].isalnum() or not text[position - 1].isalnum()

@@ -95,7 +95,7 @@ class EventReader:
 
 
 def _may_end(seam: bytes) -> bool:
-    """May an event end in these bytes? A CR at their very end may be half of a CRLF."""
+    """Whether an event may end in these bytes. A CR at their very end may be half of a CRLF."""
     if b"\r" not in seam:
         return b"\n\n" in seam
     return _BLANK_LINE.search(seam, 0, len(seam) - seam.endswith(b"\r")) is not None

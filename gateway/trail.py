@@ -147,13 +147,13 @@ def _reasons(deployments: Iterable[LiveDeployment]) -> str:
 
 
 def _unreachable(asked: Iterable[LiveDeployment], causes: set[Cause]) -> bool:
-    """Do the servers of all deployments not accept connections, or not yet?"""
+    """Whether no deployment's server accepts connections now."""
     usable = [live for live in asked if not live.needs_operator]
     return causes <= TAKEN_OUT | {Cause.CONNECTION} and all(live.unreachable is not None for live in usable)
 
 
 def _is_refusal(failure: UpstreamFailure) -> bool:
-    """Is the request itself at fault? A 401, 402 or 403 must name a thing of the request, and a 404 say what was not found."""
+    """Whether the request is at fault. A 401, 402 or 403 must name a thing of the request, a 404 say what was not found."""
     if failure.cause is not Cause.REFUSED:
         return failure.cause in _REFUSALS
     if failure.status in _OWN_ACCESS:

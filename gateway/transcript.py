@@ -60,12 +60,12 @@ class Transcript:
 
     @property
     def complete(self) -> bool:
-        """Does the client have all of every choice?"""
+        """Whether the client has all of every choice."""
         return len(self._finished) >= self._choices and not self._begun - self._finished
 
     @property
     def ended(self) -> bool:
-        """May the stream end here? A provider may give fewer choices than asked for."""
+        """Whether the stream may end here. A provider may give fewer choices than asked for."""
         return bool(self._finished) and not self._begun - self._finished
 
     @property

@@ -33,7 +33,7 @@ class Checkpoint:
         card: encoder, data, metrics, versions, licences; see `router.train`.
         weights: parameter name -> array, float32.
         folder: where it was read from.
-        trusted: may an encoder be loaded whose files may run code, because the card names it?
+        trusted: whether an encoder whose files may run code may be loaded because the card names it.
     """
 
     id: str

@@ -14,7 +14,7 @@ WIDEST = 120  # columns that a text of help may take
 
 
 def no_color() -> bool:
-    """Does the user want no escape codes (https://no-color.org)? click does not look, and rich keeps bold."""
+    """Whether the user wants no escape codes (https://no-color.org). click does not look, and rich keeps bold."""
     return bool(os.environ.get("NO_COLOR"))
 
 

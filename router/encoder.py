@@ -189,7 +189,7 @@ def _load_text_encoder(spec: str) -> TextEncoder:
 
 
 def is_static(folder: Path) -> bool:
-    """Does a folder hold a static encoder: a tokenizer and vectors, without anything that is imported or run?"""
+    """Whether a folder holds a static encoder: a tokenizer and vectors, without anything that is imported or run."""
     return (folder / "tokenizer.json").is_file() and not any(
         (folder / f).exists() for f in ("config.json", "modules.json")
     )
@@ -206,7 +206,7 @@ def _load_slow(name: str, spec: str) -> TextEncoder:
 
 
 def _splits_at_spaces(tokenizer: "Tokenizer") -> bool:
-    """Are the tokens of a text those of its parts, wherever it is cut in front of a space?"""
+    """Whether the tokens of a text are those of its parts, wherever it is cut in front of a space."""
     from tokenizers import normalizers, pre_tokenizers
 
     return (

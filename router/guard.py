@@ -1,4 +1,4 @@
-"""The baseline guard: where does a learned choice beat the best single model, and how fine a choice is worth believing?
+"""The baseline guard: where a learned choice beats the best single model, and how fine a choice is worth believing.
 
 For each benchmark a ladder of three: the model with the best mean of the benchmark, with the best mean of the query's domain,
 with the best prediction at the query. The routed score of each rung is measured on queries that the read-outs have not seen
@@ -36,7 +36,7 @@ class Verdict:
 
     @property
     def guarded(self) -> bool:
-        """Does the choice fall back to the best single model?"""
+        """Whether the choice falls back to the best single model."""
         return self.trust == LADDER[0]
 
 

@@ -82,7 +82,7 @@ def _describe(text: str) -> list[float]:
 
 
 def _has(pattern: re.Pattern[str], text: str, lower: str | None, words: Sequence[str]) -> float:
-    """Does the pattern occur? It can only where one of the words does, which is quicker to tell.
+    """Whether the pattern occurs. It can only where one of the words does, which is quicker to tell.
 
     Args:
         lower: the text in lower case; None where that is not what the pattern's IGNORECASE compares, beyond ASCII.

@@ -43,7 +43,7 @@ def _deployment(name: str, base_url: str) -> Deployment:
 
 
 async def reachable(portfolio: Portfolio) -> bool:
-    """Can any model of the portfolio be called, as far as can be seen without calling it?
+    """Whether any model of the portfolio can be called, as far as can be seen without calling it.
 
     A deployment elsewhere counts where its key is set, or where it needs none; one on this machine where something listens.
     """

@@ -16,7 +16,7 @@ class ChatWriter:
     """Chunks keep their bytes where they can.
 
     Args:
-        usage_asked: does the client want a last chunk with the usage?
+        usage_asked: whether the client wants a last chunk with the usage.
     """
 
     def __init__(self, *, usage_asked: bool) -> None:

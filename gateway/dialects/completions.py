@@ -169,7 +169,7 @@ class CompletionsWriter:
     """Chunks of this format keep their bytes where they can; chat chunks become such chunks.
 
     Args:
-        usage_asked: does the client want a last chunk with the usage?
+        usage_asked: whether the client wants a last chunk with the usage.
         identity: what every chunk begins with, shared by those who write into one stream; the first chunk fills it.
 
     Attributes:
@@ -304,7 +304,7 @@ def _has_text(choice: Any) -> bool:
 
 
 def _is_right(choice: dict[str, Any]) -> bool:
-    """May a chunk with this choice be handed on as it is?"""
+    """Whether a chunk with this choice may be handed on as it is."""
     finish = choice.get("finish_reason")
     if finish is not None and _finish(choice) != finish:
         return False
@@ -314,7 +314,7 @@ def _is_right(choice: dict[str, Any]) -> bool:
 
 
 def _is_legacy(logprobs: Any) -> bool:
-    """Are these log probabilities as this API has them, or none?"""
+    """Whether these are log probabilities as this API has them, or none."""
     return logprobs is None or (
         isinstance(logprobs, dict) and all(isinstance(value, list | None) for value in logprobs.values())
     )
@@ -353,7 +353,7 @@ def head(fields: dict[str, Any], model: str, *, native: bool = False) -> dict[st
     """What every object begins with, by what the upstream said.
 
     Args:
-        native: does the client get the upstream's own id?
+        native: whether the client gets the upstream's own id.
     """
     id_, created = fields.get("id"), fields.get("created")
     if not isinstance(id_, str) or not id_:

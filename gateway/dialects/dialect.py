@@ -98,5 +98,5 @@ class Reader(Protocol):
 
     @property
     def ended(self) -> bool:
-        """Has the last event of a proper stream been read?"""
+        """Whether the last event of a proper stream has been read."""
         ...

@@ -23,7 +23,7 @@ Fields = dict[str, Any]
 
 
 def is_hybrid(fields: Fields) -> bool:
-    """Is it half of the Responses API?"""
+    """Whether it is half of the Responses API."""
     return ("input" in fields and "messages" not in fields) or bool(_flat(fields))
 
 

@@ -6,7 +6,7 @@ Prompt = str | list[int]
 
 
 def is_prompt(value: Any) -> bool:
-    """May `prompt` have this value?"""
+    """Whether `prompt` may have this value."""
     if value is None or isinstance(value, str):
         return True
     if not isinstance(value, list) or not value:

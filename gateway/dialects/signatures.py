@@ -58,7 +58,7 @@ def _unsigned(fields: Fields, key: str, without: Without, finished: bool) -> Fie
 
 
 def _is_user_turn(turn: Any) -> bool:
-    """Did a person write it? Anthropic's results of tool calls come as the user's too."""
+    """Whether a person wrote it. Anthropic's results of tool calls come as the user's too."""
     if not isinstance(turn, dict) or turn.get("role") != "user":
         return False
     content = turn.get("content")
@@ -74,7 +74,7 @@ def _without(names: tuple[str, ...], fields: Fields) -> Fields | None:
 
 
 def is_signature_error(error: Mapping[str, Any]) -> bool:
-    """Does a provider's error object say that it cannot accept signed reasoning?"""
+    """Whether a provider's error object says that it cannot accept signed reasoning."""
     return messages.is_signature_error(error) or responses.is_encrypted_error(error)
 
 

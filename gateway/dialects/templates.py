@@ -136,7 +136,7 @@ class _Turns:
 
     @property
     def plain(self) -> bool:
-        """Has the last message nothing but content?"""
+        """Whether the last message has nothing but content."""
         return self._messages[-1].keys() <= _PLAIN
 
     def add(self, message: Message) -> None:

@@ -50,7 +50,7 @@ def results_behind_calls(messages: list[Message]) -> list[Message]:
 
 
 def _in_order(messages: list[Message]) -> bool:
-    """Do the results, each a text, follow their calls? So it is nearly always."""
+    """Whether the results, each a text, follow their calls, as they nearly always do."""
     waiting: set[str] = set()
     for message in messages:
         if message["role"] == "tool":

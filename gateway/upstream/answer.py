@@ -97,7 +97,7 @@ class Chunk(NamedTuple):
 
     @property
     def has_content(self) -> bool:
-        """Does a client get anything from it beyond the role: text, reasoning, a tool call, a refusal, an ending?"""
+        """Whether a client gets anything from it beyond the role: text, reasoning, a tool call, a refusal, an ending."""
         for choice in self.fields["choices"]:
             if choice.get("finish_reason") is not None:
                 return True

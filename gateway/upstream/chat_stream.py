@@ -52,7 +52,7 @@ class ChatReader:
 
 
 def _is_text(value: Any) -> bool:
-    """Is it a piece of text, with all as it must be around it? Nearly every chunk is, so that this must be quick."""
+    """Whether it is a piece of text, with all as it must be around it. Nearly every chunk is, so that this must be quick."""
     if type(value) is not dict or not value.keys() <= _AROUND:
         return False
     choices = value.get("choices")

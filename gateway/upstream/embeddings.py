@@ -174,7 +174,7 @@ def in_order(data: Any, wanted: int) -> list[dict[str, Any]]:
 
 
 def _is_vector(value: Any) -> bool:
-    """Are these numbers, as a list or as base64?"""
+    """Whether these are numbers, as a list or as base64."""
     if isinstance(value, list):
         return bool(value) and all(type(number) is float or type(number) is int for number in value)
     return isinstance(value, str) and len(value) > 0 and _BASE64.fullmatch(value) is not None

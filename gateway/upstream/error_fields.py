@@ -85,12 +85,12 @@ def field_named(param: str | None, text: str) -> str | None:
 
 
 def is_optional(field: str) -> bool:
-    """Is the answer without this field still the one that was asked for?"""
+    """Whether the answer without this field is still the one that was asked for."""
     return field in _OPTIONAL
 
 
 def is_unknown(field: str, codes: frozenset[str], text: str) -> bool:
-    """Does the error say that the field itself is unknown, not that its value is refused?"""
+    """Whether the error says that the field itself is unknown, not that its value is refused."""
     if codes & {"unsupported_parameter", "unknown_parameter", "extra_forbidden"}:
         return True
     if codes & {"unsupported_value", "invalid_value"} or _VALUE.search(text):
@@ -101,5 +101,5 @@ def is_unknown(field: str, codes: frozenset[str], text: str) -> bool:
 
 
 def of_one_model(text: str) -> bool:
-    """Do the words, in lower case, say that this one model cannot do something?"""
+    """Whether the words, in lower case, say that this one model cannot do something."""
     return _THIS_MODEL.search(text) is not None

@@ -31,7 +31,7 @@ class Row:
     field: str | None
 
     def fits(self, status: int | None, told: ErrorBody, text: str) -> bool:
-        """Is an error one of this row?
+        """Whether an error is one of this row.
 
         Args:
             text: the provider's words and codes in lower case, with single spaces.

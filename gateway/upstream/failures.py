@@ -119,7 +119,7 @@ class UpstreamFailure(Exception):
 
     @property
     def says_nothing(self) -> bool:
-        """Does the provider give no reason but, at most, the name of a status, as a server does that does not know the path?"""
+        """Whether the provider gives no reason but, at most, the name of a status, as a server does that does not know the path."""
         return self.words.strip(" .;0123456789").lower() in _SAYS_NOTHING
 
     def __str__(self) -> str:

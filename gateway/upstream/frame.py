@@ -18,7 +18,7 @@ _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 
 def is_framed(fields: Fields, kind: str) -> bool:
-    """Is all right around the choices? Quick, since every chunk is asked this."""
+    """Whether all is right around the choices. Quick, since every chunk is asked this."""
     if type(fields.get("id")) is not str or type(fields.get("created")) is not int or fields.get("object") != kind:
         return False
     for key in _TEXTS:

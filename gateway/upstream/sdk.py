@@ -267,7 +267,7 @@ def _failure(exc: Exception) -> UpstreamFailure:
 
 
 def _is_of_translation(exc: BaseException) -> bool:
-    """Did litellm fail to translate the request? It says `APIConnectionError`, but that is no fault of the provider."""
+    """Whether litellm failed to translate the request. It says `APIConnectionError`, but that is no fault of the provider."""
     while (earlier := exc.__cause__ or exc.__context__) is not None:
         exc = earlier
     if type(exc).__module__ != "builtins" or isinstance(exc, OSError):

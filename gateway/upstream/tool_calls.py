@@ -58,7 +58,7 @@ class ToolCalls:
         return bool(self._calls)
 
     def right(self, value: Any) -> bool:
-        """Are these only further arguments of calls that have begun, in the form that they must have?"""
+        """Whether these are only further arguments of calls that have begun, in the form that they must have."""
         if value is None:
             return True
         if type(value) is not list:
@@ -88,7 +88,7 @@ class ToolCalls:
         return [self._call(call) for call in value if isinstance(call, dict)]
 
     def check(self) -> None:
-        """Can the calls be made, now that no more of them comes?
+        """Whether the calls can be made, now that no more of them comes.
 
         Raises:
             UpstreamFailure: one lacks the name of its tool, which must have been lost.

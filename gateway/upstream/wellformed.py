@@ -58,7 +58,7 @@ class ChunkMender:
 
     @property
     def holds(self) -> bool:
-        """Is half of a character held back, which the next piece of text will complete?"""
+        """Whether half of a character is held back, which the next piece of text will complete."""
         return bool(self._halves)
 
     def mended(self, fields: Fields, *, strict: bool = True, whole: bool = False) -> Fields:
@@ -86,7 +86,7 @@ class ChunkMender:
         return self._joined(fields) if self._halves or not strict else fields
 
     def _right(self, choice: Fields) -> bool:
-        """Is it certainly right? Quick, since all chunks come by here; those that begin and end a choice are looked at closely."""
+        """Whether it is certainly right. Quick, since all chunks come here; those at the ends of a choice are read closely."""
         delta, index = choice.get("delta"), choice.get("index")
         if type(delta) is not dict or type(index) is not int or choice.get("finish_reason") is not None:
             return False
@@ -232,7 +232,7 @@ def mended_answer(fields: Fields) -> Fields:
 
 
 def _is_plain(choice: Fields) -> bool:
-    """Is it certainly right? Quick, for the text that most answers are."""
+    """Whether it is certainly right. Quick, for the text that most answers are."""
     message = choice.get("message")
     return (
         type(message) is dict

@@ -1,4 +1,4 @@
-"""Random faults under load: does every request end in a whole answer or an honest error, and is it recorded once?
+"""Random faults under load: every request must end in a whole answer or an honest error, and be recorded once.
 
     make soak MINUTES=10   or        .venv/bin/python -m scripts.soak --minutes 10 --seed 1
 

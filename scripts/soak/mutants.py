@@ -1,4 +1,4 @@
-"""Is the soak a check that can fail? Faults are put into copies of the gateway, one at a time, and the soak must find each.
+"""Shows that the soak is a check that can fail. It must find each of the faults that are put into copies of the gateway.
 
     make soak-mutants       or        .venv/bin/python -m scripts.soak.mutants [part of a name …]
 

@@ -25,8 +25,8 @@ class Character:
     Attributes:
         model: the portfolio model that it serves.
         kind: the format that it speaks; "down" fails every call.
-        operator: does it also refuse its key and forget its model at times? That takes it out for a while.
-        flaps: is it down for a while now and then?
+        operator: whether it also refuses its key and forgets its model at times. That takes it out for a while.
+        flaps: whether it is down for a while now and then.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Billed:
     stream: bool
     prompt: int
     tokens: int  # of the completion, written to the gateway
-    answered: bool  # did it begin an answer, rather than fail before?
+    answered: bool  # whether it began an answer, rather than failed before
 
 
 class Provider:

@@ -50,7 +50,7 @@ def message(
 
 
 def wants_thinking(request: Mapping[str, Any]) -> bool:
-    """Did the client ask to see what the model thinks? One that did not expects text in the first block."""
+    """Whether the client asked to see what the model thinks. One that did not expects text in the first block."""
     thinking = request.get("thinking")
     return isinstance(thinking, dict) and thinking.get("type") != "disabled" and thinking.get("display") != "omitted"
 
@@ -106,7 +106,7 @@ def stop_reason(choice: Mapping[str, Any], request: Mapping[str, Any], *, tools:
     """Why the answer ended, and the client's stop sequence that ended it where the provider says so, as vLLM and SGLang do.
 
     Args:
-        tools: does the answer call tools? Some providers say `stop` then.
+        tools: whether the answer calls tools. Some providers say `stop` then.
     """
     finish = choice.get("finish_reason")
     reason = STOP_REASONS.get(finish, "end_turn") if isinstance(finish, str) else "end_turn"

@@ -38,7 +38,7 @@ class _Block:
 
     @property
     def complete(self) -> bool:
-        """May it be closed where others wait behind it? A tool call may when its arguments are a whole object."""
+        """Whether it may be closed where others wait behind it. A tool call may when its arguments are a whole object."""
         if self.kind != "tool_use" or self.whole:
             return True
         if not self.arguments or not self.arguments[-1].rstrip().endswith("}"):
@@ -56,7 +56,7 @@ class Blocks:
     arguments parse, or until the end.
 
     Attributes:
-        called: is there a tool call among them?
+        called: whether there is a tool call among them.
     """
 
     def __init__(self, names: Mapping[str, str]) -> None:

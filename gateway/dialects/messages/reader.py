@@ -84,7 +84,7 @@ class Reader:
         return None if chat is None else Chunk(event.raw if right else b"", self._base | chat, "messages")
 
     def _is_in_place(self, kind: str, index: int) -> bool:
-        """May an event of this type come here?"""
+        """Whether an event of this type may come here."""
         if kind == "message_start":
             return not self._begun
         if kind in ("content_block_delta", "content_block_stop"):

@@ -1,4 +1,4 @@
-"""Have a provider's Messages and their events the shape that clients rely on? Kinds that are not known here pass as they are."""
+"""Whether Messages and their events of a provider have the shape that clients rely on. Unknown kinds pass as they are."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ _CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
 
 
 def is_right(kind: str, fields: Mapping[str, Any]) -> bool:
-    """May an event of this type be handed on?"""
+    """Whether an event of this type may be handed on."""
     match kind:
         case "content_block_delta":
             return type(fields.get("index")) is int and _is_typed(fields.get("delta"))

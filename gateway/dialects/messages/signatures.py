@@ -19,7 +19,7 @@ _SAID = re.compile(  # without quotes, as Anthropic, Bedrock and Vertex say it
 
 
 def is_signature_error(error: Mapping[str, Any]) -> bool:
-    """Is a provider's 400 about thinking that it did not sign, or misses? `without_signatures` is then worth a try.
+    """Whether a provider's 400 is about thinking that it did not sign, or misses. `without_signatures` is then worth a try.
 
     Args:
         error: the error object, as the provider wrote it.
@@ -59,14 +59,14 @@ def _without(message: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _demands_thinking(fields: Mapping[str, Any]) -> bool:
-    """Would the provider demand thinking before the calls of the last turn? With adaptive thinking there may be none."""
+    """Whether the provider would demand thinking before the calls of the last turn. With adaptive thinking there may be none."""
     thinking = fields.get("thinking")
     last = next((message for message in reversed(fields["messages"]) if message["role"] != "system"), None)
     return isinstance(thinking, dict) and thinking.get("type") == "enabled" and last is not None and _results(last)
 
 
 def _loop_thinks(messages: list[dict[str, Any]]) -> bool:
-    """Does an assistant turn of the tool loop at the end have thinking?"""
+    """Whether an assistant turn of the tool loop at the end has thinking."""
     for message in reversed(messages):
         if message["role"] == "user" and not _results(message):
             return False

@@ -89,7 +89,7 @@ def long_names(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def is_strict(schema: Any) -> bool:
-    """Does a schema keep to what chat APIs ask of strict ones: objects are closed, and all their properties required?"""
+    """Whether a schema keeps to what chat APIs ask of strict ones: objects are closed, and all their properties required."""
     waiting = [schema]
     while waiting:
         value = waiting.pop()

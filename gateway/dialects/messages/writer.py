@@ -175,7 +175,7 @@ def _event_fields(raw: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def _is_start(given: Mapping[str, Any]) -> bool:
-    """Has a `message_start` what clients read of it?"""
+    """Whether a `message_start` has what clients read of it."""
     message = given.get("message")
     return (
         isinstance(message, dict)

@@ -72,7 +72,7 @@ class ResponsesReader:
         return Chunk(event.raw, self._same | {"choices": [choice] if choice is not None else []}, "responses")
 
     def _is_in_place(self, kind: str, fields: Fields) -> bool:
-        """May an event of this type come here? Notes what it opens and closes."""
+        """Whether an event of this type may come here. Notes what it opens and closes."""
         index = fields.get("output_index")
         if kind == _ADDED:
             self._open.add(fields["output_index"])

@@ -20,7 +20,7 @@ def without_encrypted(fields: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def is_own_reasoning(item: Mapping[str, Any]) -> bool:
-    """Is this reasoning that the gateway wrote down? A provider that is shown it does not know the id."""
+    """Whether this is reasoning that the gateway wrote down. A provider that is shown it does not know the id."""
     name = item.get("id")
     return item.get("type") == "reasoning" and isinstance(name, str) and name.startswith(OWN_REASONING)
 
@@ -39,7 +39,7 @@ def readable_text(item: Mapping[str, Any]) -> str:
 
 
 def is_encrypted_error(error: Mapping[str, Any]) -> bool:
-    """Does a provider's error object say that it cannot read the reasoning?"""
+    """Whether a provider's error object says that it cannot read the reasoning."""
     if error.get("code") == _CODE:
         return True
     message = error.get("message")

@@ -53,7 +53,7 @@ class NativeResponses(Native):
         names: of the tools.
         echoed: the fields that the answer repeats.
         previous: the id of the response that it goes on with.
-        store: shall the response be kept?
+        store: whether the response is to be kept.
     """
 
     own: tuple[dict[str, Any], ...] = ()

@@ -1,4 +1,4 @@
-"""Have a provider's Response objects and events the shape that clients rely on? Kinds that are not known pass as they are."""
+"""Whether Response objects and events of a provider have the shape that clients rely on. Unknown kinds pass as they are."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def is_right(kind: str, fields: Fields) -> bool:
-    """May an event of this type be handed on? What it has of a Response object is not looked at."""
+    """Whether an event of this type may be handed on. What it has of a Response object is not looked at."""
     if kind in TEXTS:
         text, numbers = TEXTS[kind]
         return type(fields.get(text)) is str and _is_placed(fields, numbers) and _are_tokens(fields.get("logprobs"))

@@ -356,7 +356,7 @@ def _differences(of_rows: Mapping[str, Sequence[Sweep]], span: tuple[float, floa
 
 
 def _below(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
-    """Is b on or below the line from a to c?"""
+    """Whether b is on or below the line from a to c."""
     return (b[1] - a[1]) * (c[0] - a[0]) <= (c[1] - a[1]) * (b[0] - a[0])
 
 
