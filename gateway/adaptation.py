@@ -26,6 +26,7 @@ _NO_SYSTEM = "role system"  # a change that may also help where a template misse
 _SAYS_NO_SYSTEM = re.compile(
     r"system.{0,40}\b(?:not|un(?:supported|known))|(?:not|unsupported|unknown).{0,40}system", re.I
 )
+_LEFT = re.compile(r"> ?(\d{1,9}) ?- ?(\d{1,9})")  # vLLM's words for the window less the prompt
 _ALPHABET = ascii_letters + digits
 _ID_CHARS = 9  # Mistral takes exactly so many letters and digits; other servers take any
 _REASONING = ("reasoning_content", "reasoning", "reasoning_details")
@@ -114,6 +115,9 @@ def _limit(failure: UpstreamFailure, request: ChatRequest, made: frozenset[str])
     if asked is None or LIMIT in made:
         return None
     said = failure.words[:2000]
+    if (left := _LEFT.search(said)) is not None:
+        room = int(left[1]) - int(left[2])
+        return Change(LIMIT, lasting=False, limit=room if 0 < room < asked else None)
     numbers = [int(number) for number in re.findall(r"\d{1,9}", said.replace(",", ""))]
     return Change(LIMIT, lasting=False, limit=max((n for n in numbers if 1 < n < asked), default=None))
 

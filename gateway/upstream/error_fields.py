@@ -31,7 +31,7 @@ _ALL = _any_of(_FIELDS)
 _CLEAR = _any_of(frozenset(name for name in _FIELDS if "_" in name or name in _PLAIN))
 _NAMED = re.compile(
     rf"(?<![\w.])(?P<clear>{_CLEAR})\b"
-    rf"|[\"'`](?P<quoted>{_ALL})[\"'`]"
+    rf"|[\"'`](?:\$\.)?(?P<quoted>{_ALL})[\"'`]"
     rf"|\b(?:argument|parameter|field|property|key|input|param|name)s?(?: supplied| provided| named)?[ :]{{1,2}}(?P<after>{_ALL})\b"
     rf"|(?:^|; |body/)(?P<path>{_ALL})(?=[:.\[]| must\b)"
     rf"|\b(?P<before>{_ALL}) (?:parameter|argument|field|option|value|property)\b"
@@ -57,6 +57,7 @@ _VALUE = re.compile(
 _THIS_MODEL = re.compile(
     r"\b(?:this|the|selected|requested|current) model\b"
     r"|\bmodel\b.{0,100}(?:does(?: not|n't) support|not supported|only supports|cannot)"
+    r"|(?:is|are) not (?:supported|enabled|implemented)\b|enable_thinking must be"
     r"|not supported (?:by|for|on|with|in) |unsupported (?:value|operation|feature)|not (?:available|supported) (?:for|on|with) "
 )
 

@@ -93,7 +93,7 @@ _GONE = (
     r"unloaded",
     r"decommissioned",
     r"end of (?:its )?life",
-    r"has been (?:deprecated|retired|removed|shut down)",
+    r"(?:has been|was) (?:deprecated|retired|removed|shut down)",
     r"is (?:currently )?(?:deprecated|retired|disabled|not (?:available|valid|loaded|deployed))",
     r"no longer (?:available|supported|exists)",
     r"not (?:been )?(?:loaded|deployed|pulled)",
@@ -119,6 +119,8 @@ TABLE: tuple[Row, ...] = (
         """,
         codes="responsibleaipolicyviolation data_inspection_failed datainspectionfailed contentpolicyviolationerror",
     ),
+    # Bedrock's words for tokens per minute, which say nothing of the prompt's length.
+    _row(Cause.RATE_LIMITED, frozenset({400, 429, None}), "too many tokens, please wait", "throttlingexception"),
     # A limit of this deployment for one request; another may have a higher one.
     _row(
         Cause.TOO_LARGE,
@@ -150,12 +152,13 @@ TABLE: tuple[Row, ...] = (
         NAME.{0,40} (?:is |are )?too (?:large|high|big)
         maximum allowed number of output tokens
         at most \d+ (?:completion|output) tokens
+        maximum tokens you requested exceeds
         valid range of NAME
         NAME.{0,40}(?:must|should|cannot|can not|may not) (?:not )?(?:be |exceed)
-        NAME.{0,60}(?:exceeds? |above |greater than |larger than |> \d)
+        NAME.{0,60}(?:exceeds? |above |greater than |larger than |> \d|supported range)
         """,
         field="max_tokens",
-        names=r"\bmax_(?:completion_|output_)?tokens",
+        names=r"\bmax_?(?:completion_|output_?)?tokens",
     ),
     # A path such as `messages.0.tool_calls.0.id` is named along with a string that is too long.
     _row(
@@ -165,6 +168,7 @@ TABLE: tuple[Row, ...] = (
         tool[ _]?call[ _]?ids? (?:was|is|must|should|has)
         tool_calls?\S{0,8}\.?\bid\b.{0,40}(?:too long|must|should|match|invalid)
         tool_use\.id\b
+        duplicate .{0,20}\btool_call_id
         \btooluseid\b
         tool_(?:call|use)_id\b.{0,40}(?:too long|must|should|match|invalid|length)
         """,
@@ -187,6 +191,12 @@ TABLE: tuple[Row, ...] = (
         (?:input|prompt|context|message|total|requested?|token|number of|sum of).{0,60}tokens?.{0,40}exceed
         (?:input|prompt|token) (?:token )?(?:count|length|limit).{0,40}exceed
         exceed(?:s|ed)?(?: the| your| model| max\w*| allowed| context| input| token| prompt){1,5} (?:length|tokens?|size|limit)
+        exceed(?:s|ed)?(?: the| your| model's| maximum| allowed){1,4} (?:context|token limit)\b
+        supports? (?:at most|up to|only) [\d,]{1,12} tokens
+        tokens.{0,20} more than (?:the )?max
+        context[ _]overflow
+        prompt_too_long
+        \bn_ctx\b
         (?:prompt|input).{0,40}(?:longer|greater|larger) than the (?:context|model|max)
         prompt exceeds
         must have less than \d+ tokens
@@ -214,6 +224,11 @@ TABLE: tuple[Row, ...] = (
         billing[_ ](?:hard[_ ]limit|not[_ ]active|error)
         (?:out of|no|used all|used all available|requires more|add|add more|purchase) credits
         spending limit
+        (?:reached|exceeded) your (?:specified )?(?:api )?usage limits?
+        account.{0,20} in arrears
+        billing (?:is not|isn't|has not been) enabled
+        free ?tier.{0,40} exhausted
+        accountquotaexceeded
         daily (?:\w+ )?(?:limit|quota)
         (?:monthly|weekly) (?:usage |spend(?:ing)? )?(?:limit|quota|included)
         \b(?:arrearage|overdue)\b
@@ -232,7 +247,7 @@ TABLE: tuple[Row, ...] = (
         (?:retry|try again) (?:in|after) ~?\d
         per[ _-]?(?:minute|second)
         """,
-        codes="type.googleapis.com/google.rpc.retryinfo",
+        codes="type.googleapis.com/google.rpc.retryinfo resource_exhausted",
     ),
     _row(
         Cause.QUOTA,
@@ -251,17 +266,21 @@ TABLE: tuple[Row, ...] = (
         NAME.{0,60}(?:not|invalid|incorrect|expired|leaked|disabled|revoked|suspended|missing|required|blocked|wrong)\b
         (?:invalid|expired|bad|incorrect|malformed|no) (?:\w+ )?(?:authentication|auth|credentials?|token|bearer|key)\b
         authentication (?:fails|failed|failure|error|required)
+        (?:not|n't) provided? an? NAME
+        authentication token .{0,20}(?:invalid|expired|revoked)
+        credential is only authorized
+        has not been used in project .{1,80}disabled
         invalid username or password
         not authenticated
         not authorized to perform
         missing scopes?\b
         could not validate credentials
-        account .{0,60}(?:deactivated|suspended|disabled)
+        (?:account|organization|workspace) .{0,60}(?:deactivated|suspended|disabled)
         (?:user|account|organization|team) not found
         """,
         codes="invalid_api_key authentication_error api_key_invalid invalid_authentication_error unauthenticated "
         "unrecognizedclientexception expiredtokenexception invalidsignatureexception account_deactivated invalid_token "
-        "expired_token authenticationerror incorrect_api_key_error",
+        "expired_token authenticationerror incorrect_api_key_error unsupported_country_region_territory",
         names=r"api[ _-]?keys?|x-api-key|(?:subscription|access) key|(?:api|access|bearer|security) token|auth\w* header",
     ),
     # Unknown, retired, not loaded, or not this key's; or a path that this server does not have.
@@ -273,6 +292,9 @@ TABLE: tuple[Row, ...] = (
         (?:unknown|invalid|no such|unrecogni[sz]ed|unsupported|nonexistent) model\b(?! parameter| output| input)
         not a valid model
         not found the model
+        \bmodel \S{{1,200}} not available
+        on-demand throughput
+        not supported by any provider
         no (?:such )?models? (?:is |are )?(?:currently )?loaded
         failed to load (?:the )?model
         could not resolve the (?:foundation )?model
@@ -293,7 +315,7 @@ TABLE: tuple[Row, ...] = (
         \bpage not found
         (?:no route matched|route not found|no static resource)
         """,
-        codes="invalid_model modelnotfound model_not_found_error",
+        codes="invalid_model modelnotfound model_not_found_error model_not_supported",
         names="|".join(_GONE),
     ),
     # It passes by itself.
@@ -306,7 +328,9 @@ TABLE: tuple[Row, ...] = (
         capacity[_ ]exceeded
         (?:at|insufficient|no) capacity
         no (?:free )?slots? (?:is |are )?available
-        server is busy
+        server (?:is )?(?:currently )?busy
+        maximum pending requests
+        model has crashed
         (?:is|are) (?:currently |still )?(?:being )?(?:loading|loaded|starting|warming)
         loading model
         model_loading
@@ -356,10 +380,18 @@ TABLE: tuple[Row, ...] = (
         Cause.VALUE_REFUSED,
         frozenset({400, 422, None}),
         r"""
+        tools with reasoning_effort
         (?:not|n't) support (?:thinking|reasoning)\b
         \b(?:thinking|reasoning) is not supported
         """,
         field="reasoning_effort",
+    ),
+    # Groq says so with 403.
+    _row(
+        Cause.VALUE_REFUSED,
+        frozenset({400, 403, 422, None}),
+        r"service[_ ]tier\b.{0,40}not available",
+        field="service_tier",
     ),
     # What this model cannot take; another one may.
     _row(
@@ -400,6 +432,7 @@ TABLE: tuple[Row, ...] = (
         tools param requires
         \[\] is too short - .tools
         tools.{0,4}: .{0,20}(?:empty|too short|at least)
+        function name was .{1,100} but must
         """,
         field="tools",
         names=r"\b(?:tool|function)[ _-]?(?:choice|call(?:ing|s)?|use|parser)?s?\b",
@@ -425,6 +458,13 @@ TABLE: tuple[Row, ...] = (
         order of (?:messages|roles)
         consecutive (?:user|assistant|system)
         tool_(?:result|use).? (?:blocks?|ids?)
+        function (?:call|response) (?:turn|parts?)\b
+        same number of function calls
+        thought_signature
+        contents is not specified
+        must have either content or
+        \bmessages?\b.{0,80}(?:must not be empty|must be non-empty|must have non-empty|cannot be empty)
+        must have a text parameter
         (?:multiple|one) system messages?
         message must have role
         \brole ?: ?unknown variant
@@ -444,6 +484,7 @@ TABLE: tuple[Row, ...] = (
         text-only
         unsupported content (?:type|part)
         content (?:must|to) be a string
+        content.{0,20}: expected (?:a )?string
         content: input should be a valid string
         """,
         field="content",

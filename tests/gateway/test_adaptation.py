@@ -134,6 +134,14 @@ def test_what_shapes_the_answer_is_left_out_only_where_the_gateway_chose_the_mod
         ("max_tokens is too large: 16000. This model supports at most 4096 completion tokens, not 16000.", 4096),
         ("the valid range of max_tokens is [1, 8,192]", 8192),
         ("max_tokens is too large", None),
+        (
+            "max_tokens is too large: 16000. The context length is 8192 and the request has 5000 (16000 > 8192 - 5000)",
+            3192,
+        ),
+        (
+            "max_tokens is too large: 16000. The context length is 8192 and the request has 9000 (16000 > 8192 - 9000)",
+            None,
+        ),
     ],
 )
 def test_a_limit_that_is_too_high_becomes_what_the_model_can_write(name: str, reason: str, limit: int | None) -> None:
