@@ -17,12 +17,14 @@ from gateway.upstream.request_echo import masked
 SHORTEST = 6  # characters; shorter ones would be found in words
 PIECE = 8  # characters of a secret that give it away in part
 MASK = "***"
+_URL_SAFE = str.maketrans("+/", "-_")  # RFC 4648, 5
 _PLAIN = re.compile(r"[a-z\-_. ]*|[A-Z\-_. ]*")  # a piece that may be of an ordinary word
 _WORD = re.compile(r"[a-z]*|v\d\w*")  # parts of a path that say nothing: `v1beta`, `inference`
 # What looks like a key, an account or an address inside a network, of any owner: a gateway before the provider may tell its own.
 _PRIVATE = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|hf|r8|nvapi|pplx|csk|tvly|ghp|gho|glpat|github_pat)[-_](?=\S{0,100}[\d*])[\w\-*.]{8,400}"
     r"|\borg-[\w\-]{1,80}|\bproj_[\w\-]{1,80}|\bacct_[\w\-]{1,80}"
+    r"|(?<=://)[^\s/:@\"'`<>]{1,200}:[^\s/@\"'`<>]{1,200}(?=@)"
     r"|\bhttp://[^\s\"'`<>]{1,300}|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?\b"
     r"|\bAIza[\w\-]{16,100}|\b(?:AKIA|ASIA)[A-Z0-9]{12,30}|\beyJ[\w\-]{10,400}\.[\w\-.]{10,2000}"
     r"|(?P<scheme>\b(?:bearer|basic)[ :]{1,3}[\"'`]?)(?=\S{0,60}[\d*])[\w\-+/=.*~]{8,400}",
@@ -64,15 +66,12 @@ def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
 
 def _loosely(secret: str) -> str:
     """A pattern of a secret as servers repeat it: as it is, encoded, in pieces, or a piece of it alone."""
-    given, bearer = secret.encode(), f"Bearer {secret}".encode()
     forms = {
         quote(secret, safe=""),
         html.escape(secret),
         orjson.dumps(secret).decode()[1:-1],
-        given.hex(),
-        *(
-            b64encode(data).decode().rstrip("=")[:-1] for data in (given, bearer)
-        ),  # its last letter depends on what follows
+        secret.encode().hex(),
+        *_in_base64(secret.encode()),
         secret[::-1],
     }
     pieces = {secret[i : i + PIECE] for i in range(len(secret) - PIECE + 1)} if "://" not in secret else set()
@@ -80,6 +79,15 @@ def _loosely(secret: str) -> str:
     spaced = r"\s?".join(map(re.escape, secret))
     rest = r"[^\s\"'`<>]{0,300}" if "://" in secret else ""  # of an address: its query
     return "|".join((spaced + rest, *map(re.escape, sorted(forms, key=len, reverse=True))))
+
+
+def _in_base64(data: bytes) -> Iterator[str]:
+    """The letters of Base64 that stand for `data` alone, wherever it begins in a text such as `user:password`."""
+    for before in range(3):
+        letters = b64encode(b"\0" * before + data).rstrip(b"=")[-(-before * 4 // 3) : -1].decode()
+        if len(letters) >= PIECE:
+            yield letters
+            yield letters.translate(_URL_SAFE)
 
 
 def _secrets(deployment: Deployment) -> Iterator[str]:

@@ -1,5 +1,5 @@
 import html
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote
 
 import orjson
@@ -66,6 +66,18 @@ def test_a_piece_of_a_key_gives_nothing_away() -> None:
     assert KEY[-12:] not in told(f"A key that ends in {KEY[-12:]}.")[0]
     assert KEY[:12] not in told(f"A key that begins with {KEY[:12]}…")[0]
     assert "VVBTVFJFQU0vd2l0aCtvZGQ" not in told(f"Odd: {b64encode(KEY.encode()).decode()}")[0]
+
+
+@pytest.mark.parametrize("before", ["", "u:", "user:", "Bearer "])
+def test_a_key_is_found_in_base64(before: str) -> None:
+    for encode in (b64encode, urlsafe_b64encode):
+        letters = encode(f"{before}{KEY}".encode()).decode()
+        said = told(f"Odd: {letters} here")[0]
+        assert len(said) < len("Odd:  here") + len(letters) // 3, said
+
+
+def test_users_and_passwords_of_addresses_are_left_out() -> None:
+    assert told("Bad https://user:secret1@host/x at 12:30@noon")[0] == "Bad https://***@host/x at 12:30@noon"
 
 
 def test_a_bearer_token_is_told_as_such() -> None:
