@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from gateway.lenient_json import dumps, loads_clean
+from gateway.lenient_json import clean, dumps, loads_clean
 from gateway.portfolio import Deployment, Secret
 from gateway.request import ChatRequest
 from gateway.sse import Event
@@ -64,7 +64,7 @@ class SdkUpstream:
                 answer = await litellm.acompletion(**_arguments(deployment, request, dropped))
         except Exception as exc:
             raise _failure(exc) from exc
-        body = answer.model_dump_json(exclude_none=True).encode()
+        body = _written(answer)
         given, strict = loads_clean(body)
         fields = check_complete(given)
         usage = Usage.read(fields.get("usage"))
@@ -152,7 +152,7 @@ class _SdkStream:
             return None
         except Exception as exc:
             raise _failure(exc) from exc
-        data = chunk.model_dump_json(exclude_none=True, exclude_unset=True).encode()
+        data = _written(chunk, exclude_unset=True)
         try:
             read = self._reader.read(Event(b"data: " + data + b"\n\n", data))
         except ValueError as exc:
@@ -164,6 +164,15 @@ class _SdkStream:
         if close is not None:
             with contextlib.suppress(Exception):  # the call is over, however its library closes
                 await close()
+
+
+def _written(model: Any, *, exclude_unset: bool = False) -> bytes:
+    """litellm's object as JSON, also where it has halves of characters, which its own writer refuses."""
+    try:
+        written: str = model.model_dump_json(exclude_none=True, exclude_unset=exclude_unset)
+        return written.encode()
+    except ValueError:
+        return dumps(clean(model.model_dump(exclude_none=True, exclude_unset=exclude_unset)))
 
 
 def _says_nothing(choice: Mapping[str, Any], said: Any) -> bool:

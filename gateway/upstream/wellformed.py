@@ -223,12 +223,10 @@ def mended_answer(fields: Fields) -> Fields:
     Raises:
         UpstreamFailure: a choice has an error, ended by one, or has no message: unreadable.
     """
-    if fields.get("object") == "chat.completion" and all(map(_is_plain, fields["choices"])):
+    if all(map(_is_plain, fields["choices"])):
         return fields
     choices = [_whole_choice(choice, at) for at, choice in enumerate(fields["choices"])]
-    if choices == fields["choices"] and fields.get("object") == "chat.completion":
-        return fields
-    return fields | {"object": "chat.completion", "choices": choices}
+    return fields if choices == fields["choices"] else fields | {"choices": choices}
 
 
 def _is_plain(choice: Fields) -> bool:
@@ -241,6 +239,7 @@ def _is_plain(choice: Fields) -> bool:
         and choice.get("finish_reason") in ("stop", "length")
         and type(choice.get("index")) is int
         and not message.get("tool_calls")
+        and choice.get("logprobs") is None
         and _NOT_PLAIN.isdisjoint(choice)
         and all(message[key] is None or type(message[key]) is str for key in _TEXTS & message.keys())
     )

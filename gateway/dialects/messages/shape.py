@@ -110,7 +110,8 @@ def _is_message(message: Any) -> bool:
         and isinstance(message.get("id"), str)
         and message.get("type") == "message"
         and message.get("role") == "assistant"
-        and isinstance(message.get("content"), list)
+        and isinstance(content := message.get("content"), list)
+        and all(isinstance(block, dict) for block in content)
         and _is_ending(message)
         and _is_usage(message.get("usage"), _COUNTS)
     )

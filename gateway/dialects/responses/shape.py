@@ -33,6 +33,7 @@ _COUNTS = ("input_tokens", "output_tokens", "total_tokens")
 _DETAILS = {"input_tokens_details": "cached_tokens", "output_tokens_details": "reasoning_tokens"}
 _STATUSES = ("in_progress", "completed", "incomplete")
 _WITH_RESPONSE = frozenset({f"response.{kind}" for kind in ("created", *_STATUSES)})
+_LATEST = 1 << 53
 _NUMBER = (int, float, type(None))
 _TYPES: dict[str, tuple[type, ...]] = {
     "id": (str,),
@@ -71,7 +72,7 @@ def is_part(part: Any) -> bool:
     return (
         type(part.get(_PART_TEXTS[kind])) is str
         and _are_tokens(part.get("logprobs"))
-        and _are_typed(part.get("annotations"))
+        and _are_typed(part.get("annotations", []))
     )
 
 
@@ -89,6 +90,8 @@ def is_item(item: Any) -> bool:
         )
     if kind == "reasoning":
         return isinstance(item.get("id"), str) and _are_parts(item.get("summary"))
+    if not isinstance(item.get("id"), str | None):
+        return False
     if kind in _CALLS:
         return bool(item.get("name")) and all(
             isinstance(item.get(key), str) for key in ("call_id", "name", _CALLS[kind])
@@ -101,6 +104,7 @@ def is_response(response: Fields) -> bool:
     return (
         all(type(response.get(key)) in types for key, types in _TYPES.items())
         and response["object"] == "response"
+        and 0 <= response["created_at"] <= _LATEST
         and response.get("status") in _STATUSES
         and _are_typed(response["tools"])
         and _is_choice(response["tool_choice"])
@@ -127,6 +131,8 @@ def mended(response: Fields, base: Fields, output: list[Fields] | None = None) -
     given = response.get("output")
     if not isinstance(given, list) or (output is not None and not all(map(is_item, given))):
         given = output or []
+    if not 0 <= right.get("created_at", 0) <= _LATEST:
+        del right["created_at"]
     if "tool_choice" in right and not _is_choice(right["tool_choice"]):
         right["tool_choice"] = base["tool_choice"]
     if right.get("metadata"):
@@ -212,8 +218,8 @@ def _is_choice(given: Any) -> bool:
 
 
 def _are_typed(given: Any) -> bool:
-    return given is None or (
-        isinstance(given, list) and all(isinstance(each, dict) and isinstance(each.get("type"), str) for each in given)
+    return isinstance(given, list) and all(
+        isinstance(each, dict) and isinstance(each.get("type"), str) for each in given
     )
 
 
