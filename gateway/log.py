@@ -67,9 +67,12 @@ def _json_line(row: dict[str, Any]) -> str:
 def _record_path(config: Path | None) -> Path:
     import os
 
+    from gateway.portfolio import Settings
     from gateway.portfolio_file import PortfolioError, load_portfolio
     from gateway.serve import default_config
 
+    if config is None and not default_config().exists():  # as `locus serve --demo` takes it
+        return Settings().record or Path()
     try:
         record = load_portfolio(config or default_config(), os.environ, writes=False).settings.record
     except PortfolioError as exc:

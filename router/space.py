@@ -178,10 +178,13 @@ class ModelSpace:
             raise ArtifactError(f"{path}: not a readable model space: {exc}") from exc
 
     def _hint(self, name: str) -> str:
-        lower = {model.lower(): model for model in self.models}
-        close = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
-        close = close or [key for key in lower if key.endswith("/" + name.lower().rpartition("/")[2])][:3]
-        return f"; close to it: {', '.join(lower[key] for key in close)}" if close else ""
+        forms: dict[str, str] = {}
+        for model in self.models:
+            for form in sorted(_short_forms(model), key=len, reverse=True):
+                forms.setdefault(form, model)
+        close = difflib.get_close_matches(_spelling(name), forms, n=9)
+        models = list(dict.fromkeys(forms[form] for form in close))[:3]
+        return f"; close to it: {', '.join(models)}" if models else ""
 
 
 _DATE = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2}|\d{4})$")

@@ -171,6 +171,15 @@ def test_a_wrong_portfolio_is_an_error_and_no_traceback(tmp_path: Path) -> None:
     assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path}/none.yaml: no such file\n")
 
 
+async def test_without_a_portfolio_the_record_of_the_demo_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert show().stderr.startswith("Error: locus.db: no such record; it is written by `locus serve`")
+    await write(tmp_path / "locus.db", record(1))
+    assert orjson.loads(show("--json").stdout)["request_id"] == "req-1"
+
+
 def test_a_missing_file_says_who_writes_it(tmp_path: Path) -> None:
     result = show("--db", str(tmp_path / "none.db"))
     assert result.exit_code == 1
