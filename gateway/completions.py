@@ -146,11 +146,11 @@ async def with_texts(request: ChatRequest, fleet: Fleet) -> tuple[ChatRequest, l
     assert native is not None
     if request.need.api_field != "prompt":
         return request, [], None
-    prompts = prompts_of(native.fields)
-    if not (tokens := tokens_among(prompts)):
-        return request, texts_among(prompts), None
+    size, prompts = len(native.body), prompts_of(native.fields)
+    if not (tokens := await offloaded(size, tokens_among, prompts)):
+        return request, await offloaded(size, texts_among, prompts), None
     texts, tokenizer = await decoded(tokens, fleet, request.model)
-    return await offloaded(len(native.body), request_of, native.body, native.fields, texts), texts, tokenizer
+    return await offloaded(size, request_of, native.body, native.fields, texts), texts, tokenizer
 
 
 def _merged(answers: list[dict[str, Any]], n: int, headers: Headers) -> bytes:

@@ -12,6 +12,7 @@ from gateway.errors import GatewayError
 from gateway.json_cost import BYTES_PER_BYTE, json_cost
 from gateway.lenient_json import loads_clean
 from gateway.memory import charge
+from gateway.offload import offloaded
 from gateway.upstream.failures import Cause, UpstreamFailure
 
 MAX_ANSWER_BYTES = 128 << 20  # what 2,048 vectors of 3,072 numbers take as text
@@ -53,7 +54,7 @@ async def read_body(response: aiohttp.ClientResponse, idle_s: float) -> bytes:
                     break
                 raise UpstreamFailure(Cause.UNREADABLE, detail=f"answer of more than {limit >> 20} MB")
             silence.reschedule(loop.time() + idle_s)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return parts[0] if len(parts) == 1 else await offloaded(size, b"".join, parts)
 
 
 def check_cost(data: bytes) -> None:
