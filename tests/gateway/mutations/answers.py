@@ -82,6 +82,19 @@ def _chat(name: str, message: Fields, deltas: list[Fields], finish: str) -> Answ
     return Answer(name, "chat", whole, tuple(events))
 
 
+def _two() -> Answer:
+    """Two choices at once."""
+    one = _chat("text", {"content": "".join(texts())}, [{"content": piece} for piece in texts()], "stop")
+    events = list(one.events)
+    for i in (2, 4, 6):  # every other word, and an end, is the second choice's
+        (choice,) = events[i].value["choices"]
+        events[i] = Event(events[i].value | {"choices": [choice | {"index": 1}]}, ends=events[i].ends)
+    (end,) = events[-3].value["choices"]
+    events.insert(-2, Event(events[-3].value | {"choices": [end | {"index": 1 - end["index"]}]}, ends=True))
+    (choice,) = one.whole["choices"]
+    return Answer("two", "chat", one.whole | {"choices": [choice, choice | {"index": 1}]}, tuple(events))
+
+
 def _chat_answers() -> list[Answer]:
     call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "".join(ARGUMENTS)}}
     began = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": ""}}
@@ -90,6 +103,7 @@ def _chat_answers() -> list[Answer]:
     text: list[Fields] = [{"content": piece} for piece in texts()]
     thought: Fields = {"reasoning_content": THOUGHT}
     return [
+        _two(),
         _chat("text", {"content": "".join(texts())} | thought, [thought, *text], "stop"),
         _chat("call", {"content": None, "tool_calls": [call]}, calls, "tool_calls"),
     ]

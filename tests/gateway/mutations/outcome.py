@@ -336,7 +336,7 @@ def _reason(given: Any) -> Any:
 
 
 def _is_new(event: Fields) -> bool:
-    """Is it of a type that is not known yet? Clients leave those out."""
+    """True for an event of a type that is not known yet. Clients leave those out."""
     block, delta = event.get("content_block"), event.get("delta")
     if event["type"] == "content_block_start" and isinstance(block, dict) and isinstance(block.get("type"), str):
         return block["type"] not in _BLOCKS
