@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from gateway.dialects import templates
+from gateway.dialects.tool_results import can_be_paired, results_behind_calls
 from gateway.request import ChatRequest
 from gateway.upstream.failures import OPTIONAL_FIELDS, OTHER_NAME, Cause, UpstreamFailure
 
@@ -171,6 +172,11 @@ def _no_empty_tools(fields: Fields) -> Fields | None:
     return {key: value for key, value in fields.items() if key not in ("tools", "tool_choice", "parallel_tool_calls")}
 
 
+def _paired(messages: list[Fields]) -> list[Fields]:
+    """Results of tools directly behind their calls, as a client of chat may not have sent them."""
+    return results_behind_calls(messages) if can_be_paired(messages) else messages
+
+
 def _messages(form: Callable[[list[Fields]], list[Fields]]) -> Callable[[Fields], Fields | None]:
     """The change that gives a request's messages another form."""
 
@@ -187,6 +193,7 @@ LOSSLESS: Mapping[str, Callable[[Fields], Fields | None]] = {
     "tool call ids": _call_ids,
     "reasoning in history": _no_reasoning,
     "empty tools": _no_empty_tools,
+    "results behind calls": _messages(_paired),
     "order of messages": _messages(templates.strict),
     _NO_SYSTEM: _messages(templates.without_system),
     "reasoning of calls": _messages(templates.with_reasoning),
@@ -195,7 +202,7 @@ LOSSLESS: Mapping[str, Callable[[Fields], Fields | None]] = {
 # By the field that an `UpstreamFailure` names.
 _FOR: Mapping[str, tuple[str, ...]] = {
     "developer": ("role developer",),
-    "roles": ("role developer", "order of messages", _NO_SYSTEM),
+    "roles": ("role developer", "results behind calls", "order of messages", _NO_SYSTEM),
     "tool_call_id": ("tool call ids",),
     "reasoning_content": ("reasoning in history",),
     "missing_reasoning": ("reasoning of calls",),

@@ -89,13 +89,21 @@ def without_system(messages: list[Message]) -> list[Message]:
 
 
 def with_reasoning(messages: list[Message]) -> list[Message]:
-    """The messages with some reasoning where tools are called without any, as by another model: some servers demand it."""
+    """The messages with some reasoning where tools are called without any, as by another model: some servers demand it.
+
+    Reasoning that goes by its other name, as of OpenRouter and vLLM, is that reasoning.
+    """
     return [
-        message | {"reasoning_content": NO_REASONING}
+        message | {"reasoning_content": _reasoning(message)}
         if message.get("tool_calls") and not message.get("reasoning_content")
         else message
         for message in messages
     ]
+
+
+def _reasoning(message: Message) -> str:
+    other = message.get("reasoning")
+    return other if isinstance(other, str) and other else NO_REASONING
 
 
 def text_alone(messages: list[Message]) -> list[Message]:

@@ -49,6 +49,25 @@ def results_behind_calls(messages: list[Message]) -> list[Message]:
     return ordered
 
 
+def can_be_paired(messages: list[Message]) -> bool:
+    """Whether a client's own messages have the ids and contents by which `results_behind_calls` puts them in order."""
+    return all(
+        isinstance(message.get("tool_call_id"), str) and _is_content(message.get("content"))
+        if message["role"] == "tool"
+        else all(isinstance(call, dict) and isinstance(call.get("id"), str) for call in message.get("tool_calls") or ())
+        and (message["role"] != "user" or _is_content(message.get("content")))
+        for message in messages
+    )
+
+
+def _is_content(content: Any) -> bool:
+    return isinstance(content, str) or (
+        isinstance(content, list)
+        and all(isinstance(p, dict) and (p.get("type") != "text" or isinstance(p.get("text"), str)) for p in content)
+        and all("type" in part for part in content)
+    )
+
+
 def _in_order(messages: list[Message]) -> bool:
     """Whether the results, each a text, follow their calls, as they nearly always do."""
     waiting: set[str] = set()

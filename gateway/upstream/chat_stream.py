@@ -17,9 +17,14 @@ _OF_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 class ChatReader:
     """Reads one stream; see `gateway.dialects.dialect.Reader`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, choices: int | None = None) -> None:
+        """
+        Args:
+            choices: how many the client asked for; None: not known.
+        """
         self.ended = False
-        self._mender = ChunkMender()
+        self._single = choices == 1
+        self._mender = ChunkMender(single=self._single)
         self._frame = Frame(CHUNK)
 
     def read(self, event: Event) -> Chunk | None:
@@ -28,7 +33,7 @@ class ChatReader:
             self.ended = True
             return None
         given, strict = loads(data)
-        if strict and _is_text(given) and not self._mender.holds:
+        if strict and _is_text(given, single=self._single) and not self._mender.holds:
             return Chunk(event.raw, given)
         fields = _chunk(given)
         if fields is None:
@@ -51,7 +56,7 @@ class ChatReader:
         return Chunk(b"", self._frame.framed(self._mender.mended(check_complete(fields), whole=True)))
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: Any, *, single: bool) -> bool:
     """Whether it is a piece of text, with all as it must be around it. Nearly every chunk is, so that this must be quick."""
     if type(value) is not dict or not value.keys() <= _AROUND:
         return False
@@ -64,7 +69,8 @@ def _is_text(value: Any) -> bool:
         and len(delta) == 1
         and type(delta.get("content")) is str
         and choice.keys() <= _OF_CHOICE
-        and type(choice.get("index")) is int
+        and type(index := choice.get("index")) is int
+        and not (index and single)
         and choice.get("finish_reason") is None
         and choice.get("logprobs") is None
         and value.get("object") == CHUNK

@@ -35,7 +35,8 @@ MAX_BAD_EVENTS = 3  # one torn event in a healthy stream is skipped; so many in 
 MAX_HEADER_BYTES = 64 << 10  # of one header of an answer; proxies add long ones
 MAX_HEADERS = 1_000
 # What cannot be read had a part of the answer, if one of these is in it. They may be keys within a text, so no quote behind them.
-_TEXT_MARKS = (b'"choices', b'"delta', b'"text', b'"content', b'"chat.completion', b'"response.', b'"message_')
+# Torn events may have other quotes than JSON.
+_TEXT_MARKS = (b"choices", b'"delta', b'"text', b'"content', b'"chat.completion', b'"response.', b'"message_')
 _EVENT_LINES = (b"data:", b"event:", b":", b"id:", b"retry:")
 ANTHROPIC = "anthropic/"  # litellm's prefix, which stays on the names of models that it translates for
 ANTHROPIC_VERSION = "2023-06-01"
@@ -107,7 +108,7 @@ class DirectUpstream:
             async with asyncio.timeout_at(deadline):
                 response = await self._post(deployment, request, dropped, api)
                 if _is_success(response):
-                    return _DirectStream(response, api)
+                    return _DirectStream(response, api, request.choices)
                 try:
                     data = await read_body(response, deployment.idle_timeout_s)
                 finally:
@@ -200,11 +201,11 @@ def _headers(deployment: Deployment, native: Native | None = None) -> dict[str, 
 class _DirectStream:
     """Reads the events of one response, or the whole answer that came in their place."""
 
-    def __init__(self, response: aiohttp.ClientResponse, api: Api) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, api: Api, choices: int) -> None:
         self._response = response
         self._content = response.content
         self._api = api
-        self._reader: Reader = ChatReader() if api == "chat" else FORMATS[api].reader()
+        self._reader: Reader = ChatReader(choices=choices) if api == "chat" else FORMATS[api].reader()
         self._mender = ChunkMender()  # of chunks that another format's reader makes
         self._events = EventReader()
         self._meter = StreamMeter()

@@ -92,7 +92,7 @@ class SdkUpstream:
                 chunks = await litellm.acompletion(**arguments)
         except Exception as exc:
             raise _failure(exc) from exc
-        return _SdkStream(chunks)
+        return _SdkStream(chunks, request.choices)
 
     async def embed(self, deployment: Deployment, arguments: Mapping[str, Any]) -> tuple[Any, Usage | None]:
         """The `data` of the answer as the provider gave it, and what was billed.
@@ -123,11 +123,11 @@ class SdkUpstream:
 class _SdkStream:
     size = 0  # litellm's chunks are small
 
-    def __init__(self, chunks: Any) -> None:
+    def __init__(self, chunks: Any, choices: int) -> None:
         self._source = chunks
         self._chunks = aiter(chunks)
         self._begun = False
-        self._reader = ChatReader()
+        self._reader = ChatReader(choices=choices)
 
     async def read(self, deadline: float) -> list[Chunk] | None:
         chunk = await self._next(deadline)

@@ -25,8 +25,26 @@ _KNOWN = {  # as other servers say what OpenAI has a word for
     "model_length": "length",
     "tool_use": "tool_calls",
     "tool_call": "tool_calls",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "prohibited_content": "content_filter",
+    "blocklist": "content_filter",
+    "spii": "content_filter",
 }
-_FAILED = frozenset({"abort", "aborted", "cancelled", "canceled", "failed", "failure", "insufficient_system_resource"})
+_WORDS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})  # OpenAI's own
+_FAILED = frozenset(
+    {
+        "abort",
+        "aborted",
+        "cancelled",
+        "canceled",
+        "failed",
+        "failure",
+        "insufficient_system_resource",
+        "malformed_function_call",
+    }
+)
+_ENDS = frozenset({None, "stop", "function_call"})  # what servers say at the end of calls of tools
 _TEXTS = frozenset({"reasoning", "reasoning_content", "refusal"})
 _THOUGHTS = frozenset({"thinking", "reasoning", "summary_text", "reasoning_text"})
 _NOT_PLAIN = frozenset({"error", "delta", "text"})  # of a whole answer's choice
@@ -44,15 +62,20 @@ def finish_reason(value: Any) -> str | None:
         return None
     if "error" in word or word in _FAILED:
         raise UpstreamFailure(Cause.SERVER_ERROR, detail="finish reason error")
-    return _KNOWN.get(word, value)
+    return word if word in _WORDS else _KNOWN.get(word, value)
 
 
 class ChunkMender:
     """Puts the chunks of one stream right."""
 
-    __slots__ = ("_choices", "_halves")
+    __slots__ = ("_choices", "_halves", "_single")
 
-    def __init__(self) -> None:
+    def __init__(self, *, single: bool = False) -> None:
+        """
+        Args:
+            single: one choice was asked for, so that it is choice 0 whatever number the server gives it.
+        """
+        self._single = single
         self._choices: dict[int, _Choice] = {}
         self._halves: dict[tuple[Any, ...], str] = {}  # half characters, by where their other half will come
 
@@ -90,6 +113,8 @@ class ChunkMender:
         delta, index = choice.get("delta"), choice.get("index")
         if type(delta) is not dict or type(index) is not int or choice.get("finish_reason") is not None:
             return False
+        if index and self._single:
+            return False
         for key, value in delta.items():
             if key == "tool_calls":
                 state = self._choices.get(index)
@@ -111,11 +136,13 @@ class ChunkMender:
         index = choice.get("index")
         if type(index) is not int:
             index = int(index) if isinstance(index, str) and index.isdigit() and len(index) < 9 else at
+        if self._single:
+            index = at
         state = self._choices.get(index)
         if state is None:
             state = self._choices[index] = _Choice()
         delta = state.delta(_delta_of(choice, begun=state.spoke))
-        if finish in (None, "stop") and state.calls and (finish or whole):
+        if finish in _ENDS and state.calls and (finish or whole):
             finish = "tool_calls"
         if finish is None and whole:
             finish = "stop"
@@ -267,7 +294,7 @@ def _whole_choice(choice: Fields, at: int) -> Fields:
         if not all(indexed):  # only streams need it
             for call in message["tool_calls"]:
                 del call["index"]
-        if finish in (None, "stop"):
+        if finish in _ENDS:
             finish = "tool_calls"
     index = choice.get("index")
     kept = {key: value for key, value in choice.items() if key not in ("delta", "text")}

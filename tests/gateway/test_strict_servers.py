@@ -46,6 +46,21 @@ def _neighbours(messages: Messages) -> set[tuple[str, str]]:
             "Unexpected role 'user' after role 'tool'",
         ),
         (
+            [USER, CALLED, USER, RESULT],
+            lambda messages: ("assistant", "user") in _neighbours(messages),
+            "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.",
+        ),
+        (
+            [USER, CALLED, USER],
+            lambda messages: "tool" not in roles(messages),
+            "Not the same number of function calls and responses",
+        ),
+        (
+            [USER, RESULT],
+            lambda messages: "tool" in roles(messages),
+            "Messages with role 'tool' must be a response to a preceding message with 'tool_calls'",
+        ),
+        (
             [USER, USER],
             lambda messages: ("user", "user") in _neighbours(messages),
             "Conversation roles must alternate user/assistant/user/assistant/...",

@@ -220,7 +220,37 @@ def test_what_is_no_word_is_no_finish_reason(finish: Any) -> None:
     assert finish_reason(finish) is None
 
 
-@pytest.mark.parametrize("torn", [b'data: {"id":"c1","choices":[{"delta":{"content":"lost"', b"data: {torn\n\n" * 3])
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("STOP", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("SAFETY", "content_filter"),
+        ("Tool_Calls", "tool_calls"),
+        ("odd", "odd"),
+    ],
+)
+def test_other_servers_words_are_openais(said: str, reason: str) -> None:
+    assert finish_reason(said) == reason
+
+
+def test_the_only_choice_is_choice_0() -> None:
+    data = b'{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":1,"delta":{"content":"a"}}]}'
+    event = Event(b"data: " + data + b"\n\n", data)
+    for choices, index in ((1, 0), (2, 1)):
+        chunk = ChatReader(choices=choices).read(event)
+        assert chunk is not None
+        assert chunk.fields["choices"][0]["index"] == index
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b"data: {'choices': [{'delta': {'content': 'lost'}}]}",
+        b'data: {"id":"c1","choices":[{"delta":{"content":"lost"',
+        b"data: {torn\n\n" * 3,
+    ],
+)
 async def test_a_chunk_that_cannot_be_read_breaks_the_stream(tmp_path: Path, torn: bytes) -> None:
     async with ScriptedProvider(stream([ROLE, HEL, torn + b"\n\n", LO, STOP, DONE])) as up:
         async with gateway(tmp_path, [entry("llama-8b", up.base_url)], gateway={"stream_recovery": "error"}) as run:

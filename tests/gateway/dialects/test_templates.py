@@ -118,6 +118,7 @@ def test_calls_without_reasoning_get_some() -> None:
     filled = with_reasoning([HI, call(), result(), thought, HELLO])
     assert filled[1]["reasoning_content"]
     assert filled[2:] == [result(), thought, HELLO]
+    assert with_reasoning([call() | {"reasoning": "hm"}])[0]["reasoning_content"] == "hm"
 
 
 def test_parts_that_are_all_text_become_a_string() -> None:
