@@ -14,8 +14,8 @@ Headers = dict[bytes, bytes]
 
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")  # RFC 3986, 3.2, without user
 
-# By any of these a proxy says that it speaks for another machine; and every `x-forwarded-…`.
 MAX_HOST_BYTES = 300  # of a Host or Origin header: no name is longer than 253 (RFC 1035)
+# By any of these a proxy says that it speaks for another machine; and every `x-forwarded-…`.
 _FORWARDED = frozenset(
     {
         b"forwarded",

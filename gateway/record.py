@@ -2,7 +2,7 @@
 
 `add` only appends to a bounded buffer. A database that cannot be written (disk full, locked) never fails a request: rows
 wait in the buffer and are tried again, and only beyond its bound are the oldest lost, and counted. A damaged database is kept
-under another name, and a new one begun.
+under another name, and a new one begun; so it is where the file is moved or removed.
 """
 
 import asyncio
@@ -193,6 +193,11 @@ class Recorder:
                     opened = inode(path)
                     while True:
                         await self._wake.wait()
+                        if inode(path) != opened:  # what is written to it now would be lost with it
+                            log.warning("%s was moved or removed; a new one is begun", path)
+                            with contextlib.suppress(sqlite3.Error):
+                                await db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # into the file that was moved
+                            break
                         self._wake.clear()
                         await self._flush(db)
                         self._say_written(path)

@@ -100,6 +100,32 @@ async def test_a_damaged_file_is_kept_and_a_new_one_begun(
     assert caplog.text.count("is damaged") == 1
 
 
+@pytest.mark.parametrize("moved", [True, False])
+async def test_a_file_that_is_moved_or_removed_is_begun_anew(tmp_path: Path, moved: bool) -> None:
+    path, old = tmp_path / "record.db", tmp_path / "old.db"
+    async with Recorder(path) as recorder:
+        recorder.add(row(1))
+        await written(recorder)
+        if moved:
+            path.rename(old)
+        else:
+            path.unlink()
+        recorder.add(row(2))
+        await written(recorder)
+        recorder.add(row(3))
+    assert [r["request_id"] for r in read_last(path, 10)] == ["r2", "r3"]
+    if moved:
+        assert [r["request_id"] for r in read_last(old, 10)] == ["r1"]
+
+
+async def written(recorder: Recorder) -> None:
+    for _ in range(100):
+        if not recorder.pending:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("still waiting")
+
+
 async def test_how_many_wait_and_how_long(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "record.db"
     path.mkdir()
