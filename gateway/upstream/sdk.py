@@ -38,7 +38,10 @@ _TRACEBACK = "Traceback (most recent call last)"  # with paths of this machine, 
 _NOT_FETCHED = "Addresses in messages are not fetched here"
 _REFUSED_ADDRESS = (_NOT_FETCHED, "Unable to fetch image from URL", "URL targets a blocked address")
 _BUG_REPORT = "This looks like a bug in LiteLLM"
-# Functions of litellm that read an answer. What fails elsewhere before an answer came failed on the request.
+# Functions of litellm that write a request, and those that read an answer.
+_WRITES_REQUEST = re.compile(
+    r"transform_(?:\w+_)?request|_pt$|map_openai_params|_transform_messages|^validate_|convert_to_\w+_(?:message|tool)"
+)
 _READS_ANSWER = re.compile(r"transform_(?:\w+_)?response|convert_to_model_response|(?:process|parse)_response|chunk")
 _OWN = frozenset({"model", "stream", "stream_options"})
 
@@ -277,11 +280,12 @@ def _failure(exc: Exception) -> UpstreamFailure:
 
 def _is_of_translation(exc: BaseException) -> bool:
     """Whether litellm failed to translate the request. It says `APIConnectionError`, but that is no fault of the provider."""
-    while (earlier := exc.__cause__ or exc.__context__) is not None:
+    while (earlier := exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)) is not None:
         exc = earlier
     if type(exc).__module__ != "builtins" or isinstance(exc, OSError):
         return False
-    return not any(_READS_ANSWER.search(frame.name) for frame in traceback.extract_tb(exc.__traceback__))
+    called = [frame.name for frame in traceback.extract_tb(exc.__traceback__)]
+    return any(map(_WRITES_REQUEST.search, called)) and not any(map(_READS_ANSWER.search, called))
 
 
 def _error(exc: Exception) -> dict[str, Any]:

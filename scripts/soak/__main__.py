@@ -30,8 +30,8 @@ from scripts.soak.report import report
 
 GROWTH_MB = 40.0  # of the gateway's memory in the second half of a start's life; more is a leak
 GROWTH_KB = 8.0  # the same for each request in that time: tables and caches take some 3 KB of it until they are full
-GRAIN_MB = 2.0  # in which the system gives memory to a process and takes it back
-PAUSE_S = 1.0  # of the event loop; importing litellm alone holds the interpreter for some tenths of a second
+GRAIN_MB = 10.0  # what a start takes once, such as for the first portfolio files that change
+PAUSE_S = 2.0  # of the event loop; importing litellm alone takes up to a second of it on a busy machine
 WORKERS = 2  # of the second start
 RELOAD_S = 7.0
 

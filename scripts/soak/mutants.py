@@ -106,11 +106,11 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
             "        self._shared.retries.request()\n",
         ),
     ),
-    "the event loop is held for two seconds now and then": (
+    "the event loop is held for three seconds now and then": (
         Edit(
             "gateway/books.py",
             "        self.id = request_id\n",
-            "        self.id = request_id\n        if __import__('random').random() < 0.01:\n            time.sleep(2)\n",
+            "        self.id = request_id\n        if __import__('random').random() < 0.01:\n            time.sleep(3)\n",
         ),
     ),
 }

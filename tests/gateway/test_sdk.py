@@ -246,3 +246,11 @@ async def test_a_model_may_say_nothing_where_it_bills_for_that(tmp_path: Path, s
         assert "stop" in got.text
         (record,) = await run.records()
         assert (record["completion_tokens"], record["usage_estimated"]) == (3, 0)
+
+
+@pytest.mark.parametrize("body", [b"<html><body>Bad gateway</body></html>", b"", b'{"content": [', b"[1, 2]", b'"no"'])
+async def test_what_is_no_answer_is_the_providers_fault(tmp_path: Path, body: bytes) -> None:
+    async with ScriptedProvider(reply(200, body)) as up:
+        async with gateway(tmp_path, [claude(up)], gateway={"retries": 0}) as run:
+            got = await run.http.post("/v1/chat/completions", json={"model": "claude", "messages": ASK})
+            assert got.status_code in (502, 503), got.text
