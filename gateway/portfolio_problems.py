@@ -34,8 +34,6 @@ def problem(document: Document, error: dict[str, Any]) -> Problem:
         where = where[:-1]
         told = error["msg"] if kind in ("header", "printable") else _KEYS.get(kind, "write another key")
         return Problem(document.line(where), f"{document.place(where)}: {told}")
-    if isinstance(context.get("at"), str):
-        where += tuple(int(p) if p.isdigit() else p for p in context["at"].split("."))
     if kind == "extra_forbidden":
         return Problem(document.line(where), f"{document.place(where)}: unknown key{_did_you_mean(where)}")
     if kind == "missing":
@@ -89,6 +87,9 @@ _EXAMPLES = {
     "api_key": "api_key: os.environ/OPENAI_API_KEY",
     "extra_headers": "extra_headers: {X-Team: search}",
     "apis": "apis: [responses]",
+    "prefill": "prefill: true",
+    "several": "several: true",
+    "logprobs": "logprobs: true",
     "timeout": "timeout: 300",
     "first_token_timeout": "first_token_timeout: 10",
     "stream_timeout": "stream_timeout: 10",

@@ -47,6 +47,19 @@ def _origin(value: str) -> str:
     return value
 
 
+def _free_name(value: str) -> str:
+    if value in ("auto", ENCODER) or value.startswith("auto:"):
+        raise PydanticCustomError("reserved", "`{name}` is the gateway's own name", {"name": value})
+    return value
+
+
+def _capability(value: str) -> str:
+    if value not in CAPABILITIES:
+        context = {"found": repr(value), "known": ", ".join(CAPABILITIES)}
+        raise PydanticCustomError("capability", "found {found}, expected one of {known}", context)
+    return value
+
+
 Name = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
 # White space around a key, such as the line break that ends a block of YAML, is no part of it.
 Key = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_printable)]
@@ -56,7 +69,9 @@ Origin = Annotated[str, AfterValidator(_origin)]
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]  # a year: clocks and loops cannot wait for ever
 Count = Annotated[int, Field(ge=1, le=10**12)]
-ModelName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_printable)]
+ModelName = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_printable), AfterValidator(_free_name)
+]
 Probability = Annotated[float, Field(ge=0, le=1)]
 CAPABILITIES = ("tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output", "reasoning")
 
@@ -115,11 +130,6 @@ class PriceEntry(Strict):
     )
 
 
-def _check_name(name: str) -> None:
-    if name in ("auto", ENCODER) or name.startswith("auto:"):
-        raise PydanticCustomError("reserved", "`{name}` is the gateway's own name", {"name": name, "at": "name"})
-
-
 class ModelEntry(Strict):
     """A model that clients can name and `auto` can choose."""
 
@@ -132,23 +142,11 @@ class ModelEntry(Strict):
     price: PriceEntry | None = Field(None, description="Default: LiteLLM's table; 0 for local servers")
     context_window: Count | None = Field(None, description="Tokens; default: LiteLLM's table")
     max_output_tokens: Count | None = Field(None, description="Tokens; default: LiteLLM's table")
-    capabilities: list[str] | None = Field(
+    capabilities: list[Annotated[str, AfterValidator(_capability)]] | None = Field(
         None,
         description="Default: LiteLLM's table",
         json_schema_extra={"items": {"enum": list(CAPABILITIES)}},
     )
-
-    @model_validator(mode="after")
-    def _check(self) -> "ModelEntry":
-        _check_name(self.name)
-        for i, capability in enumerate(self.capabilities or ()):
-            if capability not in CAPABILITIES:
-                raise PydanticCustomError(
-                    "capability",
-                    "found {found}, expected one of {known}",
-                    {"found": repr(capability), "known": ", ".join(CAPABILITIES), "at": f"capabilities.{i}"},
-                )
-        return self
 
 
 class EmbeddingPriceEntry(Strict):
@@ -167,11 +165,6 @@ class EmbeddingModelEntry(Strict):
     price: EmbeddingPriceEntry | None = Field(None, description="Default: LiteLLM's table; 0 for local servers")
     max_input_tokens: Count | None = Field(None, description="Tokens of one text; default: LiteLLM's table")
     dimensions: Count | None = Field(None, description="Length of a vector; default: LiteLLM's table")
-
-    @model_validator(mode="after")
-    def _check(self) -> "EmbeddingModelEntry":
-        _check_name(self.name)
-        return self
 
 
 class PolicyEntry(Strict):

@@ -11,6 +11,8 @@ from gateway.portfolio_document import Document, Place, is_secret_name
 ENVIRONMENT = "os.environ/"
 _VARIABLE = re.compile(r"[^\s=/$\x00]+")
 _SHELL_VARIABLE = re.compile(r"\$([A-Z][A-Z0-9_]*)|\$\{([A-Z][A-Z0-9_]*)\}")
+# References as Python, Node and other gateways write them, and our own inside other text.
+_REFERENCE = re.compile(r"os\.environ|os\.getenv|process\.env\b|^env[:.]\w")
 _ASSIGNMENT = re.compile(r"export\s|set\s|[A-Z_][A-Z0-9_]*=[^=]")
 
 
@@ -98,7 +100,7 @@ class Values:
         found = self.find(where, value)
         if found.variable is not None or found.text is None:
             return found
-        if SHELL.search(found.text) or ENVIRONMENT in found.text:
+        if SHELL.search(found.text) or _REFERENCE.search(found.text):
             self._report(where, found, f"is no reference; {_to_write(found.text)}")
             return Found(None)
         if is_secret_name(str(where[-1])) or "keys" in where:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from gateway.addresses import check_address
+from gateway.addresses import AddressError, check_address
 
 # How a server is told to go on from an assistant message at the end: "message": it does so by itself; "prefix": by a
 # mark on that message; "vllm": by two fields of the request; "": it does not.
@@ -161,6 +161,8 @@ def resolve(model: str, api_base: str | None) -> Target:
         raise ValueError(f"{model!r} names a provider but no model")
     if api_base is not None:
         check_address(api_base, prefix)
+        if prefix in OPENAI_COMPATIBLE and prefix not in _OLLAMA:
+            _check_path(api_base, OPENAI_COMPATIBLE[prefix].api_base)
     elif prefix == "openai" and (maker := _maker(rest)) is not None:
         raise ValueError(f"{rest} is no model of OpenAI: write {maker}/{rest}, or give the `api_base` of its server")
     if prefix in OPENAI_COMPATIBLE:
@@ -213,6 +215,16 @@ def resolve(model: str, api_base: str | None) -> Target:
     raise ValueError(
         f"unknown provider {prefix!r}; {hint} For any OpenAI-compatible server write openai/{rest} with `api_base`"
     )
+
+
+def _check_path(api_base: str, usual: str | None) -> None:
+    """
+    Raises:
+        AddressError: it is the provider's own host without the path that the provider needs.
+    """
+    given, known = urlsplit(api_base), urlsplit(usual or "")
+    if given.netloc.lower() == known.netloc and not given.path.strip("/") and known.path:
+        raise AddressError(f"the path {known.path} is missing; write {usual}, or leave `api_base` out")
 
 
 # The makers of models that are often named without their provider's prefix, which would lead to OpenAI.

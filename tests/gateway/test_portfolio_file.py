@@ -680,6 +680,9 @@ def test_odd_keys_are_taken(tmp_path: Path, key: str) -> None:
     ("more", "problem"),
     [
         ("        api_key: ${KEY}\n", "p.yaml:9: models[0].deployments[0].api_key: the value is no reference; write os.environ/KEY"),
+        ("        api_key: 'os.environ[\"KEY\"]'\n", "p.yaml:9: models[0].deployments[0].api_key: the value is no reference; write os.environ/NAME alone, where NAME holds the whole value"),
+        ("        api_key: env:KEY\n", "p.yaml:9: models[0].deployments[0].api_key: the value is no reference; write os.environ/NAME alone, where NAME holds the whole value"),
+        ("        prefill: sometimes\n", "p.yaml:9: models[0].deployments[0].prefill: found 'sometimes'; write true or false, such as prefill: true"),
         ("        api_key: ${KEY}-x\n", "p.yaml:9: models[0].deployments[0].api_key: the value is no reference; write os.environ/NAME alone, where NAME holds the whole value"),
         ("gateway: {timeout: 9}\n", "p.yaml:9: gateway.timeout: unknown key; it belongs to an item of `deployments`"),
         ("        extra_headers: {Authorization: Bearer os.environ/K}\n", "p.yaml:9: models[0].deployments[0].extra_headers.Authorization: the value is no reference; write os.environ/NAME alone, where NAME holds the whole value"),
@@ -692,6 +695,16 @@ def test_odd_keys_are_taken(tmp_path: Path, key: str) -> None:
 )  # fmt: skip
 def test_what_cannot_work_is_a_problem(tmp_path: Path, more: str, problem: str) -> None:
     assert problems_of(tmp_path, DIRECT + more, K="sk-1", A="x", B="y", C="y\n") == [problem]
+
+
+def test_a_wrong_capability_hides_no_problem_of_the_deployments(tmp_path: Path) -> None:
+    text = "models:\n  - name: a\n    capabilities: [tool, image]\n    deployments: [{model: openai/x, api_base: h}]\n"
+    places = [problem.split(": ")[0] + ": " + problem.split(": ")[1] for problem in problems_of(tmp_path, text)]
+    assert places == [
+        "p.yaml:3: models[0].capabilities[0]",
+        "p.yaml:3: models[0].capabilities[1]",
+        "p.yaml:4: models[0].deployments[0].api_base",
+    ]
 
 
 def test_references_inside_parameters_are_a_problem(tmp_path: Path) -> None:

@@ -83,6 +83,12 @@ def test_ollamas_base_may_be_given_with_or_without_v1(base: str) -> None:
     ("model", "api_base", "message"),
     [
         ("opnrouter/x", None, "unknown provider 'opnrouter'; did you mean openrouter/?"),
+        (
+            "openai/x",
+            "https://api.openai.com/",
+            "the path /v1 is missing; write https://api.openai.com/v1, or leave `api_base` out",
+        ),
+        ("groq/x", "https://api.groq.com", "write https://api.groq.com/openai/v1"),
         ("vllm/x", None, "unknown provider 'vllm'; did you mean hosted_vllm/?"),
         ("zzzzzz/x", None, "known are ai21, .* xai. For any OpenAI-compatible server write openai/x with `api_base`"),
         ("openai/", None, "'openai/' names a provider but no model"),
