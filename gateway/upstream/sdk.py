@@ -37,6 +37,8 @@ _PREFIX = re.compile(
 _TRACEBACK = "Traceback (most recent call last)"  # with paths of this machine, where litellm cannot read an answer
 _NOT_FETCHED = "Addresses in messages are not fetched here"
 _REFUSED_ADDRESS = (_NOT_FETCHED, "Unable to fetch image from URL", "URL targets a blocked address")
+_NETWORK = frozenset({"aiohttp", "anyio", "botocore", "h11", "httpcore", "httpx", "openai", "ssl"})
+_OF_VALUES = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError)
 _BUG_REPORT = "This looks like a bug in LiteLLM"
 # Functions of litellm that write a request, and those that read an answer.
 _WRITES_REQUEST = re.compile(
@@ -282,7 +284,9 @@ def _is_of_translation(exc: BaseException) -> bool:
     """Whether litellm failed to translate the request. It says `APIConnectionError`, but that is no fault of the provider."""
     while (earlier := exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)) is not None:
         exc = earlier
-    if type(exc).__module__ != "builtins" or isinstance(exc, OSError):
+        if isinstance(exc, OSError) or type(exc).__module__.partition(".")[0] in _NETWORK:
+            return False
+    if type(exc) is not Exception and not isinstance(exc, _OF_VALUES):
         return False
     called = [frame.name for frame in traceback.extract_tb(exc.__traceback__)]
     return any(map(_WRITES_REQUEST.search, called)) and not any(map(_READS_ANSWER.search, called))

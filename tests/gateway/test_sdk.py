@@ -211,6 +211,14 @@ async def test_a_request_that_litellm_cannot_translate_is_no_fault_of_the_provid
         ).status_code == 200
 
 
+async def test_a_server_that_cannot_be_reached_is_no_fault_of_the_request(tmp_path: Path) -> None:
+    async with ScriptedProvider() as gone:
+        model = claude(gone)
+    async with gateway(tmp_path, [model], gateway={"retries": 0}) as run:
+        got = await run.http.post("/v1/chat/completions", json={"model": "claude", "messages": ASK})
+        assert got.status_code in (502, 503), got.text
+
+
 async def test_a_client_gets_no_traceback_of_an_answer_that_cannot_be_read(tmp_path: Path) -> None:
     async with ScriptedProvider(reply(200, {"type": "message", "role": "assistant"})) as odd:
         async with gateway(tmp_path, [claude(odd)], gateway={"retries": 0}) as run:
