@@ -433,6 +433,10 @@ TABLE: tuple[Row, ...] = (
         \[\] is too short - .tools
         tools.{0,4}: .{0,20}(?:empty|too short|at least)
         function name was .{1,100} but must
+        \btools\[\d{1,4}\]
+        function_declarations
+        \btoolconfig\b
+        failed to call a function
         """,
         field="tools",
         names=r"\b(?:tool|function)[ _-]?(?:choice|call(?:ing|s)?|use|parser)?s?\b",
@@ -485,7 +489,7 @@ TABLE: tuple[Row, ...] = (
         unsupported content (?:type|part)
         content (?:must|to) be a string
         content.{0,20}: expected (?:a )?string
-        content: input should be a valid string
+        content(?:\.str)?: input should be a valid string
         """,
         field="content",
     ),

@@ -124,6 +124,12 @@ OTHERS: list[tuple[str, int, Any, Cause]] = [
     ("mistral empty", 400, {"message": "Assistant message must have either content or tool_calls, but not none."}, Cause.UNSUPPORTED),
     ("moonshot empty", 400, said("the message at position 2 with role 'assistant' must not be empty"), Cause.UNSUPPORTED),
     ("text", 400, said("Invalid type for 'messages[1].content': expected string but got array"), Cause.UNSUPPORTED),
+    ("gemini schema", 400, said("* GenerateContentRequest.tools[0].parameters.properties: should be non-empty for OBJECT type"),
+     Cause.UNSUPPORTED),
+    ("bedrock tools", 400, {"message": "The toolConfig field must be defined when using toolUse content blocks."}, Cause.UNSUPPORTED),
+    ("groq call", 400, said("Failed to call a function.", code="tool_use_failed"), Cause.UNSUPPORTED),
+    ("pydantic union", 422, {"detail": [{"loc": ["body", "messages", 0, "content", "str"], "msg": "Input should be a valid string"}]},
+     Cause.UNSUPPORTED),
     ("choices", 400, said("n > 1 is not supported"), Cause.UNSUPPORTED),
     ("path of a field", 400, said("'$.stop' is invalid."), Cause.UNSUPPORTED),
     # limits per request of one deployment
