@@ -43,6 +43,7 @@ _BUG_REPORT = "This looks like a bug in LiteLLM"
 # Functions of litellm that write a request, and those that read an answer.
 _WRITES_REQUEST = re.compile(
     r"transform_(?:\w+_)?request|_pt$|map_openai_params|_transform_messages|^validate_|convert_to_\w+_(?:message|tool)"
+    r"|response_format|get_optional_params"
 )
 _READS_ANSWER = re.compile(r"transform_(?:\w+_)?response|convert_to_model_response|(?:process|parse)_response|chunk")
 _OWN = frozenset({"model", "stream", "stream_options"})

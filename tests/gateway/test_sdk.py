@@ -201,7 +201,9 @@ async def test_a_request_that_litellm_cannot_translate_is_no_fault_of_the_provid
     odd = {"role": "user", "content": [{"type": "odd"}]}
     tools = [{"type": "function"}]
     async with ScriptedProvider(anthropic) as up, gateway(tmp_path, [claude(up)]) as run:
-        for body in ({"messages": [odd]}, {"messages": ASK, "tools": tools}) * 4:
+        form = {"type": "json_schema"}
+        bodies: list[dict[str, Any]] = [{"messages": [odd]}, {"messages": ASK, "tools": tools}]
+        for body in [*bodies, {"messages": ASK, "response_format": form}] * 4:
             got = await run.http.post("/v1/chat/completions", json=body | {"model": "claude", "stream": streamed})
             assert got.status_code == 400, got.text
             assert "Traceback" not in got.text
