@@ -141,7 +141,7 @@ class Provider:
         if character.kind == "embeddings":
             return vectors
         if character.kind == "messages":
-            return MessagesPersona(text, cut, pause_s)
+            return MessagesPersona(Persona(text, prefill=400, on=_given(call, nonce)), cut, pause_s)
         persona = Persona(
             text, prefill=character.prefill, on=_given(call, nonce), usage=character.usage, pause_s=pause_s
         )
@@ -179,25 +179,27 @@ class MessagesPersona:
     """Answers Anthropic's Messages, word by word where the answer is streamed. Refuses to continue a partial answer.
 
     Attributes:
+        persona: what it says.
         cut: tokens after which a stream ends, and how; None: at its end.
     """
 
-    text: str
+    persona: Persona
     cut: tuple[int, Any] | None
     pause_s: float
 
     async def __call__(self, call: Call, writer: asyncio.StreamWriter) -> Any:
-        messages = call.body.get("messages") or [{}]
-        if messages[-1].get("role") == "assistant":
+        messages = [message | {"content": _text(message)} for message in call.body.get("messages") or ()]
+        said = self.persona.says(messages or [{}])
+        if said is None:
             return await reply(400, _refused("This model does not support assistant message prefill."))(call, writer)
-        tokens = pieces(self.text)
+        tokens = pieces(said)
         prompt = prompt_tokens(call)
         message = {
             "id": f"msg_{id(call):x}",
             "type": "message",
             "role": "assistant",
             "model": call.body.get("model"),
-            "content": [{"type": "text", "text": self.text}],
+            "content": [{"type": "text", "text": said}],
             "stop_reason": "end_turn",
             "stop_sequence": None,
             "usage": {"input_tokens": prompt, "output_tokens": len(tokens)},
@@ -264,9 +266,14 @@ def nonce_of(call: Call) -> str:
 
 def _given(call: Call, nonce: str) -> str | None:
     """The text that a partial answer in this call is the beginning of; None: there is none."""
-    given = [str(m["content"]) for m in call.body.get("messages", ()) if m.get("role") == "assistant"]
+    given = [_text(m) for m in call.body.get("messages", ()) if m.get("role") == "assistant"]
     texts = (answer_text(nonce), other_text(nonce))
     return next((text for text in texts if given and text.startswith(given[-1])), None)
+
+
+def _text(message: dict[str, Any]) -> str:
+    content = message.get("content")
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content or ())
 
 
 def _inputs(call: Call) -> list[str]:
