@@ -5,7 +5,7 @@ Has the form of chat's upstreams, so that failover is the same for both.
 
 import asyncio
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -34,6 +34,7 @@ _ARGUMENTS = frozenset({"input", "dimensions", "user", "input_type", "task", "ta
 _INDEX = b'"index"'
 _NUMBER = re.compile(rb"\s*:\s*(\d{1,9})\s*[,}]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_FIRST = re.compile(rb'"embedding"\s*:\s*(["\[])')
 _DATA = re.compile(rb'"data"\s*:\s*\[')
 
 Vectors = NDArray[np.float32]
@@ -114,12 +115,12 @@ def read_answer(body: bytes, wanted: int, *, packed: bool = False) -> Complete:
 
     Args:
         wanted: how many vectors were asked for.
-        packed: they were asked for as base64; not all providers know that.
+        packed: they were asked for as base64. Not all providers know that, and clients may take numbers for it.
 
     Raises:
         UpstreamFailure: no answer, an error with status 200, or vectors that are not one for each input.
     """
-    fields = _without_data(body) if len(body) > LARGE and _in_order(body, wanted) else None
+    fields = _without_data(body) if len(body) > LARGE and _is_as_asked(body, wanted, packed=packed) else None
     if fields is not None and not fields.get("error"):
         return Complete(body, fields, Usage.read(fields.get("usage")))
     if fields is None:
@@ -132,8 +133,8 @@ def read_answer(body: bytes, wanted: int, *, packed: bool = False) -> Complete:
         raise classify_event(fields["error"])
     data = fields.get("data") if isinstance(fields, dict) else None
     ordered = in_order(data, wanted)
-    if not packed and any(isinstance(item["embedding"], str) for item in ordered):
-        raise UpstreamFailure(Cause.UNREADABLE, detail="packed embeddings, where numbers were asked for")
+    if any(isinstance(item["embedding"], str) is not packed for item in ordered):
+        ordered = [item | {"embedding": _in_form(item["embedding"], packed=packed)} for item in ordered]
     told = {"object": "list", "data": ordered, "usage": _usage(fields.get("usage"))}
     usage = Usage.read(told["usage"])
     if (
@@ -180,6 +181,29 @@ def _is_vector(value: Any) -> bool:
     return isinstance(value, str) and len(value) > 0 and _BASE64.fullmatch(value) is not None
 
 
+def _in_form(vector: Any, *, packed: bool) -> Any:
+    """A vector as base64 of 32-bit numbers, or as a list of numbers.
+
+    Raises:
+        UpstreamFailure: it is base64 of something else.
+    """
+    if isinstance(vector, str) is packed:
+        return vector
+    if packed:
+        return _packed(vector)
+    try:
+        numbers = np.frombuffer(b64decode(vector, validate=True), "<f4")
+    except ValueError as exc:
+        raise UpstreamFailure(Cause.UNREADABLE, detail="base64 that is no vector") from exc
+    if not np.isfinite(numbers).all():
+        raise UpstreamFailure(Cause.UNREADABLE, detail="a vector of what is no number")
+    return numbers.tolist()
+
+
+def _packed(vector: Any) -> str:
+    return b64encode(np.asarray(vector, "<f4").tobytes()).decode()
+
+
 def _usage(given: Any) -> dict[str, Any]:
     """The usage as it must be; zeros where the provider counts nothing."""
     usage = given if isinstance(given, dict) else {}
@@ -190,8 +214,13 @@ def _usage(given: Any) -> dict[str, Any]:
     return {"prompt_tokens": prompt, "total_tokens": prompt}
 
 
-def _in_order(body: bytes, wanted: int) -> bool:
-    """Whether the bytes show `index` 0, 1, 2 and so on, once each: then the vectors need not be parsed to check them."""
+def _is_as_asked(body: bytes, wanted: int, *, packed: bool) -> bool:
+    """Whether the bytes show `index` 0, 1, 2 and so on, once each, and the first vector in the form that was asked for: then the
+    vectors need not be parsed.
+    """
+    first = _FIRST.search(body)
+    if first is None or (first[1] == b'"') is not packed:
+        return False
     at, found = body.find(_INDEX), 0
     while at >= 0:
         number = _NUMBER.match(body, at + len(_INDEX))
@@ -226,7 +255,7 @@ def _arguments(request: ChatRequest, dropped: frozenset[str]) -> dict[str, Any]:
 def _answer(request: ChatRequest, vectors: Iterable[Any], usage: Usage) -> Complete:
     """The answer with vectors that were not received as one."""
     if request.fields.get("encoding_format") == "base64":
-        vectors = [b64encode(np.asarray(vector, "<f4").tobytes()).decode() for vector in vectors]
+        vectors = [_packed(vector) for vector in vectors]
     fields = {
         "object": "list",
         "data": [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)],

@@ -476,3 +476,26 @@ async def test_readiness_shows_them_but_does_not_count_them(tmp_path: Path) -> N
     assert report["embedding_models"]["locus-encoder"]["available"]
     assert set(report["embedding_models"]) >= {"vectors", "locus-encoder"}
     assert "vectors" not in report["models"]
+
+
+def test_vectors_come_in_the_form_that_was_asked_for() -> None:
+    numbers = [0.5, -1.0, 2.0]
+    text = base64.b64encode(np.asarray(numbers, "<f4").tobytes()).decode()
+    for given, packed, wanted in ((numbers, True, text), (text, False, numbers), (numbers, False, numbers)):
+        for times in (1, LARGE // 4):  # vectors of a long answer are not all parsed
+            vector = given * times if isinstance(given, list) else given if times == 1 else _repeated(numbers, times)
+            body = orjson.dumps({"data": [{"index": 0, "embedding": vector}], "usage": {}})
+            told = orjson.loads(read_answer(body, 1, packed=packed).body)["data"][0]["embedding"]
+            expected = wanted if times == 1 else _repeated(numbers, times) if packed else numbers * times
+            assert told == expected
+
+
+def _repeated(numbers: list[float], times: int) -> str:
+    return base64.b64encode(np.asarray(numbers * times, "<f4").tobytes()).decode()
+
+
+@pytest.mark.parametrize("vector", ["AAA", "AAAA", "AADAfw=="])
+def test_what_is_no_vector_in_base64_is_no_answer(vector: str) -> None:
+    body = orjson.dumps({"data": [{"index": 0, "embedding": vector}]})
+    with pytest.raises(UpstreamFailure):
+        read_answer(body, 1)
