@@ -34,6 +34,7 @@ class ChatReader:
             return None
         given, strict = loads(data)
         if strict and _is_text(given, single=self._single) and not self._mender.holds:
+            self._mender.spoke = True
             return Chunk(event.raw, given)
         fields = _chunk(given)
         if fields is None:

@@ -68,7 +68,7 @@ def finish_reason(value: Any) -> str | None:
 class ChunkMender:
     """Puts the chunks of one stream right."""
 
-    __slots__ = ("_choices", "_halves", "_single")
+    __slots__ = ("_choices", "_halves", "_single", "spoke")
 
     def __init__(self, *, single: bool = False) -> None:
         """
@@ -76,6 +76,7 @@ class ChunkMender:
             single: one choice was asked for, so that it is choice 0 whatever number the server gives it.
         """
         self._single = single
+        self.spoke = False  # some text has come, whether or not it was looked at
         self._choices: dict[int, _Choice] = {}
         self._halves: dict[tuple[Any, ...], str] = {}  # half characters, by where their other half will come
 
@@ -125,6 +126,7 @@ class ChunkMender:
             elif key == "content" or key in _TEXTS:
                 if type(value) is not str:
                     return False
+                self.spoke = self.spoke or bool(value)
             elif key in ("role", "function_call"):
                 return False
         return not choice.get("error") and choice.get("logprobs") is None
@@ -141,7 +143,7 @@ class ChunkMender:
         state = self._choices.get(index)
         if state is None:
             state = self._choices[index] = _Choice()
-        delta = state.delta(_delta_of(choice, begun=state.spoke))
+        delta = state.delta(_delta_of(choice, begun=state.spoke or self.spoke))
         if finish in _ENDS and state.calls and (finish or whole):
             finish = "tool_calls"
         if finish is None and whole:

@@ -284,6 +284,12 @@ def test_a_whole_answer_is_put_right() -> None:
     assert check_complete(right) is right
 
 
+def test_a_whole_message_behind_its_pieces_is_no_more_text() -> None:
+    last = {"index": 0, "message": {"role": "assistant", "content": "one two"}, "finish_reason": "stop"}
+    parts = [chunk("m", {"content": "one"}), chunk("m", {"content": " two"}), chunk("m", None, choices=[last]), DONE]
+    assert assembled(b"".join(parts))["choices"][0]["message"]["content"] == "one two"
+
+
 def test_an_event_stream_is_put_together() -> None:
     parts = [*CALLS["nulls"], call(index=1, id="b", type="function", function=F), chunk("m", {}, "stop"), DONE]
     (choice,) = assembled(b"".join(parts))["choices"]
