@@ -357,7 +357,11 @@ ANY = st.recursive(
 def test_whatever_choices_come_they_come_out_well_formed(choices: list[dict[str, Any]]) -> None:
     reader = ChatReader()
     for choice in choices:
-        chunk_ = reader.read(Event(b"raw", orjson.dumps({"choices": [choice]})))
+        try:
+            chunk_ = reader.read(Event(b"raw", orjson.dumps({"choices": [choice]})))
+        except UpstreamFailure as failure:  # a call whose name is lost
+            assert failure.cause is Cause.UNREADABLE
+            return
         assert chunk_ is not None
         (right,) = chunk_.fields["choices"]
         assert type(right["index"]) is int
