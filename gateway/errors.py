@@ -228,7 +228,7 @@ class UpstreamsFailed(GatewayError):
     code = "upstreams_failed"
 
     def __init__(self, status: int, message: str, *, retry_after_s: int = 1, again: bool = True) -> None:
-        super().__init__(message, headers={"retry-after": str(retry_after_s)} | ({} if again else NO_RETRY))
+        super().__init__(message, headers={"retry-after": str(retry_after_s)} if again else NO_RETRY)
         self.status = status
 
 
