@@ -21,6 +21,7 @@ from gateway.sse import Event
 from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_complete
 from gateway.upstream.chat_stream import ChatReader
 from gateway.upstream.failures import Cause, UpstreamFailure, classify
+from gateway.upstream.wellformed import finish_reason
 
 # Fields of the OpenAI chat API that are arguments of litellm. Whatever else a client sends goes as `extra_body`, which
 # litellm adds to the request of those providers that know how: as an argument it could redirect the call (`api_base`,
@@ -202,6 +203,7 @@ def _import() -> Any:
     for name in _SILENCED:  # they tell of prompts, keys and addresses; what went wrong is in the record and in our log
         logging.getLogger(name).disabled = True
     _forbid_blocking_fetches(litellm)
+    _read_stop_reasons()
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     return litellm
@@ -226,6 +228,23 @@ def _forbid_blocking_fetches(litellm: Any) -> None:
             raise litellm.ImageFetchError(f"{_NOT_FETCHED}: send the data itself.")
 
         module.safe_get = outside_of_loops
+
+
+def _read_stop_reasons() -> None:
+    """litellm reads every `message_delta` of Anthropic's as the end, with `stop` for a reason that is null, empty or unknown to it:
+    a stream that is cut behind such an event would pass as whole.
+    """
+    from litellm.llms.anthropic.chat.handler import ModelResponseIterator
+
+    iterator: Any = ModelResponseIterator
+    handle = iterator._handle_message_delta
+
+    def checked(self: Any, event: Any) -> Any:
+        reason, *rest = handle(self, event)
+        said = finish_reason((event.get("delta") or {}).get("stop_reason"))
+        return ("" if said is None else reason, *rest)
+
+    iterator._handle_message_delta = checked
 
 
 def _arguments(deployment: Deployment, request: ChatRequest, dropped: frozenset[str]) -> dict[str, Any]:

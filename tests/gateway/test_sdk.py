@@ -264,3 +264,24 @@ async def test_what_is_no_answer_is_the_providers_fault(tmp_path: Path, body: by
         async with gateway(tmp_path, [claude(up)], gateway={"retries": 0}) as run:
             got = await run.http.post("/v1/chat/completions", json={"model": "claude", "messages": ASK})
             assert got.status_code in (502, 503), got.text
+
+
+@pytest.mark.parametrize("reason", [None, "", "null", "error"])
+async def test_what_is_no_stop_reason_does_not_end_an_answer(tmp_path: Path, reason: str | None) -> None:
+    async def cut(call: Call, writer: asyncio.StreamWriter) -> Any:
+        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": {}}
+        body = spoken(
+            ("message_start", {"message": message | {"usage": {"input_tokens": 1, "output_tokens": 1}}}),
+            ("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
+            ("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "half of"}}),
+            ("message_delta", {"delta": {"stop_reason": reason}, "usage": {"output_tokens": 4}}),
+        )
+        writer.write(head(200, len(body), "text/event-stream") + body)
+        await writer.drain()
+
+    async with ScriptedProvider(cut) as up, gateway(tmp_path, [claude(up)]) as run:
+        body = {"model": "claude", "messages": ASK, "stream": True}
+        told = (await run.http.post("/v1/chat/completions", json=body)).text
+        assert "half of" in told
+        assert '"code":"stream_broken"' in told
+        assert "[DONE]" not in told
