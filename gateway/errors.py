@@ -221,14 +221,16 @@ class UpstreamsFailed(GatewayError):
     """No model answered.
 
     Args:
-        again: coming back may help: it was an outage, not refused keys, unknown models or used-up quotas alone.
+        again: coming back may help: it was an outage, not refused keys, unknown models or used-up quotas alone. Clients then
+            hear of a time only where it is longer than a second: until deployments that are out of service are tried again.
     """
 
     type = "server_error"
     code = "upstreams_failed"
 
     def __init__(self, status: int, message: str, *, retry_after_s: int = 1, again: bool = True) -> None:
-        super().__init__(message, headers={"retry-after": str(retry_after_s)} if again else NO_RETRY)
+        time = {"retry-after": str(retry_after_s)} if again or retry_after_s > 1 else {}
+        super().__init__(message, headers=time | ({} if again else NO_RETRY))
         self.status = status
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.dialects.messages.errors import error_object
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UpstreamsFailed
 from gateway.fleet import Fleet
 from gateway.portfolio_file import load_portfolio
 from gateway.trail import Attempt, Hop, Trail, exhausted, overrun
@@ -68,8 +68,8 @@ def test_the_status(hops: list[Hop], answers: list[Any], status: int) -> None:
     assert error.status == status
     if status >= 500 or status == 429:
         assert error.type == "server_error"
-        # one of the two: when to come back, or that coming back does not help
-        assert error.headers.get("retry-after", "").isdigit() is ("x-should-retry" not in error.headers)
+        # when to come back, or that coming back does not help before an operator has acted
+        assert error.headers.get("retry-after", "").isdigit() or error.headers["x-should-retry"] == "false"
 
 
 def test_all_refused_is_told_in_the_words_of_the_first(hops: list[Hop]) -> None:
@@ -137,3 +137,12 @@ def test_anthropics_own_sentence_stays(hops: list[Hop]) -> None:
 )
 def test_how_much_too_long(message: str, tokens: int, window: int) -> None:
     assert overrun(message, 4096) == (tokens, window)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "again", "told"), [(1, True, "1"), (300, True, "300"), (1, False, None), (300, False, "300")]
+)
+def test_a_time_to_come_back_is_told_where_it_is_known(seconds: int, again: bool, told: str | None) -> None:
+    headers = UpstreamsFailed(503, "none", retry_after_s=seconds, again=again).headers
+    assert headers.get("retry-after") == told
+    assert ("x-should-retry" in headers) is not again
