@@ -38,7 +38,7 @@ def loads(data: bytes) -> tuple[Any, bool]:
             value = json.loads(text, strict=False, parse_constant=lambda _: None)
         except RecursionError as exc:
             raise ValueError("JSON that is nested too deep") from exc
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+    if len(data) > MAX_DEPTH and data.count(b"[") + data.count(b"{") > MAX_DEPTH:
         _check_depth(value)
     return value, strict
 
