@@ -51,6 +51,7 @@ class Breaker:
     """State of one deployment. All times are seconds of one monotonic clock that the caller passes in as `now`.
 
     Attributes:
+        settings: those in force; a reload may change them.
         open_until: when the breaker becomes half-open; None while it is closed.
         out_until: the same for a deployment that was taken out; `NEVER` for any other.
         confirmed: a second call has met the provider's refusal of the key, model or account, so that asking before the time
@@ -64,15 +65,15 @@ class Breaker:
         "_outcomes",
         "_probing",
         "_refusal",
-        "_settings",
         "confirmed",
         "open_until",
         "out_until",
         "reason",
+        "settings",
     )
 
     def __init__(self, settings: BreakerSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._outcomes: deque[bool] = deque(maxlen=WINDOW)
         self._in_row = 0
         self._cool_down_s = settings.cool_down_s
@@ -114,7 +115,7 @@ class Breaker:
     def success(self) -> None:
         if self.open_until is not None:
             self._outcomes.clear()
-            self._cool_down_s = self._settings.cool_down_s
+            self._cool_down_s = self.settings.cool_down_s
         self._outcomes.append(True)
         self._in_row = 0
         self._probing = False
@@ -122,7 +123,7 @@ class Breaker:
         self.reason = ""
         if self._refusal is not None or self.taken_out:
             self._refusal = None
-            self._out_s = self._settings.cool_down_s
+            self._out_s = self.settings.cool_down_s
             self._not_out()
 
     def failure(self, now: float, reason: str, retry_after_s: float | None = None) -> None:
@@ -134,9 +135,9 @@ class Breaker:
             self.reason = reason
             self._not_out()
         if was_probe:
-            self._cool_down_s = min(self._cool_down_s * 2, self._settings.max_cool_down_s)
+            self._cool_down_s = min(self._cool_down_s * 2, self.settings.max_cool_down_s)
             self._open(now + self._cool_down_s)
-        elif self._in_row >= self._settings.failures or self._failing_often():
+        elif self._in_row >= self.settings.failures or self._failing_often():
             self._open(now + self._cool_down_s)
         if retry_after_s:
             self._open(now + retry_after_s)
@@ -159,7 +160,7 @@ class Breaker:
             if before is not None and before.in_words:
                 self.take_out(now, refusal.reason)
             elif spare:
-                self.take_out(now, refusal.reason, self._settings.cool_down_s, confirmed=False)
+                self.take_out(now, refusal.reason, self.settings.cool_down_s, confirmed=False)
             return
         if now < self.out_until:
             return  # asked as the last resort; that lengthens no take-out

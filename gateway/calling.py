@@ -355,7 +355,7 @@ def _examined(failure: UpstreamFailure, live: LiveDeployment, request: ChatReque
     """
     if failure.cause in SHARED:  # a client must not put these words into the provider's mouth
         own = without_echo(failure, _as_written(request))
-        failure.cause, failure.field = own.cause, own.field
+        failure.cause, failure.field, failure.error = own.cause, own.field, own.error
     redact(failure, live.spec, request.fields)
     return digest(request) if failure.cause in REFUSING else b""
 

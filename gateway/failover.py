@@ -90,8 +90,7 @@ class Pursuit:
         for hop, live in self._candidates:
             try:
                 return await self._raced(hop, live, ask)
-            except UpstreamFailure as failure:
-                self._judge(failure, hop)
+            except UpstreamFailure:  # the race has judged it, by the model that failed
                 self._shared.retries.spend()  # whichever is asked next
         waited = False
         while rest := self._candidates.last_resort():

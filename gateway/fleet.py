@@ -272,6 +272,7 @@ class Fleet:
             peers = tuple(deployment for model in models.values() for deployment in model.deployments)
             for model in models.values():
                 for deployment in model.deployments:
+                    deployment.breaker.settings = settings
                     deployment.siblings, deployment.peers = model.deployments, peers
 
     def all_models(self) -> Iterator[LiveModel]:

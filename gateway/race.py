@@ -71,14 +71,16 @@ class Race:
             done, self._running = await asyncio.wait(self._running, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
             if not done:
                 return None
-            for task in done:
+            failed: UpstreamFailure | None = None
+            for task in sorted(done, key=_has_failed):  # an answer counts, whatever else failed in the same moment
                 try:
                     self._winner = task.result()
                     return self._winner
                 except UpstreamFailure as failure:
                     self._judge(failure, self._calls[task].hop)
-                    if not self._running:
-                        raise
+                    failed = failure
+            if failed is not None and not self._running:
+                raise failed
 
     def silent(self) -> None:
         """Those that run have said nothing for too long: that counts against them if another one wins."""
@@ -116,3 +118,7 @@ class Race:
             for task in tasks:
                 if task.done() and not task.cancelled() and task.exception() is None and task.result() is not winner:
                     await task.result().aclose()
+
+
+def _has_failed(task: asyncio.Task[Served]) -> bool:
+    return task.cancelled() or task.exception() is not None

@@ -385,5 +385,6 @@ def read_error(response: Any) -> Got:
     assert got.error is not None
     assert got.error.keys() >= {"message", "type", "param", "code"}
     assert got.headers.get("retry-after", "0").isdigit()
+    assert "x-should-retry" not in got.headers  # an outage: clients may come back
     assert all(name in got.error["message"] for name in ("llama-8b", "llama-70b"))
     return got

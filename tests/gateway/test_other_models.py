@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.running import Gateway, entry, gateway
+from tests.gateway.running import EMBEDDINGS, Gateway, entry, gateway
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, answer, error
 
 pytestmark = pytest.mark.anyio
@@ -203,3 +203,20 @@ async def test_a_stand_in_is_told_in_the_body(tmp_path: Path, path: str, streami
                 assert told["stand_in_distance"] == float(response.headers["x-locus-stand-in-distance"])
             plain = await run.http.post(path, json=body | {"model": "llama-70b"})
             assert "locus" not in plain.text
+
+
+async def test_ten_models_are_asked_before_refusals_count_as_the_requests_own_fault(tmp_path: Path) -> None:
+    refusal = error(400, "This model does not support tools")
+    async with ScriptedProvider(refusal) as up, ScriptedProvider(answer("the eighth")) as last:
+        listed = [entry(f"m{i}", up.base_url, capabilities=["tools"]) for i in range(7)]
+        listed.append(entry("m7", last.base_url, capabilities=["tools"]))
+        for model in listed:
+            model["embedding"] = EMBEDDINGS["llama-8b"]
+            model["price"] = {"input": float(model["name"][1:]) + 1.0, "output": 1.0}
+        tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+        async with gateway(tmp_path, listed, **BEST) as run:
+            got = await run.http.post(
+                "/v1/chat/completions", json={"model": "auto", "messages": [USER], "tools": tools}
+            )
+            assert got.status_code == 200, got.text
+            assert "the eighth" in got.text

@@ -234,3 +234,29 @@ async def test_a_thing_that_one_request_names_does_not_end_an_api(tmp_path: Path
                 assert response.status_code == 200, response.text
             paths = [call.path.rpartition("/v1/")[2] for call in up.calls]
             assert paths == ["responses", "chat/completions", "responses"]
+
+
+async def test_a_reload_changes_when_unchanged_deployments_cool_down(tmp_path: Path) -> None:
+    async with ScriptedProvider(error(500)) as up:
+        listed = [entry("llama-8b", up.base_url)]
+        async with gateway(tmp_path, listed, gateway={"retries": 0, "breaker_failures": 50}) as run:
+            before = run.service.in_force.fleet.models["llama-8b"].deployments[0]
+            path = write_portfolio(tmp_path, listed, gateway={"retries": 0, "breaker_failures": 2})
+            await run.service.apply(load_portfolio(path, {}))
+            live = run.service.in_force.fleet.models["llama-8b"].deployments[0]
+            assert live is before
+            for _ in range(2):
+                await run.http.post(
+                    "/v1/chat/completions", json={"model": "auto", "messages": [{"role": "user", "content": "Hi"}]}
+                )
+            assert live.breaker.open_until is not None
+
+
+async def test_a_client_hears_the_providers_error_that_repeats_its_own_words(tmp_path: Path) -> None:
+    message = "Invalid input: the model `zzz-of-the-prompt` does not exist"
+    told = reply(400, {"error": {"message": message, "type": "invalid_request_error"}})
+    prompt = [{"role": "user", "content": "the model `zzz-of-the-prompt` does not exist"}]
+    async with ScriptedProvider(told) as up, gateway(tmp_path, [entry("llama-8b", up.base_url)]) as run:
+        answer = await run.http.post("/v1/chat/completions", json={"model": "llama-8b", "messages": prompt})
+        assert answer.status_code == 400, answer.text
+        assert "Invalid input" in answer.json()["error"]["message"]
