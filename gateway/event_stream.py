@@ -50,7 +50,7 @@ class EventStream:
         if not more and self._timer is not None:
             self._timer.cancel()
         if self._comment is not None and not self._comment.done():
-            await self._comment
+            await asyncio.wait([self._comment])  # may be cancelled meanwhile, which is no cancelling of this
         await self._write(data, headers or [], more=more)
 
     def stop(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from gateway.json_cost import BYTES_PER_BYTE, json_cost
+from gateway.lenient_json import clean, dumps
 from gateway.memory import charge
 
 Items = list[dict[str, Any]]
@@ -60,7 +61,15 @@ def row_of(response: dict[str, Any], own_input: Items) -> Row:
     output = [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
     rest = {key: value for key, value in response.items() if key != "output"}
     names = frozenset(item["id"] for item in output if isinstance(item.get("id"), str))
-    return Row(orjson.dumps(own_input), orjson.dumps(output), orjson.dumps(rest), names)
+    return Row(_written(own_input), _written(output), _written(rest), names)
+
+
+def _written(value: Any) -> bytes:
+    """As JSON that the strict parser reads again, also where a provider's output is nested deep or has half a character."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return dumps(clean(value))
 
 
 def affordable(blobs: Sequence[bytes]) -> bool:

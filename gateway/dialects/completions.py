@@ -25,6 +25,7 @@ from gateway.query import message_text
 from gateway.request import ChatRequest, Native, parse_object, splice_model, translated
 from gateway.sse import DONE, Event, EventReader, encode
 from gateway.upstream.answer import Chunk, Complete, Usage
+from gateway.upstream.chat_stream import told_object
 from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
 from gateway.upstream.frame import CHUNK, LEGACY, Frame
 from gateway.upstream.wellformed import finish_reason
@@ -231,19 +232,13 @@ class CompletionsReader:
             self.ended = True
             return None
         given, strict = loads(data)
-        if not isinstance(given, dict):
-            if isinstance(given, list | str) and given:
-                raise ValueError("neither a chunk nor a sign of life")
+        told = told_object(given)
+        if told is None:
             return None
-        fields = given
-        if fields.get("error"):
-            raise classify_event(fields["error"])
-        if fields.get("object") == "error" or fields.get("type") == "error":
-            raise classify_event(fields)
-        choices = fields.get("choices")
-        if choices is None and not isinstance(fields.get("usage"), dict):
+        choices = told.get("choices")
+        if choices is None and not isinstance(told.get("usage"), dict):
             return None
-        fields = self._frame.framed(given)
+        fields = self._frame.framed(told)
         right = strict and fields is given and isinstance(choices, list)
         if not isinstance(choices, list):
             choices = [] if choices is None else [choices]

@@ -73,7 +73,7 @@ class HybridWriter(ChatWriter):
             for (of, number), reader in self._readers.items():
                 if of == index and (rest := reader.close()[0]):
                     calls.append({"index": number, "function": {"arguments": rest}})
-            self._readers.clear()
+            self._readers = {key: reader for key, reader in self._readers.items() if key[0] != index}
         return choice | {"delta": delta | {"tool_calls": calls}} if calls else choice
 
     def _call(self, choice: int, call: Fields) -> Fields:

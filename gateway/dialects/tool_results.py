@@ -32,7 +32,7 @@ def results_behind_calls(messages: list[Message]) -> list[Message]:
         if message["role"] == "tool":
             if at not in lost:
                 continue
-            message = {"role": "user", "content": message["content"]}
+            message = {"role": "user", "content": message["content"] or NO_RESULT}
         if shown:
             if message["role"] == "user":
                 message = message | {"content": shown + _parts(message["content"])}

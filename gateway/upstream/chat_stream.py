@@ -83,12 +83,12 @@ def _is_text(value: Any, *, single: bool) -> bool:
     )
 
 
-def _chunk(value: Any) -> Fields | None:
-    """The object with a list of objects as `choices`; None where it is something else, as servers send to keep a stream alive.
+def told_object(value: Any) -> Fields | None:
+    """The object of an event; None where it is something else, as servers send to keep a stream alive.
 
     Raises:
         UpstreamFailure: it is an error.
-        ValueError: it has choices that are none.
+        ValueError: it is neither.
     """
     if isinstance(value, list) and value and isinstance(value[0], dict) and value[0].get("error"):
         value = value[0]  # as Gemini tells errors
@@ -101,6 +101,19 @@ def _chunk(value: Any) -> Fields | None:
         raise classify_event(fields["error"])
     if fields.get("object") == "error" or fields.get("type") == "error":
         raise classify_event(fields)
+    return fields
+
+
+def _chunk(value: Any) -> Fields | None:
+    """The object with a list of objects as `choices`; None where it is something else, as servers send to keep a stream alive.
+
+    Raises:
+        UpstreamFailure: it is an error.
+        ValueError: it has choices that are none.
+    """
+    fields = told_object(value)
+    if fields is None:
+        return None
     choices = fields.get("choices")
     if choices is None:
         return fields | {"choices": []} if isinstance(fields.get("usage"), dict) else None

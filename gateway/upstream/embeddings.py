@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gateway.dialects.embeddings import inputs_of
 from gateway.lenient_json import dumps
+from gateway.offload import offloaded
 from gateway.portfolio import Deployment
 from gateway.request import ChatRequest
 from gateway.upstream.answer import ChunkStream, Complete, Usage
@@ -80,7 +81,8 @@ class EmbeddingsUpstream:
                 message = f"The model gives vectors of {len(given[0])} dimensions only."
                 raise UpstreamFailure(Cause.REJECTED, 400, error={"message": message, "param": "dimensions"})
             return _answer(request, given, usage or Usage(request.need.prompt_tokens))
-        body = await self._direct.fetch(deployment, PATH, request.outgoing(deployment.upstream_model, dropped))
+        asked = await offloaded(len(request.body), request.outgoing, deployment.upstream_model, dropped)
+        body = await self._direct.fetch(deployment, PATH, asked)
         wanted, packed = len(inputs_of(request)), request.fields.get("encoding_format") == "base64"
         if len(body) < IN_THREAD:
             return read_answer(body, wanted, packed=packed)

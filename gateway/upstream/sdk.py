@@ -231,8 +231,8 @@ def _forbid_blocking_fetches(litellm: Any) -> None:
 
 
 def _read_stop_reasons() -> None:
-    """litellm reads every `message_delta` of Anthropic's as the end, with `stop` for a reason that is null, empty or unknown to it:
-    a stream that is cut behind such an event would pass as whole.
+    """litellm reads every `message_delta` of Anthropic's as the end, with `stop` for a reason that is null, empty or the text
+    `null`: a stream that is cut behind such an event would pass as whole.
     """
     from litellm.llms.anthropic.chat.handler import ModelResponseIterator
 

@@ -115,7 +115,7 @@ class ToolCalls:
         call_id, name = _id(given.get("id")), function.get("name")
         name = name if isinstance(name, str) else ""
         known = len(self._calls)
-        place = self._place(_number(given.get("index")), call_id, name)
+        place = self._place(number(given.get("index")), call_id, name)
         first, call = place == known, self._calls[place]
         told: Fields = {"index": place}
         call.custom = call.custom or "custom" in given
@@ -157,7 +157,7 @@ def _check_number(calls: int) -> None:
         raise UpstreamFailure(Cause.UNREADABLE, detail=f"an answer of more than {MAX_CALLS} tool calls")
 
 
-def _number(index: Any) -> int | None:
+def number(index: Any) -> int | None:
     if type(index) is int:
         return index
     return int(index) if isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 9 else None

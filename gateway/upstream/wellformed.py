@@ -11,7 +11,7 @@ from gateway import lenient_json
 from gateway.lenient_json import REPLACEMENT, split_half
 from gateway.upstream.failures import Cause, UpstreamFailure, classify_event
 from gateway.upstream.frame import mended_logprobs
-from gateway.upstream.tool_calls import ToolCalls
+from gateway.upstream.tool_calls import ToolCalls, number
 
 Fields = dict[str, Any]
 _NO_REASON = frozenset({"", "null", "none"})  # as servers write that the answer goes on
@@ -135,10 +135,8 @@ class ChunkMender:
         if choice.get("error"):
             raise classify_event(choice["error"])
         finish = finish_reason(choice.get("finish_reason"))
-        index = choice.get("index")
-        if type(index) is not int:
-            index = int(index) if isinstance(index, str) and index.isdigit() and len(index) < 9 else at
-        if self._single:
+        index = at if self._single else number(choice.get("index"))
+        if index is None:
             index = at
         state = self._choices.get(index)
         if state is None:

@@ -51,6 +51,7 @@ TEXTS = {
     "no delta": [HEL, LO, one({"index": 0, "finish_reason": "stop"})],
     "no index": [one({"delta": {"content": "Hello"}}), one({"delta": {}, "finish_reason": "stop"})],
     "index as text": [one({"index": "0", "delta": {"content": "Hello"}}), STOP],
+    "index that looks like a digit": [one({"index": "²", "delta": {"content": "Hello"}}), STOP],
     "role in each chunk": [chunk("m", {"role": "assistant", "content": text}) for text in ("Hel", "lo")] + [STOP],
     "parts": [chunk("m", {"content": [{"type": "text", "text": t}]}) for t in ("Hel", "lo")] + [STOP],
     "a part": [chunk("m", {"content": {"type": "text", "text": "Hello"}}), STOP],
@@ -163,9 +164,7 @@ async def test_answers_in_another_form_than_asked_for_are_read(tmp_path: Path) -
             assert (await told(run))[:2] == ("Hello", "stop"), name
             whole = await run.client.chat.completions.create(model="llama-8b", messages=ASK)
             assert (whole.choices[0].message.content, whole.choices[0].message.role) == ("Hello", "assistant"), name
-            assert (whole.object, whole.choices[0].index) == ("chat.completion", 0) or name.startswith(
-                ("a whole", "NaN")
-            )
+            assert (whole.object, whole.choices[0].index) == ("chat.completion", 0), name
 
 
 ASKED: dict[str, dict[str, Any]] = {

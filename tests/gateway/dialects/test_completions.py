@@ -455,3 +455,11 @@ async def test_the_official_client_reads_streams() -> None:
         assert chunks[-1].choices == []
         assert chunks[-1].usage is not None
         assert chunks[-1].usage.total_tokens == 10
+
+
+def test_an_error_that_is_told_in_a_list_is_an_error() -> None:
+    data = b'[{"error": {"code": 429, "message": "Too many requests", "status": "RATE"}}]'
+    (event,) = EventReader().feed(b"data: " + data + b"\n\n")
+    with pytest.raises(UpstreamFailure) as failed:
+        CompletionsReader().read(event)
+    assert failed.value.cause is Cause.RATE_LIMITED

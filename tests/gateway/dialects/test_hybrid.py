@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from gateway.dialects.hybrid import HybridWriter
+from gateway.upstream.answer import Chunk
 from tests.gateway.running import entry, gateway
 from tests.gateway.upstreams import ScriptedProvider, chunk, completion, reply, stream
 
@@ -69,3 +71,23 @@ async def test_what_only_the_responses_api_has_is_refused(tmp_path: Path) -> Non
         assert refused.status_code == 400
         assert "web_search" in refused.json()["error"]["message"]
         assert not up.calls
+
+
+def test_the_end_of_one_choice_leaves_the_input_of_another_readable() -> None:
+    writer = HybridWriter(frozenset({"ApplyPatch"}), usage_asked=False)
+
+    def piece(index: int, arguments: str, finish: str | None = None, **more: Any) -> dict[str, Any]:
+        calls = [{"index": 0, "function": more | {"arguments": arguments}}] if arguments or more else []
+        choice = {"index": index, "delta": {"tool_calls": calls} if calls else {}, "finish_reason": finish}
+        return {"id": "c", "created": 1, "object": "chat.completion.chunk", "choices": [choice]}
+
+    told = b""
+    for fields in (
+        piece(0, '{"input": "ab"}', name="ApplyPatch"),
+        piece(1, '{"input": "x', name="ApplyPatch"),
+        piece(0, "", "tool_calls"),
+        piece(1, 'cd"}'),
+    ):
+        told = writer.write(Chunk(b"", fields), fields, "m")
+    last = json.loads(told.removeprefix(b"data: "))["choices"][0]["delta"]["tool_calls"][0]
+    assert last["function"]["arguments"] == "cd"

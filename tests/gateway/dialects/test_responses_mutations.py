@@ -90,3 +90,11 @@ def test_one_wrong_value_is_no_defect(goes_on: bool) -> None:
         for wrong in WRONG:
             events = mutated(way, wrong)
             assert relayed(given, request, events[:-1] if goes_on else events, goes_on=goes_on), (way, wrong)
+
+
+def test_output_that_the_strict_writer_refuses_is_kept() -> None:
+    deep: Any = "x"
+    for _ in range(300):
+        deep = [deep]
+    row = row_of({"id": "r", "output": [{"id": "i", "content": deep}, {"id": "half", "text": "\ud83d"}]}, [])
+    assert len(orjson.loads(row.output)) == 2

@@ -67,3 +67,8 @@ def test_images_of_results_join_the_message_of_the_user_behind_them(said: Any, p
     roles = [message["role"] for message in ordered]
     assert roles == ["assistant", "tool", "user"]
     assert ordered[-1]["content"][1:] == [IMAGE, *parts]
+
+
+def test_a_result_without_a_call_and_without_content_says_so() -> None:
+    messages = [{"role": "user", "content": "Hi"}, {"role": "tool", "tool_call_id": "lost", "content": []}]
+    assert results_behind_calls(messages)[-1] == {"role": "user", "content": NO_RESULT}
