@@ -41,6 +41,7 @@ def _fault(address: str, provider: str) -> str | None:
     try:
         parts = urlsplit(address)
         port = parts.port
+        (parts.hostname or "").encode("idna")  # empty labels and those of more than 63 characters
     except ValueError:
         return "the host or the port is not valid; expected an address such as http://127.0.0.1:8000/v1"
     if "@" in parts.netloc:

@@ -34,6 +34,8 @@ def problem(document: Document, error: dict[str, Any]) -> Problem:
         where = where[:-1]
         told = error["msg"] if kind in ("header", "printable") else _KEYS.get(kind, "write another key")
         return Problem(document.line(where), f"{document.place(where)}: {told}")
+    if kind == "invalid_key":
+        return Problem(document.line(where), f"{document.place(where)}: {_KEYS['string_type']}")
     if kind == "extra_forbidden":
         return Problem(document.line(where), f"{document.place(where)}: unknown key{_did_you_mean(where)}")
     if kind == "missing":
@@ -59,7 +61,6 @@ _KINDS = {  # pydantic's types of errors -> what to write
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
-    "invalid_key": "a text as the key",
 }
 _KEYS = {  # of a key itself
     "string_type": "the key must be a text; write it in quotes",

@@ -127,6 +127,8 @@ async def why_silent(at: Address) -> str | None:
             _, writer = await asyncio.open_connection(*at)
     except TimeoutError:
         return f"no connection within {CONNECT_S:g} s"
+    except UnicodeError:  # no name that IDNA can write
+        return "unknown host name"
     except OSError as exc:
         return why_unreachable(exc)
     writer.close()

@@ -356,7 +356,10 @@ async def read_body(receive: Any, limit: int, encoding: bytes = b"") -> bytes:
         if size > limit:
             raise BodyTooLarge(f"The request body is larger than {limit} bytes, the limit of this gateway.")
         more = message.get("more_body")
-        charge(len(part) * (BYTES_PER_BYTE if more or size > COUNTED else BYTES_PER_SMALL_BYTE))
+        if more or size > COUNTED:
+            charge(len(part) * BYTES_PER_BYTE)
+        else:  # a small body, whose values are not counted later; its earlier parts have been charged as bytes
+            charge(size * BYTES_PER_SMALL_BYTE - (size - len(part)) * BYTES_PER_BYTE)
         parts.append(part)
         if not more:
             break

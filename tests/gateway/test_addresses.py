@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.addresses import AddressError, check_address
+from gateway.reachability import why_silent
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,11 @@ def test_what_no_call_can_reach_is_refused(address: str, told: str) -> None:
 def test_ollamas_own_api_is_not_what_is_called(address: str) -> None:
     with pytest.raises(AddressError, match="ends with /api"):
         check_address(address, "ollama_chat")
+
+
+@pytest.mark.parametrize("host", ["h..example", "a" * 64 + ".example"])
+@pytest.mark.anyio
+async def test_a_host_that_no_name_system_knows_is_a_problem_and_no_crash(host: str) -> None:
+    with pytest.raises(AddressError, match="host or the port is not valid"):
+        check_address(f"http://{host}/v1", "openai")
+    assert await why_silent((host, 80)) == "unknown host name"

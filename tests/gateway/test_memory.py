@@ -4,12 +4,14 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from gateway.errors import BodyTooLarge, Overloaded
 from gateway.memory import MemoryBudget, charge, default_limit
+from gateway.request import read_body
 from tests.gateway.running import entry, gateway
 from tests.gateway.upstreams import ScriptedProvider
 
@@ -105,3 +107,19 @@ async def test_large_bodies_are_served_in_every_api(tmp_path: Path) -> None:
                 assert answer.status_code == 200, (path, answer.text[:300])
             assert all(text in call.raw.decode() for call in up.calls)
             assert "locus_memory_charged_bytes 0.0" in (await run.http.get("/metrics")).text
+
+
+async def test_a_small_body_is_charged_alike_in_one_part_and_in_ten() -> None:
+    body = b"x" * 200_000
+    charged = []
+    for size in (200_000, 20_000):
+        parts = [body[at : at + size] for at in range(0, len(body), size)]
+
+        async def receive(parts: list[bytes] = parts) -> dict[str, Any]:
+            return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+        budget = MemoryBudget(lambda: 1 << 40)
+        with budget.account():
+            assert await read_body(receive, 1 << 20) == body
+            charged.append(budget.charged)
+    assert charged[0] == charged[1]

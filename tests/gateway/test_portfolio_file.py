@@ -480,6 +480,7 @@ def test_every_problem_is_in_plain_english(tmp_path: Path, section: str) -> None
         "": PortfolioEntry, "gateway": GatewayEntry, "model": ModelEntry, "embedding model": EmbeddingModelEntry,
         "deployment": DeploymentEntry, "policy": PolicyEntry, "price": PriceEntry,
     }  # fmt: skip
+    told = 0
     for key in levels[section].model_fields:
         for wrong in WRONG:
             document: dict[str, Any] = yaml.safe_load(DIRECT) | {
@@ -497,11 +498,18 @@ def test_every_problem_is_in_plain_english(tmp_path: Path, section: str) -> None
             try:
                 load(tmp_path, yaml.safe_dump(document))
             except PortfolioError as exc:
+                told += len(exc.problems)
                 for problem in exc.problems:
                     assert not re.search(
                         r"instance of|[Ii]nput should|valid (string|integer|number|dict|list)|Entry|\[key\]|another value",
                         problem,
                     ), problem
+    assert told
+
+
+def test_a_number_as_a_key_of_the_file_is_a_problem(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, DIRECT + "5: x\n")
+    assert problem.startswith("p.yaml:9: [5]: the key must be a text")
 
 
 def test_of_very_many_problems_the_first_are_told(tmp_path: Path) -> None:
