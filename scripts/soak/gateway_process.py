@@ -107,9 +107,11 @@ class Gateway:
             if now.get("reload_error"):
                 self.reload_errors.append(str(now["reload_error"]))
                 return
-            if now.get("portfolio_since") != before.get("portfolio_since"):
+            since = now.get("portfolio_since")
+            if since is not None and since != before.get("portfolio_since"):
                 self.reloads += 1
                 return
+        self.reload_errors.append("a changed portfolio file was not in force after 100 looks")
 
     async def look(self) -> None:
         """Reads the metrics for the longest pause of the event loop."""

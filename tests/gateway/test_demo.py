@@ -341,9 +341,13 @@ def test_without_any_portfolio_a_person_gets_the_demo_and_is_told(
     said = on_a_terminal(tmp_path)
     assert "There is no config/portfolio.yaml, so simulated models answer: no answer is real." in said
     assert "(DEMO: simulated models, no answer is real)" in said
-    assert "DEMO" not in on_a_terminal(tmp_path, "--config", "nowhere.yaml")
+    told = on_a_terminal(tmp_path, "--config", "nowhere.yaml")
+    assert "no such file" in told
+    assert "DEMO" not in told
     path = write_portfolio(tmp_path, [entry("llama-8b", "http://127.0.0.1:9/v1")])
-    assert "DEMO" not in on_a_terminal(tmp_path, "--config", str(path))
+    told = on_a_terminal(tmp_path, "--config", str(path))
+    assert "next    " in told
+    assert "DEMO" not in told
 
 
 def test_make_run_chooses_the_demo_only_where_no_model_can_be_called(

@@ -276,6 +276,7 @@ def test_keys_never_vanish_unsaid(tmp_path: Path, before: str, after: str, refus
     if refused is None:
         applied = for_listener(changed, in_force)
         assert applied.settings.keys == changed.settings.keys
+        assert applied.settings.admin_key == changed.settings.admin_key
         assert applied.settings.port == in_force.settings.port
     else:
         with pytest.raises(PortfolioError, match=re.escape(refused)):
