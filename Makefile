@@ -25,7 +25,7 @@ run: $(READY)
 ifdef CONFIG
 	$(BIN)/locus serve --config $(CONFIG)
 else
-	@$(BIN)/python -m gateway.demo.run
+	@$(BIN)/python -m gateway.commands.serve_or_demo
 endif
 
 test: $(CLIENTS_READY)

@@ -16,24 +16,24 @@ import orjson
 import pytest
 import uvloop
 from pytest_benchmark.fixture import BenchmarkFixture
+from router.encoder import QueryEncoder
 
 from benchmarks.load import MARK
 from benchmarks.provider import CHUNKS, STREAM
 from benchmarks.servers import QUESTION, chat_body, write_portfolio
-from gateway import record
-from gateway.dialects.chat_writer import ChatWriter
-from gateway.fleet import Fleet
-from gateway.metrics import Metrics
-from gateway.portfolio_file import load_portfolio
-from gateway.record import Part, Record, Recorder
-from gateway.relay import Relay
-from gateway.request import parse_chat
-from gateway.routing import Routing
-from gateway.sse import EventReader
-from gateway.transcript import Transcript
+from gateway.answering.relay import Relay
+from gateway.answering.transcript import Transcript
+from gateway.api.chat.writer import ChatWriter
+from gateway.bodies.sse import EventReader
+from gateway.config.portfolio_file import load_portfolio
+from gateway.deployments.live import LiveDeployments
+from gateway.record import request_record
+from gateway.record.metrics import Metrics
+from gateway.record.request_record import Part, Record, Recorder
+from gateway.request.chat_request import parse_chat
+from gateway.routing.decision import Routing
 from gateway.upstream.direct import _DirectStream
-from router.encoder import QueryEncoder
-from router.serving import Router
+from router.model.serving import Router
 
 TOKENS = 64
 IMAGE_MB = 10
@@ -68,7 +68,7 @@ def test_choose(
 ) -> None:
     """Of all these models, with a question of 64 tokens: a new one, or one whose encoding is known."""
     portfolio = load_portfolio(write_portfolio(tmp_path, "http://127.0.0.1:9/v1", models), {})
-    routing = Routing(portfolio, router, Fleet(portfolio))
+    routing = Routing(portfolio, router, LiveDeployments(portfolio))
     request = parse_chat(chat_body("auto", stream=False))
     known = request.query
 
@@ -194,7 +194,7 @@ def test_record_and_count_a_request(benchmark: BenchmarkFixture, tmp_path: Path)
 
 def test_write_1000_records(benchmark: BenchmarkFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a thread does with them later, without the pause between two writings."""
-    monkeypatch.setattr(record, "FLUSH_S", 0.0)
+    monkeypatch.setattr(request_record, "FLUSH_S", 0.0)
 
     async def write() -> None:
         for _ in range(ROWS):

@@ -15,8 +15,8 @@ import yaml
 
 from benchmarks.load import MARK
 from benchmarks.machine import LOCAL, Process, free_port
-from router.serving import SPACE
-from router.space import ModelSpace
+from router.model.serving import SPACE
+from router.model.space import ModelSpace
 
 ROOT = Path(__file__).parent.parent
 START_S = 120.0

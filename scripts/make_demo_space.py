@@ -7,12 +7,12 @@ Asks each of them 900 generated questions, grades the answers, and writes gatewa
 
 import numpy as np
 
-from gateway.demo.portfolio import SPACE
+from gateway.commands.demo_portfolio import SPACE
 from gateway.demo.questions import generate
 from gateway.demo.skills import MODELS
-from router.artifacts import load_checkpoint
-from router.evaluate import space_of
-from router.locus import Locus
+from router.model.checkpoint import load_checkpoint
+from router.model.locus import Locus
+from router.train.evaluate import space_of
 
 QUESTIONS = 900
 SEED = 20_260

@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from gateway.demo.skills import MODELS, SimulatedModel
-from gateway.query import user_words
+from gateway.request.query_text import user_words
 
 FINGERPRINT = "simulated"
 MAX_BODY_BYTES = 1 << 30  # the gateway has a limit of its own

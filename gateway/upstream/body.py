@@ -8,12 +8,12 @@ from typing import Any
 
 import aiohttp
 
-from gateway.errors import GatewayError
-from gateway.json_cost import BYTES_PER_BYTE, json_cost
-from gateway.lenient_json import loads_clean
-from gateway.memory import charge
-from gateway.offload import offloaded
-from gateway.upstream.failures import Cause, UpstreamFailure
+from gateway.bodies.json_cost import BYTES_PER_BYTE, json_cost
+from gateway.bodies.lenient_json import loads_clean
+from gateway.bodies.memory_budget import charge
+from gateway.bodies.offload import offloaded
+from gateway.core.errors import GatewayError
+from gateway.provider_errors.failures import Cause, UpstreamFailure
 
 MAX_ANSWER_BYTES = 128 << 20  # what 2,048 vectors of 3,072 numbers take as text
 MAX_ERROR_BYTES = 64 << 10  # of an error's body; what says why stands at its beginning

@@ -14,20 +14,20 @@ from typing import Any
 import aiohttp
 
 from gateway import __version__
-from gateway.dialects.dialect import Reader
-from gateway.lenient_json import dumps
-from gateway.need import Api
-from gateway.offload import LARGE, offloaded
-from gateway.portfolio import Deployment
-from gateway.request import ChatRequest, Native
-from gateway.sse import MAX_EVENT_BYTES, Event, EventReader
-from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_complete
+from gateway.api.chat.reader import ChatReader, assembled, check_complete
+from gateway.api.chat.wellformed import ChunkMender
+from gateway.api.dialect import Reader
+from gateway.bodies.lenient_json import dumps
+from gateway.bodies.offload import LARGE, offloaded
+from gateway.bodies.sse import MAX_EVENT_BYTES, Event, EventReader
+from gateway.config.portfolio import Deployment
+from gateway.core.answer import Chunk, ChunkStream, Complete, Usage
+from gateway.core.vocabulary import Api
+from gateway.provider_errors.failures import Cause, UpstreamFailure, classify, classify_event
+from gateway.request.chat_request import ChatRequest, Native
 from gateway.upstream.body import COUNTED, PIECE, StreamMeter, check_cost, lenient_object, read_body
-from gateway.upstream.chat_stream import ChatReader, assembled
-from gateway.upstream.failures import Cause, UpstreamFailure, classify, classify_event
 from gateway.upstream.formats import FORMATS
 from gateway.upstream.proxy import Proxies
-from gateway.upstream.wellformed import ChunkMender
 
 KEEP_ALIVE_S = 120.0
 WRITTEN_AT_ONCE = 1 << 20  # bytes of a request; more is written in pieces, each when the one before has left

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.dialects import completions
-from gateway.dialects.dialect import Reader
-from gateway.dialects.messages import reader as messages
-from gateway.dialects.responses import reader as responses
-from gateway.need import Api
-from gateway.upstream.answer import Usage
+from gateway.api.completions import dialect as completions
+from gateway.api.dialect import Reader
+from gateway.api.messages import reader as messages
+from gateway.api.responses import reader as responses
+from gateway.core.answer import Usage
+from gateway.core.vocabulary import Api
 
 
 @dataclass(frozen=True, slots=True)

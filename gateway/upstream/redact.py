@@ -10,9 +10,9 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
-from gateway.portfolio import Deployment, Secret
-from gateway.upstream.failures import UpstreamFailure
-from gateway.upstream.request_echo import masked
+from gateway.config.portfolio import Deployment, Secret
+from gateway.provider_errors.failures import UpstreamFailure
+from gateway.provider_errors.request_echo import masked
 
 SHORTEST = 6  # characters; shorter ones would be found in words
 PIECE = 8  # characters of a secret that give it away in part

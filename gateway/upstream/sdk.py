@@ -14,14 +14,14 @@ from typing import Any
 
 import orjson
 
-from gateway.lenient_json import clean, dumps, loads_clean
-from gateway.portfolio import Deployment, Secret
-from gateway.request import ChatRequest
-from gateway.sse import Event
-from gateway.upstream.answer import Chunk, ChunkStream, Complete, Usage, check_complete
-from gateway.upstream.chat_stream import ChatReader
-from gateway.upstream.failures import Cause, UpstreamFailure, classify
-from gateway.upstream.wellformed import finish_reason
+from gateway.api.chat.reader import ChatReader, check_complete
+from gateway.api.chat.wellformed import finish_reason
+from gateway.bodies.lenient_json import clean, dumps, loads_clean
+from gateway.bodies.sse import Event
+from gateway.config.portfolio import Deployment, Secret
+from gateway.core.answer import Chunk, ChunkStream, Complete, Usage
+from gateway.provider_errors.failures import Cause, UpstreamFailure, classify
+from gateway.request.chat_request import ChatRequest
 
 # Fields of the OpenAI chat API that are arguments of litellm. Whatever else a client sends goes as `extra_body`, which
 # litellm adds to the request of those providers that know how: as an argument it could redirect the call (`api_base`,

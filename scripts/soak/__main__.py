@@ -21,7 +21,7 @@ import click
 import orjson
 from rich.console import Console
 
-from gateway.log import read_last
+from gateway.commands.show_log import read_last
 from scripts.soak.clients import Clients
 from scripts.soak.gateway_process import ROOT, Gateway
 from scripts.soak.providers import Billed, run_providers

@@ -16,7 +16,7 @@ import click
 import httpx
 import yaml
 
-from gateway.log import read_last
+from gateway.commands.show_log import read_last
 from scripts.soak.providers import CHARACTERS
 from tests.gateway.running import EMBEDDINGS
 
@@ -66,7 +66,7 @@ class Gateway:
 
     async def start(self, workers: int = 1) -> None:
         self._process = process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from gateway.cli import main; main()", "serve"),
+            *(sys.executable, "-c", "from gateway.commands.main import main; main()", "serve"),
             *("--config", str(self._config), "--port", str(self.port), "--workers", str(workers)),
             cwd=ROOT,
             env=os.environ | {"OMP_NUM_THREADS": "1", "SOAK_KEY": "sk-soak-provider"},

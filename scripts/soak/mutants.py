@@ -31,84 +31,99 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
     CONTROL: (),
     "1 record in 300 is lost": (
         Edit(
-            "gateway/record.py",
+            "gateway/record/request_record.py",
             "        if self._path is None:\n            return\n        if record",
             "        if self._path is None or __import__('random').random() < 1 / 300:\n            return\n        if record",
         ),
     ),
     "a full disk loses the waiting records": (
         Edit(
-            "gateway/record.py",
+            "gateway/record/request_record.py",
             "        self._failing = True\n        return expected",
             "        self._failing = True\n        self._buffer.clear()\n        return expected",
         ),
     ),
     "completion tokens count twice": (
         Edit(
-            "gateway/upstream/answer.py",
+            "gateway/core/answer.py",
             "return cls(prompt, completion, ",
             "return cls(prompt, 2 * completion, ",
         ),
     ),
     "the seam of two models loses a character": (
-        Edit("gateway/splice.py", "        return rest\n\n\ndef _tight", "        return rest[1:]\n\n\ndef _tight"),
+        Edit(
+            "gateway/answering/splice.py",
+            "        return rest\n\n\ndef _tight",
+            "        return rest[1:]\n\n\ndef _tight",
+        ),
     ),
     "a cut stream ends as a success": (
         Edit(
-            "gateway/recovery.py",
+            "gateway/answering/continued_stream.py",
             "            except Exception as exc:\n                await self._go_on",
             "            except Exception as exc:\n                self._ended = True\n                return None\n"
             "                await self._go_on",
         ),
     ),
     "a stream without a finish reason passes": (
-        Edit("gateway/relay.py", "                if not self.transcript.ended:\n", "                if False:\n"),
+        Edit(
+            "gateway/answering/relay.py",
+            "                if not self.transcript.ended:\n",
+            "                if False:\n",
+        ),
     ),
     "every request leaks 20 KB": (
         Edit(
-            "gateway/books.py",
+            "gateway/http/accounting.py",
             "        self.id = request_id\n",
             "        self.id = request_id\n        LEAK.append(bytearray(20_000))\n",
         ),
-        Edit("gateway/books.py", "CANDIDATES = 20", "LEAK: list = []\nCANDIDATES = 20"),
+        Edit("gateway/http/accounting.py", "CANDIDATES = 20", "LEAK: list = []\nCANDIDATES = 20"),
     ),
-    "failures are told as 500": (Edit("gateway/trail.py", "else 502\n", "else 500\n"),),
+    "failures are told as 500": (Edit("gateway/answering/attempts.py", "else 502\n", "else 500\n"),),
     "SIGTERM cuts every answer off": (
-        Edit("gateway/server.py", "        self.force_exit = self.should_exit\n", "        self.force_exit = True\n"),
+        Edit(
+            "gateway/server/server.py",
+            "        self.force_exit = self.should_exit\n",
+            "        self.force_exit = True\n",
+        ),
     ),
     "usage is told twice": (
         Edit(
-            "gateway/dialects/chat_writer.py",
+            "gateway/api/chat/writer.py",
             'return encode(kept | {"choices": [], "usage": usage, "model": model}) + DONE',
             'return encode(kept | {"choices": [], "usage": usage, "model": model}) * 2 + DONE',
         ),
     ),
-    "every record says 200": (Edit("gateway/books.py", "            status=self._status,", "            status=200,"),),
+    "every record says 200": (
+        Edit("gateway/http/accounting.py", "            status=self._status,", "            status=200,"),
+    ),
     "stand-ins are never asked": (
         Edit(
-            "gateway/routing.py",
-            '        if rule != "stand_ins" or not request.control.failover:\n            return',
+            "gateway/routing/decision.py",
+            '        if rule != "stand_ins" or not request.overrides.failover:\n            return',
             "        return",
         ),
     ),
     "every request is refused with 503": (
         Edit(
-            "gateway/failover.py",
+            "gateway/answering/failover.py",
             "        self._shared.retries.request()\n",
-            "        raise exhausted(self._trail, self._candidates.hops)\n        self._shared.retries.request()\n",
+            "        raise all_failed(self._trail, self._call_order.candidates)\n        self._shared.retries.request()\n",
         ),
     ),
     "1 request in 3 is refused with 503": (
         Edit(
-            "gateway/failover.py",
+            "gateway/answering/failover.py",
             "        self._shared.retries.request()\n",
-            "        if __import__('random').random() < 0.33:\n            raise exhausted(self._trail, self._candidates.hops)\n"
+            "        if __import__('random').random() < 0.33:\n"
+            "            raise all_failed(self._trail, self._call_order.candidates)\n"
             "        self._shared.retries.request()\n",
         ),
     ),
     "the event loop is held for three seconds now and then": (
         Edit(
-            "gateway/books.py",
+            "gateway/http/accounting.py",
             "        self.id = request_id\n",
             "        self.id = request_id\n        if __import__('random').random() < 0.01:\n            time.sleep(3)\n",
         ),

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from router.serving import SPACE
-from router.space import ModelSpace
+from router.model.serving import SPACE
+from router.model.space import ModelSpace
 from tests.faults.clients import ASK, CALM, ask, metric, official, short
 from tests.faults.provider import Persona, numbered
 from tests.gateway.running import EMBEDDINGS, gateway
@@ -63,12 +63,12 @@ async def test_each_hop_has_its_reason_distance_and_predicted_loss(tmp_path: Pat
         async with gateway(tmp_path, models, gateway=CALM) as run:
             (await ask(run, stream=True)).complete(TEXT, streaming=True)
             (record,) = await run.records()
-            hops = {attempt["model"]: attempt for attempt in record["failover"]}
-            assert list(hops) == ["llama-8b", names[near[0]]]
-            stand_in = hops[names[near[0]]]
+            candidates = {attempt["model"]: attempt for attempt in record["failover"]}
+            assert list(candidates) == ["llama-8b", names[near[0]]]
+            stand_in = candidates[names[near[0]]]
             assert stand_in["distance"] == pytest.approx(space.distance(EMBEDDINGS["llama-8b"], near[0]), abs=1e-3)
             assert -1 <= stand_in["predicted_loss"] <= 1
-            assert hops["llama-8b"].get("distance") is None
+            assert candidates["llama-8b"].get("distance") is None
 
 
 async def test_a_joined_answer_is_paid_by_its_parts(tmp_path: Path) -> None:

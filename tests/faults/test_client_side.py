@@ -190,7 +190,7 @@ class Process:
             self.port = free.getsockname()[1]
         self.process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-c", "from gateway.cli import main; main()", "serve"),
+            *("-c", "from gateway.commands.main import main; main()", "serve"),
             *("--config", str(self._path), "--port", str(self.port)),
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -216,7 +216,7 @@ class Process:
 
 
 async def test_a_stop_lets_accepted_requests_finish(tmp_path: Path) -> None:
-    from gateway.log import read_last
+    from gateway.commands.show_log import read_last
 
     go = asyncio.Event()
     async with ScriptedProvider(Persona(TEXT, gate=go.wait, gate_after=5)) as up:
@@ -259,7 +259,7 @@ LONG = {"first_token_timeout": 30, "idle_timeout": 30}
 
 async def test_a_stop_has_a_limit(tmp_path: Path) -> None:
     """Whoever is not done by then gets no false ending, and is in the record."""
-    from gateway.log import read_last
+    from gateway.commands.show_log import read_last
 
     async with ScriptedProvider(play([chunk("m", {"content": "half"})], "stall")) as up:
         path = write_portfolio(

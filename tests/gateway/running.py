@@ -14,13 +14,13 @@ import openai
 import yaml
 from starlette.types import ASGIApp
 
-from gateway.app import create_app
-from gateway.fleet import Clock
-from gateway.limits import LIMITS, ClientLimits
-from gateway.portfolio import Portfolio
-from gateway.portfolio_file import load_portfolio
-from gateway.server import Server
-from gateway.service import Service, open_service
+from gateway.config.portfolio import Portfolio
+from gateway.config.portfolio_file import load_portfolio
+from gateway.core.client_limits import LIMITS, ClientLimits
+from gateway.core.vocabulary import Clock
+from gateway.http.app import create_app
+from gateway.http.service import Service, open_service
+from gateway.server.server import Server
 from gateway.upstream.proxy import Proxies
 
 # Three models of the shipped space, and their prices; the first two are near each other.
@@ -43,7 +43,7 @@ class Gateway:
 
     async def records(self) -> list[dict[str, Any]]:
         """What has been recorded so far, oldest first."""
-        from gateway.log import read_last
+        from gateway.commands.show_log import read_last
 
         path = self.service.in_force.portfolio.settings.record
         assert path is not None

@@ -1,4 +1,4 @@
-"""Small evaluation data in the layout that `router.data` reads, for tests."""
+"""Small evaluation data in the layout that `router.data.dataset` reads, for tests."""
 
 from pathlib import Path
 

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from click.testing import CliRunner
 
-from gateway.cli import main
-from router.anchors import CARD_KEY
-from router.artifacts import load_checkpoint, save_checkpoint
-from router.space import ModelSpace
+from gateway.commands.main import main
+from router.model.anchors import CARD_KEY
+from router.model.checkpoint import load_checkpoint, save_checkpoint
+from router.model.space import ModelSpace
 from tests.router.datasets import tables
 
 # model -> chance of a right answer on (sums, places)
@@ -22,7 +22,7 @@ SKILLS = {
 
 
 def write_world(folder: Path, count: int = 400) -> Path:
-    """Data in the layout of `router.data`: the queries of `tests.router.datasets`, twelve models."""
+    """Data in the layout of `router.data.dataset`: the queries of `tests.router.datasets`, twelve models."""
     rng = np.random.default_rng(7)
     queries = tables(count)["queries"]
     scores = [

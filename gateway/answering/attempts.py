@@ -1,0 +1,177 @@
+"""The way of one request: where it may be sent, what was tried, and what the client is told where no model answered."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import ceil
+
+from gateway.core.errors import ContextTooLong, GatewayError, ProviderRejected, UpstreamsFailed
+from gateway.deployments.live import LiveDeployment
+from gateway.provider_errors.error_body import one_line
+from gateway.provider_errors.failures import TAKEN_OUT, Cause, UpstreamFailure
+from gateway.routing.candidate import Candidate, reasons, uncallable
+
+HEDGED = "hedged"  # another call began first
+CANCELLED = "cancelled"  # the client left, or the gateway stopped
+MOST_REASONS = 5  # that a client is told where no model can be called
+MAX_RETRY_AFTER_S = 300  # that a client is told
+_REFUSALS = frozenset(
+    {
+        Cause.CONTEXT_LENGTH,
+        Cause.TOO_LARGE,
+        Cause.CONTENT_FILTER,
+        Cause.FIELD_REFUSED,
+        Cause.VALUE_REFUSED,
+        Cause.UNSUPPORTED,
+        Cause.REJECTED,
+    }
+)  # of the request
+_UNAVAILABLE = TAKEN_OUT | {Cause.REFUSED, Cause.OVERLOADED, Cause.RATE_LIMITED, Cause.LOCAL}
+_OWN_ACCESS = frozenset({401, 402, 403, 407, 429})  # as a client hears them, they are about its access to the gateway
+_OF_REQUEST = re.compile(
+    r"\b(?:images?|files?|urls?|downloads?|documents?|requests?|prompts?|tools?|max_tokens|blocked)\b"
+)
+_SUM = re.compile(r"(\d{1,9}) ?\+ ?(\d{1,9}) ?> ?(\d{1,9})")
+_NUMBER = re.compile(r"\b\d{1,3}(?:,\d{3}){1,2}\b|\b\d{3,9}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call that did not serve the request, or not to its end.
+
+    Attributes:
+        cause: a `Cause`, `HEDGED` or `CANCELLED`.
+        after_content: the client had some of its answer already.
+        reason: the provider's own words in one line, without the deployment's secrets.
+    """
+
+    candidate: Candidate
+    deployment: str
+    cause: str
+    status: int | None
+    elapsed_s: float
+    after_content: bool = False
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Attempts:
+    """What happened on the way to an answer.
+
+    Attributes:
+        waited_s: on upstreams and between retries: everything that is not the gateway's own time.
+        paused_s: of these, between retries.
+    """
+
+    attempts: list[Attempt] = field(default_factory=list)
+    failures: list[UpstreamFailure] = field(default_factory=list)
+    waited_s: float = 0.0
+    paused_s: float = 0.0
+
+
+def all_failed(trail: Attempts, candidates: Iterable[Candidate]) -> GatewayError:
+    """The error where no model answered: the truest status, what was tried by public names, and when to come back.
+
+    Where every model that was asked refused the request itself, the client hears the first refusal. After an outage it hears
+    of that, even where another model then refused: clients come back after an outage, and give up after a refusal.
+
+    Args:
+        hops: every model that came into question.
+    """
+    failures = trail.failures
+    if failures and (failures[0].cause is Cause.CONTEXT_LENGTH or all(map(_is_refusal, failures))):
+        return _refusal(failures[0], trail.attempts)
+    candidates = list(candidates)
+    barred = [candidate for candidate in candidates if candidate.barred]
+    asked = [live for candidate in candidates if not candidate.barred for live in candidate.model.deployments]
+    outages = [failure for failure in failures if not _is_refusal(failure)]
+    causes = {failure.cause for failure in outages}
+    usable = [live for live in asked if not live.needs_operator]
+    if not causes and usable and all(live.limited for live in usable):
+        causes = {Cause.RATE_LIMITED}
+    if causes == {Cause.RATE_LIMITED}:
+        status = 429
+    elif causes == {Cause.TIMEOUT}:
+        status = 504
+    else:
+        status = 503 if barred or causes <= _UNAVAILABLE or _unreachable(asked, causes) else 502
+    if asked and not trail.attempts and all(live.spec.missing_key is not None for live in asked):
+        return uncallable(asked)
+    sentences = [
+        _tried(trail) or f"No deployment of a model that can serve this request is available now{reasons(asked)}."
+    ]
+    if barred:
+        names = ", ".join(f"{candidate.model.name} ({candidate.predicted_loss or 0.0:.3f})" for candidate in barred)
+        sentences.append(f"The policy's max_predicted_loss forbids the stand-ins that are left: {names}.")
+    again = not causes or not causes <= TAKEN_OUT
+    return UpstreamsFailed(status, " ".join(sentences), retry_after_s=_retry_after(outages, asked), again=again)
+
+
+def _unreachable(asked: Iterable[LiveDeployment], causes: set[Cause]) -> bool:
+    """Whether no deployment's server accepts connections now."""
+    usable = [live for live in asked if not live.needs_operator]
+    return causes <= TAKEN_OUT | {Cause.CONNECTION} and all(live.unreachable is not None for live in usable)
+
+
+def _is_refusal(failure: UpstreamFailure) -> bool:
+    """Whether the request is at fault. A 401, 402 or 403 must name a thing of the request, a 404 say what was not found."""
+    if failure.cause is not Cause.REFUSED:
+        return failure.cause in _REFUSALS
+    if failure.status in _OWN_ACCESS:
+        return _OF_REQUEST.search(failure.words.lower()) is not None
+    return not failure.says_nothing
+
+
+def _refusal(failure: UpstreamFailure, attempts: Iterable[Attempt]) -> GatewayError:
+    """A provider's refusal of the request, for the client."""
+    if failure.cause is Cause.CONTEXT_LENGTH:
+        window = next(a.candidate.model.spec.context_window for a in attempts if a.cause == failure.cause.value)
+        message = one_line(failure.words) or "The prompt is longer than the model's context window."
+        tokens, window = overrun(message, window)
+        return ContextTooLong(message, tokens=tokens, window=window)
+    status = failure.status or 400
+    if failure.cause is Cause.TOO_LARGE:
+        status = 413
+    elif not 400 <= status < 500 or status in _OWN_ACCESS:
+        status = 400
+    return ProviderRejected(status, failure.error or {}, failure.cause.value)
+
+
+def overrun(message: str, window: int) -> tuple[int, int]:
+    """Tokens of a prompt that is too long, and those that there is room for, as far as a provider's sentence says so.
+
+    `overrun("maximum context length is 8192 tokens, however you requested 9001 tokens", 8192)` is `(9001, 8192)`.
+
+    Args:
+        window: of the model, where the sentence does not name it.
+    """
+    if (sum_ := _SUM.search(message)) is not None:
+        prompt, answer, window = map(int, sum_.groups())
+        return prompt + answer, window
+    numbers = sorted({int(number.replace(",", "")) for number in _NUMBER.findall(message)})
+    if len(numbers) > 1:
+        return numbers[-1], numbers[-2]
+    tokens = max(numbers, default=0)
+    return (tokens, window) if tokens > window else (window + 1, window)
+
+
+def _tried(trail: Attempts) -> str:
+    """What was tried: each model with its causes, and with what its provider said last."""
+    tried: dict[str, list[str]] = {}
+    reasons: dict[str, str] = {}
+    for attempt in trail.attempts:
+        tried.setdefault(attempt.candidate.model.name, []).append(attempt.cause)
+        if attempt.reason:
+            reasons[attempt.candidate.model.name] = attempt.reason
+    each = []
+    for model, causes in tried.items():
+        said = f" ({reasons[model]})" if model in reasons else ""
+        each.append(f"{model}: {', '.join(dict.fromkeys(causes))}{said}")
+    return f"Every model that was tried failed. {'; '.join(each)}." if each else ""
+
+
+def _retry_after(failures: Iterable[UpstreamFailure], asked: Iterable[LiveDeployment]) -> int:
+    """Whole seconds until it is worth asking again: the shortest that a provider asked for, else that a limit lasts."""
+    waits = [failure.retry_after_s for failure in failures if failure.retry_after_s is not None]
+    waits = waits or [wait for live in asked if (wait := live.wait_s()) is not None]
+    return min(max(1, ceil(min(waits, default=1.0))), MAX_RETRY_AFTER_S)

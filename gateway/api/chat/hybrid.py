@@ -1,0 +1,143 @@
+"""Requests to chat completions that are half of the Responses API, as Cursor's are; their answers are chat's.
+
+Instead of `messages` they may have `input` items, and beside chat's tools flat freeform ones, whose input is any text. Those
+become functions with one text; in the answer the client reads that text as the call's arguments.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from gateway.api.chat.writer import ChatWriter, renamed
+from gateway.api.dialect import Headers
+from gateway.api.responses import freeform
+from gateway.api.responses.dialect import Responses
+from gateway.api.responses.from_chat import names_of, native_of
+from gateway.api.responses.tools import Tools
+from gateway.core.answer import Chunk, Complete
+from gateway.core.errors import InvalidRequest
+from gateway.request.chat_request import ChatRequest, chat_request
+
+Fields = dict[str, Any]
+
+
+def is_hybrid(fields: Fields) -> bool:
+    """Whether it is half of the Responses API."""
+    return ("input" in fields and "messages" not in fields) or bool(_flat(fields))
+
+
+async def parse(fields: Fields, body: bytes, headers: Headers, responses: Responses) -> ChatRequest:
+    """The chat request.
+
+    Raises:
+        InvalidRequest: `param` names the field as the client wrote it.
+    """
+    if "messages" in fields:
+        return _chat(fields)
+    request = await responses.parse(body, headers)
+    if request.requirements.api is not None:
+        raise InvalidRequest(
+            f"Chat has nothing for `{request.requirements.api_field}`; ask by `/v1/responses`.", param="input"
+        )
+    options = fields.get("stream_options")
+    asked = isinstance(options, dict) and bool(options.get("include_usage"))
+    return replace(request, native=None, usage_asked=asked, freeform=names_of(native_of(request)).freeform)
+
+
+def whole(request: ChatRequest, complete: Complete, model: str) -> bytes:
+    """A whole answer, with the input of freeform tools as it is."""
+    choices = [_unwrapped(choice, request.freeform) for choice in complete.fields["choices"]]
+    return renamed(replace(complete, body=b"{}", fields=complete.fields | {"choices": choices}), model)
+
+
+class HybridWriter(ChatWriter):
+    """Writes the input of freeform tools as it is.
+
+    Args:
+        names: the functions that stand for freeform tools.
+    """
+
+    def __init__(self, names: frozenset[str], *, usage_asked: bool) -> None:
+        super().__init__(usage_asked=usage_asked)
+        self._names = names
+        self._readers: dict[tuple[int, int], freeform.InputReader] = {}
+
+    def write(self, chunk: Chunk, fields: Fields, model: str) -> bytes:
+        changed = fields | {"choices": [self._choice(choice) for choice in fields["choices"]]}
+        return super().write(Chunk(b"", changed), changed, model)
+
+    def _choice(self, choice: Fields) -> Fields:
+        delta = dict(choice.get("delta") or {})
+        index = choice.get("index") or 0
+        calls = [self._call(index, call) for call in delta.get("tool_calls") or ()]
+        if choice.get("finish_reason") is not None:  # what could not be read before is told now
+            for (of, number), reader in self._readers.items():
+                if of == index and (rest := reader.close()[0]):
+                    calls.append({"index": number, "function": {"arguments": rest}})
+            self._readers = {key: reader for key, reader in self._readers.items() if key[0] != index}
+        return choice | {"delta": delta | {"tool_calls": calls}} if calls else choice
+
+    def _call(self, choice: int, call: Fields) -> Fields:
+        function = call.get("function") or {}
+        key = (choice, call.get("index") or 0)
+        if function.get("name") in self._names:
+            self._readers[key] = freeform.InputReader()
+        reader = self._readers.get(key)
+        if reader is None:
+            return call
+        return call | {"function": function | {"arguments": reader.feed(function.get("arguments") or "")}}
+
+
+def _flat(fields: Fields) -> list[Fields]:
+    """The freeform tools in the Responses API's form."""
+    tools = fields.get("tools")
+    if not isinstance(tools, list):
+        return []
+    return [tool for tool in tools if _is_flat(tool)]
+
+
+def _is_flat(tool: Any) -> bool:
+    return isinstance(tool, dict) and tool.get("type") == "custom" and isinstance(tool.get("name"), str)
+
+
+def _chat(fields: Fields) -> ChatRequest:
+    """Of a chat request with flat tools among its own."""
+    given = Tools({"tools": _flat(fields)})
+    functions = {function["function"]["name"]: function for function in given.fields["tools"]}
+    names = given.names.freeform
+    tools = [functions[given.names.of_chat(tool["name"])] if _is_flat(tool) else tool for tool in fields["tools"]]
+    messages = fields.get("messages")
+    if isinstance(messages, list):
+        messages = [_message(message, names) for message in messages]
+    changed = fields | {"tools": tools, "messages": messages}
+    return replace(chat_request(orjson.dumps(changed), changed), freeform=names)
+
+
+def _message(message: Any, names: frozenset[str]) -> Any:
+    """A turn as chat has it: no content is null, and the arguments of freeform calls are JSON again."""
+    if not isinstance(message, dict) or not isinstance(calls := message.get("tool_calls"), list):
+        return message
+    wrapped = [_wrapped(call, names) for call in calls]
+    return message | {"content": message.get("content") or None, "tool_calls": wrapped}
+
+
+def _wrapped(call: Any, names: frozenset[str]) -> Any:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or function.get("name") not in names:
+        return call
+    return call | {"function": function | {"arguments": freeform.arguments(str(function.get("arguments") or ""))}}
+
+
+def _unwrapped(choice: Fields, names: frozenset[str]) -> Fields:
+    message = choice["message"]
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list):
+        return choice
+    told = []
+    for call in calls:
+        function = (call.get("function") or {}) if isinstance(call, dict) else {}
+        if function.get("name") in names:
+            call = call | {"function": function | {"arguments": freeform.input_of(function.get("arguments") or "")}}
+        told.append(call)
+    return choice | {"message": message | {"tool_calls": told}}

@@ -1,0 +1,102 @@
+"""What an API format must bring. Inside the gateway a request is a chat request, and an answer chat chunks or a completion.
+
+A dialect reads a client's request into a chat request, and writes the answer in the client's format. Where the upstream
+speaks the client's format too, its bytes pass: they carry their chat equivalent along, which failover and accounting read.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from gateway.bodies.sse import Event
+from gateway.core.answer import Chunk, Complete
+from gateway.core.errors import GatewayError
+from gateway.core.vocabulary import Api
+from gateway.request.chat_request import ChatRequest
+
+Headers = Mapping[bytes, bytes]
+
+
+class Dialect(Protocol):
+    """One endpoint's format. One object serves all requests."""
+
+    @property
+    def api(self) -> Api: ...
+
+    async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
+        """The request.
+
+        Args:
+            headers: the client's, names in lower case.
+
+        Raises:
+            InvalidRequest: it cannot be read; `param` names the field as the client wrote it.
+        """
+        ...
+
+    def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
+        """The body of an answer that is not streamed.
+
+        Args:
+            complete: in this format already where `complete.api` is this dialect's, else a chat completion.
+            model: the portfolio's name of the model that answered.
+        """
+        ...
+
+    def writer(self, request: ChatRequest) -> "Writer":
+        """What writes the stream of one answer."""
+        ...
+
+    def error(self, error: GatewayError, request_id: str) -> bytes:
+        """The body of an error answer, in this format's shape."""
+        ...
+
+
+class Writer(Protocol):
+    """One client's stream, by however many models it is written. Bytes that it returns are whole events."""
+
+    def write(self, chunk: Chunk, fields: dict[str, Any], model: str) -> bytes:
+        """The events for a chunk; may be empty.
+
+        Args:
+            chunk: as it came. Where `chunk.api` is the writer's and it has bytes of its own (`chunk.raw`), those pass, but
+                for the model's name; the writer still notes what they open and close, since another model may go on with
+                chat chunks.
+            fields: the chat chunk that the client shall get; it may differ from `chunk.fields`, as where a continued stream
+                keeps its first id. Never has usage, unless `chunk` passes as it is.
+            model: the portfolio's name of the model that wrote it.
+        """
+        ...
+
+    def end(self, usage: dict[str, Any] | None, model: str) -> bytes:
+        """The end of a whole answer.
+
+        Args:
+            usage: in the form of chat completions, of all models together; None where it is not known.
+            model: the one that wrote last.
+        """
+        ...
+
+    def error(self, error: GatewayError) -> bytes:
+        """The end of an answer that broke off. Must not look like a proper one."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads one upstream stream of this format. Wraps each event as a `Chunk` with its chat equivalent."""
+
+    def read(self, event: Event) -> Chunk | None:
+        """The chunk of an event that has data. `fields` is a chat chunk, with `choices: []` where chat knows nothing of it.
+
+        Without bytes of its own (`raw`) where the client may not get the event as it is. None where it is a sign of life that
+        says nothing, such as a ping in a format without any.
+
+        Raises:
+            UpstreamFailure: an error inside the stream.
+            ValueError: it cannot be read.
+        """
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last event of a proper stream has been read."""
+        ...

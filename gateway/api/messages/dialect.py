@@ -1,0 +1,61 @@
+"""`POST /v1/messages`: Anthropic's Messages API."""
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from gateway.api.dialect import Headers
+from gateway.api.messages.errors import error_body
+from gateway.api.messages.from_chat import message
+from gateway.api.messages.to_chat import translate
+from gateway.api.messages.tools import long_names
+from gateway.api.messages.writer import MessagesWriter
+from gateway.bodies.lenient_json import dumps
+from gateway.bodies.offload import offloaded
+from gateway.core.answer import Complete
+from gateway.core.errors import GatewayError
+from gateway.core.vocabulary import Api
+from gateway.request.chat_request import ChatRequest, Native, parse_object, replace_model_name, translated
+
+
+class Messages:
+    """Reads and writes Messages; see `gateway.api.dialect.Dialect`."""
+
+    api: Api = "messages"
+
+    async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
+        return await offloaded(len(body), self._read, body, headers)
+
+    def _read(self, body: bytes, headers: Headers) -> ChatRequest:
+        fields = parse_object(body)
+        translation = translate(fields)
+        native = Native(self.api, body, fields, _own_headers(headers))
+        request = translated(translation.fields, native, translation.native_only)
+        return replace(request, left_out=translation.left_out) if translation.left_out else request
+
+    def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
+        if complete.api == self.api:
+            name = complete.fields.get("model")
+            body = replace_model_name(complete.body, name, model) if isinstance(name, str) else None
+            return dumps(complete.fields | {"model": model}) if body is None else body
+        fields = _asked(request)
+        return orjson.dumps(message(complete.fields, model, fields, long_names(fields)))
+
+    def writer(self, request: ChatRequest) -> MessagesWriter:
+        fields = _asked(request)
+        return MessagesWriter(fields, long_names(fields))
+
+    def error(self, error: GatewayError, request_id: str) -> bytes:
+        return error_body(error, request_id)
+
+
+def _asked(request: ChatRequest) -> dict[str, Any]:
+    """The client's own fields."""
+    assert request.native is not None, "a Messages request has its native form"
+    return request.native.fields
+
+
+def _own_headers(headers: Headers) -> dict[str, str]:
+    """The client's headers that belong to the API, such as `anthropic-beta`."""
+    return {k.decode("latin-1"): v.decode("latin-1") for k, v in headers.items() if k.startswith(b"anthropic-")}

@@ -1,0 +1,125 @@
+"""A Messages request as chat fields. What chat has nothing for is left out where the answer stays the one asked for."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.api.messages.content import Conversation
+from gateway.api.messages.tools import Tools, is_strict
+from gateway.api.messages.typed import optional, required, string, unknown, wrong
+from gateway.core.errors import InvalidRequest, ThreadUnsupported
+from gateway.core.fields import kind
+
+MEDIUM_TOKENS, HIGH_TOKENS = 4_096, 16_384  # from which budget for thinking it counts as that effort
+USER_CHARS = 64  # of chat's `user`
+STOPS = 4  # the most that OpenAI's chat API takes
+_EFFORTS = {
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+    "max": "high",
+}  # as every server knows them
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A Messages request as a chat request.
+
+    Attributes:
+        fields: of the chat request.
+        native_only: the field that chat has nothing for: only upstreams of the same format can answer.
+        left_out: what the chat request does without, and the client should know of.
+    """
+
+    fields: dict[str, Any]
+    native_only: str | None
+    left_out: tuple[str, ...]
+
+
+def translate(fields: dict[str, Any]) -> Translation:
+    """The chat request that a Messages request amounts to.
+
+    Left out on purpose: `top_k`, which strict chat APIs refuse though the answer hardly depends on it; `service_tier`,
+    whose values mean something else there; `cache_control` and `context_management`, since caching is up to each provider.
+
+    Raises:
+        InvalidRequest: a field has the wrong type; `param` is its path in the Messages request.
+    """
+    if fields.get("thread") is not None:
+        raise ThreadUnsupported
+    conversation, tools = Conversation(fields), Tools(fields)
+    chat: dict[str, Any] = {key: fields[key] for key in ("model", "stream") if key in fields}
+    chat["messages"] = conversation.messages
+    chat["max_tokens"] = max(1, _max_tokens(fields))  # 0 only warms the provider's cache
+    for key in ("temperature", "top_p"):
+        if (value := fields.get(key)) is not None:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise wrong(fields, key, "a number")
+            chat[key] = value
+    left_out = tools.left_out
+    if stop := _stop_sequences(fields):
+        chat["stop"] = stop[:STOPS]
+        left_out += ("stop_sequences",) if len(stop) > STOPS else ()
+    if tools.functions:
+        chat["tools"] = tools.functions
+    chat |= tools.choice
+    metadata = optional(fields, "metadata", dict, "an object") or {}
+    if user := optional(metadata, "user_id", str, "a string", "metadata"):
+        chat["user"] = user if len(user) <= USER_CHARS else hashlib.sha256(user.encode()).hexdigest()
+    output = optional(fields, "output_config", dict, "an object") or {}
+    if (effort := _effort(fields, output)) is not None:
+        chat["reasoning_effort"] = effort
+    if (form := _response_format(fields, output)) is not None:
+        chat["response_format"] = form
+    return Translation(chat, conversation.native_only or tools.native_only, left_out)
+
+
+def _max_tokens(fields: dict[str, Any]) -> int:
+    what = "the most tokens that the answer may have, a whole number"
+    value = required(fields, "max_tokens", int, what)
+    if value < 0:
+        raise InvalidRequest(f"`max_tokens` must be {what} of at least 0, not {value}.", param="max_tokens")
+    return value
+
+
+def _stop_sequences(fields: dict[str, Any]) -> list[str]:
+    sequences: list[Any] = optional(fields, "stop_sequences", list, "a list of strings") or []
+    for i, sequence in enumerate(sequences):
+        if not isinstance(sequence, str):
+            at = f"stop_sequences[{i}]"
+            raise InvalidRequest(f"`{at}` must be a string, not {kind(sequence)}.", param=at)
+    return [sequence for sequence in sequences if sequence]
+
+
+def _effort(fields: dict[str, Any], output: dict[str, Any]) -> str | None:
+    """Chat's word for how much to think; None leaves it to the model, as adaptive thinking does."""
+    thinking = optional(fields, "thinking", dict, "an object")
+    effort = _EFFORTS.get(optional(output, "effort", str, "a string", "output_config") or "")
+    if thinking is None:
+        return effort
+    match string(thinking, "type", "thinking"):
+        case "disabled":
+            return None
+        case "enabled":
+            budget = required(thinking, "budget_tokens", int, "a whole number", "thinking")
+            return effort or ("low" if budget < MEDIUM_TOKENS else "medium" if budget < HIGH_TOKENS else "high")
+    return effort
+
+
+def _response_format(fields: dict[str, Any], output: dict[str, Any]) -> dict[str, Any] | None:
+    """From `output_config.format`, or from `output_format`, as it was called first."""
+    where = "output_config.format"
+    form = optional(output, "format", dict, "an object", "output_config")
+    if form is None:
+        where = "output_format"
+        form = optional(fields, "output_format", dict, "an object")
+    if form is None:
+        return None
+    if string(form, "type", where) != "json_schema":
+        raise unknown(form, "type", "`json_schema`", where)
+    schema = required(form, "schema", dict, "a JSON schema", where)
+    described: dict[str, Any] = {"name": "output", "schema": schema}
+    if is_strict(schema):
+        described["strict"] = True
+    return {"type": "json_schema", "json_schema": described}

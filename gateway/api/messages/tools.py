@@ -1,0 +1,107 @@
+"""Tools of a Messages request as chat functions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.api.function_names import NAME_CHARS, short_name
+from gateway.api.messages.typed import objects, optional, required, string, unknown
+from gateway.api.provider_tools import MOST_TOLD, told_type
+from gateway.core.errors import InvalidRequest
+
+_SEARCHES = "tool_search_tool_"
+
+
+class Tools:
+    """What a request says of tools.
+
+    Attributes:
+        functions: those with a schema of their own. The provider's tools (web search, bash, …) have no equivalent.
+        left_out: the provider's tools, as `tools.web_search_20250305`.
+        native_only: the field that demands one of the provider's tools, or the only tools there are.
+    """
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.functions: list[dict[str, Any]] = []
+        self.native_only: str | None = None
+        self._names: set[str] = set()
+        provided: dict[str, None] = {}  # an ordered set
+        if fields.get("tools") is not None:
+            for where, tool in objects(fields, "tools", "a list of tools"):
+                if (name := optional(tool, "name", str, "a string", where)) is not None:
+                    self._names.add(name)
+                kind = optional(tool, "type", str, "a string", where)
+                if kind in (None, "custom") or "input_schema" in tool:
+                    self.functions.append(_function(tool, where))
+                elif not kind.startswith(_SEARCHES):  # all functions are there without a search
+                    provided[f"tools.{told_type(kind)}"] = None
+        if optional(fields, "mcp_servers", list, "a list of servers"):
+            provided["mcp_servers"] = None
+        self.left_out = tuple(provided)[:MOST_TOLD]
+        choice = optional(fields, "tool_choice", dict, "an object")
+        self.choice = self._choice(choice)
+        if provided and not self.functions and self.native_only is None and (choice or {}).get("type") != "none":
+            # A model that is offered nothing would make up what the tools were to find.
+            self.native_only = ", ".join(self.left_out)
+
+    def _choice(self, choice: dict[str, Any] | None) -> dict[str, Any]:
+        """The chat fields for how tools are to be used."""
+        if choice is None:
+            return {}
+        one = optional(choice, "disable_parallel_tool_use", bool, "true or false", "tool_choice")
+        parallel = {"parallel_tool_calls": False} if one and self.functions else {}
+        match string(choice, "type", "tool_choice"):
+            case "auto":
+                return {"tool_choice": "auto"} | parallel if self.functions else {}
+            case "none":
+                return {"tool_choice": "none"} if self.functions else {}
+            case "any":
+                if not self._names:
+                    raise InvalidRequest("`tool_choice` demands a tool, and there are no `tools`.", param="tool_choice")
+                return {"tool_choice": "required"} | parallel if self.functions else {}
+            case "tool":
+                return self._named(string(choice, "name", "tool_choice")) | parallel
+        raise unknown(choice, "type", "`auto`, `any`, `tool` or `none`", "tool_choice")
+
+    def _named(self, name: str) -> dict[str, Any]:
+        if name not in self._names:
+            at = "tool_choice.name"
+            raise InvalidRequest(f"`{at}` is `{name[:100]}`, and no tool has that name.", param=at)
+        if not any(function["function"]["name"] == short_name(name) for function in self.functions):
+            self.native_only = f"tool_choice.name: {told_type(name)}"
+            return {}
+        return {"tool_choice": {"type": "function", "function": {"name": short_name(name)}}}
+
+
+def _function(tool: dict[str, Any], where: str) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": short_name(string(tool, "name", where))}
+    if (description := optional(tool, "description", str, "a string", where)) is not None:
+        function["description"] = description
+    function["parameters"] = required(tool, "input_schema", dict, "a JSON schema", where)
+    if optional(tool, "strict", bool, "true or false", where) and is_strict(function["parameters"]):
+        function["strict"] = True
+    return {"type": "function", "function": function}
+
+
+def long_names(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Of a checked Messages request: the client's names of the tools whose names were cut, by the cut ones."""
+    names = [tool["name"] for tool in fields.get("tools") or () if isinstance(tool.get("name"), str)]
+    return {short_name(name): name for name in names if len(name) > NAME_CHARS}
+
+
+def is_strict(schema: Any) -> bool:
+    """Whether a schema keeps to what chat APIs ask of strict ones: objects are closed, and all their properties required."""
+    waiting = [schema]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            properties = value.get("properties")
+            if isinstance(properties, dict) or value.get("type") == "object":
+                required = value.get("required")
+                named = set(properties) if isinstance(properties, dict) else set()
+                given = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
+                if value.get("additionalProperties") is not False or named != given:
+                    return False
+            waiting += value.values()
+    return True

@@ -1,0 +1,134 @@
+"""Compressed request bodies (RFC 9110, 8.4): gzip, deflate, Brotli and Zstandard -> the bytes that the client meant.
+
+What comes out is bounded while it comes out, so that a small body cannot become a large one.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator
+
+import zstandard
+
+from gateway.core.errors import BodyTooLarge, UnsupportedEncoding
+
+try:
+    import brotli
+except ImportError:  # there is no build of it for every system
+    brotli = None
+
+STEP = 64 << 10  # bytes of input and of output at a time
+MAX_ENCODINGS = 2  # one upon the other
+ZSTD_STEP = 512  # bytes of input at a time, which become at most 16 MB: its library cannot be told how much to give
+MAX_MEMBERS = 100  # of gzip, or frames of Zstandard
+MAX_WINDOW = 8 << 20  # bytes, which RFC 9659 sets for Zstandard in HTTP
+
+
+def content_encodings(header: bytes) -> list[str]:
+    """The encodings of a `Content-Encoding` header in the order of decoding; empty where there is nothing to decode.
+
+    Raises:
+        UnsupportedEncoding: one that the gateway does not know, or too many.
+    """
+    names = [name.strip().lower() for name in header.decode("latin-1").split(",")]
+    names = [name.removeprefix("x-") for name in names if name not in ("", "identity")]
+    for name in names:
+        if name not in ENCODINGS:
+            raise UnsupportedEncoding(
+                f"The `Content-Encoding` `{name[:100]}` is not known; known are {', '.join(ENCODINGS)}.", ENCODINGS
+            )
+    if len(names) > MAX_ENCODINGS:
+        raise UnsupportedEncoding(
+            f"The body has {len(names)} encodings, one upon the other; at most {MAX_ENCODINGS} are read.", ENCODINGS
+        )
+    return names[::-1]
+
+
+def decoded(body: bytes, encodings: list[str], limit: int) -> bytes:
+    """The decoded body.
+
+    Raises:
+        BodyTooLarge: more than `limit` bytes come out of it.
+        UnsupportedEncoding: it is not encoded so, or is cut off.
+    """
+    for name in encodings:
+        parts = []
+        size = 0
+        try:
+            for part in _DECODERS[name](body):
+                size += len(part)
+                if size > limit:
+                    raise BodyTooLarge(f"The decoded body is larger than {limit} bytes, the limit of this gateway.")
+                parts.append(part)
+        except (zlib.error, zstandard.ZstdError, EOFError) as exc:
+            raise UnsupportedEncoding(
+                f"The body is not valid {name}, as its `Content-Encoding` says.", ENCODINGS
+            ) from exc
+        body = b"".join(parts)
+    return body
+
+
+def _inflated(body: bytes, window_bits: int) -> Iterator[bytes]:
+    """By zlib; a few gzip members may follow each other."""
+    decoder = zlib.decompressobj(window_bits)
+    members = 1
+    for start in range(0, len(body), STEP):  # what zlib has not consumed is copied, so that it gets a piece at a time
+        rest = body[start : start + STEP]
+        while rest:
+            if decoder.eof:
+                members += 1
+                if members > MAX_MEMBERS:
+                    raise EOFError
+                decoder = zlib.decompressobj(window_bits)
+            yield decoder.decompress(rest, STEP)
+            rest = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
+    while not decoder.eof:
+        if not (part := decoder.decompress(b"", STEP)):
+            raise EOFError
+        yield part
+
+
+def _gzip(body: bytes) -> Iterator[bytes]:
+    return _inflated(body, 16 + zlib.MAX_WBITS)
+
+
+def _deflate(body: bytes) -> Iterator[bytes]:
+    """As zlib (RFC 1950), or without its header, as some clients send it."""
+    return _inflated(body, zlib.MAX_WBITS if body[:1] and body[0] & 0xF == 8 else -zlib.MAX_WBITS)
+
+
+def _brotli(body: bytes) -> Iterator[bytes]:
+    decoder = brotli.Decompressor()
+    rest = body
+    try:
+        while not decoder.is_finished():
+            part = decoder.process(rest, output_buffer_limit=STEP)
+            if not part and not rest:
+                raise EOFError
+            rest = b""
+            yield part
+    except brotli.error as exc:
+        raise EOFError from exc
+
+
+def _zstd(body: bytes) -> Iterator[bytes]:
+    """A few frames may follow each other."""
+    library = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+    decoder = library.decompressobj()
+    frames = 1
+    for start in range(0, len(body), ZSTD_STEP):
+        rest = body[start : start + ZSTD_STEP]
+        while rest:
+            if decoder.eof:
+                frames += 1
+                if frames > MAX_MEMBERS:
+                    raise EOFError
+                decoder = library.decompressobj()
+            yield decoder.decompress(rest)
+            rest = decoder.unused_data
+    if body and not decoder.eof:
+        raise EOFError
+
+
+_DECODERS: dict[str, Callable[[bytes], Iterator[bytes]]] = {"gzip": _gzip, "deflate": _deflate, "zstd": _zstd}
+if brotli is not None:
+    _DECODERS["br"] = _brotli
+ENCODINGS = tuple(_DECODERS)

@@ -1,0 +1,49 @@
+"""What `locus serve` says once it listens: where, what it serves, how to call it, how to plug in real models."""
+
+from pathlib import Path
+
+from gateway.commands.notices import wrapped
+from gateway.config.portfolio import Portfolio
+
+_DEMO_QUESTION = (
+    "Tom drives 50 miles per hour for 3 hours, rests, and then drives 40 miles per hour for 2 hours. "
+    "How many miles does Tom drive in total?"
+)
+INDENT = 8  # of what stands behind the first words
+
+
+def banner(portfolio: Portfolio, path: Path | None, address: tuple[object, ...]) -> str:
+    """A few lines. On a terminal all but the command are wrapped at its width, which no log file would want.
+
+    Args:
+        path: of the portfolio file; None where there is none.
+        address: host and port of the listener.
+    """
+    host = f"[{address[0]}]" if ":" in str(address[0]) else str(address[0])
+    base = f"http://{host}:{address[1]}"
+    key = ' -H "authorization: Bearer $LOCUS_KEY"' if portfolio.settings.keys else ""
+    names = ", ".join(model.name for model in portfolio.models)
+    body = '{"model": "auto", "messages": [{"role": "user", "content": "%s"}]}'
+    more: tuple[str, ...]
+    if portfolio.simulated:
+        demo = " (DEMO: simulated models, no answer is real)"
+        served = f"SIMULATED: {names}"
+        question = _DEMO_QUESTION
+        more = (
+            f"to see a stand-in answer, stop a model: curl -X POST {base}/demo/stop/sim-math",
+            "to serve real models: locus serve --config FILE, with a portfolio file such as config/portfolio.yaml",
+        )
+    else:
+        demo = ""
+        served = f"{len(portfolio.models)} from {path}: {names}"
+        question = "Why is the sky blue?"
+        more = (f"to change the models, edit {path}: it is read again; `locus check` says what is wrong with it",)
+    curl = f"try     curl -i {base}/v1/chat/completions -H 'content-type: application/json'{key} -d '{body % question}'"
+    return "\n".join(
+        [
+            wrapped(f"listening on {base}{demo}", INDENT),
+            wrapped(f"models  {served}", INDENT),
+            curl,
+            *(wrapped(("next" if line is more[0] else "").ljust(INDENT) + line, INDENT) for line in more),
+        ]
+    )

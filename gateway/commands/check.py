@@ -1,0 +1,121 @@
+"""`locus check`: tells whether a portfolio file is usable, and what is in it."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+from gateway.commands.notices import tell, warn
+from gateway.config.portfolio import Model, Portfolio
+from gateway.config.portfolio_deployments import UNKNOWN_ADDRESS
+from gateway.config.portfolio_file import PortfolioError, load_portfolio
+from gateway.config.portfolio_schema import json_schema
+from router.commands.groups import console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PATH_WORDS = frozenset({"", "v1", "v2", "v3", "api", "beta", "inference", "openai"})
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path), required=False)
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of portfolio files instead.")
+def check(config: Path | None, schema: bool) -> None:
+    """Check the portfolio file CONFIG (default: config/portfolio.yaml) and show what is in it."""
+    if schema:
+        import json
+
+        click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        return
+    from gateway.commands.serve import default_config
+
+    path = config or default_config()
+    try:
+        portfolio = load_portfolio(path, os.environ)
+        portfolio, problems = _with_artifacts(portfolio)
+    except PortfolioError as exc:
+        problems = exc.problems
+    if problems:
+        for problem in problems:
+            tell(problem, fg="red")
+        plural = "problem" if len(problems) == 1 else "problems"
+        raise click.ClickException(f"{len(problems)} {plural} in {path}")
+    _show(portfolio)
+    for warning in portfolio.warnings:
+        warn(warning)
+
+
+def _with_artifacts(portfolio: Portfolio) -> tuple[Portfolio, list[str]]:
+    """The portfolio with the names of the model space, and what the artefacts say against it.
+
+    They cannot be loaded, or lack an embedding that it names.
+    """
+    from gateway.http.service import missing_embeddings, named_as_in_space
+    from router.errors import RouterError
+    from router.model.serving import Router
+
+    try:
+        router = Router.load(portfolio.checkpoint, portfolio.spaces, trust=portfolio.trust_checkpoint)
+    except RouterError as exc:
+        return portfolio, [str(exc)]
+    problems = missing_embeddings(portfolio, router.space)
+    return (portfolio, problems) if problems else (named_as_in_space(portfolio, router.space), [])
+
+
+def _show(portfolio: Portfolio) -> None:
+    """Each model with what is known of it, and its deployments beneath."""
+    from rich.markup import escape
+
+    screen = console()
+    for model in portfolio.models:
+        price = f"{model.price.usd_per_mtok_in:g} in, {model.price.usd_per_mtok_out:g} out"
+        if model.price.usd_per_mtok_cached != model.price.usd_per_mtok_in:
+            price += f", {model.price.usd_per_mtok_cached:g} cached"
+        can = ", ".join(sorted(model.capabilities)) or "text only"
+        embedding = escape(model.embedding) if model.embedding else "[yellow]no embedding: only served when named[/]"
+        _line(screen, f"[bold]{escape(model.name)}[/]  {embedding}", 4)
+        _line(screen, f"    {price} USD/Mtok; {model.context_window} tokens; {can}", 4)
+        _show_deployments(screen, model)
+    for model in portfolio.embedding_models:
+        size = "" if model.dimensions is None else f"; {model.dimensions} dimensions"
+        _line(screen, f"[bold]{escape(model.name)}[/]  embedding model", 4)
+        _line(screen, f"    {model.price.usd_per_mtok_in:g} USD/Mtok; {model.context_window} tokens{size}", 4)
+        _show_deployments(screen, model)
+    policies = ", ".join(
+        f"{name}{' (default)' if name == portfolio.default_policy else ''}" for name in portfolio.policies
+    )
+    _line(screen, escape(f"policies: {policies}"), 4)
+
+
+def _show_deployments(screen: "Console", model: Model) -> None:
+    from rich.markup import escape
+
+    for deployment in model.deployments:
+        where = escape(_address(deployment.api_base) or f"through {deployment.path}")
+        where = "no address" if deployment.api_base == UNKNOWN_ADDRESS else where
+        key = "key set" if deployment.api_key else "no key needed"
+        key = f"[yellow]{escape(deployment.missing_key)} not set[/]" if deployment.missing_key else key
+        _line(screen, f"    - {escape(deployment.upstream_model)}  {where}  {key}", 6)
+
+
+def _line(screen: "Console", markup: str, indent: int) -> None:
+    """A line whose rest is indented where the terminal is too narrow for it; elsewhere it stays one line."""
+    from rich.text import Text
+
+    text = Text.from_markup(markup)
+    lines = list(text.wrap(screen, max(screen.width - indent, 20))) if screen.is_terminal else [text]
+    for number, line in enumerate(lines):
+        line.rstrip()
+        screen.print(Text(" " * indent).append_text(line) if number else line, soft_wrap=True)
+
+
+def _address(api_base: str | None) -> str | None:
+    """An address without what may be a key: a query, or a path of other than the usual words."""
+    if api_base is None:
+        return None
+    parts = urlsplit(api_base)
+    path = parts.path if set(parts.path.strip("/").split("/")) <= _PATH_WORDS and not parts.query else "/…"
+    return f"{parts.scheme}://{parts.netloc}{path}"

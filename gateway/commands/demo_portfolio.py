@@ -1,0 +1,55 @@
+"""The demo's portfolio, and whether a real one can be reached at all."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import gateway.demo
+from gateway.config.portfolio import Deployment, Model, Portfolio, Price, Settings
+from gateway.config.providers import is_local
+from gateway.demo.skills import MODELS
+from gateway.upstream.reachability import address, why_silent
+
+SPACE = Path(gateway.demo.__file__).parent / "space.safetensors"
+CONTEXT_WINDOW = 200_000  # agents send long prompts, and ask for 32,000 tokens whatever the model
+
+
+def demo_portfolio(base_urls: Mapping[str, str], settings: Settings) -> Portfolio:
+    """The simulated models as a portfolio, with the settings of the real one.
+
+    Args:
+        base_urls: where each model is served.
+    """
+    return Portfolio(
+        path=None,
+        models=tuple(
+            Model(
+                name=model.name,
+                deployments=(_deployment(model.name, base_urls[model.name]),),
+                embedding=model.name,
+                price=Price(*model.usd_per_mtok, model.usd_per_mtok[0]),
+                context_window=CONTEXT_WINDOW,
+                capabilities=frozenset({"tools"}),
+            )
+            for model in MODELS
+        ),
+        spaces=(SPACE,),
+        settings=settings,
+        simulated=True,
+    )
+
+
+def _deployment(name: str, base_url: str) -> Deployment:
+    return Deployment(f"{name}/0", name, "direct", name, api_base=base_url, several=False, logprobs=False)
+
+
+async def reachable(portfolio: Portfolio) -> bool:
+    """Whether any model of the portfolio can be called, as far as can be seen without calling it.
+
+    A deployment elsewhere counts where its key is set, or where it needs none; one on this machine where something listens.
+    """
+    usable = [d for m in portfolio.models for d in m.deployments if d.missing_key is None]
+    if any(d.api_base is None or not is_local(d.api_base) for d in usable):
+        return True
+    addresses = {address(d.api_base) for d in usable if d.api_base is not None}
+    return None in await asyncio.gather(*map(why_silent, addresses))

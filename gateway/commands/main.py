@@ -1,0 +1,59 @@
+"""The `locus` command. Each subcommand is imported only when it runs, so that `locus serve` never pays for torch."""
+
+from importlib import import_module
+
+import click
+
+from gateway import __version__
+from router.commands.groups import CommandGroup
+
+COMMANDS = {
+    "serve": "gateway.commands.serve:serve",
+    "check": "gateway.commands.check:check",
+    "log": "gateway.commands.show_log:log",
+    "import-config": "gateway.commands.import_config:import_config",
+    "neighbors": "router.commands.evaluation:neighbors",
+    "portfolio": "router.commands.portfolio:portfolio",
+    "find": "router.commands.space:find",
+    "cluster": "router.commands.space:cluster",
+    "duplicates": "router.commands.space:duplicates",
+    "plot": "router.commands.space:plot",
+    "import": "router.commands.import_evaluations:import_",
+    "train": "router.commands.evaluation:train",
+    "embed": "router.commands.evaluation:embed",
+    "evidence": "router.commands.evaluation:evidence",
+    "predict": "router.commands.evaluation:predict",
+    "evaluate": "router.commands.evaluation:evaluate",
+}
+SECTIONS = {
+    "Serve": ("serve", "check", "log", "import-config"),
+    "Models": ("neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
+    "Data": ("import", "train", "embed", "evidence"),
+    "Research": ("predict", "evaluate"),
+}
+
+
+class LazyGroup(CommandGroup):
+    """A group whose commands are `module:function` names, resolved on first use."""
+
+    sections = SECTIONS
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(__version__, prog_name="locus")
+def main() -> None:
+    """Locus Gateway: route each chat request to the model most likely to answer it correctly."""
+
+
+if __name__ == "__main__":
+    main()

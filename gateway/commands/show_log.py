@@ -1,0 +1,171 @@
+"""`locus log`: the last recorded requests, for a person or as JSON lines."""
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from gateway.core.client_limits import LONGEST_NAME
+from gateway.core.printable import printable
+from router.commands.groups import console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NARROW = 100  # columns of a terminal; with fewer a request takes two lines
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="Portfolio file whose record is shown.")
+@click.option("--db", type=click.Path(path_type=Path), help="Database file; default: the one that --config names.")
+@click.option("-n", "--number", default=20, show_default=True, type=click.IntRange(1), help="How many requests.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, oldest first.")
+def log(config: Path | None, db: Path | None, number: int, as_json: bool) -> None:
+    """Show the last recorded requests."""
+    path = db or _record_path(config)
+    if not path.is_file():
+        raise click.ClickException(f"{path}: no such record; it is written by `locus serve` when a request comes in.")
+    try:
+        rows = read_last(path, number)
+    except sqlite3.Error as exc:
+        raise click.ClickException(f"{path}: {exc}") from exc
+    if as_json:
+        for row in rows:
+            click.echo(_json_line(row))
+    else:
+        _print_table(rows)
+
+
+def read_last(path: Path, number: int) -> list[dict[str, Any]]:
+    """The last `number` records to be written, by their time of arrival, with their JSON columns parsed."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        db.row_factory = sqlite3.Row
+        rows = db.execute("SELECT * FROM requests ORDER BY rowid DESC LIMIT ?", (number,)).fetchall()
+    parsed = []
+    rows.reverse()  # of one time as they were written
+    for row in sorted(rows, key=lambda row: row["time"]):
+        record = dict(row)
+        for column in ("candidates", "failover", "parts", "prompt"):
+            if record[column] is not None:
+                record[column] = orjson.loads(record[column])
+        parsed.append(record)
+    return parsed
+
+
+def _json_line(row: dict[str, Any]) -> str:
+    """JSON in which what a terminal would not show as it is stands as `\\u…`."""
+    text = orjson.dumps(row).decode()
+    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def _record_path(config: Path | None) -> Path:
+    import os
+
+    from gateway.commands.serve import default_config
+    from gateway.config.portfolio import Settings
+    from gateway.config.portfolio_file import PortfolioError, load_portfolio
+
+    if config is None and not default_config().exists():  # as `locus serve --demo` takes it
+        return Settings().record or Path()
+    try:
+        record = load_portfolio(config or default_config(), os.environ, writes=False).settings.record
+    except PortfolioError as exc:
+        raise click.ClickException(str(exc)) from exc
+    if record is None:
+        raise click.ClickException("this portfolio records nothing (`record: null`)")
+    return record
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """One request in words, with rich's markup: what its names hold is escaped.
+
+    Attributes:
+        beneath: what failed before it was answered, and what went on with it; each with its tokens, or nothing.
+    """
+
+    time: str
+    asked: str
+    served: str
+    p: str
+    tokens: str
+    usd: str
+    ms: str
+    own: str
+    status: str
+    beneath: tuple[tuple[str, str], ...]
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    """One line per request, and one more beneath it for each attempt that failed; two per request on narrow terminals."""
+    from rich.table import Table
+
+    screen = console()
+    shown = [_in_words(row) for row in rows]
+    if screen.width < NARROW:
+        for one in shown:
+            _print_narrow(screen, one)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for header in ("time", "asked", "answered by", "p", "tokens", "USD", "ms", "own", "status"):
+        table.add_column(header, overflow="fold", no_wrap=header in ("time", "p", "tokens", "USD", "ms", "own"))
+    for one in shown:
+        table.add_row(one.time, one.asked, one.served, one.p, one.tokens, one.usd, one.ms, one.own, one.status)
+        for what, tokens in one.beneath:
+            table.add_row("", "", what, "", tokens)
+    screen.print(table)
+
+
+def _print_narrow(screen: "Console", one: _Shown) -> None:
+    from rich.padding import Padding
+
+    screen.print(f"{one.time}  {one.asked} → {one.served}  {one.status}")
+    screen.print(Padding(f"p {one.p}, {one.tokens} tokens, {one.usd} USD, {one.ms} ms, own {one.own}", (0, 0, 0, 4)))
+    for what, tokens in one.beneath:
+        screen.print(Padding(f"{what} {tokens}".rstrip(), (0, 0, 0, 4)))
+
+
+def _in_words(row: dict[str, Any]) -> _Shown:
+    served = _name(row["served"])
+    if row["served"] is not None and row["served"] != row["chosen"]:
+        far = "" if row["stand_in_distance"] is None else f"{row['stand_in_distance']:.2f} "
+        served = f"[yellow]{served}, {far}from {_name(row['chosen'])}[/]"
+    if row.get("simulated") and row["served"] is not None:  # a record that an older version began has no such column
+        served += " [magenta](simulated)[/]"
+    beneath = []
+    for attempt in row["failover"] or []:
+        status = "" if attempt["status"] is None else f" {attempt['status']}"
+        late = " after content" if attempt.get("after_content") else ""
+        beneath.append((f"[dim]{_name(attempt['deployment'])} {_name(attempt['cause'])}{status}{late}[/]", ""))
+    for part in (row["parts"] or [])[1:]:
+        tokens = f"{part['prompt_tokens']}+{part['completion_tokens']}"
+        beneath.append((f"[yellow]{_name(part['deployment'])} went on[/]", tokens))
+    return _Shown(
+        datetime.fromtimestamp(row["time"]).strftime("%H:%M:%S"),
+        _name(row["requested"]),  # as the client wrote it
+        served,
+        _number(row["p_correct"], ".2f"),
+        "-" if row["prompt_tokens"] is None else f"{row['prompt_tokens']}+{row['completion_tokens']}",
+        _number(row["cost_usd"], ".6f"),
+        _number(row["latency_ms"], ".0f"),
+        _number(row["overhead_ms"], ".1f"),
+        f"[red]{row['status']} {_name(row['error'])}[/]" if row["error"] else str(row["status"]),
+        tuple(beneath),
+    )
+
+
+def _name(text: str | None) -> str:
+    """A name as a terminal may show it, whatever a client wrote."""
+    from rich.markup import escape
+
+    return escape(printable(text[:LONGEST_NAME])) if text else "-"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

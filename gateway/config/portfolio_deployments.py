@@ -1,0 +1,164 @@
+"""The deployments of a model of a portfolio file -> `Deployment`, by what is known of their providers."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from gateway.config.addresses import AddressError
+from gateway.config.litellm_table import look_up
+from gateway.config.portfolio import Deployment, Secret
+from gateway.config.portfolio_document import Document, Place, is_secret_name, shown
+from gateway.config.portfolio_problems import similar
+from gateway.config.portfolio_schema import DeploymentEntry, EmbeddingModelEntry, ModelEntry
+from gateway.config.portfolio_values import ENVIRONMENT, Found, Values
+from gateway.config.providers import ADDRESS_VARIABLES, Prefill, Target, resolve
+
+# LiteLLM's parameters that configure its call rather than travel in the request body.
+LITELLM_PARAMS = re.compile(
+    r"(aws|vertex|azure|gcs|watsonx|oci|s3)_\w+|region_name|api_version|organization|project|hf_model_name|"
+    r"client_(id|secret)|tenant_id|merge_reasoning_content_in_choices|thinking|temperature|top_p|top_k|max_tokens|"
+    r"cache_control_injection_points|reasoning_effort|extra_body"
+)
+UNKNOWN_ADDRESS = "http://not-set.invalid/v1"  # stands for an address whose environment variable is not set
+
+
+class Deployments:
+    """Reads the deployments of each model."""
+
+    def __init__(self, document: Document, values: Values) -> None:
+        self._document = document
+        self._values = values
+
+    def read(
+        self, where: Place, model: ModelEntry | EmbeddingModelEntry, first_token_s: float
+    ) -> tuple[tuple[Deployment, ...], bool]:
+        """Those that can be made out; and whether one of them runs on hardware of one's own.
+
+        Args:
+            first_token_s: the default of `first_token_timeout`.
+        """
+        deployments, local = [], False
+        for j, entry in enumerate(model.deployments):
+            at = (*where, "deployments", j)
+            base = None if entry.api_base is None else self._address(at, entry.api_base)
+            try:
+                target = resolve(entry.model, None if base is None else base.text or UNKNOWN_ADDRESS)
+            except AddressError as exc:
+                told = str(exc) if base is None or base.variable is None else f"{exc} (in {base.variable})"
+                self._document.report((*at, "api_base"), told)
+                continue
+            except ValueError as exc:
+                self._document.report((*at, "model"), str(exc))
+                continue
+            if not target.chat and isinstance(model, ModelEntry):
+                self._document.report((*at, "model"), f"{target.provider}/ has embedding models only")
+            missing = self._address_missing(target) if base is None else base.missing
+            made = self._deployment(at, f"{model.name}/{j}", model.name, entry, target, missing)
+            patience_s = entry.first_token_timeout or entry.stream_timeout or first_token_s
+            deployments.append(replace(made, first_token_timeout_s=patience_s))
+            local = local or target.local or (base is not None and missing is not None)
+        return tuple(deployments), local
+
+    def _address(self, at: Place, value: str) -> Found:
+        """The base URL: as the file has it, spaces and all, or what the environment variable holds."""
+        return self._values.find((*at, "api_base"), value) if value.startswith(ENVIRONMENT) else Found(value)
+
+    def _address_missing(self, target: Target) -> str | None:
+        """The variable that should hold the address of a provider without one, where it is not set."""
+        variable = ADDRESS_VARIABLES.get(target.provider)
+        return None if variable is None else self._values.variable(variable).missing
+
+    def _key(self, at: Place, entry: DeploymentEntry, target: Target) -> tuple[Secret | None, str | None]:
+        """The key of a deployment, or the name of the variable that should hold it."""
+        if entry.api_key is not None:
+            return self._values.key((*at, "api_key"), entry.api_key)
+        if target.key_variable is None:
+            return None, None
+        return self._values.key((*at, "model"), self._values.variable(target.key_variable))
+
+    def _deployment(
+        self, at: Place, id_: str, model: str, entry: DeploymentEntry, target: Target, missing: str | None
+    ) -> Deployment:
+        """
+        Args:
+            missing: the environment variable that should hold its address and is not set.
+        """
+        key, no_key = self._key(at, entry, target)
+        missing = missing or no_key
+        headers = {}
+        for name, value in entry.extra_headers.items():
+            secret, unset = self._values.header((*at, "extra_headers", name), value)
+            missing = missing or unset
+            if secret is not None:
+                headers[name] = secret
+        params: dict[str, Any] = {}
+        for name, value in (entry.model_extra or {}).items():
+            if target.direct and name == "organization" and isinstance(value, str):
+                secret, unset = self._values.header((*at, name), value)
+                missing = missing or unset
+                headers |= {} if secret is None else {"openai-organization": secret}
+            elif target.direct or not LITELLM_PARAMS.fullmatch(name):
+                known = [*DeploymentEntry.model_fields, "organization"]
+                close = similar(name, known)
+                self._document.report(
+                    (*at, name), "unknown key" + (f"; did you mean {close}?" if close else f" of {target.provider}/")
+                )
+            elif isinstance(value, str) and (is_secret_name(name) or value.startswith(ENVIRONMENT)):
+                secret, unset = self._values.secret((*at, name), value)
+                missing = missing or unset
+                params |= {} if secret is None else {name: secret}
+            elif is_secret_name(name):
+                self._document.report(
+                    (*at, name), f"found {shown((name,), value)}; expected os.environ/NAME or another string"
+                )
+            else:
+                self._check_nested((*at, name), value)
+                params[name] = value
+        if entry.apis and target.native_base is None:
+            self._document.report(
+                (*at, "apis"), f"{target.provider}/ is reached through litellm, by chat completions only"
+            )
+        if missing is not None:
+            self._values.unset(missing, id_)
+        return Deployment(
+            id=id_,
+            model=model,
+            path="direct" if target.direct else "litellm",
+            upstream_model=target.upstream_model,
+            api_base=target.api_base,
+            api_key=key,
+            headers=headers,
+            timeout_s=entry.timeout,
+            connect_timeout_s=entry.connect_timeout,
+            idle_timeout_s=entry.idle_timeout,
+            rpm=entry.rpm,
+            tpm=entry.tpm,
+            max_parallel_requests=entry.max_parallel_requests,
+            weight=entry.weight,
+            prefill=_prefill(entry, target),
+            several=target.several if entry.several is None else entry.several,
+            logprobs=target.logprobs if entry.logprobs is None else entry.logprobs,
+            apis=target.apis if entry.apis is None else frozenset(entry.apis),
+            native_base=target.native_base,
+            health_check_s=entry.health_check_interval,
+            params=params,
+            missing_key=missing,
+        )
+
+    def _check_nested(self, where: Place, value: Any) -> None:
+        """References inside lists and mappings would be sent as they are."""
+        inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for part, item in inside:
+            if isinstance(item, str) and item.startswith(ENVIRONMENT):
+                self._document.report((*where, part), "os.environ/NAME is read as the whole value of a parameter alone")
+            self._check_nested((*where, part), item)
+
+
+def _prefill(entry: DeploymentEntry, target: Target) -> Prefill:
+    form: Prefill = target.prefill
+    if not target.direct:
+        listed = look_up(entry.model) if entry.prefill is None else None
+        form = "prefix" if entry.prefill or (listed is not None and listed.prefill) else ""
+    if entry.prefill is None:
+        return form
+    return (form or "message") if entry.prefill else ""

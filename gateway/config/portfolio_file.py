@@ -1,0 +1,185 @@
+"""Portfolio file -> `Portfolio`: YAML with positions, checked by pydantic, every problem reported at once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from gateway.config.litellm_table import Listed, look_up
+from gateway.config.portfolio import DEFAULT_POLICIES, Model, Portfolio, Price
+from gateway.config.portfolio_deployments import Deployments
+from gateway.config.portfolio_document import MOST_PROBLEMS, Document, Place, PortfolioError
+from gateway.config.portfolio_problems import mended, problem
+from gateway.config.portfolio_schema import EmbeddingModelEntry, EmbeddingPriceEntry, ModelEntry, PortfolioEntry
+from gateway.config.portfolio_settings import check_writable, read_settings
+from gateway.config.portfolio_values import Values
+from router.model.policy import Policy
+
+__all__ = ["PortfolioError", "load_portfolio"]
+
+FALLBACK_WINDOW = 8_192
+FIRST_TOKEN_S = 10.0  # the default of `first_token_timeout`,
+REASONING_S = 60.0  # and for models that think first
+
+
+def load_portfolio(path: Path, environment: Mapping[str, str], *, writes: bool = True) -> Portfolio:
+    """Reads and checks a portfolio file. Relative paths in it begin at its folder.
+
+    Args:
+        environment: where `os.environ/NAME` references are looked up.
+        writes: whether it is a problem if the record cannot be written.
+
+    Raises:
+        PortfolioError: all problems of the file.
+    """
+    document = Document(path)
+    if "model_list" in document.value and "models" not in document.value:
+        document.report(
+            ("model_list",),
+            "this is the configuration of a LiteLLM proxy; make a portfolio of it: "
+            f"locus import-config litellm {path} --out portfolio.yaml",
+        )
+        raise document.error()
+    try:
+        entry = PortfolioEntry.model_validate(document.value)
+    except ValidationError as exc:
+        errors = exc.errors(include_input=True)
+        document.problems += [problem(document, dict(error)) for error in errors[: 2 * MOST_PROBLEMS]]
+        rest = mended(document.value, [error["loc"] for error in errors])
+        if rest is not None:
+            _Builder(document, rest, environment, writes).build()
+        raise document.error() from exc
+    portfolio = _Builder(document, entry, environment, writes).build()
+    if document.problems:
+        raise document.error()
+    return portfolio
+
+
+class _Builder:
+    """A checked entry -> values, resolving references to the environment, providers and LiteLLM's table."""
+
+    def __init__(self, document: Document, entry: PortfolioEntry, environment: Mapping[str, str], writes: bool) -> None:
+        self._document = document
+        self._entry = entry
+        self._writes = writes
+        self._values = Values(document, environment)
+        self._deployments = Deployments(document, self._values)
+
+    def build(self) -> Portfolio:
+        entry = self._entry
+        policies = self._policies()
+        settings = read_settings(self._document, self._values, entry.gateway, policies)
+        if self._writes:
+            check_writable(self._document, settings)
+        if entry.default_policy not in policies:
+            self._document.report(
+                ("default_policy",), f"found {entry.default_policy!r}, expected one of {', '.join(policies)}"
+            )
+        self._check_names()
+        return Portfolio(
+            path=self._document.path,
+            models=tuple(self._model(i, model) for i, model in enumerate(entry.models)),
+            embedding_models=tuple(self._embedding_model(i, m) for i, m in enumerate(entry.embedding_models)),
+            policies=policies,
+            default_policy=entry.default_policy,
+            checkpoint=None if entry.checkpoint is None else self._document.file(entry.checkpoint),
+            trust_checkpoint=entry.trust_checkpoint,
+            spaces=tuple(self._document.file(space) for space in entry.spaces),
+            settings=settings,
+            stated=frozenset(entry.gateway.model_fields_set),
+            places={
+                model.name: self._document.locate(("models", i, "embedding")) for i, model in enumerate(entry.models)
+            },
+            warnings=self._values.warnings,
+        )
+
+    def _check_names(self) -> None:
+        """Clients name models of both kinds in one way, so no two may have one name."""
+        named: list[tuple[Place, str]] = [(("models", i), m.name) for i, m in enumerate(self._entry.models)]
+        named += [(("embedding_models", i), m.name) for i, m in enumerate(self._entry.embedding_models)]
+        first: dict[str, Place] = {}
+        for where, name in named:
+            if name in first:
+                self._document.report((*where, "name"), f"{name!r} is also {self._document.place(first[name])}")
+            first.setdefault(name, where)
+
+    def _policies(self) -> Mapping[str, Policy]:
+        if self._entry.policies is None:
+            return DEFAULT_POLICIES
+        return {
+            name: Policy(
+                name,
+                rule="utility" if policy.min_p_correct is None else "cheapest",
+                cost_weight=policy.cost_weight or 0.0,
+                min_p_correct=policy.min_p_correct or 0.0,
+                caution=policy.caution,
+                max_predicted_loss=policy.max_predicted_loss,
+            )
+            for name, policy in self._entry.policies.items()
+        }
+
+    def _model(self, i: int, model: ModelEntry) -> Model:
+        where: Place = ("models", i)
+        listed = _listed(model, (model.price, model.context_window, model.capabilities))
+        capabilities = listed.capabilities if model.capabilities is None else frozenset(model.capabilities)
+        patience_s = REASONING_S if "reasoning" in capabilities else FIRST_TOKEN_S
+        deployments, local = self._deployments.read(where, model, patience_s)
+        window = model.context_window or listed.context_window
+        if window is None:
+            self._values.warn(where, f"context_window of {model.name} is not known; {FALLBACK_WINDOW} is assumed")
+        return Model(
+            name=model.name,
+            deployments=deployments,
+            embedding=model.embedding,
+            price=self._price(where, model, listed, required=bool(deployments) and not local),
+            context_window=window or FALLBACK_WINDOW,
+            window_known=window is not None,
+            max_output_tokens=model.max_output_tokens or listed.max_output_tokens,
+            capabilities=capabilities,
+        )
+
+    def _embedding_model(self, i: int, model: EmbeddingModelEntry) -> Model:
+        where: Place = ("embedding_models", i)
+        deployments, local = self._deployments.read(where, model, FIRST_TOKEN_S)
+        listed = _listed(model, (model.price, model.max_input_tokens, model.dimensions))
+        most = model.max_input_tokens or listed.context_window
+        if most is None:
+            self._values.warn(where, f"max_input_tokens of {model.name} is not known; {FALLBACK_WINDOW} is assumed")
+        return Model(
+            name=model.name,
+            deployments=deployments,
+            embedding=None,
+            price=self._price(where, model, listed, required=bool(deployments) and not local),
+            context_window=most or FALLBACK_WINDOW,
+            dimensions=model.dimensions or listed.dimensions,
+        )
+
+    def _price(self, where: Place, model: ModelEntry | EmbeddingModelEntry, listed: Listed, *, required: bool) -> Price:
+        if isinstance(model.price, EmbeddingPriceEntry):
+            return Price(model.price.input, 0.0, model.price.input)
+        if model.price is not None:
+            cached = model.price.cached_input
+            return Price(model.price.input, model.price.output, model.price.input if cached is None else cached)
+        if listed.usd_per_mtok_in is not None and required:
+            cached = listed.usd_per_mtok_cached
+            return Price(
+                listed.usd_per_mtok_in,
+                listed.usd_per_mtok_out or 0.0,
+                listed.usd_per_mtok_in if cached is None else cached,
+            )
+        if required:
+            prices = "input: …, output: …" if isinstance(model, ModelEntry) else "input: …"
+            self._document.report(
+                where,
+                f"LiteLLM's table has no price of {model.name}; add `price: {{{prices}}}`, USD per million tokens",
+            )
+        return Price(0.0, 0.0, 0.0)
+
+
+def _listed(model: ModelEntry | EmbeddingModelEntry, given: tuple[object, ...]) -> Listed:
+    """What LiteLLM's table says of the first deployment that it has, where the entry leaves anything to it.
+
+    Reading it costs some 40 ms.
+    """
+    found = (look_up(entry.model) for entry in model.deployments) if None in given else ()
+    return next((listed for listed in found if listed is not None), Listed(None, None, None, None, frozenset()))

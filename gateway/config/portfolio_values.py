@@ -1,0 +1,166 @@
+"""Values of a portfolio file that refer to the environment, and the warnings that come of them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.config.addresses import SHELL
+from gateway.config.portfolio import Secret
+from gateway.config.portfolio_document import Document, Place, is_secret_name
+
+ENVIRONMENT = "os.environ/"
+_VARIABLE = re.compile(r"[^\s=/$\x00]+")
+_SHELL_VARIABLE = re.compile(r"\$([A-Z][A-Z0-9_]*)|\$\{([A-Z][A-Z0-9_]*)\}")
+# References as Python, Node and other gateways write them, and our own inside other text.
+_REFERENCE = re.compile(r"os\.environ|os\.getenv|process\.env\b|^env[:.]\w")
+_ASSIGNMENT = re.compile(r"export\s|set\s|[A-Z_][A-Z0-9_]*=[^=]")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a value of the file comes to.
+
+    Attributes:
+        text: without white space around it; None where the environment variable is not set, or the value is no reference.
+        variable: the environment variable that it refers to.
+    """
+
+    text: str | None
+    variable: str | None = None
+
+    @property
+    def missing(self) -> str | None:
+        """The environment variable that would have to be set."""
+        return self.variable if self.text is None else None
+
+
+class Values:
+    """Resolves references, and collects what to warn of.
+
+    Attributes:
+        warnings: one line each.
+    """
+
+    def __init__(self, document: Document, environment: Mapping[str, str]) -> None:
+        self._document = document
+        self._environment = environment
+        self._warnings: list[str] = []
+        self._unset: dict[str, list[str]] = {}  # environment variable -> deployments that wait for it
+        self._literal: list[Place] = []
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return (*self._warnings, *self._without_value(), *self._literal_secrets())
+
+    def unset(self, variable: str, deployment: str) -> None:
+        """Notes that a deployment waits for an environment variable."""
+        self._unset.setdefault(variable, []).append(deployment)
+
+    def find(self, where: Place, value: str) -> Found:
+        """A value, or what the environment variable holds that it refers to."""
+        if value.startswith(ENVIRONMENT):
+            variable = value[len(ENVIRONMENT) :].strip()
+            if not _VARIABLE.fullmatch(variable):
+                self._document.report(where, "expected the name of an environment variable behind os.environ/")
+                return Found(None)
+            return self.variable(variable)
+        return Found(value.strip())
+
+    def variable(self, name: str) -> Found:
+        """What an environment variable holds; one that is empty counts as not set."""
+        return Found(self._environment.get(name, "").strip() or None, name)
+
+    def own_key(self, where: Place, value: str) -> Secret | None:
+        """A key of the gateway itself, whose variable must be set."""
+        key, missing = self.key(where, value)
+        if missing is not None:
+            self._document.report(where, f"the environment variable {missing} is not set")
+        return key
+
+    def key(self, where: Place, value: str | Found) -> tuple[Secret | None, str | None]:
+        """A key as it is sent in a header, or the name of the variable that is not set."""
+        found = value if isinstance(value, Found) else self._secret(where, value)
+        if found.text is not None and (fault := _key_fault(found.text)) is not None:
+            self._report(where, found, fault)
+        return (None if found.text is None else Secret(found.text)), found.missing
+
+    def header(self, where: Place, value: str) -> tuple[Secret | None, str | None]:
+        """The value of a header, or the name of the variable that is not set."""
+        found = self._secret(where, value)
+        if found.text is not None and not found.text.isprintable():
+            self._report(where, found, "has a line break or another control character inside; leave it out")
+        return (None if found.text is None else Secret(found.text)), found.missing
+
+    def secret(self, where: Place, value: str) -> tuple[Secret | None, str | None]:
+        """Any other secret, such as a JSON text for litellm, or the name of the variable that is not set."""
+        found = self._secret(where, value)
+        return (None if found.text is None else Secret(found.text)), found.missing
+
+    def _secret(self, where: Place, value: str) -> Found:
+        found = self.find(where, value)
+        if found.variable is not None or found.text is None:
+            return found
+        if SHELL.search(found.text) or _REFERENCE.search(found.text):
+            self._report(where, found, f"is no reference; {_to_write(found.text)}")
+            return Found(None)
+        if is_secret_name(str(where[-1])) or "keys" in where:
+            self._literal.append(where)
+        return found
+
+    def _report(self, where: Place, found: Found, fault: str) -> None:
+        subject = "the value" if found.variable is None else f"the environment variable {found.variable}"
+        self._document.report(where, f"{subject} {fault}")
+
+    def _literal_secrets(self) -> list[str]:
+        """One warning for all secrets that the file holds itself."""
+        if not self._literal:
+            return []
+        first = self._document.locate(self._literal[0])
+        rest = len(self._literal) - 1
+        more = f" (and {rest} more)" if rest else ""
+        return [f"{first}{more}: a literal secret; write os.environ/NAME instead, so that the file can be shared"]
+
+    def _without_value(self) -> list[str]:
+        """One warning for all deployments that wait for an environment variable."""
+        if not self._unset:
+            return []
+        number = sum(map(len, self._unset.values()))
+        each = ", ".join(f"{variable} ({_some(ids)})" for variable, ids in self._unset.items())
+        plural = "deployment, which is" if number == 1 else "deployments, which are"
+        return [f"{self._document.path}: no key or address set for {number} {plural} not used: {each}"]
+
+    def warn(self, where: Place, what: str) -> None:
+        self._warnings.append(f"{self._document.locate(where)}: {what}")
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    """`_some(["a", "b", "c", "d"])` is "a, b, c and 1 more"."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+_FOREIGN_BYTES = dict.fromkeys(range(0xDC80, 0xDD00))  # as Python shows those of an environment that is not UTF-8
+
+
+def _key_fault(key: str) -> str | None:
+    """Why no key can look so; None where one can."""
+    if (key[0] == key[-1] and key[0] in "\"'`") or key[0] in "“”‘’":
+        return "has quotation marks around it; leave them out"
+    if SHELL.search(key) or ENVIRONMENT in key:
+        return "has the syntax of a shell or a template in it; it must be the key itself"
+    if key.lower().startswith("bearer "):
+        return "begins with `Bearer`, which is added by itself; leave it out"
+    if _ASSIGNMENT.match(key):
+        return "is an assignment; it must be the key alone"
+    if not key.translate(_FOREIGN_BYTES).isprintable():
+        return "has a line break or another control character inside; it must be the key alone"
+    if any(c.isspace() for c in key):
+        return "has a space inside; it must be the key alone"
+    return None
+
+
+def _to_write(text: str) -> str:
+    """What to write in place of a reference in the syntax of a shell. A text that may be a secret is not shown."""
+    if (match := _SHELL_VARIABLE.fullmatch(text)) is not None:
+        return f"write {ENVIRONMENT}{match[1] or match[2]}"
+    return f"write {ENVIRONMENT}NAME alone, where NAME holds the whole value"

@@ -1,0 +1,90 @@
+"""Unexpected exceptions: told by type and place alone, since their texts may hold keys and prompts."""
+
+import asyncio
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from gateway.core.printable import log_line
+
+log = logging.getLogger("locus.defects")
+
+
+def log_defect(logger: logging.Logger, what: str, exc: BaseException) -> None:
+    """Logs an exception as `what`, its types and places."""
+    logger.error("%s", what, extra={"places": describe(exc)})
+
+
+def describe(exc: BaseException) -> str:
+    """Type and place of an exception and of what it came from, the first cause first; never a text."""
+    parts = []
+    for one in reversed(list(_chain(exc))):
+        parts.append("".join(traceback.format_tb(one.__traceback__)) + type(one).__name__)
+        if isinstance(one, BaseExceptionGroup):
+            parts += [describe(inner) for inner in one.exceptions]
+    return "\n".join(parts)
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    one: BaseException | None = exc
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+
+
+class DefectFormatter(logging.Formatter):
+    """For the handler that everything is logged by: other people's `exc_info` shows no text either.
+
+    A message is one line without control characters, whatever others wrote into it; only the places of exceptions are more lines.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.exc_text = None  # another handler may have left the full text
+        return super().format(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = log_line(record.message)
+        line = super().formatMessage(record)
+        places = getattr(record, "places", None)
+        return line if places is None else f"{line}:\n{places}"
+
+    def formatException(self, ei: Any) -> str:
+        return describe(ei[1]) if ei[1] is not None else ""
+
+
+def loop_defect(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Exception handler of an event loop. asyncio's own prints the arguments of callbacks, which hold what was received."""
+    what = str(context.get("message", "")).partition(" callback ")[0]
+    exc = context.get("exception")
+    if exc is not None:
+        log_defect(log, f"in the event loop: {what}", exc)
+    else:
+        log.error("in the event loop: %s", what)
+
+
+def hide_texts() -> None:
+    """What Python prints when all else fails (main thread, other threads, destructors) shows no text from now on."""
+
+    def crash(kind: type[BaseException], exc: BaseException, tb: TracebackType | None) -> None:
+        if isinstance(exc, KeyboardInterrupt):
+            sys.__excepthook__(kind, exc, tb)
+        else:
+            log_defect(log, "crashed", exc)
+
+    def thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            log_defect(log, f"a thread ended: {args.thread.name if args.thread else '?'}", args.exc_value)
+
+    def ignored(args: Any) -> None:
+        if args.exc_value is not None:
+            log_defect(log, "ignored", args.exc_value)
+
+    sys.excepthook = crash
+    threading.excepthook = thread
+    sys.unraisablehook = ignored

@@ -1,0 +1,179 @@
+"""Tells whether a deployment is worth calling. A circuit breaker as a pure state machine; the caller brings the clock.
+
+closed --(failures in a row, or half of the last 20)--> open --(cool-down over)--> half-open --(one success)--> closed
+                                                         ^------(probe failed: cool-down doubles)------|
+
+A provider that refuses requests takes its deployment out, which is the open state too, but begins later and lasts longer:
+one request may be refused for what is in it, so a second call must meet the same.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.config.portfolio import BreakerSettings
+
+WINDOW = 20  # outcomes that the failure rate is taken over
+RATE = 0.5
+TAKEN_OUT_S = 300.0  # longest time that a deployment is taken out; then one request tries again
+NEVER = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A provider refused a call in a way that may be about the deployment rather than about the request.
+
+    Attributes:
+        reason: what it said, in a word or two of our own.
+        request: digest that tells one request from another.
+        in_words: the provider said that the key, the model or the account is at fault.
+    """
+
+    reason: str
+    request: bytes
+    in_words: bool
+
+
+class Breaker:
+    """State of one deployment. All times are seconds of one monotonic clock that the caller passes in as `now`.
+
+    Attributes:
+        settings: those in force; a reload may change them.
+        open_until: when the breaker becomes half-open; None while it is closed.
+        out_until: the same for a deployment that was taken out; `NEVER` for any other.
+        confirmed: a second call has met the provider's refusal of the key, model or account, so that asking before the time
+            is over is useless.
+    """
+
+    __slots__ = (
+        "_cool_down_s",
+        "_in_row",
+        "_out_s",
+        "_outcomes",
+        "_probing",
+        "_refusal",
+        "confirmed",
+        "open_until",
+        "out_until",
+        "reason",
+        "settings",
+    )
+
+    def __init__(self, settings: BreakerSettings) -> None:
+        self.settings = settings
+        self._outcomes: deque[bool] = deque(maxlen=WINDOW)
+        self._in_row = 0
+        self._cool_down_s = settings.cool_down_s
+        self._out_s = settings.cool_down_s
+        self._probing = False
+        self._refusal: Refusal | None = None
+        self.open_until: float | None = None
+        self.out_until = NEVER
+        self.confirmed = False
+        self.reason = ""
+
+    @property
+    def taken_out(self) -> bool:
+        return self.out_until != NEVER
+
+    def state(self, now: float) -> Literal["closed", "open", "half-open"]:
+        if self.open_until is None:
+            return "closed"
+        return "open" if now < self.open_until else "half-open"
+
+    def available(self, now: float) -> bool:
+        """Whether a call may be made now. In the half-open state one probe at a time."""
+        return self.open_until is None or (now >= self.open_until and not self._probing)
+
+    def start(self, now: float) -> None:
+        """A call begins; in the half-open state it is the probe."""
+        if self.open_until is not None and now >= self.open_until:
+            self._probing = True
+
+    def abandon(self) -> None:
+        """The call ended without a verdict: the client left, or the fault was on this machine."""
+        self._probing = False
+
+    def answered(self) -> None:
+        """The provider answered that the request itself is at fault: as a probe, that shows a working deployment."""
+        if self._probing:
+            self.success()
+
+    def success(self) -> None:
+        if self.open_until is not None:
+            self._outcomes.clear()
+            self._cool_down_s = self.settings.cool_down_s
+        self._outcomes.append(True)
+        self._in_row = 0
+        self._probing = False
+        self.open_until = None
+        self.reason = ""
+        if self._refusal is not None or self.taken_out:
+            self._refusal = None
+            self._out_s = self.settings.cool_down_s
+            self._not_out()
+
+    def failure(self, now: float, reason: str, retry_after_s: float | None = None) -> None:
+        """A call failed. A provider's Retry-After opens the breaker for that long, and extends an earlier one."""
+        was_probe, self._probing = self._probing, False
+        self._outcomes.append(False)
+        self._in_row += 1
+        if not self.taken_out or was_probe:  # the provider no longer refuses: it fails
+            self.reason = reason
+            self._not_out()
+        if was_probe:
+            self._cool_down_s = min(self._cool_down_s * 2, self.settings.max_cool_down_s)
+            self._open(now + self._cool_down_s)
+        elif self._in_row >= self.settings.failures or self._failing_often():
+            self._open(now + self._cool_down_s)
+        if retry_after_s:
+            self._open(now + retry_after_s)
+
+    def refused(self, now: float, refusal: Refusal, *, spare: bool) -> None:
+        """A call was refused. The deployment is taken out where that is about more than one request.
+
+        What the provider says in words takes the deployment out for one cool-down, and for `TAKEN_OUT_S` once a second call
+        meets it. A refusal without such words must be met by a second, different request with no success in between; its
+        time begins with one cool-down and doubles with each probe that is refused again.
+
+        Args:
+            spare: other deployments can do the work, so that this one may be taken out. By words that a second call met it
+                is taken out in any case.
+        """
+        was_probe, self._probing = self._probing, False
+        before = self._refusal
+        if refusal.in_words:
+            self._refusal = refusal
+            if before is not None and before.in_words:
+                self.take_out(now, refusal.reason)
+            elif spare:
+                self.take_out(now, refusal.reason, self.settings.cool_down_s, confirmed=False)
+            return
+        if now < self.out_until:
+            return  # asked as the last resort; that lengthens no take-out
+        again = before is not None and before.reason == refusal.reason and before.request != refusal.request
+        if before is None or before.reason != refusal.reason:
+            self._refusal = refusal
+        if spare and (again or (was_probe and self.taken_out)):
+            self.take_out(now, refusal.reason, self._out_s, confirmed=False)
+            self._out_s = min(2 * self._out_s, TAKEN_OUT_S)
+        elif was_probe:
+            self.success()
+            self._refusal = refusal
+
+    def take_out(self, now: float, reason: str, seconds: float = TAKEN_OUT_S, *, confirmed: bool = True) -> None:
+        """Nothing is asked for so many seconds; then one request tries again."""
+        self.reason = reason
+        self.confirmed = confirmed
+        self._open(now + seconds)
+        self.out_until = max(self.out_until, now + seconds)
+
+    def _not_out(self) -> None:
+        self.out_until = NEVER
+        self.confirmed = False
+
+    def _failing_often(self) -> bool:
+        return len(self._outcomes) == WINDOW and self._outcomes.count(False) >= WINDOW * RATE
+
+    def _open(self, until: float) -> None:
+        self.open_until = max(self.open_until or 0.0, until)

@@ -1,0 +1,132 @@
+"""Admission: so many requests under way at once, a short queue in front of them, and a plain refusal beyond it.
+
+Comes before a body is read, so what waits or is refused holds no memory to speak of.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.bodies.memory_budget import MemoryBudget
+from gateway.config.portfolio import LoadSettings
+from gateway.core.client import Client
+from gateway.core.client_limits import LIMITS
+from gateway.core.errors import Overloaded
+from gateway.http.body_timeout import BodyTimeout
+from gateway.record.metrics import Metrics
+
+
+class Admission:
+    """The places of one gateway, given out in the order of asking.
+
+    Args:
+        limits: the settings in force; asked every time, so a reload changes them.
+        metrics: where refused and waiting requests are counted.
+
+    Attributes:
+        memory: what the admitted requests hold together.
+    """
+
+    def __init__(self, limits: Callable[[], LoadSettings], metrics: Metrics) -> None:
+        self.under_way = 0
+        self._limits = limits
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._metrics = metrics
+        self.memory = MemoryBudget(lambda: limits().max_memory_bytes, lambda: metrics.refused("memory"))
+        metrics.watch_admission(lambda: self.waiting, lambda: self.memory.charged)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    async def enter(self, client: Client | None = None) -> None:
+        """Takes a place, which `leave` gives back.
+
+        Raises:
+            Overloaded: the queue is full, or the wait took too long.
+            ConnectionResetError: the client left while it waited.
+        """
+        limits = self._limits()
+        if self._queue:  # there may be room by new settings
+            self._admit(limits)
+        if not self._queue and self.under_way < limits.max_requests:
+            self.under_way += 1
+            return
+        if len(self._queue) >= limits.max_queued:
+            raise self._overloaded("queue_full", limits)
+        await self._wait(limits, client)
+
+    def leave(self) -> None:
+        """Gives a place back, to the request that has waited longest."""
+        self.under_way -= 1
+        if self._queue:
+            self._admit(self._limits())
+
+    async def _wait(self, limits: LoadSettings, client: Client | None) -> None:
+        place = asyncio.get_running_loop().create_future()
+        self._queue.append(place)
+        if client is not None:
+            client.on_lost = place.cancel
+        try:
+            await asyncio.wait([place], timeout=limits.queue_s)
+        except asyncio.CancelledError:
+            if not self._give_up(place):
+                self.leave()
+            raise
+        finally:
+            if client is not None:
+                client.on_lost = None
+        if place.cancelled():
+            self._give_up(place)
+            raise ConnectionResetError("client left while it waited for a place")
+        if self._give_up(place):
+            raise self._overloaded("queue_timeout", limits)
+
+    def _give_up(self, place: "asyncio.Future[None]") -> bool:
+        """Takes a place out of the queue; False where it has been given already."""
+        if place.done() and not place.cancelled():
+            return False
+        if place in self._queue:
+            self._queue.remove(place)
+        return True
+
+    def _admit(self, limits: LoadSettings) -> None:
+        while self._queue and self.under_way < limits.max_requests:
+            place = self._queue.popleft()
+            if not place.done():
+                place.set_result(None)
+                self.under_way += 1
+
+    def _overloaded(self, reason: str, limits: LoadSettings) -> Overloaded:
+        self._metrics.refused(reason)
+        seconds = str(max(1, math.ceil(limits.queue_s)))
+        return Overloaded(
+            f"The gateway is at its limit of {limits.max_requests} requests; try again in {seconds} s.",
+            headers={"retry-after": seconds},
+        )
+
+
+class Admitted:
+    """An endpoint that runs only while it holds a place, from before its body is read until the client has its answer."""
+
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
+        self._app = app
+        self._admission = admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client: Client | None = scope["state"].get("connection")
+        await self._admission.enter(client)
+        try:
+            if client is None:
+                receive = BodyTimeout(receive, LIMITS)
+            elif client.sending:
+                receive = BodyTimeout(receive, client.limits)
+            with self._admission.memory.account():
+                await self._app(scope, receive, send)
+                if client is not None:
+                    await client.drained()
+        finally:
+            self._admission.leave()

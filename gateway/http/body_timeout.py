@@ -1,0 +1,38 @@
+"""A `receive` that does not wait forever for a request body."""
+
+import asyncio
+import time
+
+from starlette.types import Message, Receive
+
+from gateway.core.client_limits import ClientLimits
+from gateway.core.errors import RequestTimeout
+
+
+class BodyTimeout:
+    """Stands in for an ASGI `receive`; costs a timer per part of the body, so it is for bodies that are not there yet.
+
+    Raises:
+        RequestTimeout: from a call: the body stopped arriving, or arrives too slowly.
+    """
+
+    def __init__(self, receive: Receive, limits: ClientLimits) -> None:
+        self._receive = receive
+        self._limits = limits
+        self._began = time.monotonic()
+        self._complete = False
+
+    async def __call__(self) -> Message:
+        if self._complete:  # what is waited for now is the client's leaving
+            return await self._receive()
+        idle_s = self._limits.body_idle_s
+        left_s = self._began + self._limits.body_s - time.monotonic()
+        try:
+            async with asyncio.timeout(min(idle_s, left_s)):
+                message = await self._receive()
+        except TimeoutError:
+            why = f"nothing came for {idle_s:g} s" if left_s > idle_s else "it comes too slowly"
+            text = f"The request body is not complete: {why}."
+            raise RequestTimeout(text, headers={"connection": "close"}) from None
+        self._complete = not message.get("more_body")
+        return message

@@ -1,0 +1,177 @@
+"""The edge of every request: an id, its key, and errors in the shape of the path's API. Plain ASGI, so streams stay streams."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.api.messages.errors import error_body as messages_error_body
+from gateway.api.messages.errors import error_object as messages_error_object
+from gateway.bodies.sse import encode
+from gateway.config.portfolio import Settings
+from gateway.core.errors import AuthenticationFailed, GatewayError, InternalError, MethodNotAllowed, NotFound, Stopped
+from gateway.core.key_digest import with_key_digest
+from gateway.core.request_ids import new_request_id
+from gateway.core.safe_logging import log_defect
+from gateway.core.vocabulary import Api
+from gateway.http.auth import Headers, check_key, check_local, check_operator, given_key
+from gateway.http.refused_keys import Key, RefusedKeys
+
+log = logging.getLogger("locus.edge")
+
+OPEN_PATHS = frozenset(  # what an orchestrator asks without a key, and what is the same for every gateway
+    {"/health/live", "/health/ready", "/", "/docs", "/openapi.json", "/v1/openapi.json"}
+)
+ADMIN_PATHS = ("/metrics", "/admin")  # and everything below them
+_CLIENT_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
+
+
+class Edge:
+    """Outermost middleware. `/v1` takes a gateway key, admin paths the admin key, and neither takes the other's.
+
+    Args:
+        settings: in force.
+        refused: told of requests without a right key.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Callable[[], Settings], refused: RefusedKeys | None = None) -> None:
+        self._app = app
+        self._settings = settings
+        self._refused = refused
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers: Headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"")
+        request_id = given.decode() if _CLIENT_ID.match(given) else new_request_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+        path: str = scope["path"]
+        started: Message | None = None
+        complete = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started, complete
+            if started is None:
+                started = message
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                if api_of(path) == "messages":  # where Anthropic's clients look for it
+                    message["headers"].append((b"request-id", request_id.encode()))
+            else:
+                complete = not message.get("more_body")
+            await send(message)
+
+        try:
+            self._check(scope, headers)
+            await self._app(scope, receive, watched_send)
+        except GatewayError as error:
+            await error_response(error, path, request_id)(scope, receive, watched_send)
+        except ConnectionResetError:
+            log.debug("the client of request %s left before its request was complete", request_id)
+        except asyncio.CancelledError:  # by the server alone: the grace period of a stop is over
+            if started is None:
+                await error_response(Stopped(), path, request_id)(scope, receive, watched_send)
+            elif not complete:
+                if not _is_stream(started):
+                    raise
+                await watched_send({"type": "http.response.body", "body": error_event(Stopped(), path)})
+        except Exception as exc:
+            log_defect(log, f"request {request_id} failed", exc)
+            if started is not None:
+                raise
+            internal = InternalError("The gateway failed; its log has the details.")
+            await error_response(internal, path, request_id)(scope, receive, watched_send)
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        """Lets a request through, with its owner in place of its credentials where it is a client's."""
+        settings = self._settings()
+        path: str = scope["path"]
+        admin = path.startswith(ADMIN_PATHS)
+        if admin:
+            self._counted(scope, headers, "admin", lambda: check_operator(headers, settings))
+        if path in OPEN_PATHS or (admin and settings.admin_key is not None):
+            return
+        if settings.keys:
+            self._counted(scope, headers, "gateway", lambda: check_key(headers, settings.keys))
+            scope["headers"] = with_key_digest(scope["headers"], given_key(headers))
+        else:
+            check_local(headers, settings.cors_origins)
+            scope["headers"] = with_key_digest(scope["headers"], b"")
+
+    def _counted(self, scope: Scope, headers: Headers, key: Key, check: Callable[[], None]) -> None:
+        try:
+            check()
+        except AuthenticationFailed:
+            if self._refused is not None:
+                client = scope.get("client")
+                self._refused.add(
+                    key, "wrong" if given_key(headers) else "missing", str(client[0]) if client else "unknown"
+                )
+            raise
+
+
+def _is_stream(start: Message) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in start["headers"]
+    )
+
+
+def api_of(path: str) -> Api:
+    """The API whose clients ask for a path, which say in what shape they read errors.
+
+    `api_of("/v1/messages/count_tokens")` is `"messages"`; what belongs to none is `"chat"`, which has OpenAI's shape.
+    """
+    first = path.removeprefix("/v1").removeprefix("/").partition("/")[0]
+    return "messages" if first == "messages" else "responses" if first == "responses" else "chat"
+
+
+def error_body(error: GatewayError, path: str, request_id: str) -> bytes:
+    """The body of an error answer, in the shape of the path's API."""
+    return messages_error_body(error, request_id) if api_of(path) == "messages" else error.body()
+
+
+def error_event(error: GatewayError, path: str) -> bytes:
+    """The last event of a stream that ends early, in the shape of the path's API."""
+    match api_of(path):
+        case "messages":
+            return b"event: error\ndata: " + orjson.dumps(messages_error_object(error)) + b"\n\n"
+        case "responses":
+            flat = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
+            return b"event: error\n" + encode(flat | {"sequence_number": 0})
+        case _:
+            return encode(error.envelope())
+
+
+def error_response(error: GatewayError, path: str, request_id: str) -> Response:
+    """The answer that an error stands for."""
+    body = error_body(error, path, request_id)
+    return Response(body, error.status, error.headers, media_type="application/json")
+
+
+async def http_exception(request: Request, exc: Exception) -> Response:
+    """Starlette's own 404 and 405 as our errors; and what `OPTIONS` asks of every path."""
+    assert isinstance(exc, HTTPException)
+    where = f"{request.method} {request.url.path}"
+    error: GatewayError
+    if exc.status_code == 405:
+        allow = {"allow": ", ".join(_allowed(request))}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=allow)
+        error = MethodNotAllowed(f"{where} is not possible; allowed: {allow['allow']}.", headers=allow)
+    else:
+        error = NotFound(f"There is nothing at {where}.")
+    return error_response(error, request.scope["path"], request.state.request_id)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of a path, of all the routes that it has."""
+    routes = [r for r in request.app.routes if isinstance(r, Route) and r.matches(request.scope)[0] is not Match.NONE]
+    return sorted({"OPTIONS"}.union(*(route.methods or () for route in routes)))

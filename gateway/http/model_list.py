@@ -1,0 +1,182 @@
+"""`/v1/models`: what can be asked for, in OpenAI's form with what clients read beyond it, or in Anthropic's.
+
+`auto` is described by what the models that it chooses from can do together: a request goes to one that can do its part.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from gateway.config.portfolio import BUILT_IN, Model, Price
+from gateway.http.service import InForce
+from gateway.request.model_names import unknown_model
+from gateway.routing.decision import AUTO
+
+_INPUTS = {"vision": "image", "audio": "audio", "files": "file"}  # capability -> kind of input, in OpenRouter's words
+_OUTPUTS = {"audio_output": "audio", "image_output": "image"}
+_PARAMETERS = {  # capability -> fields of a request that it makes useful
+    "tools": ("tools", "tool_choice", "parallel_tool_calls"),
+    "json_schema": ("response_format", "structured_outputs"),
+    "reasoning": ("reasoning", "reasoning_effort"),
+}
+_ALWAYS = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "stream", "user")
+
+Entry = dict[str, Any]
+
+
+def model_list(in_force: InForce, *, anthropic: bool = False) -> dict[str, Any]:
+    """The answer of `GET /v1/models`.
+
+    Args:
+        anthropic: in Anthropic's form, as clients with an `anthropic-version` header read it; chat models only.
+    """
+    entries = list_models(in_force)
+    if not anthropic:
+        return {"object": "list", "data": entries}
+    data = [_anthropic(in_force, entry) for entry in entries if entry["mode"] == "chat"]
+    return {"data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
+
+
+def one_model(in_force: InForce, name: str, *, anthropic: bool = False) -> dict[str, Any]:
+    """The answer of `GET /v1/models/{name}`.
+
+    Raises:
+        UnknownModel: no model or policy of that name.
+    """
+    entry = find_model(in_force, name)
+    return _anthropic(in_force, entry) if anthropic else entry
+
+
+def list_models(in_force: InForce) -> list[Entry]:
+    """`auto` and its policies first, then the portfolio in its order, then its embedding models and the built-in one."""
+    return list(_entries(in_force))
+
+
+def find_model(in_force: InForce, name: str) -> Entry:
+    """One entry of the list.
+
+    Raises:
+        UnknownModel: no model or policy of that name.
+    """
+    entries = {entry["id"]: entry for entry in _entries(in_force)}
+    if name not in entries:
+        raise unknown_model(name, entries)
+    return entries[name]
+
+
+def _entries(in_force: InForce) -> Iterator[Entry]:
+    portfolio = in_force.portfolio
+    base = {"object": "model", "created": int(in_force.since.timestamp()), "owned_by": "locus"}
+    base |= {"simulated": True} if portfolio.simulated else {}
+    pool = [model for model in portfolio.models if model.embedding is not None] or portfolio.models
+    for policy in (None, *portfolio.policies):
+        name = AUTO if policy is None else f"{AUTO}:{policy}"
+        description = f"chooses by the policy {policy or portfolio.default_policy}"
+        yield {"id": name, **base, "description": description, **_auto(pool)}
+    for model in portfolio.models:
+        yield {"id": model.name, **base, **_chat_model(model)}
+    for model in portfolio.embedding_models:
+        yield {"id": model.name, **base, **_embedding_model(model, model.dimensions)}
+    about = {"description": "the gateway's own query encoder, computed in its process"}
+    yield {"id": BUILT_IN.name, **base, **about, **_embedding_model(BUILT_IN, in_force.router.encoder.text_dim)}
+
+
+def _auto(pool: Sequence[Model]) -> Entry:
+    """What the models can do together; prices from the lowest to the highest, since the model that will answer is not known."""
+    capabilities = frozenset[str]().union(*(model.capabilities for model in pool))
+    outputs = [model.max_output_tokens for model in pool if model.max_output_tokens is not None]
+    prices = [_pricing(model.price) for model in pool]
+    ranges = {
+        key: [min(p[key] for p in prices), max(p[key] for p in prices)]
+        for key in prices[0]
+        if key.endswith("_per_mtok")
+    }
+    return {
+        **_able(capabilities, pool),
+        **_size(max(model.context_window for model in pool), max(outputs, default=None)),
+        "pricing": None,
+        "price_range": ranges,
+    }
+
+
+def _chat_model(model: Model) -> Entry:
+    return {
+        "embedding": model.embedding,
+        **_able(model.capabilities, [model]),
+        **_size(model.context_window, model.max_output_tokens),
+        "pricing": _pricing(model.price),
+    }
+
+
+def _embedding_model(model: Model, dimensions: int | None) -> Entry:
+    return {
+        "mode": "embedding",
+        "capabilities": [],
+        "architecture": _architecture(["text"], ["embeddings"]),
+        "supported_parameters": ["dimensions", "encoding_format", "user"],
+        **_size(model.context_window, None),
+        "dimensions": dimensions,
+        "pricing": _pricing(model.price),
+    }
+
+
+def _able(capabilities: frozenset[str], models: Iterable[Model]) -> Entry:
+    deployments = [deployment for model in models for deployment in model.deployments]
+    parameters = [*_ALWAYS, *(name for key, names in _PARAMETERS.items() if key in capabilities for name in names)]
+    parameters += ["n"] if any(deployment.several for deployment in deployments) else []
+    parameters += ["logprobs", "top_logprobs"] if any(deployment.logprobs for deployment in deployments) else []
+    inputs = ["text", *(kind for capability, kind in _INPUTS.items() if capability in capabilities)]
+    outputs = ["text", *(kind for capability, kind in _OUTPUTS.items() if capability in capabilities)]
+    parameters += ["modalities"] if len(outputs) > 1 else []
+    return {
+        "mode": "chat",
+        "capabilities": sorted(capabilities),
+        "architecture": _architecture(inputs, outputs),
+        "supported_parameters": sorted(parameters),
+    }
+
+
+def _architecture(inputs: list[str], outputs: list[str]) -> Entry:
+    return {
+        "modality": f"{'+'.join(inputs)}->{'+'.join(outputs)}",
+        "input_modalities": inputs,
+        "output_modalities": outputs,
+    }
+
+
+def _size(context_window: int, max_output_tokens: int | None) -> Entry:
+    """The length of the context under both names that clients look for."""
+    return {
+        "context_length": context_window,
+        "context_window": context_window,
+        "max_output_tokens": max_output_tokens,
+    }
+
+
+def _pricing(price: Price) -> Entry:
+    """In USD per million tokens, and as OpenRouter writes it, per token."""
+    usd_in, usd_out, usd_cached = price.usd_per_mtok_in, price.usd_per_mtok_out, price.usd_per_mtok_cached
+    return {
+        "input_usd_per_mtok": usd_in,
+        "output_usd_per_mtok": usd_out,
+        "cached_input_usd_per_mtok": usd_cached,
+        "prompt": _per_token(usd_in),
+        "completion": _per_token(usd_out),
+        "input_cache_read": _per_token(usd_cached),
+    }
+
+
+def _per_token(usd_per_mtok: float) -> str:
+    """`_per_token(0.15)` is "0.00000015"."""
+    return f"{usd_per_mtok / 1e6:.12f}".rstrip("0").rstrip(".")
+
+
+def _anthropic(in_force: InForce, entry: Entry) -> Entry:
+    return {
+        "type": "model",
+        "id": entry["id"],
+        "display_name": entry["id"],
+        "created_at": in_force.since.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "lifecycle": "active",
+        "max_input_tokens": entry["context_window"],
+        "max_tokens": entry["max_output_tokens"],
+    }

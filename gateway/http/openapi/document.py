@@ -1,0 +1,182 @@
+"""The gateway's own OpenAPI 3.1 document: what the YAML files beside this say, with the errors that the code really has.
+
+Status, type and code of each error are read from its class, so that they cannot drift; operations only say which kinds of
+errors they have.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from gateway import __version__
+from gateway.api.messages.errors import error_object
+from gateway.core import errors
+from gateway.core.errors import GatewayError
+
+FOLDER = Path(__file__).parent
+JSON_TYPE = "application/json"
+KINDS = ("every", "body", "call")  # of errors, each with those before it
+# Where the status is the provider's, or says what went wrong, an instance has it rather than the class.
+STATUSES: dict[type[GatewayError], tuple[str, ...]] = {
+    errors.UpstreamsFailed: ("429", "502", "503", "504"),
+    errors.ProviderRejected: ("4XX",),
+}
+_CODE = re.compile(r"\{code:(\w+)\}")
+_REF = "#/components/{}/{}".format
+
+Node = dict[str, Any]
+
+
+@cache
+def document() -> Node:
+    """The whole document. Do not change it: all callers share it."""
+    shared, paths, schemas = (_read(name) for name in ("shared", "paths", "schemas"))
+    parameters = {
+        name: {"in": "header", "required": False} | parameter for name, parameter in shared["parameters"].items()
+    }
+    steering = [{"$ref": _REF("parameters", name)} for name in parameters]
+    parameters |= shared["formatParameters"]
+    told = _ErrorAnswers(shared["errors"], {**shared["headers"], **shared["retryHeaders"]})
+    for path in paths.values():
+        for method, operation in path.items():
+            if method != "parameters":
+                _complete(operation, steering, shared["headers"], told)
+    return {
+        "openapi": "3.1.1",
+        "info": {"version": __version__} | shared["info"],
+        "servers": [{"url": "/"}],
+        "security": [{"gatewayKey": []}, {"gatewayKeyHeader": []}, {}],
+        "tags": shared["tags"],
+        "paths": paths,
+        "components": {
+            "schemas": {name: _opened(schema) for name, schema in schemas.items()},
+            "parameters": parameters,
+            "headers": shared["headers"] | shared["retryHeaders"],
+            "responses": told.components,
+            "securitySchemes": shared["securitySchemes"],
+        },
+    }
+
+
+@cache
+def document_json() -> bytes:
+    """The document as it is served."""
+    return orjson.dumps(document(), option=orjson.OPT_INDENT_2)
+
+
+def error_classes() -> dict[str, type[GatewayError]]:
+    """Every error that a client can see, by name."""
+    found: dict[str, type[GatewayError]] = {}
+    rest = list(GatewayError.__subclasses__())
+    while rest:
+        one = rest.pop(0)
+        found[one.__name__] = one
+        rest += one.__subclasses__()
+    return found
+
+
+class _ErrorAnswers:
+    """The error answers that operations refer to: for each shape and status one, for each kind of operation.
+
+    Args:
+        told: class name -> of which kind of operation it is told, and when.
+        headers: of the component section.
+    """
+
+    def __init__(self, told: dict[str, Any], headers: Node) -> None:
+        self.components: Node = {}
+        self._told = told
+        self._classes = error_classes()
+
+    def of(self, kind: str, also: list[str], shape: str) -> Node:
+        """Status -> reference to the answer, for an operation."""
+        kinds = KINDS[: KINDS.index(kind) + 1] if kind in KINDS else ()
+        by_status: dict[str, list[str]] = {}
+        for name, class_ in self._classes.items():
+            # A class without a description yet is listed at all operations: better too often than not at all.
+            if self._told.get(name, {"of": "every"})["of"] in kinds or name in also:
+                for status in STATUSES.get(class_, (str(class_.status),)):
+                    by_status.setdefault(status, []).append(name)
+        return {status: {"$ref": self._answer(status, names, shape)} for status, names in sorted(by_status.items())}
+
+    def _answer(self, status: str, names: list[str], shape: str) -> str:
+        described = self._describe(status, names, shape)
+        prefix = "MessagesError" if shape == "messages" else "Error"
+        number = 1
+        while (
+            self.components.get(key := f"{prefix}{status}{'' if number == 1 else f'-{number}'}", described) != described
+        ):
+            number += 1
+        self.components[key] = described
+        return _REF("responses", key)
+
+    def _describe(self, status: str, names: list[str], shape: str) -> Node:
+        headers = ["x-request-id"]
+        if status in ("429", "503"):
+            headers.append("retry-after")
+        if "UpstreamsFailed" in names:
+            headers.append("x-should-retry")
+        examples = {}
+        rows = []
+        for name in names:
+            class_ = self._classes[name]
+            when = self._told.get(name, {}).get("when", name)
+            body = _example(class_, status, when, shape)
+            examples[class_.code or name] = {"summary": name, "value": body}
+            rows.append(
+                f"- `{body['error']['type'] if shape == 'messages' else class_.code or 'provider_rejected'}`: {when}"
+            )
+        schema = "MessagesError" if shape == "messages" else "Error"
+        return {
+            "description": "\n".join(rows),
+            "headers": {name: {"$ref": _REF("headers", name)} for name in headers},
+            "content": {JSON_TYPE: {"schema": {"$ref": _REF("schemas", schema)}, "examples": examples}},
+        }
+
+
+def _example(class_: type[GatewayError], status: str, message: str, shape: str) -> Node:
+    shown = GatewayError(message)
+    shown.status = 400 if status == "4XX" else int(status)
+    if shape == "messages":
+        return error_object(shown) | {"request_id": "req_0123"}
+    code = class_.code or "provider_rejected"
+    return {"error": {"message": message, "type": class_.type, "param": None, "code": code}}
+
+
+def _complete(operation: Node, steering: list[Node], headers: Node, told: _ErrorAnswers) -> None:
+    """Puts in what an operation's `x-…` keys stand for."""
+    steered = operation.pop("x-steered", False)
+    kind, also, shape = (operation.pop(f"x-{key}", None) for key in ("errors", "also", "shape"))
+    parameters = operation.setdefault("parameters", [])
+    parameters.append({"$ref": _REF("parameters", "RequestId")})
+    parameters += steering if steered else []
+    answers = operation["responses"]
+    for answer in answers.values():
+        shown = headers if steered is True else ["x-request-id"]
+        answer["headers"] = answer.get("headers", {}) | {name: {"$ref": _REF("headers", name)} for name in shown}
+    answers |= told.of(kind, also or [], shape or "openai")
+
+
+def _opened(schema: Any) -> Any:
+    """Says of objects that they take further fields, where they do not say otherwise."""
+    if isinstance(schema, list):
+        return [_opened(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    opened = {key: _opened(inner) for key, inner in schema.items()}
+    kinds = schema.get("type")
+    if "object" in (kinds if isinstance(kinds, list) else [kinds]):
+        opened.setdefault("additionalProperties", True)
+    return opened
+
+
+def _read(name: str) -> Node:
+    text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+    classes = error_classes()
+    text = _CODE.sub(lambda match: classes[match.group(1)].code or "", text)
+    value: Node = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return value

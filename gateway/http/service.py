@@ -1,0 +1,150 @@
+"""What the endpoints share: the portfolio in force with its live state, the upstream clients, the sinks."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from gateway.answering.failover import Failover
+from gateway.answering.health_checks import HealthChecks
+from gateway.api.responses.store import Limits, ResponseStore
+from gateway.config.portfolio import Portfolio
+from gateway.core.vocabulary import Clock
+from gateway.deployments.live import LiveDeployments
+from gateway.record.loop_monitor import LoopMonitor
+from gateway.record.metrics import Metrics
+from gateway.record.request_record import Recorder
+from gateway.request.conversation import Sessions
+from gateway.routing.decision import Routing
+from gateway.upstream.direct import DirectUpstream
+from gateway.upstream.proxy import Proxies
+from gateway.upstream.sdk import SdkUpstream
+from router.errors import ArtifactError
+from router.model.serving import Router
+from router.model.space import ModelSpace
+
+log = logging.getLogger("locus")
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """One portfolio and everything made from it. A request keeps the one that it began with."""
+
+    portfolio: Portfolio
+    router: Router
+    fleet: LiveDeployments
+    routing: Routing
+    since: datetime
+
+
+class Service:
+    """Built once per process by `open_service`."""
+
+    def __init__(
+        self,
+        in_force: InForce,
+        failover: Failover,
+        health: HealthChecks,
+        recorder: Recorder,
+        metrics: Metrics,
+        sessions: Sessions,
+        responses: ResponseStore,
+        clock: Clock,
+    ) -> None:
+        self.in_force = in_force
+        self.failover = failover
+        self.health = health
+        self.recorder = recorder
+        self.metrics = metrics
+        self.sessions = sessions
+        self.responses = responses
+        self.clock = clock
+        self.reload_error: str | None = None
+
+    async def apply(self, portfolio: Portfolio) -> None:
+        """Puts a new portfolio in force. Requests in flight finish on the old one; unchanged deployments keep their state.
+
+        Raises:
+            RouterError: its artefacts cannot be loaded or lack an embedding; the old one stays.
+        """
+        old = self.in_force
+        same = _artefacts(portfolio) == _artefacts(old.portfolio)
+        router = old.router if same else await asyncio.to_thread(_load_router, portfolio)
+        # Some thousand models take a while, in which requests go on.
+        self.in_force = await asyncio.to_thread(_in_force, portfolio, router, self.clock, old.fleet)
+        await self.health.watch(self.in_force.fleet)
+        log.info("portfolio in force: %d models from %s", len(portfolio.models), portfolio.path)
+
+
+@asynccontextmanager
+async def open_service(
+    portfolio: Portfolio,
+    clock: Clock = time.monotonic,
+    metrics: Metrics | None = None,
+    proxies: Proxies | None = None,
+) -> AsyncIterator[Service]:
+    """Opens everything in order, and closes it in reverse.
+
+    Args:
+        metrics: those of one process among several; by default this one's alone.
+        proxies: through which providers are called; by default none.
+
+    Raises:
+        RouterError: the artefacts cannot be loaded, or lack an embedding that the portfolio names.
+    """
+    router = await asyncio.to_thread(_load_router, portfolio)
+    in_force = _in_force(portfolio, router, clock, None)
+    settings = portfolio.settings
+    limits = Limits(settings.response_retention_s, conversation_bytes=settings.max_body_bytes)
+    async with (
+        Recorder(settings.record) as recorder,
+        ResponseStore(settings.responses, limits) as responses,
+        DirectUpstream(proxies) as direct,
+    ):
+        metrics = metrics or Metrics()
+        failover = Failover(direct, SdkUpstream(), clock)
+        async with HealthChecks(failover, clock) as health, LoopMonitor(metrics.loop_paused):
+            service = Service(in_force, failover, health, recorder, metrics, Sessions(clock), responses, clock)
+            metrics.watch(lambda: service.in_force.fleet, recorder)
+            await health.watch(in_force.fleet)
+            yield service
+
+
+def _artefacts(portfolio: Portfolio) -> tuple[object, ...]:
+    return portfolio.checkpoint, portfolio.spaces, portfolio.trust_checkpoint
+
+
+def _load_router(portfolio: Portfolio) -> Router:
+    return Router.load(portfolio.checkpoint, portfolio.spaces, trust=portfolio.trust_checkpoint)
+
+
+def named_as_in_space(portfolio: Portfolio, space: ModelSpace) -> Portfolio:
+    """The portfolio with each embedding under its own name in the space.
+
+    Raises:
+        RouterError: the space lacks one.
+    """
+    models = (m if m.embedding is None else replace(m, embedding=space.find(m.embedding)) for m in portfolio.models)
+    return replace(portfolio, models=tuple(models))
+
+
+def missing_embeddings(portfolio: Portfolio, space: ModelSpace) -> list[str]:
+    """One problem for each model whose embedding the space lacks, with the place in the file and close names."""
+    problems = []
+    for model in portfolio.models:
+        try:
+            space.rows([] if model.embedding is None else [model.embedding])
+        except ArtifactError as exc:
+            problems.append(f"{portfolio.places.get(model.name, model.name)}: {exc}")
+    return problems
+
+
+def _in_force(portfolio: Portfolio, router: Router, clock: Clock, previous: LiveDeployments | None) -> InForce:
+    if problems := missing_embeddings(portfolio, router.space):
+        raise ArtifactError("\n".join(problems))
+    portfolio = named_as_in_space(portfolio, router.space)
+    fleet = LiveDeployments(portfolio, previous, clock)
+    return InForce(portfolio, router, fleet, Routing(portfolio, router, fleet), datetime.now(UTC))

@@ -1,0 +1,106 @@
+"""Which field of the request an error is about, and whether the field is unknown or only its value is refused. Pure."""
+
+import re
+
+from gateway.provider_errors.causes import OPTIONAL_FIELDS, OTHER_NAME
+
+# Fields that change the answer: without them it is another one, so another model is asked rather than this one without them.
+MODEL_FIELDS = frozenset(
+    """temperature top_p top_k min_p presence_penalty frequency_penalty repetition_penalty stop tools tool_choice functions
+    function_call response_format logprobs top_logprobs logit_bias n modalities audio prediction thinking
+    web_search_options stream dimensions encoding_format input_type suffix echo best_of reasoning_content""".split()  # noqa: SIM905
+)
+_SAME = {  # other names under which servers speak of a field
+    "reasoning": "reasoning_content",
+    "reasoning_details": "reasoning_content",
+    "stop_sequences": "stop",
+    "max_output_tokens": "max_tokens",
+    "output_config": "reasoning_effort",
+}
+_OPTIONAL = frozenset(OPTIONAL_FIELDS) | frozenset(OTHER_NAME)
+_FIELDS = _OPTIONAL | MODEL_FIELDS | frozenset(_SAME)
+VOCABULARY = _FIELDS | {"developer", "system", "user", "assistant", "tool", "function", "messages", "content", "model"}
+_PLAIN = ("temperature", "verbosity")  # words that mean nothing else; as do all with an underscore
+
+
+def _any_of(names: frozenset[str]) -> str:
+    return "|".join(sorted(map(re.escape, names), key=lambda name: (-len(name), name)))
+
+
+_ALL = _any_of(_FIELDS)
+_CLEAR = _any_of(frozenset(name for name in _FIELDS if "_" in name or name in _PLAIN))
+_NAMED = re.compile(
+    rf"(?<![\w.])(?P<clear>{_CLEAR})\b"
+    rf"|[\"'`](?:\$\.)?(?P<quoted>{_ALL})[\"'`]"
+    rf"|\b(?:argument|parameter|field|property|key|input|param|name)s?(?: supplied| provided| named)?[ :]{{1,2}}(?P<after>{_ALL})\b"
+    rf"|(?:^|; |body/)(?P<path>{_ALL})(?=[:.\[]| must\b)"
+    rf"|\b(?P<before>{_ALL}) (?:parameter|argument|field|option|value|property)\b"
+)
+_CALL_ID = re.compile(r"tool_calls?\b.{0,12}\bid$|tool_call_id$|tool_use(?:\.|_)id$|tooluseid$")
+_UNKNOWN = re.compile(
+    r"(?:unsupported|unknown|unexpected|invalid|unrecogni[sz]ed)(?:_| |\b.{0,3} )(?:request )?(?:keyword )?"
+    r"(?:parameter|argument|property|name)s?\b(?! value)"
+    r"|(?:unknown|unexpected|unrecogni[sz]ed) (?:request )?(?:field|key|option)"
+    r"|extra(?: inputs?| fields?)?(?: are| is)? not (?:permitted|allowed)|extra_forbidden|extra fields"
+    r"|additional propert(?:y|ies)"
+    r"|cannot find field"
+)
+_NOT_KNOWN = (
+    r"[\"'`]?(?: parameter| argument| field| property| option)?(?: is| are)? "
+    r"(?:not (?:yet )?(?:supported|allowed|permitted|recogni[sz]ed|implemented|known)|unsupported|unknown|unrecogni[sz]ed)\b"
+    r"(?! (?:when|if|unless|for|together|in combination|without)\b)"
+)
+_VALUE = re.compile(
+    r"(?:unsupported|invalid)[_ ]value|\b(?:integer|decimal|string|array|object)_(?:above|below)_"
+    r"|invalid value|only (?:allowed|supported|available|permitted|valid) (?:when|with|if|for)"
+)
+_THIS_MODEL = re.compile(
+    r"\b(?:this|the|selected|requested|current) model\b"
+    r"|\bmodel\b.{0,100}(?:does(?: not|n't) support|not supported|only supports|cannot)"
+    r"|(?:is|are) not (?:supported|enabled|implemented)\b|enable_thinking must be"
+    r"|not supported (?:by|for|on|with|in) |unsupported (?:value|operation|feature)|not (?:available|supported) (?:for|on|with) "
+)
+
+
+def field_named(param: str | None, text: str) -> str | None:
+    """The field that an error is about: one of `OPTIONAL_FIELDS`, `OTHER_NAME`, `MODEL_FIELDS` or `tool_call_id`.
+
+    Args:
+        param: the field that the error names in a field of its own, perhaps as a path.
+        text: the provider's words in lower case.
+    """
+    if param is not None:
+        param = param.lower()
+        if _CALL_ID.search(param):
+            return "tool_call_id"
+        parts = [part for part in re.split(r"[.\[\]/]+", param) if part and not part.isdigit()]
+        for part in (*parts[:1], *parts[-1:]):
+            if part in _FIELDS:
+                return _SAME.get(part, part)
+        if parts:
+            return None
+    if (match := _NAMED.search(text)) is None:
+        return None
+    name = next(name for name in match.groupdict().values() if name)
+    return _SAME.get(name, name)
+
+
+def is_optional(field: str) -> bool:
+    """Whether the answer without this field is still the one that was asked for."""
+    return field in _OPTIONAL
+
+
+def is_unknown(field: str, codes: frozenset[str], text: str) -> bool:
+    """Whether the error says that the field itself is unknown, not that its value is refused."""
+    if codes & {"unsupported_parameter", "unknown_parameter", "extra_forbidden"}:
+        return True
+    if codes & {"unsupported_value", "invalid_value"} or _VALUE.search(text):
+        return False
+    if _UNKNOWN.search(text):
+        return True
+    return re.search(rf"\b{re.escape(field)}{_NOT_KNOWN}", text) is not None
+
+
+def of_one_model(text: str) -> bool:
+    """Whether the words, in lower case, say that this one model cannot do something."""
+    return _THIS_MODEL.search(text) is not None

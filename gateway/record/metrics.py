@@ -1,0 +1,266 @@
+"""Prometheus metrics. Labels are public names only: portfolio models, deployment ids, policies, causes.
+
+Counting is a dictionary entry each; the exposition format is made when it is asked for.
+"""
+
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import accumulate
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gateway.deployments.live import LiveDeployments
+from gateway.record.request_record import Part, Record, Recorder
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+OVERHEAD_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1)
+PAUSE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "locus_requests": ("Chat requests", ("model", "policy", "status", "error")),
+    "locus_failed_attempts": ("Upstream calls that failed", ("deployment", "cause")),
+    "locus_streams_continued": ("Broken streams that another call went on with", ("model",)),
+    "locus_stand_ins": ("Requests that a stand-in answered", ("chosen", "served")),
+    "locus_tokens": ("Tokens as billed", ("model", "kind")),
+    "locus_cost_usd": ("Cost by the portfolio's prices", ("model",)),
+    "locus_requests_refused": ("Requests refused for want of room", ("reason",)),
+    "locus_keys_refused": ("Requests refused for a missing or wrong key", ("key", "reason")),
+    "locus_records_lost": ("Records lost to a full buffer", ()),
+}
+HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
+    "locus_request_seconds": ("Until the last byte", ("model",), SECONDS),
+    "locus_first_token_seconds": ("Until the first content", ("model",), SECONDS),
+    "locus_overhead_seconds": ("The gateway's own time", (), OVERHEAD_SECONDS),
+    "locus_event_loop_pause_seconds": (
+        "Times for which the event loop was held by one piece of work",
+        (),
+        PAUSE_SECONDS,
+    ),
+}
+GAUGES = {
+    "locus_requests_in_flight": "Chat requests under way",
+    "locus_requests_waiting": "Requests that wait for a place",
+    "locus_records_pending": "Records that wait to be written",
+    "locus_memory_charged_bytes": "Estimate of the memory that requests under way hold; see max_memory_mb",
+}
+LARGEST = {  # gauges of which several processes have the largest value, not the sum
+    "locus_records_oldest_seconds": "How long the oldest record has waited to be written",
+    "locus_event_loop_longest_pause_seconds": "Longest time since the start that the event loop was held for",
+}
+Labels = tuple[str, ...]
+
+
+class Totals:
+    """What has been counted: by name and label values. Several can be added up.
+
+    Attributes:
+        available: by model and deployment, how many of the processes added up can call it, and how many know it.
+    """
+
+    def __init__(self) -> None:
+        self.counters: dict[str, dict[Labels, float]] = {name: {} for name in COUNTERS}
+        self.histograms: dict[str, dict[Labels, list[float]]] = {name: {} for name in HISTOGRAMS}
+        self.gauges: dict[str, float] = dict.fromkeys(GAUGES | LARGEST, 0.0)
+        self.available: dict[Labels, tuple[float, float]] = {}
+
+    def add(self, name: str, labels: Labels, value: float = 1.0) -> None:
+        """Counts `value` more."""
+        counter = self.counters[name]
+        counter[labels] = counter.get(labels, 0.0) + value
+
+    def observe(self, name: str, labels: Labels, seconds: float) -> None:
+        """Puts one more value into a histogram."""
+        bounds = HISTOGRAMS[name][2]
+        counts = self.histograms[name].get(labels)
+        if counts is None:
+            counts = self.histograms[name][labels] = [0.0] * (len(bounds) + 2)  # a bucket each, one above them, the sum
+        counts[bisect_left(bounds, seconds)] += 1
+        counts[-1] += seconds
+
+    def dump(self) -> dict[str, Any]:
+        """As lists, for JSON."""
+        return {
+            "counters": {name: [[*k, v] for k, v in values.items()] for name, values in self.counters.items()},
+            "histograms": {name: [[*k, v] for k, v in values.items()] for name, values in self.histograms.items()},
+            "gauges": self.gauges,
+            "available": [[*k, *v] for k, v in self.available.items()],
+        }
+
+    def merge(self, dumped: dict[str, Any], *, gauges: bool = True) -> None:
+        """Adds what another one has dumped; gauges and availability only of one that still runs."""
+        for name, rows in dumped["counters"].items():
+            for *labels, value in rows:
+                self.add(name, tuple(labels), value)
+        for name, rows in dumped["histograms"].items():
+            for *labels, counts in rows:
+                known = self.histograms[name].get(tuple(labels), [0.0] * len(counts))
+                self.histograms[name][tuple(labels)] = [a + b for a, b in zip(known, counts, strict=True)]
+        if not gauges:
+            return
+        for name, value in dumped["gauges"].items():
+            self.gauges[name] = max(self.gauges[name], value) if name in LARGEST else self.gauges[name] + value
+        for *labels, can, all_ in dumped["available"]:
+            before = self.available.get(tuple(labels), (0.0, 0.0))
+            self.available[tuple(labels)] = (before[0] + can, before[1] + all_)
+
+    def families(self) -> Iterable[Metric]:
+        """As the client library's metrics."""
+        for name, (what, labels) in COUNTERS.items():
+            counter = CounterMetricFamily(name, what, labels=labels)
+            for values, total in self.counters[name].items():
+                counter.add_metric(values, total)
+            yield counter
+        for name, (what, labels, bounds) in HISTOGRAMS.items():
+            histogram = HistogramMetricFamily(name, what, labels=labels)
+            for values, (*counts, total) in self.histograms[name].items():
+                sums = zip([*map(str, bounds), "+Inf"], accumulate(counts), strict=True)
+                histogram.add_metric(values, list(sums), total)
+            yield histogram
+        for name, what in (GAUGES | LARGEST).items():
+            yield GaugeMetricFamily(name, what, value=self.gauges[name])
+        available = GaugeMetricFamily(
+            "locus_deployment_available",
+            "1 where a call may be made now; of several worker processes the share that may",
+            labels=["model", "deployment"],
+        )
+        for values, (can, all_) in self.available.items():
+            available.add_metric(values, can / all_)
+        yield available
+
+
+class Metrics:
+    """What this process counts, and the text that Prometheus reads.
+
+    Args:
+        ask_others: gets the totals of further processes that belong to the same gateway,
+        add_others: and adds them.
+
+    Attributes:
+        in_flight: chat requests under way.
+    """
+
+    def __init__(
+        self,
+        ask_others: Callable[[], Awaitable[None]] | None = None,
+        add_others: Callable[[Totals], None] | None = None,
+    ) -> None:
+        self._totals = Totals()
+        self._ask_others = ask_others
+        self._add_others = add_others
+        self._fleet: Callable[[], LiveDeployments] | None = None
+        self._recorder: Recorder | None = None
+        self._waiting: Callable[[], int] = lambda: 0
+        self._charged: Callable[[], int] = lambda: 0
+        self._longest_pause_s = 0.0
+        self.in_flight = 0
+
+    def watch(self, fleet: Callable[[], LiveDeployments], recorder: Recorder) -> None:
+        """What is read only when metrics are asked for: availability of each deployment, lost records."""
+        self._fleet = fleet
+        self._recorder = recorder
+
+    def watch_admission(self, waiting: Callable[[], int], charged: Callable[[], int]) -> None:
+        """Asked when metrics are read: how many requests wait for a place, and the bytes that those under way are charged."""
+        self._waiting = waiting
+        self._charged = charged
+
+    def began(self) -> None:
+        """A chat request has come."""
+        self.in_flight += 1
+
+    def ended(self) -> None:
+        """A chat request is over."""
+        self.in_flight -= 1
+
+    def loop_paused(self, seconds: float) -> None:
+        """The event loop was held for so long."""
+        self._totals.observe("locus_event_loop_pause_seconds", (), seconds)
+        self._longest_pause_s = max(self._longest_pause_s, seconds)
+
+    def refused(self, reason: str) -> None:
+        self._totals.add("locus_requests_refused", (reason,))
+
+    def key_refused(self, key: str, reason: str) -> None:
+        """A request had no right key.
+
+        Args:
+            key: "gateway" or "admin".
+            reason: "missing" or "wrong".
+        """
+        self._totals.add("locus_keys_refused", (key, reason))
+
+    def failed(self, deployment: str, cause: str) -> None:
+        self._totals.add("locus_failed_attempts", (deployment, cause))
+
+    def count(self, record: Record, parts: Sequence[Part], continued: Iterable[str]) -> None:
+        """Counts a finished request; tokens and cost at the model that each part of the answer is from.
+
+        Args:
+            continued: models that went on with a broken stream.
+        """
+        totals = self._totals
+        model = record.served or ""
+        totals.add("locus_requests", (model, record.policy or "", str(record.status), record.error or ""))
+        if record.overhead_ms is not None:
+            totals.observe("locus_overhead_seconds", (), record.overhead_ms / 1000)
+        for name in continued:
+            totals.add("locus_streams_continued", (name,))
+        for part in parts:
+            totals.add("locus_tokens", (part.model, "prompt"), part.prompt_tokens)
+            totals.add("locus_tokens", (part.model, "completion"), part.completion_tokens)
+            totals.add("locus_cost_usd", (part.model,), part.cost_usd)
+        if record.served is None:
+            return
+        totals.observe("locus_request_seconds", (model,), record.latency_ms / 1000)
+        if record.first_token_ms is not None:
+            totals.observe("locus_first_token_seconds", (model,), record.first_token_ms / 1000)
+        if record.served != record.chosen:
+            totals.add("locus_stand_ins", (record.chosen or "", model))
+
+    def dump(self) -> dict[str, Any]:
+        """This process's totals, for the others."""
+        totals = self._totals
+        if self._recorder is not None:
+            totals.counters["locus_records_lost"][()] = float(self._recorder.lost)
+        totals.gauges = {
+            "locus_requests_in_flight": float(self.in_flight),
+            "locus_requests_waiting": float(self._waiting()),
+            "locus_memory_charged_bytes": float(self._charged()),
+            "locus_records_pending": float(self._recorder.pending if self._recorder is not None else 0),
+            "locus_records_oldest_seconds": self._recorder.oldest_s if self._recorder is not None else 0.0,
+            "locus_event_loop_longest_pause_seconds": self._longest_pause_s,
+        }
+        totals.available = {
+            (model.name, live.spec.id): (float(live.unavailable() is None), 1.0)
+            for model in (self._fleet().all_models() if self._fleet is not None else ())
+            for live in model.deployments
+            if live.spec.path != "built_in"  # that is this process
+        }
+        return totals.dump()
+
+    async def exposition(self) -> bytes:
+        """The text for all processes, asked just now."""
+        if self._ask_others is not None:
+            await self._ask_others()
+        return self.render()
+
+    def render(self) -> bytes:
+        """The exposition text."""
+        totals = Totals()
+        totals.merge(self.dump())
+        if self._add_others is not None:
+            self._add_others(totals)
+        registry = CollectorRegistry()
+        registry.register(_Exposed(totals))
+        return generate_latest(registry)
+
+
+class _Exposed(Collector):
+    def __init__(self, totals: Totals) -> None:
+        self._totals = totals
+
+    def collect(self) -> Iterable[Metric]:
+        return self._totals.families()

@@ -1,0 +1,31 @@
+"""From a parsed request to one that is understood: what it asks of the gateway, whether it is a utility call, its query.
+
+What takes long for a large request runs in a thread, since all of it reads the whole conversation.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gateway.bodies.offload import LARGE, offloaded
+from gateway.config.portfolio import UtilityCalls
+from gateway.request.chat_request import ChatRequest
+from gateway.request.overrides import with_overrides
+from gateway.request.utility_calls import recognised
+
+
+async def understood(request: ChatRequest, headers: Mapping[bytes, bytes], calls: UtilityCalls | None) -> ChatRequest:
+    """The request with all that can be read from it before it is routed.
+
+    Args:
+        headers: the client's, names in lower case.
+        calls: which requests are utility calls.
+
+    Raises:
+        InvalidRequest: as `controlled`.
+    """
+    return await offloaded(len(request.body), _understood, request, headers, calls)
+
+
+def _understood(request: ChatRequest, headers: Mapping[bytes, bytes], calls: UtilityCalls | None) -> ChatRequest:
+    request = recognised(with_overrides(request, headers), calls)
+    return replace(request, known_query=request.query) if len(request.body) >= LARGE else request

@@ -1,0 +1,36 @@
+"""Evidence for a choice as `POST /v1/route` shows it: evaluated queries near the request that the winner passed and the
+runner-up failed."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.model.evidence import Found
+from router.model.serving import Router
+
+
+def explain_evidence(
+    router: Router, q: NDArray[np.float32] | None, winner: str | None, runner_up: str | None
+) -> dict[str, Any]:
+    """{"queries": [{"query_id", "benchmark", "similarity", "winner_score", "runner_up_score"}, …], "why_none": None}
+
+    The nearest first, five at most; where there are none, `why_none` says why.
+
+    Args:
+        q: encoding of the request, (1, d_q); None where it is not known.
+        winner, runner_up: names in the model space; None for a model without an embedding, or where there is none.
+    """
+    found = _found(router, q, winner, runner_up)
+    return {"queries": [asdict(query) for query in found.queries], "why_none": found.why_none}
+
+
+def _found(router: Router, q: NDArray[np.float32] | None, winner: str | None, runner_up: str | None) -> Found:
+    if winner is None or runner_up is None:
+        return Found((), "there are not two models with an embedding to compare")
+    if winner == runner_up:
+        return Found((), f"both models are {winner} in the model space")
+    if q is None:
+        return Found((), "the encoding of the query is not known")
+    return router.evidence.nearest(q.reshape(-1)[: router.encoder.text_dim], winner, runner_up)

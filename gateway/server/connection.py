@@ -1,0 +1,265 @@
+"""HTTP connections: uvicorn's, with limits on what a client may withhold, and every error in OpenAI's shape.
+
+Knows nothing of endpoints. One timer per connection, moved about every ten seconds and never per request: no limit is
+shorter than its step, so whatever began since the last look is not due before the next.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from gateway.core.client_limits import LIMITS, ClientLimits
+from gateway.core.errors import GatewayError, HeadTooLarge, MalformedHttp, MethodNotAllowed, Overloaded, RequestTimeout
+from gateway.core.request_ids import new_request_id
+
+_SILENT, _HEAD, _BODY = range(3)  # what the client is sending
+_HOP_BY_HOP = frozenset({b"connection", b"upgrade", b"http2-settings"})
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. An endpoint finds it as `scope["state"]["connection"]`.
+
+    Attributes:
+        limits, max_connections, stopping: of the server; set on a subclass of its own.
+        on_lost: called when the client is gone, for code that waits without reading.
+    """
+
+    limits: ClassVar[ClientLimits] = LIMITS
+    max_connections: ClassVar[int] = 1 << 20
+    stopping: ClassVar[bool] = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.on_lost: Callable[[], object] | None = None
+        self._phase = _SILENT
+        self._since = 0.0  # when the client's turn began
+        self._unread_since = 0.0
+        self._unparsed = 0  # bytes since the parser last came to the end of something
+        self._running: RequestResponseCycle | None = None  # `cycle` is the latest request, not the one being answered
+        self._refusal: GatewayError | None = None
+        self._deaf = False  # what still arrives is thrown away
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def sending(self) -> bool:
+        """Whether the body of the request being answered has not arrived completely."""
+        return self._phase == _BODY and self._running is self.cycle
+
+    async def drained(self) -> None:
+        """Until the client has taken its answer but for what the buffers hold, or is gone."""
+        while self.flow.write_paused:
+            await self.flow.drain()
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._look_in(self.limits.linger_s if self.stopping else self.limits.shortest_s)
+        if len(self.connections) > self.max_connections:
+            self._refuse(Overloaded("Too many connections are open.", headers={"retry-after": "5"}))
+            transport.close()  # without waiting for what it sends: descriptors are what is short
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
+        self._leave(self._running)
+        if self.on_lost is not None:
+            self.on_lost()
+
+    def shutdown(self) -> None:
+        """The server stops: what was asked is answered, and answers say `connection: close`."""
+        if self._deaf:
+            self.transport.close()
+            return
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+        if not self._answering:
+            self._since = self.loop.time()
+            self._look_in(self.limits.linger_s)
+
+    def pause_writing(self) -> None:
+        self._unread_since = self.loop.time()
+        super().pause_writing()
+
+    # Time
+
+    @property
+    def _answering(self) -> bool:
+        return self._running is not None and not self._running.response_complete
+
+    def _look_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        now = self.loop.time()
+        left_s = self._deadline() - now
+        if left_s < 0.001:
+            self._too_late()
+            left_s = self.limits.shortest_s
+        self._timer = self.loop.call_at(now + min(left_s, self.limits.shortest_s), self._look)
+
+    def _deadline(self) -> float:
+        limits = self.limits
+        if self.flow.write_paused:
+            return self._unread_since + limits.unread_s
+        if self.transport.is_closing():  # but not closed: the rest of the answer is not taken
+            return self._since + limits.unread_s
+        if self._answering:
+            return float("inf")
+        if self._deaf or self._phase == _BODY:
+            return self._since + limits.surplus_s
+        if self._phase == _HEAD:
+            return self._since + limits.head_s
+        return self._since + (limits.linger_s if self.stopping else limits.keep_alive_s)
+
+    def _too_late(self) -> None:
+        if self.flow.write_paused or self.transport.is_closing():
+            self.transport.abort()
+        elif self._phase == _HEAD and not self._deaf:
+            seconds = f"{self.limits.head_s:g}"
+            self._refuse(RequestTimeout(f"The headers of the request were not complete after {seconds} s."))
+        else:
+            self.transport.close()
+
+    # What the client sends
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._unparsed += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._refuse(self._refusal or MalformedHttp("This is not a valid HTTP/1.1 request."))
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+        else:
+            if self._unparsed > self.limits.head_bytes:
+                self._refuse(
+                    MalformedHttp("The body is wrapped in too much else.")
+                    if self._phase == _BODY
+                    else self._too_large()
+                )
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._phase = _HEAD
+        self._since = self.loop.time()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._phase == _BODY:
+            return  # a trailer; the headers belong to a running request by now
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
+        limits = self.limits
+        if self._unparsed > limits.head_bytes:  # a body may be counted in
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > limits.head_bytes:
+                self._refusal = self._too_large()
+                raise self._refusal
+        if len(self.pipeline) >= limits.pipelined:
+            self._refusal = MalformedHttp("Too many requests were sent ahead.")
+            raise self._refusal
+        super().on_headers_complete()
+        self._phase = _BODY
+        self._unparsed = 0
+        if self.stopping:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        self._unparsed = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
+        self._phase = _SILENT
+        self._unparsed = 0
+        super().on_message_complete()
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Reads the request again as if it asked for no upgrade, as RFC 9110 (7.8) allows; the parser gives up its body."""
+        method = self.scope["method"] = self.parser.get_method().decode("ascii")
+        if method == "CONNECT":
+            self._refuse(MethodNotAllowed("This is no proxy."))
+            return
+        connection = [value for name, value in self.headers if name == b"connection"]
+        tokens = [token.strip() for token in b",".join(connection).lower().split(b",")]
+        kept = [(b"connection", token) for token in tokens if token in (b"close", b"keep-alive")]
+        kept += [(name, value) for name, value in self.headers if name not in _HOP_BY_HOP]
+        head = [b"%b %b HTTP/%b\r\n" % (method.encode(), self.url, self.parser.get_http_version().encode())]
+        head += [b"%b: %b\r\n" % header for header in kept]
+        self.parser = httptools.HttpRequestParser(self)
+        self._unparsed = 0
+        self.data_received(b"".join([*head, b"\r\n", rest]))
+
+    # What it gets
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        cycle.scope["state"]["connection"] = self
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        self._since = self.loop.time()
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self.flow.resume_reading()
+        if self._phase == _BODY and self.expect_100_continue:
+            self.transport.close()  # whether the body will still come, only the client knows
+        elif self.stopping:
+            self._look_in(self.limits.linger_s)
+
+    def _too_large(self) -> HeadTooLarge:
+        return HeadTooLarge(f"The headers of the request are larger than {self.limits.head_bytes} bytes.")
+
+    def _refuse(self, error: GatewayError) -> None:
+        """Answers what cannot be read as a request, and hears no more. An answer under way is finished first."""
+        self._deaf = True
+        self._since = self.loop.time()
+        running = self._running
+        if running is not None and self._answering:
+            at_fault = running is self.cycle and self._phase == _BODY
+            if running.response_started or not at_fault:
+                running.keep_alive = False
+                self.pipeline.clear()
+                return
+            self._leave(running)
+        body = error.body()
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+            (b"x-request-id", new_request_id().encode()),
+            *((name.encode(), value.encode()) for name, value in error.headers.items()),
+        ]
+        head = [STATUS_LINE[error.status], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"]
+        self.transport.write(b"".join([*head, body]))
+        # To close now would reset the connection where something is still arriving, and could take the answer with it.
+        self.transport.write_eof()
+        self.flow.resume_reading()
+
+    def _leave(self, cycle: RequestResponseCycle | None) -> None:
+        """Tells a running request that its client is gone."""
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.waiting_for_100_continue = False
+            cycle.message_event.set()

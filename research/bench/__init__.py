@@ -1,0 +1,1 @@
+"""The yardstick: `python -m research.bench` measures every router of the literature, and ours, on the same evaluations."""

@@ -1,0 +1,130 @@
+"""The command `python -m research.bench`. Everything heavy loads inside it."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from research.bench.rows import METHODS, OURS
+from research.bench.tables import TABLES
+from router.commands.evaluation import DATA, _progress, readable_errors
+from router.errors import DataError
+
+if TYPE_CHECKING:
+    from research.bench.tables.context import Context
+
+NONE = "none"
+
+
+@click.command()
+@DATA
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for bench.json and report.md.")
+@click.option("--rows", "names", multiple=True, type=click.Choice(list(METHODS)), help="Only this row; repeatable.")
+@click.option(
+    "--tables",
+    "claims",
+    multiple=True,
+    type=click.Choice([*TABLES, NONE]),
+    help="Only this claim table, which needs the row ours; repeatable. Default: all of them where no row is left out.",
+)
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Repetitions of what is trained.")
+@click.option(
+    "--encoder", default="static", show_default=True, help="static, minilm, or a sentence-transformers model."
+)
+@readable_errors
+def bench(data: Path, out: Path, names: tuple[str, ...], claims: tuple[str, ...], seeds: int, encoder: str) -> None:
+    """Measure routers of the literature and ours on DATA: tuned on `val`, judged on `test`. Goes on where it was stopped."""
+    import json
+
+    from research.bench.evidence import Evidence
+    from research.bench.main_table import main_table
+    from research.bench.report import main_json, markdown
+    from research.bench.rows import methods
+    from research.bench.runs import Runs
+    from research.bench.tables import sections
+    from research.bench.tables.context import Context, families_of, prices_of
+    from research.bench.tables.kept import Kept
+    from research.bench.tuning import fits, tune
+    from router.data.dataset import load_dataset
+    from router.encode.encoder import load_encoder
+
+    wanted = wanted_tables(names, claims)
+    dataset, loaded, ours = load_dataset(data), load_encoder(encoder), Kept(out / "routers")
+    chosen = [ours if method.name == OURS else method for method in methods(names)]
+    click.echo(f"{len(dataset.models)} models, {len(dataset.prompts)} queries; encoding", err=True)
+    q = loaded.encode(dataset.prompts)
+    whole, text = (Runs(out / "rows", Evidence.of(dataset, part)) for part in (q, q[:, : loaded.text_dim].copy()))
+    done = iter(range(1, 10**9))
+    with _progress("bench", sum(fits(method, seeds) for method in chosen)) as advance:
+        tuned = [
+            tune(whole if method.name == OURS else text, method, seeds, lambda note: advance(next(done), note))
+            for method in chosen
+        ]
+    rows = {row.name: row for row in tuned}
+    tables = _tables(
+        wanted,
+        lambda say: Context(
+            dataset,
+            q,
+            loaded.text_dim,
+            rows,
+            ours,
+            out / "rows",
+            prices_of(data),
+            families_of(data),
+            loaded.encode,
+            say,
+        ),
+        out / "tables",
+    )
+    found = {
+        "data": dataset.hash,
+        "encoder": {"spec": loaded.spec, "hash": loaded.hash},
+        **main_json(main_table(text.evidence, tuned, OURS), tuned, seeds),
+        "tables": tables,
+    }
+    (out / "bench.json").write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / "report.md").write_text(markdown(found, sections()), encoding="utf-8")
+    click.echo(f"{out / 'report.md'}: {len(tuned)} rows, {len(tables)} claim tables")
+
+
+def wanted_tables(rows: Sequence[str], claims: Sequence[str]) -> list[str]:
+    """The claim tables to measure, in the report's order.
+
+    Args:
+        rows: only these rows are run; none: all.
+        claims: as asked for.
+
+    Raises:
+        DataError: tables are asked for, but not the row that they are about.
+    """
+    if NONE in claims or (rows and not claims):
+        return []
+    if rows and OURS not in rows:
+        raise DataError(f"claim tables are about the row {OURS}: add --rows {OURS}")
+    return [name for name in TABLES if not claims or name in claims]
+
+
+def _tables(
+    wanted: Sequence[str], context_of: Callable[[Callable[[str], None]], "Context"], folder: Path
+) -> dict[str, dict[str, Any]]:
+    """Measures claim tables behind a progress bar.
+
+    Args:
+        context_of: told whom to tell what was just done.
+    """
+    from research.bench.tables import measure
+
+    found: dict[str, dict[str, Any]] = {}
+    if wanted:
+        with _progress("claim tables", len(wanted)) as advance:
+            context = context_of(lambda note: advance(len(found), note))
+            for name in wanted:
+                found |= measure(context, folder, [name])
+                advance(len(found), name)
+    return found
+
+
+if __name__ == "__main__":
+    bench()

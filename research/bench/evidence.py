@@ -1,0 +1,67 @@
+"""What the rows of the yardstick may learn from, and what they are judged by."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from research.bench.method import thinned
+from router.data.dataset import Dataset
+from router.data.pools import Pool, pools
+
+BESIDE = frozenset({"routerarena"})  # pools of two models: reported, but not part of the macro average
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A dataset as methods see it, and as it is.
+
+    Attributes:
+        truth: every score but those of models that are left out.
+        seen: the same without the scores of `test`, and with fewer of `train` where it was thinned.
+        q: query encodings, (Q, d_q).
+    """
+
+    truth: Dataset
+    seen: Dataset
+    q: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, data: Dataset, q: NDArray[np.float32], per_model: int | None = None, seed: int = 0) -> "Evidence":
+        """Leaves out the models that are marked onboarding.
+
+        Args:
+            q: query encodings, (Q, d_q), unit-norm float32.
+            per_model: at most so many train evaluations of each model, drawn by `seed`; None takes all.
+        """
+        truth = _without(data, data.onboarding[:, None])
+        seen = _without(truth, (data.splits == "test")[None, :])
+        return cls(truth, seen if per_model is None else thinned(seen, per_model, seed), q)
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of all that a result depends on."""
+        digest = hashlib.sha256()
+        for array in (self.truth.scores, self.seen.scores, self.q, self.truth.benchmarks, self.truth.splits):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def pools(self, split: str) -> list[Pool]:
+        """The routing problems of a split."""
+        return list(pools(self.truth, split))
+
+
+def macro(of_pools: dict[str, float]) -> float:
+    """The average over pools, but for those that only stand beside."""
+    return float(np.mean([value for name, value in of_pools.items() if name not in BESIDE]))
+
+
+def judged(evidence: Evidence) -> NDArray[np.bool_]:
+    """Which (model, query) pairs of `val` and `test` have a score, (M, Q)."""
+    return ~np.isnan(evidence.truth.scores) & np.isin(evidence.truth.splits, ("val", "test"))
+
+
+def _without(data: Dataset, hidden: NDArray[np.bool_]) -> Dataset:
+    return replace(data, scores=np.where(hidden, np.float32(np.nan), data.scores))

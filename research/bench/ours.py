@@ -1,0 +1,50 @@
+"""Our own router as a row of the yardstick. It tunes itself on `val` while it trains, so its grid has one setting."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from research.bench.method import Setting
+from router.data.dataset import Dataset
+from router.encode.surface import DIM as SURFACE_DIM
+from router.model.locus import Locus
+from router.model.space import ModelSpace
+from router.train.evaluate import predictor_of
+from router.train.train import train
+
+
+@dataclass(frozen=True)
+class Routed:
+    """A trained router with the models of the data embedded.
+
+    Attributes:
+        locus, space: what `router.train.train` gave.
+    """
+
+    locus: Locus
+    space: ModelSpace
+    data: Dataset
+    q: NDArray[np.float32]
+
+    def predict(self, queries: NDArray[np.int64]) -> NDArray[np.float32]:
+        predictor, known = predictor_of(self.locus, self.data, self.space)
+        out = np.full((len(self.data.models), len(queries)), np.nan, np.float32)
+        out[known] = predictor.predict(self.q[queries]).p_correct.T
+        return out
+
+
+class Ours:
+    """Implements `research.bench.method.Method`. Encodings are whole ones: the text part, then the surface statistics."""
+
+    name = "ours"
+    version = 3
+    grid: tuple[Setting, ...] = ({},)
+    seeds = 3
+
+    def fit(self, data: Dataset, q: NDArray[np.float32], setting: Setting, seed: int) -> Routed:
+        with TemporaryDirectory() as state:
+            trained = train(data, q, q.shape[1] - SURFACE_DIM, seed, Path(state))
+        return Routed(trained.locus, trained.space, data, q)

@@ -1,0 +1,40 @@
+"""The rows of the yardstick, in the order of its tables; each is imported only when it is fitted."""
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from research.bench.method import Method
+from router.errors import DataError
+
+OURS = "ours"
+RANDOM, ORACLE = "random", "oracle"  # need no fit: see `research.bench.outcomes`
+METHODS = {
+    "best single": "research.bench.rows.best_single:BestSingle",
+    "best per benchmark": "research.bench.rows.best_per_benchmark:BestPerBenchmark",
+    "kNN": "research.bench.rows.nearest:Nearest",
+    "clusters": "research.bench.rows.clusters:Clusters",
+    "logistic regression": "research.bench.rows.logistic:Logistic",
+    "EmbedLLM": "research.bench.rows.embedllm:EmbedLLM",
+    "IRT-Net": "research.bench.rows.irt_net:IrtNet",
+    "UniRoute": "research.bench.rows.uniroute:UniRoute",
+    "LOCUS (paper)": "research.bench.rows.paper_locus:PaperLocus",
+    OURS: "research.bench.ours:Ours",
+}
+
+
+def methods(names: Sequence[str] = ()) -> list[Method]:
+    """Rows by name, in the tables' order; no name: all of them.
+
+    Raises:
+        DataError: a name that is no row's.
+    """
+    unknown = [name for name in names if name not in METHODS]
+    if unknown:
+        raise DataError(f"no row {', '.join(map(repr, unknown))}; there are {', '.join(METHODS)}")
+    return [_load(target) for name, target in METHODS.items() if not names or name in names]
+
+
+def _load(target: str) -> Method:
+    module, _, attribute = target.partition(":")
+    method: Method = getattr(import_module(module), attribute)()
+    return method

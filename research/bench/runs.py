@@ -1,0 +1,90 @@
+"""Finished fits on disk: what was predicted is kept, so that a bench that was stopped goes on where it was."""
+
+import hashlib
+import json
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from research.bench.evidence import Evidence, judged
+from research.bench.method import Method, Setting
+from router.errors import ArtifactError
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one fit predicted.
+
+    Attributes:
+        judged: which predictions are kept, (M, Q), bool: those with a score in `val` or `test`.
+        values: them, in the order of `judged`.
+        seconds: how long fitting and predicting took, when they were done.
+    """
+
+    judged: NDArray[np.bool_]
+    values: NDArray[np.float32]
+    seconds: float
+
+    @property
+    def p(self) -> NDArray[np.float32]:
+        """P(correct), (M, Q), float32; NaN where nothing was kept, or is known of the model."""
+        p = np.full(self.judged.shape, np.nan, np.float32)
+        p[self.judged] = self.values
+        return p
+
+
+class Runs:
+    """Fits methods on one evidence, each setting and seed once.
+
+    Args:
+        folder: one file per run, named by method and a hash of evidence, method, version, setting and seed.
+    """
+
+    def __init__(self, folder: Path, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self._folder = folder
+        self._judged = judged(evidence)
+
+    def file(self, method: Method, setting: Setting, seed: int) -> Path:
+        """Where a run is kept."""
+        identity = {
+            "evidence": self.evidence.key,
+            "method": method.name,
+            "version": method.version,
+            "setting": dict(setting),
+            "seed": seed,
+        }
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+        return self._folder / f"{method.name.replace(' ', '-')}-{digest}.npz"
+
+    def run(self, method: Method, setting: Setting, seed: int) -> Run:
+        """What is on disk, or a fit made now and kept.
+
+        Raises:
+            ArtifactError: the file of the run cannot be read.
+        """
+        file = self.file(method, setting, seed)
+        if not file.exists():
+            self._keep(file, *self._fit(method, setting, seed))
+        try:
+            with np.load(file) as kept:
+                return Run(self._judged, kept["p"], float(kept["seconds"]))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as exc:
+            raise ArtifactError(f"{file}: not a readable run: {exc}; remove it to make it anew") from exc
+
+    def _fit(self, method: Method, setting: Setting, seed: int) -> tuple[NDArray[np.float32], float]:
+        start = time.perf_counter()
+        queries = np.flatnonzero(self._judged.any(axis=0))
+        fitted = method.fit(self.evidence.seen, self.evidence.q, setting, seed)
+        p = fitted.predict(queries)
+        return p[self._judged[:, queries]].astype(np.float32), time.perf_counter() - start
+
+    def _keep(self, file: Path, p: NDArray[np.float32], seconds: float) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(".tmp.npz")
+        np.savez(unfinished, p=p, seconds=np.float64(seconds))
+        unfinished.replace(file)

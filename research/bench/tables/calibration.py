@@ -1,0 +1,144 @@
+"""Claim 9: a predicted probability is one: reliability, expected calibration error and Brier score, also for new models."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from research.bench.evidence import macro
+from research.bench.main_table import MACRO
+from research.bench.rows import OURS
+from research.bench.tables.cells import grid, number, picture
+from router.data.pools import Pool
+from router.train.evaluate import predict_all, space_of
+
+if TYPE_CHECKING:
+    from research.bench.tables.context import Context
+
+VERSION = 1
+BINS = 15  # of equal width, as is usual for the ECE
+ALL = "all evaluations"
+ONBOARDED = (32, 128, None)  # evaluations that models marked onboarding are embedded from; None: all
+
+
+def measure(context: "Context") -> dict[str, Any]:
+    """ECE and Brier of each row and pool, and the reliability of ours, for known and for onboarded models."""
+    pools = context.pools("test")
+    rows = {}
+    for name, row in context.rows.items():
+        of_seeds = [_by_pool(context, pools, run.p) for run in row.prediction_runs]
+        rows[name] = {
+            pool: {key: float(np.mean([seed[pool][key] for seed in of_seeds])) for key in ("ece", "brier")}
+            for pool in of_seeds[0]
+        }
+    return {
+        "rows": rows,
+        "reliability": _by_pool(context, pools, context.p_test),
+        "onboarded": {str(n or "all"): _by_pool(context, pools_of, p) for n, pools_of, p in _onboarded(context)},
+    }
+
+
+def calibration(p: NDArray[np.float32], y: NDArray[np.float32]) -> dict[str, Any]:
+    """How well probabilities match scores.
+
+    Args:
+        p: predictions, (n,), in [0, 1].
+        y: scores, (n,), in [0, 1].
+
+    Returns:
+        `ece`: Σ over bins of (share of predictions) |mean p - mean y|; `brier`: mean (p - y)²; `evaluations`; and per bin that
+        holds any prediction `predicted`, `observed` and `share`.
+    """
+    wide, score = p.astype(np.float64), y.astype(np.float64)
+    bins = np.minimum((wide * BINS).astype(np.int64), BINS - 1)
+    count = np.bincount(bins, minlength=BINS)
+    full = count > 0
+    predicted, observed = (np.bincount(bins, part, BINS)[full] / count[full] for part in (wide, score))
+    share = count[full] / len(wide)
+    return {
+        "ece": float((share * np.abs(predicted - observed)).sum()),
+        "brier": float(((wide - score) ** 2).mean()),
+        "evaluations": len(wide),
+        "predicted": predicted.tolist(),
+        "observed": observed.tolist(),
+        "share": share.tolist(),
+    }
+
+
+def section(result: dict[str, Any]) -> str:
+    pools = [name for name in result["reliability"] if name not in (ALL, MACRO)]
+    columns = [*pools, MACRO, ALL]
+    text = [
+        "## 9. Calibration",
+        f"Over all evaluations of a pool's models on its test queries: expected calibration error with {BINS} bins of equal width, "
+        "and Brier score. A fractional score counts as what it is. Macro: the mean over pools; all evaluations: one set, each "
+        "(model, query) once. Rows are at the setting that `val` chose for correctness prediction.",
+    ]
+    for key, label in (("ece", "ECE"), ("brier", "Brier score")):
+        lines = [
+            [name, *(number(found.get(c, {}).get(key), 3) for c in columns)] for name, found in result["rows"].items()
+        ]
+        text += [f"{label}:", grid(["row", *columns], lines)]
+    if result["onboarded"]:
+        lines = []
+        for key, label in (("ece", "ECE"), ("brier", "Brier")):
+            for n, found in result["onboarded"].items():
+                lines.append([f"{label}, {n} evaluations", *(number(found.get(c, {}).get(key), 3) for c in columns)])
+        text += [
+            f"{OURS} for the models marked `onboarding` alone, embedded from so many of their train evaluations:",
+            grid(["measure", *columns], lines),
+        ]
+    return "\n\n".join([*text, picture("calibration", "Reliability")])
+
+
+def plot(result: dict[str, Any], folder: Path) -> None:
+    from research.bench.plots import Words, reliability
+
+    panels = {_titled(name, bins): bins for name, bins in result["reliability"].items() if name != MACRO}
+    for n, found in result["onboarded"].items():
+        if n in ("128", "all"):
+            panels[_titled(f"onboarded, {n}", found[ALL])] = found[ALL]
+    words = Words("Predicted correctness and what came of it", "mean predicted correctness", "mean score")
+    reliability(panels, words, folder / "calibration.png")
+
+
+def _by_pool(context: "Context", pools: list[Pool], p: NDArray[np.float32]) -> dict[str, Any]:
+    """By pool, macro, and over everything; pools in which nothing is predicted are left out."""
+    scores = context.data.scores
+    found, seen = {}, np.zeros(scores.shape, np.bool_)
+    for pool in pools:
+        at = np.ix_(pool.models, pool.queries)
+        known = ~np.isnan(scores[at]) & ~np.isnan(p[at])
+        if known.any():
+            found[pool.name] = calibration(p[at][known], scores[at][known])
+            seen[at] |= known
+    if not found:
+        return {}
+    averaged = {key: macro({pool: part[key] for pool, part in found.items()}) for key in ("ece", "brier")}
+    return {**found, MACRO: averaged, ALL: calibration(p[seen], scores[seen])}
+
+
+def _onboarded(context: "Context") -> Iterator[tuple[int | None, list[Pool], NDArray[np.float32]]]:
+    """Our predictions for the models marked onboarding alone, by the number of evaluations."""
+    data = context.data
+    models = [m for m in np.flatnonzero(data.onboarding).tolist() if len(context.answered(m))]
+    if not models:
+        return
+    pools = [
+        Pool(pool.name, pool.queries, np.intersect1d(pool.models, models))
+        for pool in context.pools("test", onboarding=True)
+    ]
+    for n in ONBOARDED:
+        rows = [np.random.default_rng((2, m)).permutation(context.answered(m))[:n] for m in models]
+        space = space_of(
+            [data.models[m] for m in models],
+            [context.embed(m, of_model) for m, of_model in zip(models, rows, strict=True)],
+            "",
+        )
+        yield n, pools, predict_all(context.fitted.locus, data, context.q, space, "test")
+
+
+def _titled(name: str, bins: Mapping[str, Any]) -> str:
+    return f"{name}: ECE {bins['ece']:.3f}"

@@ -1,0 +1,279 @@
+"""Claim 7: the space groups relatives, betrays copies, and can be searched by a profile (Fig. 9, Sec. 5).
+
+Clusters against the families that the data name, halves of one model's evaluations against those of others, and profiles of
+real models, made of their `test` accuracies, searched among embeddings from `train`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from research.bench.tables.cells import grid, number, percent, picture
+
+if TYPE_CHECKING:
+    from research.bench.tables.context import Context
+
+VERSION = 2
+HALVES = (None, 256, 64)  # evaluations in each of two disjoint samples; None: half of all that the model has
+PLANTED, PLANTINGS = 10, 20  # copies among the models of a space, and how often they are planted anew
+KS = (1, 3, 5, 10)
+FEWEST = 30  # test queries of a benchmark for its accuracy to go into a profile
+WHOLE, WITHIN = "all models", "models of one pool"
+
+
+def measure(context: "Context") -> dict[str, Any]:
+    """The three parts; the dendrogram is drawn from `tree` and `labels`."""
+    models = [m for m in range(len(context.data.models)) if len(context.answered(m))]
+    return {
+        "clusters": _clusters(context, models),
+        "duplicates": [entry for n in HALVES if (entry := _duplicates(context, models, n))],
+        "profiles": _profiles(context, models),
+    }
+
+
+def family_scores(
+    families: Sequence[str], labels: NDArray[np.int64], distances: NDArray[np.float64]
+) -> dict[str, float]:
+    """How well clusters and neighbours match families.
+
+    Returns:
+        `ari` and `ami`: adjusted Rand index and adjusted mutual information of clusters and families; `neighbour`: share of models
+        with a relative whose nearest neighbour is one; `chance`: the same for a neighbour drawn at random.
+    """
+    from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
+
+    names = np.array(families)
+    kin = names[:, None] == names
+    np.fill_diagonal(kin, False)
+    with_kin = kin.any(axis=1)
+    apart = distances + np.diag(np.full(len(names), np.inf))
+    nearest = kin[np.arange(len(names)), apart.argmin(axis=1)]
+    some = bool(with_kin.any())
+    return {
+        "ari": float(adjusted_rand_score(names, labels)),
+        "ami": float(adjusted_mutual_info_score(names, labels)),
+        "neighbour": float(nearest[with_kin].mean()) if some else 0.0,
+        "chance": float(kin[with_kin].sum(axis=1).mean() / (len(names) - 1)) if some else 0.0,
+    }
+
+
+def auc(same: NDArray[np.float64], different: NDArray[np.float64]) -> float:
+    """Chance that a distance within a model is below one between models; equals count half."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(np.concatenate([same, different]))[: len(same)]
+    below = ranks.sum() - len(same) * (len(same) + 1) / 2
+    return float(1 - below / (len(same) * len(different)))
+
+
+def section(result: dict[str, Any]) -> str:
+    found = result["clusters"]
+    text = ["## 7. Clusters, copies and profiles"]
+    if found["families"]:
+        text += [
+            "Average-linkage clusters of the embeddings, as many as there are families, against the families that the data name "
+            f"({found['families']} families of {found['models']} models). Neighbour: share of the models with a relative whose "
+            "nearest neighbour is one. Models of different pools were asked different questions; each pool by "
+            "itself is the fairer view.",
+            grid(
+                ["models", "number", "adjusted Rand", "adjusted mutual information", "neighbour, %", "by chance, %"],
+                [
+                    [
+                        e["models_of"],
+                        str(e["models"]),
+                        number(e["ari"]),
+                        number(e["ami"]),
+                        percent(e["neighbour"]),
+                        percent(e["chance"]),
+                    ]
+                    for e in found["agreement"]
+                ],
+            ),
+            picture("clustering", "Dendrogram of the model space"),
+        ]
+    text += [
+        "Copies: each model's train evaluations are split into two disjoint samples, as if two names hid one model. AUC: how "
+        "often two samples of one model are nearer than samples of two models; within pools, of two models of one pool. Found: "
+        f"copies of {PLANTED} models are put beside one sample of every model, {PLANTINGS} times anew; how many of them "
+        "`locus duplicates` lists at its default, and how many other pairs.",
+        grid(
+            ["evaluations in each sample", "models", "AUC", "AUC within pools", "found, %", "other pairs"],
+            [
+                [
+                    str(e["evaluations"] or "half of all"),
+                    str(e["models"]),
+                    number(e["auc"], 4),
+                    number(e["auc_within"], 4),
+                    percent(e["found"]),
+                    number(e["others"], 1),
+                ]
+                for e in result["duplicates"]
+            ],
+        ),
+    ]
+    profiles = result["profiles"]
+    if profiles:
+        text += [
+            f"Profiles: the accuracies of each of {profiles['models']} models on its benchmarks (on `test`, at least {FEWEST} "
+            "queries) are made into the evaluations of a hypothetical model, and the models nearest to its embedding are looked "
+            "up. Recall at k: how often the model itself is among the k nearest. For comparison: nearest by the train accuracies "
+            "on the same benchmarks, which a search without the space would need to have for every model; and by chance.",
+            grid(
+                ["search", *(f"recall at {k}, %" for k in KS)],
+                [[name, *(percent(profiles["recall"][name][str(k)]) for k in KS)] for name in profiles["recall"]],
+            ),
+        ]
+    return "\n\n".join(text)
+
+
+def plot(result: dict[str, Any], folder: Path) -> None:
+    from router.explore.draw import draw_dendrogram
+
+    found = result["clusters"]
+    if found["families"]:
+        title = f"Model space: {found['models']} models in {found['families']} clusters, as many as families"
+        labels = np.array(found["labels"], np.int64)
+        draw_dendrogram(np.array(found["tree"]), found["leaves"], labels, folder / "clustering.png", title)
+
+
+def _clusters(context: "Context", models: Sequence[int]) -> dict[str, Any]:
+    from router.explore.clusters import cut, linkage, pairwise
+
+    named = [m for m in models if context.families.get(context.data.models[m])]
+    if len(named) < 3:
+        return {"families": 0, "models": len(named), "agreement": []}
+    groups = {WHOLE: np.array(named)}
+    for pool in context.pools("train", onboarding=True):
+        members = np.intersect1d(pool.models, named)
+        if len(members) >= 10:
+            groups[pool.name] = members
+    agreement = []
+    for name, members in groups.items():
+        families = [context.families[context.data.models[m]] for m in members]
+        distances = pairwise(context.z[members])
+        labels = cut(linkage(distances), number=len(set(families)))
+        agreement.append({"models_of": name, "models": len(members), **family_scores(families, labels, distances)})
+    families = [context.families[context.data.models[m]] for m in named]
+    tree = linkage(pairwise(context.z[named]))
+    return {
+        "families": len(set(families)),
+        "models": len(named),
+        "agreement": agreement,
+        "tree": tree.tolist(),
+        "labels": cut(tree, number=len(set(families))).tolist(),
+        "leaves": [f"{context.data.models[m]}  ({family})" for m, family in zip(named, families, strict=True)],
+    }
+
+
+@dataclass(frozen=True)
+class _Halves:
+    """Two embeddings of each model from disjoint evaluations, (k, d) each."""
+
+    a: NDArray[np.float32]
+    b: NDArray[np.float32]
+
+
+def _duplicates(context: "Context", models: Sequence[int], size: int | None) -> dict[str, Any] | None:
+    from router.explore.clusters import pairwise
+
+    able = [m for m in models if len(context.answered(m)) >= 2 * (size or 1)]
+    if len(able) < 2:
+        return None
+    halves = _halves(context, able, size)
+    k = len(able)
+    distances = pairwise(np.concatenate([halves.a, halves.b]))
+    across = distances[:k, k:]
+    other = ~np.eye(k, dtype=np.bool_)
+    within = other & _in_one_pool(context, np.array(able))
+    context.say(f"clustering: samples of {size or 'half'}")
+    return {
+        "evaluations": size,
+        "models": k,
+        "auc": auc(np.diag(across), across[other]),
+        "auc_within": auc(np.diag(across), across[within]) if within.any() else None,
+        **_planted(distances),
+    }
+
+
+def _planted(distances: NDArray[np.float64]) -> dict[str, float | None]:
+    """How many copies of a few models the search for duplicates finds, and how many other pairs it takes for copies.
+
+    Args:
+        distances: between k models and then their k copies, (2k, 2k).
+    """
+    from router.explore.duplicates import FEWEST as LEAST
+    from router.explore.duplicates import find_duplicates
+
+    k = len(distances) // 2
+    planted = min(PLANTED, k // 4)
+    if k < LEAST or not planted:
+        return {"found": None, "others": None}
+    true, listed = 0, 0
+    for draw in range(PLANTINGS):
+        chosen = np.random.default_rng(draw).permutation(k)[:planted]
+        there = np.concatenate([np.arange(k), k + chosen])
+        pairs = find_duplicates(distances[np.ix_(there, there)])
+        true += sum(bool(there[pair.b] == there[pair.a] + k) for pair in pairs)
+        listed += len(pairs)
+    return {"found": true / (planted * PLANTINGS), "others": (listed - true) / PLANTINGS}
+
+
+def _halves(context: "Context", models: Sequence[int], size: int | None) -> _Halves:
+    drawn = [np.random.default_rng((3, m)).permutation(context.answered(m)) for m in models]
+    sizes = [size or len(rows) // 2 for rows in drawn]
+    a = [context.embed(m, rows[:n]).z for m, rows, n in zip(models, drawn, sizes, strict=True)]
+    b = [context.embed(m, rows[n : 2 * n]).z for m, rows, n in zip(models, drawn, sizes, strict=True)]
+    return _Halves(np.stack(a), np.stack(b))
+
+
+def _in_one_pool(context: "Context", models: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which pairs of models share a pool, (k, k)."""
+    shared = np.zeros((len(models), len(models)), np.bool_)
+    for pool in context.pools("train", onboarding=True):
+        member = np.isin(models, pool.models)
+        shared |= member[:, None] & member
+    return shared
+
+
+def _profiles(context: "Context", models: Sequence[int]) -> dict[str, Any] | None:
+    """Recall at k of finding a model by its accuracies."""
+    from router.explore.profile import hypothetical
+    from router.model.anchors import choose_anchors
+
+    data = context.data
+    anchors = choose_anchors(data, context.q)
+    names = [name for name in np.unique(data.benchmarks).tolist() if name in set(anchors.benchmarks.tolist())]
+    test, train = (_accuracies(context, names, split) for split in ("test", "train"))
+    searched = [m for m in models if not np.isnan(test[m]).all()]
+    if not searched:
+        return None
+    known = np.array(models)
+    ranks: dict[str, list[int]] = {"embedding": [], "train accuracies": []}
+    for m in searched:
+        asked = np.flatnonzero(~np.isnan(test[m]))
+        made = hypothetical(anchors, {names[i]: float(test[m, i]) for i in asked})
+        z = context.fitted.locus.embed(made.q, made.y).z
+        own = int(np.flatnonzero(known == m)[0])
+        apart = np.linalg.norm(context.z[known].astype(np.float64) - z, axis=1)
+        ranks["embedding"].append(int((apart < apart[own]).sum()) + 1)
+        gaps = np.abs(train[known][:, asked] - test[m, asked])
+        gap = np.where(np.isnan(gaps).any(axis=1), np.inf, gaps.mean(axis=1))
+        ranks["train accuracies"].append(int((gap < gap[own]).sum()) + 1)
+    recall = {name: {str(k): float((np.array(found) <= k).mean()) for k in KS} for name, found in ranks.items()}
+    recall["chance"] = {str(k): min(1.0, k / len(known)) for k in KS}
+    return {"models": len(searched), "recall": recall}
+
+
+def _accuracies(context: "Context", benchmarks: Sequence[str], split: str) -> NDArray[np.float64]:
+    """Mean score of each model on each benchmark, (M, B); NaN below `FEWEST` queries."""
+    data = context.data
+    out = np.full((len(data.models), len(benchmarks)), np.nan)
+    for i, name in enumerate(benchmarks):
+        scores = data.scores[:, (data.benchmarks == name) & (data.splits == split)].astype(np.float64)
+        enough = (~np.isnan(scores)).sum(axis=1) >= FEWEST
+        out[enough, i] = np.nanmean(scores[enough], axis=1)
+    return out

@@ -1,0 +1,140 @@
+"""Claim 4: models that are near in the space answer alike (Fig. 6): embedding distance against disagreement on `test`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from research.bench.tables.cells import grid, number, picture
+
+if TYPE_CHECKING:
+    from research.bench.tables.context import Context
+
+VERSION = 2
+COSINE, EUCLIDEAN = "cosine", "Euclidean"
+PREDICTED, RAW = "predictions on the pool", "disagreement on train"
+FEWEST = 20  # common queries of a pair that counts, or all queries of the pool where it has fewer
+PAIRS = 10  # of models, below which a correlation says nothing
+ONLY_KNOWN, WITH_NEW = "known", "with onboarding"
+
+
+def measure(context: "Context") -> dict[str, Any]:
+    """Correlations per pool, over known models and with those marked onboarding too."""
+    found = []
+    for models, onboarding in ((ONLY_KNOWN, False), (WITH_NEW, True)):
+        for pool in context.pools("test", onboarding):
+            members = pool.models[~np.isnan(context.z[pool.models, 0])]
+            if len(members) < 2:
+                continue
+            found.append({"pool": pool.name, "models": models, **_pool(context, members, pool.queries)})
+    return {"pools": found}
+
+
+def disagreement(scores: NDArray[np.float32], fewest: int = FEWEST) -> NDArray[np.float64]:
+    """Mean |difference| of two models' scores over the queries that both answered, (M, n) -> (M, M).
+
+    NaN where they have fewer than `fewest` in common.
+    """
+    known = ~np.isnan(scores)
+    y = np.nan_to_num(scores).astype(np.float64)
+    out = np.full((len(y), len(y)), np.nan)
+    for a in range(len(y)):
+        common = known & known[a]
+        count = common.sum(axis=1)
+        gap = (np.abs(y - y[a]) * common).sum(axis=1)
+        out[a] = np.where(count >= max(1, fewest), gap / np.maximum(count, 1), np.nan)
+    return out
+
+
+def distances(z: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    """Cosine and Euclidean distances between embeddings, (M, d) -> (M, M) each."""
+    from router.explore.clusters import pairwise
+
+    wide = z.astype(np.float64)
+    unit = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
+    return {COSINE: 1 - unit @ unit.T, EUCLIDEAN: pairwise(z)}
+
+
+def correlations(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, float | None]:
+    """Pearson, Spearman and Kendall's tau-b, of (n,) each; None where one side is constant."""
+    from scipy.stats import kendalltau, pearsonr, spearmanr
+
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return dict.fromkeys(("pearson", "spearman", "kendall"))
+    return {
+        "pearson": float(pearsonr(x, y).statistic),
+        "spearman": float(spearmanr(x, y).statistic),
+        "kendall": float(kendalltau(x, y).statistic),
+    }
+
+
+def section(result: dict[str, Any]) -> str:
+    lines = []
+    for entry in result["pools"]:
+        if entry["pairs"] < PAIRS:
+            continue
+        for distance in (EUCLIDEAN, COSINE, PREDICTED, RAW):
+            r = entry["correlations"][distance]
+            lines.append(
+                [
+                    f"{entry['pool']}, {entry['models']}",
+                    str(entry["pairs"]),
+                    distance,
+                    *(number(r[name], 3) for name in ("pearson", "spearman", "kendall")),
+                ]
+            )
+    few = sorted({e["pool"] for e in result["pools"] if e["pairs"] < PAIRS})
+    text = [
+        "## 4. Geometry",
+        "Distance between the embeddings of two models of a pool (from their train evaluations) against the rate at which they "
+        "disagree on its test queries, over pairs with at least "
+        f"{FEWEST} common queries. Beside the distances of the space: `{PREDICTED}`, the root mean square difference of the two "
+        f"models' predicted correctness over the pool's train queries; and `{RAW}`, what knowing their answers to all common train "
+        "queries would give. The paper states a Pearson correlation of 0.887.",
+        grid(["pool, models", "pairs", "distance", "Pearson", "Spearman", "Kendall"], lines),
+    ]
+    if few:
+        text.append(f"Not shown, with fewer than {PAIRS} pairs: {', '.join(few)}.")
+    return "\n\n".join([*text, picture("geometry", "Embedding distance against disagreement on test")])
+
+
+def plot(result: dict[str, Any], folder: Path) -> None:
+    from research.bench.plots import Words, points
+
+    panels = {}
+    for entry in result["pools"]:
+        if entry["models"] == WITH_NEW and entry["pairs"] >= PAIRS:
+            r = entry["correlations"][EUCLIDEAN]["pearson"]
+            of_pairs = entry["of_pairs"]
+            panels[f"{entry['pool']}: Pearson {number(r, 3)}"] = (
+                np.array(of_pairs[EUCLIDEAN]),
+                np.array(of_pairs["disagreement"]),
+            )
+    if panels:
+        words = Words(
+            "Models that are near in the space answer alike", "Euclidean distance", "disagreement on test queries"
+        )
+        points(panels, words, folder / "geometry.png")
+
+
+def _pool(context: "Context", members: NDArray[np.int64], queries: NDArray[np.int64]) -> dict[str, Any]:
+    data = context.data
+    fewest = min(FEWEST, len(queries))
+    observed = disagreement(data.scores[np.ix_(members, queries)], fewest)
+    of_pool = np.isin(data.benchmarks, np.unique(data.benchmarks[queries])) & (data.splits == "train")
+    p = context.p_train[np.ix_(members, np.flatnonzero(of_pool))].astype(np.float64)
+    found = {
+        **distances(context.z[members]),
+        PREDICTED: np.sqrt(((p[:, None] - p) ** 2).mean(axis=2)),
+        RAW: disagreement(data.scores[np.ix_(members, np.flatnonzero(of_pool))], 1),
+    }
+    pairs = np.triu(~np.isnan(observed) & ~np.isnan(found[RAW]), 1)
+    return {
+        "pairs": int(pairs.sum()),
+        "correlations": {name: correlations(d[pairs], observed[pairs]) for name, d in found.items()},
+        "of_pairs": {
+            "disagreement": observed[pairs].round(4).tolist(),
+            **{name: d[pairs].round(4).tolist() for name, d in found.items()},
+        },
+    }

@@ -1,0 +1,61 @@
+"""Our row with its routers kept on disk: the tables need more of a router than its predictions, and none is trained twice."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from research.bench.method import Setting
+from research.bench.ours import Ours, Routed
+from router.data.dataset import Dataset
+from router.encode.surface import DIM as SURFACE_DIM
+from router.errors import ArtifactError
+from router.model.locus import Locus
+from router.model.space import ModelSpace
+
+
+class Kept:
+    """Implements `research.bench.method.Method`; predicts what our row predicts.
+
+    Args:
+        folder: two files per router, named by a hash of the evidence, the row's version, setting and seed.
+    """
+
+    def __init__(self, folder: Path, row: Ours | None = None) -> None:
+        self._row = row or Ours()
+        self._folder = folder
+        self.name = self._row.name
+        self.version = self._row.version
+        self.grid = self._row.grid
+        self.seeds = self._row.seeds
+
+    def fit(self, data: Dataset, q: NDArray[np.float32], setting: Setting, seed: int) -> Routed:
+        """A router read from disk, or one trained now and kept.
+
+        Raises:
+            ArtifactError: its files cannot be read.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load, save
+
+        weights, space = (
+            self._folder / f"{self._digest(data, q, setting, seed)}.{part}" for part in ("locus", "space")
+        )
+        if not (weights.exists() and space.exists()):
+            fitted = self._row.fit(data, q, setting, seed)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            weights.write_bytes(save(fitted.locus.weights()))
+            fitted.space.save(space)  # last: a router without its space is none
+        try:
+            locus = Locus.restore(load(weights.read_bytes()), {"text_dim": q.shape[1] - SURFACE_DIM})
+        except (OSError, SafetensorError) as exc:
+            raise ArtifactError(f"{weights}: not a readable router: {exc}; remove it to train it anew") from exc
+        return Routed(locus, ModelSpace.load(space), data, q)
+
+    def _digest(self, data: Dataset, q: NDArray[np.float32], setting: Setting, seed: int) -> str:
+        digest = hashlib.sha256(json.dumps([self.version, dict(setting), seed], sort_keys=True).encode())
+        for array in (data.scores, q, data.benchmarks, data.categories, data.splits, data.onboarding):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]

@@ -1,0 +1,429 @@
+"""Claim 2: a model that joins later is embedded from few evaluations, without training, at little loss (Fig. 4, Table 2).
+
+Newcomers are the models marked `onboarding`, and by cross-validation all others: in each fold the router is trained without
+a third of its models. Every way of taking in a newcomer sees the same few evaluations.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from research.bench.main_table import MACRO, with_macro
+from research.bench.rows import OURS, methods
+from research.bench.tables.cells import grid, percent, picture, points
+from router.data.dataset import Dataset
+from router.data.pools import Pool, routed_scores
+from router.train.evaluate import predict_all, space_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from research.bench.ours import Routed
+    from research.bench.rows.embedllm import Factorisation, OfNet
+    from research.bench.tables.context import Context
+
+VERSION = 1
+SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
+DRAWS = 3  # for the models marked onboarding; a fold has more models and is drawn once
+FOLDS = 3
+TUNED_ON = 24  # known models that the settings of the other ways are chosen on, by their `val` scores
+FRESH, FOLDED = "onboarding", "cross-validation"
+AGREEMENT, OWN, REFIT = "nearest known model by agreement", "kNN on its own evaluations", "EmbedLLM's vector refitted"
+DOUBT = 2.0  # evaluations' worth of chance agreement, so that few common queries are no proof of likeness
+STRENGTHS = (0.3, 3.0, 30.0, 300.0)  # of the pull to the mean vector
+SHARES = (0.05, 0.125, 0.25, 0.5, 1.0)  # of a newcomer's evaluations, the k of its nearest neighbours
+STEPS, RATE = 150, 0.05
+
+Rows = Sequence[NDArray[np.int64]]  # the queries that each newcomer is known by
+
+
+@dataclass(frozen=True)
+class Case:
+    """Newcomers to a router that never saw them.
+
+    Attributes:
+        seen: what the router was trained on.
+        newcomers: indices of models, (k,).
+        pools: test pools that newcomers and known models are chosen from.
+    """
+
+    context: "Context"
+    fitted: "Routed"
+    seen: Dataset
+    newcomers: NDArray[np.int64]
+    pools: Sequence[Pool]
+
+    @cached_property
+    def known(self) -> NDArray[np.int64]:
+        """Models that the router was trained on."""
+        train = self.seen.scores[:, self.seen.where("train")]
+        return np.flatnonzero(~np.isnan(train).all(axis=1))
+
+    @cached_property
+    def p_known(self) -> NDArray[np.float32]:
+        """Our predictions for the known models on `test`, (M, Q)."""
+        return predict_all(self.fitted.locus, self.seen, self.context.q, self.fitted.space, "test")
+
+
+class Way(Protocol):
+    """A way to take in newcomers.
+
+    Attributes:
+        name: in tables.
+        settings: what is chosen on `val`.
+    """
+
+    name: str
+    settings: tuple[float, ...]
+
+    def known(self) -> NDArray[np.float32]:
+        """P(correct) of the known models on `test`, (M, Q)."""
+        ...
+
+    def newcomers(
+        self, models: NDArray[np.int64], rows: Rows, queries: NDArray[np.int64], setting: float
+    ) -> NDArray[np.float32]:
+        """P(correct) of models from these evaluations alone, (k, n)."""
+        ...
+
+
+class Embedded:
+    """Ours: one pass over the evaluations."""
+
+    name = OURS
+    settings: tuple[float, ...] = (0.0,)
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+
+    def known(self) -> NDArray[np.float32]:
+        return self._case.p_known
+
+    def newcomers(
+        self, models: NDArray[np.int64], rows: Rows, queries: NDArray[np.int64], setting: float
+    ) -> NDArray[np.float32]:
+        context, locus = self._case.context, self._case.fitted.locus
+        embeddings = [context.embed(m, of_model, locus) for m, of_model in zip(models.tolist(), rows, strict=True)]
+        space = space_of([context.data.models[m] for m in models], embeddings, "")
+        (split,) = set(context.data.splits[queries].tolist())
+        return predict_all(locus, context.data, context.q, space, split)[np.ix_(models, queries)]
+
+
+class Agreeing:
+    """The predictions of the known model that agrees most with the newcomer where both answered."""
+
+    name = AGREEMENT
+    settings: tuple[float, ...] = (0.0,)
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+
+    def known(self) -> NDArray[np.float32]:
+        return self._case.p_known
+
+    def newcomers(
+        self, models: NDArray[np.int64], rows: Rows, queries: NDArray[np.int64], setting: float
+    ) -> NDArray[np.float32]:
+        known, scores = self._case.known, self._case.context.data.scores
+        p = [self._case.p_known[known[agreement(scores[m, r], scores[known[:, None], r]).argmax()], queries]
+             for m, r in zip(models.tolist(), rows, strict=True)]  # fmt: skip
+        return np.stack(p)
+
+
+class OwnNeighbours:
+    """Mean score on the nearest of the newcomer's own evaluations; tuned by how many, as a share of them."""
+
+    name = OWN
+    settings: tuple[float, ...] = SHARES
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+
+    def known(self) -> NDArray[np.float32]:
+        return self._case.context.rows["kNN"].routing_runs[0].p
+
+    def newcomers(
+        self, models: NDArray[np.int64], rows: Rows, queries: NDArray[np.int64], setting: float
+    ) -> NDArray[np.float32]:
+        q, scores = self._case.context.text, self._case.context.data.scores
+        p = np.empty((len(models), len(queries)), np.float32)
+        for i, (m, of_model) in enumerate(zip(models.tolist(), rows, strict=True)):
+            k = max(1, round(setting * len(of_model)))
+            nearest = np.argpartition(-(q[queries] @ q[of_model].T), k - 1, axis=1)[:, :k]
+            p[i] = scores[m, of_model][nearest].mean(axis=1)
+        return p
+
+
+class Refitted:
+    """EmbedLLM trained on the known models; a newcomer's vector by gradient, all else held fixed.
+
+    Tuned by the strength of a pull to the mean of the known models' vectors.
+    """
+
+    name = REFIT
+    settings: tuple[float, ...] = STRENGTHS
+
+    def __init__(self, case: Case) -> None:
+        (method,) = methods(["EmbedLLM"])
+        row = case.context.rows["EmbedLLM"]
+        setting = row.trials[row.for_prediction].setting
+        self._case = case
+        self._fitted = cast("OfNet", method.fit(case.seen, case.context.text, setting, 0))
+
+    def known(self) -> NDArray[np.float32]:
+        data = self._case.context.data
+        p, test = np.full(data.scores.shape, np.nan, np.float32), data.where("test")
+        p[:, test] = self._fitted.predict(test)
+        return p
+
+    def newcomers(
+        self, models: NDArray[np.int64], rows: Rows, queries: NDArray[np.int64], setting: float
+    ) -> NDArray[np.float32]:
+        import torch
+
+        from research.bench.rows.paper_locus import Sets
+
+        net = cast("Factorisation", self._fitted.net)
+        with torch.no_grad():
+            sets = Sets.of(self._case.context.data, self._case.context.text, list(rows), models)
+            x = net.project(sets.q) * net.classifier.weight
+            asked = net.project(torch.from_numpy(self._case.context.text[queries])) * net.classifier.weight
+            centre, offset = net.models.weight[torch.from_numpy(self._case.known)].mean(dim=0), net.classifier.bias
+        vectors = refit(x, sets.y, sets.mask, centre, offset.detach(), setting)
+        p: NDArray[np.float32] = torch.sigmoid(vectors @ asked.T + offset.detach()).numpy()
+        return p
+
+
+def measure(context: "Context", sizes: Sequence[int] = SIZES, folds: int = FOLDS) -> dict[str, Any]:
+    """Accuracies of newcomers, and of routing among them and the known models, by the number of evaluations."""
+    return {
+        FRESH: [_curve(case, sizes, DRAWS) for case in _fresh(context)],
+        FOLDED: [_curve(case, sizes, 1) for case in _folds(context, folds)],
+    }
+
+
+def agreement(y: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
+    """1 - mean |difference| on common queries, drawn toward chance by `DOUBT` evaluations.
+
+    Args:
+        y: the newcomer's scores, (n,).
+        others: of known models, (K, n), NaN where one did not answer.
+
+    Returns:
+        (K,).
+    """
+    alike = 1 - np.abs(others.astype(np.float64) - y)
+    count = (~np.isnan(alike)).sum(axis=1)
+    return np.asarray((np.nansum(alike, axis=1) + 0.5 * DOUBT) / (count + DOUBT))
+
+
+def refit(x: "Tensor", y: "Tensor", mask: "Tensor", centre: "Tensor", offset: "Tensor", strength: float) -> "Tensor":
+    """Vectors v of B models that minimise Σ cross-entropy(σ(x·v + offset), y) + strength/2 |v - centre|² d / |centre|².
+
+    Args:
+        x: (B, n, d).
+        y, mask: (B, n).
+        centre: (d,), where the descent starts.
+
+    Returns:
+        (B, d).
+    """
+    import torch
+    from torch.nn import functional as F
+
+    unit = centre.square().mean().clamp(min=1e-6)  # the scale of a vector's components is the net's own
+    vectors = centre.repeat(len(x), 1).requires_grad_()
+    optimizer = torch.optim.Adam([vectors], lr=RATE * float(unit.sqrt()))
+    for _ in range(STEPS):
+        logits = torch.einsum("bnd,bd->bn", x, vectors) + offset
+        loss = F.binary_cross_entropy_with_logits(logits, y, weight=mask.to(y.dtype), reduction="sum")
+        loss = loss + 0.5 * strength * (vectors - centre).square().mean(dim=1).sum() / unit
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return vectors.detach()
+
+
+def section(result: dict[str, Any]) -> str:
+    text = [
+        "## 2. Onboarding",
+        "Newcomers are embedded from so many of their train evaluations, drawn at random, by a router that was trained without "
+        f"them: the models marked `onboarding` ({DRAWS} draws), and in {len(result[FOLDED])} folds all others (one draw). "
+        "Prediction: whether the newcomer answers a test query correctly, averaged over newcomers that have more evaluations than "
+        "are used. Routing: macro over pools that hold known models and newcomers; one with fewer evaluations gives all it has. "
+        "Loss: against the same way with all of a newcomer's evaluations, for our rows; in points.",
+    ]
+    for name in (FRESH, FOLDED):
+        if result[name]:
+            text += [
+                f"**{name}**: {sum(len(case['newcomers']) for case in result[name])} models.",
+                _tables(result[name]),
+            ]
+    text.append(picture("onboarding", "Accuracy of newcomers by the number of evaluations"))
+    return "\n\n".join(text)
+
+
+def plot(result: dict[str, Any], folder: Path) -> None:
+    from research.bench.plots import Curve, Panel, Words, curves
+
+    panels = []
+    for name in (FRESH, FOLDED):
+        for key in ("prediction", "routing") if result[name] else ():
+            drawn = _averaged(result[name], key)
+            lines = [
+                Curve(way, [float(n) for n in by_size], [100 * v for v in by_size.values()])
+                for way, by_size in drawn.items()
+            ]
+            full = _averaged(result[name], f"full_{key}")[OURS]
+            panels.append(
+                Panel(f"{name}: {key}", lines, ("ours, all evaluations", 100 * float(np.mean(list(full.values())))))
+            )
+    if panels:
+        words = Words("Models that join later", "evaluations of the newcomer", "accuracy, %")
+        curves(panels, words, folder / "onboarding.png", columns=2)
+
+
+def _fresh(context: "Context") -> Iterator[Case]:
+    train = context.data.where("train")
+    newcomers = np.flatnonzero(context.data.onboarding & ~np.isnan(context.data.scores[:, train]).all(axis=1))
+    if len(newcomers):
+        pools = [p for p in context.pools("test", onboarding=True) if np.isin(p.models, newcomers).any()]
+        yield Case(context, context.fitted, context.evidence.seen, newcomers, pools)
+
+
+def _folds(context: "Context", folds: int) -> Iterator[Case]:
+    """Every known model is a newcomer in one fold; shuffled, so that relatives fall into different folds as it happens."""
+    shuffled = np.random.default_rng(0).permutation(np.flatnonzero(context.known))
+    for k in range(folds):
+        newcomers = np.sort(shuffled[k::folds])
+        hidden = np.isin(np.arange(len(context.data.models)), newcomers)[:, None]
+        seen = replace(context.evidence.seen, scores=np.where(hidden, np.float32(np.nan), context.evidence.seen.scores))
+        case = Case(context, context.fit(seen), seen, newcomers, context.pools("test"))
+        context.say(f"onboarding: fold {k + 1} of {folds} is trained")
+        yield case
+
+
+def _curve(case: Case, sizes: Sequence[int], repeats: int) -> dict[str, Any]:
+    """Everything about one case: by way and number of evaluations."""
+    context = case.context
+    ways: list[Way] = [Embedded(case), Agreeing(case)]
+    ways += [OwnNeighbours(case)] if "kNN" in context.rows else []
+    ways += [Refitted(case)] if "EmbedLLM" in context.rows else []
+    full = [context.answered(m) for m in case.newcomers.tolist()]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for way in ways:
+        known = way.known()
+        whole = _results(case, way, known, full, _setting(case, way, max(map(len, full))))
+        found[way.name] = []
+        for size in sizes:
+            setting = _setting(case, way, size)
+            drawn = [
+                _results(case, way, known, [sample(rows, size, draw, m) for m, rows in enumerate(full)], setting)
+                for draw in range(repeats)
+            ]
+            found[way.name].append({"evaluations": size, "setting": setting, **_compared(drawn, whole, full, size)})
+        context.say(f"onboarding: {way.name}")
+    return {"newcomers": [context.data.models[m] for m in case.newcomers], "ways": found}
+
+
+def sample(rows: NDArray[np.int64], size: int, draw: int, model: int) -> NDArray[np.int64]:
+    """So many of the queries, or all; fewer are a part of more."""
+    return np.random.default_rng((draw, model)).permutation(rows)[:size]
+
+
+@dataclass(frozen=True)
+class _Results:
+    """Accuracy and Brier score on each newcomer's test evaluations, (k,), NaN without any; routing accuracy by pool and macro."""
+
+    right: NDArray[np.float64]
+    brier: NDArray[np.float64]
+    routing: Mapping[str, float]
+
+
+def _results(case: Case, way: Way, known: NDArray[np.float32], rows: Rows, setting: float) -> _Results:
+    data = case.context.data
+    test = data.where("test")
+    said = way.newcomers(case.newcomers, rows, test, setting)
+    scores = data.scores[np.ix_(case.newcomers, test)]
+    p = known.copy()
+    p[np.ix_(case.newcomers, test)] = said
+    routing = {pool.name: float(routed_scores(data, pool, p).mean()) for pool in case.pools}
+    return _Results(
+        _mean(1 - np.abs((said >= 0.5) - scores)), _mean((said - scores) ** 2), with_macro(routing) if routing else {}
+    )
+
+
+def _mean(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Over what is there, (k, n) -> (k,); NaN where nothing is."""
+    count = (~np.isnan(values)).sum(axis=1)
+    return np.where(count > 0, np.nansum(values, axis=1, dtype=np.float64) / np.maximum(count, 1), np.nan)
+
+
+def _compared(drawn: Sequence[_Results], whole: _Results, full: Rows, size: int) -> dict[str, Any]:
+    """Means over draws, beside what all evaluations give for the same models."""
+    more = np.array([len(rows) > size for rows in full]) & ~np.isnan(whole.right)
+    some = bool(more.any())
+    macros = [result.routing[MACRO] for result in drawn if MACRO in result.routing]
+    return {
+        "models": int(more.sum()),
+        "prediction": float(np.mean([r.right[more].mean() for r in drawn])) if some else None,
+        "full_prediction": float(whole.right[more].mean()) if some else None,
+        "brier": float(np.mean([r.brier[more].mean() for r in drawn])) if some else None,
+        "full_brier": float(whole.brier[more].mean()) if some else None,
+        "losses": (whole.right[more] - np.mean([r.right[more] for r in drawn], axis=0)).tolist() if some else [],
+        "routing": float(np.mean(macros)) if macros else None,
+        "routing_spread": float(np.std(macros)) if macros else None,
+        "full_routing": whole.routing.get(MACRO),
+        "routing_by_pool": {p: float(np.mean([r.routing[p] for r in drawn])) for p in whole.routing},
+        "full_routing_by_pool": dict(whole.routing),
+    }
+
+
+def _setting(case: Case, way: Way, size: int) -> float:
+    """The setting with which so many evaluations of known models say most about their `val` scores."""
+    if len(way.settings) == 1:
+        return way.settings[0]
+    context = case.context
+    models = np.sort(np.random.default_rng(0).permutation(case.known)[:TUNED_ON])
+    rows = [sample(context.answered(m), size, 0, m) for m in models.tolist()]
+    val = context.data.where("val")
+    scores = context.data.scores[np.ix_(models, val)]
+    right = {
+        setting: np.nanmean(_mean(1 - np.abs((way.newcomers(models, rows, val, setting) >= 0.5) - scores)))
+        for setting in way.settings
+    }
+    return max(way.settings, key=lambda setting: right[setting])
+
+
+def _averaged(cases: Sequence[Mapping[str, Any]], key: str) -> dict[str, dict[int, float]]:
+    """way -> evaluations -> mean over cases; without what no case has."""
+    found: dict[str, dict[int, float]] = {}
+    for way in cases[0]["ways"]:
+        for i, first in enumerate(cases[0]["ways"][way]):
+            values = [case["ways"][way][i][key] for case in cases]
+            values = [value for value in values if value is not None]
+            if values:
+                found.setdefault(way, {})[first["evaluations"]] = float(np.mean(values))
+    return found
+
+
+def _tables(cases: Sequence[Mapping[str, Any]]) -> str:
+    sizes = [entry["evaluations"] for entry in cases[0]["ways"][OURS]]
+    text = []
+    for key, label in (("prediction", "Prediction"), ("routing", "Routing")):
+        now, full = _averaged(cases, key), _averaged(cases, f"full_{key}")
+        lines = [[way, *(percent(by_size.get(n)) for n in sizes)] for way, by_size in now.items()]
+        ours = {n: now[OURS][n] - full[OURS][n] for n in sizes if n in now[OURS] and n in full[OURS]}
+        lines.append(["ours less ours with all evaluations", *(points(ours.get(n), 2) for n in sizes)])
+        if key == "prediction":
+            losses = [[x for case in cases for x in case["ways"][OURS][i]["losses"]] for i in range(len(sizes))]
+            errors = [np.std(part, ddof=1) / np.sqrt(len(part)) if len(part) > 1 else None for part in losses]
+            lines.append(["its standard error over newcomers", *(percent(error, 2) for error in errors)])
+            lines.append(["newcomers with more evaluations", *(str(len(part)) for part in losses)])
+        text += [f"{label}, %, by evaluations:", grid(["way", *map(str, sizes)], lines)]
+    return "\n\n".join(text)

@@ -1,0 +1,187 @@
+"""`locus import FORMAT PATH... --out DATA`: evaluations of other projects into the layout that `locus train` reads."""
+
+import functools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from router.commands.evaluation import readable_errors
+from router.commands.groups import CommandGroup, console
+
+if TYPE_CHECKING:
+    from router.data.dataset import Dataset
+    from router.data.importing.evaluation import Evaluation, LeftOut
+    from router.data.importing.folder import Saved
+
+Read = Callable[..., "Iterable[Evaluation | LeftOut]"]
+
+PATHS = click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="PATH..."
+)
+MODEL = click.option("--model", metavar="NAME", help="The model that answered; default: as the log says.")
+
+
+@click.group("import", cls=CommandGroup, subcommand_metavar="FORMAT PATH... --out DATA")
+def import_() -> None:
+    """Turn evaluations from elsewhere into a folder for `locus train`; each FORMAT has its own --help."""
+
+
+def _format(name: str) -> Callable[[Read], click.Command]:
+    """Makes `locus import NAME` of a function from paths and the format's own options to evaluations."""
+
+    def decorate(read: Read) -> click.Command:
+        command: Any = _run(read)
+        for option in reversed(_COMMON):
+            command = option(command)
+        return import_.command(name, help=read.__doc__)(command)
+
+    return decorate
+
+
+_COMMON = (
+    PATHS,
+    click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DATA", help="Folder for the data."),
+    click.option("--append", is_flag=True, help="Add to the data in DATA; its query ids and splits stay."),
+    click.option(
+        "--conflicts",
+        type=click.Choice(["refuse", "keep", "replace"]),
+        default="refuse",
+        show_default=True,
+        help="With --append: a score that differs from the one in DATA is an error, or the old or the new one stands.",
+    ),
+    click.option("--benchmark", metavar="NAME", help="Instead of the source's own, which becomes the category."),
+    click.option(
+        "--seed", default=0, show_default=True, help="Another seed divides into train, val and test otherwise."
+    ),
+    click.option("--onboarding", multiple=True, metavar="MODEL", help="Hold this model out of training; repeatable."),
+    click.option("--rename", multiple=True, metavar="OLD=NEW", help="Call a model by another name; repeatable."),
+)
+
+
+def _run(read: Read) -> Callable[..., None]:
+    @readable_errors
+    @functools.wraps(read)  # copies the format's own options, which click has noted on `read`
+    def run(
+        paths: tuple[Path, ...],
+        out: Path,
+        append: bool,
+        conflicts: str,
+        benchmark: str | None,
+        seed: int,
+        onboarding: tuple[str, ...],
+        rename: tuple[str, ...],
+        **options: Any,
+    ) -> None:
+        from router.data.importing.folder import Target, save
+        from router.data.importing.gathered import Naming, gather
+
+        naming = Naming(benchmark, _renames(rename))
+        with console(stderr=True).status("reading") as status:
+            gathered = gather(read(paths, **options), naming, lambda n: status.update(f"{n:,} evaluations read"))
+            status.update("writing")
+            saved = save(gathered, Target(out, append, conflicts, seed, onboarding))
+        _print(out, saved)
+
+    return run
+
+
+def _renames(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [entry.partition("=") for entry in given]
+    for entry, (old, _, new) in zip(given, pairs, strict=True):
+        if not old.strip() or not new.strip():
+            raise click.BadParameter(f"{entry!r}: expected OLD=NEW", param_hint="--rename")
+    return {old.strip(): new.strip() for old, _, new in pairs}
+
+
+@_format("embedllm")
+def embedllm(paths: tuple[Path, ...]) -> "Iterable[Evaluation | LeftOut]":
+    """EmbedLLM: train.csv, val.csv and test.csv, or their folder."""
+    from router.data.importing.embedllm import read
+
+    return read(paths)
+
+
+@_format("routerbench")
+@click.option(
+    "--parts",
+    type=click.Choice(["all", "last"]),
+    default="all",
+    show_default=True,
+    help="Of a prompt in several parts: all, or the last (the question after few-shot examples).",
+)
+def routerbench(paths: tuple[Path, ...], parts: str) -> "Iterable[Evaluation | LeftOut]":
+    """RouterBench: pickled tables, of which nothing is run."""
+    from router.data.importing.routerbench import read
+
+    return read(paths, last_part=parts == "last")
+
+
+@_format("lm-eval")
+@click.option("--metric", metavar="NAME", help="Default: exact_match, acc or the like, else the only one.")
+@click.option("--filter", metavar="NAME", help="Needed where answers were scored under several.")
+@click.option(
+    "--prompt-field", metavar="NAME", help="Field of a document that is the question; default: question and the like."
+)
+@MODEL
+def lm_eval(paths: tuple[Path, ...], **choice: str | None) -> "Iterable[Evaluation | LeftOut]":
+    """lm-evaluation-harness: samples_*.jsonl, or a folder."""
+    from router.data.importing.lm_eval import Choice, read
+
+    return read(paths, Choice(**choice))
+
+
+@_format("inspect")
+@click.option(
+    "--metric", metavar="SCORER", help="Needed where samples have several scores; SCORER/KEY for one of several values."
+)
+@MODEL
+def inspect(paths: tuple[Path, ...], metric: str | None, model: str | None) -> "Iterable[Evaluation | LeftOut]":
+    """Inspect: .eval or .json logs, or a folder."""
+    from router.data.importing.inspect_log import read
+
+    return read(paths, metric, model)
+
+
+@_format("table")
+def table(paths: tuple[Path, ...]) -> "Iterable[Evaluation | LeftOut]":
+    """CSV or JSON lines of model, prompt, score.
+
+    Optional columns: benchmark, category, split, query_id.
+    """
+    from router.data.importing.table import read
+
+    return read(paths)
+
+
+def _print(out: Path, saved: "Saved") -> None:
+    from rich.table import Table
+
+    for note in saved.notes:
+        click.echo(note, err=True)
+    shown = Table(box=None, header_style="bold", pad_edge=False)
+    shown.add_column("benchmark", no_wrap=True)
+    for name in ("models", "queries", "evaluations", "density", "mean score"):
+        shown.add_column(name, justify="right")
+    for row in _summary(saved.dataset):
+        shown.add_row(*row)
+    console().print(shown)
+    click.echo(
+        f"{out}: {saved.new_queries} queries, {saved.new_models} models and {saved.new_evaluations} evaluations added"
+    )
+
+
+def _summary(dataset: "Dataset") -> list[tuple[str, ...]]:
+    """A row for each benchmark, and one for all."""
+    import numpy as np
+
+    rows: list[tuple[str, ...]] = []
+    for name in [*np.unique(dataset.benchmarks).tolist(), None]:
+        scores = dataset.scores if name is None else dataset.scores[:, dataset.benchmarks == name]
+        seen = ~np.isnan(scores)
+        models, queries, count = int(seen.any(1).sum()), scores.shape[1], int(seen.sum())
+        density = count / (models * queries) if count else 0.0
+        mean = f"{np.nanmean(scores, dtype=np.float64):.3f}" if count else "-"
+        rows.append(("all" if name is None else name, str(models), str(queries), str(count), f"{density:.2f}", mean))
+    return rows

@@ -1,0 +1,287 @@
+"""Commands over a model space: cluster, duplicates, find, plot space. What is heavy loads inside them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from router.commands.evaluation import checkpoint_options, readable_errors
+from router.commands.groups import CommandGroup, console
+from router.errors import DataError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from router.explore.clusters import Cluster
+    from router.explore.duplicates import Pair
+    from router.explore.profile import Match
+    from router.model.checkpoint import Checkpoint
+    from router.model.serving import Router
+    from router.model.space import ModelSpace
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+SPACE = click.option("--space", type=FILE, help="Model space; default: the checkpoint's own.")
+JSON = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+
+
+@click.command()
+@click.option("-k", "--k", type=click.IntRange(1), help="So many clusters; default: the clearest cut by silhouette.")
+@click.option("--distance", type=click.FloatRange(0), help="Instead: join what is nearer than this on average.")
+@click.option("--dendrogram", type=FILE, metavar="PNG", help="Draw the tree.")
+@SPACE
+@JSON
+@readable_errors
+def cluster(k: int | None, distance: float | None, dendrogram: Path | None, space: Path | None, as_json: bool) -> None:
+    """Group the models of a space by average-linkage clustering of their embeddings."""
+    from router.explore.clusters import best_number, clusters, cut, linkage, pairwise
+
+    if k is not None and distance is not None:
+        raise click.UsageError("Give --k or --distance, not both.")
+    if dendrogram is not None:
+        _require_suffix("--dendrogram", dendrogram, ".png")
+    loaded = _load_space(space)
+    if len(loaded.models) < 2 or (k or 1) > len(loaded.models):
+        raise DataError(f"the space has {len(loaded.models)} models: too few to cluster into {k or 2}")
+    distances = pairwise(loaded.z)
+    tree = linkage(distances)
+    if k is None and distance is None:
+        k = best_number(tree, distances)
+    labels = cut(tree, number=k, distance=distance)
+    found = clusters(labels, distances)
+    if dendrogram is not None:
+        from router.explore.draw import draw_dendrogram
+
+        draw_dendrogram(
+            tree, loaded.models, labels, dendrogram, f"{len(loaded.models)} models in {len(found)} clusters"
+        )
+    if as_json:
+        click.echo(json.dumps([_cluster_fields(c, loaded.models) for c in found], indent=2))
+    else:
+        _print_clusters(found, loaded.models)
+    if dendrogram is not None:
+        click.echo(f"{dendrogram}: dendrogram", err=True)
+
+
+@click.command()
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0),
+    help="How many models of such a space may have so near a neighbour by chance; default: 0.05.",
+)
+@SPACE
+@JSON
+@readable_errors
+def duplicates(threshold: float | None, space: Path | None, as_json: bool) -> None:
+    """List models that lie nearer to each other than distinct models do.
+
+    A distance is judged by its neighbourhood: how often one of a model's five nearest would be so near by chance, given
+    the dimension that the space shows. The default lists a pair in at most one of twenty spaces without duplicates.
+    """
+    from router.explore.clusters import pairwise
+    from router.explore.duplicates import EXPECTED, FEWEST, find_duplicates
+
+    loaded = _load_space(space)
+    if len(loaded.models) < FEWEST:
+        raise DataError(f"duplicates cannot be told among {len(loaded.models)} models; {FEWEST} is the least")
+    bound = EXPECTED if threshold is None else threshold
+    distances = pairwise(loaded.z)
+    pairs = find_duplicates(distances, bound)
+    if as_json:
+        click.echo(json.dumps([_pair_fields(pair, loaded.models) for pair in pairs], indent=2))
+        return
+    if pairs:
+        _print_pairs(pairs, loaded.models)
+    else:
+        nearest = find_duplicates(distances, float("inf"))[0]
+        click.echo(
+            f"No duplicates among {len(loaded.models)} models. The least likely pair, {loaded.models[nearest.a]} and "
+            f"{loaded.models[nearest.b]} at distance {nearest.distance:.3g}, is one of {nearest.expected:.2g} expected by "
+            f"chance (threshold {bound:g})."
+        )
+
+
+@click.command()
+@click.option("--profile", "text", required=True, metavar="B=A,...", help="Accuracies, as in gsm8k=0.9,mmlu=0.7.")
+@click.option("-k", "--k", default=10, show_default=True, type=click.IntRange(1), help="How many models.")
+@click.option(
+    "--by",
+    type=click.Choice(["distance", "accuracy"]),
+    default="distance",
+    show_default=True,
+    help="Order by distance in the space, or by how near the predicted accuracies are.",
+)
+@checkpoint_options
+@SPACE
+@JSON
+@readable_errors
+def find(text: str, k: int, by: str, checkpoint: Path | None, trust: bool, space: Path | None, as_json: bool) -> None:
+    """Find the models that are most like one with these accuracies.
+
+    A model with this profile is made up from the anchor queries of the benchmarks named, embedded, and looked up.
+    """
+    import numpy as np
+
+    from router.explore.profile import hypothetical, matches, parse_profile
+    from router.model.anchors import unpack
+    from router.model.locus import Locus
+
+    profile = parse_profile(text)
+    loaded, router = load_router(checkpoint, trust, space)
+    anchors = unpack(loaded)
+    made_up = hypothetical(anchors, profile)
+    z = Locus.restore(loaded.weights, loaded.card["config"]).embed(made_up.q, made_up.y).z
+    models = router.space.models
+    accuracy = anchors.of(profile).means(router.scorer(models).p_correct(made_up.q))
+    found = matches(profile, models, np.linalg.norm(router.space.z - z, axis=1), accuracy)
+    if by == "accuracy":
+        found.sort(key=lambda match: (match.gap, match.distance, match.model))
+    if as_json:
+        click.echo(json.dumps([_match_fields(match) for match in found[:k]], indent=2))
+    else:
+        _print_matches(found[:k], profile)
+
+
+@click.group(cls=CommandGroup)
+def plot() -> None:
+    """Draw pictures of a model space."""
+
+
+@plot.command("space")
+@click.option("--out", type=FILE, required=True, metavar="FILE.png|.html", help="A picture, or a page to explore.")
+@click.option(
+    "--neighbors", default=6, show_default=True, type=click.IntRange(1), help="So many on the page, per model."
+)
+@checkpoint_options
+@SPACE
+@readable_errors
+def plot_space(out: Path, neighbors: int, checkpoint: Path | None, trust: bool, space: Path | None) -> None:
+    """Draw a map of the models: near in the space is near on the map."""
+    from router.explore.clusters import pairwise
+    from router.explore.draw import SpaceMap, draw_map, layout, page
+    from router.model.anchors import unpack
+
+    _require_suffix("--out", out, ".png", ".html")
+    loaded, router = load_router(checkpoint, trust, space)
+    anchors = unpack(loaded)
+    models = router.space.models
+    p = router.scorer(models).p_correct(anchors.q)
+    xy, shown = layout(pairwise(router.space.z))
+    drawn = SpaceMap(
+        models,
+        xy,
+        shown,
+        anchors.means(p),
+        p.mean(axis=0, dtype=float),
+        [router.space.neighbors(model, neighbors) for model in models],
+        router.space.evaluations,
+    )
+    title = f"Model space of checkpoint {loaded.id[:12]}"
+    if out.suffix == ".png":
+        draw_map(drawn, out, title)
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page(drawn, title), encoding="utf-8")
+    click.echo(f"{out}: {len(models)} models")
+
+
+def load_router(checkpoint: Path | None, trust: bool, space: Path | None) -> "tuple[Checkpoint, Router]":
+    """A checkpoint, and the router of it with one model space: the one named, else the checkpoint's own."""
+    from router.encode.encoder import PRETRAINED
+    from router.model.checkpoint import load_checkpoint
+    from router.model.serving import Router
+
+    folder = checkpoint or PRETRAINED
+    loaded = load_checkpoint(folder, trust=trust)
+    return loaded, Router.of(loaded, [space or folder / "space.safetensors"])
+
+
+def _load_space(space: Path | None) -> "ModelSpace":
+    from router.model.serving import SPACE as SHIPPED
+    from router.model.space import ModelSpace
+
+    return ModelSpace.load(space or SHIPPED)
+
+
+def _require_suffix(option: str, path: Path, *suffixes: str) -> None:
+    if path.suffix not in suffixes:
+        raise click.UsageError(f"{option} is {path}, expected a name that ends in {' or '.join(suffixes)}.")
+
+
+def _cluster_fields(cluster: "Cluster", models: Sequence[str]) -> dict[str, Any]:
+    members = [models[m] for m in cluster.members]
+    return {"medoid": models[cluster.medoid], "members": members, "radius": cluster.radius}
+
+
+def _print_clusters(found: "Sequence[Cluster]", models: Sequence[str]) -> None:
+    """Each cluster as a line about its medoid and the other members below, nearest to it first."""
+    from shutil import get_terminal_size
+    from textwrap import fill
+
+    for i, cluster in enumerate(found, 1):
+        members = f"{len(cluster.members)} models, radius {cluster.radius:.3f}" if len(cluster.members) > 1 else "alone"
+        click.echo(f"{i:>2}  {click.style(models[cluster.medoid], bold=True)}  ({members})")
+        if len(cluster.members) > 1:
+            others = ", ".join(models[m] for m in cluster.members[1:])
+            margin = " " * 6
+            click.echo(
+                fill(
+                    others,
+                    get_terminal_size().columns,
+                    initial_indent=margin,
+                    subsequent_indent=margin,
+                    break_on_hyphens=False,
+                    break_long_words=False,
+                )
+            )
+
+
+def _pair_fields(pair: "Pair", models: Sequence[str]) -> dict[str, Any]:
+    return {
+        "models": [models[pair.a], models[pair.b]],
+        "distance": pair.distance,
+        "of_neighbourhood": pair.of_neighbourhood,
+        "expected_by_chance": pair.expected,
+    }
+
+
+def _print_pairs(pairs: "Sequence[Pair]", models: Sequence[str]) -> None:
+    table = table_of(["models", "distance", "of 5th nearest's", "expected by chance"], text=(0,))
+    for pair in pairs:
+        share, expected = f"{100 * pair.of_neighbourhood:.2g}%", f"{pair.expected:.2g}"
+        table.add_row(f"{models[pair.a]}\n{models[pair.b]}", f"{pair.distance:.3g}", share, expected)
+    show(table)
+
+
+def _match_fields(match: "Match") -> dict[str, Any]:
+    return {
+        "model": match.model,
+        "distance": match.distance,
+        "mean_difference": match.gap,
+        "accuracy": dict(match.accuracy),
+    }
+
+
+def _print_matches(found: "Sequence[Match]", profile: Mapping[str, float]) -> None:
+    columns = [f"{benchmark}\nasked {100 * asked:.3g}%" for benchmark, asked in profile.items()]
+    table = table_of(["model", "distance", *columns, "mean difference"], text=(0,))
+    for match in found:
+        predicted = [f"{100 * match.accuracy[benchmark]:.1f}%" for benchmark in profile]
+        table.add_row(match.model, f"{match.distance:.3f}", *predicted, f"{100 * match.gap:.1f}")
+    show(table)
+
+
+def table_of(columns: Sequence[str], text: Sequence[int]) -> "Table":
+    """A table whose columns are numbers, but for those that are text."""
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="left" if i in text else "right", no_wrap=i in text)
+    return table
+
+
+def show(table: "Table") -> None:
+
+    console().print(table)

@@ -1,0 +1,178 @@
+"""Logs of Inspect (inspect.aisi.org.uk): .json files, and .eval archives with one member per sample.
+
+Both hold `eval` (task, model, ...) and samples with id, epoch, input, choices and scores. In an archive `eval` stands in
+header.json, or in _journal/start.json while the run is under way.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from router.data.importing.eval_archive import EvalArchive, open_archive
+from router.data.importing.evaluation import Evaluation, LeftOut
+from router.data.importing.prompt import with_options
+from router.data.importing.shown import shown
+from router.errors import DataError
+from router.regular_file import read_regular
+
+HEADERS = ("header.json", "_journal/start.json", "start.json")
+# What Inspect keeps beside the logs of a run.
+NO_LOGS = ("logs.json", "listing.json", "eval-set.json")
+# As Inspect's own accuracy counts them.
+GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+ATTACHMENT = "attachment://"
+LARGEST_LOG = 512 << 20  # bytes of a .json log, which is read whole
+
+
+def read(paths: Sequence[Path], scorer: str | None = None, model: str | None = None) -> Iterator[Evaluation | LeftOut]:
+    """Evaluations of the logs, or of every log below a folder; each epoch is one evaluation.
+
+    - Benchmark: the task's name without its package. Model: `model`, else `eval.model`.
+    - Prompt: the input, or of a conversation its last user message, with the choices lettered.
+    - Score: that of `scorer` (`NAME`, or `NAME/KEY` where a scorer gives several values), else the only one. C is 1, P is 0.5,
+      I and N are 0. A sample without scores, or with an empty or NaN one, is left out.
+
+    Raises:
+        DataError: unreadable, no log, no samples, several scores and no choice, or a value that is no grade.
+    """
+    for path in _files(paths):
+        for place, header, sample in _samples(path):
+            yield _evaluation(place, header, sample, scorer, model)
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(f for f in path.rglob("*") if f.suffix in (".eval", ".json") and f.name not in NO_LOGS)
+        if not found:
+            raise DataError(f"{path}: no .eval or .json log in the folder")
+        yield from found
+
+
+def _samples(path: Path) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
+    """(place, `eval`, sample) of each sample of a log."""
+    if path.suffix == ".eval":
+        with open_archive(path) as archive:
+            yield from _archived(archive)
+        return
+    try:
+        log = _object(str(path), read_regular(path, LARGEST_LOG))
+    except OSError as exc:
+        raise DataError(f"{path}: cannot be read: {exc.strerror}") from exc
+    header, samples = _header(path, log), log.get("samples")
+    if not isinstance(samples, list) or not samples:
+        raise DataError(f"{path}: the log has no samples")
+    for i, sample in enumerate(samples):
+        yield _place(path, f"sample {i}", sample), header, sample
+
+
+def _archived(archive: EvalArchive) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
+    path = archive.path
+    name = next((name for name in HEADERS if name in archive.members), None)
+    if name is None:
+        raise DataError(f"{path}: no Inspect log: none of {', '.join(HEADERS)} is in the archive")
+    header = _header(path, _object(f"{path}: {name}", archive.read(name)))
+    members = [name for name in archive.members if name.startswith("samples/") and name.endswith(".json")]
+    if not members:
+        raise DataError(f"{path}: the log has no samples")
+    for name in members:
+        sample = _object(f"{path}: {name}", archive.read(name))
+        yield _place(path, name, sample), header, sample
+
+
+def _object(place: str, content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as exc:
+        raise DataError(f"{place}: not readable as JSON: {exc}") from exc
+    if not isinstance(found, dict):
+        raise DataError(f"{place}: expected a JSON object, found {type(found).__name__}")
+    return found
+
+
+def _header(path: Path, log: Mapping[str, Any]) -> Mapping[str, Any]:
+    header = log.get("eval")
+    if not isinstance(header, dict) or not isinstance(header.get("task"), str):
+        raise DataError(f"{path}: no Inspect log: there is no eval.task")
+    return header
+
+
+def _place(path: Path, name: str, sample: Any) -> str:
+    if not isinstance(sample, dict) or "input" not in sample:
+        raise DataError(f"{path}: {name}: no sample: there is no input")
+    return f"{path}: sample {shown(sample.get('id'))}, epoch {shown(sample.get('epoch', 1))}"
+
+
+def _evaluation(
+    place: str, header: Mapping[str, Any], sample: Mapping[str, Any], scorer: str | None, model: str | None
+) -> Evaluation | LeftOut:
+    scores = sample.get("scores")
+    if not isinstance(scores, dict) or not scores:
+        return LeftOut("samples without a score")
+    value = _value(place, scores, scorer)
+    if value is None or value != value:
+        return LeftOut("samples without a score")
+    name = model or header.get("model")
+    if not isinstance(name, str):
+        raise DataError(f"{place}: the log names no model; give --model")
+    return Evaluation(
+        name, _prompt(place, sample), _grade(place, name, value), header["task"].rsplit("/", 1)[-1], place
+    )
+
+
+def _value(place: str, scores: Mapping[str, Any], wanted: str | None) -> Any:
+    """The value of the wanted scorer, or of the only one."""
+    values = {name: score.get("value") for name, score in scores.items() if isinstance(score, dict)}
+    for name, value in list(values.items()):
+        if isinstance(value, dict):
+            del values[name]
+            values |= {f"{name}/{key}": part for key, part in value.items()}
+    if wanted is None and len(values) == 1:
+        return next(iter(values.values()))
+    if wanted is None:
+        raise DataError(f"{place}: scores are {', '.join(values) or 'none'}; choose one with --metric")
+    if wanted not in values:
+        raise DataError(f"{place}: no score {wanted!r}; there are {', '.join(values) or 'none'}")
+    return values[wanted]
+
+
+def _grade(place: str, model: str, value: Any) -> object:
+    if not isinstance(value, str):
+        return value
+    grade = GRADES.get(value, WORDS.get(value.lower()))
+    if grade is not None:
+        return grade
+    try:
+        return float(value)
+    except ValueError:
+        raise DataError(f"{place}: score of {model} is {shown(value)}, expected C, I, P, N or a number") from None
+
+
+def _prompt(place: str, sample: Mapping[str, Any]) -> str:
+    given = sample["input"]
+    if isinstance(given, list):
+        asked = [m.get("content") for m in given if isinstance(m, dict) and m.get("role") == "user"]
+        if not asked:
+            raise DataError(f"{place}: the input has no user message")
+        given = asked[-1]
+    if isinstance(given, list):  # parts of a message; pictures and sounds have no text
+        given = "\n".join(p["text"] for p in given if isinstance(p, dict) and isinstance(p.get("text"), str))
+    if not isinstance(given, str):
+        raise DataError(f"{place}: input is {type(given).__name__}, expected text or messages")
+    if given.startswith(ATTACHMENT):
+        given = _attached(place, sample, given.removeprefix(ATTACHMENT))
+    choices = sample.get("choices")
+    return with_options(given, [str(choice) for choice in choices]) if isinstance(choices, list) and choices else given
+
+
+def _attached(place: str, sample: Mapping[str, Any], key: str) -> str:
+    """A text that the log keeps apart because it is long."""
+    attachments = sample.get("attachments")
+    text = attachments.get(key) if isinstance(attachments, dict) else None
+    if not isinstance(text, str):
+        raise DataError(f"{place}: the input is attachment {shown(key)}, which the sample does not have")
+    return text

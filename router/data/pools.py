@@ -1,0 +1,87 @@
+"""Which benchmarks form one routing problem: the models that answered them can be chosen between.
+
+Benchmarks of one source share their models and prompting; benchmarks that no pool names are pools of their own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A routing problem: queries (indices into the dataset) and the models to choose between (indices)."""
+
+    name: str
+    queries: NDArray[np.int64]
+    models: NDArray[np.int64]
+
+
+# name -> (benchmarks, benchmarks that only this pool's models answered). gsm8k and mmlu join several sources.
+KNOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "mmlu_pro": (("mmlu_pro",), ("mmlu_pro",)),
+    "zeroeval": (("gsm8k", "math_l5", "crux"), ("math_l5", "crux")),
+    "routerdc": (
+        (
+            "mmlu",
+            "cmmlu",
+            "ceval",
+            "arc_easy_cloze",
+            "arc_challenge_cloze",
+            "gsm8k",
+            "math_prealgebra",
+            "humaneval",
+            "humaneval_js",
+            "mbpp",
+        ),
+        ("cmmlu", "ceval"),
+    ),
+    "routerbench": (
+        ("arc_challenge", "winogrande", "mbpp_routerbench"),
+        ("arc_challenge", "winogrande", "mbpp_routerbench"),
+    ),
+    "llmrouter": (("llmrouter",), ("llmrouter",)),
+    "alpaca_eval": (("alpaca_eval",), ("alpaca_eval",)),
+}
+
+
+def pools(data: Dataset, split: str, excluded_models: NDArray[np.bool_] | None = None) -> Iterator[Pool]:
+    """The pools of a split: queries that at least two of the pool's models answered.
+
+    Args:
+        excluded_models: (M,), models that are not to be chosen; None excludes none.
+    """
+    allowed = np.ones(len(data.models), np.bool_) if excluded_models is None else ~excluded_models
+    answered = ~np.isnan(data.scores)
+    present = set(data.benchmarks.tolist())
+    covered = {benchmark for benchmarks, _ in KNOWN.values() for benchmark in benchmarks}
+    definitions = {name: parts for name, parts in KNOWN.items() if present & set(parts[1])}
+    definitions |= {name: ((name,), (name,)) for name in sorted(present - covered)}
+    for name, (benchmarks, own) in definitions.items():
+        models = np.flatnonzero(answered[:, np.isin(data.benchmarks, own)].any(axis=1) & allowed)
+        queries = np.flatnonzero(np.isin(data.benchmarks, benchmarks) & (data.splits == split))
+        queries = queries[answered[np.ix_(models, queries)].sum(axis=0) >= 2]
+        if len(queries) and len(models) >= 2:
+            yield Pool(name, queries, models)
+
+
+def routed_scores(data: Dataset, pool: Pool, value: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The score that routing by `value` reaches on each query of a pool.
+
+    Args:
+        value: (M, Q) in the dataset's order; the model with the highest value among those that answered is taken, the
+            first of equals. A model whose value is NaN comes after all that have one.
+
+    Returns:
+        (queries of the pool,), float32.
+    """
+    grid = np.ix_(pool.models, pool.queries)
+    scores = data.scores[grid]
+    known = np.where(np.isnan(value[grid]), np.finfo(np.float32).min, value[grid])
+    best = np.where(np.isnan(scores), -np.inf, known).argmax(axis=0)
+    out: NDArray[np.float32] = scores[best, np.arange(len(pool.queries))]
+    return out

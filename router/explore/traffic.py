@@ -1,0 +1,111 @@
+"""What a portfolio will be asked: benchmark weights over anchor queries, or prompts of one's own, as weighted encodings."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.encode.encoder import QueryEncoder
+from router.errors import DataError
+from router.model.anchors import Anchors
+
+BENCHMARK_WEIGHTS = (".json", ".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Queries and how much each counts.
+
+    Attributes:
+        q: encodings, (n, d_q), float32.
+        weights: (n,), non-negative, summing to 1.
+        about: one phrase for a person.
+    """
+
+    q: NDArray[np.float32]
+    weights: NDArray[np.float64]
+    about: str
+
+
+def anchor_traffic(anchors: Anchors) -> Traffic:
+    """All anchors alike."""
+    number = len(anchors.q)
+    return Traffic(anchors.q, np.full(number, 1 / number), f"{number} anchor queries")
+
+
+def weighted_traffic(path: Path, anchors: Anchors) -> Traffic:
+    """Anchors, weighted by a JSON or YAML file of benchmark -> weight; benchmarks that it does not name count nothing.
+
+    {"gsm8k": 3, "mmlu": 1} -> three quarters of the weight spread over the anchors of gsm8k, one over those of mmlu.
+
+    Raises:
+        DataError: the file is unreadable, no such mapping, or names a benchmark without anchors.
+    """
+    import yaml  # also reads JSON
+
+    try:
+        found = yaml.safe_load(_read(path))
+    except yaml.YAMLError as exc:
+        raise DataError(f"{path}: neither JSON nor YAML: {exc}") from exc
+    if not isinstance(found, dict) or not found:
+        raise DataError(f"{path}: expected benchmark: weight, as in {{gsm8k: 3, mmlu: 1}}")
+    for name, weight in found.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+            raise DataError(f"{path}: {name}: weight is {weight!r}, expected a number of 0 or more")
+    try:
+        weights = anchors.weights({str(name): float(weight) for name, weight in found.items()})
+    except DataError as exc:
+        raise DataError(f"{path}: {exc}") from exc
+    return Traffic(anchors.q, weights, f"anchor queries weighted by {path.name}")
+
+
+def prompt_traffic(path: Path, encoder: QueryEncoder) -> Traffic:
+    """Prompts of one's own, each as often as it occurs: lines of text, or where the file ends in .jsonl, lines of JSON.
+
+    A line of JSON is a string, or an object whose `prompt` is a string or a list of chat messages, of which the last user
+    turn counts: what `locus log --json` prints where prompts are stored.
+
+    Raises:
+        DataError: the file is unreadable, holds no prompt, or a line is not of that form.
+    """
+    lines = [(i, line) for i, line in enumerate(_read(path).splitlines(), 1) if line.strip()]
+    prompts = [_prompt(path, i, line) for i, line in lines] if path.suffix == ".jsonl" else [line for _, line in lines]
+    if not prompts:
+        raise DataError(f"{path}: no prompt in it")
+    number = len(prompts)
+    return Traffic(encoder.encode(prompts), np.full(number, 1 / number), f"{number} prompts of {path.name}")
+
+
+def _prompt(path: Path, number: int, line: str) -> str:
+    try:
+        value = json.loads(line)
+    except ValueError as exc:
+        raise DataError(f"{path}: line {number}: not JSON: {exc}") from exc
+    if isinstance(value, dict):
+        value = value.get("prompt")
+    if isinstance(value, list):
+        value = next(_user_texts(value), None)
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"{path}: line {number}: expected a string, or an object with `prompt`: text or chat messages")
+    return value
+
+
+def _user_texts(messages: list[Any]) -> Iterator[str]:
+    """Texts of the user turns, the last first."""
+    for message in reversed(messages):
+        if isinstance(message, Mapping) and message.get("role") == "user":
+            content = message.get("content")
+            parts = content if isinstance(content, list) else [{"text": content}]
+            texts = [part.get("text") for part in parts if isinstance(part, Mapping)]
+            yield "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise DataError(f"{path}: unreadable: {exc}") from exc

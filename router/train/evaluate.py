@@ -1,0 +1,148 @@
+"""Embeds and predicts whole datasets, and measures how well the predictions route and how often they are right."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.data.baselines import best_single, knn
+from router.data.dataset import Dataset
+from router.data.pools import Pool, pools, routed_scores
+from router.errors import DataError
+from router.model.locus import Embedding, Locus
+from router.model.predictor import Predictor
+from router.model.space import ModelSpace
+
+MACRO = "macro average"
+
+
+def embed_all(
+    locus: Locus,
+    data: Dataset,
+    q: NDArray[np.float32],
+    split: str,
+    *,
+    per_model: int | None,
+    seed: int,
+    checkpoint: str,
+    progress: Callable[[], None] = lambda: None,
+) -> ModelSpace:
+    """One forward pass per model that has evaluations in the split.
+
+    Args:
+        q: query encodings, (Q, d_q).
+        per_model: at most so many evaluations of each, drawn at random; None takes all.
+        checkpoint: id to write into the space.
+        progress: called after each model.
+
+    Raises:
+        DataError: no model has evaluations in the split.
+    """
+    in_split = data.splits == split
+    names: list[str] = []
+    embeddings: list[Embedding] = []
+    for m, name in enumerate(data.models):
+        queries = np.flatnonzero(~np.isnan(data.scores[m]) & in_split)
+        if per_model is not None and len(queries) > per_model:
+            queries = np.random.default_rng((seed, m)).choice(queries, per_model, replace=False)
+        if len(queries):
+            names.append(name)
+            embeddings.append(locus.embed(q[queries], data.scores[m, queries]))
+        progress()
+    if not names:
+        raise DataError(f"no model has an evaluation in split {split}")
+    return space_of(names, embeddings, checkpoint)
+
+
+def space_of(names: Sequence[str], embeddings: Sequence[Embedding], checkpoint: str) -> ModelSpace:
+    """Embeddings as a model space."""
+    return ModelSpace(
+        names,
+        np.stack([e.z for e in embeddings]),
+        np.stack([e.coefficients for e in embeddings]),
+        np.stack([e.variances for e in embeddings]),
+        [e.evaluations for e in embeddings],
+        checkpoint,
+    )
+
+
+def predict_all(
+    locus: Locus, data: Dataset, q: NDArray[np.float32], space: ModelSpace, split: str
+) -> NDArray[np.float32]:
+    """P(correct) in the dataset's order, (M, Q), float32; NaN outside the split and for models that the space lacks."""
+    predictor, known = predictor_of(locus, data, space)
+    queries = data.where(split)
+    p = np.full(data.scores.shape, np.nan, np.float32)
+    p[np.ix_(known, queries)] = predictor.predict(q[queries]).p_correct.T
+    return p
+
+
+def predictor_of(locus: Locus, data: Dataset, space: ModelSpace) -> tuple[Predictor, NDArray[np.int64]]:
+    """The predictor of those models of the dataset that the space has, and their indices in the dataset."""
+    present = set(space.models)
+    known = np.array([m for m, name in enumerate(data.models) if name in present], np.int64)
+    rows = space.rows([data.models[m] for m in known])
+    return Predictor(locus, space.coefficients[rows], space.variances[rows]), known
+
+
+@dataclass(frozen=True)
+class Row:
+    """Results on one pool or benchmark. Accuracies in [0, 1]; prediction accuracies are None where a method predicts none."""
+
+    name: str
+    queries: int
+    models: int
+    routing: dict[str, float]
+    prediction: dict[str, float]
+
+
+def evaluate(data: Dataset, text: NDArray[np.float32], p: NDArray[np.float32], split: str = "test") -> list[Row]:
+    """Routing and correctness-prediction accuracy per pool, macro over pools, and per benchmark.
+
+    Best single (chosen on train) and kNN (k chosen on val) are measured on the same queries and models.
+
+    Args:
+        text: text encodings, (Q, text_dim), for kNN.
+        p: LOCUS's predictions, (M, Q).
+    """
+    neighbours, k = knn(data, text, split)
+    methods = {"LOCUS": p, f"kNN (k={k})": neighbours}
+    of_pools, of_benchmarks = [], []
+    for pool in pools(data, split):
+        of_pools.append(_row(pool.name, data, pool, methods))
+        names = data.benchmarks[pool.queries]
+        for benchmark in sorted(set(names.tolist())):
+            part = Pool(benchmark, pool.queries[names == benchmark], pool.models)
+            label = benchmark if benchmark == pool.name else f"{benchmark} ({pool.name})"
+            of_benchmarks.append(_row(label, data, part, methods, single=best_single(data, pool)))
+    if not of_pools:
+        raise DataError(f"no query of split {split} was answered by two models")
+    macro = Row(
+        MACRO,
+        sum(row.queries for row in of_pools),
+        0,
+        {name: float(np.mean([row.routing[name] for row in of_pools])) for name in of_pools[0].routing},
+        {name: float(np.mean([row.prediction[name] for row in of_pools])) for name in of_pools[0].prediction},
+    )
+    return [*of_pools, macro, *(row for row in of_benchmarks if row.name not in {r.name for r in of_pools})]
+
+
+def _row(
+    name: str,
+    data: Dataset,
+    pool: Pool,
+    methods: dict[str, NDArray[np.float32]],
+    single: NDArray[np.float32] | None = None,
+) -> Row:
+    single = best_single(data, pool) if single is None else single
+    scores = data.scores[np.ix_(pool.models, pool.queries)]
+    answered = ~np.isnan(scores)
+    routing = {"best single": float(routed_scores(data, pool, single).mean())}
+    prediction = {}
+    for method, p in methods.items():
+        routing[method] = float(routed_scores(data, pool, p).mean())
+        said = p[np.ix_(pool.models, pool.queries)][answered] >= 0.5
+        prediction[method] = float((1 - np.abs(said - scores[answered])).mean())
+    routing["oracle"] = float(np.nanmax(scores, axis=0).mean())
+    return Row(name, len(pool.queries), len(pool.models), routing, prediction)

@@ -1,0 +1,121 @@
+"""The card of a checkpoint: what it was made from, by what, under which licences, and how good it was on `val`."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.data.baselines import best_single
+from router.data.dataset import Dataset
+from router.data.pools import pools, routed_scores
+from router.encode.encoder import QueryEncoder
+from router.model.anchors import CARD_KEY
+from router.model.evidence_file import Evaluations
+from router.train.evaluate import predict_all
+from router.train.train import Trained
+
+_MMLU_PRO = {"project": "github.com/TIGER-AI-Lab/MMLU-Pro", "licence": "Apache-2.0"}
+_ZEROEVAL = {"project": "github.com/WildEval/ZeroEval", "licence": "Apache-2.0"}
+_ROUTERDC = {"project": "github.com/shuhao02/RouterDC", "licence": "none stated"}
+_ROUTERBENCH = {"project": "RouterBench (withmartian/routerbench), copied from RouterDC", "licence": "MIT"}
+_ROUTELLM = {"project": "github.com/lm-sys/RouteLLM", "licence": "Apache-2.0"}
+SOURCES: Mapping[str, list[dict[str, str]]] = {
+    "mmlu_pro": [_MMLU_PRO],
+    "gsm8k": [_ZEROEVAL, _ROUTERDC, _ROUTELLM],
+    "math_l5": [_ZEROEVAL],
+    "crux": [_ZEROEVAL],
+    "mmlu": [_ROUTERDC, _ROUTELLM],
+    **{
+        name: [_ROUTERDC]
+        for name in (
+            "arc_easy_cloze",
+            "arc_challenge_cloze",
+            "cmmlu",
+            "ceval",
+            "math_prealgebra",
+            "humaneval",
+            "humaneval_js",
+            "mbpp",
+        )
+    },
+    **{name: [_ROUTERBENCH] for name in ("arc_challenge", "mbpp_routerbench", "winogrande")},
+    "alpaca_eval": [{"project": "github.com/tatsu-lab/alpaca_eval", "licence": "CC BY-NC 4.0 (data)"}],
+    "llmrouter": [{"project": "github.com/ulab-uiuc/LLMRouter", "licence": "MIT"}],
+    "routerarena": [{"project": "github.com/RouteWorks/RouterArena", "licence": "Apache-2.0"}],
+}
+
+
+EVIDENCE_KEY = "evidence"
+
+
+def describe(
+    data: Dataset,
+    q: NDArray[np.float32],
+    encoder: QueryEncoder,
+    seed: int,
+    trained: Trained,
+    excluded: Collection[str],
+) -> dict[str, Any]:
+    """The card's content, but for format and checkpoint id."""
+    benchmarks = sorted(set(data.benchmarks.tolist()))
+    return {
+        "method": "LOCUS (arXiv 2601.21082)",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "config": {"text_dim": encoder.text_dim},
+        "encoder": {"spec": encoder.spec, "hash": encoder.hash, "dim": encoder.dim},
+        "data": {
+            "hash": data.hash,
+            "benchmarks": benchmarks,
+            "excluded_benchmarks": sorted(excluded),
+            "models_trained_on": int((_evaluated(data) & ~data.onboarding).sum()),
+            "models_held_out": [data.models[m] for m in np.flatnonzero(_evaluated(data) & data.onboarding)],
+            "sources": {b: SOURCES.get(b, [{"project": "not stated", "licence": "not stated"}]) for b in benchmarks},
+        },
+        "training": {
+            "seed": seed,
+            "domain_variance": trained.variances[0],
+            "local_variance": trained.variances[1],
+            "domains": list(trained.domains.names),
+        },
+        CARD_KEY: trained.anchors.counts(),
+        "guard": [
+            {name: _rounded(value) for name, value in asdict(verdict).items()} | {"best_single_kept": verdict.guarded}
+            for verdict in trained.verdicts
+        ],
+        "metrics": {"val_routing_accuracy": _by_pool(data, q, trained)},
+        "versions": {name: version(name) for name in ("locus-gateway", "torch", "numpy", "safetensors", "tokenizers")},
+    }
+
+
+def describe_evidence(evaluations: Evaluations, split: str = "train") -> dict[str, Any]:
+    """What the evidence beside the checkpoint's space was made from: the card's content under `evidence`."""
+    return {
+        "split": split,
+        "models": len(evaluations.models),
+        "evaluations": sum(evaluations.evaluated),
+        "queries": evaluations.benchmarks,
+    }
+
+
+def _rounded(value: object) -> object:
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def _evaluated(data: Dataset) -> NDArray[np.bool_]:
+    """Which models have train evaluations, (M,)."""
+    return np.asarray((~np.isnan(data.scores[:, data.where("train")])).any(axis=1))
+
+
+def _by_pool(data: Dataset, q: NDArray[np.float32], trained: Trained) -> dict[str, dict[str, float]]:
+    p = predict_all(trained.locus, data, q, trained.space, "val")
+    return {
+        pool.name: {
+            "locus": round(float(routed_scores(data, pool, p).mean()), 4),
+            "best_single": round(float(routed_scores(data, pool, best_single(data, pool)).mean()), 4),
+        }
+        for pool in pools(data, "val", data.onboarding)
+    }

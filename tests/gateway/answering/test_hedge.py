@@ -1,0 +1,67 @@
+"""Calls beside each other: an answer counts, whatever fails in the same moment, and each failure is judged once."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from gateway.answering.attempts import Attempts
+from gateway.answering.hedge import Hedge
+from gateway.answering.open_call import OpenCall
+from gateway.deployments.live import LiveDeployment
+from gateway.provider_errors.failures import Cause, UpstreamFailure
+from gateway.routing.candidate import Candidate
+
+pytestmark = pytest.mark.anyio
+
+
+class Answer:
+    """Stands for an answered call."""
+
+    closed = False
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class Deployment:
+    """What the race reads of a deployment."""
+
+    class spec:
+        id = "m/0"
+
+
+def race(calls: dict[int, Any], judged: list[Any]) -> Hedge:
+    async def ask(candidate: Any, live: Any, trail: Attempts) -> Any:
+        await asyncio.sleep(0)
+        if isinstance(calls[candidate], UpstreamFailure):
+            raise calls[candidate]
+        return calls[candidate]
+
+    return Hedge(cast(Any, ask), lambda failure, candidate: judged.append(candidate), Attempts(), lambda: 0.0)
+
+
+def start(running: Hedge, number: int) -> None:
+    running.start(cast(Candidate, number), cast(LiveDeployment, Deployment()))
+
+
+async def test_an_answer_is_kept_where_another_call_fails_in_the_same_moment() -> None:
+    for _ in range(30):  # the order in which ended tasks come is chance
+        answer = Answer()
+        async with race({0: answer, **{n: UpstreamFailure(Cause.SERVER_ERROR) for n in range(1, 6)}}, []) as running:
+            for number in range(6):
+                start(running, number)
+            served = await running.result(None)
+        assert served is cast(OpenCall, answer)
+        assert not answer.closed
+
+
+async def test_each_failure_is_judged_once_by_its_own_model() -> None:
+    judged: list[Any] = []
+    failures = {n: UpstreamFailure(Cause.UNSUPPORTED) for n in range(4)}
+    async with race(failures, judged) as running:
+        for number in range(4):
+            start(running, number)
+        with pytest.raises(UpstreamFailure):
+            await running.result(None)
+    assert sorted(judged) == [0, 1, 2, 3]

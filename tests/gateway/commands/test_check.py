@@ -1,0 +1,142 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.commands.main import main
+from gateway.config.portfolio_schema import json_schema
+
+GOOD = """\
+models:
+  - name: small
+    embedding: meta-llama/Llama-3.1-8B-Instruct
+    deployments:
+      - model: ollama/llama3.1:8b
+    context_window: 8192
+    capabilities: [tools]
+"""
+
+
+def check(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, ["check", *arguments], env={"COLUMNS": "200"} | environment)
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "p.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_usable_file_is_shown(tmp_path: Path) -> None:
+    result = check(str(write(tmp_path, GOOD)))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[:3] == [
+        "small  meta-llama/Llama-3.1-8B-Instruct",
+        "    0 in, 0 out USD/Mtok; 8192 tokens; tools",
+        "    - llama3.1:8b  http://127.0.0.1:11434/v1  no key needed",
+    ]
+    assert "policies: best, balanced (default), cheap" in result.stdout
+
+
+def test_a_key_is_shown_only_as_set_or_not_set(tmp_path: Path) -> None:
+    text = GOOD + "  - name: hosted\n    deployments: [{model: openai/gpt-4o-mini}]\n"
+    path = str(write(tmp_path, text))
+    with_key = check(path, OPENAI_API_KEY="sk-canary")
+    assert with_key.exit_code == 0
+    assert re.search(r"hosted .*\n +0\.15 in, 0\.6 out, 0\.075 cached USD/Mtok; 128000 .*\n.* key set", with_key.stdout)
+    assert "sk-canary" not in with_key.output
+    without = check(path, OPENAI_API_KEY="")
+    assert without.exit_code == 0
+    assert "OPENAI_API_KEY not set" in without.stdout
+    assert (
+        f"warning: {path}: no key or address set for 1 deployment, which is not used: OPENAI_API_KEY" in without.stderr
+    )
+
+
+def test_embedding_models_are_shown_after_the_others(tmp_path: Path) -> None:
+    text = (
+        GOOD + "embedding_models:\n  - name: small-vectors\n    deployments: [{model: openai/text-embedding-3-small}]\n"
+    )
+    result = check(str(write(tmp_path, text)), OPENAI_API_KEY="sk-1")
+    assert result.stdout.splitlines()[3:6] == [
+        "small-vectors  embedding model",
+        "    0.02 USD/Mtok; 8191 tokens; 1536 dimensions",
+        "    - text-embedding-3-small  https://api.openai.com/v1  key set",
+    ]
+
+
+def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
+    result = check(str(write(tmp_path, GOOD.replace("small", "small[q4]"))))
+    assert "small[q4]" in result.stdout
+
+
+def test_a_wrong_file_fails_with_all_its_problems(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "    embeding: x\ngateway: {port: http}\ndefault_policy: fast\n")
+    result = check(str(path))
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        f"{path}:8: models[0].embeding: unknown key; did you mean embedding?",
+        f"{path}:9: gateway.port: found 'http'; write a whole number, such as port: 4000",
+        f"{path}:10: default_policy: found 'fast', expected one of best, balanced, cheap",
+        f"Error: 3 problems in {path}",
+    ]
+
+
+@pytest.mark.parametrize("name", ["none.yaml", "nowhere/none.yaml"])
+def test_a_missing_file_is_one_problem(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    result = check(str(path))
+    assert (result.exit_code, result.stderr) == (1, f"{path}: no such file\nError: 1 problem in {path}\n")
+
+
+def test_without_a_name_the_file_of_the_working_directory_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "config/portfolio.yaml: no such file" in check().stderr
+
+
+def test_an_embedding_that_the_model_space_lacks_comes_with_its_place_and_close_names(tmp_path: Path) -> None:
+    text = GOOD.replace("Llama-3.1-8B-Instruct", "Llama-3.1-8B-Instruc")
+    text += "  - name: odd\n    embedding: nobody/no-such-thing-xyz\n    context_window: 1\n    capabilities: []\n    deployments: [{model: ollama/m}]\n"
+    path = write(tmp_path, text)
+    result = check(str(path))
+    assert result.exit_code == 1
+    first, second, last = result.stderr.splitlines()
+    place = f"{path}:3: models[0].embedding: the model space has no 'meta-llama/Llama-3.1-8B-Instruc'; close to it: "
+    assert first.startswith(place)
+    assert "meta-llama/Llama-3.1-8B-Instruct" in first.removeprefix(place).split(", ")
+    assert second.startswith(f"{path}:9: models[1].embedding: the model space has no 'nobody/no-such-thing-xyz'")
+    assert last == f"Error: 2 problems in {path}"
+
+
+@pytest.mark.parametrize("setting", ["checkpoint: {}/none", "spaces: ['{}/none.safetensors']"])
+def test_artefacts_that_cannot_be_loaded_are_a_problem(tmp_path: Path, setting: str) -> None:
+    result = check(str(write(tmp_path, GOOD + setting.format(tmp_path) + "\n")))
+    assert result.exit_code == 1
+    assert f"{tmp_path}/none" in result.stderr
+
+
+def test_schema_prints_the_json_schema() -> None:
+    result = check("--schema")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, json_schema())
+
+
+def test_an_embedding_may_be_named_without_maker_and_date(tmp_path: Path) -> None:
+    text = (
+        "models:\n  - name: a\n    embedding: gpt-4o\n    deployments: [{model: ollama/a}]\n    context_window: 9000\n"
+    )
+    result = check(str(write(tmp_path, text)))
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "a  openai/gpt-4o-2024-08-06")
+    wrong = check(str(write(tmp_path, text.replace("gpt-4o", "gpt-3.5-turbo"))))
+    assert wrong.exit_code == 1
+    assert "p.yaml:3: models[0].embedding: 'gpt-3.5-turbo' may be openai/gpt-3.5-turbo-0125 or" in wrong.stderr
+
+
+def test_an_address_that_is_not_set_is_not_made_up(tmp_path: Path) -> None:
+    text = "models:\n  - name: a\n    deployments: [{model: openai/a, api_base: os.environ/BASE}]\n    context_window: 9000\n"
+    result = check(str(write(tmp_path, text)), BASE="")
+    assert "- a  no address  BASE not set" in result.stdout

@@ -1,0 +1,651 @@
+"""`locus import-config litellm`: what real configurations say arrives in the portfolio or is named in the report."""
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from gateway.commands.main import main
+from gateway.config.portfolio import Portfolio, Price, Secret
+from gateway.config.portfolio_file import load_portfolio
+from gateway.migrate.model_aliases import KNOWN, resembles, same_model
+from router.model.serving import SPACE
+from router.model.space import ModelSpace
+from tests.gateway.running import running
+from tests.gateway.upstreams import ScriptedProvider, answer
+
+pytestmark = pytest.mark.anyio
+NAMES = ModelSpace.load(SPACE).models
+
+COMPANY = """\
+model_list:
+  - model_name: gpt-4o   # load is shared between two regions and OpenAI
+    litellm_params:
+      model: azure/gpt-4o-eu
+      api_base: https://acme-eu.openai.azure.com/
+      api_key: os.environ/AZURE_API_KEY_EU
+      api_version: 2024-08-01
+      rpm: 600
+    model_info:
+      base_model: azure/gpt-4o-2024-08-06
+      id: eu-1
+  - model_name: gpt-4o
+    litellm_params:
+      model: openai/gpt-4o-2024-08-06
+      api_key: os.environ/OPENAI_API_KEY
+      organization: os.environ/OPENAI_ORG
+      rpm: 200
+      max_retries: 4
+      temperature: 0.2
+  - model_name: claude
+    litellm_params:
+      model: anthropic/claude-3-5-sonnet-20241022
+      api_key: os.environ/ANTHROPIC_API_KEY
+      max_tokens: 4096
+      timeout: 120
+      stream_timeout: "30"
+      extra_headers: {anthropic-beta: prompt-caching-2024-07-31, x-team-key: os.environ/TEAM_KEY}
+    model_info: {supports_vision: false, supports_function_calling: true, max_input_tokens: 100000, access_groups: [beta]}
+  - model_name: llama
+    litellm_params:
+      model: ollama_chat/llama3.1:8b
+      api_base: http://127.0.0.1:11434
+      weight: 3
+      order: 1
+  - model_name: nova
+    litellm_params:
+      model: bedrock/us.anthropic.claude-3-haiku-20240307-v1:0
+      aws_region_name: us-east-1
+      aws_access_key_id: os.environ/AWS_ACCESS_KEY_ID
+      aws_secret_access_key: os.environ/AWS_SECRET_ACCESS_KEY
+  - model_name: text-embedding-3-small
+    litellm_params: {model: openai/text-embedding-3-small}
+  - model_name: whisper
+    litellm_params: {model: whisper-1}
+    model_info: {mode: audio_transcription}
+  - model_name: "groq/*"
+    litellm_params: {model: "groq/*", api_key: os.environ/GROQ_API_KEY}
+litellm_settings:
+  drop_params: true
+  num_retries: 1
+  request_timeout: 600
+  fallbacks: [{gpt-4o: [claude, llama]}]
+  context_window_fallbacks:
+    - llama: [claude]
+  callbacks: [prometheus, langfuse]
+  cache: true
+  cache_params: {type: redis, host: os.environ/REDIS_HOST}
+router_settings:
+  routing_strategy: simple-shuffle
+  model_group_alias: {gpt-4: gpt-4o, hidden: {model: llama, hidden: true}}
+  num_retries: 2
+  allowed_fails: 3
+  cooldown_time: 30
+  retry_after: 5
+  redis_host: os.environ/REDIS_HOST
+general_settings:
+  master_key: os.environ/LITELLM_MASTER_KEY
+  database_url: os.environ/DATABASE_URL
+  global_max_parallel_requests: 500
+  some_new_setting: 7
+environment_variables:
+  REDIS_HOST: redis.internal
+made_up_section:
+  x: 1
+"""
+
+
+class Everything(dict[str, str]):
+    """An environment in which each variable holds its own name, so that one can see what a reference led to; VLLM an address."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return "http://10.0.0.7:8000/v1" if name == "VLLM" else f"value-of-{name}"
+
+
+def run(folder: Path, config: str, *options: str, out: bool = True, env: dict[str, str] | None = None) -> Result:
+    path = folder / "config.yaml"
+    path.write_text(config)
+    arguments = ["import-config", "litellm", str(path), *options]
+    return CliRunner().invoke(main, arguments + (["--out", str(folder / "portfolio.yaml")] if out else []), env=env)
+
+
+def imported(folder: Path, config: str, env: dict[str, str] | None = None) -> tuple[Portfolio, str]:
+    """The portfolio and the report."""
+    result = run(folder, config, env=env)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    return load_portfolio(folder / "portfolio.yaml", Everything()), result.stderr
+
+
+def problems(folder: Path, config: str) -> list[str]:
+    result = run(folder, config)
+    assert result.exit_code == 1
+    assert not (folder / "portfolio.yaml").exists()
+    return result.stderr.replace(f"{folder}/", "").splitlines()[:-1]
+
+
+def one(params: str, more: str = "") -> str:
+    """A configuration with one model."""
+    return f"model_list:\n  - model_name: m\n    litellm_params: {{{params}}}\n{more}"
+
+
+def test_a_companys_configuration(tmp_path: Path) -> None:
+    portfolio, _ = imported(tmp_path, COMPANY)
+    models = {model.name: model for model in portfolio.models}
+    assert list(models) == ["gpt-4o", "claude", "llama", "nova", "gpt-4", "hidden"]
+
+    azure, openai = models["gpt-4o"].deployments
+    assert (azure.path, azure.upstream_model, azure.rpm) == ("litellm", "azure/gpt-4o-eu", 600)
+    assert azure.api_key == Secret("value-of-AZURE_API_KEY_EU")
+    assert azure.params == {"api_version": "2024-08-01"}
+    assert openai.path == "direct"
+    assert openai.headers == {"openai-organization": Secret("value-of-OPENAI_ORG")}
+    assert (azure.weight, openai.weight) == (3.0, 1.0)  # by rpm, as simple-shuffle does
+    assert (azure.timeout_s, models["claude"].deployments[0].timeout_s) == (600, 120)
+    assert models["gpt-4o"].embedding == "openai/gpt-4o-2024-08-06"
+    assert models["gpt-4o"].price.usd_per_mtok_in == 2.5  # of base_model, as LiteLLM counts it
+    assert "tools" in models["gpt-4o"].capabilities
+
+    claude = models["claude"].deployments[0]
+    assert claude.first_token_timeout_s == 30
+    assert claude.params == {"max_tokens": 4096}
+    assert claude.headers["x-team-key"] == Secret("value-of-TEAM_KEY")
+    assert models["claude"].context_window == 100_000
+    assert "vision" not in models["claude"].capabilities
+    assert "tools" in models["claude"].capabilities
+    assert models["llama"].deployments[0].api_base == "http://127.0.0.1:11434/v1"
+    assert models["llama"].deployments[0].weight == 3
+    assert models["llama"].embedding == "meta-llama/Llama-3.1-8B-Instruct"
+    assert models["nova"].deployments[0].params["aws_secret_access_key"] == Secret("value-of-AWS_SECRET_ACCESS_KEY")
+    assert models["gpt-4"].embedding is None
+    assert [d.upstream_model for d in models["gpt-4"].deployments] == ["azure/gpt-4o-eu", "gpt-4o-2024-08-06"]
+
+    (vectors,) = portfolio.embedding_models
+    assert (vectors.name, vectors.dimensions, vectors.price.usd_per_mtok_in) == ("text-embedding-3-small", 1536, 0.02)
+    assert vectors.deployments[0].timeout_s == 600
+
+    settings = portfolio.settings
+    assert settings.keys == (Secret("value-of-LITELLM_MASTER_KEY"),)
+    assert (settings.retry.retries, settings.breaker.failures) == (2, 4)
+    assert settings.load.max_requests == 500
+    assert portfolio.default_policy == "balanced"
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("id: eu-1", "deployments are called"),
+        ("max_retries: 4", "no retries per deployment"),
+        ("temperature: 0.2", "clients send it themselves"),
+        ("access_groups", "every gateway key may use every model"),
+        ("order: 1", "share the load by `weight`"),
+        ("model_name: whisper", "is for audio_transcription"),
+        ('model_name: "groq/*"', "is a wildcard"),
+        ("drop_params: true", "what a provider behind litellm lacks is always left out"),
+        ("num_retries: 1", "router_settings.num_retries counts"),
+        ("request_timeout: 600", "written as `timeout`"),
+        ("fallbacks: [{gpt-4o", "gpt-4o to claude, llama: no list: stand-ins are the models nearest by embedding"),
+        ("    - llama: [claude]", "llama to claude: no list: a request goes only to models that it fits"),
+        ("callbacks: [prometheus", "no callbacks"),
+        ("cache: true", "not cached"),
+        ("cache_params:", "not cached"),
+        ("routing_strategy:", "simple-shuffle is what is done here"),
+        ("model_group_alias:", "gpt-4 is a model of its own"),
+        ("num_retries: 2", "is gateway.retries"),
+        ("allowed_fails: 3", "is gateway.breaker_failures"),
+        ("cooldown_time: 30", "is gateway.cool_down"),
+        ("retry_after: 5", "Retry-After is waited for"),
+        ("  redis_host:", "no Redis"),
+        ("master_key:", "is the only one of gateway.keys"),
+        ("database_url:", "no database"),
+        ("some_new_setting: 7", "no equivalent"),
+        ("REDIS_HOST: redis.internal", "set REDIS_HOST in the environment"),
+        ("made_up_section:", "no equivalent"),
+    ],
+)
+def test_the_report_names_the_line(report_of_company: str, line: str, what: str) -> None:
+    number = next(i for i, text in enumerate(COMPANY.splitlines(), 1) if line in text)
+    assert any(f"config.yaml:{number}: " in found and what in found for found in report_of_company.splitlines())
+
+
+@pytest.fixture(scope="module")
+def report_of_company(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return imported(tmp_path_factory.mktemp("company"), COMPANY)[1]
+
+
+def test_every_key_of_the_input_is_used_or_named(tmp_path: Path) -> None:
+    """Keys that nobody has heard of, at every level."""
+    strange = COMPANY.replace("litellm_params:\n", "litellm_params:\n      strange_a: 1\n")
+    strange = strange.replace("model_info:\n", "model_info:\n      strange_b: {deep: [1, {er: 2}]}\n")
+    strange = re.sub(r"^(\w+_settings:)$", r"\1\n  strange_c: [1]", strange, flags=re.M)
+    strange = strange.replace("  - model_name: claude\n", "  - model_name: claude\n    strange_d: x\n")
+    _, report = imported(tmp_path, strange + "strange_e: true\n")
+    for number, line in enumerate((strange + "strange_e: true\n").splitlines(), 1):
+        if "strange_" in line:
+            assert f"config.yaml:{number}: " in report, line
+    assert "redis.internal" not in report  # a value
+
+
+def test_variables_that_are_not_set_are_a_warning(tmp_path: Path) -> None:
+    _, report = imported(tmp_path, COMPANY, env={"OPENAI_API_KEY": "sk-set", "LITELLM_MASTER_KEY": ""})
+    missing = next(line for line in report.splitlines() if line.startswith("warning: not set"))
+    assert "LITELLM_MASTER_KEY" in missing
+    assert "OPENAI_API_KEY" not in missing
+    assert "sk-set" not in report + (tmp_path / "portfolio.yaml").read_text()  # never resolved
+
+
+CANARIES = """\
+model_list:
+  - model_name: a
+    litellm_params: &shared
+      model: openai/some-model
+      api_base: https://llm.example.com/v1
+      api_key: sk-canary-1
+      extra_headers: {Authorization: Bearer canary-2, Cookie: canary-3, X-Plain: canary-4}
+      input_cost_per_token: 1e-6
+      output_cost_per_token: 0.000002
+  - model_name: b
+    litellm_params:
+      model: vertex_ai/gemini-1.5-pro-002
+      vertex_project: acme
+      vertex_credentials: {type: service_account, private_key: canary-5}
+  - model_name: c
+    litellm_params:
+      model: bedrock/anthropic.claude-3-haiku-20240307-v1:0
+      aws_secret_access_key: canary-6
+      extra_body: {token: canary-7}
+      unknown_secret: canary-8
+  - model_name: d
+    litellm_params: {<<: *shared, api_key: 12345678901, litellm_credential_name: team}
+credential_list:
+  - credential_name: team
+    credential_values: {api_key: canary-9, unknown_token: canary-10}
+    credential_info: {description: canary-11}
+general_settings: {master_key: sk-canary-12, database_url: "postgresql://u:canary-13@db/x"}
+router_settings: {redis_password: canary-14, routing_strategy: canary-15}
+litellm_settings: {langfuse_secret: canary-16}
+environment_variables: {LANGFUSE_SECRET_KEY: canary-17}
+mcp_servers: {x: {auth_value: canary-18}}
+"""
+
+
+def test_literal_keys_are_carried_over_and_never_shown(tmp_path: Path) -> None:
+    portfolio, report = imported(tmp_path, CANARIES)
+    assert "canary" not in report
+    assert "12345678901" not in report
+    path = tmp_path / "portfolio.yaml"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    models = {model.name: model.deployments[0] for model in portfolio.models}
+    assert models["a"].api_key == Secret("sk-canary-1")
+    assert models["a"].headers["Cookie"] == Secret("canary-3")
+    assert models["b"].params["vertex_credentials"] == Secret('{"type": "service_account", "private_key": "canary-5"}')
+    assert models["c"].params["aws_secret_access_key"] == Secret("canary-6")
+    assert models["d"].api_key == Secret("12345678901")
+    assert portfolio.settings.keys == (Secret("sk-canary-12"),)
+    assert report.count("a literal secret, carried over") == 9
+    assert portfolio.models[0].price.usd_per_mtok_in == 1.0
+    text = path.read_text()
+    assert not [n for n in (*range(8, 12), *range(13, 19)) if re.search(rf"canary-{n}\b", text)]
+
+
+def test_without_out_literal_keys_become_references(tmp_path: Path) -> None:
+    result = run(tmp_path, CANARIES, out=False)
+    assert result.exit_code == 0, result.stderr
+    assert "canary" not in result.output
+    assert "12345678901" not in result.output
+    assert "set API_KEY_6 to it, or write to a file with --out" in result.stderr
+    (tmp_path / "printed.yaml").write_text(result.stdout)
+    portfolio = load_portfolio(tmp_path / "printed.yaml", Everything())
+    assert portfolio.models[0].deployments[0].api_key == Secret("value-of-API_KEY_6")
+    assert os.listdir(tmp_path).count("portfolio.yaml") == 0
+
+
+def test_a_literal_key_in_a_bad_configuration_is_not_shown(tmp_path: Path) -> None:
+    bad = CANARIES.replace("input_cost_per_token: 1e-6", "rpm: canary-20\n      weight: [canary-21]")
+    bad = bad.replace("https://llm.example.com/v1", "https://u:canary-22@llm.example.com/v1")
+    assert "canary" not in "".join(problems(tmp_path, bad))
+    for broken in ("api_key: *canary1", "api_key: !canary1 x", 'api_key: "canary1', "canary1"):
+        assert "canary1" not in "".join(problems(tmp_path, "model_list:\n- litellm_params:\n    " + broken))
+
+
+def test_all_problems_at_once_with_line_and_key(tmp_path: Path) -> None:
+    config = """\
+model_list:
+  - model_name: a
+    litellm_params: {model: nonsense/x}
+  - litellm_params: {model: openai/x}
+  - model_name: b
+    litellm_params: openai/x
+  - model_name: c
+    litellm_params:
+      model: openai/gpt-4o
+      rpm: many
+      extra_headers: [x]
+  - model_name: auto
+    litellm_params: {model: openai/gpt-4o}
+  - just text
+  - model_name: d
+    litellm_params: {model: os.environ/NOT_SET_HERE}
+  - model_name: e
+    litellm_params: {model: openai/x, api_base: "localhost:8000"}
+  - model_name: f
+    litellm_params: {api_key: x, litellm_credential_name: nobody}
+router_settings: [x]
+litellm_settings: {num_retries: often, request_timeout: true}
+"""
+    found = problems(tmp_path, config)
+    for expected in (
+        "config.yaml:3: model_list[0].litellm_params.model: unknown provider 'nonsense'",
+        "config.yaml:4: model_list[1].model_name: missing",
+        "config.yaml:6: model_list[2].litellm_params: found a text, expected a mapping",
+        "config.yaml:10: model_list[3].litellm_params.rpm: found a text, expected a number",
+        "config.yaml:11: model_list[3].litellm_params.extra_headers: found a list, expected a mapping of headers",
+        "config.yaml:12: model_list[4].model_name: 'auto' is this gateway's own name",
+        "config.yaml:14: model_list[5]: found a text, expected a mapping with model_name and litellm_params",
+        "config.yaml:16: model_list[6].litellm_params.model: this cannot be a reference in a portfolio file: set NOT_SET",
+        "config.yaml:18: model_list[7].litellm_params.api_base: found another text, expected an address",
+        "config.yaml:20: model_list[8].litellm_params.model: missing",
+        "config.yaml:20: model_list[8].litellm_params.litellm_credential_name: no credential of this name",
+        "config.yaml:21: router_settings: found a list, expected a mapping",
+        "config.yaml:22: litellm_settings.num_retries: found a text, expected a number",
+        "config.yaml:22: litellm_settings.request_timeout: found true or false, expected a number",
+    ):
+        assert sum(line.startswith(expected) for line in found) == 1, expected
+    assert len(found) == 14
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ("", "config.yaml:1: the file: found nothing, expected a mapping with `model_list`"),
+        ("- x", "config.yaml:1: the file: found a list, expected a mapping with `model_list`"),
+        ("a: [", "config.yaml:1: not valid YAML"),
+        ("general_settings: {}", "config.yaml:1: the file: no `model_list`"),
+        ("x: 1\nmodel_list: {a: 1}", "config.yaml:2: model_list: found a mapping, expected a list of models"),
+        ("model_list: []", "config.yaml:1: model_list: found an empty list"),
+        ("model_list: &a [*a]", "config.yaml:1: not valid YAML: an alias inside itself"),
+        ("model_list: &a {<<: *a}", "config.yaml:1: not valid YAML: an alias inside itself"),
+        ("{x: 1}: 2", "config.yaml:1: a key must be a plain word"),
+        (one('model: "openai/*"'), "config.yaml:1: model_list: no model is left"),
+        ("include: [gone.yaml]", "config.yaml:1: include[0]: gone.yaml: no such file"),
+        ("model_list: !!int x", "config.yaml:1: not valid YAML: not a valid int"),
+        ("x: \x00", "config.yaml:1: not valid YAML: a character that YAML does not allow"),
+    ],
+)
+def test_what_is_no_configuration(tmp_path: Path, config: str, problem: str) -> None:
+    assert any(line.startswith(problem) for line in problems(tmp_path, config))
+
+
+def test_a_bomb_of_aliases_is_refused(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    assert "with what aliases stand for" in problems(tmp_path, "\n".join(lines))[0]
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["import-config", "litellm", str(tmp_path / "gone.yaml")])
+    assert result.exit_code == 1
+    assert "gone.yaml: no such file" in result.stderr
+
+
+def test_includes_and_anchors(tmp_path: Path) -> None:
+    """Lists are extended, everything else is replaced; findings name the file that they are in."""
+    (tmp_path / "models.yaml").write_text(one("model: ollama/qwen2.5:7b, top_k: 5", "include: [config.yaml]"))
+    config = """\
+x-defaults: &defaults {api_base: "http://127.0.0.1:8000/v1", timeout: 20, rpm: 5}
+include: [models.yaml]
+model_list:
+  - model_name: n
+    litellm_params: {<<: *defaults, model: hosted_vllm/Qwen/Qwen2-7B-Instruct, rpm: 9, rpm: 8}
+"""
+    portfolio, report = imported(tmp_path, config)
+    n, m = portfolio.models
+    assert (n.name, n.embedding, n.deployments[0].timeout_s, n.deployments[0].rpm) == (
+        "n",
+        "Qwen/Qwen2-7B-Instruct",
+        20,
+        8,
+    )
+    assert (m.name, m.embedding) == ("m", "Qwen/Qwen2.5-7B-Instruct")
+    assert f"{tmp_path}/models.yaml:3: model_list[0].litellm_params.top_k: no equivalent" in report
+    assert "config.yaml:5: model_list[0].litellm_params.rpm: the key rpm occurs again" in report
+
+
+def test_credentials_are_shared(tmp_path: Path) -> None:
+    config = """\
+model_list:
+  - {model_name: a, litellm_params: {model: bedrock/meta.llama3-8b-instruct-v1:0, litellm_credential_name: aws}}
+  - {model_name: b, litellm_params: {model: bedrock/meta.llama3-70b-instruct-v1:0, litellm_credential_name: aws}}
+credential_list:
+  - credential_name: aws
+    credential_values: {aws_region_name: eu-west-1, aws_secret_access_key: os.environ/AWS}
+"""
+    portfolio, _ = imported(tmp_path, config)
+    for model in portfolio.models:
+        wanted = {"aws_region_name": "eu-west-1", "aws_secret_access_key": Secret("value-of-AWS")}
+        assert model.deployments[0].params == wanted
+
+
+@pytest.mark.parametrize(
+    ("params", "model", "path"),
+    [
+        ("model: claude-sonnet-4-5", "anthropic/claude-sonnet-4-5", "litellm"),
+        ("model: gpt-4o", "gpt-4o", "direct"),
+        ("model: x/y, custom_llm_provider: openai, api_base: 'http://127.0.0.1:1/v1'", "x/y", "direct"),
+        ("model: custom_openai/z, api_base: 'http://127.0.0.1:1/v1'", "z", "direct"),
+        ("model: os.environ/MODEL_NAME", "llama-3.1-8b-instant", "direct"),
+    ],
+)
+def test_names_of_models(tmp_path: Path, params: str, model: str, path: str) -> None:
+    portfolio, _ = imported(tmp_path, one(params), env={"MODEL_NAME": "groq/llama-3.1-8b-instant"})
+    deployment = portfolio.models[0].deployments[0]
+    assert (deployment.upstream_model, deployment.path) == (model, path)
+
+
+def test_an_address_by_reference_stays_one(tmp_path: Path) -> None:
+    config = one("model: hosted_vllm/x, api_base: os.environ/VLLM, timeout: os.environ/WAIT")
+    portfolio, report = imported(tmp_path, config, env={"VLLM": "http://10.0.0.7:8000/v1", "WAIT": "33"})
+    deployment = portfolio.models[0].deployments[0]
+    assert (deployment.api_base, deployment.timeout_s) == ("http://10.0.0.7:8000/v1", 33)
+    text = (tmp_path / "portfolio.yaml").read_text()
+    assert "api_base: os.environ/VLLM" in text
+    assert "10.0.0.7" not in report + text
+
+
+def test_an_address_need_not_be_set_at_the_import(tmp_path: Path) -> None:
+    _, report = imported(tmp_path, one("model: openai/x, api_base: os.environ/VLLM"))
+    assert "not set in this environment: VLLM" in report
+
+
+def test_what_is_not_known_wants_a_look(tmp_path: Path) -> None:
+    config = one("model: openai/our-finetune, api_base: 'https://llm.example.com/v1', weight: 0, rpm: 0")
+    portfolio, report = imported(tmp_path, config)
+    model = portfolio.models[0]
+    assert (model.embedding, model.context_window, model.price.usd_per_mtok_in) == (None, 8192, 0.0)
+    assert model.deployments[0].weight == 0.001
+    text = (tmp_path / "portfolio.yaml").read_text()
+    for what in ("which model of the space", "context window", "price of m", "can do", "more than 0", "OPENAI_API_KEY"):
+        assert what in report
+        assert any(line.strip().startswith("# LOOK") and what in line for line in text.splitlines()), what
+    assert "litellm_params.rpm: no equivalent: it is at least 1 here" in report
+
+
+def test_capabilities_are_the_tables_but_for_what_model_info_says(tmp_path: Path) -> None:
+    more = "    model_info: {supports_vision: false, supports_audio_input: true, supports_assistant_prefill: true}\n"
+    portfolio, report = imported(tmp_path, one("model: gpt-4o", more))
+    assert portfolio.models[0].capabilities == {"tools", "json_schema", "audio", "files"}
+    assert portfolio.models[0].deployments[0].prefill == "message"
+    assert "can do" not in report
+
+
+def test_a_guess_at_the_embedding_is_only_a_comment(tmp_path: Path) -> None:
+    config = one("model: azure/gpt-4o-2024-08-06, api_base: 'https://a.openai.azure.com', api_version: '2024-02-01'")
+    portfolio, _ = imported(tmp_path, config)
+    assert portfolio.models[0].embedding is None
+    text = (tmp_path / "portfolio.yaml").read_text()
+    assert "# embedding: openai/gpt-4o-2024-08-06  # is it this one?" in text
+
+
+def test_health_checks_and_defaults_reach_the_deployments(tmp_path: Path) -> None:
+    more = """\
+router_settings: {stream_timeout: 7, default_max_parallel_requests: 4, cooldown_time: 0, timeout: 9}
+litellm_settings: {request_timeout: 600}
+general_settings: {background_health_checks: true, health_check_interval: 60, max_request_size_mb: 2}
+"""
+    portfolio, report = imported(tmp_path, one("model: ollama/llama3", more))
+    deployment = portfolio.models[0].deployments[0]
+    assert (deployment.first_token_timeout_s, deployment.max_parallel_requests) == (7, 4)
+    assert (deployment.health_check_s, deployment.timeout_s) == (60, 9)
+    assert portfolio.settings.max_body_bytes == 2 << 20
+    assert "cooldown_time: no equivalent" in report
+
+
+def test_an_existing_file_is_kept_without_force(tmp_path: Path) -> None:
+    out = tmp_path / "portfolio.yaml"
+    out.write_text("mine")
+    refused = run(tmp_path, one("model: ollama/llama3"))
+    assert refused.exit_code == 1
+    assert "--force replaces it" in refused.stderr
+    assert out.read_text() == "mine"
+    assert run(tmp_path, "nonsense", "--force").exit_code == 1
+    assert out.read_text() == "mine"
+    assert run(tmp_path, one("model: ollama/llama3"), "--force").exit_code == 0
+    assert load_portfolio(out, {}).models[0].name == "m"
+    assert sorted(os.listdir(tmp_path)) == ["config.yaml", "portfolio.yaml"]
+
+
+def test_the_configuration_itself_is_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(one("model: ollama/llama3"))
+    result = CliRunner().invoke(main, ["import-config", "litellm", str(path), "--out", str(path), "--force"])
+    assert result.exit_code == 1
+    assert "the configuration itself" in result.stderr
+    assert path.read_text() == one("model: ollama/llama3")
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(one("model: ollama/llama3"))
+    out = tmp_path / "gone" / "portfolio.yaml"
+    arguments = ["import-config", "litellm", str(tmp_path / "config.yaml"), "--out", str(out)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
+
+
+def test_spellings_lead_into_the_space() -> None:
+    assert {name for spellings in KNOWN.values() for name in spellings.values()} <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("openai/gpt-4o-2024-08-06", "openai/gpt-4o-2024-08-06"),
+        ("gpt-4o-mini", "openai/gpt-4o-mini-2024-07-18"),
+        ("gpt-4o", None),  # an alias that moves
+        ("ollama/llama3.1:8b", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("ollama_chat/llama3.1:8b-instruct-q4_K_M", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("ollama/llama3.1:8b-text-q4_0", None),  # the base model
+        ("openrouter/meta-llama/llama-3.1-8b-instruct:free", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("openrouter/mistralai/mistral-7b-instruct-v0.3", "mistralai/Mistral-7B-Instruct-v0.3"),
+        ("bedrock/converse/us.anthropic.claude-3-5-sonnet-20241022-v2:0", "anthropic/claude-3-5-sonnet-20241022"),
+        ("bedrock/anthropic.claude-3-5-sonnet-20240620-v1:0", None),  # the snapshot before
+        ("fireworks_ai/accounts/fireworks/models/llama-v3p1-70b-instruct", "meta-llama/Llama-3.1-70B-Instruct"),
+        ("vertex_ai/claude-3-5-sonnet-v2@20241022", "anthropic/claude-3-5-sonnet-20241022"),
+        ("gemini/gemini-1.5-pro-002", "google/gemini-1.5-pro-002"),
+        ("xai/grok-2-1212", "x-ai/grok-2-1212"),
+        ("hosted_vllm/meta-llama/Meta-Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("hosted_vllm/unsloth/Llama-3.1-8B-Instruct", None),  # somebody else's
+        ("hosted_vllm/llama-3.1-8b", None),  # base or instruct?
+        ("azure/gpt-4o-2024-08-06", None),  # a deployment's own name
+    ],
+)
+def test_which_model_of_the_space(spelling: str, name: str | None) -> None:
+    assert same_model(spelling, NAMES) == name
+
+
+def test_a_resemblance_is_for_a_person() -> None:
+    assert resembles("hosted_vllm/unsloth/Llama-3.1-8B-Instruct", NAMES) == "meta-llama/Llama-3.1-8B-Instruct"
+    assert resembles("openai/our-finetune", NAMES) is None
+
+
+async def test_an_imported_portfolio_serves(tmp_path: Path) -> None:
+    async with ScriptedProvider(answer("imported")) as provider:
+        config = one(
+            f"model: hosted_vllm/Qwen/Qwen2-7B-Instruct, api_base: '{provider.base_url}', api_key: os.environ/UP",
+            "general_settings: {master_key: os.environ/MASTER}\nrouter_settings: {model_group_alias: {old-name: m}}\n",
+        )
+        assert run(tmp_path, config).exit_code == 0
+        path = tmp_path / "portfolio.yaml"
+        written = yaml.safe_load(path.read_text())
+        written["gateway"]["record"] = str(tmp_path / "record.db")
+        path.write_text(yaml.safe_dump(written))
+        portfolio = load_portfolio(path, {"UP": "sk-up", "MASTER": "sk-master"})
+        async with running(portfolio, key="sk-master") as gateway:
+            for name in ("m", "old-name", "auto"):
+                reply = await gateway.client.chat.completions.create(
+                    model=name, messages=[{"role": "user", "content": "hello"}]
+                )
+                assert reply.choices[0].message.content == "imported"
+            refused = await gateway.http.get("/v1/models", headers={"authorization": "Bearer sk-other"})
+            assert refused.status_code == 401
+        assert {call.body["model"] for call in provider.calls} == {"Qwen/Qwen2-7B-Instruct"}
+        assert {call.headers["authorization"] for call in provider.calls} == {"Bearer sk-up"}
+
+
+def test_embedding_models_keep_what_model_info_and_base_model_say(tmp_path: Path) -> None:
+    text = """\
+model_list:
+  - model_name: chat
+    litellm_params: {model: openai/m, api_base: http://127.0.0.1:1/v1, api_key: os.environ/K}
+    model_info:
+      {input_cost_per_token: 1e-6, output_cost_per_token: 2e-6, cache_read_input_token_cost: 1e-7, max_input_tokens: 9}
+  - model_name: eu-vectors
+    litellm_params: {model: azure/eu, api_base: "https://x.openai.azure.com", api_key: os.environ/A}
+    model_info: {mode: embedding, base_model: text-embedding-3-large}
+  - model_name: own-vectors
+    litellm_params: {model: hosted_vllm/e, api_base: "http://gpu:8000/v1", weight: 2}
+    model_info: {mode: embedding, max_input_tokens: 512, output_vector_size: 384, input_cost_per_token: 2e-8}
+  - model_name: own-vectors
+    litellm_params: {model: hosted_vllm/e, api_base: "http://gpu2:8000/v1"}
+    model_info: {mode: embedding}
+  - model_name: voyage
+    litellm_params: {model: voyage/brand-new, api_key: os.environ/V}
+router_settings:
+  model_group_alias: {vectors: own-vectors}
+"""
+    portfolio, report = imported(tmp_path, text)
+    assert [model.name for model in portfolio.models] == ["chat"]
+    assert portfolio.models[0].price == Price(1, 2, 0.1)
+    models = {model.name: model for model in portfolio.embedding_models}
+    assert list(models) == ["eu-vectors", "own-vectors", "voyage", "vectors"]
+    eu, own = models["eu-vectors"], models["own-vectors"]
+    assert (eu.price.usd_per_mtok_in, eu.dimensions, eu.deployments[0].path) == (0.13, 3072, "litellm")
+    assert (own.price, own.context_window, own.dimensions) == (Price(0.02, 0, 0.02), 512, 384)
+    assert [d.weight for d in own.deployments] == [2, 1]
+    assert models["vectors"].deployments[0].api_base == "http://gpu:8000/v1"
+    assert "the price of voyage is not known" in report
+    assert "the input limit of voyage is not known: 8192 tokens are assumed" in report
+    assert "5 of its models in 7 deployments" in report
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("both", "'both' is a chat model and an embedding model: rename one of them"),
+        ("locus-encoder", "'locus-encoder' is this gateway's own name: rename the model"),
+    ],
+)
+def test_a_name_that_an_embedding_model_cannot_have(tmp_path: Path, name: str, says: str) -> None:
+    text = f"""\
+model_list:
+  - model_name: both
+    litellm_params: {{model: ollama/m}}
+  - model_name: {name}
+    litellm_params: {{model: openai/text-embedding-3-small}}
+"""
+    assert [problem.partition(": ")[2].partition(": ")[2] for problem in problems(tmp_path, text)] == [says]

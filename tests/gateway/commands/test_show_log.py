@@ -1,0 +1,197 @@
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.commands.main import main
+from gateway.commands.show_log import read_last
+from gateway.record.request_record import Record, Recorder
+
+pytestmark = pytest.mark.anyio
+CANDIDATES = [{"model": "small", "p_correct": 0.7, "price_usd": 0.001}]
+FAILED = [{"model": "small", "deployment": "small/0", "cause": "server_error", "status": 500, "elapsed_ms": 12.0}]
+
+
+def record(n: int, **more: Any) -> Record:
+    """A request that was answered by the model chosen for it."""
+    usual: dict[str, Any] = {
+        "request_id": f"req-{n}",
+        "time": 1_700_000_000.0 + n,
+        "requested": "auto",
+        "policy": "balanced",
+        "chosen": "small",
+        "served": "small",
+        "deployment": "small/0",
+        "p_correct": 0.7312,
+        "stand_in_distance": None,
+        "predicted_loss": None,
+        "candidates": orjson.dumps(CANDIDATES).decode(),
+        "failover": None,
+        "parts": None,
+        "stream": False,
+        "status": 200,
+        "error": None,
+        "prompt_tokens": 10,
+        "completion_tokens": 32,
+        "usage_estimated": False,
+        "cost_usd": 0.000123,
+        "latency_ms": 456.7,
+        "first_token_ms": None,
+        "overhead_ms": 3.21,
+        "prompt": None,
+    }
+    return Record(**usual | more)
+
+
+async def write(path: Path, *records: Record) -> Path:
+    async with Recorder(path) as recorder:
+        for one in records:
+            recorder.add(one)
+    return path
+
+
+def show(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["log", *arguments], env={"COLUMNS": "200"})
+
+
+async def test_a_request_is_one_row(tmp_path: Path) -> None:
+    result = show("--db", str(await write(tmp_path / "r.db", record(1))))
+    assert result.exit_code == 0
+    header, row = result.stdout.splitlines()
+    assert header.split() == ["time", "asked", "answered", "by", "p", "tokens", "USD", "ms", "own", "status"]  # fmt: skip
+    assert row.split()[1:] == ["auto", "small", "0.73", "10+32", "0.000123", "457", "3.2", "200"]
+
+
+async def test_a_stand_in_is_shown_with_its_distance_and_what_failed(tmp_path: Path) -> None:
+    stood_in = record(1, served="big", stand_in_distance=0.4567, failover=orjson.dumps(FAILED).decode())
+    _, row, attempt, *_ = show("--db", str(await write(tmp_path / "r.db", stood_in))).stdout.splitlines()
+    assert "big, 0.46 from small" in row
+    assert "small/0 server_error 5" in attempt
+
+
+async def test_a_request_that_failed_is_shown_with_its_error(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(
+        ("requested", "policy", "chosen", "served", "deployment", "p_correct", "candidates", "prompt_tokens",
+         "completion_tokens", "cost_usd", "overhead_ms")
+    )  # fmt: skip
+    failed = record(1, **nothing, status=400, error="invalid_json")
+    row = show("--db", str(await write(tmp_path / "r.db", failed))).stdout.splitlines()[1]
+    assert row.split()[1:] == ["-", "-", "-", "-", "-", "457", "-", "400", "invalid_json"]
+
+
+async def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
+    path = await write(tmp_path / "r.db", record(1, requested="small[q4]", chosen="[/]", served="[red]x"))
+    result = show("--db", str(path))
+    assert result.exit_code == 0
+    for name in ("small[q4]", "[/]", "[red]x"):
+        assert name in result.stdout
+
+
+EVIL = "a\x1b]0;title\x07\x1b[31m\x1b[2J\r\nforged\x9b31m\u202eb" + "c" * 10_000
+
+
+@pytest.mark.parametrize("columns", ["200", "60"])
+async def test_control_characters_are_shown_as_their_codes(tmp_path: Path, columns: str) -> None:
+    failed = orjson.dumps([FAILED[0] | {"deployment": EVIL, "cause": EVIL}]).decode()
+    path = await write(
+        tmp_path / "r.db", record(1, requested=EVIL, served=EVIL, chosen=EVIL, error=EVIL, failover=failed)
+    )
+    environment = {"COLUMNS": columns, "FORCE_COLOR": "1", "NO_COLOR": "1"}
+    result = CliRunner().invoke(main, ["log", "--db", str(path)], env=environment, color=True)
+    assert result.exit_code == 0
+    assert all(line.isprintable() for line in result.stdout.split("\n"))
+    assert "\\x1b]0;title" in result.stdout.replace("\n", "")
+    assert len(result.stdout) < 10_000
+
+
+async def test_control_characters_are_escaped_in_json(tmp_path: Path) -> None:
+    path = await write(tmp_path / "r.db", record(1, requested="é😀" + EVIL))
+    result = show("--db", str(path), "--json")
+    assert result.stdout.strip().isprintable()
+    assert "é😀" in result.stdout
+    assert orjson.loads(result.stdout)["requested"].startswith("é😀" + EVIL[:60])
+
+
+async def test_on_a_narrow_terminal_a_request_takes_two_lines(tmp_path: Path) -> None:
+    stood_in = record(1, served="big", stand_in_distance=0.4567, failover=orjson.dumps(FAILED).decode())
+    path = await write(tmp_path / "r.db", stood_in)
+    result = CliRunner().invoke(main, ["log", "--db", str(path)], env={"COLUMNS": "60"})
+    first, second, attempt, *_ = result.stdout.splitlines()
+    assert first.split(maxsplit=1)[1].rstrip() == "auto → big, 0.46 from small  200"
+    assert second.strip() == "p 0.73, 10+32 tokens, 0.000123 USD, 457 ms, own 3.2"
+    assert "small/0 server_error" in attempt
+    assert max(map(len, result.stdout.splitlines())) <= 60
+
+
+async def test_json_gives_one_object_per_line_oldest_first_with_all_columns(tmp_path: Path) -> None:
+    records = [record(2, failover=orjson.dumps(FAILED).decode()), record(1, prompt='[{"role": "user"}]'), record(3)]
+    result = show("--db", str(await write(tmp_path / "r.db", *records)), "--json")
+    rows = [orjson.loads(line) for line in result.stdout.splitlines()]
+    assert [row["request_id"] for row in rows] == ["req-1", "req-2", "req-3"]
+    assert rows[1] == records[0]._asdict() | {"candidates": CANDIDATES, "failover": FAILED, "stream": 0}
+    assert rows[0]["prompt"] == [{"role": "user"}]
+
+
+@pytest.mark.parametrize(("arguments", "shown"), [([], range(6, 26)), (["-n", "2"], range(24, 26)), (["-n", "99"], range(1, 26))])  # fmt: skip
+async def test_the_last_ones_are_shown(tmp_path: Path, arguments: list[str], shown: range) -> None:
+    path = await write(tmp_path / "r.db", *(record(n) for n in range(1, 26)))
+    result = show("--db", str(path), "--json", *arguments)
+    assert [orjson.loads(line)["request_id"] for line in result.stdout.splitlines()] == [f"req-{n}" for n in shown]
+
+
+async def test_the_record_is_read_while_it_is_written(tmp_path: Path) -> None:
+    path = await write(tmp_path / "r.db", record(1))
+    async with Recorder(path) as recorder:
+        recorder.add(record(2))
+        assert len(read_last(path, 10)) in (1, 2)
+    assert [row["request_id"] for row in read_last(path, 10)] == ["req-1", "req-2"]
+
+
+@pytest.mark.parametrize("name", ["what?.db", "50%41.db", "a#b.db"])
+async def test_the_file_may_have_an_odd_name(tmp_path: Path, name: str) -> None:
+    assert len(read_last(await write(tmp_path / name, record(1)), 10)) == 1
+
+
+async def test_the_file_that_the_portfolio_names_is_shown(tmp_path: Path) -> None:
+    await write(tmp_path / "r.db", record(1))
+    config = tmp_path / "p.yaml"
+    text = "models: [{name: a, context_window: 1, deployments: [{model: ollama/m}]}]\n"
+    config.write_text(text + f"gateway: {{record: {tmp_path}/r.db}}\n")
+    assert orjson.loads(show("--config", str(config), "--json").stdout)["request_id"] == "req-1"
+    config.write_text(text + "gateway: {record: null}\n")
+    nothing = show("--config", str(config))
+    assert (nothing.exit_code, nothing.stderr) == (1, "Error: this portfolio records nothing (`record: null`)\n")
+
+
+def test_a_wrong_portfolio_is_an_error_and_no_traceback(tmp_path: Path) -> None:
+    result = show("--config", str(tmp_path / "none.yaml"))
+    assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path}/none.yaml: no such file\n")
+
+
+async def test_without_a_portfolio_the_record_of_the_demo_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert show().stderr.startswith("Error: locus.db: no such record; it is written by `locus serve`")
+    await write(tmp_path / "locus.db", record(1))
+    assert orjson.loads(show("--json").stdout)["request_id"] == "req-1"
+
+
+def test_a_missing_file_says_who_writes_it(tmp_path: Path) -> None:
+    result = show("--db", str(tmp_path / "none.db"))
+    assert result.exit_code == 1
+    assert (
+        result.stderr
+        == f"Error: {tmp_path}/none.db: no such record; it is written by `locus serve` when a request comes in.\n"
+    )
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_file_that_is_no_record_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("hello, this is no database at all" * 10)
+    assert "file is not a database" in show("--db", str(tmp_path / "text.db")).stderr
+    sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE other (x)").connection.close()
+    assert "no such table: requests" in show("--db", str(tmp_path / "empty.db")).stderr

@@ -1,0 +1,155 @@
+import orjson
+import pytest
+
+from gateway.core.errors import BodyTooLarge, InvalidRequest
+from gateway.request.chat_request import parse_chat, query_text, read_body, replace_model_name
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+def body(**fields: object) -> bytes:
+    return orjson.dumps({"model": "auto", "messages": HELLO} | fields)
+
+
+@pytest.mark.parametrize(
+    ("raw", "param", "says"),
+    [
+        (b"{", None, "not valid JSON"),
+        (b"[]", None, "an empty list"),
+        (b'{"messages": []}', "model", "`model` is missing"),
+        (b'{"model": 3, "messages": []}', "model", "a number"),
+        (b'{"model": "auto"}', "messages", "`messages` is missing"),
+        (b'{"model": "auto", "messages": []}', "messages", "an empty list"),
+        (b'{"model": "auto", "messages": ["x"]}', "messages[0]", "a string"),
+        (b'{"model": "auto", "messages": [{"content": "x"}]}', "messages[0].role", "missing"),
+        (b'{"model": "auto", "messages": [{"role": "user", "content": 5}]}', "messages[0].content", "a number"),
+        (b'{"model": "auto", "messages": [{"role": "user", "content": [1]}]}', "messages[0].content[0]", "a number"),
+        (body(stream="yes"), "stream", "a string"),
+        (body(stream_options=[1]), "stream_options", "a list"),
+        (body(max_tokens=0), "max_tokens", "a number"),
+        (b"[" * 5000, None, "not valid JSON"),
+    ],
+)
+def test_a_wrong_body_is_named(raw: bytes, param: str | None, says: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_chat(raw)
+    assert caught.value.status == 400
+    assert caught.value.param == param
+    assert says in caught.value.message
+
+
+def test_only_the_model_name_changes_on_the_way_out() -> None:
+    raw = b'{ "x-unknown": [1, 2.50],  "model" : "auto", "messages":[{"role":"user","content":"say \\"model\\": \\"auto\\""}]}'
+    assert parse_chat(raw).outgoing("gpt-4o") == raw.replace(b'"model" : "auto"', b'"model" : "gpt-4o"')
+
+
+def test_a_nested_model_field_is_left_alone() -> None:
+    raw = b'{"model":"auto","messages":[{"role":"user","content":"hi"}],"metadata":{"model":"auto"}}'
+    assert orjson.loads(parse_chat(raw).outgoing("m")) == orjson.loads(raw) | {"model": "m"}
+
+
+def test_splice_needs_exactly_one_field_with_the_old_name() -> None:
+    assert replace_model_name(b'{"model":"a"}', "a", 'q"uote') == b'{"model":"q\\"uote"}'
+    assert replace_model_name(b'{"model":"a","x":{"model":"a"}}', "a", "b") is None
+    assert replace_model_name(b'{"model":"other"}', "a", "b") is None
+
+
+def test_streams_are_asked_for_usage() -> None:
+    out = orjson.loads(parse_chat(body(stream=True)).outgoing("m"))
+    assert out["stream_options"] == {"include_usage": True}
+    given = parse_chat(body(stream=True, stream_options={"include_usage": False, "x": 1}))
+    assert not given.usage_asked
+    assert orjson.loads(given.outgoing("m"))["stream_options"] == {"include_usage": True, "x": 1}
+    refused = frozenset({"stream_options"})
+    assert "stream_options" not in orjson.loads(given.outgoing("m", refused))
+    assert "stream_options" not in orjson.loads(parse_chat(body(stream=True)).outgoing("m", refused))
+    assert "stream_options" not in orjson.loads(parse_chat(body()).outgoing("m"))
+
+
+def test_what_a_request_needs() -> None:
+    parts = [{"type": "text", "text": "x" * 400}, {"type": "image_url", "image_url": {"url": "data:" + "A" * 100_000}}]
+    requirements = parse_chat(
+        body(
+            messages=[{"role": "user", "content": parts}],
+            tools=[{"type": "function", "function": {"name": "f"}}],
+            response_format={"type": "json_schema"},
+            max_completion_tokens=50,
+        )
+    ).requirements
+    assert requirements.capabilities == {"vision", "tools", "json_schema"}
+    assert requirements.output_tokens == 50
+    assert 1_100 <= requirements.prompt_tokens < 1_200  # an image counts as an image, not by the length of its base64
+    audio = [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]
+    assert parse_chat(body(messages=audio)).requirements.capabilities == {"audio"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([("system", "be kind"), ("user", "Why is the sky blue, please?")], "Why is the sky blue, please?"),
+        (
+            [("user", "Write a sorting function."), ("assistant", "..."), ("user", "go on")],
+            "Write a sorting function.\ngo on",
+        ),
+        (
+            [("user", "a long question about many things"), ("user", "another long question, the last")],
+            "another long question, the last",
+        ),
+        ([("system", "only a system prompt")], "only a system prompt"),
+        ([("user", "hi")], "hi"),
+        ([("user", "")], ""),
+    ],
+)
+def test_the_query_text_rule(messages: list[tuple[str, str]], expected: str) -> None:
+    assert query_text([{"role": role, "content": content} for role, content in messages]) == expected
+
+
+def test_the_query_text_is_bounded_and_reads_parts() -> None:
+    parts = [
+        {"type": "text", "text": "look at this picture here"},
+        {"type": "image_url"},
+        {"type": "text", "text": "and this"},
+    ]
+    assert query_text([{"role": "user", "content": parts}]) == "look at this picture here\nand this"
+    assert len(query_text([{"role": "user", "content": "x" * 1_000_000}])) == 8_000
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<system-reminder>state</system-reminder>\n What is this? ", "What is this?"),
+        ("Why?<environment_details x='1'>a</environment_details> And how?", "Why?And how?"),
+        (
+            "<system-reminder>a<environment_details>b</system-reminder>c</environment_details>",
+            "c</environment_details>",
+        ),
+        ("<system-reminder>never closed. </other>", "<system-reminder>never closed. </other>"),
+        ("<system-reminder>all of it</system-reminder>", "<system-reminder>all of it</system-reminder>"),
+        ("<system-reminders>a</system-reminders>", "<system-reminders>a</system-reminders>"),
+    ],
+)
+def test_what_agents_put_around_words_is_left_out(text: str, expected: str) -> None:
+    assert query_text([{"role": "user", "content": text}]) == expected
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["<system-reminder>", "<system-reminder ", "<", "<system-reminder></environment_details>", "</system-reminder>"],
+)
+def test_unclosed_tags_of_any_number_take_linear_time(unit: str) -> None:
+    query = query_text([{"role": "user", "content": unit * 500_000 + "</"}])  # in quadratic time: hours
+    assert query.startswith(unit)
+
+
+@pytest.mark.anyio
+async def test_the_body_limit_holds_while_reading() -> None:
+    sent = 0
+
+    async def receive() -> dict[str, object]:
+        nonlocal sent
+        sent += 1
+        return {"type": "http.request", "body": b"x" * 100, "more_body": True}
+
+    with pytest.raises(BodyTooLarge, match="250 bytes"):
+        await read_body(receive, 250)
+    assert sent == 3

@@ -1,0 +1,189 @@
+"""What a client may ask of the gateway for one request, and utility calls that go to a policy of their own."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.config.front_ends import FRONT_ENDS
+from gateway.config.portfolio import UtilityCalls
+from gateway.request.chat_request import parse_chat
+from gateway.request.utility_calls import recognised
+from tests.gateway.running import Gateway, entry, gateway
+from tests.gateway.upstreams import ScriptedProvider, error
+
+pytestmark = pytest.mark.anyio
+ASK: list[Any] = [{"role": "user", "content": "What is the capital of France, and why?"}]
+TITLE = "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing the chat history."
+
+
+def models(url: str) -> list[dict[str, Any]]:
+    return [
+        entry("llama-70b", url, price={"input": 5.0, "output": 5.0}),
+        entry("mistral-7b", url, price={"input": 0.1, "output": 0.1}),
+    ]
+
+
+async def post(
+    run: Gateway, headers: dict[str, str] | None = None, path: str = "/v1/chat/completions", **fields: Any
+) -> Any:
+    return await run.http.post(path, json={"model": "auto:best", "messages": ASK} | fields, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen"),
+    [
+        ({}, "llama-70b"),
+        ({"policy": "cheap"}, "mistral-7b"),
+        ({"cost_weight": 1e6}, "mistral-7b"),
+        ({"exclude": "llama-70b"}, "mistral-7b"),
+        ({"allow": "mistral-7b, llama-70b"}, "llama-70b"),
+        ({"cost_weight": 1e6, "allow": "llama-70b"}, "llama-70b"),
+    ],
+)
+async def test_headers_and_body_steer_the_choice(tmp_path: Path, asked: dict[str, Any], chosen: str) -> None:
+    policies = {"best": {"cost_weight": 0}, "cheap": {"min_p_correct": 0.01}}
+    async with (
+        ScriptedProvider() as up,
+        gateway(tmp_path, models(up.base_url), policies=policies, default_policy="best") as run,
+    ):
+        headers = {f"x-locus-{name.replace('_', '-')}": str(value) for name, value in asked.items()}
+        assert (await post(run, headers)).headers["x-locus-model"] == chosen
+        assert (await post(run, locus=asked)).headers["x-locus-model"] == chosen
+        assert all("locus" not in call.body for call in up.calls)
+
+
+async def test_a_minimum_correctness_keeps_the_cheap_ones_out(tmp_path: Path) -> None:
+    async with ScriptedProvider() as up, gateway(tmp_path, models(up.base_url)) as run:
+        body = {"model": "auto", "messages": ASK}
+        candidates = (await run.http.post("/v1/route", json=body)).json()["candidates"]
+        p = {c["model"]: c["p_correct"] for c in candidates}
+        assert p["mistral-7b"] < p["llama-70b"]
+        between = (p["mistral-7b"] + p["llama-70b"]) / 2
+        cheap = {"x-locus-cost-weight": "1000000"}
+        assert (await post(run, cheap)).headers["x-locus-model"] == "mistral-7b"
+        assert (await post(run, cheap | {"x-locus-min-p-correct": f"{between}"})).headers[
+            "x-locus-model"
+        ] == "llama-70b"
+
+
+@pytest.mark.parametrize(
+    ("headers", "param"),
+    [
+        ({"x-locus-polcy": "cheap"}, "x-locus-polcy"),
+        ({"x-locus-cost-weight": "much"}, "x-locus-cost-weight"),
+        ({"x-locus-min-p-correct": "1.5"}, "x-locus-min-p-correct"),
+        ({"x-locus-failover": "maybe"}, "x-locus-failover"),
+        ({"x-locus-allow": "nobody"}, "x-locus-allow"),
+        ({"x-locus-policy": "nothing"}, "x-locus-policy"),
+    ],
+)
+async def test_what_cannot_be_is_named(tmp_path: Path, headers: dict[str, str], param: str) -> None:
+    async with ScriptedProvider() as up, gateway(tmp_path, models(up.base_url)) as run:
+        refused = await post(run, headers)
+        assert refused.status_code in (400, 404)
+        assert refused.json()["error"]["param"] == param
+        assert not up.calls
+
+
+async def test_failover_can_be_switched_off(tmp_path: Path) -> None:
+    async with ScriptedProvider(error(500)) as down, ScriptedProvider() as up:
+        async with gateway(tmp_path, [entry("llama-70b", down.base_url), entry("llama-8b", up.base_url)]) as run:
+            assert (await post(run, model="llama-70b")).headers["x-locus-stand-in"] == "llama-8b"
+            calls = len(up.calls)
+            assert (await post(run, {"x-locus-failover": "off"}, model="llama-70b")).status_code == 502
+            assert len(up.calls) == calls
+
+
+async def test_needs_that_nobody_meets_are_named(tmp_path: Path) -> None:
+    async with ScriptedProvider() as up:
+        one = entry("llama-8b", up.base_url)
+        one["deployments"][0] |= {"several": False, "logprobs": False}
+        async with gateway(tmp_path, [one]) as run:
+            for field, requirements in (({"n": 2}, "several"), ({"logprobs": True}, "logprobs")):
+                refused = await post(run, **field)
+                assert (refused.status_code, refused.json()["error"]["code"]) == (400, "no_eligible_model")
+                assert f"all models: cannot: {requirements}" in refused.json()["error"]["message"]
+            pdf = {"type": "file", "file": {"file_data": "data:application/pdf;base64,AA=="}}
+            refused = await post(run, messages=[{"role": "user", "content": [pdf]}])
+            assert "files" in refused.json()["error"]["message"]
+
+
+async def test_utility_calls_go_to_the_cheap_policy(tmp_path: Path) -> None:
+    policies = {"best": {"cost_weight": 0}, "cheap": {"min_p_correct": 0.01}}
+    settings = {"utility_calls": {"policy": "cheap", "front_ends": ["open-webui"], "patterns": ["^Name this thread"]}}
+    async with (
+        ScriptedProvider() as up,
+        gateway(tmp_path, models(up.base_url), policies=policies, default_policy="best", gateway=settings) as run,
+    ):
+        for text, chosen in (
+            (TITLE, "mistral-7b"),
+            ("Name this thread, please.", "mistral-7b"),
+            ("Who names threads?", "llama-70b"),
+        ):
+            got = await post(run, model="auto", messages=[{"role": "user", "content": text}])
+            assert got.headers["x-locus-model"] == chosen
+        named = await post(run, model="llama-70b", messages=[{"role": "user", "content": TITLE}])
+        assert named.headers["x-locus-model"] == "llama-70b"
+
+
+async def test_evidence_is_shown(tmp_path: Path) -> None:
+    async with ScriptedProvider() as up, gateway(tmp_path, models(up.base_url)) as run:
+        question = [{"role": "user", "content": "Find the remainder when 7^23 is divided by 31."}]
+        evidence = (await post(run, path="/v1/route", messages=question)).json()["evidence"]
+        assert (evidence["passed_by"], evidence["failed_by"]) == ("llama-70b", "mistral-7b")
+        assert evidence["queries"] or evidence["why_none"]
+        similarities = [query["similarity"] for query in evidence["queries"]]
+        assert similarities == sorted(similarities, reverse=True)
+        assert all(query["query_id"] for query in evidence["queries"])
+
+
+async def test_a_named_model_is_asked_for_what_it_is_not_known_to_do(tmp_path: Path) -> None:
+    async with ScriptedProvider() as up, ScriptedProvider() as other:
+        one = entry("llama-8b", up.base_url)
+        one["deployments"][0] |= {"several": False}
+        async with gateway(tmp_path, [one, entry("llama-70b", other.base_url)]) as run:
+            assert (await post(run, model="llama-8b", n=2)).status_code == 200
+            assert up.calls[0].body["n"] == 2
+            refused = await run.http.post("/v1/completions", json={"model": "llama-8b", "prompt": "a", "suffix": "b"})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (400, "no_eligible_model")
+            assert "`suffix`" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("front_end", "prompt", "expected"),
+    [
+        ("open-webui", "### Task:\nGenerate a concise title summarizing the chat history.\n### Output:\nJSON", True),
+        ("open-webui", "### Task:\nPredict 3-5 useful messages this user might naturally send next.\n", True),
+        ("open-webui", "### Task:\nSuggest 3-5 relevant follow-up questions.\n", True),
+        ("open-webui", "### Task:\nGenerate 1-3 broad tags.\n", True),
+        ("open-webui", "### Task:\nName the chat.\n### Chat History:\n<chat_history>\nUSER: Hi\n</chat_history>", True),
+        ("open-webui", "### Task:\nSummarize what is left out.\n\n### Messages Being Compacted:\nUSER: Hi", True),
+        ("open-webui", "### Task:\nYou are an autocompletion system. Continue the text.", True),
+        (
+            "open-webui",
+            "### Task:\nRespond to the user query using the context.\n<context>a <chat_history></context>",
+            False,
+        ),
+        ("open-webui", "### Task:\nTranslate the text below.", False),
+        ("open-webui", "### Task:" + " " * 7_900, False),
+        ("open-webui", "Generate a concise title summarizing the chat history.", False),
+        ("librechat", "Provide a concise, 5-word-or-less title for the conversation. Only the title.", True),
+        (
+            "librechat",
+            "Analyze this conversation and provide:\n1. The language\n2. A title (5 words or less)\n\nHi",
+            True,
+        ),
+        ("librechat", "Write a title, of five words or fewer, for this conversation.", True),
+        ("librechat", "Hold on, before you continue I need you to write me a checkpoint of everything so far.", True),
+        ("librechat", "Hold on again, update your checkpoint.", True),
+        ("librechat", "Write a title of five words or fewer for my essay about whales.", False),
+        ("librechat", "Hold on to your hat. Where is the next checkpoint?", False),
+    ],
+)
+def test_the_prompts_of_front_ends_are_recognised(front_end: str, prompt: str, expected: bool) -> None:
+    calls = UtilityCalls("cheap", (re.compile(FRONT_ENDS[front_end]),))
+    request = parse_chat(orjson.dumps({"model": "auto", "messages": [{"role": "user", "content": prompt}]}))
+    assert recognised(request, calls).utility is expected

@@ -1,0 +1,41 @@
+"""What a request asks of a model."""
+
+from typing import Any
+
+import pytest
+
+from gateway.request.requirements import read_requirements
+
+ASK: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, set()),
+        ({"modalities": ["text"]}, set()),
+        ({"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}, {"audio_output"}),
+        ({"modalities": ["image", "text"]}, {"image_output"}),
+        ({"modalities": "audio"}, set()),  # the provider says what it thinks of it
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, {"tools"}),
+        ({"n": 2, "logprobs": True}, {"several", "logprobs"}),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, {"json_schema"}),
+    ],
+)
+def test_capabilities_are_read_from_the_fields(fields: dict[str, Any], expected: set[str]) -> None:
+    assert read_requirements(ASK | fields).capabilities == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "longest"),
+    [
+        ("a" * 1000, 1000),
+        ("a" * 1000 + "—", 1003),  # one character above ASCII makes the text three bytes longer, not four times as long
+        ("日本" * 10, 60),
+        ("\ud83d", 3),  # half a character, as JSON may hold it
+        ("é" * 1_000_001, 4_000_004),  # not counted byte by byte
+    ],
+)
+def test_a_prompt_has_at_most_as_many_tokens_as_bytes(text: str, longest: int) -> None:
+    requirements = read_requirements({"messages": [{"role": "user", "content": text}]})
+    assert requirements.prompt_bound - 2 * requirements.around == longest

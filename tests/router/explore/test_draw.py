@@ -1,0 +1,201 @@
+"""Pictures: places and labels by their properties, files by what is in them."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from numpy.typing import NDArray
+
+from router.explore.clusters import cut, linkage, pairwise
+from router.explore.draw import (
+    COLOURS,
+    GREY,
+    OTHERS,
+    Box,
+    SpaceMap,
+    colours,
+    draw_dendrogram,
+    draw_map,
+    layout,
+    page,
+    place_labels,
+    provider,
+    short_name,
+)
+from router.model.space import Neighbor
+
+MODELS = ("lab/one", "lab/two", "other/three", "bare", "evil/</script><script>alert(1)</script>")
+
+
+def space_map(models: tuple[str, ...] = MODELS) -> SpaceMap:
+    rng = np.random.default_rng(0)
+    number = len(models)
+    accuracy = {"sums": rng.random(number), "places": rng.random(number)}
+    neighbors = [
+        [Neighbor(models[(i + 1) % number], 0.5), Neighbor(models[(i + 2) % number], 1.25)] for i in range(number)
+    ]
+    mean = (accuracy["sums"] + accuracy["places"]) / 2
+    return SpaceMap(models, rng.normal(size=(number, 2)), 0.9, accuracy, mean, neighbors, tuple(range(number)))
+
+
+def has_colour(picture: Path, colour: str) -> bool:
+    wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    pixels = imread(picture)[..., :3]
+    return bool((np.abs(pixels - wanted).max(axis=2) < 0.01).any())
+
+
+def test_places_in_the_plane_are_found_again() -> None:
+    points = np.random.default_rng(0).normal(size=(12, 2)) @ np.array([[3.0, 1.0], [0.0, 0.5]])
+    xy, shown = layout(pairwise(points))
+    np.testing.assert_allclose(pairwise(xy), pairwise(points), atol=1e-9)
+    assert shown == pytest.approx(1.0)
+    assert xy[:, 0].var() > xy[:, 1].var()
+    np.testing.assert_array_equal(layout(pairwise(points))[0], xy)
+
+
+def test_of_more_dimensions_the_share_that_is_shown_is_pcas() -> None:
+    z = np.random.default_rng(1).normal(size=(30, 6)) * [5, 3, 1, 1, 1, 1]
+    xy, shown = layout(pairwise(z))
+    values = np.linalg.svd(z - z.mean(axis=0), compute_uv=False) ** 2
+    assert shown == pytest.approx(values[:2].sum() / values.sum())
+    np.testing.assert_allclose((xy**2).sum(axis=0), values[:2])
+
+
+def test_few_models_and_models_at_one_place_have_places_too() -> None:
+    assert layout(np.zeros((1, 1)))[0].tolist() == [[0.0, 0.0]]
+    np.testing.assert_allclose(np.ptp(layout(np.array([[0.0, 2.0], [2.0, 0.0]]))[0], axis=0), [2.0, 0.0], atol=1e-9)
+    xy, shown = layout(np.zeros((3, 3)))
+    assert (xy.tolist(), shown) == ([[0.0, 0.0]] * 3, 1.0)
+
+
+@pytest.mark.parametrize("number", [1, 40, 300])
+def test_labels_cover_neither_marks_nor_each_other(number: int) -> None:
+    rng = np.random.default_rng(number)
+    marks = rng.uniform(20, 980, (number, 2))
+    radii, sizes = rng.uniform(3, 9, number), np.stack([rng.uniform(40, 160, number), np.full(number, 12.0)], axis=1)
+    bounds = Box(0, 0, 1000, 1000)
+    placed = place_labels(marks, radii, sizes, bounds)
+    labels = [box for box in placed if box is not None]
+    circles = [Box(x - r, y - r, x + r, y + r) for (x, y), r in zip(marks, radii, strict=True)]
+    assert all(box.within(bounds) for box in labels)
+    assert not any(a.meets(b) for i, a in enumerate(labels) for b in labels[:i])
+    assert not any(label.meets(circle) for label in labels for circle in circles)
+    assert len(labels) == number if number <= 40 else len(labels) > 150
+    for box, (width, height) in zip(placed, sizes, strict=True):
+        assert box is None or (box.right - box.left, box.top - box.bottom) == pytest.approx((width, height))
+
+
+def test_a_lone_label_is_close_and_one_without_room_is_left_out() -> None:
+    mark, radius, size = np.array([[50.0, 50.0]]), np.array([5.0]), np.array([[30.0, 10.0]])
+    (box,) = place_labels(mark, radius, size, Box(0, 0, 100, 100))
+    assert box is not None
+    assert 5 <= box.left - 50 <= 8
+    assert place_labels(mark, radius, size, Box(40, 40, 60, 60)) == [None]
+
+
+def test_the_providers_with_most_models_have_colours_of_their_own() -> None:
+    few = colours(["b/1", "a/1", "a/2", "c"])
+    assert list(few) == ["a", "b", "c"]
+    assert len(set(few.values())) == 3
+    many = colours([f"p{i:02}/m{j}" for i in range(15) for j in range(1 + (i < 12))])
+    assert list(many) == [*(f"p{i:02}" for i in range(10)), OTHERS]
+    assert many[OTHERS] == GREY
+    assert (provider("a/b"), short_name("a/b"), provider("c"), short_name("c")) == ("a", "b", "c", "c")
+
+
+def test_a_map_is_a_picture_in_the_providers_colours(tmp_path: Path) -> None:
+    drawn = space_map()
+    for name in ("a.png", "deep/b.png"):
+        draw_map(drawn, tmp_path / name, "title")
+    height, width, _ = imread(tmp_path / "a.png").shape
+    assert width == 2250
+    assert height >= 1050
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "deep" / "b.png").read_bytes()
+    for colour in colours(MODELS).values():
+        assert has_colour(tmp_path / "a.png", colour)
+
+
+def test_equal_models_and_a_single_one_can_be_drawn(tmp_path: Path) -> None:
+    one = space_map(("lab/one",))
+    draw_map(one, tmp_path / "one.png", "one")
+    same = space_map()
+    flat: NDArray[np.float64] = np.full(len(MODELS), 0.5)
+    draw_map(
+        SpaceMap(MODELS, np.zeros((len(MODELS), 2)), 1.0, {}, flat, same.neighbors, same.evaluations),
+        tmp_path / "same.png",
+        "same",
+    )
+    assert has_colour(tmp_path / "one.png", COLOURS[0])
+
+
+def data_of(html: str) -> dict[str, object]:
+    (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    data: dict[str, object] = json.loads(text)
+    return data
+
+
+def test_the_page_holds_all_it_shows_and_needs_nothing_else() -> None:
+    drawn = space_map()
+    html = page(drawn, "A <title>")
+    addresses = set(re.findall(r"https?://[^\"' )]+", html))
+    assert addresses == {"http://www.w3.org/2000/svg"}  # a name, not a place
+    assert not re.search(r"<(link|img|iframe)\b|\bsrc\s*=|@import|url\(|fetch\(|XMLHttpRequest", html)
+    data = data_of(html)
+    assert (data["title"], data["benchmarks"]) == ("A <title>", ["sums", "places"])
+    models = data["models"]
+    assert isinstance(models, list)
+    assert [model["name"] for model in models] == list(MODELS)
+    for i, model in enumerate(models):
+        assert model["neighbors"] == [[n.model, n.distance] for n in drawn.neighbors[i]]
+        np.testing.assert_allclose([model["x"], model["y"]], drawn.xy[i], atol=1e-5)
+        np.testing.assert_allclose(model["accuracy"], [drawn.accuracy[b][i] for b in ("sums", "places")], atol=1e-4)
+
+
+def test_the_page_draws_itself_in_a_browser(tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("needs chromium")
+    html = page(space_map(), "A <title>")
+    # What a reader would do: look at a model, then search.
+    acts = "pin(0); window.pinnedText = aside.textContent; pin(null); search.value = 'lab/'; search.dispatchEvent(new Event('input'));"
+    acts += "document.body.dataset.said = window.pinnedText;"
+    (tmp_path / "page.html").write_text(
+        html.replace("wholeMap();\naddEvent", f"wholeMap(); {acts}\naddEvent"), encoding="utf-8"
+    )
+    command = [
+        browser,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=1200,800",
+        "--virtual-time-budget=2000",
+    ]
+    command += ["--user-data-dir=" + str(tmp_path / "profile"), "--dump-dom", (tmp_path / "page.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    marks = re.findall(
+        r"<circle class=\"mark( faded)?\"[^>]*aria-label=\"([^\"]*)\" cx=\"[\d.]+\" cy=\"[\d.]+\"", done.stdout
+    )
+    assert len(marks) == len(MODELS)
+    assert {name for faded, name in marks if not faded} == {"lab/one", "lab/two"}
+    assert "2 models" in done.stdout
+    (said,) = re.findall(r'data-said="([^"]*)"', done.stdout)
+    assert said.startswith("lab/one")
+    for text in ("lab/two0.500", "other/three1.25", "sums", "places"):
+        assert text in said
+
+
+def test_a_dendrogram_shows_its_clusters_in_colour(tmp_path: Path) -> None:
+    distances = pairwise(np.array([[0.0], [0.2], [9.0], [9.3], [30.0]]))
+    tree = linkage(distances)
+    draw_dendrogram(tree, MODELS, cut(tree, number=3), tmp_path / "d.png", "title")
+    assert (
+        sum(has_colour(tmp_path / "d.png", colour) for colour in COLOURS) == 2
+    )  # the third cluster has no merge to draw
+    assert has_colour(tmp_path / "d.png", GREY)
+    draw_dendrogram(tree, MODELS, cut(tree, number=5), tmp_path / "apart.png", "title")
+    assert not any(has_colour(tmp_path / "apart.png", colour) for colour in COLOURS)

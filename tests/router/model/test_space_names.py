@@ -1,0 +1,60 @@
+"""Names of a model space without their maker or date."""
+
+import numpy as np
+import pytest
+
+from router.errors import ArtifactError
+from router.model.space import ModelSpace
+
+NAMES = [
+    "openai/gpt-4o-2024-08-06",
+    "openai/gpt-4o-mini-2024-07-18",
+    "openai/gpt-3.5-turbo-0125",
+    "openai/gpt-3.5-turbo-1106",
+    "anthropic/claude-3-haiku-20240307",
+    "meta-llama/Llama-3.1-8B",
+    "meta-llama/Llama-3.1-8B-Instruct",
+    "own",
+]
+
+
+@pytest.fixture
+def space() -> ModelSpace:
+    z = np.eye(len(NAMES), dtype=np.float32)
+    return ModelSpace(NAMES, z, z, z, [1] * len(NAMES), "0")
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("openai/gpt-4o-2024-08-06", "openai/gpt-4o-2024-08-06"),
+        ("gpt-4o", "openai/gpt-4o-2024-08-06"),
+        ("openai/gpt-4o", "openai/gpt-4o-2024-08-06"),
+        ("gpt-4o-2024-08-06", "openai/gpt-4o-2024-08-06"),
+        ("GPT-4o-mini", "openai/gpt-4o-mini-2024-07-18"),
+        ("gpt-3.5-turbo-1106", "openai/gpt-3.5-turbo-1106"),
+        ("claude-3-haiku", "anthropic/claude-3-haiku-20240307"),
+        ("llama-3.1-8b", "meta-llama/Llama-3.1-8B"),
+        ("llama-3.1-8b-instruct", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("own", "own"),
+    ],
+)
+def test_one_model_bears_the_name(space: ModelSpace, name: str, model: str) -> None:
+    assert space.find(name) == model
+    assert space.rows([name])[0] == NAMES.index(model)
+    assert space.neighbors(name) == space.neighbors(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("gpt-3.5-turbo", "'gpt-3.5-turbo' may be openai/gpt-3.5-turbo-0125 or openai/gpt-3.5-turbo-1106; write which"),
+        ("gpt-4o-2024-05-13", "the model space has no 'gpt-4o-2024-05-13'; close to it: openai/gpt-4o-2024-08-06"),
+        ("azure/gpt-4o", "the model space has no 'azure/gpt-4o'"),
+        ("zzz", "the model space has no 'zzz'"),
+    ],
+)
+def test_no_model_or_several_bear_the_name(space: ModelSpace, name: str, told: str) -> None:
+    with pytest.raises(ArtifactError) as caught:
+        space.find(name)
+    assert str(caught.value).startswith(told)
