@@ -104,7 +104,7 @@ def all_failed(trail: Attempts, candidates: Iterable[Candidate]) -> GatewayError
         names = ", ".join(f"{candidate.model.name} ({candidate.predicted_loss or 0.0:.3f})" for candidate in barred)
         sentences.append(f"The policy's max_predicted_loss forbids the stand-ins that are left: {names}.")
     again = not causes or not causes <= TAKEN_OUT
-    return UpstreamsFailed(status, " ".join(sentences), retry_after_s=_retry_after(outages, asked), again=again)
+    return UpstreamsFailed(status, " ".join(sentences), retry_after_s=_retry_after(outages, asked), retryable=again)
 
 
 def _unreachable(asked: Iterable[LiveDeployment], causes: set[Cause]) -> bool:

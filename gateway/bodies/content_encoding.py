@@ -1,6 +1,6 @@
-"""Compressed request bodies (RFC 9110, 8.4): gzip, deflate, Brotli and Zstandard -> the bytes that the client meant.
+"""Decompresses request bodies (RFC 9110, 8.4): gzip, deflate, Brotli and Zstandard.
 
-What comes out is bounded while it comes out, so that a small body cannot become a large one.
+The size of the output is checked during decompression, so that a small body cannot expand to a large one (zip bomb).
 """
 
 import zlib
@@ -12,21 +12,21 @@ from gateway.core.errors import BodyTooLarge, UnsupportedEncoding
 
 try:
     import brotli
-except ImportError:  # there is no build of it for every system
+except ImportError:  # not built for every platform
     brotli = None
 
-STEP = 64 << 10  # bytes of input and of output at a time
-MAX_ENCODINGS = 2  # one upon the other
-ZSTD_STEP = 512  # bytes of input at a time, which become at most 16 MB: its library cannot be told how much to give
-MAX_MEMBERS = 100  # of gzip, or frames of Zstandard
-MAX_WINDOW = 8 << 20  # bytes, which RFC 9659 sets for Zstandard in HTTP
+STEP = 64 << 10  # bytes of input and of output per step
+MAX_ENCODINGS = 2  # applied one after the other
+ZSTD_STEP = 512  # bytes of input per step, at most 16 MB of output: the library has no limit for its output
+MAX_MEMBERS = 100  # members of a gzip body, or frames of a Zstandard body
+MAX_WINDOW = 8 << 20  # bytes: the limit of RFC 9659 for Zstandard in HTTP
 
 
 def content_encodings(header: bytes) -> list[str]:
-    """The encodings of a `Content-Encoding` header in the order of decoding; empty where there is nothing to decode.
+    """Return the encodings of a `Content-Encoding` header in the order of decoding; empty if the body is not encoded.
 
     Raises:
-        UnsupportedEncoding: one that the gateway does not know, or too many.
+        UnsupportedEncoding: an encoding is unknown, or there are more than two.
     """
     names = [name.strip().lower() for name in header.decode("latin-1").split(",")]
     names = [name.removeprefix("x-") for name in names if name not in ("", "identity")]
@@ -37,17 +37,21 @@ def content_encodings(header: bytes) -> list[str]:
             )
     if len(names) > MAX_ENCODINGS:
         raise UnsupportedEncoding(
-            f"The body has {len(names)} encodings, one upon the other; at most {MAX_ENCODINGS} are read.", ENCODINGS
+            f"The body has {len(names)} encodings, one after the other; at most {MAX_ENCODINGS} are read.", ENCODINGS
         )
     return names[::-1]
 
 
 def decoded(body: bytes, encodings: list[str], limit: int) -> bytes:
-    """The decoded body.
+    """Return the decoded body.
+
+    Args:
+        encodings: in the order of decoding, from `content_encodings`.
+        limit: largest decoded size, bytes.
 
     Raises:
-        BodyTooLarge: more than `limit` bytes come out of it.
-        UnsupportedEncoding: it is not encoded so, or is cut off.
+        BodyTooLarge: the decoded body is larger than `limit`.
+        UnsupportedEncoding: the body is not valid in one of the encodings, or is truncated.
     """
     for name in encodings:
         parts = []
@@ -67,10 +71,10 @@ def decoded(body: bytes, encodings: list[str], limit: int) -> bytes:
 
 
 def _inflated(body: bytes, window_bits: int) -> Iterator[bytes]:
-    """By zlib; a few gzip members may follow each other."""
+    """Decompress with zlib. A gzip body may consist of up to `MAX_MEMBERS` members."""
     decoder = zlib.decompressobj(window_bits)
     members = 1
-    for start in range(0, len(body), STEP):  # what zlib has not consumed is copied, so that it gets a piece at a time
+    for start in range(0, len(body), STEP):  # zlib copies its unconsumed input, so it gets small pieces
         rest = body[start : start + STEP]
         while rest:
             if decoder.eof:
@@ -91,7 +95,7 @@ def _gzip(body: bytes) -> Iterator[bytes]:
 
 
 def _deflate(body: bytes) -> Iterator[bytes]:
-    """As zlib (RFC 1950), or without its header, as some clients send it."""
+    """Decompress `deflate`: with the zlib header (RFC 1950), or raw, as some clients send it."""
     return _inflated(body, zlib.MAX_WBITS if body[:1] and body[0] & 0xF == 8 else -zlib.MAX_WBITS)
 
 
@@ -110,7 +114,7 @@ def _brotli(body: bytes) -> Iterator[bytes]:
 
 
 def _zstd(body: bytes) -> Iterator[bytes]:
-    """A few frames may follow each other."""
+    """Decompress up to `MAX_MEMBERS` Zstandard frames."""
     library = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
     decoder = library.decompressobj()
     frames = 1

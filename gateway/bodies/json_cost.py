@@ -1,6 +1,6 @@
-"""How many values JSON text holds, counted before it is parsed: what they cost in memory and time is far more than their bytes.
+"""Estimates the memory of a JSON text before it is parsed: many small values take far more memory than their bytes.
 
-Linear and vectorised; numpy lets other threads run meanwhile, which the JSON parser does not.
+The count is linear and vectorised. numpy releases the GIL meanwhile; the JSON parser does not.
 """
 
 from typing import NamedTuple
@@ -8,22 +8,22 @@ from typing import NamedTuple
 import numpy as np
 
 BLOCK = 1 << 18
-MAX_LOOKS = 2_000  # at quotes one by one: a few long strings are passed over fast, many short ones are counted in bulk
-MAX_CONTAINERS = 100_000  # objects and lists of one body or conversation: far beyond what any model reads
-MAX_VALUES = 1_000_000  # keys and values: beyond all token numbers that an embeddings request may have
-BYTES_PER_OBJECT = 1_500  # with what reading and translating a request makes of each; measured on all API formats
+MAX_LOOKS = 2_000  # quotes examined one by one (fast for a few long strings); beyond this numpy counts in blocks
+MAX_CONTAINERS = 100_000  # objects and lists of one body or conversation: more than any model can read
+MAX_VALUES = 1_000_000  # keys and values: more than the token numbers of the largest embeddings request
+BYTES_PER_OBJECT = 1_500  # with the objects that translation creates for each; measured with all API formats
 BYTES_PER_VALUE = 150
-BYTES_PER_BYTE = 6  # text: as received, as parsed, as sent on, and in translation
+BYTES_PER_BYTE = 6  # of text: as received, parsed, translated and sent upstream
 _QUOTE, _BACKSLASH = ord('"'), ord("\\")
 
 
 class JsonCost(NamedTuple):
-    """What is in a JSON text, outside of its strings.
+    """Counts of a JSON text, outside of its strings.
 
     Attributes:
-        size: of the text, bytes.
-        containers: objects and lists that open.
-        values: about as many values and keys as it has.
+        size: length of the text, bytes.
+        containers: number of objects and lists.
+        values: approximate number of keys and values.
     """
 
     size: int
@@ -32,17 +32,17 @@ class JsonCost(NamedTuple):
 
     @property
     def excessive(self) -> bool:
-        """Whether it has more values than any request needs."""
+        """True if it has more values than any valid request needs."""
         return self.containers > MAX_CONTAINERS or self.values > MAX_VALUES
 
     @property
     def memory(self) -> int:
-        """An estimate from above of what a request or answer of this text takes while it is worked on, bytes."""
+        """Upper estimate of the memory that a request or answer with this text takes while it is processed, bytes."""
         return BYTES_PER_BYTE * self.size + BYTES_PER_OBJECT * self.containers + BYTES_PER_VALUE * self.values
 
 
 def json_cost(text: bytes) -> JsonCost:
-    """Counts brackets, commas and colons that are outside of strings. Does not check that the text is JSON."""
+    """Count the brackets, commas and colons outside of strings. Does not check that the text is valid JSON."""
     outside = _outside_of_strings(text)
     if outside is not None and len(outside) < BLOCK:
         opens, between = (sum(map(outside.count, marks)) for marks in (b"{[", b",:"))
@@ -52,7 +52,7 @@ def json_cost(text: bytes) -> JsonCost:
 
 
 def _outside_of_strings(text: bytes) -> bytes | None:
-    """The text without its strings, which may be long, as those of images are; None where there are many quotes to look at."""
+    """Return the text without its strings; None if it has too many quotes to examine them one by one."""
     parts = []
     end, looks = 0, 0
     while (start := text.find(b'"', end)) >= 0:
@@ -74,9 +74,9 @@ def _outside_of_strings(text: bytes) -> bytes | None:
 
 
 def _counted(data: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> tuple[int, int]:
-    """Containers and separators."""
+    """Return the numbers of containers and of separators, counted block by block."""
     containers = separators = 0
-    inside, escaping = 0, False  # at the start of a block: in a string? after a backslash that escapes?
+    inside, escaping = 0, False  # state at the start of a block: inside a string; after an escaping backslash
     for start in range(0, len(data), BLOCK):
         block = data[start : start + BLOCK]
         quotes = block == _QUOTE
@@ -84,7 +84,7 @@ def _counted(data: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> tuple[int, i
         if escaping or backslashes.any():
             escaped, escaping = _escaped(backslashes, escaping)
             quotes &= ~escaped
-        parity = np.add.accumulate(quotes, dtype=np.uint8)  # wraps around at 256, which keeps what is odd odd
+        parity = np.add.accumulate(quotes, dtype=np.uint8)  # wraps at 256, which keeps the parity
         parity += np.uint8(inside)
         outside = (parity & 1) == 0
         inside = int(parity[-1]) & 1
@@ -98,16 +98,16 @@ def _counted(data: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> tuple[int, i
 def _escaped(
     backslashes: "np.ndarray[tuple[int], np.dtype[np.bool_]]", escaping: bool
 ) -> tuple["np.ndarray[tuple[int], np.dtype[np.bool_]]", bool]:
-    """Which bytes follow a backslash that is not escaped itself; and whether the byte after the block is one of them."""
+    """Return a mask of the escaped bytes of a block, (n,) bool, and True if the first byte of the next block is escaped."""
     escaped = np.zeros(len(backslashes), np.bool_)
     where = np.flatnonzero(backslashes)
-    # Of a run of backslashes every second one escapes what follows it, beginning with the first.
+    # In a run of backslashes the first, third, fifth, ... escape the byte that follows.
     first = np.empty(len(where), np.bool_)
     first[:1] = True
     first[1:] = np.diff(where) > 1
     starts = where[first]
     offset = where - np.repeat(starts, np.diff(np.append(np.flatnonzero(first), len(where))))
-    if escaping and len(where) and where[0] == 0:  # the first run goes on from the block before
+    if escaping and len(where) and where[0] == 0:  # the first run continues from the previous block
         offset[: int(np.flatnonzero(first)[1]) if first.sum() > 1 else len(where)] += 1
     escaping_ones = where[offset % 2 == 0]
     followers = escaping_ones + 1

@@ -1,8 +1,8 @@
-"""JSON as servers write it, read and written without loss where the strict parser gives up.
+"""Reads and writes JSON that the strict parser (orjson) refuses, as some providers send it.
 
-Accepted besides strict JSON: NaN and Infinity (read as null), raw control characters within strings, halves of surrogate
-pairs, and bytes that are not UTF-8. The last two stay in the text as lone surrogates, since the next piece of the text may
-complete them: `split_half` joins what belongs together.
+Accepted beyond strict JSON: NaN and Infinity (read as null), raw control characters in strings, halves of surrogate pairs, and
+bytes that are not UTF-8. The last two stay in the text as lone surrogates, because the next piece of a stream may complete
+them: `split_half` separates an incomplete character.
 """
 
 import codecs
@@ -16,18 +16,20 @@ _HOLDERS = (dict, list)
 _LONE = re.compile("[\ud800-\udfff]")
 _NO_BYTE = re.compile(
     "[\ud800-\udc7f\udd00-\udfff]"
-)  # a surrogate that does not stand for an undecodable byte (PEP 383)
+)  # a surrogate that does not represent an undecodable byte (PEP 383)
 REPLACEMENT = "\ufffd"
-MAX_DEPTH = 500  # beyond any answer; Python writes what is nested so deep
+MAX_DEPTH = 500  # deeper than any answer; Python can still serialise this depth
 
 
 def loads(data: bytes) -> tuple[Any, bool]:
-    """The value, and whether the strict parser reads it too, so that these bytes may be handed on.
+    """Parse JSON leniently.
 
-    Strings of a value that is not strict may have lone surrogates.
+    Returns:
+        the value, and True if the text is strict JSON, so that its bytes may be relayed. Strings of a value that is not strict
+        may contain lone surrogates.
 
     Raises:
-        ValueError: it is no JSON, or nested more than 500 deep.
+        ValueError: the text is not JSON, or nested more than 500 levels deep.
     """
     try:
         value, strict = orjson.loads(data), True
@@ -44,17 +46,17 @@ def loads(data: bytes) -> tuple[Any, bool]:
 
 
 def loads_clean(data: bytes) -> tuple[Any, bool]:
-    """As `loads`, for a text that ends here: what no later piece can complete is U+FFFD.
+    """Parse a complete text like `loads`; lone surrogates become U+FFFD.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: the text is not JSON, or nested more than 500 levels deep.
     """
     value, strict = loads(data)
     return (value, True) if strict else (clean(value), False)
 
 
 def dumps(value: Any) -> bytes:
-    """The value as JSON, also where the strict writer refuses it: nested deep, or with integers beyond 64 bits."""
+    """Serialise a value, including deeply nested ones and integers beyond 64 bits, which orjson refuses."""
     try:
         return orjson.dumps(value)
     except TypeError:
@@ -62,10 +64,10 @@ def dumps(value: Any) -> bytes:
 
 
 def clean(value: Any) -> Any:
-    """The value without lone surrogates.
+    """Return the value with lone surrogates joined or replaced by U+FFFD.
 
     Raises:
-        ValueError: it is nested too deep.
+        ValueError: the value is nested too deeply.
     """
     try:
         return _clean(value)
@@ -74,13 +76,13 @@ def clean(value: Any) -> Any:
 
 
 def split_half(text: str) -> tuple[str, str]:
-    """A text without lone surrogates, and the half of a character at its end that the next piece may complete.
+    """Return a text without lone surrogates, and the incomplete character at its end that the next piece may complete.
 
     `split_half("two \\ud83d")` is `("two ", "\\ud83d")`; `split_half("\\ud83d\\ude00")` is `("😀", "")`.
     """
     if not _LONE.search(text):
         return text, ""
-    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")  # pairs become characters
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")  # joins surrogate pairs
     half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
     data = _NO_BYTE.sub(REPLACEMENT, text.removesuffix(half)).encode("utf-8", "surrogateescape")
     decoder = codecs.getincrementaldecoder("utf-8")("replace")

@@ -1,7 +1,7 @@
-"""The memory budget: what all requests together may hold, in bodies, answers and what is made of them.
+"""The memory budget: a limit on the memory of all requests in progress, for bodies, answers and objects made of them.
 
-A request charges what it is about to hold before it does, and gives all of it back at its end. Charges are estimates from
-above, so that the process stays below its limit although Python cannot be asked what an object takes.
+A request charges memory before it uses it and releases all of it at its end. Charges are upper estimates, so that the process
+stays below its limit although Python cannot report the size of an object graph.
 """
 
 import contextlib
@@ -13,21 +13,21 @@ from pathlib import Path
 
 from gateway.core.errors import BodyTooLarge, Overloaded
 
-SHARE = 0.5  # of the memory that this machine or container has; the rest is for models, caches and the system
+SHARE = 0.5  # of the memory of this machine or container; the rest is for models, caches and the system
 LEAST = 256 << 20
 RETRY_AFTER_S = 2
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 class MemoryBudget:
-    """What the requests of one process hold together.
+    """The memory that all requests of one process use.
 
     Args:
-        limit: bytes, as the settings in force have it; None: half of what the machine or container has.
-        refused: called when a request is refused for want of memory.
+        limit: returns the limit of the current settings, bytes; None means half of the memory of the machine or container.
+        refused: called when a request is refused because the budget is spent.
 
     Attributes:
-        charged: bytes, by all requests under way.
+        charged: bytes charged by all requests in progress.
     """
 
     def __init__(self, limit: Callable[[], int | None], refused: Callable[[], object] = lambda: None) -> None:
@@ -42,15 +42,15 @@ class MemoryBudget:
         return self._limit() or self._default
 
     def account(self) -> "Account":
-        """The account of one request. Use as a context manager: in the block `charge` finds it, at its end all is given back."""
+        """Return an account for one request, a context manager: `charge` uses it inside the block; its end releases everything."""
         return Account(self)
 
 
 class Account:
-    """What one request holds: a context manager. Can be charged from any thread.
+    """The memory of one request: a context manager, safe to charge from any thread.
 
     Attributes:
-        charged: bytes.
+        charged: bytes charged by this request.
     """
 
     __slots__ = ("_budget", "_closed", "_token", "charged")
@@ -69,16 +69,16 @@ class Account:
         self.close()
 
     def charge(self, size: int) -> None:
-        """Takes `size` bytes more; a negative size gives some back.
+        """Charge `size` bytes; a negative size releases memory.
 
         Raises:
-            Overloaded: the budget is spent; another request will give its part back.
-            BodyTooLarge: the budget is too small for this request, even if it were the only one.
+            Overloaded: the budget is spent by other requests; a retry may succeed.
+            BodyTooLarge: this request alone exceeds the budget.
         """
         budget = self._budget
         with budget.lock:
             if self._closed:
-                return  # a thread still works for a client that has left
+                return  # a worker thread continues for a client that has disconnected
             charged = budget.charged + size
             if size > 0 and charged > (limit := budget.limit):
                 budget.refused()
@@ -95,7 +95,7 @@ class Account:
             self.charged += size
 
     def close(self) -> None:
-        """Gives everything back. What is charged from now on does not count."""
+        """Release everything. Later charges are ignored."""
         with self._budget.lock:
             self._closed = True
             self._budget.charged -= self.charged
@@ -106,7 +106,7 @@ _current: ContextVar[Account | None] = ContextVar("memory_account", default=None
 
 
 def charge(size: int) -> None:
-    """Charges the request that is being served, if any: health checks have no account.
+    """Charge the account of the current request, if there is one: health checks have none.
 
     Raises:
         Overloaded, BodyTooLarge: as `Account.charge`.
@@ -117,14 +117,14 @@ def charge(size: int) -> None:
 
 
 def default_limit() -> int:
-    """Half of the memory of this machine, or of the container where that has less, bytes."""
+    """Return half of the memory of this machine, or of the container if that has less, bytes."""
     return max(LEAST, int(SHARE * _available()))
 
 
 def _available() -> int:
     try:
         sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    except (ValueError, OSError, AttributeError):  # no POSIX system
+    except (ValueError, OSError, AttributeError):  # not a POSIX system
         sizes = [4 << 30]
     for path in _CGROUP_LIMITS:
         with contextlib.suppress(OSError, ValueError):  # "max": no limit

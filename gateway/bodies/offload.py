@@ -1,4 +1,4 @@
-"""Work on large bodies runs in threads of its own, so that the event loop goes on with everything else."""
+"""Runs CPU work on large bodies in a thread pool, so that the event loop stays responsive."""
 
 import asyncio
 import contextvars
@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-LARGE = 64 << 10  # bytes; what is made of smaller ones takes less time than a change of threads is worth
-THREADS = 2  # at once: more would only hold more memory, since most of the work is Python's
+LARGE = 64 << 10  # bytes; smaller bodies take less time than switching to a thread
+THREADS = 2  # more threads would only use more memory, because most of the work holds the GIL
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -17,9 +17,9 @@ _threads = ThreadPoolExecutor(THREADS, "large-body")
 
 
 async def offloaded(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The result of `work`, which runs in a thread where `size`, in bytes, is large, else at once.
+    """Run `work` in a thread if `size`, in bytes, is at least `LARGE`, otherwise directly, and return its result.
 
-    A caller that is cancelled does not wait; the work then ends unheard.
+    A cancelled caller does not wait; the result of the thread is then discarded.
     """
     if size < LARGE:
         return work(*args, **kwargs)

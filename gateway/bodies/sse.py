@@ -1,6 +1,6 @@
-"""Server-sent events (WHATWG HTML, section 9.2): bytes -> events, and the few events that the gateway writes itself.
+"""Server-sent events (WHATWG HTML, section 9.2): an incremental parser, and the encoder for the gateway's own events.
 
-Incremental and exact under any split of the bytes. Events keep their raw bytes, so that a relay hands on what it got.
+The result does not depend on how the bytes are split. Events keep their raw bytes, so that a relay can pass them on unchanged.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gateway.bodies.lenient_json import dumps
 
 MAX_EVENT_BYTES = 16 << 20
-SEAM = 4096  # bytes of an unfinished event that are joined and searched anew with each piece
+SEAM = 4096  # up to this size the pieces of an unfinished event are joined and searched again with each piece
 DONE = b"data: [DONE]\n\n"
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -20,9 +20,9 @@ class Event(NamedTuple):
     """One event.
 
     Attributes:
-        raw: its bytes as received, with their blank line.
-        data: its joined `data`; None for a comment.
-        kind: what its `event` line says; empty without one.
+        raw: its bytes as received, with the blank line at its end.
+        data: its `data` lines, joined; None for a comment.
+        kind: value of its `event` line; empty if there is none.
     """
 
     raw: bytes
@@ -33,32 +33,32 @@ class Event(NamedTuple):
 class EventReader:
     """Splits a byte stream into events.
 
-    `feed(b'data: {"a":1}\\n\\ndata: [DO')` gives one event with data `{"a":1}`; the rest waits for more bytes.
+    `feed(b'data: {"a":1}\\n\\ndata: [DO')` returns one event with data `{"a":1}`; the rest is kept until more bytes arrive.
     """
 
     def __init__(self) -> None:
-        self._rest: list[bytes] = []  # pieces of an event whose end has not come
+        self._rest: list[bytes] = []  # pieces of an incomplete event
         self._size = 0
         self._tail = b""
         self._started = False
 
     @property
     def held(self) -> int:
-        """Bytes of an event whose end has not come."""
+        """Size of the incomplete event, bytes."""
         return self._size
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that these bytes complete.
+        """Return the events that are complete after these bytes.
 
         Raises:
             ValueError: an event is longer than 16 MiB.
         """
         if self._rest:
-            seam = self._tail + data  # no end of an event is longer than four bytes
+            seam = self._tail + data  # the end of an event is at most four bytes long
             self._rest.append(data)
             self._size += len(data)
             self._tail = seam[-3:]
-            if self._size > SEAM and not _may_end(seam):  # joining the pieces each time would take quadratic time
+            if self._size > SEAM and not _may_end(seam):  # joining the pieces each time would be quadratic
                 self._check()
                 return []
             data = b"".join(self._rest)
@@ -87,7 +87,7 @@ class EventReader:
             raise ValueError(f"an event of the stream is longer than {MAX_EVENT_BYTES} bytes")
 
     def close(self) -> list[Event]:
-        """Whatever data the stream ended in without a blank line: an event that a client would never have seen."""
+        """Return the event, if any, that the stream ended in without a blank line."""
         rest = b"".join(self._rest)
         self._keep(b"")
         event = _event(rest.rstrip(b"\r\n") + b"\n\n")
@@ -95,14 +95,14 @@ class EventReader:
 
 
 def _may_end(seam: bytes) -> bool:
-    """Whether an event may end in these bytes. A CR at their very end may be half of a CRLF."""
+    """Return True if an event may end in these bytes. A CR at the end may be half of a CRLF."""
     if b"\r" not in seam:
         return b"\n\n" in seam
     return _BLANK_LINE.search(seam, 0, len(seam) - seam.endswith(b"\r")) is not None
 
 
 def _split_any(buffer: bytes) -> tuple[list[Event], bytes]:
-    """Events and rest where lines may end in CR, LF or CRLF. A CR at the very end may be half of a CRLF: it waits."""
+    """Split a buffer whose lines end in CR, LF or CRLF into events and rest. A CR at the end may be half of a CRLF."""
     end = len(buffer) - buffer.endswith(b"\r")
     events = []
     start = 0
@@ -117,7 +117,7 @@ def _event(raw: bytes) -> Event:
         return Event(raw, raw[6:-2])
     data = []
     kind = b""
-    if raw.startswith(b"{"):  # a few servers forget the name of the field
+    if raw.startswith(b"{"):  # some servers omit the field name `data:`
         return Event(b"", raw.strip())
     for line in _LINE_END.split(raw):
         if line.startswith(b"data:"):
@@ -130,5 +130,5 @@ def _event(raw: bytes) -> Event:
 
 
 def encode(value: object) -> bytes:
-    """One event with `value` as JSON."""
+    """Return one event with `value` as JSON data."""
     return b"data: " + dumps(value) + b"\n\n"

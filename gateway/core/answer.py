@@ -1,4 +1,4 @@
-"""What a successful call gives: a complete answer, or an open stream of chunks. Both upstream paths speak these."""
+"""The results of a successful call: a complete answer, or an open stream of chunks."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -6,15 +6,15 @@ from typing import Any, NamedTuple, Protocol
 from gateway.core.vocabulary import Api
 
 _CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
-MAX_TOKENS = 1 << 40  # what is billed for one answer can be no more; a database column holds it
+MAX_TOKENS = 1 << 40  # upper limit for one answer; fits into a database column
 
 
 class Usage(NamedTuple):
     """Tokens as the provider billed them.
 
     Attributes:
-        completion_tokens: with those of reasoning.
-        cached_tokens: of the prompt, what the provider had in its cache.
+        completion_tokens: including reasoning tokens.
+        cached_tokens: prompt tokens that the provider read from its cache.
     """
 
     prompt_tokens: int = 0
@@ -23,9 +23,9 @@ class Usage(NamedTuple):
 
     @classmethod
     def read(cls, value: Any) -> "Usage | None":
-        """The usage object of an answer or chunk; None where there is none that can be read and counted.
+        """Read the usage object of an answer or chunk; return None if it is missing or invalid.
 
-        Zeros count nothing: some servers write them into every chunk, or where they have not counted.
+        Zeros are treated as missing: some servers write them into every chunk, or when they have not counted.
         """
         if not isinstance(value, dict):
             return None
@@ -33,7 +33,7 @@ class Usage(NamedTuple):
         if prompt is None or completion is None or not prompt + completion:
             return None
         if (details := value.get("completion_tokens_details")) and isinstance(details, dict):
-            # xAI counts reasoning beside the completion, as its total shows; others count it within.
+            # xAI does not include reasoning in completion_tokens, as its total shows; others do.
             reasoning, total = _count(details.get("reasoning_tokens")), _count(value.get("total_tokens"))
             if reasoning and total == prompt + completion + reasoning:
                 completion += reasoning
@@ -44,7 +44,7 @@ class Usage(NamedTuple):
 
 
 def _count(value: Any) -> int | None:
-    """A number of tokens; 0 where there is none, None where it cannot be one. Some servers write whole numbers as 7.0."""
+    """Return a number of tokens; 0 for null, None if the value is invalid. Some servers write whole numbers as 7.0."""
     if value is None:
         return 0
     if isinstance(value, float) and value.is_integer():
@@ -53,7 +53,7 @@ def _count(value: Any) -> int | None:
 
 
 def _cached(usage: dict[str, Any]) -> int:
-    """As OpenAI, Moonshot, DeepSeek and litellm's translations of Anthropic name it."""
+    """Return the cached tokens under the names that OpenAI, Moonshot, DeepSeek and litellm (for Anthropic) use."""
     details = usage.get("prompt_tokens_details")
     if isinstance(details, dict) and (count := _count(details.get("cached_tokens"))):
         return count
@@ -65,11 +65,11 @@ def _cached(usage: dict[str, Any]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """A whole answer: its JSON as received, and as parsed.
+    """A complete answer: its JSON as received and as parsed.
 
     Attributes:
-        api: the format that it is in.
-        usage: as the provider billed it; None where it did not say.
+        api: the API format of the answer.
+        usage: as the provider billed it; None if it did not report usage.
     """
 
     body: bytes
@@ -82,10 +82,9 @@ class Chunk(NamedTuple):
     """One event of a stream.
 
     Attributes:
-        raw: its bytes as received; empty where they may not be passed on.
-        fields: a chat chunk in the form of `gateway.api.chat.wellformed`: its parsed JSON, or what it means where it is of
-            another format.
-        api: the format of `raw`.
+        raw: its bytes as received; empty if they must not be relayed.
+        fields: a chat chunk in the form that `gateway.api.chat.wellformed` guarantees; translated if `raw` has another format.
+        api: the API format of `raw`.
     """
 
     raw: bytes
@@ -94,7 +93,7 @@ class Chunk(NamedTuple):
 
     @property
     def has_content(self) -> bool:
-        """Whether a client gets anything from it beyond the role: text, reasoning, a tool call, a refusal, an ending."""
+        """True if it contains more than the role: text, reasoning, a tool call, a refusal or a finish reason."""
         for choice in self.fields["choices"]:
             if choice.get("finish_reason") is not None:
                 return True
@@ -105,24 +104,24 @@ class Chunk(NamedTuple):
 
 
 class ChunkStream(Protocol):
-    """An open stream of a provider. The owner closes it.
+    """An open stream of a provider. The caller that opened it closes it.
 
     Attributes:
-        size: bytes that the last read worked on.
+        size: bytes that the last read processed.
     """
 
     size: int
 
     async def read(self, deadline: float) -> list[Chunk] | None:
-        """The next chunks; None at the end, whether or not the provider said `[DONE]`.
+        """Return the next chunks; None at the end of the stream, with or without `[DONE]`.
 
-        An empty list is a sign of life: bytes that are no chunk, such as a comment, a ping or part of an event.
+        An empty list means that bytes arrived that are not a chunk: a comment, a ping or part of an event.
 
         Args:
-            deadline: until when something must come, by the event loop's clock.
+            deadline: time by which bytes must arrive, in seconds of the event loop's clock.
 
         Raises:
-            UpstreamFailure: cut, silent until the deadline, or an in-band error.
+            UpstreamFailure: the stream was cut, was silent until the deadline, or contained an error event.
         """
         ...
 

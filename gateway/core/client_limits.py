@@ -1,26 +1,26 @@
-"""How long and how much one client may hold on to. One place for all of it; none of it is worth a setting."""
+"""Timeouts and sizes that limit one client connection. They are constants, not settings: the defaults fit every deployment."""
 
 from dataclasses import dataclass
 
-BACKLOG = 2048  # connections that the kernel holds until they are accepted
+BACKLOG = 2048  # listen backlog: connections that the kernel queues until the gateway accepts them
 
 
 @dataclass(frozen=True, slots=True)
 class ClientLimits:
-    """Times in seconds.
+    """Limits of one connection; times in seconds.
 
     Attributes:
-        keep_alive_s: silence before a request, on a new connection as well as between two requests. Longer than the 60 s
-            for which load balancers usually keep a connection, so that they, not the gateway, close it.
+        keep_alive_s: idle time before a request, on a new connection and between two requests. Longer than the 60 s for
+            which load balancers usually keep a connection, so that the load balancer closes it first.
         head_s: from the first byte of a request until its headers are complete.
         head_bytes: request line and headers.
-        body_idle_s: without a byte of a body that the gateway waits for.
-        body_s: for a whole body.
-        surplus_s: until the rest of a body that is no longer read must have arrived.
-        unread_s: without the client taking anything of its answer, while more of it waits than the buffers hold.
-        linger_s: during a stop, silence before a connection is closed; who has just sent a request is still served.
-        pipelined: requests sent ahead on one connection.
-        connections_share: of the process's file descriptors; the others are for calls to providers, and for files.
+        body_idle_s: between two pieces of a request body.
+        body_s: for the complete request body.
+        surplus_s: for the rest of a body that the gateway no longer reads.
+        unread_s: without the client reading from its response while the send buffers are full.
+        linger_s: idle time during a shutdown before a connection is closed; a request that has just arrived is still served.
+        pipelined: number of requests that a client may send ahead on one connection (HTTP pipelining).
+        connections_share: of the process's file descriptors; the rest is for calls to providers and for files.
     """
 
     keep_alive_s: float = 75.0
@@ -36,10 +36,10 @@ class ClientLimits:
 
     @property
     def shortest_s(self) -> float:
-        """As often as this a connection must be looked at for its times to be kept exactly."""
+        """The interval at which a connection must be checked so that no timeout is missed by more than itself."""
         return min(self.keep_alive_s, self.head_s, self.surplus_s, self.unread_s)
 
 
 LIMITS = ClientLimits()
 
-LONGEST_NAME = 256  # characters of a model's name, in the portfolio and in a request
+LONGEST_NAME = 256  # characters of a model name, in the portfolio and in a request

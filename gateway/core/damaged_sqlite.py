@@ -1,4 +1,4 @@
-"""Damaged SQLite files: kept under another name, so that a new one can begin and nothing of the old one is lost for good."""
+"""Renames damaged SQLite files, so that a new file can be created and the data of the old one is kept."""
 
 import contextlib
 import logging
@@ -12,16 +12,19 @@ log = logging.getLogger("locus.damage")
 
 
 def is_damage(exc: BaseException) -> bool:
-    """Whether the file itself is at fault, so that waiting cannot help."""
+    """Return True if SQLite reports that the file is not a database or is corrupt, so that a retry cannot succeed."""
     return getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 def move_aside(path: Path, opened: int | None) -> bool:
-    """Gives a damaged file another name, so that a new one begins. Several processes may write to the same file and find out
-    at once: only the file that was opened is moved, by one of them.
+    """Rename a damaged file to `NAME.damaged-TIME`. Several processes may find the damage at the same time: a lock and the inode
+    make sure that the file is renamed once and a newly created file never.
+
+    Args:
+        opened: inode of the file that the caller had opened; None if it could not be opened.
 
     Returns:
-        whether there is another file, or none, in its place now.
+        True if the path now names another file or no file.
     """
     name = f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     with contextlib.suppress(OSError), _locked(path.parent):
@@ -31,17 +34,17 @@ def move_aside(path: Path, opened: int | None) -> bool:
         while (aside := path.with_name(name if not number else f"{name}-{number}")).exists():
             number += 1
         path.rename(aside)
-        for suffix in ("-wal", "-shm"):  # they belong to it
+        for suffix in ("-wal", "-shm"):  # parts of the same database
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-        log.critical("%s is damaged: it is kept as %s, and a new one is begun", path, aside.name)
+        log.critical("%s is damaged: the gateway keeps it as %s and creates a new file", path, aside.name)
         return True
     return False
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """While the block runs, no other process is in one for this folder, where the system has such locks."""
+    """Hold an exclusive lock on the folder against other processes, where the system has `flock`."""
     try:
         import fcntl
     except ImportError:
@@ -56,7 +59,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def inode(path: Path) -> int | None:
-    """Which file has this name now; None: none."""
+    """Return the inode of the file at `path`; None if there is none."""
     with contextlib.suppress(FileNotFoundError):
         return path.stat().st_ino
     return None

@@ -1,30 +1,31 @@
-"""Every error that a client can see, named by cause. Status, OpenAI `type` and `code` live on the class.
+"""The errors that the gateway returns to clients, one class per cause. The class holds status, OpenAI `type` and `code`.
 
     GatewayError
     ├── InvalidRequest            400  the request itself is wrong; `param` names the field
-    │   ├── ThreadUnsupported     400  a conversation that the provider keeps
-    │   ├── PreviousResponseNotFound  400  unknown, forgotten or another client's
+    │   ├── ThreadUnsupported     400  the conversation is stored at the provider
+    │   ├── PreviousResponseNotFound  400  unknown, deleted, or of another client
     │   ├── BodyTooLarge          413
-    │   ├── UnsupportedEncoding   415  a body compressed in a way that the gateway cannot read
-    │   ├── MalformedHttp         400  no HTTP/1.1 request can be read
+    │   ├── UnsupportedEncoding   415  the body has a `Content-Encoding` that the gateway cannot decode
+    │   ├── MalformedHttp         400  the bytes are not an HTTP/1.1 request
     │   ├── HeadTooLarge          431
     │   ├── RequestTimeout        408  headers or body did not arrive in time
     │   ├── UnknownModel          404
-    │   └── NoEligibleModel       400  no model of the portfolio can serve what the request needs
-    │       └── ContextTooLong    400  the prompt is longer than every context window that came into question
+    │   └── NoEligibleModel       400  no model of the portfolio meets the requirements of the request
+    │       └── ContextTooLong    400  the prompt is longer than the context window of every candidate
     ├── AuthenticationFailed      401
-    ├── Forbidden                 403  only for the operator, and no admin key is set
+    ├── Forbidden                 403  only the operator may do this, and no admin key is set
     ├── NotFound                  404
     ├── MethodNotAllowed          405
-    ├── ProviderRejected          the provider's own 4xx: this request would fail everywhere
-    ├── Overloaded                503  the gateway itself has no room
+    ├── ProviderRejected          the provider's own 4xx: the request would fail at every provider
+    ├── Overloaded                503  the gateway is at its limit of requests or memory
     ├── UpstreamsFailed           429 / 502 / 503 / 504: every attempt failed
-    ├── StreamBroken              502  content was already sent when the upstream failed: in-band only
-    │   └── StreamFiltered        400  a content filter ended the answer
-    ├── Stopped                   503  the gateway stops, and its grace period is over
+    ├── StreamBroken              502  the upstream failed after content had been sent: an event in the stream
+    │   └── StreamFiltered        400  a content filter ended the stream
+    ├── Stopped                   503  the gateway stops, and its grace period has ended
     └── InternalError             500
 
-Messages name public things: portfolio names, and what a provider said, without the deployment's keys, addresses and headers.
+A message contains only public text: names of the portfolio and the provider's words, never keys, addresses or headers of a
+deployment.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,7 +33,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-# To client libraries: do not ask again. Only where coming back cannot help; for an outage it would end an agent's work.
+# Tells client libraries not to retry. Set only where a retry cannot succeed; after an outage it would end an agent's work.
 NO_RETRY = {"x-should-retry": "false"}
 
 
@@ -40,9 +41,9 @@ class GatewayError(Exception):
     """An error with its HTTP status and OpenAI error object.
 
     Args:
-        message: for the client; names the thing and what was found.
-        param: the request field at fault.
-        headers: further response headers, such as `retry-after`.
+        message: for the client: names the field or model and the value found.
+        param: the request field that caused the error.
+        headers: additional response headers, such as `retry-after`.
     """
 
     status: int = 500
@@ -57,7 +58,7 @@ class GatewayError(Exception):
 
     @property
     def recorded(self) -> str | None:
-        """What records and metrics call it: one of a few words of our own."""
+        """The name of this error in records and metrics, from a small fixed set."""
         return self.code
 
     def body(self) -> bytes:
@@ -76,7 +77,7 @@ class InvalidRequest(GatewayError):
 
 
 class ThreadUnsupported(InvalidRequest):
-    """A conversation kept by Anthropic, which another model could not go on with. Its clients then send all of it."""
+    """The conversation is stored at Anthropic, so another model cannot continue it. Clients then send the whole conversation."""
 
     code = "thread_unsupported_request"
 
@@ -86,7 +87,7 @@ class ThreadUnsupported(InvalidRequest):
 
 
 class PreviousResponseNotFound(InvalidRequest):
-    """A response to go on with that is not stored, no longer, or not for this client."""
+    """`previous_response_id` names a response that is not stored, has expired, or belongs to another client."""
 
     code = "previous_response_not_found"
 
@@ -101,13 +102,13 @@ class BodyTooLarge(InvalidRequest):
 
 
 class UnsupportedEncoding(InvalidRequest):
-    """The body's `Content-Encoding`; the answer names those that can be read (RFC 9110, 15.5.16)."""
+    """The body's `Content-Encoding` is not supported; `accept-encoding` lists those that are (RFC 9110, 15.5.16)."""
 
     status = 415
     code = "unsupported_encoding"
 
-    def __init__(self, message: str, readable: Iterable[str]) -> None:
-        super().__init__(message, headers={"accept-encoding": ", ".join(readable)})
+    def __init__(self, message: str, supported: Iterable[str]) -> None:
+        super().__init__(message, headers={"accept-encoding": ", ".join(supported)})
 
 
 class MalformedHttp(InvalidRequest):
@@ -134,11 +135,11 @@ class NoEligibleModel(InvalidRequest):
 
 
 class ContextTooLong(NoEligibleModel):
-    """The prompt is longer than the context window of every model that came into question. Agents then shorten it.
+    """The prompt is longer than the context window of every candidate. Agents react by shortening it.
 
     Args:
-        tokens: that the request needs, prompt and answer.
-        window: that there are, of the largest window.
+        tokens: number of tokens that the request needs for prompt and answer.
+        window: size of the largest context window, tokens.
     """
 
     code = "context_length_exceeded"
@@ -184,17 +185,17 @@ class MethodNotAllowed(GatewayError):
 
 
 class ProviderRejected(GatewayError):
-    """A provider's 4xx that no other model takes either; its own error object is handed on.
+    """A provider's 4xx that every other model would return too; the client gets the provider's error object.
 
     Args:
-        cause: our word for it, since theirs may say anything.
+        cause: value of a `Cause`, used in records and metrics.
     """
 
     type = "invalid_request_error"
 
     def __init__(self, status: int, error: Mapping[str, Any], cause: str) -> None:
         super().__init__(str(error.get("message") or "The provider rejected the request."), headers=NO_RETRY)
-        self.status = status if 400 <= status < 500 else 400  # servers tell refusals with 500 too
+        self.status = status if 400 <= status < 500 else 400  # some servers refuse requests with a 500
         self.error = dict(error)
         self.cause = cause
         code = error.get("code")
@@ -205,15 +206,15 @@ class ProviderRejected(GatewayError):
         return self.cause
 
     def envelope(self) -> dict[str, Any]:
-        told = {key: self.error.get(key) for key in ("type", "param", "code")}
-        known = {key: value for key, value in told.items() if isinstance(value, str)}
+        fields = {key: self.error.get(key) for key in ("type", "param", "code")}
+        known = {key: value for key, value in fields.items() if isinstance(value, str)}
         own = {"message": self.message, "type": self.type, "param": None, "code": self.code}
         return {"error": self.error | own | known}
 
 
 class Overloaded(GatewayError):
     status = 503
-    type = "server_error"  # by which agents of OpenAI's APIs come back
+    type = "server_error"  # clients of OpenAI's APIs retry on this type
     code = "overloaded"
 
 
@@ -221,16 +222,16 @@ class UpstreamsFailed(GatewayError):
     """No model answered.
 
     Args:
-        again: coming back may help: it was an outage, not refused keys, unknown models or used-up quotas alone. Clients then
-            hear of a time only where it is longer than a second: until deployments that are out of service are tried again.
+        retryable: a retry may succeed, because there was an outage, and not only refused keys, unknown models or spent quotas.
+            If False, `retry-after` is sent only if it is longer than a second: until the gateway tries a deployment again.
     """
 
     type = "server_error"
     code = "upstreams_failed"
 
-    def __init__(self, status: int, message: str, *, retry_after_s: int = 1, again: bool = True) -> None:
-        time = {"retry-after": str(retry_after_s)} if again or retry_after_s > 1 else {}
-        super().__init__(message, headers=time | ({} if again else NO_RETRY))
+    def __init__(self, status: int, message: str, *, retry_after_s: int = 1, retryable: bool = True) -> None:
+        wait = {"retry-after": str(retry_after_s)} if retryable or retry_after_s > 1 else {}
+        super().__init__(message, headers=wait | ({} if retryable else NO_RETRY))
         self.status = status
 
 
@@ -241,7 +242,7 @@ class StreamBroken(GatewayError):
 
 
 class StreamFiltered(StreamBroken):
-    """A content filter ended the answer. Coming back meets it again."""
+    """A content filter ended the stream. A retry would be filtered again."""
 
     status = 400
     type = "invalid_request_error"

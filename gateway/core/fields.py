@@ -1,10 +1,16 @@
-"""What a client is told of a field that is wrong, in one way."""
+"""Error messages about fields of a request that are missing or have the wrong type."""
 
 from typing import Any
 
 
 def expected(key: str, what: str, found_in: dict[str, Any], where: str = "") -> str:
-    """What a client is told of a field that is missing or of the wrong kind."""
+    """Return the error message for a field that is missing or has the wrong type.
+
+    Args:
+        what: the expected type in words, such as "a string".
+        found_in: the object that should contain the field.
+        where: path of that object, such as `messages[0]`; empty at the top level.
+    """
     name = f"{where}.{key}" if where else key
     if key not in found_in:
         return f"`{name}` is missing; expected {what}."
@@ -12,7 +18,7 @@ def expected(key: str, what: str, found_in: dict[str, Any], where: str = "") -> 
 
 
 def kind(value: Any) -> str:
-    """A value's JSON type in words."""
+    """Return the JSON type of a value in words, such as "an empty list"."""
     match value:
         case None:
             return "null"

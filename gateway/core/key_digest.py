@@ -1,37 +1,37 @@
-"""Whose request it is, without the key itself: a digest of the key that authenticated the request.
+"""A digest of the gateway key that authenticated a request: tells clients apart without exposing the key.
 
-The edge alone knows which key that is. It takes the credentials out of a request's headers and puts the owner there, so that
-nothing that a client writes can choose an owner, and no key travels further in.
+Only the edge sees the key. It removes the credentials from the request's headers and adds the digest under a header name that no
+client can send, so a client cannot choose its digest, and no key reaches the rest of the gateway.
 """
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 
-OWNER = b"(owner)"  # no client can send a header with brackets in its name
+HEADER = b"(key-digest)"  # not a valid header name, so no client can send it
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
 def key_digest(headers: Mapping[bytes, bytes]) -> str:
-    """The same for all requests with the same key, and for all without one; the key cannot be told from it.
+    """Return the digest of the request's key. Requests without a key share one digest; the key cannot be recovered from it.
 
     Args:
-        headers: of a request that has passed the edge.
+        headers: of a request that the edge has authenticated.
     """
-    return headers.get(OWNER, b"").decode("latin-1")
+    return headers.get(HEADER, b"").decode("latin-1")
 
 
 def with_key_digest(headers: RawHeaders, key: bytes) -> list[tuple[bytes, bytes]]:
-    """The headers with the owner in place of all credentials.
+    """Return the headers with the digest in place of all credentials.
 
     Args:
         headers: of the request, names in lower case.
         key: the key that authenticated it; empty where the gateway has no keys.
     """
     kept = [pair for pair in headers if pair[0] not in _CREDENTIALS]
-    kept.append((OWNER, _digest(key)))
+    kept.append((HEADER, _digest(key)))
     return kept
 
 

@@ -1,10 +1,10 @@
-"""Text of others made fit for a log line or a terminal: what would move the cursor or begin a line is shown as its code."""
+"""Escapes control characters in text from outside, so that it is safe in a log line and on a terminal."""
 
-MAX_CHARS = 4_000  # of one log message; more tells nothing more
+MAX_CHARS = 4_000  # longest log message
 
 
 def printable(text: str) -> str:
-    """The text with line breaks, control, bidirectional and other invisible characters escaped as in Python.
+    """Escape line breaks, control, bidirectional and other invisible characters as Python does.
 
     `printable("a\\n\\x1b[31m")` is `"a\\\\n\\\\x1b[31m"`.
     """
@@ -14,5 +14,5 @@ def printable(text: str) -> str:
 
 
 def log_line(text: str) -> str:
-    """The text as one log line, cut where it is longer than any message of ours."""
+    """Return the text as one log line of at most `MAX_CHARS` characters; a longer text is cut and its length appended."""
     return printable(text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS]}… ({len(text)} characters)")

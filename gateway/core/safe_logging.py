@@ -1,4 +1,4 @@
-"""Unexpected exceptions: told by type and place alone, since their texts may hold keys and prompts."""
+"""Logs unexpected exceptions by type and traceback only: their messages may contain API keys and prompts."""
 
 import asyncio
 import logging
@@ -15,12 +15,12 @@ log = logging.getLogger("locus.defects")
 
 
 def log_defect(logger: logging.Logger, what: str, exc: BaseException) -> None:
-    """Logs an exception as `what`, its types and places."""
+    """Log the message `what` with the types and tracebacks of an exception and its causes, without exception messages."""
     logger.error("%s", what, extra={"places": describe(exc)})
 
 
 def describe(exc: BaseException) -> str:
-    """Type and place of an exception and of what it came from, the first cause first; never a text."""
+    """Return types and tracebacks of an exception and its causes, the first cause first; never an exception message."""
     parts = []
     for one in reversed(list(_chain(exc))):
         parts.append("".join(traceback.format_tb(one.__traceback__)) + type(one).__name__)
@@ -39,13 +39,13 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
 
 
 class DefectFormatter(logging.Formatter):
-    """For the handler that everything is logged by: other people's `exc_info` shows no text either.
+    """Formatter of the root handler: it removes exception messages from the `exc_info` of every library.
 
-    A message is one line without control characters, whatever others wrote into it; only the places of exceptions are more lines.
+    Each record is one line without control characters; only tracebacks take more lines.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        record.exc_text = None  # another handler may have left the full text
+        record.exc_text = None  # another handler may have cached the full text
         return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
@@ -59,7 +59,7 @@ class DefectFormatter(logging.Formatter):
 
 
 def loop_defect(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Exception handler of an event loop. asyncio's own prints the arguments of callbacks, which hold what was received."""
+    """Exception handler of the event loop. asyncio's default handler prints callback arguments, which contain received data."""
     what = str(context.get("message", "")).partition(" callback ")[0]
     exc = context.get("exception")
     if exc is not None:
@@ -69,7 +69,7 @@ def loop_defect(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
 
 
 def hide_texts() -> None:
-    """What Python prints when all else fails (main thread, other threads, destructors) shows no text from now on."""
+    """Install hooks so that uncaught exceptions (main thread, other threads, destructors) are logged without their messages."""
 
     def crash(kind: type[BaseException], exc: BaseException, tb: TracebackType | None) -> None:
         if isinstance(exc, KeyboardInterrupt):

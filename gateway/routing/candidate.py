@@ -35,7 +35,7 @@ class Candidate:
 def uncallable(deployments: Sequence[LiveDeployment]) -> UpstreamsFailed:
     """The error where no deployment that could answer has a key: coming back does not help before an operator has set one."""
     return UpstreamsFailed(
-        503, f"No model that can serve this request can be called{reasons(deployments)}.", again=False
+        503, f"No model that can serve this request can be called{reasons(deployments)}.", retryable=False
     )
 
 

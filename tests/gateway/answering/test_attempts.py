@@ -144,6 +144,6 @@ def test_how_much_too_long(message: str, tokens: int, window: int) -> None:
     ("seconds", "again", "told"), [(1, True, "1"), (300, True, "300"), (1, False, None), (300, False, "300")]
 )
 def test_a_time_to_come_back_is_told_where_it_is_known(seconds: int, again: bool, told: str | None) -> None:
-    headers = UpstreamsFailed(503, "none", retry_after_s=seconds, again=again).headers
+    headers = UpstreamsFailed(503, "none", retry_after_s=seconds, retryable=again).headers
     assert headers.get("retry-after") == told
     assert ("x-should-retry" in headers) is not again
