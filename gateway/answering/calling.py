@@ -34,9 +34,8 @@ from gateway.request.conversation import Turn
 from gateway.request.output_limit import is_doubtful, limited
 from gateway.request.prompt_length import counted
 from gateway.routing.candidate import Candidate
-from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.redact import redact
-from gateway.upstream.sdk import SdkUpstream
+from gateway.upstream.upstreams import Upstreams
 
 log = logging.getLogger("locus.failover")
 
@@ -65,20 +64,18 @@ class Shared:
     """What all requests share: the clients, the budgets, time and chance.
 
     Args:
-        direct, sdk: the two upstream paths.
+        upstreams: the clients of all providers.
         clock, sleep, rng: time and chance, injected for tests.
     """
 
     def __init__(
         self,
-        direct: DirectUpstream,
-        sdk: SdkUpstream,
+        upstreams: Upstreams,
         clock: Clock = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
     ) -> None:
-        self.direct = direct
-        self.sdk = sdk
+        self.upstreams = upstreams
         self.clock = clock
         self.sleep = sleep
         self.rng = rng or random.Random()
@@ -205,15 +202,15 @@ class Caller:
                 answer = await self._reach(candidate, live, ask, dropped, api)
             except UpstreamFailure as unknown:
                 # A server that does not know the path, or not the model: chat will show which.
-                if api == "chat" or request.requirements.api is not None or unknown.status not in NO_PATH:
+                if api == request.api or request.requirements.api is not None or unknown.status not in NO_PATH:
                     raise
-                path, api = api, "chat"
+                path, api = api, request.api
                 answer = await self._reach(candidate, live, ask, dropped, api)
                 if await offloaded(len(request.body), _lacks_path, unknown, request):
                     live.unknown_apis.note(path)
             live.began(self._clock() - started, stream=self._request.stream)
             served = OpenCall(candidate, live, answer, self._clock, started)
-            if dropped and api == "chat":
+            if dropped and api == request.api:
                 served.left_out = left_out(self._request, dropped)
             return served
         except BaseException as exc:
@@ -238,9 +235,9 @@ class Caller:
             trail.waited_s += self._clock() - started
 
     def _api(self, live: LiveDeployment, request: ChatRequest) -> Api:
-        """The client's own format where the deployment speaks it, else chat."""
+        """The client's own format where the deployment speaks it, else the format of the translated request."""
         native = request.native
-        return "chat" if native is None or native.api not in live.apis else native.api
+        return request.api if native is None or native.api not in live.apis else native.api
 
     def _prepared(
         self,
@@ -253,7 +250,7 @@ class Caller:
     ) -> ChatRequest:
         """The request as this deployment takes it. Runs in a thread where the request is large."""
         request = self._readable(candidate, live, request, dropped, api)
-        return adapted(request, dropped, changes.limit) if dropped and api == "chat" else request
+        return adapted(request, dropped, changes.limit) if dropped and api == request.api else request
 
     def _readable(
         self, candidate: Candidate, live: LiveDeployment, request: ChatRequest, dropped: frozenset[str], api: Api
@@ -277,9 +274,8 @@ class Caller:
         spec = live.spec
         if self._request.stream:
             return await self._stream(candidate, live, ask, dropped, api)
-        if spec.path == "direct" or api != "chat":
-            return await self._shared.direct.complete(spec, ask.request, dropped, api)
-        return await self._shared.sdk.complete(spec, ask.request, dropped)
+        upstream = await self._shared.upstreams.choose(spec, api)
+        return await upstream.complete(spec, ask.request, dropped, api)
 
     async def _failed(
         self,
@@ -297,7 +293,7 @@ class Caller:
             return unexpected(exc)
         failure, size = exc, len(request.body)
         which = await offloaded(size, _examined, failure, live, request)
-        if api != "chat" and failure.status in NO_PATH:
+        if api != request.api and failure.status in NO_PATH:
             live.breaker.abandon()  # perhaps only this path is unknown
         else:
             tell_breaker(live, failure, self._clock(), which)
@@ -308,7 +304,7 @@ class Caller:
             changes.names |= {SIGNATURES}
             return UpstreamFailure(Cause.FIELD_REFUSED, failure.status, field=SIGNATURES)
         change = None
-        if api == "chat":
+        if api == request.api:
             change = await offloaded(size, change_for, failure, request, dropped, free=not candidate.named)
         if change is not None:
             changes.add(change)
@@ -327,13 +323,9 @@ class Caller:
         loop = asyncio.get_running_loop()
         # One that begins a stream is not given up for being slow: the next one joins it. To go on with one, it is.
         patience_s = spec.timeout_s if ask.transcript is None else spec.first_token_timeout_s
-        if spec.path == "direct" or api != "chat":
-            deadline = loop.time() + patience_s
-            source = await self._shared.direct.stream(spec, ask.request, deadline, dropped, api)
-        else:
-            await self._shared.sdk.load()
-            deadline = loop.time() + patience_s
-            source = await self._shared.sdk.stream(spec, ask.request, deadline, dropped)
+        upstream = await self._shared.upstreams.choose(spec, api)
+        deadline = loop.time() + patience_s
+        source = await upstream.stream(spec, ask.request, deadline, dropped, api)
         splice = None if ask.transcript is None else Splice(ask.transcript.pieces, ask.way)
         transcript = ask.transcript or Transcript(ask.request)
         relay = Relay(

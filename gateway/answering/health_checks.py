@@ -14,7 +14,6 @@ from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployment, LiveDeployments, LiveModel
 from gateway.provider_errors.failures import TAKEN_OUT, Cause, UpstreamFailure, unexpected
 from gateway.request.chat_request import parse_chat
-from gateway.upstream.embedding_calls import EmbeddingsUpstream
 from gateway.upstream.redact import redact
 
 log = logging.getLogger("locus.health")
@@ -68,11 +67,11 @@ class HealthChecks:
                 log.info("%s is %s", live.spec.id, now or "available")
 
     async def _chat(self, live: LiveDeployment) -> None:
-        upstream = self._failover.direct if live.spec.path == "direct" else self._failover.sdk
+        upstream = await self._failover.upstreams.choose(live.spec, "chat")
         await upstream.complete(live.spec, _ASK, live.dropped)
 
     async def _embed(self, live: LiveDeployment) -> None:
-        upstream = EmbeddingsUpstream(self._failover.direct, self._failover.sdk)
+        upstream = await self._failover.upstreams.choose(live.spec, "embeddings")
         await upstream.complete(live.spec, _EMBED, live.dropped)
 
     async def _ask(self, live: LiveDeployment, ask: Ask) -> None:

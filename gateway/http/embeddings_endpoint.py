@@ -4,11 +4,8 @@ Vectors of two models cannot be compared, so nothing is chosen here, and only an
 in for one that fails. All else is as with chat: `gateway.http.exchange` runs the request, `gateway.answering.failover` the calls.
 """
 
-from typing import Any, cast
-
 from starlette.types import Send
 
-from gateway.answering.failover import Failover
 from gateway.api.dialect import Headers
 from gateway.api.embeddings.dialect import Embeddings, inputs_of
 from gateway.config.portfolio import ENCODER
@@ -22,9 +19,6 @@ from gateway.request.chat_request import ChatRequest
 from gateway.request.model_names import unknown_model
 from gateway.routing.candidate import Candidate
 from gateway.routing.decision import AUTO, Decision
-from gateway.upstream.direct import DirectUpstream
-from gateway.upstream.embedding_calls import EmbeddingsUpstream
-from gateway.upstream.sdk import SdkUpstream
 
 MAX_INPUTS = 2048  # of the built-in model, as OpenAI's API has it
 
@@ -34,27 +28,13 @@ class EmbeddingsEndpoint(ModelEndpoint):
 
     def __init__(self, service: Service) -> None:
         super().__init__(service, Embeddings())
-        chat = service.failover
-        upstream = EmbeddingsUpstream(chat.direct, chat.sdk, lambda: service.in_force.router.encoder)
-        self._failover = Failover(
-            cast(DirectUpstream, upstream), cast(SdkUpstream, upstream), chat.clock, chat.sleep, chat.rng
-        )
-        self._failover.retries, self._failover.hedges = chat.retries, chat.hedges  # one budget for all requests
 
     def _exchange(self, request_log: RequestLog, headers: Headers, client: Client) -> Exchange:
-        return EmbeddingsExchange(self._failover, self._service, self._dialect, request_log, headers, client)
+        return EmbeddingsExchange(self._service, self._dialect, request_log, headers, client)
 
 
 class EmbeddingsExchange(Exchange):
-    """One request on its way.
-
-    Args:
-        failover: over the deployments' embeddings.
-    """
-
-    def __init__(self, failover: Failover, *of_exchange: Any) -> None:
-        super().__init__(*of_exchange)
-        self._failover = failover
+    """One request on its way."""
 
     async def _answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
         request_log = self._request_log
@@ -65,7 +45,7 @@ class EmbeddingsExchange(Exchange):
         request_log.decision = Decision((live.name,), None, 0)
         settings = request_log.in_force.portfolio.settings
         candidate = Candidate(live, named=True, single=settings.failover_for_named == "never")
-        pursuit = self._failover.pursue(
+        pursuit = self._service.failover.pursue(
             request, [candidate], settings, request_log.trail, self._dialect.writer(request)
         )
         try:

@@ -22,6 +22,7 @@ from gateway.routing.decision import Routing
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.proxy import Proxies
 from gateway.upstream.sdk import SdkUpstream
+from gateway.upstream.upstreams import Upstreams
 from router.errors import ArtifactError
 from router.model.serving import Router
 from router.model.space import ModelSpace
@@ -105,7 +106,8 @@ async def open_service(
         DirectUpstream(proxies) as direct,
     ):
         metrics = metrics or Metrics()
-        failover = Failover(direct, SdkUpstream(), clock)
+        upstreams = Upstreams(direct, SdkUpstream(), lambda: service.in_force.router.encoder)
+        failover = Failover(upstreams, clock)
         async with HealthChecks(failover, clock) as health, LoopMonitor(metrics.loop_paused):
             service = Service(in_force, failover, health, recorder, metrics, Sessions(clock), responses, clock)
             metrics.watch(lambda: service.in_force.fleet, recorder)

@@ -56,7 +56,7 @@ async def _ask(service: Service, live: LiveDeployment, native: Native) -> Respon
     """A deployment's answer; None where the next one should be asked."""
     try:
         body = await offloaded(len(native.body), native.outgoing, bare_name(live.spec))
-        answer = await service.failover.direct.fetch(live.spec, PATH, body, native)
+        answer = await service.failover.upstreams.direct.fetch(live.spec, PATH, body, native)
     except UpstreamFailure as failure:
         if failure.cause in FOR_CLIENT:
             await offloaded(len(native.body), redact, failure, live.spec, native.fields)

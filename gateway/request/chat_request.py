@@ -86,6 +86,7 @@ class ChatRequest:
         utility: a small call that a front end makes on its own; it belongs to no conversation.
         left_out: what of the client's request the translation has nothing for, as `tools.web_search`. In visible ASCII.
         known_query: `query`, where it has been read already.
+        api: the format of `body`.
     """
 
     body: bytes
@@ -101,6 +102,7 @@ class ChatRequest:
     utility: bool = False
     left_out: tuple[str, ...] = ()
     known_query: str | None = None
+    api: Api = "chat"
 
     @property
     def query(self) -> str:

@@ -19,6 +19,7 @@ from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import offloaded
 from gateway.config.portfolio import Deployment
 from gateway.core.answer import ChunkStream, Complete, Usage
+from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
 from gateway.request.chat_request import ChatRequest
 from gateway.upstream.direct import DirectUpstream
@@ -48,16 +49,18 @@ class EmbeddingsUpstream:
         encoder: gives the one in force, for the built-in model.
     """
 
-    def __init__(
-        self, direct: DirectUpstream, sdk: SdkUpstream, encoder: Callable[[], QueryEncoder] | None = None
-    ) -> None:
+    def __init__(self, direct: DirectUpstream, sdk: SdkUpstream, encoder: Callable[[], QueryEncoder]) -> None:
         self._direct = direct
         self._sdk = sdk
         self._encoder = encoder
         self._turn = asyncio.Lock()
 
     async def complete(
-        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset(), api: str = "chat"
+        self,
+        deployment: Deployment,
+        request: ChatRequest,
+        dropped: frozenset[str] = frozenset(),
+        api: Api = "embeddings",
     ) -> Complete:
         """A whole answer in the form of OpenAI's.
 
@@ -88,12 +91,18 @@ class EmbeddingsUpstream:
             return read_answer(body, wanted, packed=packed)
         return await asyncio.to_thread(read_answer, body, wanted, packed=packed)
 
-    async def stream(self, *_: object) -> ChunkStream:
+    async def stream(
+        self,
+        deployment: Deployment,
+        request: ChatRequest,
+        deadline: float,
+        dropped: frozenset[str] = frozenset(),
+        api: Api = "embeddings",
+    ) -> ChunkStream:
         raise NotImplementedError("embeddings are not streamed")
 
     async def _encode(self, texts: list[str]) -> Vectors:
         """Unit-norm vectors, (n, text_dim); the statistics of the text that routing adds to them are no part of a direction."""
-        assert self._encoder is not None, "the built-in model needs its encoder"
         encoder = self._encoder()
         parts: list[Vectors] = []
         if encoder.quick:

@@ -20,6 +20,7 @@ from gateway.bodies.lenient_json import clean, dumps, loads_clean
 from gateway.bodies.sse import Event
 from gateway.config.portfolio import Deployment, Secret
 from gateway.core.answer import Chunk, ChunkStream, Complete, Usage
+from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify
 from gateway.request.chat_request import ChatRequest
 
@@ -58,7 +59,7 @@ class SdkUpstream:
         self._loading = asyncio.Lock()
 
     async def complete(
-        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset()
+        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset(), api: Api = "chat"
     ) -> Complete:
         """One whole answer.
 
@@ -80,7 +81,12 @@ class SdkUpstream:
         return Complete(body if strict and fields is given else dumps(fields), fields, usage)
 
     async def stream(
-        self, deployment: Deployment, request: ChatRequest, deadline: float, dropped: frozenset[str] = frozenset()
+        self,
+        deployment: Deployment,
+        request: ChatRequest,
+        deadline: float,
+        dropped: frozenset[str] = frozenset(),
+        api: Api = "chat",
     ) -> ChunkStream:
         """An open stream. The caller closes it.
 

@@ -54,7 +54,7 @@ def parse_embeddings(body: bytes) -> ChatRequest:
     if dimensions is not None and (type(dimensions) is not int or dimensions < 1):
         raise InvalidRequest(expected("dimensions", "a whole number of at least 1", fields), param="dimensions")
     requirements = Requirements(frozenset(), prompt_tokens=tokens, output_tokens=None, around=tokens)
-    return ChatRequest(body, fields, model, stream=False, usage_asked=False, requirements=requirements)
+    return ChatRequest(body, fields, model, stream=False, usage_asked=False, requirements=requirements, api=API)
 
 
 def _tokens(fields: dict[str, Any]) -> int:

@@ -1,0 +1,37 @@
+"""Chooses the upstream of a call, by the deployment and the API of the call."""
+
+from collections.abc import Callable
+
+from gateway.config.portfolio import Deployment
+from gateway.core.upstream import Upstream
+from gateway.core.vocabulary import Api
+from gateway.request.chat_request import ChatRequest
+from gateway.upstream.direct import DirectUpstream
+from gateway.upstream.embedding_calls import EmbeddingsUpstream
+from gateway.upstream.sdk import SdkUpstream
+from router.encode.encoder import QueryEncoder
+
+
+class Upstreams:
+    """All upstreams of a process.
+
+    Args:
+        encoder: returns the query encoder in force, which serves the built-in embedding model.
+    """
+
+    def __init__(self, direct: DirectUpstream, sdk: SdkUpstream, encoder: Callable[[], QueryEncoder]) -> None:
+        self.direct = direct
+        self._sdk = sdk
+        self._embeddings = EmbeddingsUpstream(direct, sdk, encoder)
+
+    async def choose(self, deployment: Deployment, api: Api) -> Upstream[Deployment, ChatRequest]:
+        """The upstream that calls `deployment` in the format `api`, ready to be called.
+
+        The first call through litellm imports litellm here, so that a call's timeout does not include the import.
+        """
+        if api == "embeddings":
+            return self._embeddings
+        if api != "chat" or deployment.path == "direct":
+            return self.direct
+        await self._sdk.load()
+        return self._sdk
