@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import click
 
 from gateway.commands.notices import tell, warn
+from gateway.config.deployment_reader import UNKNOWN_ADDRESS
 from gateway.config.portfolio import Model, Portfolio
-from gateway.config.portfolio_deployments import UNKNOWN_ADDRESS
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
-from gateway.config.portfolio_schema import json_schema
+from gateway.config.schema import json_schema
 from router.commands.groups import console
 
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from gateway.config.deployment_reader import Deployments
+from gateway.config.document import MOST_PROBLEMS, Document, Place, PortfolioError
 from gateway.config.litellm_table import Listed, look_up
 from gateway.config.portfolio import DEFAULT_POLICIES, Model, Portfolio, Price
-from gateway.config.portfolio_deployments import Deployments
-from gateway.config.portfolio_document import MOST_PROBLEMS, Document, Place, PortfolioError
-from gateway.config.portfolio_problems import mended, problem
-from gateway.config.portfolio_schema import EmbeddingModelEntry, EmbeddingPriceEntry, ModelEntry, PortfolioEntry
-from gateway.config.portfolio_settings import check_writable, read_settings
-from gateway.config.portfolio_values import Values
+from gateway.config.problems import mended, problem
+from gateway.config.references import Values
+from gateway.config.schema import EmbeddingModelEntry, EmbeddingPriceEntry, ModelEntry, PortfolioEntry
+from gateway.config.settings_reader import check_writable, read_settings
 from router.model.policy import Policy
 
 __all__ = ["PortfolioError", "load_portfolio"]

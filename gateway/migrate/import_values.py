@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gateway.config.document import kind_of
 from gateway.config.lined_yaml import Node
-from gateway.config.portfolio_document import kind_of
-from gateway.config.portfolio_values import ENVIRONMENT
+from gateway.config.references import ENVIRONMENT
 
 Kind = Literal["look", "changed", "lost"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway.config.document import kind_of
 from gateway.config.lined_yaml import Node, read_lined
 from gateway.config.litellm_table import CAPABILITIES, Listed, look_up
-from gateway.config.portfolio_document import kind_of
 from gateway.config.portfolio_text import portfolio_text
 from gateway.config.yaml_file import YamlError
 from gateway.migrate.import_values import Finding, Values

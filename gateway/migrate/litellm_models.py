@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway.config.deployment_reader import LITELLM_PARAMS, UNKNOWN_ADDRESS
+from gateway.config.document import is_secret_name
 from gateway.config.lined_yaml import Node
 from gateway.config.litellm_table import CAPABILITIES
 from gateway.config.litellm_table import entry as listed_entry
 from gateway.config.portfolio import ENCODER
-from gateway.config.portfolio_deployments import LITELLM_PARAMS, UNKNOWN_ADDRESS
-from gateway.config.portfolio_document import is_secret_name
-from gateway.config.portfolio_values import ENVIRONMENT
 from gateway.config.providers import OPENAI_COMPATIBLE, THROUGH_LITELLM, Target, resolve
+from gateway.config.references import ENVIRONMENT
 from gateway.migrate.import_values import Values
 
 _RECORD = "no callbacks: requests are recorded (`locus log`) and counted at /metrics"

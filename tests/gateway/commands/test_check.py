@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.commands.main import main
-from gateway.config.portfolio_schema import json_schema
+from gateway.config.schema import json_schema
 
 GOOD = """\
 models:

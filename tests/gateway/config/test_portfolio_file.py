@@ -10,6 +10,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from gateway.config.document import MOST_PROBLEMS, is_secret_name
 from gateway.config.portfolio import (
     DEFAULT_POLICIES,
     BreakerSettings,
@@ -20,9 +21,8 @@ from gateway.config.portfolio import (
     RetrySettings,
     Secret,
 )
-from gateway.config.portfolio_document import MOST_PROBLEMS, is_secret_name
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
-from gateway.config.portfolio_schema import (
+from gateway.config.schema import (
     DeploymentEntry,
     EmbeddingModelEntry,
     GatewayEntry,

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from gateway.config.document import Document, Place
 from gateway.config.front_ends import FRONT_ENDS
 from gateway.config.portfolio import (
     BreakerSettings,
@@ -16,9 +17,8 @@ from gateway.config.portfolio import (
     UtilityCalls,
     is_loopback,
 )
-from gateway.config.portfolio_document import Document, Place
-from gateway.config.portfolio_schema import BESIDE_RECORD, GatewayEntry, UtilityCallsEntry
-from gateway.config.portfolio_values import Values
+from gateway.config.references import Values
+from gateway.config.schema import BESIDE_RECORD, GatewayEntry, UtilityCallsEntry
 from router.model.policy import Policy
 
 

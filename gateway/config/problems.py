@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gateway.config.portfolio_document import Document, Place, Problem, shown
-from gateway.config.portfolio_schema import (
+from gateway.config.document import Document, Place, Problem, shown
+from gateway.config.schema import (
     DeploymentEntry,
     EmbeddingModelEntry,
     EmbeddingPriceEntry,

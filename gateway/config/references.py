@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.config.addresses import SHELL
+from gateway.config.document import Document, Place, is_secret_name
 from gateway.config.portfolio import Secret
-from gateway.config.portfolio_document import Document, Place, is_secret_name
 
 ENVIRONMENT = "os.environ/"
 _VARIABLE = re.compile(r"[^\s=/$\x00]+")
