@@ -59,28 +59,30 @@ class Attempts:
     """What happened on the way to an answer.
 
     Attributes:
+        entries: the calls that failed or were cancelled, in order.
+        failures: the failures among them.
         waited_s: on upstreams and between retries: everything that is not the gateway's own time.
         paused_s: of these, between retries.
     """
 
-    attempts: list[Attempt] = field(default_factory=list)
+    entries: list[Attempt] = field(default_factory=list)
     failures: list[UpstreamFailure] = field(default_factory=list)
     waited_s: float = 0.0
     paused_s: float = 0.0
 
 
-def all_failed(trail: Attempts, candidates: Iterable[Candidate]) -> GatewayError:
+def all_failed(attempts: Attempts, candidates: Iterable[Candidate]) -> GatewayError:
     """The error where no model answered: the truest status, what was tried by public names, and when to come back.
 
     Where every model that was asked refused the request itself, the client hears the first refusal. After an outage it hears
     of that, even where another model then refused: clients come back after an outage, and give up after a refusal.
 
     Args:
-        hops: every model that came into question.
+        candidates: every model that came into question.
     """
-    failures = trail.failures
+    failures = attempts.failures
     if failures and (failures[0].cause is Cause.CONTEXT_LENGTH or all(map(_is_refusal, failures))):
-        return _refusal(failures[0], trail.attempts)
+        return _refusal(failures[0], attempts.entries)
     candidates = list(candidates)
     barred = [candidate for candidate in candidates if candidate.barred]
     asked = [live for candidate in candidates if not candidate.barred for live in candidate.model.deployments]
@@ -95,10 +97,10 @@ def all_failed(trail: Attempts, candidates: Iterable[Candidate]) -> GatewayError
         status = 504
     else:
         status = 503 if barred or causes <= _UNAVAILABLE or _unreachable(asked, causes) else 502
-    if asked and not trail.attempts and all(live.spec.missing_key is not None for live in asked):
+    if asked and not attempts.entries and all(live.spec.missing_key is not None for live in asked):
         return uncallable(asked)
     sentences = [
-        _tried(trail) or f"No deployment of a model that can serve this request is available now{reasons(asked)}."
+        _tried(attempts) or f"No deployment of a model that can serve this request is available now{reasons(asked)}."
     ]
     if barred:
         names = ", ".join(f"{candidate.model.name} ({candidate.predicted_loss or 0.0:.3f})" for candidate in barred)
@@ -155,11 +157,11 @@ def overrun(message: str, window: int) -> tuple[int, int]:
     return (tokens, window) if tokens > window else (window + 1, window)
 
 
-def _tried(trail: Attempts) -> str:
+def _tried(attempts: Attempts) -> str:
     """What was tried: each model with its causes, and with what its provider said last."""
     tried: dict[str, list[str]] = {}
     reasons: dict[str, str] = {}
-    for attempt in trail.attempts:
+    for attempt in attempts.entries:
         tried.setdefault(attempt.candidate.model.name, []).append(attempt.cause)
         if attempt.reason:
             reasons[attempt.candidate.model.name] = attempt.reason

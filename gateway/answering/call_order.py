@@ -14,10 +14,10 @@ class CallOrder:
     """An iterator. Models are read only as far as needed: most requests need the first alone.
 
     Args:
-        hops: the models that come into question, the best first.
+        candidates: the models that come into question, the best first.
 
     Attributes:
-        hops: as far as they have been read.
+        candidates: as far as they have been read.
     """
 
     def __init__(
@@ -96,9 +96,7 @@ class CallOrder:
             for live in candidate.model.order(self._rng):
                 if not self._fits(candidate):
                     break
-                if self._may_be_asked(
-                    candidate, live
-                ):  # it was when the hop began, but the one before it took its time
+                if self._may_be_asked(candidate, live):  # the deployment before it may have taken long
                     yield candidate, live
                     if candidate.single:
                         return

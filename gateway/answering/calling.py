@@ -114,15 +114,15 @@ class Caller:
         """Whether no other deployment is left that could continue the stream."""
         return not self._call_order.more()
 
-    async def ask(self, candidate: Candidate, live: LiveDeployment, trail: Attempts, ask: Ask) -> OpenCall:
+    async def ask(self, candidate: Candidate, live: LiveDeployment, attempts: Attempts, ask: Ask) -> OpenCall:
         """One deployment, with its retries."""
         if ask.request.requirements.output_tokens is not None:
             ask = await self._limited(ask, candidate)
         changes = Changes()
 
         async def pause(seconds: float) -> None:
-            trail.waited_s += seconds
-            trail.paused_s += seconds
+            attempts.waited_s += seconds
+            attempts.paused_s += seconds
             await self._shared.sleep(seconds)
 
         delays: dict[int, float | None] = {}
@@ -136,7 +136,7 @@ class Caller:
 
         # Most first tries succeed, and setting up the loop would cost each of them a tenth of the gateway's time.
         try:
-            return await self._call(candidate, live, ask, trail, changes)
+            return await self._call(candidate, live, ask, attempts, changes)
         except UpstreamFailure as failure:
             seconds = self._retry_after(failure, 1)
             if seconds is None:
@@ -150,12 +150,12 @@ class Caller:
             reraise=True,
         ):
             with attempt:
-                served = await self._call(candidate, live, ask, trail, changes)
+                open_call = await self._call(candidate, live, ask, attempts, changes)
                 for name in changes.lasting:  # proved: it was refused with them, and answers without
                     if name not in live.dropped:
                         log.warning("%s is asked without `%s` from now on, which it refused", live.spec.id, name)
                     live.unknown_fields.note(name)
-                return served
+                return open_call
         raise AssertionError("tenacity re-raises the last failure")
 
     async def _limited(self, ask: Ask, candidate: Candidate) -> Ask:
@@ -183,7 +183,7 @@ class Caller:
         return None
 
     async def _call(
-        self, candidate: Candidate, live: LiveDeployment, ask: Ask, trail: Attempts, changes: Changes
+        self, candidate: Candidate, live: LiveDeployment, ask: Ask, attempts: Attempts, changes: Changes
     ) -> OpenCall:
         started = self._clock()
         live.start()
@@ -209,10 +209,10 @@ class Caller:
                 if await offloaded(len(request.body), _lacks_path, unknown, request):
                     live.unknown_apis.note(path)
             live.began(self._clock() - started, stream=self._request.stream)
-            served = OpenCall(candidate, live, answer, self._clock, started)
+            open_call = OpenCall(candidate, live, answer, self._clock, started)
             if dropped and api == request.api:
-                served.left_out = left_out(self._request, dropped)
-            return served
+                open_call.left_out = left_out(self._request, dropped)
+            return open_call
         except BaseException as exc:
             live.finish()
             elapsed_s = self._clock() - started
@@ -222,17 +222,17 @@ class Caller:
                 failure = await self._failed(exc, candidate, live, request, dropped, api, changes)
             except BaseException:
                 live.breaker.abandon()
-                trail.attempts.append(Attempt(candidate, live.spec.id, CANCELLED, None, elapsed_s))
+                attempts.entries.append(Attempt(candidate, live.spec.id, CANCELLED, None, elapsed_s))
                 raise
-            trail.failures.append(failure)
+            attempts.failures.append(failure)
             late = ask.transcript is not None
             cause, status, reason = failure.cause.value, failure.status, failure.reason
-            trail.attempts.append(Attempt(candidate, live.spec.id, cause, status, elapsed_s, late, reason))
+            attempts.entries.append(Attempt(candidate, live.spec.id, cause, status, elapsed_s, late, reason))
             if failure is exc:
                 raise
             raise failure from exc
         finally:
-            trail.waited_s += self._clock() - started
+            attempts.waited_s += self._clock() - started
 
     def _api(self, live: LiveDeployment, request: ChatRequest) -> Api:
         """The client's own format where the deployment speaks it, else the format of the translated request."""

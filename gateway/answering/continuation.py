@@ -11,7 +11,7 @@ from gateway.config.providers import Prefill
 from gateway.deployments.live import LiveDeployment
 from gateway.request.chat_request import ChatRequest
 
-GO_ON = (
+CONTINUE = (
     "Your answer was interrupted. Write the rest of it, from exactly where it stops, as if nothing had happened. "
     "Begin with its last words, so that the two parts can be joined: {anchor}"
 )
@@ -39,7 +39,7 @@ def continuation(request: ChatRequest, transcript: Transcript, way: Way, form: P
     message: dict[str, Any] = {"role": "assistant", "content": text}
     fields = dict(request.fields)
     if way == "continue":
-        more = [message, {"role": "user", "content": GO_ON.format(anchor=anchor(text))}]
+        more = [message, {"role": "user", "content": CONTINUE.format(anchor=anchor(text))}]
     else:
         more = [message]
         if form == "prefix":

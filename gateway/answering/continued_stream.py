@@ -4,23 +4,23 @@ import logging
 from typing import Any, Literal
 
 from gateway.answering.attempts import Attempt, Attempts
-from gateway.answering.failover import Pursuit
+from gateway.answering.failover import Dispatch
 from gateway.answering.open_call import OpenCall
 from gateway.core.answer import Usage
 from gateway.core.errors import StreamBroken, StreamFiltered
 from gateway.provider_errors.failures import Cause, UpstreamFailure, unexpected
 from gateway.upstream.redact import redact
 
-log = logging.getLogger("locus.recovery")
+log = logging.getLogger("locus.continued_stream")
 
 
 class ContinuedStream:
     """Reads one answer; owns its calls.
 
     Args:
-        served: the first model's stream, with its first content at hand.
-        pursuit: finds who goes on.
-        recovery: "error" ends a broken stream instead.
+        open_call: the first model's stream, with its first content at hand.
+        dispatch: finds the deployment that continues the stream.
+        stream_recovery: "error" ends a broken stream instead.
         prompt_tokens: estimate for a call whose provider no longer says what it billed.
 
     Attributes:
@@ -29,21 +29,21 @@ class ContinuedStream:
 
     def __init__(
         self,
-        served: OpenCall,
-        pursuit: Pursuit,
-        recovery: Literal["continue", "error"],
-        trail: Attempts,
+        open_call: OpenCall,
+        dispatch: Dispatch,
+        stream_recovery: Literal["continue", "error"],
+        attempts: Attempts,
         *,
         prompt_tokens: int,
     ) -> None:
-        assert served.relay is not None
-        self.served = [served]
-        self._relay = served.relay
-        self.transcript = served.relay.transcript
-        self.transcript.models.append(served.candidate.model.name)
-        self._pursuit = pursuit
-        self._recovery = recovery
-        self._trail = trail
+        assert open_call.relay is not None
+        self.calls = [open_call]
+        self._relay = open_call.relay
+        self.transcript = open_call.relay.transcript
+        self.transcript.models.append(open_call.candidate.model.name)
+        self._dispatch = dispatch
+        self._stream_recovery = stream_recovery
+        self._attempts = attempts
         self._prompt_tokens = prompt_tokens
         self._ended = False
 
@@ -61,31 +61,31 @@ class ContinuedStream:
             try:
                 data = await self._relay.read()
             except Exception as exc:
-                await self._go_on(exc if isinstance(exc, UpstreamFailure) else unexpected(exc))
+                await self._continue(exc if isinstance(exc, UpstreamFailure) else unexpected(exc))
                 continue
             if data is not None:
                 return data
             self._ended = True
         return None
 
-    def usage(self, served: OpenCall) -> tuple[Usage, bool]:
+    def usage(self, open_call: OpenCall) -> tuple[Usage, bool]:
         """What one of the calls cost, and whether that is an estimate."""
-        if served.usage is not None:
-            return served.usage, False
-        assert served.relay is not None
-        return served.relay.estimate.plus(Usage(self._prompt_tokens, 0)), True
+        if open_call.usage is not None:
+            return open_call.usage, False
+        assert open_call.relay is not None
+        return open_call.relay.estimate.plus(Usage(self._prompt_tokens, 0)), True
 
     async def aclose(self) -> None:
-        for served in self.served:
-            await served.aclose()
+        for open_call in self.calls:
+            await open_call.aclose()
 
-    async def _go_on(self, failure: UpstreamFailure) -> None:
-        broken = self.served[-1]
+    async def _continue(self, failure: UpstreamFailure) -> None:
+        broken = self.calls[-1]
         redact(failure, broken.live.spec, self.transcript.fields)
         broken.broke(failure)
         await broken.aclose()
-        self._trail.failures.append(failure)
-        self._trail.attempts.append(
+        self._attempts.failures.append(failure)
+        self._attempts.entries.append(
             Attempt(
                 broken.candidate,
                 broken.deployment,
@@ -103,35 +103,35 @@ class ContinuedStream:
             raise StreamFiltered(
                 f"{broke}; no other model is asked to continue it, since the gateway does not work around a content filter."
             ) from failure
-        if self._recovery == "error":
+        if self._stream_recovery == "error":
             why = "the portfolio's stream_recovery is `error`"
         if why is None:
             try:
-                served = await self._pursuit.go_on(self.transcript, broken)
+                open_call = await self._dispatch.continue_stream(self.transcript, broken)
             except UpstreamFailure as last:
                 kind = StreamFiltered if last.cause is Cause.CONTENT_FILTER else StreamBroken
                 raise kind(f"{broke}, and no model could continue it ({last.detail or last.cause.value}).") from last
-            assert served.relay is not None
-            log.warning("%s broke off (%s); %s goes on", broken.deployment, cause, served.deployment)
-            self.served.append(served)
-            self._relay = served.relay
-            self.transcript.models.append(served.candidate.model.name)
+            assert open_call.relay is not None
+            log.warning("%s broke off (%s); %s continues", broken.deployment, cause, open_call.deployment)
+            self.calls.append(open_call)
+            self._relay = open_call.relay
+            self.transcript.models.append(open_call.candidate.model.name)
             return
         raise StreamBroken(f"{broke}; no other model can continue it: {why}.") from failure
 
     @property
     def model(self) -> str:
         """Who wrote last."""
-        return self.served[-1].candidate.model.name
+        return self.calls[-1].candidate.model.name
 
     def total_usage(self) -> dict[str, Any] | None:
         """What all calls cost, as the provider writes it; None where the provider of the last one reported none."""
         usage = self._relay.usage_fields
-        if usage is None or len(self.served) == 1:
+        if usage is None or len(self.calls) == 1:
             return usage
         total = Usage()
-        for served in self.served:
-            total = total.plus(self.usage(served)[0])
+        for open_call in self.calls:
+            total = total.plus(self.usage(open_call)[0])
         return {
             "prompt_tokens": total.prompt_tokens,
             "completion_tokens": total.completion_tokens,

@@ -1,7 +1,7 @@
 """Failover: ask the deployments of the chosen model, then those of its stand-ins, until one of them answers.
 
-Before the first content byte nothing of this shows to the client. Where a stream breaks after it, `Pursuit.go_on` finds a
-deployment that continues it. One deployment is asked, again where that helps, by `gateway.answering.calling`.
+Before the first content byte a client sees none of this. Where a stream breaks after it, `Dispatch.continue_stream` finds
+a deployment that continues it. `gateway.answering.calling` asks one deployment, again where that helps.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,26 +36,26 @@ _NO_PREFILL = CHANGEABLE | {Cause.DIVERGED}
 class Failover(Shared):
     """Asks upstreams in turn."""
 
-    def pursue(
+    def dispatch(
         self,
         request: ChatRequest,
         candidates: Iterable[Candidate],
         settings: Settings,
-        trail: Attempts,
+        attempts: Attempts,
         writer: Writer,
         last: Turn | None = None,
-    ) -> "Pursuit":
-        """The pursuit of an answer.
+    ) -> "Dispatch":
+        """The dispatch of one request.
 
         Args:
-            hops: read only as far as needed.
+            candidates: read only as far as needed.
             writer: of a stream.
             last: the conversation's last answer; None where it is not known.
         """
-        return Pursuit(self, request, candidates, settings, trail, writer, last)
+        return Dispatch(self, request, candidates, settings, attempts, writer, last)
 
 
-class Pursuit:
+class Dispatch:
     """One request on its way through the deployments that may answer it. Each is asked once, with its retries."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Pursuit:
         request: ChatRequest,
         candidates: Iterable[Candidate],
         settings: Settings,
-        trail: Attempts,
+        attempts: Attempts,
         writer: Writer,
         last: Turn | None,
     ) -> None:
@@ -72,11 +72,11 @@ class Pursuit:
         self._clock = failover.clock
         self._request = request
         self._settings = settings
-        self._trail = trail
+        self._attempts = attempts
         self._call_order = CallOrder(request, candidates, failover.clock, failover.rng)
         self._caller = Caller(failover, request, settings, self._call_order, writer, last)
         self._unsupported = 0  # models that could not take the request
-        self._again = 0  # times that a deployment was asked to go on with its own broken stream
+        self._again = 0  # times that a deployment was asked to continue its own broken stream
 
     async def answer(self) -> OpenCall:
         """The first answer that a deployment gives.
@@ -90,8 +90,8 @@ class Pursuit:
         ask = Ask(self._request)
         for candidate, live in self._call_order:
             try:
-                return await self._raced(candidate, live, ask)
-            except UpstreamFailure:  # the race has judged it, by the model that failed
+                return await self._hedged(candidate, live, ask)
+            except UpstreamFailure:  # the hedge has judged it, by the model that failed
                 self._shared.retries.spend()  # whichever is asked next
         waited = False
         while rest := self._call_order.last_resort():
@@ -103,12 +103,12 @@ class Pursuit:
                     continue
                 waited = True
             try:
-                return await self._caller.ask(candidate, live, self._trail, ask)
+                return await self._caller.ask(candidate, live, self._attempts, ask)
             except UpstreamFailure as failure:
                 self._judge(failure, candidate)
-        raise all_failed(self._trail, self._call_order.candidates)
+        raise all_failed(self._attempts, self._call_order.candidates)
 
-    async def go_on(self, transcript: Transcript, broke: OpenCall) -> OpenCall:
+    async def continue_stream(self, transcript: Transcript, broke: OpenCall) -> OpenCall:
         """A stream that continues what the client has: by those not asked yet, at last by the one that broke.
 
         Raises:
@@ -124,7 +124,7 @@ class Pursuit:
                 ask = Ask(request, transcript, way)
                 self._shared.retries.spend()
                 try:
-                    served = await self._caller.ask(candidate, live, self._trail, ask)
+                    open_call = await self._caller.ask(candidate, live, self._attempts, ask)
                 except UpstreamFailure as failure:
                     if failure.cause is Cause.CONTENT_FILTER:
                         raise
@@ -136,7 +136,7 @@ class Pursuit:
                 else:
                     if refused:  # or not heeded, and another way leads on: that one need not be tried again
                         live.no_prefill.note("prefill")
-                    return served
+                    return open_call
         raise UpstreamFailure(Cause.UNREADABLE, detail="no other model could continue it")
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ class Pursuit:
             yield broke.candidate, broke.live
 
     def _judge(self, failure: UpstreamFailure, candidate: Candidate) -> None:
-        """What a failure means for the rest of the pursuit."""
+        """What a failure means for the rest of the dispatch."""
         if failure.cause in FOR_CLIENT or (failure.cause is Cause.UNSUPPORTED and candidate.named):
             raise ProviderRejected(failure.status or 400, failure.error or {}, failure.cause.value) from failure
         if failure.cause is Cause.CONTEXT_LENGTH:
@@ -161,7 +161,7 @@ class Pursuit:
         elif failure.cause is Cause.UNSUPPORTED:
             self._unsupported += 1
             if self._unsupported >= MOST_UNSUPPORTED:
-                raise all_failed(self._trail, self._call_order.candidates) from failure
+                raise all_failed(self._attempts, self._call_order.candidates) from failure
 
     async def _place(self, live: LiveDeployment) -> bool:
         """Waits for a call of a busy deployment to end."""
@@ -170,41 +170,41 @@ class Pursuit:
         try:
             return await live.place(load.queue_s, load.max_queued)
         finally:
-            self._trail.waited_s += self._clock() - started
+            self._attempts.waited_s += self._clock() - started
 
-    async def _raced(self, candidate: Candidate, live: LiveDeployment, ask: Ask) -> OpenCall:
+    async def _hedged(self, candidate: Candidate, live: LiveDeployment, ask: Ask) -> OpenCall:
         """Asks the next ones beside the first where that is slow, and keeps the one that answers first.
 
         Raises:
             UpstreamFailure: all that were asked failed.
         """
         hedging = self._settings.hedging
-        async with Hedge(partial(self._caller.ask, ask=ask), self._judge, self._trail, self._clock) as race:
-            race.start(candidate, live)
+        async with Hedge(partial(self._caller.ask, ask=ask), self._judge, self._attempts, self._clock) as hedge:
+            hedge.start(candidate, live)
             if hedging is not None:
                 usual_s = live.usual_s(hedging.quantile, stream=self._request.stream)
                 if usual_s is not None:
-                    if (served := await race.result(usual_s)) is not None:
-                        return served
+                    if (open_call := await hedge.result(usual_s)) is not None:
+                        return open_call
                     if self._shared.hedges.take(hedging.budget):
-                        self._join(race)
+                        self._join(hedge)
             wait_s, paused_s = self._silence_s(live), 0.0
-            while (served := await race.result(wait_s)) is None:
-                if race.paused_s > paused_s:  # it keeps to a Retry-After, which is no silence
-                    wait_s, paused_s = race.paused_s - paused_s, race.paused_s
+            while (open_call := await hedge.result(wait_s)) is None:
+                if hedge.paused_s > paused_s:  # it keeps to a Retry-After, which is no silence
+                    wait_s, paused_s = hedge.paused_s - paused_s, hedge.paused_s
                     continue
-                race.silent()
-                live = self._join(race) or live
-                wait_s, paused_s = self._silence_s(live), race.paused_s
-            return served
+                hedge.silent()
+                live = self._join(hedge) or live
+                wait_s, paused_s = self._silence_s(live), hedge.paused_s
+            return open_call
 
-    def _join(self, race: Hedge) -> LiveDeployment | None:
-        """The next candidate joins the race; None where there is none."""
+    def _join(self, hedge: Hedge) -> LiveDeployment | None:
+        """The next candidate joins the hedge; None where there is none."""
         following = next(self._call_order, None)
         if following is None:
             return None
         self._shared.retries.spend()
-        race.start(*following)
+        hedge.start(*following)
         return following[1]
 
     def _silence_s(self, live: LiveDeployment) -> float:

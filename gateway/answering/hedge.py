@@ -1,4 +1,4 @@
-"""A race: calls for one request beside each other, where one alone takes long. The first that answers wins, the others end."""
+"""Hedged requests: where one call takes long, others begin beside it. The first that answers wins, the others end."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -18,7 +18,7 @@ from gateway.routing.candidate import Candidate
 class _Call:
     candidate: Candidate
     live: LiveDeployment
-    trail: Attempts
+    attempts: Attempts
     started: float
     silent: bool = False
 
@@ -27,21 +27,21 @@ class Hedge:
     """Use as an async context manager: leaving it ends every call but the winner's.
 
     Args:
-        ask: makes one call, and writes what fails into the trail that it is given.
-        judge: told of every failure; may raise to end the race.
-        trail: of the request; gets everything at the end.
+        ask: makes one call, and writes what fails into the attempts that it is given.
+        judge: told of every failure; may raise to end the hedge.
+        attempts: of the request; gets everything at the end.
     """
 
     def __init__(
         self,
         ask: Callable[[Candidate, LiveDeployment, Attempts], Coroutine[Any, Any, OpenCall]],
         judge: Callable[[UpstreamFailure, Candidate], None],
-        trail: Attempts,
+        attempts: Attempts,
         clock: Clock,
     ) -> None:
         self._ask = ask
         self._judge = judge
-        self._trail = trail
+        self._attempts = attempts
         self._clock = clock
         self._calls: dict[asyncio.Task[OpenCall], _Call] = {}
         self._running: set[asyncio.Task[OpenCall]] = set()
@@ -54,14 +54,14 @@ class Hedge:
     def start(self, candidate: Candidate, live: LiveDeployment) -> None:
         """One more call."""
         call = _Call(candidate, live, Attempts(), self._clock())
-        task = asyncio.create_task(self._ask(candidate, live, call.trail))
+        task = asyncio.create_task(self._ask(candidate, live, call.attempts))
         self._calls[task] = call
         self._running.add(task)
 
     @property
     def paused_s(self) -> float:
         """How long the call that joined last has kept, or is to keep, from asking again, seconds."""
-        return next(reversed(self._calls.values())).trail.paused_s
+        return next(reversed(self._calls.values())).attempts.paused_s
 
     async def result(self, wait_s: float | None) -> OpenCall | None:
         """The winner; None where there is none after so many seconds.
@@ -93,15 +93,17 @@ class Hedge:
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         now = self._clock()
-        self._trail.waited_s += now - self._began
+        self._attempts.waited_s += now - self._began
         ended = CANCELLED if kind is asyncio.CancelledError else HEDGED
         for task, call in self._calls.items():
-            self._trail.attempts += call.trail.attempts
-            self._trail.failures += call.trail.failures
+            self._attempts.entries += call.attempts.entries
+            self._attempts.failures += call.attempts.failures
             if not task.done():
                 beaten = call.silent and self._winner is not None
                 cause = Cause.TIMEOUT.value if beaten else ended
-                self._trail.attempts.append(Attempt(call.candidate, call.live.spec.id, cause, None, now - call.started))
+                self._attempts.entries.append(
+                    Attempt(call.candidate, call.live.spec.id, cause, None, now - call.started)
+                )
                 if beaten:
                     call.live.breaker.failure(now, cause)
                 task.cancel()

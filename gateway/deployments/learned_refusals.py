@@ -10,7 +10,7 @@ LEARNED_S = 3600.0
 NOTHING: frozenset[str] = frozenset()
 
 
-class Learned:
+class LearnedRefusals:
     """Names, each believed for an hour after it was last noted.
 
     Args:

@@ -11,7 +11,7 @@ from gateway.config.portfolio import BUILT_IN, BreakerSettings, Deployment, Mode
 from gateway.config.providers import Prefill
 from gateway.core.vocabulary import Clock
 from gateway.deployments.breaker import Breaker, Refusal
-from gateway.deployments.learned_refusals import Learned
+from gateway.deployments.learned_refusals import LearnedRefusals
 from gateway.request.requirements import Requirements
 
 log = logging.getLogger("locus.deployments")
@@ -40,9 +40,9 @@ class LiveDeployment:
         self.breaker = Breaker(settings)
         self.in_flight = 0
         self.unreachable: str | None = None
-        self.unknown_fields = Learned(clock)
-        self.unknown_apis = Learned(clock)
-        self.no_prefill = Learned(clock)
+        self.unknown_fields = LearnedRefusals(clock)
+        self.unknown_apis = LearnedRefusals(clock)
+        self.no_prefill = LearnedRefusals(clock)
         self.siblings: tuple[LiveDeployment, ...] = (self,)
         self.peers: tuple[LiveDeployment, ...] = (self,)
         self._waiting: deque[asyncio.Future[None]] = deque()

@@ -35,7 +35,7 @@ class RequestLog:
     """The books of one request.
 
     Attributes:
-        served: who began the answer.
+        open_call: the call that began the answer.
         also_told: headers besides those that tell how the answer came about.
         error: code of the error that the client got, or that ended its answer.
     """
@@ -43,11 +43,11 @@ class RequestLog:
     def __init__(self, request_id: str, api: Api, service: Service) -> None:
         self.id = request_id
         self.in_force: InForce = service.in_force
-        self.trail = Attempts()
+        self.attempts = Attempts()
         self.request: ChatRequest | None = None
         self.conversation: Conversation | None = None
         self.decision: Decision | None = None
-        self.served: OpenCall | None = None
+        self.open_call: OpenCall | None = None
         self.stream: ContinuedStream | None = None
         self.also_told: list[tuple[bytes, bytes]] = []
         self.error: str | None = None
@@ -78,7 +78,7 @@ class RequestLog:
         self.error = error.recorded
         self._status = error.status
 
-    def answer(self, served: OpenCall) -> list[tuple[bytes, bytes]]:
+    def answer(self, open_call: OpenCall) -> list[tuple[bytes, bytes]]:
         """The answer begins now.
 
         Returns:
@@ -88,7 +88,7 @@ class RequestLog:
         assert decision is not None
         self._status = 200
         self._first_token_s = self._clock() - self._started
-        self._overhead_s = max(0.0, self._first_token_s - self.trail.waited_s)
+        self._overhead_s = max(0.0, self._first_token_s - self.attempts.waited_s)
         headers = [
             (b"x-locus-model", decision.model.encode()),
             (b"x-locus-overhead-ms", b"%.2f" % (self._overhead_s * 1000)),
@@ -99,14 +99,14 @@ class RequestLog:
             headers.append((b"x-locus-p-correct", b"%.4f" % decision.p_chosen))
         if decision.switch is not None:
             headers.append((b"x-locus-conversation", b"kept" if decision.kept else b"switched"))
-        candidate = served.candidate
+        candidate = open_call.candidate
         if candidate.stand_in:
             headers.append((b"x-locus-stand-in", candidate.model.name.encode()))
         if candidate.distance is not None:
             headers.append((b"x-locus-stand-in-distance", b"%.4f" % candidate.distance))
         if candidate.predicted_loss is not None:
             headers.append((b"x-locus-stand-in-predicted-loss", b"%.4f" % candidate.predicted_loss))
-        if left_out := _left_out(self.request, served):
+        if left_out := _left_out(self.request, open_call):
             headers.append((b"x-locus-left-out", ", ".join(left_out).encode()))
         if self.in_force.portfolio.simulated:
             headers.append((b"x-locus-simulated", b"true"))
@@ -121,7 +121,7 @@ class RequestLog:
 
     def close_prompt(self, request_log: "RequestLog") -> None:
         """A prompt is over: what it cost is added here. Of the first one all else is kept too."""
-        self.trail.attempts += request_log.trail.attempts
+        self.attempts.entries += request_log.attempts.entries
         for part in request_log._parts():
             key = part.model, part.deployment
             self._sums[key] = part if key not in self._sums else self._sums[key].plus(part)
@@ -140,7 +140,7 @@ class RequestLog:
         assert self._first is not None
         self._status = 200
         self._first_token_s = self._clock() - self._started
-        before_s = self._first._started - self._started - self.trail.waited_s
+        before_s = self._first._started - self._started - self.attempts.waited_s
         self._overhead_s = max(0.0, before_s) + own_s
         values: dict[bytes, dict[bytes, None]] = {name: {} for name in _OF_BATCH}
         for name, value in chain.from_iterable(told):
@@ -153,13 +153,13 @@ class RequestLog:
     def close(self) -> None:
         """The request is over: it is recorded and counted, and its conversation remembers who answered."""
         if self._first is not None:
-            self.decision, self.served = self._first.decision or self.decision, self._first.served
+            self.decision, self.open_call = self._first.decision or self.decision, self._first.open_call
         parts = self._parts()
         record = self._record(parts)
         self._service.recorder.add(record)
         self._service.metrics.count(record, parts, self._continued or self._going_on())
-        if self.conversation is not None and self.served is not None and self.error is None:
-            model = self.served.candidate.model.name if self.stream is None else self.stream.model
+        if self.conversation is not None and self.open_call is not None and self.error is None:
+            model = self.open_call.candidate.model.name if self.stream is None else self.stream.model
             tokens = parts[-1].prompt_tokens + parts[-1].completion_tokens if parts else 0
             self._service.sessions.answered(self.conversation, model, tokens, self._last_answer())
 
@@ -167,9 +167,9 @@ class RequestLog:
         """What the client will send back of the answer with the next turn."""
         if self.stream is not None:
             return in_transcript(self.stream.transcript)
-        assert self.served is not None
-        assert self.served.complete is not None
-        return in_complete(self.served.complete)
+        assert self.open_call is not None
+        assert self.open_call.complete is not None
+        return in_complete(self.open_call.complete)
 
     def _parts(self) -> list[Part]:
         """The calls that the answer is from, with what they cost, as far as that is known.
@@ -180,12 +180,13 @@ class RequestLog:
             return list(self._sums.values())
         if self.stream is not None:
             return [
-                _part(served.candidate, served.deployment, *self.stream.usage(served)) for served in self.stream.served
+                _part(open_call.candidate, open_call.deployment, *self.stream.usage(open_call))
+                for open_call in self.stream.calls
             ]
-        if self.served is not None:
-            usage = self.served.usage
-            return [] if usage is None else [_part(self.served.candidate, self.served.deployment, usage, False)]
-        attempts = self.trail.attempts
+        if self.open_call is not None:
+            usage = self.open_call.usage
+            return [] if usage is None else [_part(self.open_call.candidate, self.open_call.deployment, usage, False)]
+        attempts = self.attempts.entries
         if self.request is not None and attempts and attempts[-1].cause == CANCELLED:
             usage = Usage(self.request.requirements.prompt_tokens, 0)
             return [_part(attempts[-1].candidate, attempts[-1].deployment, usage, True)]
@@ -193,13 +194,13 @@ class RequestLog:
 
     def _going_on(self) -> list[str]:
         """The models that went on with a broken stream."""
-        return [] if self.stream is None else [served.candidate.model.name for served in self.stream.served[1:]]
+        return [] if self.stream is None else [open_call.candidate.model.name for open_call in self.stream.calls[1:]]
 
     def _record(self, parts: list[Part]) -> Record:
         """Everything known at the end."""
-        request, decision, served, trail = self.request, self.decision, self.served, self.trail
-        candidate = served.candidate if served is not None else None
-        for attempt in trail.attempts:
+        request, decision, open_call, attempts = self.request, self.decision, self.open_call, self.attempts
+        candidate = open_call.candidate if open_call is not None else None
+        for attempt in attempts.entries:
             if attempt.cause not in (HEDGED, CANCELLED):
                 self._service.metrics.failed(attempt.deployment, attempt.cause)
         store_prompt = request is not None and self.in_force.portfolio.settings.store_prompts
@@ -210,12 +211,12 @@ class RequestLog:
             policy=decision.policy.name if decision is not None and decision.policy is not None else None,
             chosen=decision.model if decision is not None else None,
             served=candidate.model.name if candidate is not None else None,
-            deployment=served.deployment if served is not None else None,
+            deployment=open_call.deployment if open_call is not None else None,
             p_correct=decision.p_chosen if decision is not None else None,
             stand_in_distance=candidate.distance if candidate is not None else None,
             predicted_loss=candidate.predicted_loss if candidate is not None else None,
             candidates=_candidates(decision),
-            failover=_failover(trail),
+            failover=_failover(attempts),
             parts=orjson.dumps([part._asdict() for part in parts]).decode() if len(parts) > 1 else None,
             stream=request.stream if request is not None else False,
             status=self._status,
@@ -238,11 +239,11 @@ class RequestLog:
         )
 
 
-def _left_out(request: ChatRequest | None, served: OpenCall) -> tuple[str, ...]:
+def _left_out(request: ChatRequest | None, open_call: OpenCall) -> tuple[str, ...]:
     """What of the client's request the deployment was not told."""
-    if request is None or (request.native is not None and request.native.api in served.live.apis):
-        return served.left_out
-    return request.left_out + served.left_out
+    if request is None or (request.native is not None and request.native.api in open_call.live.apis):
+        return open_call.left_out
+    return request.left_out + open_call.left_out
 
 
 def _part(candidate: Candidate, deployment: str, usage: Usage, estimated: bool) -> Part:
@@ -265,8 +266,8 @@ def _candidates(decision: Decision | None) -> str | None:
     return orjson.dumps(rows).decode()
 
 
-def _failover(trail: Attempts) -> str | None:
-    if not trail.attempts:
+def _failover(attempts: Attempts) -> str | None:
+    if not attempts.entries:
         return None
     return orjson.dumps(
         [
@@ -281,6 +282,6 @@ def _failover(trail: Attempts) -> str | None:
                 "after_content": attempt.after_content,
                 "reason": attempt.reason or None,
             }
-            for attempt in trail.attempts[:MOST_ATTEMPTS]
+            for attempt in attempts.entries[:MOST_ATTEMPTS]
         ]
     ).decode()

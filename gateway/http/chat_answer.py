@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gateway.answering.continued_stream import ContinuedStream
-from gateway.answering.failover import Pursuit
+from gateway.answering.failover import Dispatch
 from gateway.answering.open_call import OpenCall
 from gateway.api.dialect import Writer
 from gateway.http.accounting import RequestLog
@@ -17,7 +17,7 @@ class Answering:
 
     Args:
         writer: of a stream.
-        books: where all of this is written down; the answer is `books.served`, and its stream `books.stream`.
+        request_log: where all of this is recorded; the answer is `request_log.open_call`, its stream `request_log.stream`.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Answering:
         self._writer = writer
         self._request_log = request_log
         self._service = service
-        self._pursuit: Pursuit | None = None
+        self._dispatch: Dispatch | None = None
 
     async def __aenter__(self) -> OpenCall:
         """The answer: whole, or a stream with its first content at hand.
@@ -51,26 +51,26 @@ class Answering:
         ):  # its tokens have been counted
             request_log.request = request = replace(request, requirements=decision.scores.requirements)
         candidates = routing.candidates(request, decision)
-        self._pursuit = pursuit = self._service.failover.pursue(
-            request, candidates, settings, request_log.trail, self._writer, conversation.last
+        self._dispatch = dispatch = self._service.failover.dispatch(
+            request, candidates, settings, request_log.attempts, self._writer, conversation.last
         )
         try:
-            request_log.served = served = await pursuit.answer()
+            request_log.open_call = open_call = await dispatch.answer()
         except BaseException:
-            pursuit.close()
+            dispatch.close()
             raise
-        if served.relay is not None:
+        if open_call.relay is not None:
             request_log.stream = ContinuedStream(
-                served,
-                pursuit,
+                open_call,
+                dispatch,
                 settings.stream_recovery,
-                request_log.trail,
+                request_log.attempts,
                 prompt_tokens=request.requirements.prompt_tokens,
             )
-        return served
+        return open_call
 
     async def __aexit__(self, *exc: object) -> None:
-        assert self._pursuit is not None
-        self._pursuit.close()
-        if (opened := self._request_log.stream or self._request_log.served) is not None:
+        assert self._dispatch is not None
+        self._dispatch.close()
+        if (opened := self._request_log.stream or self._request_log.open_call) is not None:
             await opened.aclose()

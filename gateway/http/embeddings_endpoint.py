@@ -45,17 +45,17 @@ class EmbeddingsExchange(Exchange):
         request_log.decision = Decision((live.name,), None, 0)
         settings = request_log.in_force.portfolio.settings
         candidate = Candidate(live, named=True, single=settings.failover_for_named == "never")
-        pursuit = self._service.failover.pursue(
-            request, [candidate], settings, request_log.trail, self._dialect.writer(request)
+        dispatch = self._service.failover.dispatch(
+            request, [candidate], settings, request_log.attempts, self._dialect.writer(request)
         )
         try:
-            request_log.served = served = await pursuit.answer()
-            assert served.complete is not None
-            await self._send_complete(served, served.complete, send, client)
+            request_log.open_call = open_call = await dispatch.answer()
+            assert open_call.complete is not None
+            await self._send_complete(open_call, open_call.complete, send, client)
         finally:
-            pursuit.close()
-            if request_log.served is not None:
-                await request_log.served.aclose()
+            dispatch.close()
+            if request_log.open_call is not None:
+                await request_log.open_call.aclose()
 
 
 def named(fleet: LiveDeployments, name: str) -> LiveModel:

@@ -122,12 +122,12 @@ class Exchange:
         request_log.conversation = conversation
         writer = await self._begin(request, send)
         try:
-            async with Answering(request, conversation, writer, request_log, service) as served:
-                if served.complete is not None:
-                    await self._send_complete(served, served.complete, send, client)
+            async with Answering(request, conversation, writer, request_log, service) as open_call:
+                if open_call.complete is not None:
+                    await self._send_complete(open_call, open_call.complete, send, client)
                 else:
                     assert request_log.stream is not None
-                    await self._send_stream(served, request_log.stream, writer, client)
+                    await self._send_stream(open_call, request_log.stream, writer, client)
         finally:
             if self._events is not None:
                 self._events.stop()
@@ -141,13 +141,13 @@ class Exchange:
             self._events.begun = before is not None and before.begun
         return self._writer
 
-    async def _send_complete(self, served: OpenCall, complete: Complete, send: Send, client: "ClientWatch") -> None:
+    async def _send_complete(self, open_call: OpenCall, complete: Complete, send: Send, client: "ClientWatch") -> None:
         request = self._request_log.request
         assert request is not None
         size = max(len(complete.body), len(request.body))
-        body = await offloaded(size, self._dialect.whole, request, complete, served.candidate.model.name)
-        own = self._request_log.answer(served)
-        if served.candidate.stand_in:  # many client libraries hide headers
+        body = await offloaded(size, self._dialect.whole, request, complete, open_call.candidate.model.name)
+        own = self._request_log.answer(open_call)
+        if open_call.candidate.stand_in:  # many client libraries hide headers
             body = await offloaded(size, with_field, body, OWN_FIELD, told(own))
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *own]
         await self._keep(body)
@@ -156,13 +156,13 @@ class Exchange:
         await send({"type": "http.response.body", "body": body})
 
     async def _send_stream(
-        self, served: OpenCall, stream: ContinuedStream, writer: Writer, client: "ClientWatch"
+        self, open_call: OpenCall, stream: ContinuedStream, writer: Writer, client: "ClientWatch"
     ) -> None:
         events = self._events
         assert events is not None
-        headers = self._request_log.answer(served)
+        headers = self._request_log.answer(open_call)
         late = events.begun  # without the headers that tell how the answer came about
-        if late or served.candidate.stand_in:
+        if late or open_call.candidate.stand_in:
             stream.tell(told(headers))
         if late:
             headers = []

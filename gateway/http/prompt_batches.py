@@ -80,14 +80,14 @@ class Batch:
 
         async def answer(number: int) -> None:
             nonlocal own_s
-            async with self._answered(number) as (request_log, served):
-                complete = served.complete
+            async with self._answered(number) as (request_log, open_call):
+                complete = open_call.complete
                 assert complete is not None
                 self.answer_bytes += len(complete.body)
                 answers[number] = await offloaded(
-                    len(complete.body), whole_fields, complete, served.candidate.model.name
+                    len(complete.body), whole_fields, complete, open_call.candidate.model.name
                 )
-                headers[number] = request_log.answer(served)
+                headers[number] = request_log.answer(open_call)
                 own_s += request_log.own_s
 
         await self._each(answer)
@@ -113,13 +113,13 @@ class Batch:
 
         async def answer(number: int) -> None:
             nonlocal headers, untold
-            async with self._answered(number) as (request_log, served):
+            async with self._answered(number) as (request_log, open_call):
                 stream = request_log.stream
                 assert stream is not None
-                own = request_log.answer(served)
+                own = request_log.answer(open_call)
                 if not self._request_log.answered:
                     headers, untold = self._request_log.answer_batch([own], request_log.own_s), late()
-                if untold or served.candidate.stand_in:
+                if untold or open_call.candidate.stand_in:
                     stream.tell(told(own))
                 while (data := await stream.read()) is not None:
                     await write(data, headers)
@@ -137,8 +137,8 @@ class Batch:
         try:
             request = await offloaded(size, request_of_prompt, self._request, number, text)
             writer = PromptWriter(number, self.n, self._identity)
-            async with Answering(request, Conversation(), writer, request_log, self._service) as served:
-                yield request_log, served
+            async with Answering(request, Conversation(), writer, request_log, self._service) as open_call:
+                yield request_log, open_call
         finally:
             self._request_log.close_prompt(request_log)
             charge(-BYTES_PER_BYTE * size)

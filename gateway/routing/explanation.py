@@ -22,10 +22,10 @@ async def explain(routing: Routing, request: ChatRequest, conversation: Conversa
     scores = decision.scores or await routing.scores(request)
     in_order = list(routing.candidates(request, replace(decision, scores=scores)))
     barred = {candidate.model.name for candidate in in_order if candidate.barred}
-    next_hop = next(
+    next_candidate = next(
         (candidate for candidate in in_order if not candidate.barred and candidate.model.unavailable() is None), None
     )
-    serving = None if next_hop is None else next_hop.model.name
+    serving = None if next_candidate is None else next_candidate.model.name
     candidates = [_candidate(routing, i, request, decision, scores, serving, barred) for i in range(len(routing.names))]
     candidates.sort(key=lambda c: (not c["eligible"], -(c["utility"] if c["utility"] is not None else -np.inf)))
     return {
@@ -33,12 +33,12 @@ async def explain(routing: Routing, request: ChatRequest, conversation: Conversa
         "chosen": decision.model,
         "serving": serving,
         "stand_in": None
-        if next_hop is None or not next_hop.stand_in
+        if next_candidate is None or not next_candidate.stand_in
         else {
             "model": serving,
             "for": decision.model,
-            "distance": next_hop.distance,
-            "predicted_loss": next_hop.predicted_loss,
+            "distance": next_candidate.distance,
+            "predicted_loss": next_candidate.predicted_loss,
         },
         "guarded": scores.guarded,
         "conversation": _conversation(routing, decision, conversation),

@@ -60,9 +60,9 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
     "a cut stream ends as a success": (
         Edit(
             "gateway/answering/continued_stream.py",
-            "            except Exception as exc:\n                await self._go_on",
+            "            except Exception as exc:\n                await self._continue",
             "            except Exception as exc:\n                self._ended = True\n                return None\n"
-            "                await self._go_on",
+            "                await self._continue",
         ),
     ),
     "a stream without a finish reason passes": (
@@ -109,7 +109,7 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
         Edit(
             "gateway/answering/failover.py",
             "        self._shared.retries.request()\n",
-            "        raise all_failed(self._trail, self._call_order.candidates)\n        self._shared.retries.request()\n",
+            "        raise all_failed(self._attempts, self._call_order.candidates)\n        self._shared.retries.request()\n",
         ),
     ),
     "1 request in 3 is refused with 503": (
@@ -117,7 +117,7 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
             "gateway/answering/failover.py",
             "        self._shared.retries.request()\n",
             "        if __import__('random').random() < 0.33:\n"
-            "            raise all_failed(self._trail, self._call_order.candidates)\n"
+            "            raise all_failed(self._attempts, self._call_order.candidates)\n"
             "        self._shared.retries.request()\n",
         ),
     ),

@@ -9,7 +9,7 @@ import anyio.from_thread
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from tests.clients.serving import OpenCall, serving
+from tests.clients.serving import ServedGateway, serving
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # LiteLLM's SDK fetches its prices otherwise
 APART = Path(f"{sys.prefix}-apart/bin")  # as the Makefile has it
@@ -23,7 +23,7 @@ def portal() -> Iterator[BlockingPortal]:
 
 
 @pytest.fixture(scope="session")
-def served(portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenCall]:
+def served(portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedGateway]:
     with portal.wrap_async_context_manager(serving(tmp_path_factory.mktemp("clients"))) as running:
         yield running
 

@@ -14,7 +14,7 @@ CAPABLE = {"capabilities": ["tools", "vision", "json_schema", "audio"], "context
 
 
 @dataclass(frozen=True)
-class OpenCall:
+class ServedGateway:
     """Where the gateway is, and what its provider has seen.
 
     Attributes:
@@ -30,7 +30,7 @@ class OpenCall:
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[OpenCall]:
+async def serving(folder: Path) -> AsyncIterator[ServedGateway]:
     """A gateway over two models; agents need tools and long prompts, so both are capable."""
     async with provider() as up:
         models = [entry(name, up.base_url, **CAPABLE) for name in ("llama-8b", "llama-70b")]
@@ -38,4 +38,4 @@ async def serving(folder: Path) -> AsyncIterator[OpenCall]:
         deployment = {"model": "openai/up-embed", "api_base": up.base_url, "api_key": "sk-up"}
         vectors = {"name": EMBEDDING_MODEL, "deployments": [deployment], "price": {"input": 0.1}}
         async with gateway(folder, models, embedding_models=[vectors]) as run:
-            yield OpenCall(run.url, up)
+            yield ServedGateway(run.url, up)

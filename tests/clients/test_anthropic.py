@@ -10,7 +10,7 @@ from anyio.from_thread import BlockingPortal
 
 from tests.clients import tools
 from tests.clients.provider import REASONING
-from tests.clients.serving import CAPABLE, OpenCall
+from tests.clients.serving import CAPABLE, ServedGateway
 from tests.gateway.running import entry, gateway
 from tests.gateway.upstreams import ScriptedProvider, error
 
@@ -41,7 +41,7 @@ async def weather_later(city: str) -> str:
 
 
 @pytest.fixture
-def client(served: OpenCall) -> Iterator[anthropic.Anthropic]:
+def client(served: ServedGateway) -> Iterator[anthropic.Anthropic]:
     with anthropic.Anthropic(base_url=served.root, api_key="none", max_retries=0, timeout=20) as client:
         yield client
 
@@ -56,7 +56,7 @@ def test_a_whole_answer(client: anthropic.Anthropic) -> None:
     assert message.usage.input_tokens > 0
 
 
-def test_with_a_bearer_token(served: OpenCall) -> None:
+def test_with_a_bearer_token(served: ServedGateway) -> None:
     with anthropic.Anthropic(base_url=served.root, auth_token="none", max_retries=0) as client:
         assert client.messages.create(model="auto", max_tokens=100, messages=ASK).stop_reason == "end_turn"
 
@@ -150,14 +150,14 @@ def test_counting_tokens(client: anthropic.Anthropic) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_asynchronous_client(served: OpenCall) -> None:
+async def test_the_asynchronous_client(served: ServedGateway) -> None:
     async with anthropic.AsyncAnthropic(base_url=served.root, api_key="none", max_retries=0, timeout=20) as client:
         async with client.messages.stream(model="auto", max_tokens=100, messages=ASK) as stream:
             assert "".join([text async for text in stream.text_stream]) == HELLO
 
 
 @pytest.mark.anyio
-async def test_the_asynchronous_tool_runner(served: OpenCall) -> None:
+async def test_the_asynchronous_tool_runner(served: ServedGateway) -> None:
     messages: list[Any] = [{"role": "user", "content": tools.TWO_PLACES}]
     async with anthropic.AsyncAnthropic(base_url=served.root, api_key="none", max_retries=0, timeout=20) as client:
         runner = client.beta.messages.tool_runner(

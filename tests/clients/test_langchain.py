@@ -9,7 +9,7 @@ from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
 
 from tests.clients import tools
 from tests.clients.provider import embedding
-from tests.clients.serving import EMBEDDING_MODEL, OpenCall
+from tests.clients.serving import EMBEDDING_MODEL, ServedGateway
 
 HELLO = "You said: Say hello to Ada."
 
@@ -21,7 +21,7 @@ def weather(city: str) -> str:
 
 
 @pytest.fixture(params=[False, True], ids=["chat", "responses"])
-def model(request: pytest.FixtureRequest, served: OpenCall) -> ChatOpenAI:
+def model(request: pytest.FixtureRequest, served: ServedGateway) -> ChatOpenAI:
     return model_at(served.url, request.param)
 
 
@@ -51,7 +51,7 @@ def test_stream(model: ChatOpenAI) -> None:
 
 
 @pytest.mark.anyio
-async def test_asynchronous(served: OpenCall) -> None:
+async def test_asynchronous(served: ServedGateway) -> None:
     for responses in (False, True):  # in one event loop, since LangChain keeps the connections for the next model
         model = model_at(served.url, responses)
         assert (await model.ainvoke("Say hello to Ada.")).text == HELLO
@@ -94,7 +94,7 @@ def test_structured_output(model: ChatOpenAI, method: Any) -> None:
     assert trip == tools.Trip(city="Paris", days=3, stops=["Lyon"])
 
 
-def test_embeddings(served: OpenCall) -> None:
+def test_embeddings(served: ServedGateway) -> None:
     vectors = OpenAIEmbeddings(
         model=EMBEDDING_MODEL, base_url=served.url, api_key="none", max_retries=0, check_embedding_ctx_length=False
     )
@@ -102,6 +102,6 @@ def test_embeddings(served: OpenCall) -> None:
     assert vectors.embed_documents(["one", "two"]) == [embedding("one"), embedding("two")]
 
 
-def test_legacy_completions(served: OpenCall) -> None:
+def test_legacy_completions(served: ServedGateway) -> None:
     model = OpenAI(model="auto", base_url=served.url, api_key="none", max_retries=0)
     assert model.invoke("Once upon a time")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.clients import tools
 from tests.clients.provider import embedding
-from tests.clients.serving import EMBEDDING_MODEL, OpenCall
+from tests.clients.serving import EMBEDDING_MODEL, ServedGateway
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:pydantic"),
@@ -19,7 +19,7 @@ HELLO = "You said: Say hello to Ada."
 
 
 @pytest.fixture(params=["openai", "anthropic"])
-def where(request: pytest.FixtureRequest, served: OpenCall) -> dict[str, Any]:
+def where(request: pytest.FixtureRequest, served: ServedGateway) -> dict[str, Any]:
     base = served.url if request.param == "openai" else served.root
     return {"model": f"{request.param}/auto", "api_base": base, "api_key": "none", "max_retries": 0, "timeout": 20}
 
@@ -80,14 +80,14 @@ def test_errors(where: dict[str, Any]) -> None:
         litellm.completion(messages=ASK, **where | {"model": where["model"].replace("auto", "nobody")})
 
 
-def test_embedding(served: OpenCall) -> None:
+def test_embedding(served: ServedGateway) -> None:
     answer: Any = litellm.embedding(
         model=f"openai/{EMBEDDING_MODEL}", input=["one", "two"], api_base=served.url, api_key="none"
     )
     assert [item["embedding"] for item in answer.data] == [embedding("one"), embedding("two")]
 
 
-def test_responses(served: OpenCall) -> None:
+def test_responses(served: ServedGateway) -> None:
     where = {"model": "openai/auto", "api_base": served.url, "api_key": "none"}
     assert litellm.responses(input="Say hello to Ada.", **where).output_text == HELLO
     events = list(litellm.responses(input="Say hello to Ada.", stream=True, **where))

@@ -12,7 +12,7 @@ from anyio.from_thread import BlockingPortal
 
 from tests.clients import tools
 from tests.clients.apart_proxy import KEY, litellm_proxy
-from tests.clients.serving import CAPABLE, OpenCall
+from tests.clients.serving import CAPABLE, ServedGateway
 from tests.gateway.running import gateway
 
 ASK: list[Any] = [{"role": "user", "content": "Say hello to Ada."}]
@@ -20,7 +20,7 @@ HELLO = "You said: Say hello to Ada."
 
 
 @pytest.fixture(scope="module")
-def proxy(apart: Path, served: OpenCall, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def proxy(apart: Path, served: ServedGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A proxy with the gateway behind one of its models, and the provider behind another."""
     models = {
         "gateway": {"model": "openai/auto", "api_base": served.url, "api_key": "none"},

@@ -10,13 +10,13 @@ import pytest
 
 from tests.clients import tools
 from tests.clients.provider import embedding
-from tests.clients.serving import OpenCall
+from tests.clients.serving import ServedGateway
 
 HELLO = "You said: Say hello to Ada."
 
 
 @pytest.fixture(scope="module")
-def results(apart: Path, served: OpenCall) -> dict[str, Any]:
+def results(apart: Path, served: ServedGateway) -> dict[str, Any]:
     """What llama_index_calls.py got; its import takes seconds, so it is run once for all."""
     script = Path(__file__).with_name("llama_index_calls.py")
     command = [apart / "python", script, served.url, "chat", "legacy", "embeddings"]

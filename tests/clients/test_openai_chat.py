@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from tests.clients.provider import REASONING
-from tests.clients.serving import OpenCall
+from tests.clients.serving import ServedGateway
 from tests.clients.tools import ANSWER, QUESTION, TOOL, TWO_ANSWERS, TWO_PLACES, Trip, weather
 
 ASK: list[Any] = [{"role": "user", "content": "Say hello to Ada."}]
@@ -16,13 +16,13 @@ HELLO = "You said: Say hello to Ada."
 
 
 @pytest.fixture
-def client(served: OpenCall) -> Iterator[openai.OpenAI]:
+def client(served: ServedGateway) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=20) as client:
         yield client
 
 
 @pytest.fixture
-async def async_client(served: OpenCall) -> Any:
+async def async_client(served: ServedGateway) -> Any:
     async with openai.AsyncOpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=20) as client:
         yield client
 
@@ -34,7 +34,7 @@ def test_models(client: openai.OpenAI) -> None:
     assert client.models.retrieve("llama-8b").id == "llama-8b"
 
 
-def test_without_v1_in_the_address(served: OpenCall) -> None:
+def test_without_v1_in_the_address(served: ServedGateway) -> None:
     with openai.OpenAI(base_url=served.root, api_key="none", max_retries=0) as client:
         assert client.chat.completions.create(model="auto", messages=ASK).choices[0].message.content == HELLO
         assert client.models.list().data[0].id == "auto"
@@ -117,7 +117,7 @@ def test_reasoning(client: openai.OpenAI) -> None:
     assert "".join(d.content or "" for d in deltas) == HELLO
 
 
-def test_parts_and_roles(client: openai.OpenAI, served: OpenCall) -> None:
+def test_parts_and_roles(client: openai.OpenAI, served: ServedGateway) -> None:
     pixel = "data:image/png;base64,iVBORw0KGgo="
     parts: list[Any] = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": pixel}}]
     messages: list[Any] = [{"role": "developer", "content": "Be short."}, {"role": "user", "content": parts}]

@@ -7,11 +7,11 @@ import openai
 import pytest
 
 from tests.clients.provider import embedding
-from tests.clients.serving import EMBEDDING_MODEL, OpenCall
+from tests.clients.serving import EMBEDDING_MODEL, ServedGateway
 
 
 @pytest.fixture
-def client(served: OpenCall) -> Iterator[openai.OpenAI]:
+def client(served: ServedGateway) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=20) as client:
         yield client
 

@@ -9,7 +9,7 @@ import pytest
 from openai.lib.responses_tool_runner import RegisteredFunction, ResponsesToolRunner
 
 from tests.clients.provider import REASONING
-from tests.clients.serving import OpenCall
+from tests.clients.serving import ServedGateway
 from tests.clients.tools import ANSWER, PLACE, QUESTION, TWO_ANSWERS, TWO_PLACES, Trip, weather
 
 HELLO = "You said: Say hello to Ada."
@@ -19,7 +19,7 @@ TRIP = Trip(city="Paris", days=3, stops=["Lyon"])
 
 
 @pytest.fixture
-def client(served: OpenCall) -> Iterator[openai.OpenAI]:
+def client(served: ServedGateway) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=20) as client:
         yield client
 
@@ -145,7 +145,7 @@ def test_a_parsed_tool(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_asynchronous_client(served: OpenCall) -> None:
+async def test_the_asynchronous_client(served: ServedGateway) -> None:
     async with openai.AsyncOpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=20) as client:
         first = await client.responses.create(model="auto", input="Say hello to Ada.")
         second = await client.responses.create(model="auto", previous_response_id=first.id, input="And to Bob.")

@@ -9,7 +9,7 @@ from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from tests.clients import tools
-from tests.clients.serving import OpenCall
+from tests.clients.serving import ServedGateway
 
 pytestmark = pytest.mark.anyio
 PLAN = "Plan a trip to Paris via Lyon."
@@ -17,7 +17,7 @@ TRIP = tools.Trip(city="Paris", days=3, stops=["Lyon"])
 
 
 @pytest.fixture(params=["chat", "responses", "messages"])
-def model(request: pytest.FixtureRequest, served: OpenCall) -> Model:
+def model(request: pytest.FixtureRequest, served: ServedGateway) -> Model:
     match request.param:
         case "chat":
             return OpenAIChatModel("auto", provider=OpenAIProvider(base_url=served.url, api_key="none"))

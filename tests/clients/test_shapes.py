@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.clients.reading import read_answer
-from tests.clients.serving import OpenCall
+from tests.clients.serving import ServedGateway
 from tests.conformance import validate
 
 SHAPES = {path.stem: path for path in sorted((Path(__file__).parent / "shapes").glob("*.json"))}
@@ -24,7 +24,7 @@ CONVERSATIONS = [
 
 
 @pytest.fixture(scope="module")
-def http(served: OpenCall) -> Iterator[httpx.Client]:
+def http(served: ServedGateway) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=served.root, timeout=20) as http:
         yield http
 
@@ -50,7 +50,7 @@ def test_a_clients_request(http: httpx.Client, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
-def test_the_provider_gets_a_proper_request(http: httpx.Client, served: OpenCall, name: str) -> None:
+def test_the_provider_gets_a_proper_request(http: httpx.Client, served: ServedGateway, name: str) -> None:
     shape = json.loads(SHAPES[name].read_text())
     before = len(served.provider.calls)
     http.request(shape["method"], shape["path"], headers=shape["headers"], json=shape["body"])

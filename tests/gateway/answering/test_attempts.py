@@ -30,13 +30,13 @@ def candidates(tmp_path: Path) -> list[Candidate]:
 
 def told(candidates: list[Candidate], *answers: tuple[int, str] | UpstreamFailure) -> GatewayError:
     """The error after the models have failed in turn."""
-    trail = Attempts()
+    attempts = Attempts()
     for candidate, answer in zip(candidates, answers, strict=False):
         failure = answer if isinstance(answer, UpstreamFailure) else classify(answer[0], {}, answer[1].encode())
-        trail.failures.append(failure)
+        attempts.failures.append(failure)
         cause, status, reason = failure.cause.value, failure.status, failure.reason
-        trail.attempts.append(Attempt(candidate, f"{candidate.model.name}/0", cause, status, 0.1, reason=reason))
-    return all_failed(trail, candidates)
+        attempts.entries.append(Attempt(candidate, f"{candidate.model.name}/0", cause, status, 0.1, reason=reason))
+    return all_failed(attempts, candidates)
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,14 @@ class Answer:
 
 
 class Deployment:
-    """What the race reads of a deployment."""
+    """What the hedge reads of a deployment."""
 
     class spec:
         id = "m/0"
 
 
-def race(calls: dict[int, Any], judged: list[Any]) -> Hedge:
-    async def ask(candidate: Any, live: Any, trail: Attempts) -> Any:
+def hedge(calls: dict[int, Any], judged: list[Any]) -> Hedge:
+    async def ask(candidate: Any, live: Any, attempts: Attempts) -> Any:
         await asyncio.sleep(0)
         if isinstance(calls[candidate], UpstreamFailure):
             raise calls[candidate]
@@ -48,18 +48,18 @@ def start(running: Hedge, number: int) -> None:
 async def test_an_answer_is_kept_where_another_call_fails_in_the_same_moment() -> None:
     for _ in range(30):  # the order in which ended tasks come is chance
         answer = Answer()
-        async with race({0: answer, **{n: UpstreamFailure(Cause.SERVER_ERROR) for n in range(1, 6)}}, []) as running:
+        async with hedge({0: answer, **{n: UpstreamFailure(Cause.SERVER_ERROR) for n in range(1, 6)}}, []) as running:
             for number in range(6):
                 start(running, number)
-            served = await running.result(None)
-        assert served is cast(OpenCall, answer)
+            open_call = await running.result(None)
+        assert open_call is cast(OpenCall, answer)
         assert not answer.closed
 
 
 async def test_each_failure_is_judged_once_by_its_own_model() -> None:
     judged: list[Any] = []
     failures = {n: UpstreamFailure(Cause.UNSUPPORTED) for n in range(4)}
-    async with race(failures, judged) as running:
+    async with hedge(failures, judged) as running:
         for number in range(4):
             start(running, number)
         with pytest.raises(UpstreamFailure):

@@ -1,9 +1,9 @@
-from gateway.deployments.learned_refusals import LEARNED_S, Learned
+from gateway.deployments.learned_refusals import LEARNED_S, LearnedRefusals
 
 
 def test_names_are_believed_for_an_hour_after_they_were_last_noted() -> None:
     now = 0.0
-    learned = Learned(lambda: now)
+    learned = LearnedRefusals(lambda: now)
     assert learned.names == frozenset()
     learned.note("seed")
     now = LEARNED_S / 2
