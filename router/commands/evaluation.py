@@ -158,7 +158,7 @@ def evidence(data: Path, checkpoint: Path | None, trust: bool, excluded: tuple[s
     size = len(evaluations.save(file))
     amend_card(loaded, {EVIDENCE_KEY: describe_evidence(evaluations)})
     click.echo(
-        f"{file}: {len(evaluations.query_ids)} queries, {sum(evaluations.evaluated)} evaluations of "
+        f"{file}: {len(evaluations.query_ids)} queries, {evaluations.evaluation_count} evaluations of "
         f"{len(evaluations.models)} models, {size / 1e6:.1f} MB"
     )
 

@@ -1,6 +1,7 @@
-"""Single evaluations, small enough to lie beside a model space: of queries that tell models apart, who passed and who failed.
+"""The evidence file beside a model space: evaluated queries, and which model passed or failed each of them.
 
-Of each query the id, a 4-bit encoding of its text and every model's score to a tenth are kept; its text is not. numpy only.
+For each query it keeps the id, an int8 encoding of its text, and every model's score rounded to a tenth. It keeps no text.
+Reading it needs numpy only.
 """
 
 import json
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from router.errors import ArtifactError
 from router.regular_file import check_regular
 
-FORMAT = 1
-LARGEST = 1 << 30  # bytes of a file
-PASSED, _BEST, _NONE = 5, 10, 15  # in tenths; 15: not evaluated
-_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)  # set in a byte
+FORMAT = 2
+MAX_FILE_BYTES = 1 << 30
+PASSED = 5  # tenths: a score of 0.5 or more counts as passed
+NOT_EVALUATED = -1
+ARRAYS = {"query_ids": np.int64, "basis": np.float16, "codes": np.int8, "tenths": np.int8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,8 @@ class EvaluatedQuery:
     """A query that the winner passed and the runner-up failed.
 
     Attributes:
-        similarity: about the cosine between its text encoding and the request's.
-        winner_score, runner_up_score: to a tenth, in [0, 1].
+        similarity: approximate cosine between its text encoding and the request's.
+        winner_score, runner_up_score: rounded to a tenth, in [0, 1].
     """
 
     query_id: int
@@ -37,65 +39,59 @@ class EvaluatedQuery:
 
 @dataclass(frozen=True)
 class Evaluations:
-    """M models' evaluations on Q queries, those of one benchmark next to each other.
+    """Scores of M models on Q queries. The queries of one benchmark are adjacent.
 
     Attributes:
         models: M names.
-        evaluated: how many of the queries each was evaluated on.
         benchmarks: name -> number of queries, in their order.
         encoder: hash of the text encoder.
-        query_ids: (Q,), integers.
-        basis: (d, k), float16, orthonormal: what is kept of a text encoding.
-        codes: (Q, ⌈k / 2⌉), uint8: two coordinates each.
-        answered: (M, ⌈Q / 8⌉), uint8: a bit for each query that the model was evaluated on.
-        tenths: uint8, two scores each: those of the first model in order of its queries, then those of the second, …
+        query_ids: (Q,), int64.
+        basis: (d, k), float16, orthonormal: the directions of a text encoding that are kept.
+        codes: (Q, k), int8: coordinates in that basis. A row's length means nothing; only its direction counts.
+        tenths: (M, Q), int8: scores from 0 to 10, or `NOT_EVALUATED`.
     """
 
     models: tuple[str, ...]
-    evaluated: tuple[int, ...]
     benchmarks: dict[str, int]
     encoder: str
     query_ids: NDArray[np.int64]
     basis: NDArray[np.float16]
-    codes: NDArray[np.uint8]
-    answered: NDArray[np.uint8]
-    tenths: NDArray[np.uint8]
+    codes: NDArray[np.int8]
+    tenths: NDArray[np.int8]
     _row: dict[str, int] = field(init=False, repr=False, compare=False)
-    _start: NDArray[np.int64] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        number = len(self.query_ids)
-        shapes = (self.codes.shape, self.answered.shape, len(self.tenths), sum(self.benchmarks.values()))
-        wanted = (
-            (number, -(-self.basis.shape[1] // 2)),
-            (len(self.models), -(-number // 8)),
-            -(-sum(self.evaluated) // 2),
-            number,
-        )
-        if shapes != wanted:
-            raise ValueError(f"shapes {shapes}, expected {wanted}")
-        if not np.array_equal(_BITS[self.answered].sum(axis=1), self.evaluated):
-            raise ValueError("the numbers of evaluations are others than those of the queries marked")
+        for name, dtype in ARRAYS.items():
+            if getattr(self, name).dtype != dtype:
+                raise ValueError(f"{name} is {getattr(self, name).dtype}, expected {np.dtype(dtype)}")
+        queries = len(self.query_ids)
+        shapes = (self.codes.shape, self.tenths.shape, sum(self.benchmarks.values()))
+        expected = ((queries, self.basis.shape[1]), (len(self.models), queries), queries)
+        if shapes != expected:
+            raise ValueError(f"shapes {shapes}, expected {expected}")
+        if self.tenths.size and not NOT_EVALUATED <= self.tenths.min() <= self.tenths.max() <= 10:
+            raise ValueError(f"a score is outside 0 to 10 and not {NOT_EVALUATED}")
         object.__setattr__(self, "_row", {name: i for i, name in enumerate(self.models)})
-        object.__setattr__(self, "_start", np.concatenate([[0], np.cumsum(self.evaluated, dtype=np.int64)]))
 
     def __contains__(self, model: object) -> bool:
         return model in self._row
 
+    @property
+    def evaluation_count(self) -> int:
+        """The number of (model, query) pairs with a score."""
+        return int((self.tenths != NOT_EVALUATED).sum())
+
     def nearest(self, text: NDArray[np.float32], winner: str, runner_up: str, k: int) -> list[EvaluatedQuery]:
-        """The k nearest of the queries that the winner passed and the runner-up failed, nearest first.
+        """The k queries nearest to a request that the winner passed and the runner-up failed, nearest first.
 
         Args:
             text: text encoding of the request, (d,).
         """
         if winner not in self or runner_up not in self:
             return []
-        won, lost = self._scores(winner), self._scores(runner_up)
-        rows = np.flatnonzero((won >= PASSED) & (won <= _BEST) & (lost < PASSED))
-        kept = unpack(self.codes[rows], self.basis.shape[1]).astype(np.float32) - np.float32(7.5)
-        asked = text @ self.basis.astype(np.float32)
-        norms = np.sqrt(np.einsum("ij,ij->i", kept, kept) * (asked @ asked))
-        similarity = kept @ asked / np.maximum(norms, np.float32(1e-12))
+        won, lost = self.tenths[self._row[winner]], self.tenths[self._row[runner_up]]
+        rows = np.flatnonzero((won >= PASSED) & (lost < PASSED) & (lost != NOT_EVALUATED))
+        similarity = _cosines(self.codes[rows].astype(np.float32), text @ self.basis.astype(np.float32))
         ends = np.cumsum(list(self.benchmarks.values()))
         names = list(self.benchmarks)
         return [
@@ -110,63 +106,58 @@ class Evaluations:
             for row in (rows[i],)
         ]
 
-    def _scores(self, model: str) -> NDArray[np.uint8]:
-        """In tenths, (Q,)."""
-        m = self._row[model]
-        answered = np.unpackbits(self.answered[m], count=len(self.query_ids)).astype(np.bool_)
-        positions = np.arange(self._start[m], self._start[m + 1])
-        scores = np.full(len(self.query_ids), _NONE, np.uint8)
-        scores[answered] = self.tenths[positions >> 1] >> (4 * (positions & 1)).astype(np.uint8) & 15
-        return scores
-
     def save(self, path: Path) -> bytes:
-        """Writes the file; returns what it wrote. The same evaluations give the same bytes."""
+        """Writes the file and returns its bytes. Equal evaluations give equal bytes."""
         from safetensors.numpy import save
 
-        about = {
+        header = {
             "format": FORMAT,
             "encoder": self.encoder,
             "models": self.models,
-            "evaluated": self.evaluated,
             "benchmarks": self.benchmarks,
         }
-        arrays = {name: getattr(self, name) for name in ("query_ids", "basis", "codes", "answered", "tenths")}
-        data = save(arrays, {"evidence": json.dumps(about, ensure_ascii=False)})  # one key: their order is not kept
+        # One metadata key: safetensors does not keep the order of several, and the bytes would differ from run to run.
+        data = save(
+            {name: getattr(self, name) for name in ARRAYS}, {"evidence": json.dumps(header, ensure_ascii=False)}
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return data
 
     @classmethod
     def load(cls, path: Path) -> "Evaluations":
-        """
+        """Reads an evidence file.
+
         Raises:
-            ArtifactError: missing, unreadable, not of this kind, or of another format.
+            ArtifactError: missing, unreadable, not an evidence file, or of another format.
         """
         from safetensors import SafetensorError, safe_open
 
         try:
-            check_regular(path, LARGEST)
+            check_regular(path, MAX_FILE_BYTES)
             with safe_open(path, framework="numpy") as file:
-                about = json.loads((file.metadata() or {}).get("evidence", "{}"))
-                if not isinstance(about, dict) or about.get("format") != FORMAT:
-                    raise ArtifactError(f"{path}: not evidence of format {FORMAT}")
-                names = ("query_ids", "basis", "codes", "answered", "tenths")
-                arrays = [file.get_tensor(name) for name in names]
-            models, evaluated = tuple(about["models"]), tuple(about["evaluated"])
-            return cls(models, evaluated, dict(about["benchmarks"]), about["encoder"], *arrays)
+                header = json.loads((file.metadata() or {}).get("evidence", "{}"))
+                _check_format(path, header)
+                arrays = [file.get_tensor(name) for name in ARRAYS]
+            return cls(tuple(header["models"]), dict(header["benchmarks"]), header["encoder"], *arrays)
         except FileNotFoundError as exc:
             raise ArtifactError(f"{path}: no such file") from exc
         except (OSError, SafetensorError, AttributeError, KeyError, IndexError, TypeError, ValueError) as exc:
             raise ArtifactError(f"{path}: not readable evidence: {exc}") from exc
 
 
-def pack(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Numbers below 16, (…, n) -> (…, ⌈n / 2⌉), the first of two in the low bits."""
-    if values.shape[-1] % 2:
-        values = np.concatenate([values, np.zeros_like(values[..., :1])], axis=-1)
-    return np.asarray(values[..., ::2] | values[..., 1::2] << 4, np.uint8)
+def _check_format(path: Path, header: object) -> None:
+    found = header.get("format") if isinstance(header, dict) else None
+    if found == 1:
+        raise ArtifactError(
+            f"{path}: evidence of format 1, but this version reads format {FORMAT}; "
+            "write it again by `locus evidence` or `locus embed`"
+        )
+    if found != FORMAT:
+        raise ArtifactError(f"{path}: not evidence of format {FORMAT}")
 
 
-def unpack(packed: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
-    """(…, ⌈n / 2⌉) -> (…, n)"""
-    return np.stack([packed & 15, packed >> 4], axis=-1).reshape(*packed.shape[:-1], 2 * packed.shape[-1])[..., :n]
+def _cosines(rows: NDArray[np.float32], vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The cosine of each row with the vector, (n, k) and (k,) -> (n,); 0 where either is zero."""
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows) * (vector @ vector))
+    return np.asarray(rows @ vector / np.maximum(norms, np.float32(1e-12)))

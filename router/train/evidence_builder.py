@@ -6,11 +6,11 @@ from threadpoolctl import threadpool_limits
 
 from router.data.dataset import Dataset
 from router.model.anchors import shares
-from router.model.evidence_file import PASSED, Evaluations, pack
+from router.model.evidence_file import NOT_EVALUATED, PASSED, Evaluations
 
 NUMBER = 32_768  # queries at most
 DIMENSIONS = 160  # that are kept of a text encoding
-CLIP = 2.5  # standard deviations of a coordinate to either side of 0 that the 16 levels of a code span
+CLIP = 4.0  # standard deviations of a coordinate, to either side of 0, that the levels of an int8 code span
 PASS_SCORE = PASSED / 10
 
 
@@ -30,20 +30,17 @@ def gather(
     models = np.flatnonzero((~np.isnan(data.scores[:, in_split])).any(axis=1))
     rows, benchmarks = _choose(data, in_split, number)
     scores = data.scores[np.ix_(models, rows)]
-    answered = ~np.isnan(scores)
     with threadpool_limits(1):  # how a product is divided among threads changes its last bits
         basis = _basis(text[rows])
         codes = _codes(text[rows], basis)
     return Evaluations(
         tuple(data.models[m] for m in models),
-        tuple(answered.sum(axis=1).tolist()),
         benchmarks,
         encoder,
         np.ascontiguousarray(data.query_ids[rows], np.int64),
         basis,
         codes,
-        np.packbits(answered, axis=1),
-        pack(_tenths(scores[answered])),
+        _tenths(scores),
     )
 
 
@@ -72,15 +69,16 @@ def _basis(text: NDArray[np.float32]) -> NDArray[np.float16]:
     return np.ascontiguousarray(kept @ turn, np.float16)
 
 
-def _codes(text: NDArray[np.float32], basis: NDArray[np.float16]) -> NDArray[np.uint8]:
-    """Coordinates in 16 levels around 0, as parts of the row's length: only its direction counts."""
+def _codes(text: NDArray[np.float32], basis: NDArray[np.float16]) -> NDArray[np.int8]:
+    """Coordinates in the basis, (Q, k), in 255 levels around 0, relative to the row's length: only its direction counts."""
     kept = text @ basis.astype(np.float32)
     deviation = np.linalg.norm(kept, axis=1, keepdims=True) / np.sqrt(np.float32(basis.shape[1]))
-    levels = np.floor(kept / np.maximum(deviation, np.float32(1e-12)) * np.float32(8 / CLIP)) + 8
-    return pack(np.clip(levels, 0, 15).astype(np.uint8))
+    levels = np.rint(kept / np.maximum(deviation, np.float32(1e-12)) * np.float32(127 / CLIP))
+    return np.asarray(np.clip(levels, -127, 127), np.int8)
 
 
-def _tenths(scores: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Rounded, but never across the line between failed and passed: 0.48 -> 4"""
+def _tenths(scores: NDArray[np.float32]) -> NDArray[np.int8]:
+    """Scores rounded to tenths, but never across the line between failed and passed: 0.48 -> 4. NaN: not evaluated."""
     tenths = np.rint(scores * 10)
-    return np.where(scores < PASS_SCORE, np.minimum(tenths, PASSED - 1), tenths).astype(np.uint8)
+    tenths = np.where(scores < PASS_SCORE, np.minimum(tenths, PASSED - 1), tenths)
+    return np.where(np.isnan(scores), NOT_EVALUATED, np.nan_to_num(tenths)).astype(np.int8)

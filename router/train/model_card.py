@@ -96,7 +96,7 @@ def describe_evidence(evaluations: Evaluations, split: str = "train") -> dict[st
     return {
         "split": split,
         "models": len(evaluations.models),
-        "evaluations": sum(evaluations.evaluated),
+        "evaluations": evaluations.evaluation_count,
         "queries": evaluations.benchmarks,
     }
 
