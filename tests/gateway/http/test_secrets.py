@@ -486,7 +486,7 @@ def test_a_bad_file_shows_no_secret(tmp_path: Path, text: str) -> None:
 # `locus serve` with everything logged that anybody logs.
 SERVE = """
 import logging, sys
-from gateway import serve
+from gateway.commands import serve
 log_to_stderr = serve.log_to_stderr
 serve.log_to_stderr = lambda: (log_to_stderr(), logging.getLogger().setLevel(logging.DEBUG))
 serve.serve(sys.argv[1:])

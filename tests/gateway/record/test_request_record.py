@@ -140,7 +140,7 @@ async def test_how_many_wait_and_how_long(tmp_path: Path, caplog: pytest.LogCapt
         path.rmdir()
         await _written(recorder)
         assert recorder.oldest_s == 0.0
-    assert [request_record.levelname for record in caplog.records] == ["CRITICAL", "WARNING"]
+    assert [record.levelname for record in caplog.records] == ["CRITICAL", "WARNING"]
 
 
 async def test_what_waits_is_bounded_in_bytes_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
