@@ -54,7 +54,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """The process handles signals, see `gateway.commands.serve`: uvicorn would raise them before records are written."""
+        """The process handles signals, see `gateway.server.run`: uvicorn would raise them before records are written."""
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

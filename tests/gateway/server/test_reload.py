@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commands.serve import for_listener
 from gateway.config.document import PortfolioError
 from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import load_portfolio
+from gateway.server.listener import for_listener
 from gateway.server.reload import Fingerprint, Reloader, fingerprint
 from router.errors import ArtifactError
 

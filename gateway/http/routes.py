@@ -1,0 +1,134 @@
+"""The routes besides the model endpoints: models, stored responses, routing decisions, token counts, health, metrics, documents."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route, request_response
+from starlette.types import ASGIApp
+
+from gateway import __version__
+from gateway.bodies.offload import offloaded
+from gateway.core.key_digest import key_digest
+from gateway.http import stored_responses
+from gateway.http.admission import Admission, Admitted
+from gateway.http.auth import Headers, is_operator
+from gateway.http.model_list import model_list, one_model
+from gateway.http.openapi.document import document_json
+from gateway.http.openapi.page import PAGE_POLICY, document_page
+from gateway.http.readiness import readiness
+from gateway.http.service import Service
+from gateway.http.token_counts import PATH as COUNT_TOKENS
+from gateway.http.token_counts import count_tokens
+from gateway.record import metrics
+from gateway.request.chat_request import parse_chat, read_body
+from gateway.request.interpretation import understood
+from gateway.routing.explanation import explain
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def routes(handlers: "Handlers", endpoints: Mapping[str, ASGIApp], admission: Admission) -> list[Route]:
+    """All routes. Those of the API exist under `/v1` and without a prefix.
+
+    Args:
+        endpoints: the model endpoints by path, already behind admission.
+        admission: limits those handlers that read a body or much from the store.
+    """
+
+    def admitted(handler: Handler) -> ASGIApp:
+        return Admitted(request_response(handler), admission)
+
+    api = [
+        *(Route(path, endpoint, methods=["POST"]) for path, endpoint in endpoints.items()),
+        Route("/route", admitted(handlers.route), methods=["POST"]),
+        Route(COUNT_TOKENS, admitted(handlers.count_tokens), methods=["POST"]),
+        Route("/responses/{response_id}", admitted(handlers.retrieve_response), methods=["GET"]),
+        Route("/responses/{response_id}", handlers.delete_response, methods=["DELETE"]),
+        Route("/responses/{response_id}/input_items", admitted(handlers.list_input_items), methods=["GET"]),
+        Route("/models", handlers.models),
+        Route("/models/{name:path}", handlers.model),
+    ]
+    return [
+        *(Route(f"/v1{route.path}", route.endpoint, methods=route.methods) for route in api),
+        *api,
+        Route("/", handlers.root),
+        Route("/openapi.json", handlers.openapi),
+        Route("/v1/openapi.json", handlers.openapi),
+        Route("/docs", handlers.docs),
+        Route("/health/live", handlers.live),
+        Route("/health/ready", handlers.ready),
+        Route("/metrics", handlers.metrics),
+    ]
+
+
+class Handlers:
+    """Answers the requests of these routes from one service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def models(self, request: Request) -> Response:
+        return _json(model_list(self._service.in_force, anthropic="anthropic-version" in request.headers))
+
+    async def model(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        return _json(one_model(self._service.in_force, name, anthropic="anthropic-version" in request.headers))
+
+    async def route(self, request: Request) -> Response:
+        """The decision that a chat request would get, without calling a model."""
+        service, headers = self._service, _headers(request)
+        body = await self._body(request, headers)
+        parsed = await offloaded(len(body), parse_chat, body)
+        chat = await understood(parsed, headers, service.in_force.portfolio.settings.utility_calls)
+        conversation = await offloaded(len(body), service.sessions.find, chat, headers)
+        return _json(await explain(service.in_force.routing, chat, conversation))
+
+    async def count_tokens(self, request: Request) -> Response:
+        headers = _headers(request)
+        return await count_tokens(self._service, await self._body(request, headers), headers)
+
+    async def retrieve_response(self, request: Request) -> Response:
+        return await stored_responses.retrieve(request, self._service.responses, key_digest(_headers(request)))
+
+    async def delete_response(self, request: Request) -> Response:
+        return await stored_responses.delete(request, self._service.responses, key_digest(_headers(request)))
+
+    async def list_input_items(self, request: Request) -> Response:
+        return await stored_responses.input_items(request, self._service.responses, key_digest(_headers(request)))
+
+    async def root(self, request: Request) -> Response:
+        return _json({"name": "Locus Gateway", "version": __version__, "documentation": "/docs"})
+
+    async def openapi(self, request: Request) -> Response:
+        return Response(document_json(), media_type="application/json")
+
+    async def docs(self, request: Request) -> Response:
+        return HTMLResponse(document_page(), headers={"content-security-policy": PAGE_POLICY})
+
+    async def live(self, request: Request) -> Response:
+        return _json({"status": "alive"})
+
+    async def ready(self, request: Request) -> Response:
+        """200 if the gateway is ready, else 503; only the operator gets the details."""
+        report = readiness(self._service)
+        status = 200 if report["status"] == "ready" else 503
+        if not is_operator(request.scope, self._service.in_force.portfolio.settings):
+            report = {"status": report["status"]}
+        return _json(report, status)
+
+    async def metrics(self, request: Request) -> Response:
+        return Response(await self._service.metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+
+    async def _body(self, request: Request, headers: Headers) -> bytes:
+        limit = self._service.in_force.portfolio.settings.max_body_bytes
+        return await read_body(request.receive, limit, headers.get(b"content-encoding", b""))
+
+
+def _headers(request: Request) -> Headers:
+    return dict(request.scope["headers"])
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")

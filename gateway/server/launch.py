@@ -1,0 +1,33 @@
+"""The order to serve: what one gateway process is started with. Imports little, so that commands start quickly."""
+
+import socket
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from starlette.routing import BaseRoute
+
+from gateway.config.portfolio import Portfolio
+from gateway.server.reload import Fingerprint
+from gateway.server.workers import Worker
+
+Simulation = Callable[[Portfolio], AbstractAsyncContextManager[tuple[Portfolio, list[BaseRoute]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What one process serves.
+
+    Attributes:
+        file: the fingerprint of the portfolio file when it was read.
+        announce: called with the portfolio in force once requests are accepted; by the supervisor if there are workers.
+        simulation: runs simulated models, and gives their portfolio and the routes that control them; None: real models.
+        worker: this process's place among several; None if it is the only one.
+    """
+
+    portfolio: Portfolio
+    file: Fingerprint
+    listener: socket.socket
+    announce: Callable[[Portfolio], None]
+    simulation: Simulation | None = None
+    worker: Worker | None = None
