@@ -7,6 +7,7 @@ from gateway.answering.attempts import Attempt, Attempts
 from gateway.answering.failover import Dispatch
 from gateway.answering.open_call import OpenCall
 from gateway.core.answer import Usage
+from gateway.core.chat_types import ChatUsage
 from gateway.core.errors import StreamBroken, StreamFiltered
 from gateway.provider_errors.failures import Cause, UpstreamFailure, unexpected
 from gateway.upstream.redact import redact
@@ -124,7 +125,7 @@ class ContinuedStream:
         """Who wrote last."""
         return self.calls[-1].candidate.model.name
 
-    def total_usage(self) -> dict[str, Any] | None:
+    def total_usage(self) -> ChatUsage | None:
         """What all calls cost, as the provider writes it; None where the provider of the last one reported none."""
         usage = self._relay.usage_fields
         if usage is None or len(self.calls) == 1:

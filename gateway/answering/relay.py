@@ -13,6 +13,7 @@ from gateway.answering.transcript import Transcript
 from gateway.api.dialect import Writer
 from gateway.bodies.offload import LARGE, offloaded
 from gateway.core.answer import Chunk, ChunkStream, Usage
+from gateway.core.chat_types import ChatUsage, ChunkChoice
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
 MAX_EMPTY = 10_000  # chunks that are held while a stream brings no content
@@ -48,7 +49,7 @@ class Relay:
     ) -> None:
         self.transcript = transcript
         self.usage: Usage | None = None
-        self.usage_fields: dict[str, Any] | None = None  # as it was reported
+        self.usage_fields: ChatUsage | None = None  # as it was reported
         self._source = source
         self._model = model
         self._writer = writer
@@ -161,8 +162,9 @@ class Relay:
             if chunk.api == "chat" or not chunk.raw:
                 if not fields["choices"]:
                     return b""
-                chunk = Chunk(b"", {key: value for key, value in fields.items() if key != "usage"})
-                fields = chunk.fields
+                fields = fields.copy()
+                del fields["usage"]
+                chunk = Chunk(b"", fields)
         return self._writer.write(chunk, self.transcript.take(fields) or fields, self._model)
 
     def _spliced(self, chunks: list[Chunk], splice: Splice) -> list[Chunk]:
@@ -178,7 +180,7 @@ def _spliced(chunk: Chunk, splice: Splice) -> Chunk | None:
     if choice is None:
         return chunk._replace(raw=b"") if chunk.fields.get("usage") else None
     given = choice["delta"]
-    delta = {key: value for key, value in given.items() if key not in _ONCE and value}
+    delta: Any = {key: value for key, value in given.items() if key not in _ONCE and value}
     finish = choice.get("finish_reason")
     text = given.get("content")
     new = splice.feed(text) if isinstance(text, str) and text else ""
@@ -188,7 +190,7 @@ def _spliced(chunk: Chunk, splice: Splice) -> Chunk | None:
         delta["content"] = new
     if not delta and finish is None and not chunk.fields.get("usage"):
         return None
-    rest = {"index": 0, "delta": delta, "finish_reason": finish}
+    rest: ChunkChoice = {"index": 0, "delta": delta, "finish_reason": finish}
     if new == text and choice.get("logprobs"):
         rest["logprobs"] = choice["logprobs"]
     return Chunk(b"", chunk.fields | {"choices": [rest]})

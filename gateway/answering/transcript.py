@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.core.chat_types import ChatChunk, ChatMessage
 from gateway.request.chat_request import ChatRequest
 from gateway.request.last_answer import LastAnswer, last_answer
 
@@ -55,11 +56,6 @@ class Transcript:
         self._finished: set[int] = set()
 
     @property
-    def identity(self) -> dict[str, Any]:
-        """What every chunk has in common."""
-        return {"id": self._id, "created": self._created}
-
-    @property
     def complete(self) -> bool:
         """Whether the client has all of every choice."""
         return len(self._finished) >= self._choices and not self._begun - self._finished
@@ -86,7 +82,7 @@ class Transcript:
             return f"it has more than {MAX_CONTINUED_CHARS} characters"
         return None
 
-    def take(self, fields: dict[str, Any]) -> dict[str, Any] | None:
+    def take(self, fields: ChatChunk) -> ChatChunk | None:
         """Notes a chunk that is sent to the client.
 
         Returns:
@@ -94,7 +90,7 @@ class Transcript:
             finish reason, or the last chunk of a stream that several models wrote, which names them; or what headers could
             not tell. None: they can.
         """
-        changed: dict[str, Any] | None = None
+        changed: ChatChunk | None = None
         for choice in fields["choices"]:
             index = choice["index"]
             self._begun.add(index)
@@ -109,16 +105,17 @@ class Transcript:
             if len(self.models) > 1:
                 changed = (changed or fields) | {"locus": {"models": self.models}}
         if self.told is not None:
-            changed = (changed or fields) | {"locus": self.told | (changed or {}).get("locus", {})}
+            written = changed.get("locus", {}) if changed is not None else {}
+            changed = (changed or fields) | {"locus": self.told | written}
             if self.contents or self._finished:
                 self.told = None
         if self._id is None:
             self._id, self._created = fields.get("id"), fields.get("created")
         elif fields.get("id") != self._id or fields.get("created") != self._created:
-            changed = (changed or fields) | self.identity
+            changed = (changed or fields) | {"id": self._id, "created": self._created}
         return changed
 
-    def _note(self, index: int, delta: dict[str, Any]) -> None:
+    def _note(self, index: int, delta: ChatMessage) -> None:
         text = delta.get("content")
         if text:
             self.contents += 1

@@ -5,10 +5,11 @@ speaks the client's format too, its bytes pass: they carry their chat equivalent
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from gateway.bodies.sse import Event
 from gateway.core.answer import Chunk, Complete
+from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
 from gateway.request.chat_request import ChatRequest
@@ -54,7 +55,7 @@ class Dialect(Protocol):
 class Writer(Protocol):
     """One client's stream, by however many models it is written. Bytes that it returns are whole events."""
 
-    def write(self, chunk: Chunk, fields: dict[str, Any], model: str) -> bytes:
+    def write(self, chunk: Chunk, fields: ChatChunk, model: str) -> bytes:
         """The events for a chunk; may be empty.
 
         Args:
@@ -67,7 +68,7 @@ class Writer(Protocol):
         """
         ...
 
-    def end(self, usage: dict[str, Any] | None, model: str) -> bytes:
+    def end(self, usage: ChatUsage | None, model: str) -> bytes:
         """The end of a whole answer.
 
         Args:

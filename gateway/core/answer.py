@@ -1,8 +1,10 @@
 """The results of a successful call: a complete answer, or an open stream of chunks."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
+from gateway.core.chat_types import ChatChunk
+from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import Api
 
 _CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
@@ -22,7 +24,7 @@ class Usage(NamedTuple):
     cached_tokens: int = 0
 
     @classmethod
-    def read(cls, value: Any) -> "Usage | None":
+    def read(cls, value: object) -> "Usage | None":
         """Read the usage object of an answer or chunk; return None if it is missing or invalid.
 
         Zeros are treated as missing: some servers write them into every chunk, or when they have not counted.
@@ -43,7 +45,7 @@ class Usage(NamedTuple):
         return Usage(*(one + another for one, another in zip(self, other, strict=True)))
 
 
-def _count(value: Any) -> int | None:
+def _count(value: object) -> int | None:
     """Return a number of tokens; 0 for null, None if the value is invalid. Some servers write whole numbers as 7.0."""
     if value is None:
         return 0
@@ -52,7 +54,7 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and 0 <= value <= MAX_TOKENS else None
 
 
-def _cached(usage: dict[str, Any]) -> int:
+def _cached(usage: JsonObject) -> int:
     """Return the cached tokens under the names that OpenAI, Moonshot, DeepSeek and litellm (for Anthropic) use."""
     details = usage.get("prompt_tokens_details")
     if isinstance(details, dict) and (count := _count(details.get("cached_tokens"))):
@@ -73,7 +75,7 @@ class Complete:
     """
 
     body: bytes
-    fields: dict[str, Any]
+    fields: JsonObject
     usage: Usage | None
     api: Api = "chat"
 
@@ -88,7 +90,7 @@ class Chunk(NamedTuple):
     """
 
     raw: bytes
-    fields: dict[str, Any]
+    fields: ChatChunk
     api: Api = "chat"
 
     @property

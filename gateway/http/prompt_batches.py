@@ -15,6 +15,7 @@ from gateway.bodies.json_cost import BYTES_PER_BYTE
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.memory_budget import charge
 from gateway.bodies.offload import offloaded
+from gateway.core.chat_types import ChatUsage
 from gateway.core.errors import InvalidRequest
 from gateway.http.accounting import RequestLog
 from gateway.http.chat_answer import Answering
@@ -93,7 +94,7 @@ class Batch:
         await self._each(answer)
         return answers, self._request_log.answer_batch(headers, own_s)
 
-    async def stream(self, write: Write, late: Callable[[], bool]) -> tuple[dict[str, Any] | None, str]:
+    async def stream(self, write: Write, late: Callable[[], bool]) -> tuple[ChatUsage | None, str]:
         """Streams the answers of all prompts; those of several may alternate.
 
         Args:

@@ -1,6 +1,7 @@
 """The text that a conversation is routed by."""
 
 import re
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -73,7 +74,7 @@ def _unwrapped(text: str) -> str:
     return "".join(kept)
 
 
-def message_text(message: dict[str, Any]) -> str:
+def message_text(message: Mapping[str, Any]) -> str:
     """The text of one message; the text parts joined by newlines where its content is a list of parts."""
     content = message.get("content")
     if isinstance(content, str):

@@ -5,9 +5,13 @@ Typed clients refuse a chunk in which one of these has another type than OpenAI'
 
 import time
 import uuid
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeGuard, TypeVar
 
-Fields = dict[str, Any]
+from gateway.core.chat_types import ChatChunk, ChatUsage
+from gateway.core.json_types import JsonObject
+
+Framed = TypeVar("Framed", JsonObject, ChatChunk)
 CHUNK = "chat.completion.chunk"
 ANSWER = "chat.completion"
 LEGACY = "text_completion"
@@ -17,7 +21,7 @@ _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 
-def is_framed(fields: Fields, kind: str) -> bool:
+def is_framed(fields: Mapping[str, Any], kind: str) -> bool:
     """Whether all is right around the choices. Quick, since every chunk is asked this."""
     if type(fields.get("id")) is not str or type(fields.get("created")) is not int or fields.get("object") != kind:
         return False
@@ -25,7 +29,7 @@ def is_framed(fields: Fields, kind: str) -> bool:
         if key in fields and type(fields[key]) is not str and fields[key] is not None:
             return False
     usage = fields.get("usage")
-    return usage is None or (type(usage) is dict and _is_counted(usage))
+    return usage is None or _is_counted(usage)
 
 
 class Frame:
@@ -42,15 +46,16 @@ class Frame:
         self._id = ""
         self._created = 0
 
-    def framed(self, fields: Fields) -> Fields:
+    def framed(self, fields: Framed) -> Framed:
         """The chunk or answer as it must be around its choices: `fields` itself, where that is right."""
         if is_framed(fields, self._kind):
             return fields
         new = fields | {"id": self._name(fields.get("id")), "created": self._time(fields.get("created"))}
         new["object"] = self._kind
-        for key in _TEXTS:
-            if not isinstance(new.get(key), str | None):
-                del new[key]
+        if not isinstance(new.get("system_fingerprint"), str | None):
+            new.pop("system_fingerprint")
+        if not isinstance(new.get("service_tier"), str | None):
+            new.pop("service_tier")
         if new.get("usage") is not None and (usage := mended_usage(new["usage"])) is not None:
             new["usage"] = usage
         else:
@@ -73,17 +78,17 @@ class Frame:
         return self._created
 
 
-def mended_usage(usage: Any) -> Fields | None:
+def mended_usage(usage: object) -> ChatUsage | None:
     """A usage object with counts that are whole numbers; None where it has none that can be read."""
-    if not isinstance(usage, dict):
-        return None
     if _is_counted(usage):
         return usage
+    if not isinstance(usage, dict):
+        return None
     prompt, completion, total = (_whole_number(usage.get(key)) for key in _COUNTS)
     if prompt is None and completion is None:
         return None
     prompt, completion = prompt or 0, completion or 0
-    new = usage | {"prompt_tokens": prompt, "completion_tokens": completion}
+    new: Any = usage | {"prompt_tokens": prompt, "completion_tokens": completion}
     new["total_tokens"] = prompt + completion if total is None else total
     for key in _DETAILS:
         details = new.get(key)
@@ -91,7 +96,8 @@ def mended_usage(usage: Any) -> Fields | None:
             new[key] = {name: count for name, count in details.items() if count is None or type(count) is int}
         elif details is not None:
             del new[key]
-    return new
+    counted: ChatUsage = new
+    return counted
 
 
 def mended_logprobs(value: Any) -> Any:
@@ -102,7 +108,9 @@ def mended_logprobs(value: Any) -> Any:
     return value if all(tokens is None or _are_tokens(tokens, deep=True) for tokens in lists) else None
 
 
-def _is_counted(usage: Fields) -> bool:
+def _is_counted(usage: object) -> TypeGuard[ChatUsage]:
+    if type(usage) is not dict:
+        return False
     for key in _COUNTS:
         count = usage.get(key)
         if type(count) is not int or count < 0:

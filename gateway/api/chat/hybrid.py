@@ -16,6 +16,7 @@ from gateway.api.responses.dialect import Responses
 from gateway.api.responses.from_chat import names_of, native_of
 from gateway.api.responses.tools import Tools
 from gateway.core.answer import Chunk, Complete
+from gateway.core.chat_types import ChatChunk, ChunkChoice, ToolCall
 from gateway.core.errors import InvalidRequest
 from gateway.request.chat_request import ChatRequest, chat_request
 
@@ -63,12 +64,12 @@ class HybridWriter(ChatWriter):
         self._names = names
         self._readers: dict[tuple[int, int], freeform.InputReader] = {}
 
-    def write(self, chunk: Chunk, fields: Fields, model: str) -> bytes:
+    def write(self, chunk: Chunk, fields: ChatChunk, model: str) -> bytes:
         changed = fields | {"choices": [self._choice(choice) for choice in fields["choices"]]}
         return super().write(Chunk(b"", changed), changed, model)
 
-    def _choice(self, choice: Fields) -> Fields:
-        delta = dict(choice.get("delta") or {})
+    def _choice(self, choice: ChunkChoice) -> ChunkChoice:
+        delta = choice.get("delta") or {}
         index = choice.get("index") or 0
         calls = [self._call(index, call) for call in delta.get("tool_calls") or ()]
         if choice.get("finish_reason") is not None:  # what could not be read before is told now
@@ -78,7 +79,7 @@ class HybridWriter(ChatWriter):
             self._readers = {key: reader for key, reader in self._readers.items() if key[0] != index}
         return choice | {"delta": delta | {"tool_calls": calls}} if calls else choice
 
-    def _call(self, choice: int, call: Fields) -> Fields:
+    def _call(self, choice: int, call: ToolCall) -> ToolCall:
         function = call.get("function") or {}
         key = (choice, call.get("index") or 0)
         if function.get("name") in self._names:

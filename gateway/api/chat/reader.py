@@ -1,15 +1,17 @@
 """A chat completions stream as providers write it -> well-formed chunks; and one whole answer in place of the other form."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeGuard
 
 from gateway.api.chat.frame import ANSWER, CHUNK, Frame
 from gateway.api.chat.wellformed import ChunkMender, mended_answer
 from gateway.bodies.lenient_json import loads, loads_clean
 from gateway.bodies.sse import Event, EventReader
 from gateway.core.answer import Chunk
+from gateway.core.chat_types import ChatChunk
+from gateway.core.json_types import JsonObject
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
 
-Fields = dict[str, Any]
 _AROUND = frozenset("id object created model choices usage system_fingerprint service_tier obfuscation".split())  # noqa: SIM905
 _OF_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
@@ -49,15 +51,16 @@ class ChatReader:
             UpstreamFailure: it is none, or an error.
         """
         try:
-            fields = _chunk(loads_clean(body)[0])
+            given = _chunk(loads_clean(body)[0])
         except ValueError:
-            fields = None
-        if fields is None:
+            given = None
+        if given is None:
             raise UpstreamFailure(Cause.UNREADABLE, detail="neither a stream nor an answer")
-        return Chunk(b"", self._frame.framed(self._mender.mended(check_complete(fields), whole=True)))
+        fields: Any = check_complete(given)  # has messages in place of deltas
+        return Chunk(b"", self._frame.framed(self._mender.mended(fields, whole=True)))
 
 
-def _is_text(value: Any, *, single: bool) -> bool:
+def _is_text(value: object, *, single: bool) -> TypeGuard[ChatChunk]:
     """Whether it is a piece of text, with all as it must be around it. Nearly every chunk is, so that this must be quick."""
     if type(value) is not dict or not value.keys() <= _AROUND:
         return False
@@ -83,7 +86,7 @@ def _is_text(value: Any, *, single: bool) -> bool:
     )
 
 
-def told_object(value: Any) -> Fields | None:
+def told_object(value: Any) -> JsonObject | None:
     """The object of an event; None where it is something else, as servers send to keep a stream alive.
 
     Raises:
@@ -96,7 +99,7 @@ def told_object(value: Any) -> Fields | None:
         if isinstance(value, list | str) and value:
             raise ValueError("neither a chunk nor a sign of life")
         return None
-    fields: Fields = value
+    fields: JsonObject = value
     if fields.get("error"):
         raise classify_event(fields["error"])
     if fields.get("object") == "error" or fields.get("type") == "error":
@@ -104,7 +107,7 @@ def told_object(value: Any) -> Fields | None:
     return fields
 
 
-def _chunk(value: Any) -> Fields | None:
+def _chunk(value: Any) -> ChatChunk | None:
     """The object with a list of objects as `choices`; None where it is something else, as servers send to keep a stream alive.
 
     Raises:
@@ -116,24 +119,31 @@ def _chunk(value: Any) -> Fields | None:
         return None
     choices = fields.get("choices")
     if choices is None:
-        return fields | {"choices": []} if isinstance(fields.get("usage"), dict) else None
-    if isinstance(choices, dict):
-        choices = [choices]
-        fields = fields | {"choices": choices}
-    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+        if not isinstance(fields.get("usage"), dict):
+            return None
+        fields = fields | {"choices": []}
+    elif isinstance(choices, dict):
+        fields = fields | {"choices": [choices]}
+    if not _has_choices(fields):
         raise ValueError("choices that are no objects")
     return fields
 
 
-def assembled(body: bytes) -> Fields:
+def _has_choices(fields: JsonObject) -> TypeGuard[ChatChunk]:
+    """True if `choices` is a list of objects; what they hold is checked later."""
+    choices = fields.get("choices")
+    return isinstance(choices, list) and all(isinstance(choice, dict) for choice in choices)
+
+
+def assembled(body: bytes) -> JsonObject:
     """The chat completion that an event stream amounts to, where that came in place of a whole answer.
 
     Raises:
         UpstreamFailure: it is no stream, was cut, or has an error.
     """
     reader, events = ChatReader(), EventReader()
-    fields: Fields = {}
-    choices: dict[int, Fields] = {}
+    fields: JsonObject = {}
+    choices: dict[int, JsonObject] = {}
     try:
         for event in [*events.feed(body), *events.close()]:
             chunk = reader.read(event) if event.data else None
@@ -158,7 +168,7 @@ class _Text(list[str]):
     """Pieces of a text, joined once at the end."""
 
 
-def _add(message: Fields, delta: Fields) -> None:
+def _add(message: JsonObject, delta: Mapping[str, Any]) -> None:
     for key, value in delta.items():
         if key == "tool_calls" and value:
             calls = message.setdefault("tool_calls", [])
@@ -199,7 +209,7 @@ def _joined(value: Any) -> Any:
     return value
 
 
-def check_complete(fields: Any) -> dict[str, Any]:
+def check_complete(fields: Any) -> JsonObject:
     """`fields` as a chat completion in the form that it must have; the same object where it has it.
 
     Raises:

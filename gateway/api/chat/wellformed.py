@@ -5,12 +5,14 @@ a number, a delta (or message) that is an object, a finish reason that is a word
 with place, id, name and arguments as they must be. What is right already stays the same object, so that its bytes may pass.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.api.chat.frame import mended_logprobs
 from gateway.api.chat.tool_calls import ToolCalls, number
 from gateway.bodies import lenient_json
 from gateway.bodies.lenient_json import REPLACEMENT, split_half
+from gateway.core.chat_types import ChatChunk, ChunkChoice
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
 
 Fields = dict[str, Any]
@@ -85,19 +87,19 @@ class ChunkMender:
         """Whether half of a character is held back, which the next piece of text will complete."""
         return bool(self._halves)
 
-    def mended(self, fields: Fields, *, strict: bool = True, whole: bool = False) -> Fields:
+    def mended(self, fields: ChatChunk, *, strict: bool = True, whole: bool = False) -> ChatChunk:
         """The chunk as it must be: `fields` itself, where that is right.
 
         Args:
-            fields: has a list of objects as `choices`.
+            fields: has a list of objects as `choices`, whose values are not checked.
             strict: no string has lone surrogates.
             whole: it is a whole answer in place of a stream, so that it has its end whether or not it says so.
 
         Raises:
             UpstreamFailure: a choice has an error, or ended by one.
         """
-        choices: list[Fields] = fields["choices"]
-        changed: list[Fields] | None = None
+        choices = fields["choices"]
+        changed: list[ChunkChoice] | None = None
         for at, choice in enumerate(choices):
             if strict and self._right(choice) and not whole:
                 continue
@@ -109,7 +111,7 @@ class ChunkMender:
             fields = fields | {"choices": changed}
         return self._joined(fields) if self._halves or not strict else fields
 
-    def _right(self, choice: Fields) -> bool:
+    def _right(self, choice: Mapping[str, Any]) -> bool:
         """Whether it is certainly right. Quick, since all chunks come here; those at the ends of a choice are read closely."""
         delta, index = choice.get("delta"), choice.get("index")
         if type(delta) is not dict or type(index) is not int or choice.get("finish_reason") is not None:
@@ -131,7 +133,7 @@ class ChunkMender:
                 return False
         return not choice.get("error") and choice.get("logprobs") is None
 
-    def _choice(self, choice: Fields, at: int, *, whole: bool) -> Fields:
+    def _choice(self, choice: Mapping[str, Any], at: int, *, whole: bool) -> ChunkChoice:
         if choice.get("error"):
             raise classify_event(choice["error"])
         finish = finish_reason(choice.get("finish_reason"))
@@ -150,18 +152,20 @@ class ChunkMender:
             state.calls.check()
         if finish == "tool_calls" and (rest := state.calls.without_arguments()):
             delta["tool_calls"] = [*(delta.get("tool_calls") or ()), *rest]
-        kept = {key: value for key, value in choice.items() if key not in ("message", "text")}
+        kept: Any = {key: value for key, value in choice.items() if key not in ("message", "text")}
         if kept.get("logprobs") is not None:
             kept["logprobs"] = mended_logprobs(kept["logprobs"])
-        return kept | {"index": index, "delta": delta, "finish_reason": finish}
+        new: ChunkChoice = kept | {"index": index, "delta": delta, "finish_reason": finish}
+        return new
 
-    def _joined(self, fields: Fields) -> Fields:
+    def _joined(self, fields: ChatChunk) -> ChatChunk:
         """The chunk with half characters completed or held back, which a text may be cut into."""
         choices = [self._joined_choice(choice) for choice in fields["choices"]]
-        rest: Fields = lenient_json.clean({key: value for key, value in fields.items() if key != "choices"})
-        return rest | {"choices": choices}
+        rest = lenient_json.clean({key: value for key, value in fields.items() if key != "choices"})
+        chunk: ChatChunk = rest | {"choices": choices}
+        return chunk
 
-    def _joined_choice(self, choice: Fields) -> Fields:
+    def _joined_choice(self, choice: Mapping[str, Any]) -> ChunkChoice:
         index, delta = choice["index"], choice["delta"]
         ended = choice.get("finish_reason") is not None
         texts: dict[tuple[Any, ...], str] = {(index, k): v for k, v in delta.items() if isinstance(v, str)}
@@ -184,8 +188,9 @@ class ChunkMender:
                 call = {"index": key[1], "function": {}}
                 new["tool_calls"] = [*(new.get("tool_calls") or ()), call]
             call["function"]["arguments"] = said
-        kept: Fields = lenient_json.clean({k: v for k, v in choice.items() if k != "delta"})
-        return kept | {"delta": new}
+        kept = lenient_json.clean({k: v for k, v in choice.items() if k != "delta"})
+        joined: ChunkChoice = kept | {"delta": new}
+        return joined
 
 
 class _Choice:
@@ -304,7 +309,7 @@ def _whole_choice(choice: Fields, at: int) -> Fields:
     return kept | {"index": index if type(index) is int else at, "message": message, "finish_reason": finish}
 
 
-def _delta_of(choice: Fields, *, begun: bool) -> Fields:
+def _delta_of(choice: Mapping[str, Any], *, begun: bool) -> Fields:
     """What a choice adds, wherever it has it.
 
     Args:

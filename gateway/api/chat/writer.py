@@ -1,11 +1,11 @@
 """Chat completions, the format that everything inside is in: bytes pass, but for the model's name."""
 
 import re
-from typing import Any
 
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.sse import DONE, encode
 from gateway.core.answer import Chunk, Complete
+from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.core.errors import GatewayError
 from gateway.request.chat_request import replace_model_name
 
@@ -21,13 +21,13 @@ class ChatWriter:
 
     def __init__(self, *, usage_asked: bool) -> None:
         self._usage_asked = usage_asked
-        self._last: dict[str, Any] = {}
+        self._last: ChatChunk = {"choices": []}
         self._model = ""
         self._model_bytes = b""
         self._seen_model: object = None  # the provider's name, and the field's bytes as it writes them
         self._seen_bytes = b""
 
-    def write(self, chunk: Chunk, fields: dict[str, Any], model: str) -> bytes:
+    def write(self, chunk: Chunk, fields: ChatChunk, model: str) -> bytes:
         self._last = fields
         raw = chunk.raw
         if not raw or fields is not chunk.fields:
@@ -44,7 +44,7 @@ class ChatWriter:
             return raw.replace(self._seen_bytes, self._model_bytes)
         return encode(fields | {"model": model})
 
-    def end(self, usage: dict[str, Any] | None, model: str) -> bytes:
+    def end(self, usage: ChatUsage | None, model: str) -> bytes:
         if usage is None or not self._usage_asked:
             return DONE
         kept = {key: value for key, value in self._last.items() if key != "locus"}

@@ -11,6 +11,7 @@ from gateway.api.completions.dialect import API, CompletionsWriter, head, reques
 from gateway.api.completions.prompts import prompts_of
 from gateway.bodies.lenient_json import dumps
 from gateway.core.answer import Chunk, Usage
+from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.request.chat_request import ChatRequest
 
 
@@ -45,7 +46,7 @@ def merged(answers: Sequence[dict[str, Any]], n: int) -> dict[str, Any]:
     return body if usage is None else body | {"usage": usage}
 
 
-def total_usage(usages: Iterable[Any]) -> dict[str, int] | None:
+def total_usage(usages: Iterable[Any]) -> ChatUsage | None:
     """The usage of all answers; None where that of one is not known."""
     total = Usage()
     for value in usages:
@@ -73,7 +74,7 @@ class PromptWriter(CompletionsWriter):
         self._first = number * n
         self._n = n
 
-    def write(self, chunk: Chunk, fields: dict[str, Any], model: str) -> bytes:
+    def write(self, chunk: Chunk, fields: ChatChunk, model: str) -> bytes:
         choices = [
             choice | {"index": self._first + index}
             for choice in fields["choices"]

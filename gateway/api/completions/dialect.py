@@ -7,7 +7,7 @@ models the texts of token numbers, and several prompts as a request each.
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from gateway.bodies.lenient_json import dumps, loads
 from gateway.bodies.offload import offloaded
 from gateway.bodies.sse import DONE, Event, EventReader, encode
 from gateway.core.answer import Chunk, Complete, Usage
+from gateway.core.chat_types import ChatChunk, ChatUsage, ChunkChoice
 from gateway.core.errors import GatewayError, InvalidRequest
 from gateway.core.fields import expected
 from gateway.core.vocabulary import CHARS_PER_TOKEN, Api
@@ -185,7 +186,7 @@ class CompletionsWriter:
         self._chars: dict[int, int] = {}  # of each choice, for the offsets of its log probabilities
         self._usage_chunk: Chunk | None = None  # as an upstream of this format wrote it
 
-    def write(self, chunk: Chunk, fields: dict[str, Any], model: str) -> bytes:
+    def write(self, chunk: Chunk, fields: ChatChunk, model: str) -> bytes:
         native = bool(chunk.raw) and chunk.api == API and fields is chunk.fields
         if fields.get("usage") and not fields["choices"]:
             self._usage_chunk = chunk if native else None
@@ -198,7 +199,7 @@ class CompletionsWriter:
         told = [choice for choice in choices if choice["text"] or choice["finish_reason"] is not None]
         return encode(self._head(model) | {"choices": told} | _rest(fields)) if told else b""
 
-    def end(self, usage: dict[str, Any] | None, model: str) -> bytes:
+    def end(self, usage: ChatUsage | None, model: str) -> bytes:
         if usage is None or not self._usage_asked:
             return DONE
         last = self._usage_chunk
@@ -213,7 +214,7 @@ class CompletionsWriter:
     def _head(self, model: str) -> dict[str, Any]:
         return (self.identity or head({}, model)) | {"model": model}
 
-    def _choice(self, choice: dict[str, Any]) -> dict[str, Any]:
+    def _choice(self, choice: ChunkChoice) -> dict[str, Any]:
         index = choice.get("index") or 0
         text = message_text(choice.get("delta") or {})
         before = self._chars.get(index, 0)
@@ -250,7 +251,7 @@ class CompletionsReader:
                 raise ValueError("choices without text")
             chats.append(_delta(choice, at))
             right = right and _is_right(choice)
-        chat = fields | {"object": CHUNK, "choices": chats}
+        chat: Any = fields | {"object": CHUNK, "choices": chats}
         return Chunk(event.raw if right else b"", chat, API)
 
 
@@ -346,7 +347,7 @@ def _ending(finish: Any) -> str | None:
     return finish if finish is None or finish in _ENDINGS else "stop"
 
 
-def head(fields: dict[str, Any], model: str, *, native: bool = False) -> dict[str, Any]:
+def head(fields: Mapping[str, Any], model: str, *, native: bool = False) -> dict[str, Any]:
     """What every object begins with, by what the upstream said.
 
     Args:
@@ -361,7 +362,7 @@ def head(fields: dict[str, Any], model: str, *, native: bool = False) -> dict[st
     return {"id": id_, "object": "text_completion", "created": created, "model": model}
 
 
-def _rest(fields: dict[str, Any], keep: str = "") -> dict[str, Any]:
+def _rest(fields: Mapping[str, Any], keep: str = "") -> dict[str, Any]:
     """Fields that this format does not know, as the upstream wrote them."""
     return {k: v for k, v in fields.items() if (k not in _ONCE or k == keep) and v is not None}
 

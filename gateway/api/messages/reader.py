@@ -9,6 +9,7 @@ from gateway.api.messages.shape import is_right, mended
 from gateway.bodies.lenient_json import dumps, loads
 from gateway.bodies.sse import Event
 from gateway.core.answer import MAX_TOKENS, Chunk, Usage
+from gateway.core.chat_types import ChatChunk
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
 
 FINISH_REASONS = {
@@ -37,7 +38,7 @@ class Reader:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.ended = False
-        self._base = {"id": "", "object": "chat.completion.chunk", "created": int(clock()), "model": ""}
+        self._base: Any = {"id": "", "object": "chat.completion.chunk", "created": int(clock()), "model": ""}
         self._usage: dict[str, Any] = {}
         self._kinds: dict[int, str] = {}  # of the blocks that have begun
         self._calls: dict[int, int] = {}  # their places among the tool calls
@@ -81,7 +82,10 @@ class Reader:
             case _:
                 self.ended = self.ended or kind == "message_stop"
                 chat = _NOTHING
-        return None if chat is None else Chunk(event.raw if right else b"", self._base | chat, "messages")
+        if chat is None:
+            return None
+        chunk: ChatChunk = self._base | chat
+        return Chunk(event.raw if right else b"", chunk, "messages")
 
     def _is_in_place(self, kind: str, index: int) -> bool:
         """Whether an event of this type may come here."""

@@ -10,6 +10,7 @@ from gateway.api.messages.errors import error_object
 from gateway.api.messages.from_chat import message_id, message_usage, stop_reason, text_of, wants_thinking
 from gateway.bodies.sse import EventReader
 from gateway.core.answer import Chunk
+from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.core.errors import GatewayError
 from gateway.request.chat_request import replace_model_name
 
@@ -36,7 +37,7 @@ class MessagesWriter:
         self._refused = False
         self._more: dict[str, Any] = {}
 
-    def write(self, chunk: Chunk, fields: dict[str, Any], model: str) -> bytes:
+    def write(self, chunk: Chunk, fields: ChatChunk, model: str) -> bytes:
         if chunk.api == "messages" and chunk.raw and not self._own:
             passed = self._pass(chunk.raw, model, fields.get("locus"))
             if passed is not None:
@@ -48,7 +49,7 @@ class MessagesWriter:
                 self._take(choice, fields)
         return begin + self._blocks.events()
 
-    def end(self, usage: dict[str, Any] | None, model: str) -> bytes:
+    def end(self, usage: ChatUsage | None, model: str) -> bytes:
         if self._ended:
             return b""
         self._ended = True

@@ -165,7 +165,7 @@ def output_text(text: str, with_logprobs: list[Fields]) -> Fields:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": with_logprobs}
 
 
-def reasoning_text(delta: Fields) -> str:
+def reasoning_text(delta: Mapping[str, Any]) -> str:
     """The reasoning of a chat message or delta, under either name that providers have for it."""
     for key in ("reasoning_content", "reasoning"):
         if isinstance(value := delta.get(key), str) and value:

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.api.responses.from_chat import Fields, called_item, item, logprobs, reasoning_text, text_of
 from gateway.api.responses.open_items import FORMS, INPUTS, Called, Foreign, Part, Spoken
 from gateway.api.responses.tool_names import Names
+from gateway.core.chat_types import ChatMessage, ToolCall
 
 _DELTAS = frozenset(f"{form.text}.delta" for form in FORMS.values())
 _LISTS = ("content", "summary")  # of an item's parts
@@ -42,7 +43,7 @@ class Output:
             found.append(each.now() if each.done or status is None else each.now() | {"status": status})
         return found
 
-    def delta(self, delta: Fields, given_logprobs: Any) -> list[Fields]:
+    def delta(self, delta: ChatMessage, given_logprobs: Any) -> list[Fields]:
         """The events for a chat delta."""
         events: list[Fields] = []
         if thought := reasoning_text(delta):
@@ -139,7 +140,7 @@ class Output:
         speaking, self._speaking = self._speaking, None
         return speaking.close("completed") if speaking is not None else []
 
-    def _call(self, call: Fields) -> list[Fields]:
+    def _call(self, call: ToolCall) -> list[Fields]:
         """A chat call's delta. Where another model goes on, an index may come again: then a new id is a new call."""
         function = call.get("function") or {}
         name, arguments = _text(function.get("name")), _text(function.get("arguments"))

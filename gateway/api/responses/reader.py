@@ -6,6 +6,7 @@ from gateway.api.responses.shape import PARTS, TEXTS, is_right, mended_item
 from gateway.bodies.lenient_json import loads
 from gateway.bodies.sse import Event
 from gateway.core.answer import Chunk, Usage
+from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
 
 Fields = dict[str, Any]
@@ -29,7 +30,7 @@ class ResponsesReader:
 
     def __init__(self) -> None:
         self._ended = False
-        self._same: Fields = {"id": None, "object": "chat.completion.chunk", "created": None, "model": None}
+        self._same: Any = {"id": None, "object": "chat.completion.chunk", "created": None, "model": None}
         self._calls: dict[Any, int] = {}  # output index -> index of the call in chat
         self._open: set[int] = set()  # items
         self._parts: set[tuple[int, Any]] = set()  # of items, that are open
@@ -92,7 +93,7 @@ class ResponsesReader:
     def _last(self, event: Event, response: Fields) -> Chunk:
         self._ended = True
         choice = {"index": 0, "delta": {}, "finish_reason": finish_reason(response)}
-        chunk = self._same | {"choices": [choice]}
+        chunk: ChatChunk = self._same | {"choices": [choice]}
         if (counts := chat_usage(response)) is not None:
             chunk["usage"] = counts
         return Chunk(event.raw, chunk, "responses")
@@ -173,7 +174,7 @@ def usage(fields: Fields) -> Usage | None:
     return Usage.read(chat_usage(fields))
 
 
-def chat_usage(response: Fields) -> Fields | None:
+def chat_usage(response: Fields) -> ChatUsage | None:
     """A Response object's usage in the form of chat; None where it has none that can be read."""
     counts = response.get("usage")
     if not isinstance(counts, dict):
@@ -181,10 +182,11 @@ def chat_usage(response: Fields) -> Fields | None:
     read, written = counts.get("input_tokens"), counts.get("output_tokens")
     if not isinstance(read, int) or not isinstance(written, int):
         return None
-    chat: Fields = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
-    for key, name in (("input_tokens_details", "prompt"), ("output_tokens_details", "completion")):
-        if isinstance(details := counts.get(key), dict):
-            chat[f"{name}_tokens_details"] = details
+    chat: ChatUsage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+    if isinstance(details := counts.get("input_tokens_details"), dict):
+        chat["prompt_tokens_details"] = details
+    if isinstance(details := counts.get("output_tokens_details"), dict):
+        chat["completion_tokens_details"] = details
     return chat
 
 

@@ -11,6 +11,7 @@ from gateway.api.responses.output import Output
 from gateway.api.responses.shape import is_response, mended
 from gateway.bodies.sse import Event, EventReader
 from gateway.core.answer import Chunk
+from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.core.errors import GatewayError, StreamFiltered
 from gateway.request.chat_request import ChatRequest, replace_model_name
 
@@ -43,7 +44,7 @@ class ResponsesWriter:
         self._tier: Any = None
         self._locus: Any = None
 
-    def write(self, chunk: Chunk, fields: dict[str, Any], model: str) -> bytes:
+    def write(self, chunk: Chunk, fields: ChatChunk, model: str) -> bytes:
         if chunk.api == "responses" and chunk.raw and self._passing is not False:
             events = EventReader().feed(chunk.raw)
             parsed = [(event, _json(event)) for event in events]
@@ -64,7 +65,7 @@ class ResponsesWriter:
             self._locus = (self._locus or {}) | fields["locus"]
         return written
 
-    def end(self, usage: dict[str, Any] | None, model: str) -> bytes:
+    def end(self, usage: ChatUsage | None, model: str) -> bytes:
         if self._over:
             return b""
         self._over = True

@@ -1,0 +1,10 @@
+"""Types for JSON that has been parsed, and not been checked.
+
+A single value of which nothing is known is an `object`: its readers narrow it with `isinstance`. Checked chat objects have
+types of their own in `gateway.core.chat_types`.
+"""
+
+from typing import Any, TypeAlias
+
+JsonObject: TypeAlias = dict[str, Any]
+"""A JSON object with unknown keys and values."""
