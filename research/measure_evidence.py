@@ -1,4 +1,4 @@
-"""How good the shipped evidence is for queries that it does not hold, and what it costs; the figures of docs/router.md.
+"""How good the shipped evidence is for queries that it does not hold, and what it costs; the figures of docs/routing.md.
 
     python -m scripts.measure_evidence DATA
 
