@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from gateway.api.messages import signatures as messages
-from gateway.api.responses import reasoning as responses
+from gateway.api.messages import thinking_signatures as messages
+from gateway.api.responses import encrypted_reasoning as responses
 from gateway.core.vocabulary import Api
 from gateway.request.chat_request import ChatRequest
 
@@ -75,10 +75,10 @@ def _without(names: tuple[str, ...], fields: Fields) -> Fields | None:
 
 def is_signature_error(error: Mapping[str, Any]) -> bool:
     """Whether a provider's error object says that it cannot accept signed reasoning."""
-    return messages.is_signature_error(error) or responses.is_encrypted_error(error)
+    return messages.is_signature_error(error) or responses.is_encrypted_reasoning_error(error)
 
 
 _NATIVE: Mapping[Api, tuple[str, Without]] = {
     "messages": ("messages", messages.without_signatures),
-    "responses": ("input", responses.without_encrypted),
+    "responses": ("input", responses.without_reasoning_items),
 }

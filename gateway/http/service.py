@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from gateway.answering.failover import Failover
 from gateway.answering.health_checks import HealthChecks
-from gateway.api.responses.store import Limits, ResponseStore
+from gateway.api.responses.store import ResponseStore, StoreLimits
 from gateway.config.portfolio import Portfolio
 from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployments
@@ -99,7 +99,7 @@ async def open_service(
     router = await asyncio.to_thread(_load_router, portfolio)
     in_force = _in_force(portfolio, router, clock, None)
     settings = portfolio.settings
-    limits = Limits(settings.response_retention_s, conversation_bytes=settings.max_body_bytes)
+    limits = StoreLimits(settings.response_retention_s, conversation_bytes=settings.max_body_bytes)
     async with (
         Recorder(settings.record) as recorder,
         ResponseStore(settings.responses, limits) as responses,

@@ -7,9 +7,9 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.responses.items import CALLS, OUTPUTS, kind_of
+from gateway.api.responses.conversation_to_chat import CALLS, OUTPUTS, item_type
 from gateway.api.responses.store import ResponseStore
-from gateway.api.responses.store_rows import Stored
+from gateway.api.responses.store_rows import StoredResponse
 from gateway.core.errors import InvalidRequest, NotFound
 
 MOST_ITEMS = 100
@@ -65,7 +65,7 @@ async def input_items(request: Request, store: ResponseStore, key_digest: str) -
     return await asyncio.to_thread(_page, stored, int(limit), order, query.get("after"))
 
 
-def _page(stored: Stored, limit: int, order: str, after: str | None) -> Response:
+def _page(stored: StoredResponse, limit: int, order: str, after: str | None) -> Response:
     suffix = _suffix(stored.id)
     items = [(_id(item, f"{suffix}_{i}"), item) for i, item in enumerate(stored.input)]
     if order == "desc":
@@ -93,7 +93,7 @@ def listed(item: Fields, name: str) -> Fields:
     Args:
         name: the id that it gets.
     """
-    kind = kind_of(item)
+    kind = item_type(item)
     full = {key: value for key, value in item.items() if value is not None} | {"id": name, "type": kind}
     if kind in CALLS or kind in OUTPUTS or kind == "message":
         full.setdefault("status", "completed")
@@ -105,7 +105,7 @@ def listed(item: Fields, name: str) -> Fields:
 def _id(item: Fields, name: str) -> str:
     """The id of an item; one made of `name` where it has none."""
     given = item.get("id")
-    return given if given is not None else f"{_PREFIXES.get(kind_of(item), 'item')}_{name}"
+    return given if given is not None else f"{_PREFIXES.get(item_type(item), 'item')}_{name}"
 
 
 def _parts(content: Any, *, by_model: bool) -> list[Fields]:

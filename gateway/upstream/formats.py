@@ -6,8 +6,8 @@ from typing import Any
 
 from gateway.api.completions import dialect as completions
 from gateway.api.dialect import Reader
-from gateway.api.messages import reader as messages
-from gateway.api.responses import reader as responses
+from gateway.api.messages import stream_reader as messages
+from gateway.api.responses import stream_reader as responses
 from gateway.core.answer import Usage
 from gateway.core.vocabulary import Api
 
@@ -32,8 +32,16 @@ class Format:
 
 
 FORMATS: Mapping[Api, Format] = {
-    "messages": Format("/messages", messages.Reader, messages.check, messages.usage, messages.events),
-    "responses": Format("/responses", responses.ResponsesReader, responses.check, responses.usage, responses.events),
+    "messages": Format(
+        "/messages", messages.MessagesReader, messages.checked_answer, messages.billed_usage, messages.events_of_answer
+    ),
+    "responses": Format(
+        "/responses",
+        responses.ResponsesReader,
+        responses.checked_answer,
+        responses.billed_usage,
+        responses.events_of_answer,
+    ),
     "completions": Format(
         "/completions", completions.CompletionsReader, completions.check, completions.usage, lambda answer: [answer]
     ),

@@ -11,10 +11,10 @@ import orjson
 
 from gateway.api.chat.writer import ChatWriter, renamed
 from gateway.api.dialect import Headers
-from gateway.api.responses import freeform
+from gateway.api.responses import freeform_tools
+from gateway.api.responses.answer_from_chat import native_request, tool_names_of
 from gateway.api.responses.dialect import Responses
-from gateway.api.responses.from_chat import names_of, native_of
-from gateway.api.responses.tools import Tools
+from gateway.api.responses.tools_to_chat import ChatTools
 from gateway.core.answer import Chunk, Complete
 from gateway.core.chat_types import ChatChunk, ChunkChoice, ToolCall
 from gateway.core.errors import InvalidRequest
@@ -43,7 +43,9 @@ async def parse(fields: Fields, body: bytes, headers: Headers, responses: Respon
         )
     options = fields.get("stream_options")
     asked = isinstance(options, dict) and bool(options.get("include_usage"))
-    return replace(request, native=None, usage_asked=asked, freeform=names_of(native_of(request)).freeform)
+    return replace(
+        request, native=None, usage_asked=asked, freeform=tool_names_of(native_request(request)).freeform_functions
+    )
 
 
 def whole(request: ChatRequest, complete: Complete, model: str) -> bytes:
@@ -62,7 +64,7 @@ class HybridWriter(ChatWriter):
     def __init__(self, names: frozenset[str], *, usage_asked: bool) -> None:
         super().__init__(usage_asked=usage_asked)
         self._names = names
-        self._readers: dict[tuple[int, int], freeform.InputReader] = {}
+        self._readers: dict[tuple[int, int], freeform_tools.FreeformInputReader] = {}
 
     def write(self, chunk: Chunk, fields: ChatChunk, model: str) -> bytes:
         changed = fields | {"choices": [self._choice(choice) for choice in fields["choices"]]}
@@ -83,7 +85,7 @@ class HybridWriter(ChatWriter):
         function = call.get("function") or {}
         key = (choice, call.get("index") or 0)
         if function.get("name") in self._names:
-            self._readers[key] = freeform.InputReader()
+            self._readers[key] = freeform_tools.FreeformInputReader()
         reader = self._readers.get(key)
         if reader is None:
             return call
@@ -104,10 +106,10 @@ def _is_flat(tool: Any) -> bool:
 
 def _chat(fields: Fields) -> ChatRequest:
     """Of a chat request with flat tools among its own."""
-    given = Tools({"tools": _flat(fields)})
+    given = ChatTools({"tools": _flat(fields)})
     functions = {function["function"]["name"]: function for function in given.fields["tools"]}
-    names = given.names.freeform
-    tools = [functions[given.names.of_chat(tool["name"])] if _is_flat(tool) else tool for tool in fields["tools"]]
+    names = given.names.freeform_functions
+    tools = [functions[given.names.chat_name(tool["name"])] if _is_flat(tool) else tool for tool in fields["tools"]]
     messages = fields.get("messages")
     if isinstance(messages, list):
         messages = [_message(message, names) for message in messages]
@@ -127,7 +129,7 @@ def _wrapped(call: Any, names: frozenset[str]) -> Any:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict) or function.get("name") not in names:
         return call
-    return call | {"function": function | {"arguments": freeform.arguments(str(function.get("arguments") or ""))}}
+    return call | {"function": function | {"arguments": freeform_tools.arguments(str(function.get("arguments") or ""))}}
 
 
 def _unwrapped(choice: Fields, names: frozenset[str]) -> Fields:
@@ -139,6 +141,8 @@ def _unwrapped(choice: Fields, names: frozenset[str]) -> Fields:
     for call in calls:
         function = (call.get("function") or {}) if isinstance(call, dict) else {}
         if function.get("name") in names:
-            call = call | {"function": function | {"arguments": freeform.input_of(function.get("arguments") or "")}}
+            call = call | {
+                "function": function | {"arguments": freeform_tools.unwrapped_input(function.get("arguments") or "")}
+            }
         told.append(call)
     return choice | {"message": message | {"tool_calls": told}}

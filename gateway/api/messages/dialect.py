@@ -6,11 +6,11 @@ from typing import Any
 import orjson
 
 from gateway.api.dialect import Headers
+from gateway.api.messages.answer_from_chat import message
 from gateway.api.messages.errors import error_body
-from gateway.api.messages.from_chat import message
-from gateway.api.messages.to_chat import translate
-from gateway.api.messages.tools import long_names
-from gateway.api.messages.writer import MessagesWriter
+from gateway.api.messages.request_to_chat import translate
+from gateway.api.messages.stream_writer import MessagesWriter
+from gateway.api.messages.tools_to_chat import long_names
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import offloaded
 from gateway.core.answer import Complete

@@ -8,14 +8,28 @@ from typing import Any
 import orjson
 
 from gateway.api.dialect import Headers
-from gateway.api.responses.from_chat import Fields, native_of, previous_of, response_of, skeleton
-from gateway.api.responses.reasoning import is_own_reasoning
-from gateway.api.responses.shape import is_response, mended
+from gateway.api.responses.answer_from_chat import (
+    Fields,
+    native_request,
+    previous_response_id_of,
+    response_from_completion,
+    response_in_progress,
+)
+from gateway.api.responses.encrypted_reasoning import is_gateway_reasoning
+from gateway.api.responses.repair import is_response, mended
+from gateway.api.responses.request_to_chat import (
+    NativeResponses,
+    check,
+    echoed,
+    input_items,
+    references,
+    resolved,
+    translate,
+)
 from gateway.api.responses.store import ResponseStore
-from gateway.api.responses.store_rows import Stored
-from gateway.api.responses.to_chat import NativeResponses, check, echoed, input_items, references, resolved, translate
-from gateway.api.responses.tool_names import Names
-from gateway.api.responses.writer import ResponsesWriter
+from gateway.api.responses.store_rows import StoredResponse
+from gateway.api.responses.stream_writer import ResponsesWriter
+from gateway.api.responses.tool_names import ToolNames
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import LARGE, offloaded
 from gateway.core.answer import Complete
@@ -58,11 +72,11 @@ class Responses:
 
     def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         if complete.api != "responses":
-            return orjson.dumps(response_of(request, complete.fields, model, int(self._clock())))
-        previous = previous_of(native_of(request))
+            return orjson.dumps(response_from_completion(request, complete.fields, model, int(self._clock())))
+        previous = previous_response_id_of(native_request(request))
         fields = complete.fields
         if not is_response(fields):
-            fields = mended(fields, skeleton(request, model, int(self._clock())))
+            fields = mended(fields, response_in_progress(request, model, int(self._clock())))
         elif previous is None and (body := replace_model_name(complete.body, fields["model"], model)) is not None:
             return body
         changed: Fields = {"model": model} if previous is None else {"model": model, "previous_response_id": previous}
@@ -83,7 +97,7 @@ class Responses:
             response: the Response object that the client got: `ResponsesWriter.response`, or the JSON of `whole`.
             session: of the conversation; a request that goes on with it gets it as `ChatRequest.session`.
         """
-        native = native_of(request)
+        native = native_request(request)
         if (
             isinstance(native, NativeResponses)
             and native.store
@@ -91,7 +105,7 @@ class Responses:
         ):
             await self._store.save(response, native.own, native.previous, key_digest, session)
 
-    async def _before(self, previous: str | None, key_digest: str) -> Stored | None:
+    async def _before(self, previous: str | None, key_digest: str) -> StoredResponse | None:
         if previous is None:
             return None
         stored = await self._store.load(previous, key_digest)
@@ -123,7 +137,7 @@ def _native(
     fields: Fields,
     before: list[Fields],
     own: list[Fields],
-    names: Names,
+    names: ToolNames,
     *,
     changed: bool,
     headers: Headers,
@@ -131,7 +145,7 @@ def _native(
     """The request for upstreams of the same format: the client's bytes, where nothing in them means this gateway's store."""
     previous = fields.get("previous_response_id")
     repeated = echoed(fields, len(body))
-    whole = [item for item in before + own if not is_own_reasoning(item)]
+    whole = [item for item in before + own if not is_gateway_reasoning(item)]
     if previous is not None or changed or len(whole) < len(own):
         fields = {key: value for key, value in fields.items() if key != "previous_response_id"} | {"input": whole}
         body = orjson.dumps(fields)

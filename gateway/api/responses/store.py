@@ -21,7 +21,14 @@ from typing import Any, Literal
 import aiosqlite
 
 from gateway.api.responses import store_tables
-from gateway.api.responses.store_rows import Stored, affordable, items_named, response_json, row_of, stored_response
+from gateway.api.responses.store_rows import (
+    StoredResponse,
+    affordable,
+    items_named,
+    response_json,
+    row_of,
+    stored_response,
+)
 from gateway.bodies.json_cost import BYTES_PER_BYTE, MAX_CONTAINERS
 from gateway.bodies.memory_budget import charge
 from gateway.bodies.offload import offloaded
@@ -39,7 +46,7 @@ MOST_REFERENCES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class StoreLimits:
     """How much is kept.
 
     Attributes:
@@ -63,9 +70,11 @@ class ResponseStore:
         clock: seconds since the epoch.
     """
 
-    def __init__(self, path: Path | None, limits: Limits | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path | None, limits: StoreLimits | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self._path = path
-        self._limits = limits or Limits()
+        self._limits = limits or StoreLimits()
         self._clock = clock
         self._db: aiosqlite.Connection | None = None
         self._writing = asyncio.Lock()  # one transaction at a time on the connection
@@ -126,7 +135,7 @@ class ResponseStore:
         if self._unpruned > self._limits.bytes // PRUNE_SHARE:
             await self.prune()
 
-    async def load(self, response_id: str, key_digest: str) -> Stored | None:
+    async def load(self, response_id: str, key_digest: str) -> StoredResponse | None:
         """A stored response with its conversation; None where it is unknown, expired or another owner's.
 
         Raises:

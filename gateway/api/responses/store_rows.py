@@ -14,7 +14,7 @@ Items = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredResponse:
     """A stored response.
 
     Attributes:
@@ -90,7 +90,7 @@ def affordable(blobs: Sequence[bytes]) -> bool:
 
 def stored_response(
     name: str, session: str | None, blobs: Sequence[Sequence[bytes]], response: bytes, whole: bool
-) -> Stored:
+) -> StoredResponse:
     """The response with its conversation.
 
     Args:
@@ -102,7 +102,7 @@ def stored_response(
         items += orjson.loads(given) + orjson.loads(answered)
     given, answered = blobs[-1]
     size = len(response) + sum(len(blob) for pair in blobs for blob in pair)
-    return Stored(
+    return StoredResponse(
         name, session, items + orjson.loads(given), orjson.loads(response_json(response, answered)), whole, size
     )
 

@@ -11,7 +11,7 @@ Kind = Literal["function_call", "custom_tool_call", "tool_search_call"]
 SEARCH = "tool_search"  # the chat function for a search for tools that the client runs
 
 
-class Tool(NamedTuple):
+class ClientTool(NamedTuple):
     """A tool as the client knows it.
 
     Attributes:
@@ -23,14 +23,14 @@ class Tool(NamedTuple):
     namespace: str | None = None
 
 
-class Names:
+class ToolNames:
     """The names of one request's tools, in both directions."""
 
     def __init__(self) -> None:
-        self._tools: dict[str, Tool] = {}
+        self._tools: dict[str, ClientTool] = {}
         self._chat: dict[tuple[str | None, str], str] = {}
 
-    def add(self, tool: Tool) -> str | None:
+    def add(self, tool: ClientTool) -> str | None:
         """The name that chat has for a tool from now on; None where a tool of its name and namespace has been added before."""
         key = (tool.namespace, tool.name)
         if key in self._chat:
@@ -44,15 +44,15 @@ class Names:
         self._chat[key] = name
         return name
 
-    def of_chat(self, name: str, namespace: str | None = None) -> str:
+    def chat_name(self, name: str, namespace: str | None = None) -> str:
         """The name in chat of the client's tool; also of one that is not offered, as an earlier turn may have called it."""
         return self._chat.get((namespace, name)) or allowed_name(f"{namespace or ''}{name}")
 
-    def tool(self, name: str) -> Tool:
+    def client_tool(self, name: str) -> ClientTool:
         """The client's tool of a chat function; a function of that name where the model made it up."""
-        return self._tools.get(name) or Tool("function_call", name)
+        return self._tools.get(name) or ClientTool("function_call", name)
 
     @property
-    def freeform(self) -> frozenset[str]:
+    def freeform_functions(self) -> frozenset[str]:
         """The chat names of the tools whose input is any text."""
         return frozenset(name for name, tool in self._tools.items() if tool.kind == "custom_tool_call")

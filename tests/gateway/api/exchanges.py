@@ -6,7 +6,7 @@ import orjson
 
 from gateway.api.responses.dialect import Responses
 from gateway.api.responses.store import ResponseStore
-from gateway.api.responses.writer import ResponsesWriter
+from gateway.api.responses.stream_writer import ResponsesWriter
 from gateway.bodies.sse import EventReader
 from gateway.core.answer import Chunk, Complete, Usage
 from gateway.request.chat_request import ChatRequest

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.api.responses.store import Limits, ResponseStore
+from gateway.api.responses.store import ResponseStore, StoreLimits
 from gateway.api.responses.store_tables import share
 from gateway.core.errors import InvalidRequest, PreviousResponseNotFound
 from tests.gateway.api.exchanges import FUNCTION, chunk, complete, dialect, parsed, written
@@ -114,7 +114,7 @@ async def test_what_was_built_on_a_deleted_response_is_no_longer_whole(tmp_path:
 
 async def test_a_conversation_is_kept_as_long_as_somebody_goes_on_with_it(tmp_path: Path) -> None:
     clock = Clock()
-    async with ResponseStore(tmp_path / "r.db", Limits(retention_s=100), clock) as store:
+    async with ResponseStore(tmp_path / "r.db", StoreLimits(retention_s=100), clock) as store:
         await saved(store, "a")
         await saved(store, "old")
         clock.now += 90
@@ -134,8 +134,8 @@ async def test_a_conversation_is_kept_as_long_as_somebody_goes_on_with_it(tmp_pa
             assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
 
-@pytest.mark.parametrize("limits", [Limits(responses=3), Limits(bytes=3_500)])
-async def test_the_longest_unused_conversations_give_way(tmp_path: Path, limits: Limits) -> None:
+@pytest.mark.parametrize("limits", [StoreLimits(responses=3), StoreLimits(bytes=3_500)])
+async def test_the_longest_unused_conversations_give_way(tmp_path: Path, limits: StoreLimits) -> None:
     clock = Clock()
     async with ResponseStore(tmp_path / "r.db", limits, clock) as store:
         for name, previous in (("a", None), ("b", None), ("c", None), ("a2", "a")):
@@ -156,7 +156,7 @@ def test_owners_share_what_there_is(sizes: list[int], most: int, expected: int) 
 
 async def test_one_owner_does_not_push_out_another(tmp_path: Path) -> None:
     clock = Clock()
-    async with ResponseStore(tmp_path / "r.db", Limits(bytes=20_000), clock) as store:
+    async with ResponseStore(tmp_path / "r.db", StoreLimits(bytes=20_000), clock) as store:
         await saved(store, "mine", key_digest="me")
         for i in range(60):
             clock.now += 1
@@ -171,7 +171,7 @@ async def test_one_owner_does_not_push_out_another(tmp_path: Path) -> None:
 
 
 async def test_much_that_is_written_is_pruned_at_once(tmp_path: Path) -> None:
-    async with ResponseStore(tmp_path / "r.db", Limits(bytes=5_000)) as store:
+    async with ResponseStore(tmp_path / "r.db", StoreLimits(bytes=5_000)) as store:
         for i in range(40):
             await saved(store, str(i), text="y" * 900)
     with sqlite3.connect(tmp_path / "r.db") as db:
@@ -179,7 +179,7 @@ async def test_much_that_is_written_is_pruned_at_once(tmp_path: Path) -> None:
 
 
 async def test_a_conversation_that_is_too_long_is_refused(tmp_path: Path) -> None:
-    async with ResponseStore(tmp_path / "r.db", Limits(conversation_bytes=3_000)) as store:
+    async with ResponseStore(tmp_path / "r.db", StoreLimits(conversation_bytes=3_000)) as store:
         given = dialect(store)
         for i in range(4):
             await saved(store, str(i), str(i - 1) if i else None, text="y" * 900)

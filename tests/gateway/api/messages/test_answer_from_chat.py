@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.api.messages.answer_from_chat import message
 from gateway.api.messages.dialect import Messages
 from gateway.api.messages.errors import error_body
-from gateway.api.messages.from_chat import message
-from gateway.api.messages.reader import chat_usage, check, usage
-from gateway.api.messages.to_chat import translate
-from gateway.api.messages.tools import long_names, short_name
+from gateway.api.messages.request_to_chat import translate
+from gateway.api.messages.stream_reader import billed_usage, chat_usage, checked_answer
+from gateway.api.messages.tools_to_chat import long_names, short_name
 from gateway.core.answer import Complete, Usage
 from gateway.core.errors import (
     AuthenticationFailed,
@@ -156,12 +156,12 @@ def test_usage_is_the_same_there_and_back() -> None:
     assert spent is not None
     assert (spent["prompt_tokens"], spent["completion_tokens"], spent["total_tokens"]) == (100, 7, 107)
     assert whole({"content": "4"}, usage=spent).usage.to_dict() == counts
-    assert usage({"usage": counts}) == Usage(100, 7, 80)
+    assert billed_usage({"usage": counts}) == Usage(100, 7, 80)
 
 
 def test_usage_that_nobody_could_have_been_billed() -> None:
     for counts in (None, {}, {"output_tokens": -1}, {"input_tokens": "5"}, {"input_tokens": 1 << 60}):
-        assert usage({"usage": counts}) is None
+        assert billed_usage({"usage": counts}) is None
 
 
 def test_an_answer_of_the_same_format_passes_but_for_the_name() -> None:
@@ -180,19 +180,19 @@ def test_an_answer_of_the_same_format_passes_but_for_the_name() -> None:
 )
 def test_what_is_no_message_is_unreadable(fields: Any) -> None:
     with pytest.raises(UpstreamFailure, match="unreadable"):
-        check(fields)
+        checked_answer(fields)
 
 
 def test_a_message_is_one() -> None:
     fields = {"type": "message", "content": [{"type": "text", "text": "4"}]}
-    whole = check(fields)
+    whole = checked_answer(fields)
     assert whole | fields == whole
     assert (whole["role"], whole["stop_reason"], whole["usage"]) == (
         "assistant",
         "end_turn",
         {"input_tokens": 0, "output_tokens": 0},
     )
-    assert check(whole) is whole
+    assert checked_answer(whole) is whole
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from gateway.api.responses.checks import invalid, item, optional, text
-from gateway.api.responses.items import Messages, kind_of
-from gateway.api.responses.tool_names import Names
-from gateway.api.responses.tools import Tools
+from gateway.api.responses.conversation_to_chat import ChatConversation, item_type
+from gateway.api.responses.tool_names import ToolNames
+from gateway.api.responses.tools_to_chat import ChatTools
 from gateway.core.errors import InvalidRequest
 from gateway.core.fields import expected
 from gateway.request.chat_request import Native
@@ -57,7 +57,7 @@ class NativeResponses(Native):
     """
 
     own: tuple[dict[str, Any], ...] = ()
-    names: Names = field(default_factory=Names)
+    names: ToolNames = field(default_factory=ToolNames)
     echoed: Mapping[str, Any] = field(default_factory=dict)
     previous: str | None = None
     store: bool = True
@@ -75,7 +75,7 @@ class Translation:
 
     fields: dict[str, Any]
     native_only: str | None
-    names: Names
+    names: ToolNames
     left_out: tuple[str, ...]
 
 
@@ -122,7 +122,7 @@ def resolved(items: list[dict[str, Any]], stored: Mapping[str, dict[str, Any]]) 
     found = []
     named: set[str] = set()
     for i, given in enumerate(items):
-        if kind_of(given) == "item_reference":
+        if item_type(given) == "item_reference":
             name = given["id"]
             if name not in stored:
                 message = f"Item with id '{name[:80]}' not found. Only items of stored responses can be referred to."
@@ -141,7 +141,7 @@ def references(items: list[dict[str, Any]]) -> set[str]:
     Raises:
         InvalidRequest: an id is no string.
     """
-    return {text(given, "id", f"input[{i}]") for i, given in enumerate(items) if kind_of(given) == "item_reference"}
+    return {text(given, "id", f"input[{i}]") for i, given in enumerate(items) if item_type(given) == "item_reference"}
 
 
 def echoed(fields: dict[str, Any], size: int) -> dict[str, Any]:
@@ -170,8 +170,8 @@ def translate(fields: dict[str, Any], before: list[dict[str, Any]], own: list[di
     """
     earlier = [(f"input of previous_response_id[{i}]", given) for i, given in enumerate(before)]
     items = [(f"input[{i}]", given) for i, given in enumerate(own)]
-    tools = Tools(fields, earlier + items)
-    messages = Messages(tools.names, fields.get("instructions"))
+    tools = ChatTools(fields, earlier + items)
+    messages = ChatConversation(tools.names, fields.get("instructions"))
     for where, given in earlier:
         try:
             messages.add(given, where)

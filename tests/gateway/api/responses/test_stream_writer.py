@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from gateway.api.chat.wellformed import ChunkMender
-from gateway.api.responses.reader import ResponsesReader
-from gateway.api.responses.writer import ResponsesWriter
+from gateway.api.responses.stream_reader import ResponsesReader
+from gateway.api.responses.stream_writer import ResponsesWriter
 from gateway.bodies.sse import EventReader
 from gateway.core.answer import Chunk
 from gateway.core.errors import StreamBroken, UpstreamsFailed

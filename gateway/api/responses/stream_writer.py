@@ -6,9 +6,17 @@ from typing import Any
 
 import orjson
 
-from gateway.api.responses.from_chat import INCOMPLETE, Fields, completed, names_of, native_of, previous_of, skeleton
-from gateway.api.responses.output import Output
-from gateway.api.responses.shape import is_response, mended
+from gateway.api.responses.answer_from_chat import (
+    INCOMPLETE,
+    Fields,
+    completed,
+    native_request,
+    previous_response_id_of,
+    response_in_progress,
+    tool_names_of,
+)
+from gateway.api.responses.repair import is_response, mended
+from gateway.api.responses.stream_output import Output
 from gateway.bodies.sse import Event, EventReader
 from gateway.core.answer import Chunk
 from gateway.core.chat_types import ChatChunk, ChatUsage
@@ -30,11 +38,11 @@ class ResponsesWriter:
 
     def __init__(self, request: ChatRequest, clock: Callable[[], float]) -> None:
         self.response: Fields | None = None
-        native = native_of(request)
+        native = native_request(request)
         self._request = request
         self._clock = clock
-        self._previous = previous_of(native)
-        self._output = Output(names_of(native))
+        self._previous = previous_response_id_of(native)
+        self._output = Output(tool_names_of(native))
         self._sequence = 0
         self._base: Fields | None = None  # the Response object as it was created
         self._passing: bool | None = None  # events of the first model pass; None before the first
@@ -104,7 +112,7 @@ class ResponsesWriter:
     def _begin(self, model: str) -> bytes:
         if self._base is not None:
             return b""
-        self._base = skeleton(self._request, model or self._request.model, int(self._clock()))
+        self._base = response_in_progress(self._request, model or self._request.model, int(self._clock()))
         return self._events(
             [{"type": kind, "response": self._base} for kind in ("response.created", "response.in_progress")]
         )
@@ -159,7 +167,7 @@ class ResponsesWriter:
             response = response | {"status": status}
         if is_response(response):
             return response
-        base = self._base or skeleton(self._request, self._request.model, int(self._clock()))
+        base = self._base or response_in_progress(self._request, self._request.model, int(self._clock()))
         return mended(response, base, self._output.items())
 
 

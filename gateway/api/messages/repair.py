@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.api.chat.wellformed import finish_reason
-from gateway.api.messages.from_chat import message_id, tool_id, tool_input
+from gateway.api.messages.answer_from_chat import message_id, tool_id, tool_input
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
 Fields = dict[str, Any]
@@ -22,7 +22,7 @@ _COUNTS = ("input_tokens", "output_tokens")
 _CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
 
 
-def is_right(kind: str, fields: Mapping[str, Any]) -> bool:
+def is_valid_event(kind: str, fields: Mapping[str, Any]) -> bool:
     """Whether an event of this type may be handed on."""
     match kind:
         case "content_block_delta":

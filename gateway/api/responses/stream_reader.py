@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.api.responses.shape import PARTS, TEXTS, is_right, mended_item
+from gateway.api.responses.repair import PARTS, TEXTS, is_valid_event, repaired_item
 from gateway.bodies.lenient_json import loads
 from gateway.bodies.sse import Event
 from gateway.core.answer import Chunk, Usage
@@ -54,7 +54,7 @@ class ResponsesReader:
         index = fields.get("output_index")
         if kind == _ADDED and type(index) is int and index in self._open:
             return None  # told twice
-        if not (strict and is_right(kind, fields) and self._is_in_place(kind, fields)):
+        if not (strict and is_valid_event(kind, fields) and self._is_in_place(kind, fields)):
             event = event._replace(raw=b"")  # clients could not read it, or another parser than theirs has to
         if kind == "error":
             raise classify_event(fields.get("error") or {key: fields.get(key) for key in ("code", "message", "param")})
@@ -141,7 +141,7 @@ class ResponsesReader:
         return {"tool_calls": [{"index": at, "id": item.get("call_id"), "type": "function", "function": function}]}
 
 
-def events(response: Fields) -> list[Fields]:
+def events_of_answer(response: Fields) -> list[Fields]:
     """The events that a whole Response object amounts to, as far as chat knows of them."""
     told: list[Fields] = []
     for index, item in enumerate(response["output"]):
@@ -153,7 +153,7 @@ def events(response: Fields) -> list[Fields]:
     return [*told, {"type": "response.completed", "response": response}]
 
 
-def check(fields: Any) -> Fields:
+def checked_answer(fields: Any) -> Fields:
     """`fields` as a finished Response object.
 
     Raises:
@@ -161,7 +161,7 @@ def check(fields: Any) -> Fields:
     """
     if not isinstance(fields, dict) or not isinstance(fields.get("output"), list):
         raise UpstreamFailure(Cause.UNREADABLE, detail="no output in the answer")
-    output = list(map(mended_item, fields["output"]))
+    output = list(map(repaired_item, fields["output"]))
     if fields.get("error") or fields.get("status") == "failed":
         raise classify_event(fields.get("error") or {})
     if fields.get("status") in ("in_progress", "queued", "cancelled"):
@@ -169,7 +169,7 @@ def check(fields: Any) -> Fields:
     return fields if output == fields["output"] else fields | {"output": output}
 
 
-def usage(fields: Fields) -> Usage | None:
+def billed_usage(fields: Fields) -> Usage | None:
     """What a Response object says that it cost."""
     return Usage.read(chat_usage(fields))
 

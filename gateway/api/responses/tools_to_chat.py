@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway.api.provider_tools import MOST_TOLD, told_type
-from gateway.api.responses import freeform
+from gateway.api.responses import freeform_tools
 from gateway.api.responses.checks import invalid, item, optional, text
-from gateway.api.responses.tool_names import SEARCH, Kind, Names, Tool
+from gateway.api.responses.tool_names import SEARCH, ClientTool, Kind, ToolNames
 from gateway.core.fields import expected
 
 TRANSLATED = frozenset({"function", "custom"})
@@ -22,7 +22,7 @@ MODES = frozenset({"auto", "none", "required"})
 _QUERY = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
 
 
-class Tools:
+class ChatTools:
     """The tools of a request, checked.
 
     Args:
@@ -37,7 +37,7 @@ class Tools:
 
     def __init__(self, fields: dict[str, Any], items: Iterable[tuple[str, dict[str, Any]]] = ()) -> None:
         self.fields: dict[str, Any] = {}
-        self.names = Names()
+        self.names = ToolNames()
         self.left_out: tuple[str, ...] = ()
         self.foreign: str | None = None
         self._functions: list[dict[str, Any]] = []
@@ -74,7 +74,7 @@ class Tools:
 
     def _add_function(self, tool: dict[str, Any], kind: str, where: str, space: dict[str, Any] | None) -> None:
         called: Kind = "function_call" if kind == "function" else "custom_tool_call"
-        known = Tool(called, text(tool, "name", where), space["name"] if space is not None else None)
+        known = ClientTool(called, text(tool, "name", where), space["name"] if space is not None else None)
         function = _custom(tool, where) if kind == "custom" else _function(tool, where)
         if "description" not in function and space is not None and isinstance(space.get("description"), str):
             function["description"] = space["description"]
@@ -83,9 +83,9 @@ class Tools:
     def _add_search(self, tool: dict[str, Any], where: str) -> None:
         parameters = optional(tool, "parameters", dict, "a JSON schema", where) or _QUERY
         description = optional(tool, "description", str, "a string", where) or "Searches for tools that can be called."
-        self._append(Tool("tool_search_call", SEARCH), {"description": description, "parameters": parameters})
+        self._append(ClientTool("tool_search_call", SEARCH), {"description": description, "parameters": parameters})
 
-    def _append(self, tool: Tool, function: dict[str, Any]) -> None:
+    def _append(self, tool: ClientTool, function: dict[str, Any]) -> None:
         name = self.names.add(tool)
         if name is not None:
             self._functions.append({"type": "function", "function": {"name": name} | function})
@@ -109,7 +109,7 @@ class Tools:
             self.foreign = "tool_choice"
             return
         name = text(choice, "name", "tool_choice")
-        chat = self.names.of_chat(name, optional(choice, "namespace", str, "a string", "tool_choice"))
+        chat = self.names.chat_name(name, optional(choice, "namespace", str, "a string", "tool_choice"))
         if not any(function["function"]["name"] == chat for function in self._functions):
             invalid(f"`tool_choice` names a tool `{name[:80]}` that is not in `tools`.", "tool_choice.name")
         self.fields["tool_choice"] = {"type": "function", "function": {"name": chat}}
@@ -129,7 +129,9 @@ class Tools:
             tool = item(given, at)
             kind = text(tool, "type", at)
             if kind in TRANSLATED:
-                names.add(self.names.of_chat(text(tool, "name", at), optional(tool, "namespace", str, "a string", at)))
+                names.add(
+                    self.names.chat_name(text(tool, "name", at), optional(tool, "namespace", str, "a string", at))
+                )
             elif kind == "namespace":
                 spaces.add(text(tool, "name", at))
             elif told_type(kind) in self._provider:
@@ -138,7 +140,7 @@ class Tools:
         self._functions = [
             function
             for function in self._functions
-            if (name := function["function"]["name"]) in names or self.names.tool(name).namespace in spaces
+            if (name := function["function"]["name"]) in names or self.names.client_tool(name).namespace in spaces
         ]
         return mode
 
@@ -164,7 +166,7 @@ def _custom(tool: dict[str, Any], where: str) -> dict[str, Any]:
         syntax = text(form, "syntax", f"{where}.format")
         definition = text(form, "definition", f"{where}.format")
         said.append(f"The input must follow this grammar ({syntax}):\n{definition}")
-    function: dict[str, Any] = {"parameters": freeform.parameters()}
+    function: dict[str, Any] = {"parameters": freeform_tools.parameters()}
     if description := "\n\n".join(part for part in said if part):
         function["description"] = description
     return function

@@ -29,10 +29,10 @@ def arguments(text: str) -> str:
     return orjson.dumps({KEY: text}).decode()
 
 
-def input_of(arguments: str) -> str:
+def unwrapped_input(arguments: str) -> str:
     """The text in the arguments that a model wrote; all of them where they are not an object with a text in it.
 
-    `input_of('{"input": "a"}')` is `a`; so is `input_of('{"patch": "a"}')`.
+    `unwrapped_input('{"input": "a"}')` is `a`; so is `unwrapped_input('{"patch": "a"}')`.
     """
     try:
         value = json.loads(arguments, strict=False)
@@ -46,7 +46,7 @@ def input_of(arguments: str) -> str:
     return _printable(text if isinstance(text, str) else arguments)
 
 
-class InputReader:
+class FreeformInputReader:
     """The text out of arguments that come in pieces, as early as it can be known."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class InputReader:
     def close(self) -> tuple[str, str]:
         """What is left of the text at the end of the arguments, and the whole text."""
         given = "".join(self._given)
-        text = input_of("".join(self._written))
+        text = unwrapped_input("".join(self._written))
         if given and not text.startswith(given):  # the arguments were cut, or no JSON in the end: what was given stands
             return "", given
         return text[len(given) :], text

@@ -11,7 +11,7 @@ from gateway.core.errors import InvalidRequest
 _SEARCHES = "tool_search_tool_"
 
 
-class Tools:
+class ChatTools:
     """What a request says of tools.
 
     Attributes:

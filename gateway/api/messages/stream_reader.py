@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.api.chat.wellformed import finish_reason
-from gateway.api.messages.shape import is_right, mended
+from gateway.api.messages.repair import is_valid_event, mended
 from gateway.bodies.lenient_json import dumps, loads
 from gateway.bodies.sse import Event
 from gateway.core.answer import MAX_TOKENS, Chunk, Usage
@@ -26,7 +26,7 @@ _NOTHING: dict[str, Any] = {"choices": []}
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-class Reader:
+class MessagesReader:
     """Reads one stream.
 
     A block that chat has no word for, such as a search of the provider's own, is a delta `provider_block` with its type:
@@ -64,7 +64,9 @@ class Reader:
         index = given if type(given) is int else max(self._kinds, default=0)
         if kind == "content_block_start" and index in self._open:
             return None  # told twice
-        right = strict and event.kind == kind.encode() and is_right(kind, fields) and self._is_in_place(kind, index)
+        right = (
+            strict and event.kind == kind.encode() and is_valid_event(kind, fields) and self._is_in_place(kind, index)
+        )
         chat: dict[str, Any] | None
         match kind:
             case "message_start":
@@ -203,13 +205,13 @@ def chat_usage(usage: Mapping[str, Any]) -> dict[str, Any] | None:
     return chat
 
 
-def usage(fields: Mapping[str, Any]) -> Usage | None:
+def billed_usage(fields: Mapping[str, Any]) -> Usage | None:
     """What a whole Message was billed; None where it does not say."""
     counts = fields.get("usage")
     return Usage.read(chat_usage(counts)) if isinstance(counts, dict) else None
 
 
-def events(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+def events_of_answer(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The events that a whole Message amounts to, each block in its start."""
     told: list[dict[str, Any]] = [{"type": "message_start", "message": message}]
     for index, block in enumerate(message["content"]):
@@ -219,7 +221,7 @@ def events(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*told, {"type": "message_delta", "delta": delta}, {"type": "message_stop"}]
 
 
-def check(fields: Any) -> dict[str, Any]:
+def checked_answer(fields: Any) -> dict[str, Any]:
     """`fields` as a Message; the same object where it needs no change.
 
     Raises:

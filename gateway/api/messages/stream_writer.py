@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from gateway.api.messages.blocks import Blocks, event
+from gateway.api.messages.answer_from_chat import message_id, message_usage, stop_reason, text_of, wants_thinking
 from gateway.api.messages.errors import error_object
-from gateway.api.messages.from_chat import message_id, message_usage, stop_reason, text_of, wants_thinking
+from gateway.api.messages.stream_blocks import BlockSequence, event
 from gateway.bodies.sse import EventReader
 from gateway.core.answer import Chunk
 from gateway.core.chat_types import ChatChunk, ChatUsage
@@ -27,7 +27,7 @@ class MessagesWriter:
 
     def __init__(self, request: Mapping[str, Any], names: Mapping[str, str]) -> None:
         self._request = request
-        self._blocks = Blocks(names)
+        self._blocks = BlockSequence(names)
         self._thinks = wants_thinking(request)
         self._begun = False
         self._own = False  # some of it is written here, so that a provider's events have the wrong indices

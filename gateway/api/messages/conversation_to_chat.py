@@ -12,7 +12,7 @@ Blocks = list[tuple[str, dict[str, Any]]]  # each with its path in the client's 
 _BILLING = "x-anthropic-billing-header:"
 
 
-class Conversation:
+class ChatConversation:
     """The chat messages of a request, in the order of its blocks. A tool's message has parts, of which any may be no text.
 
     Attributes:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.api.responses.items import Messages
-from gateway.api.responses.tool_names import Names
+from gateway.api.responses.conversation_to_chat import ChatConversation
+from gateway.api.responses.tool_names import ToolNames
 from tests.gateway.running import entry, gateway
 from tests.gateway.upstreams import ScriptedProvider, error
 
@@ -22,7 +22,7 @@ def reasoning(**more: Any) -> dict[str, Any]:
 
 
 def chat(*items: dict[str, Any]) -> list[dict[str, Any]]:
-    messages = Messages(Names())
+    messages = ChatConversation(ToolNames())
     for i, given in enumerate(items):
         messages.add(given, f"input[{i}]")
     return messages.finished()

@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from gateway.api.responses import freeform
+from gateway.api.responses import freeform_tools
 from gateway.api.responses.checks import invalid, optional, text
-from gateway.api.responses.content import Parts
-from gateway.api.responses.reasoning import readable_text
-from gateway.api.responses.tool_names import Names
+from gateway.api.responses.content_to_chat import Parts
+from gateway.api.responses.encrypted_reasoning import plain_reasoning
+from gateway.api.responses.tool_names import ToolNames
 
 CALLS = frozenset({"function_call", "custom_tool_call"})
 OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
@@ -24,7 +24,7 @@ _CALL, _OUTPUTS_END = "_call", ("_call_output", "tool_search_output")
 _OF_EVERY_CALL = frozenset({"id", "type", "call_id", "status", "execution", "created_by"})
 
 
-class Messages:
+class ChatConversation:
     """Collects the messages of a conversation, in the order of its items. A tool's message has parts, of which any may be no text.
 
     The developer's messages are sent as the system's: OpenAI takes both, others know no developer. Those at the beginning
@@ -37,7 +37,7 @@ class Messages:
         foreign: the field of the first thing that chat has nothing for and that may not be left out.
     """
 
-    def __init__(self, names: Names, instructions: str | None = None) -> None:
+    def __init__(self, names: ToolNames, instructions: str | None = None) -> None:
         self.foreign: str | None = None
         self._names = names
         self._head = [instructions] if instructions else []  # what the system says before all others
@@ -69,7 +69,7 @@ class Messages:
         Raises:
             InvalidRequest: it is not what it must be; `param` is below `where`.
         """
-        kind = text({"type": kind_of(item)}, "type", where, "a type of item")
+        kind = text({"type": item_type(item)}, "type", where, "a type of item")
         if kind == "message":
             self._message(item, where)
         elif kind in CALLS:
@@ -81,7 +81,7 @@ class Messages:
         elif kind.endswith(_CALL) and isinstance(item.get("call_id"), str):
             self._other_call(item, kind)
         elif kind == "reasoning":
-            if thought := readable_text(item):
+            if thought := plain_reasoning(item):
                 self._thoughts.append(thought)
         else:  # what only a provider's own tools do and have done
             if isinstance(call_id := item.get("call_id"), str):
@@ -122,10 +122,10 @@ class Messages:
         call_id, name = text(item, "call_id", where), text(item, "name", where)
         namespace = optional(item, "namespace", str, "a string", where)
         if kind == "custom_tool_call":
-            arguments = freeform.arguments(text(item, "input", where))
+            arguments = freeform_tools.arguments(text(item, "input", where))
         else:
             arguments = text(item, "arguments", where).strip() or "{}"
-        self._add_call(call_id, self._names.of_chat(name, namespace), arguments)
+        self._add_call(call_id, self._names.chat_name(name, namespace), arguments)
 
     def _other_call(self, item: dict[str, Any], kind: str) -> None:
         """A call of a tool of another kind that the client runs, as a shell: what the model did stays in the conversation."""
@@ -190,7 +190,7 @@ class Messages:
             self.foreign = field
 
 
-def kind_of(item: dict[str, Any]) -> Any:
+def item_type(item: dict[str, Any]) -> Any:
     """The type of an item; a message may leave it out, a reference to a stored item too."""
     if item.get("type") is not None:
         return item["type"]

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.api.responses.tool_names import Names, Tool
+from gateway.api.responses.tool_names import ClientTool, ToolNames
 from tests.conformance import validate
 from tests.gateway.api.exchanges import FUNCTION, call, chunk, complete, dialect, events, parsed, proper, written
 
@@ -113,14 +113,14 @@ async def test_a_namespace_can_be_all_that_is_allowed() -> None:
 
 
 def test_names_fit_chat_and_stay_apart() -> None:
-    known = Names()
+    known = ToolNames()
     tools = [
-        Tool("function_call", "c", "a_b_"),
-        Tool("function_call", "b_c", "a_"),
-        Tool("function_call", "a_b_c"),
-        Tool("function_call", "b.c", "a."),
-        Tool("custom_tool_call", "x" * 100, "n" * 60),
-        Tool("custom_tool_call", "x" * 101, "n" * 60),
+        ClientTool("function_call", "c", "a_b_"),
+        ClientTool("function_call", "b_c", "a_"),
+        ClientTool("function_call", "a_b_c"),
+        ClientTool("function_call", "b.c", "a."),
+        ClientTool("custom_tool_call", "x" * 100, "n" * 60),
+        ClientTool("custom_tool_call", "x" * 101, "n" * 60),
     ]
     given = [known.add(tool) for tool in tools]
     assert given[0] == "a_b_c"
@@ -129,10 +129,10 @@ def test_names_fit_chat_and_stay_apart() -> None:
         assert name is not None
         assert len(name) <= 64
         assert name.replace("_", "").isalnum()
-        assert known.tool(name) == tool
-        assert known.of_chat(tool.name, tool.namespace) == name
+        assert known.client_tool(name) == tool
+        assert known.chat_name(tool.name, tool.namespace) == name
     assert known.add(tools[0]) is None
-    assert known.freeform == {given[4], given[5]}
+    assert known.freeform_functions == {given[4], given[5]}
 
 
 async def test_a_search_for_tools_is_a_function_and_brings_tools() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.api.responses.dialect import Responses
-from gateway.api.responses.reasoning import is_encrypted_error, without_encrypted
+from gateway.api.responses.encrypted_reasoning import is_encrypted_reasoning_error, without_reasoning_items
 from gateway.core.errors import InvalidRequest
 from gateway.request.chat_request import ChatRequest
 from gateway.request.chat_templates import MEDIA_NOTE, MEDIA_OF
@@ -372,9 +372,12 @@ async def test_reasoning_that_the_gateway_wrote_down_is_shown_to_nobody() -> Non
 def test_encrypted_reasoning_is_taken_out() -> None:
     fields = {"model": "m", "input": [user("x"), REASONING, CALL, OUTPUT | {"id": "fco_1"}, "odd"]}
     nameless = {key: value for key, value in CALL.items() if key != "id"}
-    assert without_encrypted(fields) == {"model": "m", "input": [user("x"), nameless, OUTPUT | {"id": "fco_1"}, "odd"]}
-    assert without_encrypted({"input": "x"}) is None
-    assert without_encrypted({"input": [user("x")]}) is None
+    assert without_reasoning_items(fields) == {
+        "model": "m",
+        "input": [user("x"), nameless, OUTPUT | {"id": "fco_1"}, "odd"],
+    }
+    assert without_reasoning_items({"input": "x"}) is None
+    assert without_reasoning_items({"input": [user("x")]}) is None
 
 
 @pytest.mark.parametrize(
@@ -387,7 +390,7 @@ def test_encrypted_reasoning_is_taken_out() -> None:
     ],
 )
 def test_errors_about_encrypted_reasoning(error: dict[str, Any], is_one: bool) -> None:
-    assert is_encrypted_error(error) is is_one
+    assert is_encrypted_reasoning_error(error) is is_one
 
 
 def test_an_error_has_the_shape_of_the_api() -> None:

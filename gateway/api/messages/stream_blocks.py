@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from gateway.api.messages.from_chat import tool_id
+from gateway.api.messages.answer_from_chat import tool_id
 from gateway.bodies.lenient_json import dumps
 
 
@@ -49,7 +49,7 @@ class _Block:
             return False
 
 
-class Blocks:
+class BlockSequence:
     """Takes pieces in any order; gives events in which one block is open at a time.
 
     The first block is written as it comes. What belongs to others waits until it is complete, which a tool call is when its

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from gateway.api.responses.dialect import Responses
-from gateway.api.responses.reader import ResponsesReader
 from gateway.api.responses.store_rows import row_of
+from gateway.api.responses.stream_reader import ResponsesReader
 from gateway.bodies.sse import EventReader
 from gateway.core.errors import StreamBroken
 from gateway.provider_errors.failures import UpstreamFailure

@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from gateway.api.responses.freeform import InputReader
-from gateway.api.responses.from_chat import Fields, arguments_object
-from gateway.api.responses.tool_names import Tool
+from gateway.api.responses.answer_from_chat import Fields, arguments_object
+from gateway.api.responses.freeform_tools import FreeformInputReader
+from gateway.api.responses.tool_names import ClientTool
 
 
 class Form(NamedTuple):
@@ -120,12 +120,12 @@ class Called:
         tool: what is called, where it is written from chat; None where native events are followed.
     """
 
-    def __init__(self, output_index: int, fields: Fields, tool: Tool | None = None) -> None:
+    def __init__(self, output_index: int, fields: Fields, tool: ClientTool | None = None) -> None:
         self.fields = fields
         self.done = False
         self.pieces: list[str] = []
         self._tool = tool
-        self._reader = InputReader() if tool is not None and tool.kind == "custom_tool_call" else None
+        self._reader = FreeformInputReader() if tool is not None and tool.kind == "custom_tool_call" else None
         self._key = INPUTS[fields["type"]]
         self._event = _INPUT_EVENTS.get(fields["type"])
         self._at = {"item_id": fields.get("id"), "output_index": output_index}

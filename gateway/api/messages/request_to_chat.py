@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.api.messages.content import Conversation
-from gateway.api.messages.tools import Tools, is_strict
+from gateway.api.messages.conversation_to_chat import ChatConversation
+from gateway.api.messages.tools_to_chat import ChatTools, is_strict
 from gateway.api.messages.typed import optional, required, string, unknown, wrong
 from gateway.core.errors import InvalidRequest, ThreadUnsupported
 from gateway.core.fields import kind
@@ -48,7 +48,7 @@ def translate(fields: dict[str, Any]) -> Translation:
     """
     if fields.get("thread") is not None:
         raise ThreadUnsupported
-    conversation, tools = Conversation(fields), Tools(fields)
+    conversation, tools = ChatConversation(fields), ChatTools(fields)
     chat: dict[str, Any] = {key: fields[key] for key in ("model", "stream") if key in fields}
     chat["messages"] = conversation.messages
     chat["max_tokens"] = max(1, _max_tokens(fields))  # 0 only warms the provider's cache

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.api.responses.from_chat import Fields, new_id
+from gateway.api.responses.answer_from_chat import Fields, new_id
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
 _PART = ("content_index",)
@@ -52,7 +52,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def is_right(kind: str, fields: Fields) -> bool:
+def is_valid_event(kind: str, fields: Fields) -> bool:
     """Whether an event of this type may be handed on. What it has of a Response object is not looked at."""
     if kind in TEXTS:
         text, numbers = TEXTS[kind]
@@ -143,10 +143,10 @@ def mended(response: Fields, base: Fields, output: list[Fields] | None = None) -
         right["status"] = "completed"
     usage = _mended_usage(response.get("usage"))
     kept = {key: base.get(key) for key in _TYPES}
-    return response | kept | right | {"object": "response", "output": list(map(mended_item, given)), "usage": usage}
+    return response | kept | right | {"object": "response", "output": list(map(repaired_item, given)), "usage": usage}
 
 
-def mended_item(item: Any) -> Fields:
+def repaired_item(item: Any) -> Fields:
     """An output item as it must be.
 
     Raises:

@@ -6,17 +6,17 @@ from typing import Any
 
 import orjson
 
-from gateway.api.responses.freeform import input_of
-from gateway.api.responses.reasoning import OWN_REASONING
-from gateway.api.responses.to_chat import NativeResponses
-from gateway.api.responses.tool_names import Names, Tool
+from gateway.api.responses.encrypted_reasoning import GATEWAY_REASONING_PREFIX
+from gateway.api.responses.freeform_tools import unwrapped_input
+from gateway.api.responses.request_to_chat import NativeResponses
+from gateway.api.responses.tool_names import ClientTool, ToolNames
 from gateway.request.chat_request import ChatRequest, Native
 
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _PREFIXES = {
     "message": "msg_",
-    "reasoning": OWN_REASONING,
+    "reasoning": GATEWAY_REASONING_PREFIX,
     "function_call": "fc_",
     "custom_tool_call": "ctc_",
     "tool_search_call": "tsc_",
@@ -30,15 +30,15 @@ def new_id(kind: str) -> str:
     return f"{_PREFIXES.get(kind, 'resp_')}{uuid.uuid4().hex}"
 
 
-def native_of(request: ChatRequest) -> Native:
+def native_request(request: ChatRequest) -> Native:
     assert request.native is not None
     assert request.native.api == "responses"
     return request.native
 
 
-def skeleton(request: ChatRequest, model: str, created_at: int) -> Fields:
+def response_in_progress(request: ChatRequest, model: str, created_at: int) -> Fields:
     """A Response object in progress: what the request asked for, with the API's defaults, and no output yet."""
-    native = native_of(request)
+    native = native_request(request)
     asked = native.echoed if isinstance(native, NativeResponses) else native.fields
     reasoning, text = asked.get("reasoning") or {}, asked.get("text") or {}
     response: Fields = {
@@ -54,7 +54,7 @@ def skeleton(request: ChatRequest, model: str, created_at: int) -> Fields:
         "model": model,
         "output": [],
         "parallel_tool_calls": asked.get("parallel_tool_calls") is not False,
-        "previous_response_id": previous_of(native),
+        "previous_response_id": previous_response_id_of(native),
         "reasoning": {"effort": None, "summary": None} | reasoning,
         "service_tier": tier(asked.get("service_tier"), "auto"),
         "store": asked.get("store") is not False,
@@ -87,24 +87,24 @@ def completed(
     response["service_tier"] = tier(service_tier, response.get("service_tier"))
     if reason is not None:
         response |= {"status": "incomplete", "incomplete_details": {"reason": reason}, "completed_at": None}
-    if (counts := usage_of_chat(usage)) is not None:
+    if (counts := usage_from_chat(usage)) is not None:
         response["usage"] = counts
     return response
 
 
-def response_of(request: ChatRequest, completion: Fields, model: str, now: int) -> Fields:
+def response_from_completion(request: ChatRequest, completion: Fields, model: str, now: int) -> Fields:
     """The Response object of a whole chat completion."""
     choice = next((c for c in completion["choices"] if not c.get("index")), completion["choices"][0])
     finish = choice.get("finish_reason")
     status = "incomplete" if finish in INCOMPLETE else "completed"
-    output = output_items(choice["message"], choice.get("logprobs"), names_of(native_of(request)))
+    output = output_items(choice["message"], choice.get("logprobs"), tool_names_of(native_request(request)))
     for item in output[-1:]:  # an answer is cut in its last part
         item["status"] = status
-    response = skeleton(request, model, now)
+    response = response_in_progress(request, model, now)
     return completed(response, output, finish, completion.get("usage"), now, model, completion.get("service_tier"))
 
 
-def output_items(message: Fields, given_logprobs: Any, names: Names) -> list[Fields]:
+def output_items(message: Fields, given_logprobs: Any, names: ToolNames) -> list[Fields]:
     """The output items of a chat message: reasoning, what it says, what it calls."""
     output: list[Fields] = []
     if thought := reasoning_text(message):
@@ -121,8 +121,8 @@ def output_items(message: Fields, given_logprobs: Any, names: Names) -> list[Fie
     for call in calls:
         called = call.get("function")
         called = called if isinstance(called, dict) else {}
-        tool, written = names.tool(_text(called.get("name"))), _text(called.get("arguments"))
-        output.append(called_item(tool, "completed", _text(call.get("id")), **inputs(tool, written)))
+        tool, written = names.client_tool(_text(called.get("name"))), _text(called.get("arguments"))
+        output.append(call_item(tool, "completed", _text(call.get("id")), **inputs(tool, written)))
     return output
 
 
@@ -130,7 +130,7 @@ def item(kind: str, status: str = "completed", **fields: Any) -> Fields:
     return {"id": new_id(kind), "type": kind, "status": status, **fields}
 
 
-def called_item(tool: Tool, status: str, call_id: str, **given: Any) -> Fields:
+def call_item(tool: ClientTool, status: str, call_id: str, **given: Any) -> Fields:
     """The item of a call.
 
     Args:
@@ -144,14 +144,14 @@ def called_item(tool: Tool, status: str, call_id: str, **given: Any) -> Fields:
     return item(tool.kind, status, call_id=call_id, **space, name=tool.name, **given)
 
 
-def inputs(tool: Tool, arguments: str) -> Fields:
+def inputs(tool: ClientTool, arguments: str) -> Fields:
     """What a tool is given, under its name in the item of a call.
 
     Args:
         arguments: all that the model wrote. Without any, a function gets an empty object: clients parse it as JSON.
     """
     if tool.kind == "custom_tool_call":
-        return {"input": input_of(arguments)}
+        return {"input": unwrapped_input(arguments)}
     if tool.kind == "tool_search_call":
         return {"arguments": arguments_object(arguments)}
     return {"arguments": arguments or "{}"}
@@ -200,7 +200,7 @@ def logprobs(given: Any) -> list[Fields]:
     ]
 
 
-def usage_of_chat(usage: Any) -> Fields | None:
+def usage_from_chat(usage: Any) -> Fields | None:
     """Chat's `usage` in the form of this API; None where it counts nothing."""
     if not isinstance(usage, dict):
         return None
@@ -220,12 +220,12 @@ def tier(given: Any, default: Any) -> Any:
     return given if isinstance(given, str) and given in _TIERS else default
 
 
-def names_of(native: Native) -> Names:
+def tool_names_of(native: Native) -> ToolNames:
     """The names of a request's tools."""
-    return native.names if isinstance(native, NativeResponses) else Names()
+    return native.names if isinstance(native, NativeResponses) else ToolNames()
 
 
-def previous_of(native: Native) -> str | None:
+def previous_response_id_of(native: Native) -> str | None:
     return native.previous if isinstance(native, NativeResponses) else None
 
 

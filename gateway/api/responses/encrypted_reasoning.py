@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-OWN_REASONING = "rs_locus_"  # how the ids of reasoning begin that this gateway wrote down, and no provider knows
+GATEWAY_REASONING_PREFIX = (
+    "rs_locus_"  # how the ids of reasoning begin that this gateway wrote down, and no provider knows
+)
 _NAMED = frozenset({"message", "function_call", "custom_tool_call"})
 _CODE = "invalid_encrypted_content"
 
 
-def without_encrypted(fields: dict[str, Any]) -> dict[str, Any] | None:
+def without_reasoning_items(fields: dict[str, Any]) -> dict[str, Any] | None:
     """A request's fields without its reasoning items; None where it has none.
 
     The other items lose their ids: by those a provider knows that reasoning belongs to them, and misses it.
@@ -19,13 +21,13 @@ def without_encrypted(fields: dict[str, Any]) -> dict[str, Any] | None:
     return fields | {"input": [_nameless(item) for item in items if not _is_reasoning(item)]}
 
 
-def is_own_reasoning(item: Mapping[str, Any]) -> bool:
+def is_gateway_reasoning(item: Mapping[str, Any]) -> bool:
     """Whether this is reasoning that the gateway wrote down. A provider that is shown it does not know the id."""
     name = item.get("id")
-    return item.get("type") == "reasoning" and isinstance(name, str) and name.startswith(OWN_REASONING)
+    return item.get("type") == "reasoning" and isinstance(name, str) and name.startswith(GATEWAY_REASONING_PREFIX)
 
 
-def readable_text(item: Mapping[str, Any]) -> str:
+def plain_reasoning(item: Mapping[str, Any]) -> str:
     """What a reasoning item says of what the model thought, in the model's own words; empty where it is only a summary of them.
 
     The gateway writes the words of models behind chat APIs as a summary; Codex hands that back without the id.
@@ -33,12 +35,12 @@ def readable_text(item: Mapping[str, Any]) -> str:
     if item.get("encrypted_content"):
         return ""
     texts = _texts(item.get("content"))
-    if not texts and (item.get("id") is None or is_own_reasoning(item)):
+    if not texts and (item.get("id") is None or is_gateway_reasoning(item)):
         texts = _texts(item.get("summary"))
     return "\n\n".join(texts)
 
 
-def is_encrypted_error(error: Mapping[str, Any]) -> bool:
+def is_encrypted_reasoning_error(error: Mapping[str, Any]) -> bool:
     """Whether a provider's error object says that it cannot read the reasoning."""
     if error.get("code") == _CODE:
         return True

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.api.messages.dialect import Messages
-from gateway.api.messages.tools import short_name
+from gateway.api.messages.tools_to_chat import short_name
 from gateway.core.errors import InvalidRequest
 from gateway.request.chat_request import ChatRequest
 from tests.gateway.upstreams import ScriptedProvider, reply

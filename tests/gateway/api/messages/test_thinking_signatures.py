@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.api.messages.signatures import is_signature_error, without_signatures
-from gateway.api.messages.to_chat import translate
+from gateway.api.messages.request_to_chat import translate
+from gateway.api.messages.thinking_signatures import is_signature_error, without_signatures
 
 ASK: dict[str, Any] = {"role": "user", "content": "What is 2 + 2?"}
 SIGNED = {"type": "thinking", "thinking": "hm", "signature": "EqQB"}

@@ -10,10 +10,10 @@ from anthropic.types import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.api.messages.blocks import event
-from gateway.api.messages.reader import Reader
-from gateway.api.messages.tools import long_names, short_name
-from gateway.api.messages.writer import MessagesWriter
+from gateway.api.messages.stream_blocks import event
+from gateway.api.messages.stream_reader import MessagesReader
+from gateway.api.messages.stream_writer import MessagesWriter
+from gateway.api.messages.tools_to_chat import long_names, short_name
 from gateway.bodies.sse import EventReader
 from gateway.core.answer import Chunk
 from gateway.core.errors import GatewayError, StreamBroken, UpstreamsFailed
@@ -297,8 +297,8 @@ WHOLE = native(
 )
 
 
-def chunks_of(parts: list[bytes], reader: Reader | None = None) -> list[Chunk]:
-    reader = reader or Reader(lambda: 1.0)
+def chunks_of(parts: list[bytes], reader: MessagesReader | None = None) -> list[Chunk]:
+    reader = reader or MessagesReader(lambda: 1.0)
     found = [reader.read(one) for part in parts for one in EventReader().feed(part)]
     assert all(chunk is not None and is_chunk(chunk.fields) for chunk in found)
     return [chunk for chunk in found if chunk is not None]
@@ -436,7 +436,7 @@ def test_only_what_is_missing_of_an_ending_is_written() -> None:
 
 
 def test_what_a_stream_means_in_chat() -> None:
-    reader = Reader(lambda: 1_700_000_000.5)
+    reader = MessagesReader(lambda: 1_700_000_000.5)
     chunks = chunks_of(WHOLE, reader)
     assert {(c.fields["id"], c.fields["model"], c.fields["created"]) for c in chunks} == {
         ("msg_9", "claude-x", 1_700_000_000)
@@ -459,7 +459,7 @@ def test_what_a_stream_means_in_chat() -> None:
 
 
 def test_the_end_is_not_there_before_it_is_read() -> None:
-    reader = Reader()
+    reader = MessagesReader()
     chunks_of(WHOLE[:-1], reader)
     assert not reader.ended
 
@@ -499,7 +499,7 @@ def test_an_error_in_the_stream(kind: str, cause: Cause) -> None:
 
 
 def test_what_is_no_event_is_skipped() -> None:
-    reader = Reader()
+    reader = MessagesReader()
     for data in (b"[]", b"{}", b'{"type":5}', b'{"type":"message_start"}', b'{"type":"content_block_delta"}'):
         (one,) = EventReader().feed(b"data: " + data + b"\n\n")
         assert reader.read(one) is None
@@ -561,7 +561,7 @@ def test_whatever_chunks_come_blocks_follow_each_other(pieces: list[dict[str, An
     )
 )
 def test_whatever_events_come_are_chunks_or_failures(events: list[tuple[str, dict[str, Any]]]) -> None:
-    reader, out = Reader(), writer()
+    reader, out = MessagesReader(), writer()
     try:
         for kind, fields in events:
             data = orjson.dumps(fields | {"type": kind})

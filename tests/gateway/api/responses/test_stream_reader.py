@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.api.responses.reader import FOREIGN, ResponsesReader, check, usage
+from gateway.api.responses.stream_reader import FOREIGN, ResponsesReader, billed_usage, checked_answer
 from gateway.bodies.sse import Event, EventReader
 from gateway.core.answer import Chunk, Usage
 from gateway.provider_errors.failures import Cause, UpstreamFailure
@@ -160,7 +160,7 @@ def test_failures(error: dict[str, Any], cause: Cause) -> None:
         assert caught.value.cause is cause
         assert not reader.ended
     with pytest.raises(UpstreamFailure) as caught:
-        check(RESPONSE | {"status": "failed", "error": error})
+        checked_answer(RESPONSE | {"status": "failed", "error": error})
     assert caught.value.cause is cause
 
 
@@ -201,12 +201,12 @@ def test_odd_values_inside_events_break_nothing(value: Any) -> None:
 )
 def test_a_whole_answer_that_is_none(fields: Any) -> None:
     with pytest.raises(UpstreamFailure) as caught:
-        check(fields)
+        checked_answer(fields)
     assert caught.value.cause is Cause.UNREADABLE
 
 
 def test_a_whole_answer() -> None:
-    assert check(RESPONSE) == RESPONSE
-    assert usage(RESPONSE) == Usage(7, 5, 3)
-    assert usage({"output": []}) is None
-    assert usage({"usage": {"input_tokens": -5, "output_tokens": 1}}) is None
+    assert checked_answer(RESPONSE) == RESPONSE
+    assert billed_usage(RESPONSE) == Usage(7, 5, 3)
+    assert billed_usage({"output": []}) is None
+    assert billed_usage({"usage": {"input_tokens": -5, "output_tokens": 1}}) is None

@@ -7,9 +7,9 @@ off. Events have no sequence number yet.
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.api.responses.from_chat import Fields, called_item, item, logprobs, reasoning_text, text_of
-from gateway.api.responses.open_items import FORMS, INPUTS, Called, Foreign, Part, Spoken
-from gateway.api.responses.tool_names import Names
+from gateway.api.responses.answer_from_chat import Fields, call_item, item, logprobs, reasoning_text, text_of
+from gateway.api.responses.stream_items import FORMS, INPUTS, Called, Foreign, Part, Spoken
+from gateway.api.responses.tool_names import ToolNames
 from gateway.core.chat_types import ChatMessage, ToolCall
 
 _DELTAS = frozenset(f"{form.text}.delta" for form in FORMS.values())
@@ -24,7 +24,7 @@ class Output:
         names: of the request's tools.
     """
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: ToolNames) -> None:
         self._names = names
         self._items: dict[int, Spoken | Called | Foreign] = {}
         self._next = 0  # the index of the next item
@@ -164,9 +164,9 @@ class Output:
     def _begin_call(self, key: Any) -> list[Fields]:
         given = self._waiting.pop(key)
         events = self._hush()
-        tool = self._names.tool(given.name)
+        tool = self._names.client_tool(given.name)
         empty = {} if tool.kind == "tool_search_call" else ""
-        fields = called_item(tool, "in_progress", given.call_id, **{INPUTS[tool.kind]: empty})
+        fields = call_item(tool, "in_progress", given.call_id, **{INPUTS[tool.kind]: empty})
         index = self._next
         called = Called(index, fields, tool)
         self._next += 1
