@@ -16,7 +16,7 @@ import orjson
 import pytest
 import uvloop
 from pytest_benchmark.fixture import BenchmarkFixture
-from router.encoder import QueryEncoder
+from router.encode.encoder import QueryEncoder
 
 from benchmarks.load import MARK
 from benchmarks.provider import CHUNKS, STREAM
