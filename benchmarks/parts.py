@@ -16,7 +16,6 @@ import orjson
 import pytest
 import uvloop
 from pytest_benchmark.fixture import BenchmarkFixture
-from router.encode.encoder import QueryEncoder
 
 from benchmarks.load import MARK
 from benchmarks.provider import CHUNKS, STREAM
@@ -33,6 +32,7 @@ from gateway.record.request_record import Part, Record, Recorder
 from gateway.request.chat_request import parse_chat
 from gateway.routing.decision import Routing
 from gateway.upstream.direct import _DirectStream
+from router.encode.encoder import QueryEncoder
 from router.model.serving import Router
 
 TOKENS = 64
