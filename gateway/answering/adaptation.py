@@ -15,7 +15,7 @@ import orjson
 
 from gateway.provider_errors.failures import OPTIONAL_FIELDS, OTHER_NAME, Cause, UpstreamFailure
 from gateway.request import chat_templates
-from gateway.request.chat_request import ChatRequest
+from gateway.request.request import Request
 from gateway.request.tool_results import can_be_paired, results_behind_calls
 
 Fields = dict[str, Any]
@@ -64,7 +64,7 @@ class Changes:
             self.limit = change.limit
 
 
-def change_for(failure: UpstreamFailure, request: ChatRequest, made: frozenset[str], *, free: bool) -> Change | None:
+def change_for(failure: UpstreamFailure, request: Request, made: frozenset[str], *, free: bool) -> Change | None:
     """What to change so that the deployment may take the request; None where nothing is left to change.
 
     Args:
@@ -81,7 +81,7 @@ def change_for(failure: UpstreamFailure, request: ChatRequest, made: frozenset[s
         if name in made or not request.has(name):
             return None
         return Change(name, failure.cause is Cause.FIELD_REFUSED and request.asks_properly(name))
-    for change in _FOR.get(name, ()):
+    for change in _FOR.get(name, ()) if "messages" in request.fields else ():  # all of them are about messages
         if change not in made and LOSSLESS[change](request.fields) is not None:
             return Change(change, lasting=change != _NO_SYSTEM or _SAYS_NO_SYSTEM.search(failure.reason) is not None)
     if free and name in SAMPLING and name not in made and name in request.fields:
@@ -89,7 +89,7 @@ def change_for(failure: UpstreamFailure, request: ChatRequest, made: frozenset[s
     return None
 
 
-def adapted(request: ChatRequest, names: frozenset[str], limit: int | None = None) -> ChatRequest:
+def adapted(request: Request, names: frozenset[str], limit: int | None = None) -> Request:
     """The request with those of the named changes made that are more than leaving out a field."""
     fields = request.fields
     for name, change in LOSSLESS.items():  # in one order, so that the same request is always changed alike
@@ -102,7 +102,7 @@ def adapted(request: ChatRequest, names: frozenset[str], limit: int | None = Non
     return request if fields is request.fields else replace(request, fields=fields, body=orjson.dumps(fields))
 
 
-def left_out(request: ChatRequest, names: frozenset[str]) -> tuple[str, ...]:
+def left_out(request: Request, names: frozenset[str]) -> tuple[str, ...]:
     """The client's own fields of which the deployment was not told, or not as the client wrote them."""
     fields = {name for name in names if name in request.fields and name not in OTHER_NAME}
     if LIMIT in names:
@@ -110,7 +110,7 @@ def left_out(request: ChatRequest, names: frozenset[str]) -> tuple[str, ...]:
     return tuple(sorted(fields))
 
 
-def _limit(failure: UpstreamFailure, request: ChatRequest, made: frozenset[str]) -> Change | None:
+def _limit(failure: UpstreamFailure, request: Request, made: frozenset[str]) -> Change | None:
     """The longest answer that the model's words allow: they name its limit, or nothing below what was asked for."""
     asked = request.requirements.output_tokens
     if asked is None or LIMIT in made:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Generator, Iterable, Iterator
 
 from gateway.deployments.live import LiveDeployment
-from gateway.request.chat_request import ChatRequest
+from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
 
 Call = tuple[Candidate, LiveDeployment]
@@ -21,7 +21,7 @@ class CallOrder:
     """
 
     def __init__(
-        self, request: ChatRequest, candidates: Iterable[Candidate], clock: Callable[[], float], rng: random.Random
+        self, request: Request, candidates: Iterable[Candidate], clock: Callable[[], float], rng: random.Random
     ) -> None:
         self.candidates: list[Candidate] = []
         self._request = request

@@ -29,10 +29,10 @@ from gateway.core.answer import Complete
 from gateway.core.vocabulary import Api, Clock
 from gateway.deployments.live import LiveDeployment
 from gateway.provider_errors.failures import TAKEN_OUT, Cause, UpstreamFailure, unexpected, without_echo
-from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Turn
 from gateway.request.output_limit import is_doubtful, limited
 from gateway.request.prompt_length import counted
+from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
 from gateway.upstream.redact import redact
 from gateway.upstream.upstreams import Upstreams
@@ -55,7 +55,7 @@ _NAMED_THING = re.compile(
 class Ask:
     """What a deployment is asked for: the client's request, or to go on with what it has of the answer."""
 
-    request: ChatRequest
+    request: Request
     transcript: Transcript | None = None
     way: Way = "fresh"
 
@@ -88,17 +88,17 @@ class Caller:
 
     Args:
         candidates: those that may be asked; where none is left, a failing one is waited for.
-        writer: of a stream.
+        writer: of a stream; None for a request that is not streamed.
         last: the conversation's last answer; None where it is not known.
     """
 
     def __init__(
         self,
         shared: Shared,
-        request: ChatRequest,
+        request: Request,
         settings: Settings,
         call_order: CallOrder,
-        writer: Writer,
+        writer: Writer | None,
         last: Turn | None,
     ) -> None:
         self._shared = shared
@@ -234,7 +234,7 @@ class Caller:
         finally:
             attempts.waited_s += self._clock() - started
 
-    def _api(self, live: LiveDeployment, request: ChatRequest) -> Api:
+    def _api(self, live: LiveDeployment, request: Request) -> Api:
         """The client's own format where the deployment speaks it, else the format of the translated request."""
         native = request.native
         return request.api if native is None or native.api not in live.apis else native.api
@@ -243,18 +243,18 @@ class Caller:
         self,
         candidate: Candidate,
         live: LiveDeployment,
-        request: ChatRequest,
+        request: Request,
         dropped: frozenset[str],
         api: Api,
         changes: Changes,
-    ) -> ChatRequest:
+    ) -> Request:
         """The request as this deployment takes it. Runs in a thread where the request is large."""
         request = self._readable(candidate, live, request, dropped, api)
         return adapted(request, dropped, changes.limit) if dropped and api == request.api else request
 
     def _readable(
-        self, candidate: Candidate, live: LiveDeployment, request: ChatRequest, dropped: frozenset[str], api: Api
-    ) -> ChatRequest:
+        self, candidate: Candidate, live: LiveDeployment, request: Request, dropped: frozenset[str], api: Api
+    ) -> Request:
         """The request without reasoning that this deployment would not accept.
 
         That is what another model thought, and signatures that a translation to chat has carried along for those who know it.
@@ -282,7 +282,7 @@ class Caller:
         exc: Exception,
         candidate: Candidate,
         live: LiveDeployment,
-        request: ChatRequest,
+        request: Request,
         dropped: frozenset[str],
         api: Api,
         changes: Changes,
@@ -328,6 +328,7 @@ class Caller:
         source = await upstream.stream(spec, ask.request, deadline, dropped, api)
         splice = None if ask.transcript is None else Splice(ask.transcript.pieces, ask.way)
         transcript = ask.transcript or Transcript(ask.request)
+        assert self._writer is not None, "a stream needs its writer"
         relay = Relay(
             source,
             candidate.model.name,
@@ -346,7 +347,7 @@ class Caller:
         return relay
 
 
-def _examined(failure: UpstreamFailure, live: LiveDeployment, request: ChatRequest) -> bytes:
+def _examined(failure: UpstreamFailure, live: LiveDeployment, request: Request) -> bytes:
     """Takes the request's own words and the deployment's secrets out of a failure.
 
     Returns:
@@ -359,13 +360,13 @@ def _examined(failure: UpstreamFailure, live: LiveDeployment, request: ChatReque
     return digest(request) if failure.cause in REFUSING else b""
 
 
-def _lacks_path(failure: UpstreamFailure, request: ChatRequest) -> bool:
+def _lacks_path(failure: UpstreamFailure, request: Request) -> bool:
     """Whether a server says that it does not have the path or the model, rather than a thing that this request names."""
     if failure.cause is not Cause.NOT_FOUND and _NAMED_THING.search(failure.reason):
         return False
     return without_echo(failure, _as_written(request)) is failure
 
 
-def _as_written(request: ChatRequest) -> dict[str, Any]:
+def _as_written(request: Request) -> dict[str, Any]:
     """The fields as the client wrote them."""
     return request.fields if request.native is None else request.native.fields

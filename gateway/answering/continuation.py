@@ -9,7 +9,7 @@ from gateway.answering.splice import Way, anchor
 from gateway.answering.transcript import Transcript
 from gateway.config.providers import Prefill
 from gateway.deployments.live import LiveDeployment
-from gateway.request.chat_request import ChatRequest
+from gateway.request.request import Request
 
 CONTINUE = (
     "Your answer was interrupted. Write the rest of it, from exactly where it stops, as if nothing had happened. "
@@ -24,7 +24,7 @@ def ways(live: LiveDeployment, text: str) -> tuple[Way, ...]:
     return ("prefill", "fresh", "continue") if live.prefill else ("fresh", "continue")
 
 
-def continuation(request: ChatRequest, transcript: Transcript, way: Way, form: Prefill) -> ChatRequest:
+def continuation(request: Request, transcript: Transcript, way: Way, form: Prefill) -> Request:
     """The request that has the rest of an answer written.
 
     Args:

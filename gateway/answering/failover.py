@@ -20,8 +20,8 @@ from gateway.config.portfolio import Settings
 from gateway.core.errors import ProviderRejected
 from gateway.deployments.live import LiveDeployment
 from gateway.provider_errors.failures import FOR_CLIENT, Cause, UpstreamFailure
-from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Turn
+from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
 
 USUAL_TOKENS = 400  # of an answer, where the client sets no lower limit
@@ -38,18 +38,18 @@ class Failover(Shared):
 
     def dispatch(
         self,
-        request: ChatRequest,
+        request: Request,
         candidates: Iterable[Candidate],
         settings: Settings,
         attempts: Attempts,
-        writer: Writer,
+        writer: Writer | None,
         last: Turn | None = None,
     ) -> "Dispatch":
         """The dispatch of one request.
 
         Args:
             candidates: read only as far as needed.
-            writer: of a stream.
+            writer: of a stream; None for a request that is not streamed.
             last: the conversation's last answer; None where it is not known.
         """
         return Dispatch(self, request, candidates, settings, attempts, writer, last)
@@ -61,11 +61,11 @@ class Dispatch:
     def __init__(
         self,
         failover: Failover,
-        request: ChatRequest,
+        request: Request,
         candidates: Iterable[Candidate],
         settings: Settings,
         attempts: Attempts,
-        writer: Writer,
+        writer: Writer | None,
         last: Turn | None,
     ) -> None:
         self._shared = failover

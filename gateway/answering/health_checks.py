@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from gateway.answering.failover import Failover
 from gateway.answering.open_call import FAILING, tell_breaker
-from gateway.api.embeddings.dialect import parse_embeddings
 from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployment, LiveDeployments, LiveModel
 from gateway.provider_errors.failures import TAKEN_OUT, Cause, UpstreamFailure, unexpected
 from gateway.request.chat_request import parse_chat
+from gateway.request.embeddings_request import parse_embeddings
 from gateway.upstream.redact import redact
 
 log = logging.getLogger("locus.health")

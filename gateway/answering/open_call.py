@@ -9,8 +9,8 @@ from gateway.core.vocabulary import Clock
 from gateway.deployments.breaker import Refusal
 from gateway.deployments.live import LiveDeployment
 from gateway.provider_errors.failures import TAKEN_OUT, Cause, UpstreamFailure
-from gateway.request.chat_request import ChatRequest
 from gateway.request.query_text import message_text
+from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
 
 log = logging.getLogger("locus.deployments")
@@ -83,7 +83,7 @@ class OpenCall:
             await self.relay.aclose()
 
 
-def digest(request: ChatRequest) -> bytes:
+def digest(request: Request) -> bytes:
     """What tells one request from another: how its conversation begins, so that the next turn is no other request."""
     texts = []
     for turn in request.fields.get("messages") or ():

@@ -3,8 +3,8 @@
 from typing import Any
 
 from gateway.core.chat_types import ChatChunk, ChatMessage
-from gateway.request.chat_request import ChatRequest
 from gateway.request.last_answer import LastAnswer, last_answer
+from gateway.request.request import Request
 
 MAX_CONTINUED_CHARS = 2_000_000  # far beyond what a model writes in one answer
 _TEXT_ALONE = frozenset({"role", "content"})
@@ -39,7 +39,7 @@ class Transcript:
         "tool_call_ids",
     )
 
-    def __init__(self, request: ChatRequest) -> None:
+    def __init__(self, request: Request) -> None:
         self.fields = request.fields
         self.pieces: list[str] = []
         self.contents = 0

@@ -5,7 +5,7 @@ speaks the client's format too, its bytes pass: they carry their chat equivalent
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gateway.bodies.sse import Event
 from gateway.core.answer import Chunk, Complete
@@ -13,17 +13,19 @@ from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
 from gateway.request.chat_request import ChatRequest
+from gateway.request.request import Request
 
 Headers = Mapping[bytes, bytes]
+RequestT = TypeVar("RequestT", bound=Request)
 
 
-class Dialect(Protocol):
-    """One endpoint's format. One object serves all requests."""
+class Format(Protocol[RequestT]):
+    """The format of one endpoint's requests and whole answers. One object serves all requests."""
 
     @property
     def api(self) -> Api: ...
 
-    async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
+    async def parse(self, body: bytes, headers: Headers) -> RequestT:
         """The request.
 
         Args:
@@ -34,7 +36,7 @@ class Dialect(Protocol):
         """
         ...
 
-    def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
+    def whole(self, request: RequestT, complete: Complete, model: str) -> bytes:
         """The body of an answer that is not streamed.
 
         Args:
@@ -43,12 +45,16 @@ class Dialect(Protocol):
         """
         ...
 
-    def writer(self, request: ChatRequest) -> "Writer":
-        """What writes the stream of one answer."""
-        ...
-
     def error(self, error: GatewayError, request_id: str) -> bytes:
         """The body of an error answer, in this format's shape."""
+        ...
+
+
+class Dialect(Format[ChatRequest], Protocol):
+    """The format of an endpoint whose requests are chats, and whose answers may be streamed."""
+
+    def writer(self, request: ChatRequest) -> "Writer":
+        """The writer of the stream of one answer."""
         ...
 
 

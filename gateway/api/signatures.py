@@ -14,7 +14,7 @@ import orjson
 from gateway.api.messages import thinking_signatures as messages
 from gateway.api.responses import encrypted_reasoning as responses
 from gateway.core.vocabulary import Api
-from gateway.request.chat_request import ChatRequest
+from gateway.request.request import Request
 
 Fields = dict[str, Any]
 Without = Callable[[Fields], Fields | None]
@@ -24,7 +24,7 @@ _SIGNED = ("thinking_blocks", "reasoning_details")  # as litellm and OpenRouter 
 _TEXT = ("reasoning_content", "reasoning")  # as DeepSeek and Kimi do, vLLM and OpenRouter
 
 
-def unsigned(request: ChatRequest, *, finished: bool = False, text: bool = True) -> ChatRequest | None:
+def unsigned(request: Request, *, finished: bool = False, text: bool = True) -> Request | None:
     """The request without reasoning; None where there is none.
 
     Args:

@@ -18,9 +18,9 @@ from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
 from gateway.http.service import InForce, Service
 from gateway.record.request_record import Part, Record
-from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation
 from gateway.request.last_answer import LastAnswer, in_complete
+from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
 from gateway.routing.decision import Decision
 
@@ -44,7 +44,7 @@ class RequestLog:
         self.id = request_id
         self.in_force: InForce = service.in_force
         self.attempts = Attempts()
-        self.request: ChatRequest | None = None
+        self.request: Request | None = None
         self.conversation: Conversation | None = None
         self.decision: Decision | None = None
         self.open_call: OpenCall | None = None
@@ -239,7 +239,7 @@ class RequestLog:
         )
 
 
-def _left_out(request: ChatRequest | None, open_call: OpenCall) -> tuple[str, ...]:
+def _left_out(request: Request | None, open_call: OpenCall) -> tuple[str, ...]:
     """What of the client's request the deployment was not told."""
     if request is None or (request.native is not None and request.native.api in open_call.live.apis):
         return open_call.left_out
@@ -253,7 +253,7 @@ def _part(candidate: Candidate, deployment: str, usage: Usage, estimated: bool) 
     return Part(candidate.model.name, deployment, usage.prompt_tokens, usage.completion_tokens, usd / 1e6, estimated)
 
 
-def _prompt(request: ChatRequest) -> str:
+def _prompt(request: Request) -> str:
     """The messages, or the inputs of an embeddings request, as JSON."""
     fields = request.fields
     return orjson.dumps(fields["messages"] if "messages" in fields else fields.get("input")).decode()

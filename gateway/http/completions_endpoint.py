@@ -19,8 +19,9 @@ from gateway.core.client import Client
 from gateway.core.errors import GatewayError, NoEligibleModel, Stopped, UpstreamsFailed
 from gateway.deployments.live import LiveDeployments
 from gateway.http.accounting import RequestLog
-from gateway.http.exchange import ClientWatch, Exchange, ModelEndpoint, told
+from gateway.http.exchange import Exchange, ModelEndpoint, told
 from gateway.http.prompt_batches import Batch, Headers
+from gateway.http.request_exchange import ClientWatch, send_json
 from gateway.http.service import Service
 from gateway.http.token_prompts import Undecodable, decoded
 from gateway.request.chat_request import ChatRequest
@@ -34,14 +35,14 @@ class CompletionsEndpoint(ModelEndpoint):
     def __init__(self, service: Service) -> None:
         super().__init__(service, Completions())
 
-    def _exchange(self, request_log: RequestLog, headers: RequestHeaders, client: Client) -> Exchange:
+    def exchange(self, request_log: RequestLog, headers: RequestHeaders, client: Client) -> Exchange:
         return CompletionsExchange(self._service, self._dialect, request_log, headers, client)
 
 
 class CompletionsExchange(Exchange):
     """One request on its way."""
 
-    async def _answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
+    async def answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
         in_force = self._request_log.in_force
         parsed = await self._dialect.parse(body, self._headers)
         texts: list[str] = []
@@ -104,10 +105,7 @@ class CompletionsExchange(Exchange):
     async def _send_merged(self, batch: Batch, send: Send, client: ClientWatch) -> None:
         answers, own = await batch.whole()
         body = await offloaded(batch.answer_bytes, _merged, answers, batch.n, own)
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *own]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        client.stop()
-        await send({"type": "http.response.body", "body": body})
+        await send_json(200, body, own, send, client)
 
     async def _stream(self, batch: Batch, writer: CompletionsWriter, client: ClientWatch) -> None:
         request_log, events = self._request_log, self._events

@@ -7,15 +7,16 @@ in for one that fails. All else is as with chat: `gateway.http.exchange` runs th
 from starlette.types import Send
 
 from gateway.api.dialect import Headers
-from gateway.api.embeddings.dialect import Embeddings, inputs_of
+from gateway.api.embeddings.dialect import Embeddings
+from gateway.bodies.offload import offloaded
 from gateway.config.portfolio import ENCODER
 from gateway.core.client import Client
 from gateway.core.errors import InvalidRequest
 from gateway.deployments.live import LiveDeployments, LiveModel
 from gateway.http.accounting import RequestLog
-from gateway.http.exchange import ClientWatch, Exchange, ModelEndpoint
+from gateway.http.request_exchange import ClientWatch, Endpoint, RequestExchange, send_json
 from gateway.http.service import Service
-from gateway.request.chat_request import ChatRequest
+from gateway.request.embeddings_request import EmbeddingsRequest, inputs_of
 from gateway.request.model_names import unknown_model
 from gateway.routing.candidate import Candidate
 from gateway.routing.decision import AUTO, Decision
@@ -23,35 +24,40 @@ from gateway.routing.decision import AUTO, Decision
 MAX_INPUTS = 2048  # of the built-in model, as OpenAI's API has it
 
 
-class EmbeddingsEndpoint(ModelEndpoint):
+class EmbeddingsEndpoint(Endpoint):
     """`POST /v1/embeddings`."""
 
     def __init__(self, service: Service) -> None:
-        super().__init__(service, Embeddings())
+        super().__init__(service, "embeddings")
 
-    def _exchange(self, request_log: RequestLog, headers: Headers, client: Client) -> Exchange:
-        return EmbeddingsExchange(self._service, self._dialect, request_log, headers, client)
+    def exchange(self, request_log: RequestLog, headers: Headers, client: Client) -> "EmbeddingsExchange":
+        return EmbeddingsExchange(self._service, request_log, headers, client)
 
 
-class EmbeddingsExchange(Exchange):
-    """One request on its way."""
+class EmbeddingsExchange(RequestExchange):
+    """Serves one request for embeddings."""
 
-    async def _answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
+    def __init__(self, service: Service, request_log: RequestLog, headers: Headers, client: Client) -> None:
+        self._format = Embeddings()
+        super().__init__(service, self._format.error, request_log, headers, client)
+
+    async def answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
         request_log = self._request_log
-        request_log.request = request = await self._dialect.parse(body, self._headers)
+        request_log.request = request = await self._format.parse(body, self._headers)
         live = named(request_log.in_force.fleet, request.model)
         if live.name == ENCODER:
             check_built_in(request, request_log.in_force.router.encoder.text_dim)
         request_log.decision = Decision((live.name,), None, 0)
         settings = request_log.in_force.portfolio.settings
         candidate = Candidate(live, named=True, single=settings.failover_for_named == "never")
-        dispatch = self._service.failover.dispatch(
-            request, [candidate], settings, request_log.attempts, self._dialect.writer(request)
-        )
+        dispatch = self._service.failover.dispatch(request, [candidate], settings, request_log.attempts, writer=None)
         try:
             request_log.open_call = open_call = await dispatch.answer()
-            assert open_call.complete is not None
-            await self._send_complete(open_call, open_call.complete, send, client)
+            complete = open_call.complete
+            assert complete is not None, "embeddings are not streamed"
+            size = max(len(complete.body), len(body))
+            answer = await offloaded(size, self._format.whole, request, complete, live.name)
+            await send_json(200, answer, request_log.answer(open_call), send, client)
         finally:
             dispatch.close()
             if request_log.open_call is not None:
@@ -79,7 +85,7 @@ def named(fleet: LiveDeployments, name: str) -> LiveModel:
     raise unknown_model(name, fleet.embedding_models, known)
 
 
-def check_built_in(request: ChatRequest, dimensions: int) -> None:
+def check_built_in(request: EmbeddingsRequest, dimensions: int) -> None:
     """Whether the built-in model can answer this.
 
     Args:

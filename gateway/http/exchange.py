@@ -1,33 +1,30 @@
 """The story of one request, in whichever API format: parse -> decide -> call -> relay -> record."""
 
 import asyncio
-import logging
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 import orjson
-from starlette.types import Receive, Scope, Send
+from starlette.types import Send
 
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.api.dialect import Dialect, Headers, Writer
 from gateway.api.responses.dialect import Responses
+from gateway.bodies.json_edit import with_field
 from gateway.bodies.offload import offloaded
 from gateway.core.answer import Complete
 from gateway.core.client import Client
-from gateway.core.errors import GatewayError, InternalError, Stopped, StreamBroken
+from gateway.core.errors import GatewayError, Stopped, StreamBroken
 from gateway.core.key_digest import key_digest
-from gateway.core.safe_logging import log_defect
 from gateway.http.accounting import RequestLog
 from gateway.http.chat_answer import Answering
 from gateway.http.event_stream import EventStream
+from gateway.http.request_exchange import ClientWatch, Endpoint, RequestExchange, send_json
 from gateway.http.service import Service
-from gateway.request.chat_request import ChatRequest, read_body, with_field
+from gateway.request.chat_request import ChatRequest
 from gateway.request.interpretation import understood
 from gateway.request.overrides import OWN_FIELD
-
-log = logging.getLogger("locus.exchange")
 
 # What the gateway's own headers hold other than text, by their names in the body.
 _VALUES: dict[str, Callable[[str], object]] = {
@@ -39,85 +36,41 @@ _VALUES: dict[str, Callable[[str], object]] = {
 }
 
 
-class ModelEndpoint:
-    """A plain ASGI application, since streams and disconnects need its full control.
+class ModelEndpoint(Endpoint):
+    """An endpoint whose requests are chats.
 
     Args:
         dialect: the format of its requests and answers.
     """
 
     def __init__(self, service: Service, dialect: Dialect) -> None:
-        self._service = service
+        super().__init__(service, dialect.api)
         self._dialect = dialect
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        service = self._service
-        state = scope["state"]
-        request_log = RequestLog(state["request_id"], self._dialect.api, service)
-        exchange = self._exchange(request_log, dict(scope["headers"]), state["connection"])
-        service.metrics.began()
-        try:
-            await exchange.run(receive, send)
-        finally:
-            service.metrics.ended()
-            request_log.close()
-
-    def _exchange(self, request_log: RequestLog, headers: Headers, client: Client) -> "Exchange":
+    def exchange(self, request_log: RequestLog, headers: Headers, client: Client) -> "Exchange":
         return Exchange(self._service, self._dialect, request_log, headers, client)
 
 
-class Exchange:
-    """One request on its way.
-
-    Args:
-        books: where everything that is known of it is written down.
-    """
+class Exchange(RequestExchange):
+    """Serves one chat, in any API format."""
 
     def __init__(
         self, service: Service, dialect: Dialect, request_log: RequestLog, headers: Headers, client: Client
     ) -> None:
-        self._service = service
+        super().__init__(service, dialect.error, request_log, headers, client)
         self._dialect = dialect
-        self._request_log = request_log
-        self._headers = headers
-        self._client = client
+        self._request: ChatRequest | None = None
         self._events: EventStream | None = None
         self._writer: Writer | None = None
 
-    async def run(self, receive: Receive, send: Send) -> None:
-        """Answers the request. Every error that is not the client's leaving ends as an answer in the API's own shape."""
-        request_log = self._request_log
-        try:
-            limit = request_log.in_force.portfolio.settings.max_body_bytes
-            body = await read_body(receive, limit, self._headers.get(b"content-encoding", b""))
-            with ClientWatch(self._client) as client:
-                try:
-                    await self._answer(body, send, client)
-                except GatewayError as error:
-                    await self._refuse(error, send, client)
-                except Exception as exc:
-                    log_defect(log, f"request {request_log.id} failed", exc)
-                    await self._refuse(InternalError("The gateway failed; its log has the details."), send, client)
-            if client.left:
-                request_log.error = "client_disconnected"
-        except ConnectionResetError:
-            request_log.error = "client_disconnected"
-        except asyncio.CancelledError:  # the grace period of a stop is over
-            request_log.error = Stopped.code
-            if not request_log.answered:
-                await self._refuse(Stopped(), send, None)
-            raise
-        except GatewayError as error:  # the body is too large: there is nothing to watch yet
-            await self._refuse(error, send, None)
-
-    async def _answer(self, body: bytes, send: Send, client: "ClientWatch") -> None:
+    async def answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
         parsed = await self._dialect.parse(body, self._headers)
         calls = self._request_log.in_force.portfolio.settings.utility_calls
         await self._serve(await understood(parsed, self._headers, calls), send, client)
 
-    async def _serve(self, request: ChatRequest, send: Send, client: "ClientWatch") -> None:
+    async def _serve(self, request: ChatRequest, send: Send, client: ClientWatch) -> None:
         request_log, service = self._request_log, self._service
-        request_log.request = request
+        request_log.request = self._request = request
         conversation = await offloaded(len(request.body), service.sessions.find, request, self._headers)
         request_log.conversation = conversation
         writer = await self._begin(request, send)
@@ -141,22 +94,19 @@ class Exchange:
             self._events.begun = before is not None and before.begun
         return self._writer
 
-    async def _send_complete(self, open_call: OpenCall, complete: Complete, send: Send, client: "ClientWatch") -> None:
-        request = self._request_log.request
+    async def _send_complete(self, open_call: OpenCall, complete: Complete, send: Send, client: ClientWatch) -> None:
+        request = self._request
         assert request is not None
         size = max(len(complete.body), len(request.body))
         body = await offloaded(size, self._dialect.whole, request, complete, open_call.candidate.model.name)
         own = self._request_log.answer(open_call)
         if open_call.candidate.stand_in:  # many client libraries hide headers
             body = await offloaded(size, with_field, body, OWN_FIELD, told(own))
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *own]
         await self._keep(body)
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        client.stop()
-        await send({"type": "http.response.body", "body": body})
+        await send_json(200, body, own, send, client)
 
     async def _send_stream(
-        self, open_call: OpenCall, stream: ContinuedStream, writer: Writer, client: "ClientWatch"
+        self, open_call: OpenCall, stream: ContinuedStream, writer: Writer, client: ClientWatch
     ) -> None:
         events = self._events
         assert events is not None
@@ -189,7 +139,7 @@ class Exchange:
         """Keeps an answer that the client may go on with by its id: before its end is sent, since that may be at once."""
         dialect, request_log = self._dialect, self._request_log
         if isinstance(dialect, Responses):
-            assert request_log.request is not None
+            assert self._request is not None
             assert request_log.conversation is not None
             response = (
                 await offloaded(len(answer), orjson.loads, answer)
@@ -198,28 +148,19 @@ class Exchange:
             )
             if response is not None:
                 await dialect.finished(
-                    request_log.request, response, key_digest(self._headers), request_log.conversation.name
+                    self._request, response, key_digest(self._headers), request_log.conversation.name
                 )
 
-    async def _refuse(self, error: GatewayError, send: Send, client: "ClientWatch | None") -> None:
-        self._request_log.refuse(error)
+    async def refuse(self, error: GatewayError, send: Send, client: ClientWatch | None) -> None:
         events = self._events
-        if events is not None and events.begun:  # a comment has taken the status along
-            assert self._writer is not None
-            if client is not None:
-                client.stop()
-            await events.write(self._writer.error(error), more=False)
+        if events is None or not events.begun:
+            await super().refuse(error, send, client)
             return
-        body = self._dialect.error(error, self._request_log.id)
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            *((name.encode(), value.encode()) for name, value in error.headers.items()),
-        ]
-        await send({"type": "http.response.start", "status": error.status, "headers": headers})
+        self._request_log.refuse(error)  # a comment has been sent, and the status with it: the error is an event
+        assert self._writer is not None
         if client is not None:
             client.stop()
-        await send({"type": "http.response.body", "body": body})
+        await events.write(self._writer.error(error), more=False)
 
 
 def told(headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
@@ -230,35 +171,3 @@ def told(headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
         if name.startswith(b"x-locus-")
     }
     return {name: _VALUES.get(name, str)(value) for name, value in own.items()}
-
-
-class ClientWatch:
-    """Cancels the block when the client leaves, which closes the upstream call; the block then ends quietly."""
-
-    def __init__(self, client: Client) -> None:
-        self.left = False
-        self._client = client
-
-    def __enter__(self) -> "ClientWatch":
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
-        self._client.on_lost = self._gone
-        if self._client.transport.is_closing():
-            self._gone()
-        return self
-
-    def stop(self) -> None:
-        """The last bytes are about to be sent: from here on a disconnect is how things end anyway."""
-        self._client.on_lost = None
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> bool:
-        self.stop()
-        if self.left and kind is asyncio.CancelledError:
-            self._task.uncancel()
-            return True
-        return False
-
-    def _gone(self) -> None:
-        self.left = True
-        self._task.cancel()

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from gateway import __version__
 from gateway.bodies.offload import offloaded
+from gateway.bodies.request_body import read_body
 from gateway.core.key_digest import key_digest
 from gateway.http import stored_responses
 from gateway.http.admission import Admission, Admitted
@@ -22,7 +23,7 @@ from gateway.http.service import Service
 from gateway.http.token_counts import PATH as COUNT_TOKENS
 from gateway.http.token_counts import count_tokens
 from gateway.record import metrics
-from gateway.request.chat_request import parse_chat, read_body
+from gateway.request.chat_request import parse_chat
 from gateway.request.interpretation import understood
 from gateway.routing.explanation import explain
 

@@ -11,9 +11,10 @@ from gateway.core.errors import NoEligibleModel, ProviderRejected
 from gateway.deployments.live import LiveDeployment
 from gateway.http.service import Service
 from gateway.provider_errors.failures import FOR_CLIENT, UpstreamFailure
-from gateway.request.chat_request import ChatRequest, Native, parse_object
+from gateway.request.chat_request import ChatRequest
 from gateway.request.overrides import with_overrides
 from gateway.request.prompt_length import counted
+from gateway.request.request import Native, parse_object
 from gateway.request.requirements import Requirements
 from gateway.upstream.direct import bare_name
 from gateway.upstream.redact import redact

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from gateway.config.portfolio import Model
-from gateway.request.chat_request import ChatRequest
+from gateway.request.request import Request
 from gateway.request.requirements import Requirements
 
 MARGIN = 0.1  # of the prompt: tokenizers differ by some percent
@@ -33,7 +33,7 @@ def is_doubtful(requirements: Requirements, model: Model) -> bool:
     return requirements.prompt_tokens // 2 < window < requirements.prompt_bound + asked
 
 
-def limited(request: ChatRequest, requirements: Requirements, model: Model) -> ChatRequest:
+def limited(request: Request, requirements: Requirements, model: Model) -> Request:
     """The request with a limit that the model takes; the same where it has one.
 
     A prompt that leaves no room stays as it is: the provider says how long it is, or how long the window where that is not known.

@@ -24,7 +24,7 @@ from gateway.config.portfolio import Deployment
 from gateway.core.answer import Chunk, ChunkStream, Complete, Usage
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify, classify_event
-from gateway.request.chat_request import ChatRequest, Native
+from gateway.request.request import Native, Request
 from gateway.upstream.body import COUNTED, PIECE, StreamMeter, check_cost, lenient_object, read_body
 from gateway.upstream.formats import FORMATS
 from gateway.upstream.proxy import Proxies
@@ -72,7 +72,7 @@ class DirectUpstream:
             self._session = None
 
     async def complete(
-        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset(), api: Api = "chat"
+        self, deployment: Deployment, request: Request, dropped: frozenset[str] = frozenset(), api: Api = "chat"
     ) -> Complete:
         """One whole answer.
 
@@ -89,7 +89,7 @@ class DirectUpstream:
     async def stream(
         self,
         deployment: Deployment,
-        request: ChatRequest,
+        request: Request,
         deadline: float,
         dropped: frozenset[str] = frozenset(),
         api: Api = "chat",
@@ -143,7 +143,7 @@ class DirectUpstream:
         return data
 
     async def _post(
-        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str], api: Api
+        self, deployment: Deployment, request: Request, dropped: frozenset[str], api: Api
     ) -> aiohttp.ClientResponse:
         if api == "chat":
             body = await offloaded(len(request.body), request.outgoing, deployment.upstream_model, dropped)

@@ -14,14 +14,14 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from gateway.api.embeddings.dialect import inputs_of
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import offloaded
 from gateway.config.portfolio import Deployment
 from gateway.core.answer import ChunkStream, Complete, Usage
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
-from gateway.request.chat_request import ChatRequest
+from gateway.request.embeddings_request import inputs_of
+from gateway.request.request import Request
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.sdk import SdkUpstream
 from router.encode.encoder import QueryEncoder
@@ -58,7 +58,7 @@ class EmbeddingsUpstream:
     async def complete(
         self,
         deployment: Deployment,
-        request: ChatRequest,
+        request: Request,
         dropped: frozenset[str] = frozenset(),
         api: Api = "embeddings",
     ) -> Complete:
@@ -94,7 +94,7 @@ class EmbeddingsUpstream:
     async def stream(
         self,
         deployment: Deployment,
-        request: ChatRequest,
+        request: Request,
         deadline: float,
         dropped: frozenset[str] = frozenset(),
         api: Api = "embeddings",
@@ -257,13 +257,13 @@ def _without_data(body: bytes) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) and "usage" in fields else None  # else more than `data` may be gone
 
 
-def _arguments(request: ChatRequest, dropped: frozenset[str]) -> dict[str, Any]:
+def _arguments(request: Request, dropped: frozenset[str]) -> dict[str, Any]:
     """Without the format: a vector that litellm gives is a list of numbers, and written as was asked for here."""
     sent = (request.fields.keys() & _ARGUMENTS) - dropped
     return {key: request.fields[key] for key in sent if request.fields[key] is not None}
 
 
-def _answer(request: ChatRequest, vectors: Iterable[Any], usage: Usage) -> Complete:
+def _answer(request: Request, vectors: Iterable[Any], usage: Usage) -> Complete:
     """The answer with vectors that were not received as one."""
     if request.fields.get("encoding_format") == "base64":
         vectors = [_packed(vector) for vector in vectors]

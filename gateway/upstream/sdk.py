@@ -22,7 +22,7 @@ from gateway.config.portfolio import Deployment, Secret
 from gateway.core.answer import Chunk, ChunkStream, Complete, Usage
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify
-from gateway.request.chat_request import ChatRequest
+from gateway.request.request import Request
 
 # Fields of the OpenAI chat API that are arguments of litellm. Whatever else a client sends goes as `extra_body`, which
 # litellm adds to the request of those providers that know how: as an argument it could redirect the call (`api_base`,
@@ -59,7 +59,7 @@ class SdkUpstream:
         self._loading = asyncio.Lock()
 
     async def complete(
-        self, deployment: Deployment, request: ChatRequest, dropped: frozenset[str] = frozenset(), api: Api = "chat"
+        self, deployment: Deployment, request: Request, dropped: frozenset[str] = frozenset(), api: Api = "chat"
     ) -> Complete:
         """One whole answer.
 
@@ -83,7 +83,7 @@ class SdkUpstream:
     async def stream(
         self,
         deployment: Deployment,
-        request: ChatRequest,
+        request: Request,
         deadline: float,
         dropped: frozenset[str] = frozenset(),
         api: Api = "chat",
@@ -253,7 +253,7 @@ def _read_stop_reasons() -> None:
     iterator._handle_message_delta = checked
 
 
-def _arguments(deployment: Deployment, request: ChatRequest, dropped: frozenset[str]) -> dict[str, Any]:
+def _arguments(deployment: Deployment, request: Request, dropped: frozenset[str]) -> dict[str, Any]:
     fields = request.without(dropped)
     arguments: dict[str, Any] = {key: fields[key] for key in fields.keys() & _ARGUMENTS if fields[key] is not None}
     extra = {key: value for key, value in fields.items() if key not in _ARGUMENTS and key not in _OWN}

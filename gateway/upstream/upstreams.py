@@ -5,7 +5,7 @@ from collections.abc import Callable
 from gateway.config.portfolio import Deployment
 from gateway.core.upstream import Upstream
 from gateway.core.vocabulary import Api
-from gateway.request.chat_request import ChatRequest
+from gateway.request.request import Request
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.embedding_calls import EmbeddingsUpstream
 from gateway.upstream.sdk import SdkUpstream
@@ -24,7 +24,7 @@ class Upstreams:
         self._sdk = sdk
         self._embeddings = EmbeddingsUpstream(direct, sdk, encoder)
 
-    async def choose(self, deployment: Deployment, api: Api) -> Upstream[Deployment, ChatRequest]:
+    async def choose(self, deployment: Deployment, api: Api) -> Upstream[Deployment, Request]:
         """The upstream that calls `deployment` in the format `api`, ready to be called.
 
         The first call through litellm imports litellm here, so that a call's timeout does not include the import.

@@ -8,7 +8,8 @@ from gateway.bodies.offload import offloaded
 from gateway.core.answer import Complete
 from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
-from gateway.request.chat_request import ChatRequest, chat_request, parse_object
+from gateway.request.chat_request import ChatRequest, chat_request
+from gateway.request.request import parse_object
 
 
 class Chat:

@@ -2,12 +2,12 @@
 
 import re
 
+from gateway.bodies.json_edit import replace_model_name
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.sse import DONE, encode
 from gateway.core.answer import Chunk, Complete
 from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.core.errors import GatewayError
-from gateway.request.chat_request import replace_model_name
 
 _MODEL_FIELD = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
 

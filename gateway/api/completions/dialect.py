@@ -19,6 +19,7 @@ from gateway.api.chat.wellformed import finish_reason
 from gateway.api.completions.logprobs import to_chat, to_legacy
 from gateway.api.completions.prompts import is_prompt, prompts_of, texts_among
 from gateway.api.dialect import Headers
+from gateway.bodies.json_edit import replace_model_name
 from gateway.bodies.lenient_json import dumps, loads
 from gateway.bodies.offload import offloaded
 from gateway.bodies.sse import DONE, Event, EventReader, encode
@@ -28,8 +29,9 @@ from gateway.core.errors import GatewayError, InvalidRequest
 from gateway.core.fields import expected
 from gateway.core.vocabulary import CHARS_PER_TOKEN, Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
-from gateway.request.chat_request import ChatRequest, Native, parse_object, replace_model_name, translated
+from gateway.request.chat_request import ChatRequest, translated
 from gateway.request.query_text import message_text
+from gateway.request.request import Native, parse_object
 
 API: Api = "completions"
 MAX_TOKENS = 16  # of the answer, where the client says nothing: what this API has always meant by that

@@ -11,12 +11,14 @@ from gateway.api.messages.errors import error_body
 from gateway.api.messages.request_to_chat import translate
 from gateway.api.messages.stream_writer import MessagesWriter
 from gateway.api.messages.tools_to_chat import long_names
+from gateway.bodies.json_edit import replace_model_name
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import offloaded
 from gateway.core.answer import Complete
 from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
-from gateway.request.chat_request import ChatRequest, Native, parse_object, replace_model_name, translated
+from gateway.request.chat_request import ChatRequest, translated
+from gateway.request.request import Native, parse_object
 
 
 class Messages:

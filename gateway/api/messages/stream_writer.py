@@ -8,11 +8,11 @@ import orjson
 from gateway.api.messages.answer_from_chat import message_id, message_usage, stop_reason, text_of, wants_thinking
 from gateway.api.messages.errors import error_object
 from gateway.api.messages.stream_blocks import BlockSequence, event
+from gateway.bodies.json_edit import replace_model_name
 from gateway.bodies.sse import EventReader
 from gateway.core.answer import Chunk
 from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.core.errors import GatewayError
-from gateway.request.chat_request import replace_model_name
 
 _DELTA = b"event: content_block_delta\n"  # which opens and closes nothing
 

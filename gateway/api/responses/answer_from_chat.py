@@ -10,7 +10,8 @@ from gateway.api.responses.encrypted_reasoning import GATEWAY_REASONING_PREFIX
 from gateway.api.responses.freeform_tools import unwrapped_input
 from gateway.api.responses.request_to_chat import NativeResponses
 from gateway.api.responses.tool_names import ClientTool, ToolNames
-from gateway.request.chat_request import ChatRequest, Native
+from gateway.request.chat_request import ChatRequest
+from gateway.request.request import Native
 
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})

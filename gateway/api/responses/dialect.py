@@ -30,12 +30,14 @@ from gateway.api.responses.store import ResponseStore
 from gateway.api.responses.store_rows import StoredResponse
 from gateway.api.responses.stream_writer import ResponsesWriter
 from gateway.api.responses.tool_names import ToolNames
+from gateway.bodies.json_edit import replace_model_name
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import LARGE, offloaded
 from gateway.core.answer import Complete
 from gateway.core.errors import GatewayError, PreviousResponseNotFound
 from gateway.core.vocabulary import Api
-from gateway.request.chat_request import ChatRequest, parse_object, replace_model_name, translated
+from gateway.request.chat_request import ChatRequest, translated
+from gateway.request.request import parse_object
 
 _HEADERS = (b"openai-beta",)
 

@@ -16,7 +16,7 @@ from gateway.api.responses.tool_names import ToolNames
 from gateway.api.responses.tools_to_chat import ChatTools
 from gateway.core.errors import InvalidRequest
 from gateway.core.fields import expected
-from gateway.request.chat_request import Native
+from gateway.request.request import Native
 
 MOST_ECHOED = 256 << 10  # bytes of one field
 LOGPROBS = "message.output_text.logprobs"

@@ -17,11 +17,12 @@ from gateway.api.responses.answer_from_chat import (
 )
 from gateway.api.responses.repair import is_response, mended
 from gateway.api.responses.stream_output import Output
+from gateway.bodies.json_edit import replace_model_name
 from gateway.bodies.sse import Event, EventReader
 from gateway.core.answer import Chunk
 from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.core.errors import GatewayError, StreamFiltered
-from gateway.request.chat_request import ChatRequest, replace_model_name
+from gateway.request.chat_request import ChatRequest
 
 STATUSES = frozenset({"in_progress", "completed", "incomplete"})
 LAST = frozenset({"response.completed", "response.incomplete"})

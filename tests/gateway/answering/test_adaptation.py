@@ -8,6 +8,7 @@ import pytest
 from gateway.answering.adaptation import LIMIT, LOSSLESS, SAMPLING, Change, adapted, change_for, left_out
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.request.chat_request import ChatRequest, parse_chat
+from gateway.request.embeddings_request import parse_embeddings
 
 NONE: frozenset[str] = frozenset()
 CALLED = {"role": "assistant", "tool_calls": [{"id": "call_Zk3x9QpWv1aB2c", "type": "function", "function": {}}]}
@@ -163,3 +164,14 @@ def test_only_the_clients_own_fields_are_told() -> None:
 
 def test_without_a_field_nothing_is_known_to_change() -> None:
     assert change_for(refused(Cause.UNSUPPORTED, None), chat(HISTORY), NONE, free=True) is None
+
+
+def test_a_request_for_embeddings_has_no_messages_to_change() -> None:
+    request = parse_embeddings(b'{"model": "m", "input": "text", "dimensions": 8}')
+    for field in ("content", "roles", "tool_call_id", "tools"):
+        failure = UpstreamFailure(Cause.FIELD_REFUSED, 400, field=field)
+        assert change_for(failure, request, frozenset(), free=False) is None
+    unknown = UpstreamFailure(Cause.FIELD_REFUSED, 400, field="dimensions")
+    assert (
+        change_for(unknown, request, frozenset(), free=False) is None
+    )  # no optional field: it changes what the client gets

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.bodies import json_cost as counting
-from gateway.bodies.json_cost import json_cost
+from gateway.bodies.json_cost import MAX_CONTAINERS, MAX_VALUES, json_cost
 from gateway.core.errors import BodyTooLarge
-from gateway.request.chat_request import MAX_CONTAINERS, MAX_VALUES, parse_object
+from gateway.request.request import parse_object
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text('a"\\,:{[]} ', max_size=8),

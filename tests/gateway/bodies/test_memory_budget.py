@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from gateway.bodies.memory_budget import MemoryBudget, charge, default_limit
+from gateway.bodies.request_body import read_body
 from gateway.core.errors import BodyTooLarge, Overloaded
-from gateway.request.chat_request import read_body
 from tests.gateway.running import entry, gateway
 from tests.gateway.upstreams import ScriptedProvider
 

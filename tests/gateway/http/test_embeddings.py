@@ -14,7 +14,7 @@ import orjson
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from gateway.api.embeddings.dialect import parse_embeddings, renamed
+from gateway.api.embeddings.dialect import renamed
 from gateway.config.portfolio_file import load_portfolio
 from gateway.core.errors import InvalidRequest
 from gateway.http.admission import Admission, Admitted
@@ -23,6 +23,7 @@ from gateway.http.edge import Edge
 from gateway.http.embeddings_endpoint import EmbeddingsEndpoint
 from gateway.http.service import open_service
 from gateway.provider_errors.failures import Cause, UpstreamFailure
+from gateway.request.embeddings_request import parse_embeddings
 from gateway.upstream.embedding_calls import LARGE, read_answer
 from router.encode.encoder import load_encoder
 from tests.conformance import validate

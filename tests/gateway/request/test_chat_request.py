@@ -1,8 +1,11 @@
 import orjson
 import pytest
 
+from gateway.bodies.json_edit import replace_model_name
+from gateway.bodies.request_body import read_body
 from gateway.core.errors import BodyTooLarge, InvalidRequest
-from gateway.request.chat_request import parse_chat, query_text, read_body, replace_model_name
+from gateway.request.chat_request import parse_chat
+from gateway.request.query_text import query_text
 
 HELLO = [{"role": "user", "content": "hello"}]
 

@@ -8,8 +8,9 @@ import orjson
 import pytest
 
 from gateway.config.portfolio import Model, Price
-from gateway.request.chat_request import ChatRequest, Native, parse_chat, translated
+from gateway.request.chat_request import ChatRequest, parse_chat, translated
 from gateway.request.output_limit import is_doubtful, limited
+from gateway.request.request import Native
 from gateway.request.requirements import read_requirements
 from tests.gateway.running import entry, gateway
 from tests.gateway.upstreams import ScriptedProvider

@@ -13,13 +13,13 @@ import orjson
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from gateway.bodies.request_body import read_body
 from gateway.config.portfolio import LoadSettings, Secret, Settings
 from gateway.config.portfolio_file import load_portfolio
 from gateway.core.client_limits import LIMITS, ClientLimits
 from gateway.http.admission import Admission, Admitted
 from gateway.http.edge import Edge
 from gateway.record.metrics import Metrics
-from gateway.request.chat_request import read_body
 from tests.gateway.running import entry, eventually, running, serving, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider, chunk, stream
 

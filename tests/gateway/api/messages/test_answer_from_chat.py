@@ -24,7 +24,8 @@ from gateway.core.errors import (
     UpstreamsFailed,
 )
 from gateway.provider_errors.failures import UpstreamFailure
-from gateway.request.chat_request import Native, translated
+from gateway.request.chat_request import translated
+from gateway.request.request import Native
 
 REQUEST: dict[str, Any] = {"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
 THINKING = {"thinking": {"type": "enabled", "budget_tokens": 1024}}

@@ -1,0 +1,70 @@
+"""Reads the bytes of a request for embeddings into a typed `EmbeddingsRequest`."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from gateway.core.errors import InvalidRequest
+from gateway.core.fields import expected, kind
+from gateway.core.vocabulary import CHARS_PER_TOKEN, Api
+from gateway.request.model_names import model_name
+from gateway.request.request import Request, parse_object
+from gateway.request.requirements import Requirements
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingsRequest(Request):
+    """A validated request for embeddings."""
+
+    api: ClassVar[Api] = "embeddings"
+
+
+def parse_embeddings(body: bytes) -> EmbeddingsRequest:
+    """The embeddings request in `body`.
+
+    Raises:
+        InvalidRequest: not JSON, not an object, or a field that the gateway reads has the wrong type; `param` names it.
+    """
+    fields = parse_object(body)
+    model = model_name(fields, "the name of an embedding model")
+    tokens = _checked_tokens(fields)
+    encoding, dimensions = fields.get("encoding_format"), fields.get("dimensions")
+    if encoding is not None and (not isinstance(encoding, str) or not encoding):
+        raise InvalidRequest(expected("encoding_format", "`float` or `base64`", fields), param="encoding_format")
+    if dimensions is not None and (type(dimensions) is not int or dimensions < 1):
+        raise InvalidRequest(expected("dimensions", "a whole number of at least 1", fields), param="dimensions")
+    requirements = Requirements(frozenset(), prompt_tokens=tokens, output_tokens=None, around=tokens)
+    return EmbeddingsRequest(body, fields, model, requirements)
+
+
+def inputs_of(request: Request) -> list[Any]:
+    """The inputs of a request for embeddings, one for each vector: texts, or lists of token numbers."""
+    given = request.fields["input"]
+    return [given] if isinstance(given, str) or isinstance(given[0], int) else given
+
+
+def _checked_tokens(fields: dict[str, Any]) -> int:
+    """The approximate number of tokens of all inputs, after a check of their types."""
+    given = fields.get("input")
+    if isinstance(given, str) and given:
+        return _about(given)
+    what = "a string, a list of strings, or token numbers, and not empty"
+    if not isinstance(given, list) or not given:
+        raise InvalidRequest(expected("input", what, fields), param="input")
+    if all(type(item) is int for item in given):
+        return len(given)
+    tokens = 0
+    for i, item in enumerate(given):
+        if isinstance(item, str):
+            tokens += _about(item)
+        elif isinstance(item, list) and item and all(type(number) is int for number in item):
+            tokens += len(item)
+        else:
+            at = f"input[{i}]"
+            raise InvalidRequest(f"`{at}` must be a string or a list of token numbers, not {kind(item)}.", param=at)
+    if len({type(item) for item in given}) > 1:
+        raise InvalidRequest("`input` has strings and token numbers: send them apart.", param="input")
+    return tokens
+
+
+def _about(text: str) -> int:
+    return -(-len(text) // CHARS_PER_TOKEN)

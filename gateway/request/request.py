@@ -1,0 +1,162 @@
+"""A client's request: its bytes and fields, the model it names, and the body that an upstream is sent.
+
+`ChatRequest` and `EmbeddingsRequest` are the kinds of request. The gateway reads only the fields that routing, failover and
+accounting need. An upstream is sent the client's own bytes with the model's name replaced, not a new serialisation.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import orjson
+
+from gateway.bodies.json_cost import BYTES_PER_BYTE, MAX_CONTAINERS, MAX_VALUES, json_cost
+from gateway.bodies.json_edit import occurs_more_than, replace_model_name
+from gateway.bodies.memory_budget import charge
+from gateway.bodies.request_body import COUNTED
+from gateway.core.errors import BodyTooLarge, InvalidRequest
+from gateway.core.fields import kind
+from gateway.core.vocabulary import Api
+from gateway.provider_errors.failures import OPTIONAL_FIELDS, OTHER_NAME
+from gateway.request.requirements import Requirements
+
+MAX_DEPTH = 250  # of nested lists and objects; what is deeper could be read but not written again
+_OPEN_BRACE = re.compile(rb"\s*\{")
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A request as the client wrote it, in another format than chat: for upstreams that speak that format too.
+
+    Attributes:
+        headers: the client's headers that belong to the format, such as `anthropic-beta`.
+    """
+
+    api: Api
+    body: bytes
+    fields: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def outgoing(self, model: str) -> bytes:
+        """The body for an upstream: the client's bytes with the model name changed."""
+        body = replace_model_name(self.body, self.fields["model"], model)
+        return orjson.dumps(self.fields | {"model": model}) if body is None else body
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What requests of every kind have in common.
+
+    Attributes:
+        body: the JSON that `fields` were parsed from.
+        model: the model name that the client sent.
+        stream: the client asked for a stream.
+        usage_asked: the client asked for the usage at the end of a stream.
+        native: the client's own request, if it came in another format and this is its translation.
+        left_out: parts of the client's request that the translation cannot express, as `tools.web_search`. Visible ASCII.
+        api: the format of `body`.
+    """
+
+    api: ClassVar[Api]
+
+    body: bytes
+    fields: dict[str, Any]
+    model: str
+    requirements: Requirements
+    stream: bool = False
+    usage_asked: bool = False
+    native: Native | None = None
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def choices(self) -> int:
+        """How many choices the client asked for."""
+        n = self.fields.get("n")
+        return n if isinstance(n, int) else 1
+
+    @property
+    def structured(self) -> bool:
+        """Whether the answer must be JSON."""
+        form = self.fields.get("response_format")
+        return isinstance(form, dict) and form.get("type") in ("json_object", "json_schema")
+
+    def has(self, field: str) -> bool:
+        """Whether this optional field is sent to upstreams. Usage is asked for in every stream."""
+        return field in self.fields or (field == "stream_options" and self.stream)
+
+    def asks_properly(self, field: str) -> bool:
+        """Whether this optional field was the gateway's own, or sent by the client in a form that the OpenAI API allows."""
+        value = self.fields.get(field)
+        if isinstance(value, dict) and field == "stream_options":
+            return self.stream and value.keys() == {"include_usage"}
+        return value is None or field in OTHER_NAME or isinstance(value, OPTIONAL_FIELDS[field])
+
+    def without(self, dropped: frozenset[str]) -> dict[str, Any]:
+        """The fields without those that an upstream has refused; a limit of the answer's length keeps its other name."""
+        fields = self.fields
+        refused = dropped & fields.keys()
+        if not refused:
+            return fields
+        renamed = {OTHER_NAME[key]: fields[key] for key in refused & OTHER_NAME.keys()}
+        return {key: value for key, value in fields.items() if key not in refused} | renamed
+
+    def outgoing(self, model: str, dropped: frozenset[str] = frozenset()) -> bytes:
+        """The body for an upstream: the client's bytes with the model name changed and usage asked for in streams.
+
+        Args:
+            model: the name that the upstream expects.
+            dropped: optional fields that this upstream has refused before.
+        """
+        fields = self.fields
+        ask_usage = self.stream and not self.usage_asked and "stream_options" not in dropped
+        if dropped & fields.keys() or (ask_usage and "stream_options" in fields):
+            changed = self.without(dropped) | {"model": model}
+            if ask_usage:
+                changed["stream_options"] = {**(fields.get("stream_options") or {}), "include_usage": True}
+            return orjson.dumps(changed)
+        body = replace_model_name(self.body, self.model, model)
+        if body is None:  # duplicate keys, or the pattern occurs in a nested object too: take the slow, certain way
+            body = orjson.dumps(fields | {"model": model})
+        if ask_usage:
+            brace = _OPEN_BRACE.match(body)
+            assert brace is not None  # it parsed as an object with a model in it
+            body = b'{"stream_options":{"include_usage":true},' + body[brace.end() :]
+        return body
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body`.
+
+    Raises:
+        InvalidRequest: it is none, or nested too deeply.
+        BodyTooLarge: it has more values than any request needs.
+        Overloaded: there is no memory for it now.
+    """
+    if len(body) > COUNTED:
+        cost = json_cost(body)
+        if cost.excessive:
+            raise BodyTooLarge(
+                f"The body has {cost.values} JSON keys and values and {cost.containers} objects and lists; at most "
+                f"{MAX_VALUES} and {MAX_CONTAINERS} are read."
+            )
+        charge(cost.memory - BYTES_PER_BYTE * len(body))
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise InvalidRequest(f"The body is not valid JSON: {exc}.") from exc
+    if not isinstance(fields, dict):
+        raise InvalidRequest(f"The body must be a JSON object, not {kind(fields)}.")
+    half = MAX_DEPTH // 2
+    if (occurs_more_than(body, b"[", half) or occurs_more_than(body, b"{", half)) and _too_deep(fields):
+        raise InvalidRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    return fields
+
+
+def _too_deep(fields: dict[str, Any]) -> bool:
+    """orjson reads 1,024 levels but writes only about 250."""
+    try:
+        orjson.dumps(fields)
+    except orjson.JSONEncodeError:
+        return True
+    return False
