@@ -1,8 +1,9 @@
-"""Errors of the router. Every message names the file, row or key and the value found.
+"""Errors of the router. A message names the file, row or key and the value found there.
 
 RouterError
-├── DataError      evaluation data that cannot be used
-└── ArtifactError  a checkpoint, encoder or space that cannot be read, or does not fit the others
+├── DataError       evaluation data that cannot be used
+├── ArtifactError   a checkpoint, encoder or model space that cannot be read, or does not fit the others
+└── MissingPackage  an optional package that is not installed
 """
 
 
@@ -15,4 +16,8 @@ class DataError(RouterError):
 
 
 class ArtifactError(RouterError):
+    pass
+
+
+class MissingPackage(RouterError):
     pass

@@ -21,6 +21,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {  # from the lowest
     ),
     "router": (
         ("errors", "regular_file"),
+        ("extras",),
         ("encode",),
         ("data",),
         ("model",),

@@ -12,7 +12,7 @@ from gateway.config.deployment_reader import UNKNOWN_ADDRESS
 from gateway.config.portfolio import Model, Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
 from gateway.config.schema import json_schema
-from router.commands.groups import console
+from router.commands.terminal import console
 
 if TYPE_CHECKING:
     from rich.console import Console

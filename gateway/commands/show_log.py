@@ -13,7 +13,7 @@ import orjson
 
 from gateway.core.client_limits import LONGEST_NAME
 from gateway.core.printable import printable
-from router.commands.groups import console
+from router.commands.terminal import console
 
 if TYPE_CHECKING:
     from rich.console import Console

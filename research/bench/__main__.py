@@ -8,7 +8,8 @@ import click
 
 from research.bench.rows import METHODS, OURS
 from research.bench.tables import TABLES
-from router.commands.evaluation import DATA, _progress, readable_errors
+from router.commands.options import DATA, readable_errors
+from router.commands.terminal import progress_bar
 from router.errors import DataError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def bench(data: Path, out: Path, names: tuple[str, ...], claims: tuple[str, ...]
     q = loaded.encode(dataset.prompts)
     whole, text = (Runs(out / "rows", Evidence.of(dataset, part)) for part in (q, q[:, : loaded.text_dim].copy()))
     done = iter(range(1, 10**9))
-    with _progress("bench", sum(fits(method, seeds) for method in chosen)) as advance:
+    with progress_bar("bench", sum(fits(method, seeds) for method in chosen)) as advance:
         tuned = [
             tune(whole if method.name == OURS else text, method, seeds, lambda note: advance(next(done), note))
             for method in chosen
@@ -118,7 +119,7 @@ def _tables(
 
     found: dict[str, dict[str, Any]] = {}
     if wanted:
-        with _progress("claim tables", len(wanted)) as advance:
+        with progress_bar("claim tables", len(wanted)) as advance:
             context = context_of(lambda note: advance(len(found), note))
             for name in wanted:
                 found |= measure(context, folder, [name])

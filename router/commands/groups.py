@@ -1,29 +1,14 @@
 """Groups of commands whose help is whole at every width, and which know what a misspelt command was meant to be."""
 
 import difflib
-import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from router.commands.terminal import no_color
 
 WIDEST = 120  # columns that a text of help may take
-
-
-def no_color() -> bool:
-    """Whether the user wants no escape codes (https://no-color.org). click does not look, and rich keeps bold."""
-    return bool(os.environ.get("NO_COLOR"))
-
-
-def console(*, stderr: bool = False, soft_wrap: bool = False) -> "Console":
-    """A terminal for tables and progress."""
-    from rich.console import Console
-
-    color: Literal["auto"] | None = None if no_color() else "auto"
-    return Console(stderr=stderr, soft_wrap=soft_wrap, highlight=False, color_system=color)
 
 
 class CommandGroup(click.Group):

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from router.commands.evaluation import readable_errors
-from router.commands.groups import CommandGroup, console
+from router.commands.groups import CommandGroup
+from router.commands.options import readable_errors
+from router.commands.terminal import console, show, table_of
+from router.extras import require
 
 if TYPE_CHECKING:
     from router.data.dataset import Dataset
@@ -74,6 +76,7 @@ def _run(read: Read) -> Callable[..., None]:
         rename: tuple[str, ...],
         **options: Any,
     ) -> None:
+        require("pyarrow", extra="import")
         from router.data.importing.folder import Target, save
         from router.data.importing.gathered import Naming, gather
 
@@ -112,7 +115,7 @@ def embedllm(paths: tuple[Path, ...]) -> "Iterable[Evaluation | LeftOut]":
     help="Of a prompt in several parts: all, or the last (the question after few-shot examples).",
 )
 def routerbench(paths: tuple[Path, ...], parts: str) -> "Iterable[Evaluation | LeftOut]":
-    """RouterBench: pickled tables, of which nothing is run."""
+    """RouterBench: its tables, converted from pickle to parquet (see docs/importing.md)."""
     from router.data.importing.routerbench import read
 
     return read(paths, last_part=parts == "last")
@@ -156,24 +159,19 @@ def table(paths: tuple[Path, ...]) -> "Iterable[Evaluation | LeftOut]":
 
 
 def _print(out: Path, saved: "Saved") -> None:
-    from rich.table import Table
-
     for note in saved.notes:
         click.echo(note, err=True)
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    shown.add_column("benchmark", no_wrap=True)
-    for name in ("models", "queries", "evaluations", "density", "mean score"):
-        shown.add_column(name, justify="right")
+    table = table_of(["benchmark", "models", "queries", "evaluations", "density", "mean score"], text=(0,))
     for row in _summary(saved.dataset):
-        shown.add_row(*row)
-    console().print(shown)
+        table.add_row(*row)
+    show(table)
     click.echo(
         f"{out}: {saved.new_queries} queries, {saved.new_models} models and {saved.new_evaluations} evaluations added"
     )
 
 
 def _summary(dataset: "Dataset") -> list[tuple[str, ...]]:
-    """A row for each benchmark, and one for all."""
+    """One row for each benchmark, and one for all of them together."""
     import numpy as np
 
     rows: list[tuple[str, ...]] = []

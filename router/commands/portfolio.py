@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from router.commands.evaluation import checkpoint_options, readable_errors
 from router.commands.groups import CommandGroup
-from router.commands.space import FILE, JSON, SPACE, load_router, show, table_of
+from router.commands.options import FILE, JSON, SPACE, checkpoint_options, readable_errors
+from router.commands.space import load_router
+from router.commands.terminal import show, table_of
 from router.errors import DataError
 
 if TYPE_CHECKING:

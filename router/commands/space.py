@@ -1,4 +1,4 @@
-"""Commands over a model space: cluster, duplicates, find, plot space. What is heavy loads inside them."""
+"""Commands over a model space: neighbors, cluster, duplicates, find, plot space. They import heavy packages when they run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from router.commands.evaluation import checkpoint_options, readable_errors
-from router.commands.groups import CommandGroup, console
+from router.commands.groups import CommandGroup
+from router.commands.options import FILE, JSON, SPACE, checkpoint_options, readable_errors
+from router.commands.terminal import show, table_of
 from router.errors import DataError
+from router.extras import require
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from router.explore.clusters import Cluster
     from router.explore.duplicates import Pair
     from router.explore.profile import Match
@@ -21,21 +21,38 @@ if TYPE_CHECKING:
     from router.model.serving import Router
     from router.model.space import ModelSpace
 
-FILE = click.Path(path_type=Path, dir_okay=False)
-SPACE = click.option("--space", type=FILE, help="Model space; default: the checkpoint's own.")
-JSON = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+
+@click.command()
+@click.argument("model")
+@click.option("--space", type=click.Path(path_type=Path), help="Model space; default: the shipped one.")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Number of models.")
+@readable_errors
+def neighbors(model: str, space: Path | None, k: int) -> None:
+    """Show the models nearest to MODEL in the embedding space."""
+    nearest = _load_space(space).neighbors(model, k)
+    table = table_of(["model", "distance"], text=(0,))
+    for neighbor in nearest:
+        table.add_row(neighbor.model, f"{neighbor.distance:.3f}")
+    show(table)
 
 
 @click.command()
-@click.option("-k", "--k", type=click.IntRange(1), help="So many clusters; default: the clearest cut by silhouette.")
-@click.option("--distance", type=click.FloatRange(0), help="Instead: join what is nearer than this on average.")
+@click.option(
+    "-k", "--k", type=click.IntRange(1), help="Number of clusters; default: the one with the highest silhouette."
+)
+@click.option(
+    "--distance", type=click.FloatRange(0), help="Instead of -k: merge clusters whose average distance is at most this."
+)
 @click.option("--dendrogram", type=FILE, metavar="PNG", help="Draw the tree.")
 @SPACE
 @JSON
 @readable_errors
 def cluster(k: int | None, distance: float | None, dendrogram: Path | None, space: Path | None, as_json: bool) -> None:
     """Group the models of a space by average-linkage clustering of their embeddings."""
-    from router.explore.clusters import best_number, clusters, cut, linkage, pairwise
+    require("scipy", "scikit-learn", extra="train")
+    if dendrogram is not None:
+        require("matplotlib", extra="plot")
+    from router.explore.clusters import best_cluster_count, clusters, cut_tree, linkage, pairwise_distances
 
     if k is not None and distance is not None:
         raise click.UsageError("Give --k or --distance, not both.")
@@ -44,11 +61,11 @@ def cluster(k: int | None, distance: float | None, dendrogram: Path | None, spac
     loaded = _load_space(space)
     if len(loaded.models) < 2 or (k or 1) > len(loaded.models):
         raise DataError(f"the space has {len(loaded.models)} models: too few to cluster into {k or 2}")
-    distances = pairwise(loaded.z)
+    distances = pairwise_distances(loaded.z)
     tree = linkage(distances)
     if k is None and distance is None:
-        k = best_number(tree, distances)
-    labels = cut(tree, number=k, distance=distance)
+        k = best_cluster_count(tree, distances)
+    labels = cut_tree(tree, number=k, distance=distance)
     found = clusters(labels, distances)
     if dendrogram is not None:
         from router.explore.draw import draw_dendrogram
@@ -68,25 +85,26 @@ def cluster(k: int | None, distance: float | None, dendrogram: Path | None, spac
 @click.option(
     "--threshold",
     type=click.FloatRange(0),
-    help="How many models of such a space may have so near a neighbour by chance; default: 0.05.",
+    help="Largest number of models expected to have so near a neighbour by chance; default: 0.05.",
 )
 @SPACE
 @JSON
 @readable_errors
 def duplicates(threshold: float | None, space: Path | None, as_json: bool) -> None:
-    """List models that lie nearer to each other than distinct models do.
+    """List pairs of models that are nearer to each other than distinct models are.
 
-    A distance is judged by its neighbourhood: how often one of a model's five nearest would be so near by chance, given
-    the dimension that the space shows. The default lists a pair in at most one of twenty spaces without duplicates.
+    A distance is compared with the model's neighbourhood: the probability that one of its five nearest neighbours is so near
+    by chance, given the intrinsic dimension of the space. With the default, at most one of twenty spaces without duplicates
+    lists a pair.
     """
-    from router.explore.clusters import pairwise
-    from router.explore.duplicates import EXPECTED, FEWEST, find_duplicates
+    from router.explore.clusters import pairwise_distances
+    from router.explore.duplicates import DEFAULT_THRESHOLD, MIN_MODELS, find_duplicates
 
     loaded = _load_space(space)
-    if len(loaded.models) < FEWEST:
-        raise DataError(f"duplicates cannot be told among {len(loaded.models)} models; {FEWEST} is the least")
-    bound = EXPECTED if threshold is None else threshold
-    distances = pairwise(loaded.z)
+    if len(loaded.models) < MIN_MODELS:
+        raise DataError(f"duplicates cannot be recognised among {len(loaded.models)} models; {MIN_MODELS} is the least")
+    bound = DEFAULT_THRESHOLD if threshold is None else threshold
+    distances = pairwise_distances(loaded.z)
     pairs = find_duplicates(distances, bound)
     if as_json:
         click.echo(json.dumps([_pair_fields(pair, loaded.models) for pair in pairs], indent=2))
@@ -104,23 +122,24 @@ def duplicates(threshold: float | None, space: Path | None, as_json: bool) -> No
 
 @click.command()
 @click.option("--profile", "text", required=True, metavar="B=A,...", help="Accuracies, as in gsm8k=0.9,mmlu=0.7.")
-@click.option("-k", "--k", default=10, show_default=True, type=click.IntRange(1), help="How many models.")
+@click.option("-k", "--k", default=10, show_default=True, type=click.IntRange(1), help="Number of models.")
 @click.option(
     "--by",
     type=click.Choice(["distance", "accuracy"]),
     default="distance",
     show_default=True,
-    help="Order by distance in the space, or by how near the predicted accuracies are.",
+    help="Order by distance in the space, or by the difference to the predicted accuracies.",
 )
 @checkpoint_options
 @SPACE
 @JSON
 @readable_errors
 def find(text: str, k: int, by: str, checkpoint: Path | None, trust: bool, space: Path | None, as_json: bool) -> None:
-    """Find the models that are most like one with these accuracies.
+    """Find the models that are most similar to a hypothetical model with these accuracies.
 
-    A model with this profile is made up from the anchor queries of the benchmarks named, embedded, and looked up.
+    The hypothetical model gets evaluations on the anchor queries of these benchmarks and is embedded like any other model.
     """
+    require("scipy", extra="train")
     import numpy as np
 
     from router.explore.profile import hypothetical, matches, parse_profile
@@ -130,10 +149,14 @@ def find(text: str, k: int, by: str, checkpoint: Path | None, trust: bool, space
     profile = parse_profile(text)
     loaded, router = load_router(checkpoint, trust, space)
     anchors = unpack(loaded)
-    made_up = hypothetical(anchors, profile)
-    z = Locus.restore(loaded.weights, loaded.card["config"]).embed(made_up.q, made_up.y).z
+    hypothetical_evaluations = hypothetical(anchors, profile)
+    z = (
+        Locus.restore(loaded.weights, loaded.card["config"])
+        .embed(hypothetical_evaluations.q, hypothetical_evaluations.y)
+        .z
+    )
     models = router.space.models
-    accuracy = anchors.of(profile).means(router.scorer(models).p_correct(made_up.q))
+    accuracy = anchors.of(profile).means(router.scorer(models).p_correct(hypothetical_evaluations.q))
     found = matches(profile, models, np.linalg.norm(router.space.z - z, axis=1), accuracy)
     if by == "accuracy":
         found.sort(key=lambda match: (match.gap, match.distance, match.model))
@@ -151,23 +174,29 @@ def plot() -> None:
 @plot.command("space")
 @click.option("--out", type=FILE, required=True, metavar="FILE.png|.html", help="A picture, or a page to explore.")
 @click.option(
-    "--neighbors", default=6, show_default=True, type=click.IntRange(1), help="So many on the page, per model."
+    "--neighbors",
+    default=6,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Neighbours per model that the page shows.",
 )
 @checkpoint_options
 @SPACE
 @readable_errors
 def plot_space(out: Path, neighbors: int, checkpoint: Path | None, trust: bool, space: Path | None) -> None:
-    """Draw a map of the models: near in the space is near on the map."""
-    from router.explore.clusters import pairwise
+    """Draw a map of the models: models that are near in the space are near on the map."""
+    from router.explore.clusters import pairwise_distances
     from router.explore.draw import SpaceMap, draw_map, layout, page
     from router.model.anchors import unpack
 
     _require_suffix("--out", out, ".png", ".html")
+    if out.suffix == ".png":
+        require("matplotlib", extra="plot")
     loaded, router = load_router(checkpoint, trust, space)
     anchors = unpack(loaded)
     models = router.space.models
     p = router.scorer(models).p_correct(anchors.q)
-    xy, shown = layout(pairwise(router.space.z))
+    xy, shown = layout(pairwise_distances(router.space.z))
     drawn = SpaceMap(
         models,
         xy,
@@ -187,7 +216,7 @@ def plot_space(out: Path, neighbors: int, checkpoint: Path | None, trust: bool, 
 
 
 def load_router(checkpoint: Path | None, trust: bool, space: Path | None) -> "tuple[Checkpoint, Router]":
-    """A checkpoint, and the router of it with one model space: the one named, else the checkpoint's own."""
+    """Loads a checkpoint, and a router of it with one model space: `space`, or else the checkpoint's own."""
     from router.encode.encoder import PRETRAINED
     from router.model.checkpoint import load_checkpoint
     from router.model.serving import Router
@@ -215,7 +244,7 @@ def _cluster_fields(cluster: "Cluster", models: Sequence[str]) -> dict[str, Any]
 
 
 def _print_clusters(found: "Sequence[Cluster]", models: Sequence[str]) -> None:
-    """Each cluster as a line about its medoid and the other members below, nearest to it first."""
+    """Prints a line for the medoid of each cluster, and below it the other members, nearest to it first."""
     from shutil import get_terminal_size
     from textwrap import fill
 
@@ -270,18 +299,3 @@ def _print_matches(found: "Sequence[Match]", profile: Mapping[str, float]) -> No
         predicted = [f"{100 * match.accuracy[benchmark]:.1f}%" for benchmark in profile]
         table.add_row(match.model, f"{match.distance:.3f}", *predicted, f"{100 * match.gap:.1f}")
     show(table)
-
-
-def table_of(columns: Sequence[str], text: Sequence[int]) -> "Table":
-    """A table whose columns are numbers, but for those that are text."""
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for i, name in enumerate(columns):
-        table.add_column(name, justify="left" if i in text else "right", no_wrap=i in text)
-    return table
-
-
-def show(table: "Table") -> None:
-
-    console().print(table)

@@ -1,17 +1,22 @@
-"""Evaluation data: a folder of three parquet files -> one validated dense table. Nothing here knows about torch."""
+"""Reads evaluation data, a folder of three parquet files, into one validated dense table. Does not load torch."""
 
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from router.data.parquet import column_names, read_columns
 from router.errors import DataError
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 SPLITS = ("train", "val", "test")
+Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Queries:
         prompts: Q texts.
     """
 
-    query_ids: NDArray[np.integer[Any]]
+    query_ids: NDArray[np.integer]
     benchmarks: NDArray[np.str_]
     categories: NDArray[np.str_]
     splits: NDArray[np.str_]
@@ -87,7 +92,7 @@ def load_queries(folder: Path) -> Queries:
         raise DataError(f"{folder}: no such folder; expected one with queries, models and evaluations.parquet")
     path = folder / "queries.parquet"
     columns = _read(path, {"query_id": "int", "benchmark": "str", "prompt": "str", "split": "str"}, {"category": "str"})
-    _unique(path, "query_id", columns["query_id"])
+    _check_unique(path, "query_id", columns["query_id"])
     wrong = np.flatnonzero(~np.isin(columns["split"], SPLITS))
     if len(wrong):
         row = int(wrong[0])
@@ -113,7 +118,7 @@ def load_dataset(folder: Path) -> Dataset:
     """
     queries = load_queries(folder)
     models = _read(folder / "models.parquet", {"model": "str"}, {"onboarding": "bool"})
-    _unique(folder / "models.parquet", "model", models["model"])
+    _check_unique(folder / "models.parquet", "model", models["model"])
     evaluations = _read(folder / "evaluations.parquet", {"model": "str", "query_id": "int", "score": "float"})
     onboarding = models.get("onboarding")
     return Dataset(
@@ -124,13 +129,32 @@ def load_dataset(folder: Path) -> Dataset:
         queries.prompts,
         models=tuple(models["model"].tolist()),
         onboarding=np.zeros(len(models["model"]), np.bool_) if onboarding is None else onboarding.astype(np.bool_),
-        scores=_table(folder / "evaluations.parquet", evaluations, queries.query_ids, models["model"]),
+        scores=_score_table(folder / "evaluations.parquet", evaluations, queries.query_ids, models["model"]),
         hash=_hash(folder),
     )
 
 
-def _table(path: Path, evaluations: dict[str, Any], query_ids: Any, models: Any) -> NDArray[np.float32]:
-    """The long table as (M, Q), checked row by row."""
+def _score_table(
+    path: Path, evaluations: Columns, query_ids: NDArray[np.integer], models: np.ndarray
+) -> NDArray[np.float32]:
+    """The evaluations, one a row of the file, as a dense table, (M, Q), float32; NaN where there is none."""
+    score = _checked_scores(path, evaluations)
+    column = _query_columns(path, evaluations["query_id"], query_ids)
+    row = _model_rows(path, evaluations["model"], models)
+    cell = row * len(query_ids) + column
+    distinct, first, counts = np.unique(cell, return_index=True, return_counts=True)
+    if len(distinct) != len(cell):
+        i = int(first[np.argmax(counts > 1)])
+        raise DataError(
+            f"{path}: {evaluations['model'][i]} has more than one score on query {evaluations['query_id'][i]}; "
+            "average them first"
+        )
+    table = np.full((len(models), len(query_ids)), np.nan, np.float32)
+    table.reshape(-1)[cell] = score
+    return table
+
+
+def _checked_scores(path: Path, evaluations: Columns) -> NDArray[np.float32]:
     score = evaluations["score"].astype(np.float32)
     bad = np.flatnonzero(~((score >= 0) & (score <= 1)))
     if len(bad):
@@ -139,78 +163,81 @@ def _table(path: Path, evaluations: dict[str, Any], query_ids: Any, models: Any)
             f"{path}: row {row}: score of {evaluations['model'][row]} on query {evaluations['query_id'][row]} is "
             f"{score[row]!s}, expected a number from 0 to 1 ({len(bad)} such rows)"
         )
+    return score
+
+
+def _query_columns(path: Path, named: np.ndarray, query_ids: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The position in `query_ids` of each evaluation's query, (E,)."""
     order = np.argsort(query_ids, kind="stable")
-    position = np.minimum(np.searchsorted(query_ids, evaluations["query_id"], sorter=order), max(len(order) - 1, 0))
+    position = np.minimum(np.searchsorted(query_ids, named, sorter=order), max(len(order) - 1, 0))
     column = order[position] if len(order) else position
-    unknown = np.flatnonzero(query_ids[column] != evaluations["query_id"]) if len(order) else np.arange(len(score))
+    unknown = np.flatnonzero(query_ids[column] != named) if len(order) else np.arange(len(named))
     if len(unknown):
         row = int(unknown[0])
         raise DataError(
-            f"{path}: row {row}: query_id {evaluations['query_id'][row]} is not in queries.parquet "
-            f"({len(unknown)} such rows)"
+            f"{path}: row {row}: query_id {named[row]} is not in queries.parquet ({len(unknown)} such rows)"
         )
-    names, inverse = np.unique(evaluations["model"].astype(np.str_), return_inverse=True)
+    return np.asarray(column, np.int64)
+
+
+def _model_rows(path: Path, named: np.ndarray, models: np.ndarray) -> NDArray[np.int64]:
+    """The position in `models` of each evaluation's model, (E,)."""
+    names, inverse = np.unique(named.astype(np.str_), return_inverse=True)
     index = {name: i for i, name in enumerate(models.tolist())}
-    strangers = [name for name in names.tolist() if name not in index]
-    if strangers:
-        row = int(np.flatnonzero(evaluations["model"] == strangers[0])[0])
-        raise DataError(f"{path}: row {row}: model {strangers[0]!r} is not in models.parquet")
-    model = np.array([index[name] for name in names.tolist()], np.int64)[inverse] if len(names) else inverse
-    flat = model * len(query_ids) + column
-    seen, first, counts = np.unique(flat, return_index=True, return_counts=True)
-    if len(seen) != len(flat):
-        row = int(first[np.argmax(counts > 1)])
-        raise DataError(
-            f"{path}: {evaluations['model'][row]} has more than one score on query {evaluations['query_id'][row]}; "
-            "average them first"
-        )
-    table = np.full((len(index), len(query_ids)), np.nan, np.float32)
-    table.reshape(-1)[flat] = score
-    return table
+    unknown = [name for name in names.tolist() if name not in index]
+    if unknown:
+        row = int(np.flatnonzero(named == unknown[0])[0])
+        raise DataError(f"{path}: row {row}: model {unknown[0]!r} is not in models.parquet")
+    return np.array([index[name] for name in names.tolist()], np.int64)[inverse] if len(names) else inverse
 
 
-def _read(path: Path, required: dict[str, str], optional: dict[str, str] | None = None) -> dict[str, Any]:
-    """Columns of a parquet file as numpy arrays, without nulls, of the kinds asked for."""
-    import pyarrow as pa  # heavy; only commands that read evaluation data pay for it
-    import pyarrow.parquet as pq
+def _read(path: Path, required: dict[str, str], optional: dict[str, str] | None = None) -> Columns:
+    """Columns of a parquet file as numpy arrays without nulls.
 
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        present = pq.read_schema(path).names
-        table = pq.read_table(path, columns=[c for c in {**required, **(optional or {})} if c in present])
-    except (pa.ArrowException, OSError) as exc:
-        raise DataError(f"{path}: not a readable parquet file: {exc}") from exc
-    checks = {
-        "int": pa.types.is_integer,
-        "float": lambda t: pa.types.is_floating(t) or pa.types.is_integer(t),
-        "bool": pa.types.is_boolean,
-        "str": lambda t: pa.types.is_string(t) or pa.types.is_large_string(t),
+    Args:
+        required, optional: column -> its kind: "int", "float", "bool" or "str".
+    """
+    wanted = {**required, **(optional or {})}
+    present = column_names(path)
+    missing = [name for name in required if name not in present]
+    if missing:
+        raise DataError(f"{path}: column {missing[0]} is missing; it has {', '.join(present)}")
+    table = read_columns(path, [name for name in wanted if name in present])
+    return {
+        name: _as_numpy(path, name, table[name], kind, fill_null=name not in required and kind == "str")
+        for name, kind in wanted.items()
+        if name in present
     }
-    columns = {}
-    for name, kind in {**required, **(optional or {})}.items():
-        if name not in table.column_names:
-            if name in required:
-                raise DataError(f"{path}: column {name} is missing; it has {', '.join(present)}")
-            continue
-        column = table[name]
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if not checks[kind](column.type):
-            raise DataError(f"{path}: column {name} is {column.type}, expected {kind}")
-        if column.null_count and name in (optional or {}) and kind == "str":
-            column = column.fill_null("")
-        if column.null_count:
-            row = column.is_null().to_pylist().index(True)
-            raise DataError(f"{path}: row {row}: {name} is null ({column.null_count} such rows)")
-        columns[name] = column.to_numpy()
-    return columns
 
 
-def _unique(path: Path, name: str, values: Any) -> None:
-    seen, counts = np.unique(values.astype(np.str_), return_counts=True)
-    if len(seen) != len(values):
-        raise DataError(f"{path}: {name} {seen[counts.argmax()]} occurs {counts.max()} times")
+def _as_numpy(path: Path, name: str, column: "pa.ChunkedArray", kind: str, *, fill_null: bool) -> np.ndarray:
+    """A column as a numpy array: texts as objects, and with `fill_null` the empty text for null."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    types = pa.types
+    is_kind = {
+        "int": types.is_integer(column.type),
+        "float": types.is_floating(column.type) or types.is_integer(column.type),
+        "bool": types.is_boolean(column.type),
+        "str": types.is_string(column.type) or types.is_large_string(column.type),
+    }
+    if not is_kind[kind]:
+        raise DataError(f"{path}: column {name} is {column.type}, expected {kind}")
+    if fill_null:
+        column = column.fill_null("")
+    if column.null_count:
+        row = column.is_null().to_pylist().index(True)
+        raise DataError(f"{path}: row {row}: {name} is null ({column.null_count} such rows)")
+    values: np.ndarray = column.to_numpy()
+    return values
+
+
+def _check_unique(path: Path, name: str, values: np.ndarray) -> None:
+    distinct, counts = np.unique(values.astype(np.str_), return_counts=True)
+    if len(distinct) != len(values):
+        raise DataError(f"{path}: {name} {distinct[counts.argmax()]} occurs {counts.max()} times")
 
 
 def _hash(folder: Path) -> str:

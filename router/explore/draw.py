@@ -210,8 +210,8 @@ def draw_dendrogram(
     """Writes the tree of a clustering as a PNG, leaves downwards, the clusters in colour.
 
     Args:
-        tree: of `router.clusters.linkage`.
-        labels: cluster of each model, (M,), from `router.clusters.cut`.
+        tree: of `router.explore.clusters.linkage`.
+        labels: cluster of each model, (M,), from `router.explore.clusters.cut_tree`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEIGHBOURS = 5  # k: few enough to stay within a crowd, enough for up to four copies of a model to be seen as such
-EXPECTED = 0.05  # such pairs by chance in the whole space: how unusual a pair must be to be listed
-FEWEST = 8  # models for which a neighbourhood of 5 means anything
+DEFAULT_THRESHOLD = 0.05  # such pairs by chance in the whole space: how unusual a pair must be to be listed
+MIN_MODELS = 8  # models for which a neighbourhood of 5 means anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Pair:
     expected: float
 
 
-def find_duplicates(distances: NDArray[np.floating], expected: float = EXPECTED) -> list[Pair]:
+def find_duplicates(distances: NDArray[np.floating], expected: float = DEFAULT_THRESHOLD) -> list[Pair]:
     """Pairs so near that at most `expected` models of such a space would have so near a neighbour by chance.
 
     Both models must find the other unusual, each by the measure of its own neighbourhood. The default finds a pair in at
@@ -93,7 +93,7 @@ def _neighbourhood(distances: NDArray[np.floating]) -> tuple[NDArray[np.float64]
     """Distance of each model to its nearest and to its k-th nearest neighbour, (M,) each."""
     if distances.ndim != 2 or distances.shape[0] != distances.shape[1]:
         raise ValueError(f"expected a square matrix of distances, got {distances.shape}")
-    if len(distances) < FEWEST:
-        raise ValueError(f"duplicates cannot be told among {len(distances)} models; {FEWEST} is the least")
+    if len(distances) < MIN_MODELS:
+        raise ValueError(f"duplicates cannot be recognised among {len(distances)} models; {MIN_MODELS} is the least")
     ordered = np.sort(distances.astype(np.float64) + np.diag(np.full(len(distances), np.inf)), axis=1)
     return ordered[:, 0], ordered[:, NEIGHBOURS - 1]

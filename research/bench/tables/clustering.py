@@ -141,7 +141,7 @@ def plot(result: dict[str, Any], folder: Path) -> None:
 
 
 def _clusters(context: "Context", models: Sequence[int]) -> dict[str, Any]:
-    from router.explore.clusters import cut, linkage, pairwise
+    from router.explore.clusters import cut_tree, linkage, pairwise_distances
 
     named = [m for m in models if context.families.get(context.data.models[m])]
     if len(named) < 3:
@@ -154,17 +154,17 @@ def _clusters(context: "Context", models: Sequence[int]) -> dict[str, Any]:
     agreement = []
     for name, members in groups.items():
         families = [context.families[context.data.models[m]] for m in members]
-        distances = pairwise(context.z[members])
-        labels = cut(linkage(distances), number=len(set(families)))
+        distances = pairwise_distances(context.z[members])
+        labels = cut_tree(linkage(distances), number=len(set(families)))
         agreement.append({"models_of": name, "models": len(members), **family_scores(families, labels, distances)})
     families = [context.families[context.data.models[m]] for m in named]
-    tree = linkage(pairwise(context.z[named]))
+    tree = linkage(pairwise_distances(context.z[named]))
     return {
         "families": len(set(families)),
         "models": len(named),
         "agreement": agreement,
         "tree": tree.tolist(),
-        "labels": cut(tree, number=len(set(families))).tolist(),
+        "labels": cut_tree(tree, number=len(set(families))).tolist(),
         "leaves": [f"{context.data.models[m]}  ({family})" for m, family in zip(named, families, strict=True)],
     }
 
@@ -178,14 +178,14 @@ class _Halves:
 
 
 def _duplicates(context: "Context", models: Sequence[int], size: int | None) -> dict[str, Any] | None:
-    from router.explore.clusters import pairwise
+    from router.explore.clusters import pairwise_distances
 
     able = [m for m in models if len(context.answered(m)) >= 2 * (size or 1)]
     if len(able) < 2:
         return None
     halves = _halves(context, able, size)
     k = len(able)
-    distances = pairwise(np.concatenate([halves.a, halves.b]))
+    distances = pairwise_distances(np.concatenate([halves.a, halves.b]))
     across = distances[:k, k:]
     other = ~np.eye(k, dtype=np.bool_)
     within = other & _in_one_pool(context, np.array(able))
@@ -205,7 +205,7 @@ def _planted(distances: NDArray[np.float64]) -> dict[str, float | None]:
     Args:
         distances: between k models and then their k copies, (2k, 2k).
     """
-    from router.explore.duplicates import FEWEST as LEAST
+    from router.explore.duplicates import MIN_MODELS as LEAST
     from router.explore.duplicates import find_duplicates
 
     k = len(distances) // 2

@@ -49,11 +49,11 @@ def disagreement(scores: NDArray[np.float32], fewest: int = FEWEST) -> NDArray[n
 
 def distances(z: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
     """Cosine and Euclidean distances between embeddings, (M, d) -> (M, M) each."""
-    from router.explore.clusters import pairwise
+    from router.explore.clusters import pairwise_distances
 
     wide = z.astype(np.float64)
     unit = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
-    return {COSINE: 1 - unit @ unit.T, EUCLIDEAN: pairwise(z)}
+    return {COSINE: 1 - unit @ unit.T, EUCLIDEAN: pairwise_distances(z)}
 
 
 def correlations(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, float | None]:

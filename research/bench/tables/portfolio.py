@@ -105,7 +105,7 @@ def dense(context: "Context", pool: Pool) -> Problem | None:
 
     None where that leaves too little.
     """
-    from router.explore.clusters import pairwise
+    from router.explore.clusters import pairwise_distances
 
     data = context.data
     answered = ~np.isnan(data.scores[np.ix_(pool.models, pool.queries)])
@@ -120,7 +120,7 @@ def dense(context: "Context", pool: Pool) -> Problem | None:
     return Problem(
         models,
         queries,
-        pairwise(context.z[models]),
+        pairwise_distances(context.z[models]),
         context.p_train[np.ix_(models, chosen_on)].T,
         mean_scores(data.scores[np.ix_(models, of_pool)]),
         context.p_test[np.ix_(models, queries)].T,

@@ -145,13 +145,13 @@ def like(p: NDArray[np.float32], region: NDArray[np.int64], routed: NDArray[np.i
 
 
 def _pool(context: "Context", pool: Pool) -> dict[str, float | None]:
-    from router.explore.clusters import pairwise
+    from router.explore.clusters import pairwise_distances
 
     data = context.data
     choice = Choice.of(
         data.scores[np.ix_(pool.models, pool.queries)], context.p_test[np.ix_(pool.models, pool.queries)]
     )
-    apart = pairwise(context.z[pool.models])[:, choice.routed]
+    apart = pairwise_distances(context.z[pool.models])[:, choice.routed]
     of_pool = np.flatnonzero(
         np.isin(data.benchmarks, np.unique(data.benchmarks[pool.queries])) & (data.splits == "train")
     )

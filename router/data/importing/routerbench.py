@@ -1,8 +1,9 @@
-"""RouterBench's tables (routerbench_0shot.pkl, routerbench_5shot.pkl): a pickled DataFrame, one row per question.
+"""Reads RouterBench's tables (routerbench_0shot, routerbench_5shot) from parquet files, one row per question.
 
 Columns: sample_id, prompt, eval_name, and for each model its score under the model's name, `NAME|model_response` and
 `NAME|total_cost` (US dollars). A prompt is the printed form of a Python list: one part, several turns, or the few-shot
-examples one by one before the question.
+examples one by one before the question. RouterBench publishes pickled pandas DataFrames; the user converts them to parquet,
+since reading a pickle can run code.
 """
 
 import ast
@@ -10,63 +11,70 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from router.data.importing.evaluation import Evaluation, LeftOut
-from router.data.importing.frame import Frame, read_frame
 from router.data.importing.shown import shown
+from router.data.parquet import column_names, read_columns
 from router.errors import DataError
 
-LONGEST_PRINTED = 4 << 20  # characters
+MAX_PRINTED_LIST = 4 << 20  # characters
 _TEXT = r"""(?:'[^'\\]*+(?:\\.[^'\\]*+)*+'|"[^"\\]*+(?:\\.[^"\\]*+)*+")"""
-_PRINTED = re.compile(
-    rf"\s*\[\s*{_TEXT}(?:\s*,\s*{_TEXT})*+\s*,?\s*\]\s*", re.DOTALL
-)  # a list of texts: nothing nested
-SUFFIXES = ("|total_cost", "|model_response")
+_PRINTED_LIST = re.compile(rf"\s*\[\s*{_TEXT}(?:\s*,\s*{_TEXT})*+\s*,?\s*\]\s*", re.DOTALL)  # of strings, not nested
+COST, RESPONSE = "|total_cost", "|model_response"
 
 
 def read(paths: Sequence[Path], last_part: bool = False) -> Iterator[Evaluation | LeftOut]:
-    """Evaluations of the files; an empty cell is an answer that was not graded.
+    """Evaluations of the files. An empty cell is an answer that was not graded.
 
-    The benchmark is `eval_name` (`mmlu-anatomy` and the like count as `mmlu`). A prompt of several parts is joined by blank
-    lines, or with `last_part` reduced to its last: the question, where the parts before are worked examples.
+    The benchmark is `eval_name`; `mmlu-anatomy` and other subjects count as `mmlu`. The parts of a prompt are joined by blank
+    lines. With `last_part` only the last part is kept: the question, where the parts before it are worked examples.
 
     Raises:
-        DataError: as for `read_frame`; no column prompt, eval_name or of a model; a prompt or eval_name that is no text.
+        DataError: a pickle, or not a readable parquet file; no column prompt, eval_name or of a model; a prompt or eval_name
+            that is not text.
     """
     for path in paths:
-        frame = read_frame(path)
-        models = _models(path, frame)
-        questions = [
-            _question(_text(f"{path}: row {i}", "prompt", p), last_part) for i, p in enumerate(frame.column("prompt"))
-        ]
-        names = [_text(f"{path}: row {i}", "eval_name", name) for i, name in enumerate(frame.column("eval_name"))]
-        for model in models:
-            cost = model + SUFFIXES[0]
-            costs = frame.column(cost) if cost in frame.columns else [None] * frame.rows
-            for row, (score, usd) in enumerate(zip(frame.column(model), costs, strict=True)):
-                if score is None or score != score:
-                    yield LeftOut("empty cells")
-                else:
-                    benchmark = _benchmark(names[row])
-                    yield Evaluation(
-                        model,
-                        questions[row],
-                        score,
-                        benchmark,
-                        f"{path}: row {row}",
-                        names[row] if names[row] != benchmark else "",
-                        usd=_dollars(usd),
-                    )
+        yield from _read_file(path, last_part)
 
 
-def _models(path: Path, frame: Frame) -> list[str]:
-    missing = [name for name in ("prompt", "eval_name") if name not in frame.columns]
+def _read_file(path: Path, last_part: bool) -> Iterator[Evaluation | LeftOut]:
+    if path.suffix.lower() in (".pkl", ".pickle"):
+        raise DataError(_pickle_message(path))
+    columns = column_names(path)
+    models = _models(path, columns)
+    costs = [name + COST for name in models if name + COST in columns]
+    table = read_columns(path, ["prompt", "eval_name", *models, *costs])
+    prompts, names = table["prompt"].to_pylist(), table["eval_name"].to_pylist()
+    questions = [_question(_text(f"{path}: row {i}", "prompt", prompt), last_part) for i, prompt in enumerate(prompts)]
+    tasks = [_text(f"{path}: row {i}", "eval_name", name) for i, name in enumerate(names)]
+    for model in models:
+        scores = table[model].to_pylist()
+        usd = table[model + COST].to_pylist() if model + COST in costs else [None] * len(scores)
+        for row, score in enumerate(scores):
+            if score is None or score != score:
+                yield LeftOut("empty cells")
+                continue
+            benchmark = _benchmark(tasks[row])
+            category = tasks[row] if tasks[row] != benchmark else ""
+            place = f"{path}: row {row}"
+            yield Evaluation(model, questions[row], score, benchmark, place, category, usd=_dollars(usd[row]))
+
+
+def _pickle_message(path: Path) -> str:
+    return (
+        f"{path}: a pickled table is not read, because unpickling a file can run code that is in it. If you trust its source, "
+        f"convert it: python -c \"import pandas; pandas.read_pickle('{path.name}')"
+        f".to_parquet('{path.with_suffix('.parquet').name}')\""
+    )
+
+
+def _models(path: Path, columns: Sequence[str]) -> list[str]:
+    missing = [name for name in ("prompt", "eval_name") if name not in columns]
     if missing:
-        raise DataError(f"{path}: column {', '.join(missing)} is missing; it has {', '.join(frame.columns)}")
-    models = [c for c in frame.columns if any(c + suffix in frame.columns for suffix in SUFFIXES)]
+        raise DataError(f"{path}: column {', '.join(missing)} is missing; it has {', '.join(columns)}")
+    models = [name for name in columns if name + COST in columns or name + RESPONSE in columns]
     if not models:
-        raise DataError(f"{path}: no column NAME beside NAME{SUFFIXES[0]}; it has {', '.join(frame.columns)}")
+        raise DataError(f"{path}: no column NAME beside NAME{COST}; it has {', '.join(columns)}")
     return models
 
 
@@ -74,15 +82,15 @@ def _benchmark(eval_name: str) -> str:
     return "mmlu" if eval_name.startswith("mmlu-") else eval_name
 
 
-def _text(place: str, name: str, value: Any) -> str:
+def _text(place: str, name: str, value: object) -> str:
     if not isinstance(value, str):
         raise DataError(f"{place}: {name} is {shown(value)}, expected text")
     return value
 
 
 def _question(printed: str, last_part: bool) -> str:
-    """`"['Hello.', 'And now?']"` -> "Hello.\\n\\nAnd now?"; what is no printed list of texts stays as it is."""
-    if len(printed) > LONGEST_PRINTED or _PRINTED.fullmatch(printed) is None:
+    """`"['Hello.', 'And now?']"` -> "Hello.\\n\\nAnd now?"; a text that is not a printed list of strings stays as it is."""
+    if len(printed) > MAX_PRINTED_LIST or _PRINTED_LIST.fullmatch(printed) is None:
         return printed
     try:
         parts = ast.literal_eval(printed.strip())
@@ -91,6 +99,6 @@ def _question(printed: str, last_part: bool) -> str:
     return str(parts[-1]) if last_part else "\n\n".join(parts)
 
 
-def _dollars(value: Any) -> float | None:
-    """A stated cost; what is no finite number of dollars is no cost."""
+def _dollars(value: object) -> float | None:
+    """The stated cost, or None where it is not a finite number of 0 or more."""
     return float(value) if isinstance(value, int | float) and math.isfinite(value) and value >= 0 else None

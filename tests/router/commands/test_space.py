@@ -184,7 +184,7 @@ def test_too_few_models_for_duplicates(space: Path, tmp_path: Path, checkpoint: 
         tmp_path / "few.safetensors",
     )
     message = run("duplicates", "--space", tmp_path / "few.safetensors", code=1)
-    assert "cannot be told among 4 models; 8 is the least" in message
+    assert "cannot be recognised among 4 models; 8 is the least" in message
 
 
 def test_a_profile_finds_the_models_that_have_it(checkpoint: Path) -> None:

@@ -11,7 +11,7 @@ from router.encode.onnx import exported, folder_of_export, load_onnx
 from router.encode.surface import DIM as SURFACE_DIM
 from router.encode.surface import MAX_CHARS as SURFACE_CHARS
 from router.encode.surface import surface
-from router.errors import ArtifactError
+from router.errors import ArtifactError, MissingPackage
 
 TEXTS = [
     "What is the capital of France?",
@@ -154,7 +154,7 @@ def test_an_exported_model_encodes_as_torch_does(cache: Path) -> None:
 
 def test_without_its_packages_it_says_which_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("router.encode.onnx.NEEDS", ("numpy", "no_such_package"))
-    with pytest.raises(ArtifactError, match=r"no_such_package not installed: `pip install locus-gateway\[onnx\]`"):
+    with pytest.raises(MissingPackage, match=r"needs no_such_package: pip install 'locus-gateway\[onnx\]'"):
         load_onnx("anything", "anything")
 
 

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from router.explore.clusters import cut, linkage, pairwise
+from router.explore.clusters import cut_tree, linkage, pairwise_distances
 from router.explore.draw import (
     COLOURS,
     GREY,
@@ -51,16 +51,16 @@ def has_colour(picture: Path, colour: str) -> bool:
 
 def test_places_in_the_plane_are_found_again() -> None:
     points = np.random.default_rng(0).normal(size=(12, 2)) @ np.array([[3.0, 1.0], [0.0, 0.5]])
-    xy, shown = layout(pairwise(points))
-    np.testing.assert_allclose(pairwise(xy), pairwise(points), atol=1e-9)
+    xy, shown = layout(pairwise_distances(points))
+    np.testing.assert_allclose(pairwise_distances(xy), pairwise_distances(points), atol=1e-9)
     assert shown == pytest.approx(1.0)
     assert xy[:, 0].var() > xy[:, 1].var()
-    np.testing.assert_array_equal(layout(pairwise(points))[0], xy)
+    np.testing.assert_array_equal(layout(pairwise_distances(points))[0], xy)
 
 
 def test_of_more_dimensions_the_share_that_is_shown_is_pcas() -> None:
     z = np.random.default_rng(1).normal(size=(30, 6)) * [5, 3, 1, 1, 1, 1]
-    xy, shown = layout(pairwise(z))
+    xy, shown = layout(pairwise_distances(z))
     values = np.linalg.svd(z - z.mean(axis=0), compute_uv=False) ** 2
     assert shown == pytest.approx(values[:2].sum() / values.sum())
     np.testing.assert_allclose((xy**2).sum(axis=0), values[:2])
@@ -190,12 +190,12 @@ def test_the_page_draws_itself_in_a_browser(tmp_path: Path) -> None:
 
 
 def test_a_dendrogram_shows_its_clusters_in_colour(tmp_path: Path) -> None:
-    distances = pairwise(np.array([[0.0], [0.2], [9.0], [9.3], [30.0]]))
+    distances = pairwise_distances(np.array([[0.0], [0.2], [9.0], [9.3], [30.0]]))
     tree = linkage(distances)
-    draw_dendrogram(tree, MODELS, cut(tree, number=3), tmp_path / "d.png", "title")
+    draw_dendrogram(tree, MODELS, cut_tree(tree, number=3), tmp_path / "d.png", "title")
     assert (
         sum(has_colour(tmp_path / "d.png", colour) for colour in COLOURS) == 2
     )  # the third cluster has no merge to draw
     assert has_colour(tmp_path / "d.png", GREY)
-    draw_dendrogram(tree, MODELS, cut(tree, number=5), tmp_path / "apart.png", "title")
+    draw_dendrogram(tree, MODELS, cut_tree(tree, number=5), tmp_path / "apart.png", "title")
     assert not any(has_colour(tmp_path / "apart.png", colour) for colour in COLOURS)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from router.data.importing import embedllm, inspect_log, lm_eval, routerbench
@@ -87,9 +88,11 @@ def test_a_folder_without_embedllm_files_is_refused(tmp_path: Path) -> None:
 # RouterBench
 
 
-@pytest.mark.parametrize("name", ["pandas1.pkl", "routerbench_0shot.pkl", "pandas3.pkl"])
-def test_routerbench_gives_scores_costs_and_questions(tmp_path: Path, name: str) -> None:
-    output = done("routerbench", SAMPLES / "routerbench" / name, "--out", tmp_path / "data").output
+ROUTERBENCH = SAMPLES / "routerbench" / "routerbench_0shot.parquet"  # written by pandas 2.3 from a pickle
+
+
+def test_routerbench_gives_scores_costs_and_questions(tmp_path: Path) -> None:
+    output = done("routerbench", ROUTERBENCH, "--out", tmp_path / "data").output
     queries = rows(tmp_path / "data", "queries")
     assert [(q["benchmark"], q["category"]) for q in queries] == [
         ("mmlu", "mmlu-professional-psychology"),
@@ -111,9 +114,54 @@ def test_routerbench_gives_scores_costs_and_questions(tmp_path: Path, name: str)
 
 
 def test_routerbench_takes_the_last_part_alone(tmp_path: Path) -> None:
-    file = SAMPLES / "routerbench" / "routerbench_0shot.pkl"
-    done("routerbench", file, "--parts", "last", "--out", tmp_path / "data")
+    done("routerbench", ROUTERBENCH, "--parts", "last", "--out", tmp_path / "data")
     assert rows(tmp_path / "data", "queries")[2]["prompt"] == "Now make it shorter."
+
+
+@pytest.mark.parametrize("name", ["routerbench_0shot.pkl", "table.PICKLE"])
+def test_a_pickle_is_refused_with_the_command_that_converts_it(tmp_path: Path, name: str) -> None:
+    witness, file = tmp_path / "ran", tmp_path / name
+    file.write_bytes(b"cos\nsystem\n(S'touch " + str(witness).encode() + b"'\ntR.")  # a pickle that runs a command
+    with pytest.raises(DataError) as caught:
+        list(routerbench.read([file]))
+    stem = name.partition(".")[0]
+    command = f"pandas.read_pickle('{name}').to_parquet('{stem}.parquet')"
+    assert command in str(caught.value)
+    assert "unpickling a file can run code" in str(caught.value)
+    assert sorted(tmp_path.iterdir()) == [file]
+
+
+def routerbench_file(path: Path, **columns: list[Any]) -> Path:
+    complete = {"prompt": ["['Why?']"], "eval_name": ["arc"], "m": [1.0], "m|total_cost": [0.5]} | columns
+    pq.write_table(pa.table({name: values for name, values in complete.items() if values}), path)
+    return path
+
+
+def test_routerbench_costs_that_are_no_amount_are_left_out(tmp_path: Path) -> None:
+    for cost, usd in ((0.5, 0.5), (-1.0, None), (float("inf"), None), ("free", None), (None, None)):
+        file = routerbench_file(tmp_path / "t.parquet", **{"m|total_cost": [cost]})
+        assert list(routerbench.read([file])) == [Evaluation("m", "Why?", 1.0, "arc", f"{file}: row 0", usd=usd)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"prompt": []}, ["column prompt is missing; it has eval_name, m, m|total_cost"]),
+        ({"m|total_cost": []}, ["no column NAME beside NAME|total_cost; it has prompt, eval_name, m"]),
+        ({"prompt": [7]}, ["row 0: prompt is 7, expected text"]),
+        ({"eval_name": [None]}, ["row 0: eval_name is None, expected text"]),
+        ({"prompt": [b"\xff"]}, ["row 0: prompt is b'\\xff', expected text"]),
+    ],
+)
+def test_routerbench_names_what_is_wrong(tmp_path: Path, columns: dict[str, list[Any]], says: list[str]) -> None:
+    file = routerbench_file(tmp_path / "t.parquet", **columns)
+    names([str(file), *says], lambda: list(routerbench.read([file])))
+
+
+def test_routerbench_needs_a_parquet_file(tmp_path: Path) -> None:
+    file = tmp_path / "t.parquet"
+    file.write_bytes(b"PAR1 and no more")
+    names([str(file), "not a readable parquet file"], lambda: list(routerbench.read([file])))
 
 
 @pytest.mark.parametrize(

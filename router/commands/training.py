@@ -1,0 +1,138 @@
+"""Commands that make artefacts from evaluation data: train, embed, evidence. torch loads inside them."""
+
+from pathlib import Path
+
+import click
+
+from router.commands.options import DATA, EXCLUDE, checkpoint_options, readable_errors
+from router.commands.terminal import progress_bar
+from router.extras import require
+
+
+@click.command()
+@DATA
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the checkpoint.")
+@click.option("--seed", default=0, show_default=True, help="Same seed, same weights.")
+@EXCLUDE
+@click.option(
+    "--encoder", default="static", show_default=True, help="static, minilm, or a sentence-transformers model."
+)
+@readable_errors
+def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: str) -> None:
+    """Train on split `train` of DATA, select on `val`; a run that was stopped continues from its last state."""
+    require("torch", "scipy", "pyarrow", "threadpoolctl", extra="train")
+    from router.data.dataset import load_dataset
+    from router.encode.encoder import load_encoder
+    from router.model.checkpoint import save_checkpoint
+    from router.model.evidence import evidence_file
+    from router.train.evidence_builder import gather
+    from router.train.model_card import EVIDENCE_KEY, describe, describe_evidence
+    from router.train.train import STATE, STEPS
+    from router.train.train import train as run_training
+
+    dataset = load_dataset(data).without(excluded)
+    loaded = load_encoder(encoder)
+    click.echo(f"{len(dataset.models)} models, {len(dataset.prompts)} queries; encoding", err=True)
+    q = loaded.encode(dataset.prompts)
+    with progress_bar("training", STEPS) as advance:
+        trained = run_training(dataset, q, loaded.text_dim, seed, out, advance)
+    evaluations = gather(dataset, q[:, : loaded.text_dim], loaded.hash)
+    card = describe(dataset, q, loaded, seed, trained, excluded) | {EVIDENCE_KEY: describe_evidence(evaluations)}
+    checkpoint = save_checkpoint(out, trained.locus.weights(), card)
+    trained.space.of(checkpoint).save(out / "space.safetensors")
+    evaluations.save(evidence_file(out / "space.safetensors"))
+    (out / STATE).unlink(missing_ok=True)
+    kept = [verdict.benchmark for verdict in trained.verdicts if verdict.guarded]
+    click.echo(
+        f"{out}: checkpoint {checkpoint[:12]}, {len(trained.space.models)} embeddings; best single model kept in "
+        f"{len(kept)} of {len(trained.verdicts)} benchmarks" + (f": {', '.join(kept)}" if kept else "")
+    )
+
+
+@click.command()
+@DATA
+@checkpoint_options
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="File for the model space.")
+@click.option("--split", type=click.Choice(["train", "val", "test"]), default="train", show_default=True)
+@click.option("--per-model", type=click.IntRange(1), metavar="N", help="At most N evaluations of each model.")
+@click.option("--seed", default=0, show_default=True, help="Another seed chooses other N.")
+@EXCLUDE
+@readable_errors
+def embed(
+    data: Path,
+    checkpoint: Path | None,
+    trust: bool,
+    out: Path,
+    split: str,
+    per_model: int | None,
+    seed: int,
+    excluded: tuple[str, ...],
+) -> None:
+    """Embed every model of DATA, known or not, by one forward pass over its evaluations.
+
+    Also writes the evidence file beside the model space: ids and scores of the queries of the split that one model passed and
+    another failed. The gateway shows them as evidence for a choice.
+    """
+    require("scipy", "pyarrow", "threadpoolctl", extra="train")
+    from router.data.dataset import load_dataset
+    from router.model.checkpoint import load_checkpoint
+    from router.model.evidence import evidence_file
+    from router.model.locus import Locus
+    from router.train.evaluate import embed_all
+    from router.train.evidence_builder import gather
+
+    loaded = load_checkpoint(checkpoint, trust=trust)
+    dataset = load_dataset(data).without(excluded)
+    encoder = loaded.encoder()
+    q = encoder.encode(dataset.prompts)
+    with progress_bar("embedding", len(dataset.models)) as advance:
+        done = iter(range(1, len(dataset.models) + 1))
+        space = embed_all(
+            Locus.restore(loaded.weights, loaded.card["config"]),
+            dataset,
+            q,
+            split,
+            per_model=per_model,
+            seed=seed,
+            checkpoint=loaded.id,
+            progress=lambda: advance(next(done), ""),
+        )
+    space.save(out)
+    gather(dataset, q[:, : encoder.text_dim], encoder.hash, split).save(evidence_file(out))
+    click.echo(f"{out}: {len(space.models)} embeddings from {sum(space.evaluations)} evaluations")
+
+
+@click.command()
+@DATA
+@checkpoint_options
+@EXCLUDE
+@readable_errors
+def evidence(data: Path, checkpoint: Path | None, trust: bool, excluded: tuple[str, ...]) -> None:
+    """Write the evidence of a checkpoint again, for example without some benchmarks.
+
+    DATA must be the data that the checkpoint was trained on. Its weights and its model space stay as they are. An evidence file
+    contains single scores: before you publish a checkpoint, exclude the benchmarks whose scores may not be published.
+    """
+    require("pyarrow", "threadpoolctl", extra="train")
+    from router.data.dataset import load_dataset
+    from router.errors import DataError
+    from router.model.checkpoint import amend_card, load_checkpoint
+    from router.model.evidence import evidence_file
+    from router.train.evidence_builder import gather
+    from router.train.model_card import EVIDENCE_KEY, describe_evidence
+
+    loaded = load_checkpoint(checkpoint, trust=trust)
+    dataset = load_dataset(data)
+    about = loaded.card.get("data", {})
+    if about.get("hash") != dataset.hash:
+        raise DataError(f"{data}: not the data that the checkpoint in {loaded.folder} was trained on")
+    dataset = dataset.without({*about.get("excluded_benchmarks", ()), *excluded})
+    encoder = loaded.encoder()
+    evaluations = gather(dataset, encoder.encode(dataset.prompts)[:, : encoder.text_dim], encoder.hash)
+    file = evidence_file(loaded.folder / "space.safetensors")
+    size = len(evaluations.save(file))
+    amend_card(loaded, {EVIDENCE_KEY: describe_evidence(evaluations)})
+    click.echo(
+        f"{file}: {len(evaluations.query_ids)} queries, {evaluations.evaluation_count} evaluations of "
+        f"{len(evaluations.models)} models, {size / 1e6:.1f} MB"
+    )
