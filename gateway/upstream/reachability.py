@@ -89,7 +89,7 @@ class Reachability:
             if not live.breaker.taken_out:
                 live.breaker.success()
         if back:
-            log.log(self._level, "%s accepts connections now: %s", _written(at), _names(back))
+            log.log(min(self._level, logging.INFO), "%s accepts connections now: %s", _written(at), _names(back))
 
     def _does_not_answer(self, at: Address, deployments: Iterable[LiveDeployment], reason: str) -> None:
         new = [live for live in deployments if live.unreachable != reason]
