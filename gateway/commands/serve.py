@@ -23,8 +23,8 @@ from gateway.server.launch import Launch
 from gateway.server.listener import CannotListen, listen
 from gateway.server.process import log_to_stderr, raise_descriptor_limit
 from gateway.server.reload import Fingerprint, fingerprint
+from gateway.server.worker import unshareable_limits
 from gateway.server.worker_group import WorkerGroup
-from gateway.server.workers import below
 from router.errors import RouterError
 
 
@@ -101,7 +101,7 @@ def run_gateway(launch: Launch, workers: int) -> int:
         warn("simulated models are served by one process, not several")
     if launch.simulation is not None or workers == 1:
         return run_process(launch)
-    for warning in below(launch.portfolio, workers):
+    for warning in unshareable_limits(launch.portfolio, workers):
         warn(warning)
     import gateway.server.run  # noqa: F401 - once, before the fork, so that all workers share its memory
 

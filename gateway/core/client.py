@@ -1,4 +1,4 @@
-"""What the gateway's endpoints know of a client's connection."""
+"""The interface of a client's connection, as endpoints use it."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,21 +11,21 @@ class Client(Protocol):
     """The connection of one client; `gateway.server.connection.Connection` is one.
 
     Attributes:
-        on_lost: called when the client is gone, for code that waits without reading.
+        on_disconnect: called when the client disconnects, for code that waits without reading.
         transport: of the connection.
     """
 
-    on_lost: Callable[[], object] | None
+    on_disconnect: Callable[[], object] | None
     transport: asyncio.Transport
 
     @property
     def limits(self) -> ClientLimits: ...
 
     @property
-    def sending(self) -> bool:
-        """Whether the body of the request being answered has not arrived completely."""
+    def body_incomplete(self) -> bool:
+        """True if the body of the request being answered is incomplete."""
         ...
 
     async def drained(self) -> None:
-        """Returns when the client has taken its answer but for what the buffers hold, or is gone."""
+        """Waits until the client has received its answer, except for what fits into the buffers, or has disconnected."""
         ...

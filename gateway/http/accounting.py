@@ -1,13 +1,10 @@
-"""Everything that is known of one request, as it becomes known; at its end a record, and counted.
+"""The log of one request: everything that becomes known of it, and at its end one record, the metrics and the cost.
 
-What a request costs is in here: the calls that its answer is from, and what those were billed.
+The cost of a request is the sum over the calls that its answer is from, as the providers billed them.
 """
 
 import time
 from collections.abc import Iterable
-from itertools import chain, islice
-
-import orjson
 
 from gateway.answering.attempts import CANCELLED, HEDGED, Attempts
 from gateway.answering.continued_stream import ContinuedStream
@@ -16,28 +13,33 @@ from gateway.answering.transcript import in_transcript
 from gateway.core.answer import Usage
 from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
+from gateway.http.answer_headers import RawHeaders, answer_headers, batch_headers
+from gateway.http.record_columns import (
+    billed_part,
+    candidates_column,
+    conversation_column,
+    failover_column,
+    parts_column,
+    prompt_column,
+)
 from gateway.http.service import InForce, Service
 from gateway.record.request_record import Part, Record
 from gateway.request.conversation import Conversation
 from gateway.request.last_answer import LastAnswer, in_complete
 from gateway.request.request import Request
-from gateway.routing.candidate import Candidate
 from gateway.routing.decision import Decision
 
-CANDIDATES = 20  # so many of the models that were scored are recorded
-MOST_ATTEMPTS = 200  # that are recorded of one request
-MOST_VALUES = 20  # of a header that differs among the prompts of a batch
-CLIENT_CLOSED = 499  # nginx's number for a client that left; only ever in records
-_OF_BATCH = (b"x-locus-model", b"x-locus-policy", b"x-locus-stand-in", b"x-locus-left-out", b"x-locus-simulated")
+CLIENT_CLOSED = 499  # nginx's status for a client that disconnected; it appears in records only
 
 
 class RequestLog:
-    """The books of one request.
+    """What is known of one request so far. Its owner closes it when the request is over.
 
     Attributes:
         open_call: the call that began the answer.
-        also_told: headers besides those that tell how the answer came about.
-        error: code of the error that the client got, or that ended its answer.
+        stream: the answer, if it is streamed.
+        extra_headers: for the answer, besides those that describe how it was made.
+        error: the code of the error that the client received, or that ended its answer.
     """
 
     def __init__(self, request_id: str, api: Api, service: Service) -> None:
@@ -49,7 +51,7 @@ class RequestLog:
         self.decision: Decision | None = None
         self.open_call: OpenCall | None = None
         self.stream: ContinuedStream | None = None
-        self.also_told: list[tuple[bytes, bytes]] = []
+        self.extra_headers: RawHeaders = []
         self.error: str | None = None
         self._api = api
         self._service = service
@@ -59,112 +61,85 @@ class RequestLog:
         self._status = CLIENT_CLOSED
         self._first_token_s: float | None = None
         self._overhead_s: float | None = None
-        self._first: RequestLog | None = None  # of the prompts of a batch
-        self._sums: dict[tuple[str, str], Part] = {}  # of the calls for them, which may be thousands, by deployment
-        self._continued: list[str] = []
+        self._first_prompt: RequestLog | None = None  # of a batch
+        self._prompt_parts: dict[tuple[str, str], Part] = {}  # sums by deployment: a batch may make thousands of calls
+        self._prompt_continuations: list[str] = []
 
     @property
-    def answered(self) -> bool:
-        """Whether an answer has begun, be it an error."""
+    def answer_started(self) -> bool:
+        """True once an answer or an error answer has begun."""
         return self._status != CLIENT_CLOSED
 
     @property
-    def own_s(self) -> float:
-        """The gateway's own time up to the first byte of the answer, seconds."""
+    def overhead_s(self) -> float:
+        """The gateway's own time until the answer began, seconds."""
         return self._overhead_s or 0.0
 
-    def refuse(self, error: GatewayError) -> None:
-        """The client gets an error instead of an answer."""
+    def answer_with_error(self, error: GatewayError) -> None:
+        """The client receives an error instead of an answer."""
         self.error = error.recorded
         self._status = error.status
 
-    def answer(self, open_call: OpenCall) -> list[tuple[bytes, bytes]]:
-        """The answer begins now.
-
-        Returns:
-            the headers that tell how it came about.
-        """
+    def start_answer(self, open_call: OpenCall) -> RawHeaders:
+        """The answer begins now; returns the headers that describe how it was made."""
         decision = self.decision
         assert decision is not None
         self._status = 200
         self._first_token_s = self._clock() - self._started
         self._overhead_s = max(0.0, self._first_token_s - self.attempts.waited_s)
-        headers = [
-            (b"x-locus-model", decision.model.encode()),
-            (b"x-locus-overhead-ms", b"%.2f" % (self._overhead_s * 1000)),
-        ]
-        if decision.policy is not None:
-            headers.append((b"x-locus-policy", decision.policy.name.encode()))
-        if decision.p_chosen is not None:
-            headers.append((b"x-locus-p-correct", b"%.4f" % decision.p_chosen))
-        if decision.switch is not None:
-            headers.append((b"x-locus-conversation", b"kept" if decision.kept else b"switched"))
-        candidate = open_call.candidate
-        if candidate.stand_in:
-            headers.append((b"x-locus-stand-in", candidate.model.name.encode()))
-        if candidate.distance is not None:
-            headers.append((b"x-locus-stand-in-distance", b"%.4f" % candidate.distance))
-        if candidate.predicted_loss is not None:
-            headers.append((b"x-locus-stand-in-predicted-loss", b"%.4f" % candidate.predicted_loss))
-        if left_out := _left_out(self.request, open_call):
-            headers.append((b"x-locus-left-out", ", ".join(left_out).encode()))
-        if self.in_force.portfolio.simulated:
-            headers.append((b"x-locus-simulated", b"true"))
-        return headers + self.also_told
+        left_out = _left_out(self.request, open_call)
+        simulated = self.in_force.portfolio.simulated
+        headers = answer_headers(decision, open_call.candidate, left_out, self._overhead_s, simulated=simulated)
+        return headers + self.extra_headers
 
-    def open_prompt(self) -> "RequestLog":
-        """Books for one more prompt of a batch; `close_prompt` must follow."""
-        request_log = RequestLog(self.id, self._api, self._service)
-        request_log.in_force = self.in_force
-        self._first = self._first or request_log
-        return request_log
+    def start_prompt(self) -> "RequestLog":
+        """The log of one more prompt of a batch; `end_prompt` must follow."""
+        prompt_log = RequestLog(self.id, self._api, self._service)
+        prompt_log.in_force = self.in_force
+        self._first_prompt = self._first_prompt or prompt_log
+        return prompt_log
 
-    def close_prompt(self, request_log: "RequestLog") -> None:
-        """A prompt is over: what it cost is added here. Of the first one all else is kept too."""
-        self.attempts.entries += request_log.attempts.entries
-        for part in request_log._parts():
+    def end_prompt(self, prompt_log: "RequestLog") -> None:
+        """Adds the attempts and the cost of a prompt that is over."""
+        self.attempts.entries += prompt_log.attempts.entries
+        for part in prompt_log._parts():
             key = part.model, part.deployment
-            self._sums[key] = part if key not in self._sums else self._sums[key].plus(part)
-        self._continued += request_log._going_on()
+            self._prompt_parts[key] = part if key not in self._prompt_parts else self._prompt_parts[key].plus(part)
+        self._prompt_continuations += prompt_log._continuations()
 
-    def answer_batch(self, told: Iterable[list[tuple[bytes, bytes]]], own_s: float) -> list[tuple[bytes, bytes]]:
-        """The answer to several prompts begins now.
+    def start_batch_answer(self, of_prompts: Iterable[RawHeaders], overhead_s: float) -> RawHeaders:
+        """The answer to several prompts begins now; returns its headers.
 
         Args:
-            told: the headers that tell how the answers to these prompts came about.
-            own_s: the gateway's own time for them, seconds.
-
-        Returns:
-            those that tell it of all: a value that differs among the prompts is a list.
+            of_prompts: the headers of the answers to these prompts.
+            overhead_s: the gateway's own time for these prompts, seconds.
         """
-        assert self._first is not None
+        assert self._first_prompt is not None
         self._status = 200
         self._first_token_s = self._clock() - self._started
-        before_s = self._first._started - self._started - self.attempts.waited_s
-        self._overhead_s = max(0.0, before_s) + own_s
-        values: dict[bytes, dict[bytes, None]] = {name: {} for name in _OF_BATCH}
-        for name, value in chain.from_iterable(told):
-            if name in values:
-                values[name][value] = None
-        overhead = (b"x-locus-overhead-ms", b"%.2f" % (self._overhead_s * 1000))
-        lists = [(name, b", ".join(islice(each, MOST_VALUES))) for name, each in values.items() if each]
-        return [overhead, *lists, *self.also_told]
+        before_prompts_s = self._first_prompt._started - self._started - self.attempts.waited_s
+        self._overhead_s = max(0.0, before_prompts_s) + overhead_s
+        return batch_headers(of_prompts, self._overhead_s) + self.extra_headers
 
     def close(self) -> None:
-        """The request is over: it is recorded and counted, and its conversation remembers who answered."""
-        if self._first is not None:
-            self.decision, self.open_call = self._first.decision or self.decision, self._first.open_call
+        """The request is over: writes its record, updates the metrics, and notes in the conversation which model answered."""
+        if self._first_prompt is not None:
+            self.decision = self._first_prompt.decision or self.decision
+            self.open_call = self._first_prompt.open_call
+        for attempt in self.attempts.entries:
+            if attempt.cause not in (HEDGED, CANCELLED):
+                self._service.metrics.failed(attempt.deployment, attempt.cause)
         parts = self._parts()
         record = self._record(parts)
         self._service.recorder.add(record)
-        self._service.metrics.count(record, parts, self._continued or self._going_on())
+        self._service.metrics.count(record, parts, self._prompt_continuations or self._continuations())
         if self.conversation is not None and self.open_call is not None and self.error is None:
             model = self.open_call.candidate.model.name if self.stream is None else self.stream.model
             tokens = parts[-1].prompt_tokens + parts[-1].completion_tokens if parts else 0
             self._service.sessions.answered(self.conversation, model, tokens, self._last_answer())
 
     def _last_answer(self) -> LastAnswer:
-        """What the client will send back of the answer with the next turn."""
+        """The answer as the client will send it back with the next turn."""
         if self.stream is not None:
             return in_transcript(self.stream.transcript)
         assert self.open_call is not None
@@ -172,38 +147,35 @@ class RequestLog:
         return in_complete(self.open_call.complete)
 
     def _parts(self) -> list[Part]:
-        """The calls that the answer is from, with what they cost, as far as that is known.
+        """The calls that the answer is from, with their cost if it is known.
 
-        Of one that the client did not wait for, the prompt counts: it was being read.
+        If the client disconnected before the answer, the prompt of the last call counts, since the provider was reading it.
         """
-        if self._first is not None:
-            return list(self._sums.values())
+        if self._first_prompt is not None:
+            return list(self._prompt_parts.values())
         if self.stream is not None:
+            calls = [(call, *self.stream.usage(call)) for call in self.stream.calls]
             return [
-                _part(open_call.candidate, open_call.deployment, *self.stream.usage(open_call))
-                for open_call in self.stream.calls
+                billed_part(call.candidate, call.deployment, usage, estimated=estimated)
+                for call, usage, estimated in calls
             ]
         if self.open_call is not None:
-            usage = self.open_call.usage
-            return [] if usage is None else [_part(self.open_call.candidate, self.open_call.deployment, usage, False)]
+            call, usage = self.open_call, self.open_call.usage
+            return [] if usage is None else [billed_part(call.candidate, call.deployment, usage, estimated=False)]
         attempts = self.attempts.entries
         if self.request is not None and attempts and attempts[-1].cause == CANCELLED:
             usage = Usage(self.request.requirements.prompt_tokens, 0)
-            return [_part(attempts[-1].candidate, attempts[-1].deployment, usage, True)]
+            return [billed_part(attempts[-1].candidate, attempts[-1].deployment, usage, estimated=True)]
         return []
 
-    def _going_on(self) -> list[str]:
-        """The models that went on with a broken stream."""
-        return [] if self.stream is None else [open_call.candidate.model.name for open_call in self.stream.calls[1:]]
+    def _continuations(self) -> list[str]:
+        """The models that continued a broken stream."""
+        return [] if self.stream is None else [call.candidate.model.name for call in self.stream.calls[1:]]
 
     def _record(self, parts: list[Part]) -> Record:
-        """Everything known at the end."""
-        request, decision, open_call, attempts = self.request, self.decision, self.open_call, self.attempts
+        request, decision, open_call = self.request, self.decision, self.open_call
         candidate = open_call.candidate if open_call is not None else None
-        for attempt in attempts.entries:
-            if attempt.cause not in (HEDGED, CANCELLED):
-                self._service.metrics.failed(attempt.deployment, attempt.cause)
-        store_prompt = request is not None and self.in_force.portfolio.settings.store_prompts
+        portfolio = self.in_force.portfolio
         return Record(
             request_id=self.id,
             time=self._time,
@@ -215,9 +187,9 @@ class RequestLog:
             p_correct=decision.p_chosen if decision is not None else None,
             stand_in_distance=candidate.distance if candidate is not None else None,
             predicted_loss=candidate.predicted_loss if candidate is not None else None,
-            candidates=_candidates(decision),
-            failover=_failover(attempts),
-            parts=orjson.dumps([part._asdict() for part in parts]).decode() if len(parts) > 1 else None,
+            candidates=candidates_column(decision),
+            failover=failover_column(self.attempts.entries),
+            parts=parts_column(parts),
             stream=request.stream if request is not None else False,
             status=self._status,
             error=self.error,
@@ -228,60 +200,15 @@ class RequestLog:
             latency_ms=(self._clock() - self._started) * 1000,
             first_token_ms=None if self._first_token_s is None else self._first_token_s * 1000,
             overhead_ms=None if self._overhead_s is None else self._overhead_s * 1000,
-            prompt=_prompt(request) if store_prompt and request else None,
+            prompt=prompt_column(request) if request is not None and portfolio.settings.store_prompts else None,
             api=self._api,
-            conversation=None
-            if decision is None or decision.switch is None
-            else "kept"
-            if decision.kept
-            else "switched",
-            simulated=self.in_force.portfolio.simulated,
+            conversation=conversation_column(decision),
+            simulated=portfolio.simulated,
         )
 
 
 def _left_out(request: Request | None, open_call: OpenCall) -> tuple[str, ...]:
-    """What of the client's request the deployment was not told."""
+    """The fields of the client's request that the deployment was not sent."""
     if request is None or (request.native is not None and request.native.api in open_call.live.apis):
         return open_call.left_out
     return request.left_out + open_call.left_out
-
-
-def _part(candidate: Candidate, deployment: str, usage: Usage, estimated: bool) -> Part:
-    price = candidate.model.spec.price
-    usd = (usage.prompt_tokens - usage.cached_tokens) * price.usd_per_mtok_in
-    usd += usage.cached_tokens * price.usd_per_mtok_cached + usage.completion_tokens * price.usd_per_mtok_out
-    return Part(candidate.model.name, deployment, usage.prompt_tokens, usage.completion_tokens, usd / 1e6, estimated)
-
-
-def _prompt(request: Request) -> str:
-    """The messages, or the inputs of an embeddings request, as JSON."""
-    fields = request.fields
-    return orjson.dumps(fields["messages"] if "messages" in fields else fields.get("input")).decode()
-
-
-def _candidates(decision: Decision | None) -> str | None:
-    if decision is None or not (best := decision.best(CANDIDATES)):
-        return None
-    rows = [{"model": name, "p_correct": round(p, 4), "price_usd": price} for name, p, price in best]
-    return orjson.dumps(rows).decode()
-
-
-def _failover(attempts: Attempts) -> str | None:
-    if not attempts.entries:
-        return None
-    return orjson.dumps(
-        [
-            {
-                "model": attempt.candidate.model.name,
-                "deployment": attempt.deployment,
-                "cause": attempt.cause,
-                "status": attempt.status,
-                "elapsed_ms": round(attempt.elapsed_s * 1000, 1),
-                "distance": attempt.candidate.distance,
-                "predicted_loss": attempt.candidate.predicted_loss,
-                "after_content": attempt.after_content,
-                "reason": attempt.reason or None,
-            }
-            for attempt in attempts.entries[:MOST_ATTEMPTS]
-        ]
-    ).decode()

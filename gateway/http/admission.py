@@ -1,6 +1,6 @@
-"""Admission: so many requests under way at once, a short queue in front of them, and a plain refusal beyond it.
+"""Admission: limits the requests in progress, with a short queue in front of them, and refuses the rest.
 
-Comes before a body is read, so what waits or is refused holds no memory to speak of.
+A request is admitted before its body is read, so a request that waits or is refused needs little memory.
 """
 
 import asyncio
@@ -20,18 +20,19 @@ from gateway.record.metrics import Metrics
 
 
 class Admission:
-    """The places of one gateway, given out in the order of asking.
+    """The places of one gateway process; waiting requests get them in the order of their arrival.
 
     Args:
-        limits: the settings in force; asked every time, so a reload changes them.
-        metrics: where refused and waiting requests are counted.
+        limits: gives the settings in force; called for each request, so a reload changes them.
+        metrics: counts refused and waiting requests.
 
     Attributes:
-        memory: what the admitted requests hold together.
+        in_progress: requests that hold a place.
+        memory: the budget that the admitted requests share.
     """
 
     def __init__(self, limits: Callable[[], LoadSettings], metrics: Metrics) -> None:
-        self.under_way = 0
+        self.in_progress = 0
         self._limits = limits
         self._queue: deque[asyncio.Future[None]] = deque()
         self._metrics = metrics
@@ -43,25 +44,25 @@ class Admission:
         return len(self._queue)
 
     async def enter(self, client: Client | None = None) -> None:
-        """Takes a place, which `leave` gives back.
+        """Takes a place; `leave` gives it back.
 
         Raises:
             Overloaded: the queue is full, or the wait took too long.
-            ConnectionResetError: the client left while it waited.
+            ConnectionResetError: the client disconnected while it waited.
         """
         limits = self._limits()
-        if self._queue:  # there may be room by new settings
+        if self._queue:  # a reload may have raised the limit
             self._admit(limits)
-        if not self._queue and self.under_way < limits.max_requests:
-            self.under_way += 1
+        if not self._queue and self.in_progress < limits.max_requests:
+            self.in_progress += 1
             return
         if len(self._queue) >= limits.max_queued:
             raise self._overloaded("queue_full", limits)
         await self._wait(limits, client)
 
     def leave(self) -> None:
-        """Gives a place back, to the request that has waited longest."""
-        self.under_way -= 1
+        """Gives a place back; the request that has waited longest gets it."""
+        self.in_progress -= 1
         if self._queue:
             self._admit(self._limits())
 
@@ -69,24 +70,24 @@ class Admission:
         place = asyncio.get_running_loop().create_future()
         self._queue.append(place)
         if client is not None:
-            client.on_lost = place.cancel
+            client.on_disconnect = place.cancel
         try:
             await asyncio.wait([place], timeout=limits.queue_s)
         except asyncio.CancelledError:
-            if not self._give_up(place):
+            if not self._remove(place):
                 self.leave()
             raise
         finally:
             if client is not None:
-                client.on_lost = None
+                client.on_disconnect = None
         if place.cancelled():
-            self._give_up(place)
-            raise ConnectionResetError("client left while it waited for a place")
-        if self._give_up(place):
+            self._remove(place)
+            raise ConnectionResetError("client disconnected while it waited for a place")
+        if self._remove(place):
             raise self._overloaded("queue_timeout", limits)
 
-    def _give_up(self, place: "asyncio.Future[None]") -> bool:
-        """Takes a place out of the queue; False where it has been given already."""
+    def _remove(self, place: "asyncio.Future[None]") -> bool:
+        """Removes a place from the queue; return False if the request holds the place already."""
         if place.done() and not place.cancelled():
             return False
         if place in self._queue:
@@ -94,11 +95,11 @@ class Admission:
         return True
 
     def _admit(self, limits: LoadSettings) -> None:
-        while self._queue and self.under_way < limits.max_requests:
+        while self._queue and self.in_progress < limits.max_requests:
             place = self._queue.popleft()
             if not place.done():
                 place.set_result(None)
-                self.under_way += 1
+                self.in_progress += 1
 
     def _overloaded(self, reason: str, limits: LoadSettings) -> Overloaded:
         self._metrics.refused(reason)
@@ -110,7 +111,7 @@ class Admission:
 
 
 class Admitted:
-    """An endpoint that runs only while it holds a place, from before its body is read until the client has its answer."""
+    """Runs an application only while it holds a place: from before its body is read until the client has received its answer."""
 
     def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app = app
@@ -122,7 +123,7 @@ class Admitted:
         try:
             if client is None:
                 receive = BodyTimeout(receive, LIMITS)
-            elif client.sending:
+            elif client.body_incomplete:
                 receive = BodyTimeout(receive, client.limits)
             with self._admission.memory.account():
                 await self._app(scope, receive, send)

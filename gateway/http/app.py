@@ -1,6 +1,6 @@
 """Assembles the ASGI application from endpoints, routes and middleware. Holds no logic.
 
-    POST to a model:  Cors -> Edge -> Admitted -> ModelEndpoint
+    POST to a model:  Cors -> Edge -> Admitted -> ChatEndpoint
     all else:         Cors -> Starlette -> Edge -> route
 
 `Cors` serves web pages of other origins, `Edge` checks the key and writes errors, `Admitted` limits the requests at once. A
@@ -20,12 +20,12 @@ from gateway.api.responses.dialect import Responses
 from gateway.config.portfolio import Settings
 from gateway.core.key_digest import key_digest
 from gateway.http.admission import Admission, Admitted
+from gateway.http.authentication_failures import AuthenticationFailures
 from gateway.http.completions_endpoint import CompletionsEndpoint
 from gateway.http.cors import Cors
 from gateway.http.edge import Edge, http_exception
 from gateway.http.embeddings_endpoint import EmbeddingsEndpoint
-from gateway.http.exchange import ModelEndpoint
-from gateway.http.refused_keys import RefusedKeys
+from gateway.http.exchange import ChatEndpoint
 from gateway.http.routes import Handlers, routes
 from gateway.http.service import Service
 
@@ -43,14 +43,16 @@ def create_app(service: Service, extra_routes: list[BaseRoute] | None = None) ->
         return service.in_force.portfolio.settings
 
     admission = Admission(lambda: settings().load, service.metrics)
-    refused = RefusedKeys(service.metrics.key_refused)
+    failures = AuthenticationFailures(service.metrics.authentication_failed)
     endpoints = {path: Admitted(endpoint, admission) for path, endpoint in model_endpoints(service).items()}
     starlette = Starlette(
         routes=[*routes(Handlers(service), endpoints, admission), *(extra_routes or [])],
-        middleware=[Middleware(Edge, settings=settings, refused=refused)],
+        middleware=[Middleware(Edge, settings=settings, failures=failures)],
         exception_handlers={HTTPException: http_exception},
     )
-    direct = {f"{prefix}{path}": Edge(app, settings, refused) for prefix in PREFIXES for path, app in endpoints.items()}
+    direct = {
+        f"{prefix}{path}": Edge(app, settings, failures) for prefix in PREFIXES for path, app in endpoints.items()
+    }
     return Cors(_dispatch(direct, starlette), settings)
 
 
@@ -58,9 +60,9 @@ def model_endpoints(service: Service) -> dict[str, ASGIApp]:
     """The endpoints that call models, by their paths without a prefix; all of them take POST."""
     responses = Responses(service.responses, key_digest)
     return {
-        "/chat/completions": ModelEndpoint(service, Chat(responses)),
-        "/messages": ModelEndpoint(service, Messages()),
-        "/responses": ModelEndpoint(service, responses),
+        "/chat/completions": ChatEndpoint(service, Chat(responses)),
+        "/messages": ChatEndpoint(service, Messages()),
+        "/responses": ChatEndpoint(service, responses),
         "/embeddings": EmbeddingsEndpoint(service),
         "/completions": CompletionsEndpoint(service),
     }

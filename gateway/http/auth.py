@@ -1,4 +1,4 @@
-"""Who may ask what: by a key, by being a program of this machine, or by being its operator. Pure functions of the headers."""
+"""Authentication: by a gateway key, by the admin key, or as a program of this machine. Pure functions of the headers."""
 
 import hmac
 import re
@@ -14,8 +14,8 @@ Headers = dict[bytes, bytes]
 
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")  # RFC 3986, 3.2, without user
 
-MAX_HOST_BYTES = 300  # of a Host or Origin header: no name is longer than 253 (RFC 1035)
-# By any of these a proxy says that it speaks for another machine; and every `x-forwarded-…`.
+MAX_HOST_BYTES = 300  # of a Host or Origin header: no host name is longer than 253 bytes (RFC 1035)
+# A proxy adds one of these, or an `x-forwarded-…` header, to a request that it forwards for another machine.
 _FORWARDED = frozenset(
     {
         b"forwarded",
@@ -34,7 +34,7 @@ _FORWARDED = frozenset(
 
 
 def given_key(headers: Headers) -> bytes:
-    """The key that a request brings, as `Authorization: Bearer` or `x-api-key`; empty where it brings none."""
+    """The key of a request, from `Authorization: Bearer` or `x-api-key`; empty if it has none."""
     scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
     return token.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
 
@@ -43,7 +43,7 @@ def check_key(headers: Headers, keys: Sequence[Secret]) -> None:
     """Compares the request's key with every gateway key, in constant time.
 
     Raises:
-        AuthenticationFailed: missing or wrong; the message does not repeat it.
+        AuthenticationFailed: the key is missing or wrong; the message does not repeat it.
     """
     given = given_key(headers)
     if not given:
@@ -53,23 +53,23 @@ def check_key(headers: Headers, keys: Sequence[Secret]) -> None:
 
 
 def check_local(headers: Headers, origins: Sequence[str] = ()) -> None:
-    """Without keys only programs of this machine are served, and neither other machines behind a proxy nor the web pages of
-    others that its browser shows.
+    """Checks that a request to a gateway without keys comes from a program of this machine.
 
-    Such a page can send requests here, under its own origin or, by a name that it lets point to this machine, to its own host.
+    It must not come from another machine through a proxy, or from a web page of another site in this machine's browser. Such a
+    page can send requests with its own origin, or with its own host name if it lets that name resolve to this machine.
 
     Args:
-        origins: of the web pages that may.
+        origins: of web pages that are allowed.
 
     Raises:
-        Forbidden: a proxy forwarded the request, or `Host` or `Origin` names something else than this machine.
+        Forbidden: a proxy forwarded the request, or `Host` or `Origin` names another machine.
     """
-    if (forwarded := _forwarded(headers)) is not None:
+    if (forwarded := _proxy_header(headers)) is not None:
         raise Forbidden(
             f"Without gateway keys only programs of this machine are served, and the header `{forwarded}` says that a proxy "
             "forwards this request: set `keys` under `gateway` in the portfolio file."
         )
-    name = _foreign(headers)
+    name = _foreign_header(headers)
     if name == "origin" and headers[b"origin"].decode("latin-1") in origins:
         return
     if name is not None:
@@ -81,26 +81,26 @@ def check_local(headers: Headers, origins: Sequence[str] = ()) -> None:
 
 
 def check_this_machine(scope: Scope) -> None:
-    """Whether a request comes from this machine itself, whatever key it has.
+    """Checks that a request comes from this machine itself; its key does not matter.
 
     Raises:
-        Forbidden: it comes from another machine, from behind a proxy or from a web page of others.
+        Forbidden: it comes from another machine, through a proxy or from a web page of another site.
     """
     client = scope.get("client")
     headers: Headers = dict(scope["headers"])
-    if client is None or not is_loopback(client[0]) or _forwarded(headers) or _foreign(headers):
+    if client is None or not is_loopback(client[0]) or _proxy_header(headers) or _foreign_header(headers):
         raise Forbidden("This is answered to programs of the gateway's own machine only.")
 
 
-def _forwarded(headers: Headers) -> str | None:
-    """The header by which a proxy says that it speaks for another machine."""
+def _proxy_header(headers: Headers) -> str | None:
+    """The name of a header that a proxy added when it forwarded the request; None if there is none."""
     if not _FORWARDED.isdisjoint(headers):
         return next(name.decode() for name in headers if name in _FORWARDED)
     return next((name.decode("latin-1") for name in headers if name.startswith(b"x-forwarded-")), None)
 
 
-def _foreign(headers: Headers) -> str | None:
-    """The header by which a request comes from elsewhere than a program or a page of this machine."""
+def _foreign_header(headers: Headers) -> str | None:
+    """The header, "host" or "origin", that names another machine than this one; None if neither does."""
     if (host := headers.get(b"host")) is not None and not (len(host) <= MAX_HOST_BYTES and _is_own_host(host)):
         return "host"
     if (origin := headers.get(b"origin")) is not None and not (
@@ -112,7 +112,7 @@ def _foreign(headers: Headers) -> str | None:
 
 @lru_cache(1024)
 def _is_own_host(value: bytes) -> bool:
-    """Whether a Host header (RFC 9110, 7.2) names this machine, or a name without a dot, which no web page of the world has."""
+    """Return True if a Host header (RFC 9110, 7.2) names this machine, or has no dot, as no public web page does."""
     match = _AUTHORITY.fullmatch(value.decode("latin-1"))
     if match is None:
         return False
@@ -122,10 +122,10 @@ def _is_own_host(value: bytes) -> bool:
 
 @lru_cache(1024)
 def _is_own_origin(value: bytes) -> bool:
-    """Whether an Origin (RFC 6454, 6.2) is a page or program of this machine itself.
+    """Return True if an Origin (RFC 6454, 6.2) is a page or program of this machine itself.
 
-    Pages of the local network have names without a dot too, browser extensions have such ids, and sandboxed pages and files
-    have the origin `null`: none of them is.
+    A name without a dot is not enough here: pages of the local network and browser extensions have such names. Sandboxed pages
+    and files have the origin `null`, which is refused.
     """
     _, separator, authority = value.decode("latin-1").partition("://")
     match = _AUTHORITY.fullmatch(authority) if separator else None
@@ -133,27 +133,29 @@ def _is_own_origin(value: bytes) -> bool:
 
 
 def _is_this_machine(host: str) -> bool:
-    return is_loopback(host) or host.endswith(".localhost")  # RFC 6761, 6.3: every name below it is loopback
+    return is_loopback(host) or host.endswith(".localhost")  # RFC 6761, 6.3: every name under it is loopback
 
 
 def check_operator(headers: Headers, settings: Settings) -> None:
-    """Whether this request is the operator's. By the admin key; without one, whatever this machine asks of its own address is,
-    but not the web pages of others that its browser shows, whatever else they may.
+    """Checks that a request is the operator's.
+
+    The operator sends the admin key. If none is set, programs of this machine are the operator, as long as the gateway listens
+    on a loopback address; web pages of other sites are not, even if `cors_origins` allows them.
 
     Raises:
         AuthenticationFailed: the admin key is missing or wrong.
-        Forbidden: there is none, and others than this machine can reach the gateway.
+        Forbidden: no admin key is set, and the request may come from another machine or site.
     """
     if settings.admin_key is not None:
         given = given_key(headers)
         if not given or not _is_one_of(given, [settings.admin_key]):
             raise AuthenticationFailed("This needs the admin key, as `Authorization: Bearer <key>`.")
-    elif not is_loopback(settings.host) or _forwarded(headers) or _foreign(headers):
+    elif not is_loopback(settings.host) or _proxy_header(headers) or _foreign_header(headers):
         raise Forbidden("This is for the operator: set `admin_key` under `gateway` in the portfolio file, and send it.")
 
 
 def is_operator(scope: Scope, settings: Settings) -> bool:
-    """Whether this request may see what only the operator shall."""
+    """Return True if the request is the operator's, see `check_operator`."""
     try:
         check_operator(dict(scope["headers"]), settings)
     except GatewayError:
@@ -162,6 +164,6 @@ def is_operator(scope: Scope, settings: Settings) -> bool:
 
 
 def _is_one_of(given: bytes, keys: Sequence[Secret]) -> bool:
-    # An environment that is not UTF-8 is read with surrogates, which give its bytes back.
-    known = [hmac.compare_digest(given, key.reveal().encode(errors="surrogateescape")) for key in keys]
-    return any(known)  # after all of them, whichever fits
+    # Python reads environment variables that are not UTF-8 with surrogates, which encode to the original bytes.
+    matches = [hmac.compare_digest(given, key.reveal().encode(errors="surrogateescape")) for key in keys]
+    return any(matches)  # after all comparisons, so the time does not depend on which key matches

@@ -1,4 +1,4 @@
-"""A `receive` that does not wait forever for a request body."""
+"""Limits how long a client may take to send a request body."""
 
 import asyncio
 import time
@@ -10,10 +10,9 @@ from gateway.core.errors import RequestTimeout
 
 
 class BodyTimeout:
-    """Stands in for an ASGI `receive`; costs a timer per part of the body, so it is for bodies that are not there yet.
+    """An ASGI `receive` with a timeout. It costs a timer per part of the body, so use it only if the body is incomplete.
 
-    Raises:
-        RequestTimeout: from a call: the body stopped arriving, or arrives too slowly.
+    A call raises `RequestTimeout` if no part arrives in time, or if the whole body takes too long.
     """
 
     def __init__(self, receive: Receive, limits: ClientLimits) -> None:
@@ -23,7 +22,7 @@ class BodyTimeout:
         self._complete = False
 
     async def __call__(self) -> Message:
-        if self._complete:  # what is waited for now is the client's leaving
+        if self._complete:  # the only message that can follow is the client's disconnect
             return await self._receive()
         idle_s = self._limits.body_idle_s
         left_s = self._began + self._limits.body_s - time.monotonic()
@@ -31,8 +30,8 @@ class BodyTimeout:
             async with asyncio.timeout(min(idle_s, left_s)):
                 message = await self._receive()
         except TimeoutError:
-            why = f"nothing came for {idle_s:g} s" if left_s > idle_s else "it comes too slowly"
-            text = f"The request body is not complete: {why}."
+            reason = f"nothing came for {idle_s:g} s" if left_s > idle_s else "it comes too slowly"
+            text = f"The request body is not complete: {reason}."
             raise RequestTimeout(text, headers={"connection": "close"}) from None
         self._complete = not message.get("more_body")
         return message

@@ -1,4 +1,4 @@
-"""The answer to one chat request, from the choice of the model to the last call's end."""
+"""The answer to one chat request: decide -> call. From the choice of the model until the last call has ended."""
 
 from dataclasses import replace
 
@@ -12,12 +12,12 @@ from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation
 
 
-class Answering:
-    """Chooses a model and asks it and its stand-ins. An async context manager: the end of its block closes the answer.
+class ChatAnswer:
+    """Chooses a model, and calls it or its stand-ins. An async context manager: the end of its block closes the answer.
 
     Args:
-        writer: of a stream.
-        request_log: where all of this is recorded; the answer is `request_log.open_call`, its stream `request_log.stream`.
+        writer: writes the stream, if the answer is streamed.
+        request_log: everything is recorded there; the answer is `request_log.open_call`, its stream `request_log.stream`.
     """
 
     def __init__(
@@ -36,21 +36,16 @@ class Answering:
         self._dispatch: Dispatch | None = None
 
     async def __aenter__(self) -> OpenCall:
-        """The answer: whole, or a stream with its first content at hand.
+        """The answered call: complete, or a stream whose first content has arrived.
 
         Raises:
-            GatewayError: there is none.
+            GatewayError: no model answered.
         """
-        request_log, request, conversation = self._request_log, self._request, self._conversation
-        request_log.request = request
-        routing = request_log.in_force.routing
+        request_log, conversation = self._request_log, self._conversation
         settings = request_log.in_force.portfolio.settings
-        request_log.decision = decision = await routing.decide(request, conversation)
-        if (
-            decision.scores is not None and decision.scores.requirements is not request.requirements
-        ):  # its tokens have been counted
-            request_log.request = request = replace(request, requirements=decision.scores.requirements)
-        candidates = routing.candidates(request, decision)
+        request = await self._decide()
+        assert request_log.decision is not None
+        candidates = request_log.in_force.routing.candidates(request, request_log.decision)
         self._dispatch = dispatch = self._service.failover.dispatch(
             request, candidates, settings, request_log.attempts, self._writer, conversation.last
         )
@@ -74,3 +69,12 @@ class Answering:
         self._dispatch.close()
         if (opened := self._request_log.stream or self._request_log.open_call) is not None:
             await opened.aclose()
+
+    async def _decide(self) -> ChatRequest:
+        """Chooses the model; returns the request, with its tokens counted if the choice needed them."""
+        request_log, request = self._request_log, self._request
+        request_log.request = request
+        request_log.decision = decision = await request_log.in_force.routing.decide(request, self._conversation)
+        if decision.scores is not None and decision.scores.requirements is not request.requirements:
+            request_log.request = request = replace(request, requirements=decision.scores.requirements)
+        return request

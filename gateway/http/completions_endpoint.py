@@ -1,6 +1,6 @@
-"""`POST /v1/completions` for models that only chat: token numbers become text, and several prompts a request each.
+"""`POST /v1/completions` for models that only chat: token numbers become text, and each of several prompts becomes a request.
 
-A deployment that speaks legacy completions itself gets the client's request as it is, where routing chooses its model.
+If routing chooses a model whose deployment speaks legacy completions itself, that deployment gets the client's request unchanged.
 """
 
 import asyncio
@@ -12,15 +12,16 @@ from starlette.types import Send
 from gateway.api.completions.batch import merged
 from gateway.api.completions.dialect import API, Completions, CompletionsWriter, request_of
 from gateway.api.completions.prompts import prompts_of, texts_among, tokens_among
-from gateway.api.dialect import Headers as RequestHeaders
+from gateway.api.dialect import Headers
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import offloaded
 from gateway.core.client import Client
 from gateway.core.errors import GatewayError, NoEligibleModel, Stopped, UpstreamsFailed
 from gateway.deployments.live import LiveDeployments
 from gateway.http.accounting import RequestLog
-from gateway.http.exchange import Exchange, ModelEndpoint, told
-from gateway.http.prompt_batches import Batch, Headers
+from gateway.http.answer_headers import RawHeaders, header_fields
+from gateway.http.exchange import ChatEndpoint, ChatExchange
+from gateway.http.prompt_batches import Batch
 from gateway.http.request_exchange import ClientWatch, send_json
 from gateway.http.service import Service
 from gateway.http.token_prompts import Undecodable, decoded
@@ -29,18 +30,18 @@ from gateway.request.interpretation import understood
 from gateway.request.overrides import OWN_FIELD
 
 
-class CompletionsEndpoint(ModelEndpoint):
+class CompletionsEndpoint(ChatEndpoint):
     """`POST /v1/completions`."""
 
     def __init__(self, service: Service) -> None:
         super().__init__(service, Completions())
 
-    def exchange(self, request_log: RequestLog, headers: RequestHeaders, client: Client) -> Exchange:
+    def exchange(self, request_log: RequestLog, headers: Headers, client: Client) -> ChatExchange:
         return CompletionsExchange(self._service, self._dialect, request_log, headers, client)
 
 
-class CompletionsExchange(Exchange):
-    """One request on its way."""
+class CompletionsExchange(ChatExchange):
+    """Serves one legacy completions request."""
 
     async def answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
         in_force = self._request_log.in_force
@@ -50,7 +51,7 @@ class CompletionsExchange(Exchange):
         try:
             parsed, texts, tokenizer = await with_texts(parsed, in_force.fleet)
             if tokenizer is not None:
-                self._request_log.also_told.append((b"x-locus-tokenizer", tokenizer.encode()))
+                self._request_log.extra_headers.append((b"x-locus-tokenizer", tokenizer.encode()))
         except Undecodable as exc:
             undecodable = exc
         request = await understood(parsed, self._headers, in_force.portfolio.settings.utility_calls)
@@ -68,17 +69,17 @@ class CompletionsExchange(Exchange):
             ) from error
 
     async def _serve_batch(self, request: ChatRequest, texts: list[str], send: Send, client: ClientWatch) -> None:
-        """Answers several prompts: at once where the chosen model takes them so, else one by one."""
-        if await self._native(request):
+        """Answers several prompts: with one call if the chosen model accepts them all, else with one call each."""
+        if await self._accepts_batch(request):
             try:
                 await self._serve(request, send, client)
                 return
-            except UpstreamsFailed:  # models that take one prompt may still answer
+            except UpstreamsFailed:  # models that accept only one prompt may still answer
                 self._request_log.conversation = None
         await self._serve_prompts(request, texts, send, client)
 
-    async def _native(self, request: ChatRequest) -> bool:
-        """Whether routing would choose a model that takes all prompts at once, if every model did."""
+    async def _accepts_batch(self, request: ChatRequest) -> bool:
+        """Return True if the model that routing would choose for all prompts together has a deployment that accepts them."""
         routing = self._request_log.in_force.routing
         decision = await routing.decide(
             replace(request, requirements=replace(request.requirements, api=None, api_field=None))
@@ -89,7 +90,7 @@ class CompletionsExchange(Exchange):
     async def _serve_prompts(self, request: ChatRequest, texts: list[str], send: Send, client: ClientWatch) -> None:
         request_log = self._request_log
         request_log.request = request
-        writer = await self._begin(request, send)
+        writer = await self._start_writer(request, send)
         assert isinstance(writer, CompletionsWriter)
         try:
             size = len(request.body)
@@ -103,29 +104,29 @@ class CompletionsExchange(Exchange):
                 self._events.stop()
 
     async def _send_merged(self, batch: Batch, send: Send, client: ClientWatch) -> None:
-        answers, own = await batch.whole()
+        answers, own = await batch.complete()
         body = await offloaded(batch.answer_bytes, _merged, answers, batch.n, own)
         await send_json(200, body, own, send, client)
 
     async def _stream(self, batch: Batch, writer: CompletionsWriter, client: ClientWatch) -> None:
         request_log, events = self._request_log, self._events
         assert events is not None
-        one_at_a_time = asyncio.Lock()
+        write_lock = asyncio.Lock()
 
-        async def write(data: bytes, headers: Headers) -> None:
-            async with one_at_a_time:
+        async def write(data: bytes, headers: RawHeaders) -> None:
+            async with write_lock:
                 await events.write(data, headers)
 
         try:
             usage, model = await batch.stream(write, lambda: events.begun)
             ending = writer.end(usage, model)
         except GatewayError as error:
-            if not request_log.answered:
+            if not request_log.answer_started:
                 raise
             request_log.error = error.recorded
             ending = writer.error(error)
         except asyncio.CancelledError:
-            if request_log.answered and not client.left:
+            if request_log.answer_started and not client.disconnected:
                 request_log.error = Stopped.code
                 await events.write(writer.error(Stopped()), more=False)
             raise
@@ -134,13 +135,13 @@ class CompletionsExchange(Exchange):
 
 
 async def with_texts(request: ChatRequest, fleet: LiveDeployments) -> tuple[ChatRequest, list[str], str | None]:
-    """The request for chat models where only its prompts keep them from it; else as it is.
+    """Turns the request into one for chat models, if its prompts are the only obstacle; else it stays unchanged.
 
     Returns:
-        with it the texts of these prompts, and the tokenizer by which they were read where they were token numbers.
+        also the texts of its prompts, and the tokenizer that decoded them if they were token numbers.
 
     Raises:
-        Undecodable: it has token numbers that are no text.
+        Undecodable: its token numbers cannot be decoded.
     """
     native = request.native
     assert native is not None
@@ -153,11 +154,11 @@ async def with_texts(request: ChatRequest, fleet: LiveDeployments) -> tuple[Chat
     return await offloaded(size, request_of, native.body, native.fields, texts), texts, tokenizer
 
 
-def _merged(answers: list[dict[str, Any]], n: int, headers: Headers) -> bytes:
-    """The body, which tells what many client libraries hide in headers: stand-ins, and who answered which prompt."""
+def _merged(answers: list[dict[str, Any]], n: int, headers: RawHeaders) -> bytes:
+    """The body. Many client libraries hide headers, so it also names the stand-in, and the models if several answered."""
     body = merged(answers, n)
     models = [answer["model"] for answer in answers]
-    own = told(headers)
-    if "stand_in" in own or len(set(models)) > 1:
-        body[OWN_FIELD] = own | {"models": models}
+    fields = header_fields(headers)
+    if "stand_in" in fields or len(set(models)) > 1:
+        body[OWN_FIELD] = fields | {"models": models}
     return dumps(body)

@@ -1,6 +1,6 @@
-"""`POST /demo/stop/{model}` and `/demo/start/{model}`: take a simulated model down, to see which model stands in for it.
+"""`POST /demo/stop/{model}` and `/demo/start/{model}`: stop a simulated model, to see which model answers in its place.
 
-They exist in demo mode alone, and this machine alone may use them.
+These routes exist only in demo mode, and only programs of the same machine may call them.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,25 +16,25 @@ from gateway.http.auth import check_this_machine
 
 
 def demo_routes(provider: SimulatedProvider) -> list[BaseRoute]:
-    """The routes for one provider."""
+    """The routes that control one simulated provider."""
 
     async def stop(request: Request) -> Response:
-        return await overrides(request, provider.stop)
+        return await control(request, provider.stop)
 
     async def start(request: Request) -> Response:
-        return await overrides(request, provider.start)
+        return await control(request, provider.start)
 
-    async def overrides(request: Request, action: Callable[[str], Awaitable[None]]) -> Response:
+    async def control(request: Request, action: Callable[[str], Awaitable[None]]) -> Response:
         check_this_machine(request.scope)
         name = request.path_params["model"]
         try:
             await action(name)
         except KeyError as exc:
-            raise UnknownModel(f"There is no simulated model `{name}`; there are {', '.join(known())}.") from exc
-        running = {model: model in provider.running for model in known()}
+            raise UnknownModel(f"There is no simulated model `{name}`; there are {', '.join(model_names())}.") from exc
+        running = {model: model in provider.running for model in model_names()}
         return Response(orjson.dumps({"running": running}), media_type="application/json")
 
-    def known() -> list[str]:
+    def model_names() -> list[str]:
         return list(provider.base_urls)
 
     return [Route("/demo/stop/{model}", stop, methods=["POST"]), Route("/demo/start/{model}", start, methods=["POST"])]

@@ -1,4 +1,7 @@
-"""The edge of every request: an id, its key, and errors in the shape of the path's API. Plain ASGI, so streams stay streams."""
+"""The middleware around every request: gives it an id, checks its key, and turns errors into answers in the API's format.
+
+Plain ASGI, so it does not buffer streams.
+"""
 
 import asyncio
 import logging
@@ -22,29 +25,33 @@ from gateway.core.request_ids import new_request_id
 from gateway.core.safe_logging import log_defect
 from gateway.core.vocabulary import Api
 from gateway.http.auth import Headers, check_key, check_local, check_operator, given_key
-from gateway.http.refused_keys import Key, RefusedKeys
+from gateway.http.authentication_failures import AuthenticationFailures, Key
 
 log = logging.getLogger("locus.edge")
 
-OPEN_PATHS = frozenset(  # what an orchestrator asks without a key, and what is the same for every gateway
-    {"/health/live", "/health/ready", "/", "/docs", "/openapi.json", "/v1/openapi.json"}
+OPEN_PATHS = (
+    frozenset(  # need no key: health checks of an orchestrator, and documents that are the same for every gateway
+        {"/health/live", "/health/ready", "/", "/docs", "/openapi.json", "/v1/openapi.json"}
+    )
 )
 ADMIN_PATHS = ("/metrics", "/admin")  # and everything below them
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
 
 
 class Edge:
-    """Outermost middleware. `/v1` takes a gateway key, admin paths the admin key, and neither takes the other's.
+    """Checks that `/v1` gets a gateway key and that admin paths get the admin key; neither key is valid for the other.
 
     Args:
-        settings: in force.
-        refused: told of requests without a right key.
+        settings: gives the settings in force.
+        failures: counts and logs requests without a valid key.
     """
 
-    def __init__(self, app: ASGIApp, settings: Callable[[], Settings], refused: RefusedKeys | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Callable[[], Settings], failures: AuthenticationFailures | None = None
+    ) -> None:
         self._app = app
         self._settings = settings
-        self._refused = refused
+        self._failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,7 +70,7 @@ class Edge:
             if started is None:
                 started = message
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
-                if api_of(path) == "messages":  # where Anthropic's clients look for it
+                if api_of(path) == "messages":  # the header that Anthropic's clients read
                     message["headers"].append((b"request-id", request_id.encode()))
             else:
                 complete = not message.get("more_body")
@@ -76,7 +83,7 @@ class Edge:
             await error_response(error, path, request_id)(scope, receive, watched_send)
         except ConnectionResetError:
             log.debug("the client of request %s left before its request was complete", request_id)
-        except asyncio.CancelledError:  # by the server alone: the grace period of a stop is over
+        except asyncio.CancelledError:  # only the server cancels, when the grace period of a stop is over
             if started is None:
                 await error_response(Stopped(), path, request_id)(scope, receive, watched_send)
             elif not complete:
@@ -91,28 +98,33 @@ class Edge:
             await error_response(internal, path, request_id)(scope, receive, watched_send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        """Lets a request through, with its owner in place of its credentials where it is a client's."""
+        """Checks the key that the path needs. In a client's request, the digest of its key then replaces the key itself.
+
+        Raises:
+            AuthenticationFailed: the key is missing or wrong.
+            Forbidden: the gateway has no keys, and the request may come from another machine.
+        """
         settings = self._settings()
         path: str = scope["path"]
         admin = path.startswith(ADMIN_PATHS)
         if admin:
-            self._counted(scope, headers, "admin", lambda: check_operator(headers, settings))
+            self._count_failures(scope, headers, "admin", lambda: check_operator(headers, settings))
         if path in OPEN_PATHS or (admin and settings.admin_key is not None):
             return
         if settings.keys:
-            self._counted(scope, headers, "gateway", lambda: check_key(headers, settings.keys))
+            self._count_failures(scope, headers, "gateway", lambda: check_key(headers, settings.keys))
             scope["headers"] = with_key_digest(scope["headers"], given_key(headers))
         else:
             check_local(headers, settings.cors_origins)
             scope["headers"] = with_key_digest(scope["headers"], b"")
 
-    def _counted(self, scope: Scope, headers: Headers, key: Key, check: Callable[[], None]) -> None:
+    def _count_failures(self, scope: Scope, headers: Headers, key: Key, check: Callable[[], None]) -> None:
         try:
             check()
         except AuthenticationFailed:
-            if self._refused is not None:
+            if self._failures is not None:
                 client = scope.get("client")
-                self._refused.add(
+                self._failures.add(
                     key, "wrong" if given_key(headers) else "missing", str(client[0]) if client else "unknown"
                 )
             raise
@@ -125,21 +137,21 @@ def _is_stream(start: Message) -> bool:
 
 
 def api_of(path: str) -> Api:
-    """The API whose clients ask for a path, which say in what shape they read errors.
+    """The API to which a path belongs; its clients read errors in its format.
 
-    `api_of("/v1/messages/count_tokens")` is `"messages"`; what belongs to none is `"chat"`, which has OpenAI's shape.
+    `api_of("/v1/messages/count_tokens")` is `"messages"`. A path of no API is `"chat"`, so its errors have OpenAI's format.
     """
     first = path.removeprefix("/v1").removeprefix("/").partition("/")[0]
     return "messages" if first == "messages" else "responses" if first == "responses" else "chat"
 
 
 def error_body(error: GatewayError, path: str, request_id: str) -> bytes:
-    """The body of an error answer, in the shape of the path's API."""
+    """The body of an error answer, in the format of the path's API."""
     return messages_error_body(error, request_id) if api_of(path) == "messages" else error.body()
 
 
 def error_event(error: GatewayError, path: str) -> bytes:
-    """The last event of a stream that ends early, in the shape of the path's API."""
+    """The last event of a stream that ends early, in the format of the path's API."""
     match api_of(path):
         case "messages":
             return b"event: error\ndata: " + orjson.dumps(messages_error_object(error)) + b"\n\n"
@@ -151,27 +163,27 @@ def error_event(error: GatewayError, path: str) -> bytes:
 
 
 def error_response(error: GatewayError, path: str, request_id: str) -> Response:
-    """The answer that an error stands for."""
+    """The error as an HTTP response."""
     body = error_body(error, path, request_id)
     return Response(body, error.status, error.headers, media_type="application/json")
 
 
 async def http_exception(request: Request, exc: Exception) -> Response:
-    """Starlette's own 404 and 405 as our errors; and what `OPTIONS` asks of every path."""
+    """Answers what Starlette refuses: 404 and 405 as the gateway's errors, and `OPTIONS` on every path with 204."""
     assert isinstance(exc, HTTPException)
-    where = f"{request.method} {request.url.path}"
+    target = f"{request.method} {request.url.path}"
     error: GatewayError
     if exc.status_code == 405:
         allow = {"allow": ", ".join(_allowed(request))}
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=allow)
-        error = MethodNotAllowed(f"{where} is not possible; allowed: {allow['allow']}.", headers=allow)
+        error = MethodNotAllowed(f"{target} is not possible; allowed: {allow['allow']}.", headers=allow)
     else:
-        error = NotFound(f"There is nothing at {where}.")
+        error = NotFound(f"There is nothing at {target}.")
     return error_response(error, request.scope["path"], request.state.request_id)
 
 
 def _allowed(request: Request) -> list[str]:
-    """The methods of a path, of all the routes that it has."""
+    """The methods of all routes that match the path of the request."""
     routes = [r for r in request.app.routes if isinstance(r, Route) and r.matches(request.scope)[0] is not Match.NONE]
     return sorted({"OPTIONS"}.union(*(route.methods or () for route in routes)))

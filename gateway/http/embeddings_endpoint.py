@@ -57,7 +57,7 @@ class EmbeddingsExchange(RequestExchange):
             assert complete is not None, "embeddings are not streamed"
             size = max(len(complete.body), len(body))
             answer = await offloaded(size, self._format.whole, request, complete, live.name)
-            await send_json(200, answer, request_log.answer(open_call), send, client)
+            await send_json(200, answer, request_log.start_answer(open_call), send, client)
         finally:
             dispatch.close()
             if request_log.open_call is not None:

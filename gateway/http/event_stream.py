@@ -1,8 +1,8 @@
-"""The event stream that one client gets: its headers, its events, and comments while nothing else is sent.
+"""The event stream that one client receives: its headers, its events, and keep-alive comments between them.
 
-Load balancers and clients cut connections on which nothing moves for some 30 to 60 s, and models may think for longer. So after
-every `keep_alive` seconds of silence a comment is sent, which is no event (WHATWG HTML, 9.2). The first one takes the headers
-along, before the answer is known: what goes wrong from then on is told by an event of the stream.
+Load balancers and clients close connections that are silent for 30 to 60 s, and models may think for longer. So after every
+`keep_alive` seconds of silence the gateway sends a comment, which clients ignore (WHATWG HTML, 9.2). If a comment comes first,
+status and headers are sent with it, before the answer is known; a later error then becomes an event of the stream.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from starlette.types import Send
 HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),  # or nginx holds the stream back
+    (b"x-accel-buffering", b"no"),  # or nginx buffers the stream
 )
 COMMENT = b": keep-alive\n\n"
 
 
 class EventStream:
-    """Sends one stream. The owner stops it at the end.
+    """Sends one stream. The caller that created it must stop it.
 
     Args:
-        keep_alive_s: after so much silence a comment is sent; 0: never.
+        keep_alive_s: silence after which a comment is sent, seconds; 0: never.
 
     Attributes:
         begun: status and headers have been sent.
@@ -33,28 +33,28 @@ class EventStream:
         self._send = send
         self._keep_alive_s = keep_alive_s
         self._loop = asyncio.get_running_loop()
-        self._quiet_since = self._loop.time()
+        self._silent_since = self._loop.time()
         self._writing = False
         self._comment: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         if keep_alive_s:
-            self._timer = self._loop.call_later(keep_alive_s, self._look)
+            self._timer = self._loop.call_later(keep_alive_s, self._check_silence)
 
     async def write(self, data: bytes, headers: list[tuple[bytes, bytes]] | None = None, *, more: bool = True) -> None:
-        """Sends whole events.
+        """Sends complete events.
 
         Args:
-            headers: besides the usual ones, where these are the first bytes.
-            more: the stream goes on after them; else nothing follows.
+            headers: sent besides `HEADERS`, if these are the first bytes of the stream.
+            more: False if these are the last bytes of the stream.
         """
         if not more and self._timer is not None:
             self._timer.cancel()
         if self._comment is not None and not self._comment.done():
-            await asyncio.wait([self._comment])  # may be cancelled meanwhile, which is no cancelling of this
+            await asyncio.wait([self._comment])  # not awaited itself: its cancellation must not cancel this call
         await self._write(data, headers or [], more=more)
 
     def stop(self) -> None:
-        """Nothing more is sent."""
+        """Stops sending comments."""
         if self._timer is not None:
             self._timer.cancel()
         if self._comment is not None:
@@ -69,15 +69,15 @@ class EventStream:
             await self._send({"type": "http.response.body", "body": data, "more_body": more})
         finally:
             self._writing = False
-            self._quiet_since = self._loop.time()
+            self._silent_since = self._loop.time()
 
-    def _look(self) -> None:
-        left = self._quiet_since + self._keep_alive_s - self._loop.time()
+    def _check_silence(self) -> None:
+        left = self._silent_since + self._keep_alive_s - self._loop.time()
         if left <= 0 and not self._writing:
             self._comment = self._loop.create_task(self._write_comment())
             left = self._keep_alive_s
-        self._timer = self._loop.call_later(left if left > 0 else self._keep_alive_s, self._look)
+        self._timer = self._loop.call_later(left if left > 0 else self._keep_alive_s, self._check_silence)
 
     async def _write_comment(self) -> None:
-        with suppress(OSError):  # the client has left, which the connection itself tells
+        with suppress(OSError):  # the client has disconnected, which the connection itself reports
             await self._write(COMMENT, [], more=True)

@@ -1,8 +1,12 @@
-"""The story of one request, in whichever API format: parse -> decide -> call -> relay -> record."""
+"""The story of one chat request, in any API format: parse -> decide -> call -> relay -> record.
+
+- parse: the dialect turns the client's body into a chat request (`answer`);
+- decide, call: `ChatAnswer` chooses a model and calls it or its stand-ins (`_serve`);
+- relay: the answer is written in the client's format, complete or as a stream (`_send_complete`, `_send_stream`);
+- record: `RequestLog` notes each step, and `Endpoint` closes it at the end.
+"""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 import orjson
 from starlette.types import Send
@@ -18,7 +22,8 @@ from gateway.core.client import Client
 from gateway.core.errors import GatewayError, Stopped, StreamBroken
 from gateway.core.key_digest import key_digest
 from gateway.http.accounting import RequestLog
-from gateway.http.chat_answer import Answering
+from gateway.http.answer_headers import header_fields
+from gateway.http.chat_answer import ChatAnswer
 from gateway.http.event_stream import EventStream
 from gateway.http.request_exchange import ClientWatch, Endpoint, RequestExchange, send_json
 from gateway.http.service import Service
@@ -26,18 +31,9 @@ from gateway.request.chat_request import ChatRequest
 from gateway.request.interpretation import understood
 from gateway.request.overrides import OWN_FIELD
 
-# What the gateway's own headers hold other than text, by their names in the body.
-_VALUES: dict[str, Callable[[str], object]] = {
-    "overhead_ms": float,
-    "p_correct": float,
-    "stand_in_distance": float,
-    "stand_in_predicted_loss": float,
-    "simulated": "true".__eq__,
-}
 
-
-class ModelEndpoint(Endpoint):
-    """An endpoint whose requests are chats.
+class ChatEndpoint(Endpoint):
+    """An endpoint for chat requests.
 
     Args:
         dialect: the format of its requests and answers.
@@ -47,12 +43,12 @@ class ModelEndpoint(Endpoint):
         super().__init__(service, dialect.api)
         self._dialect = dialect
 
-    def exchange(self, request_log: RequestLog, headers: Headers, client: Client) -> "Exchange":
-        return Exchange(self._service, self._dialect, request_log, headers, client)
+    def exchange(self, request_log: RequestLog, headers: Headers, client: Client) -> "ChatExchange":
+        return ChatExchange(self._service, self._dialect, request_log, headers, client)
 
 
-class Exchange(RequestExchange):
-    """Serves one chat, in any API format."""
+class ChatExchange(RequestExchange):
+    """Serves one chat request, in any API format."""
 
     def __init__(
         self, service: Service, dialect: Dialect, request_log: RequestLog, headers: Headers, client: Client
@@ -73,9 +69,9 @@ class Exchange(RequestExchange):
         request_log.request = self._request = request
         conversation = await offloaded(len(request.body), service.sessions.find, request, self._headers)
         request_log.conversation = conversation
-        writer = await self._begin(request, send)
+        writer = await self._start_writer(request, send)
         try:
-            async with Answering(request, conversation, writer, request_log, service) as open_call:
+            async with ChatAnswer(request, conversation, writer, request_log, service) as open_call:
                 if open_call.complete is not None:
                     await self._send_complete(open_call, open_call.complete, send, client)
                 else:
@@ -85,13 +81,13 @@ class Exchange(RequestExchange):
             if self._events is not None:
                 self._events.stop()
 
-    async def _begin(self, request: ChatRequest, send: Send) -> Writer:
-        """What writes the stream of an answer; from here on silence is filled."""
+    async def _start_writer(self, request: ChatRequest, send: Send) -> Writer:
+        """Returns the writer of the answer's stream. From now on keep-alive comments fill silence, if the answer is streamed."""
         self._writer = await offloaded(len(request.body), self._dialect.writer, request)
         if request.stream:
-            before = self._events
+            earlier = self._events  # of a first try to answer, which may have sent a comment
             self._events = EventStream(send, self._request_log.in_force.portfolio.settings.keep_alive_s)
-            self._events.begun = before is not None and before.begun
+            self._events.begun = earlier is not None and earlier.begun
         return self._writer
 
     async def _send_complete(self, open_call: OpenCall, complete: Complete, send: Send, client: ClientWatch) -> None:
@@ -99,10 +95,10 @@ class Exchange(RequestExchange):
         assert request is not None
         size = max(len(complete.body), len(request.body))
         body = await offloaded(size, self._dialect.whole, request, complete, open_call.candidate.model.name)
-        own = self._request_log.answer(open_call)
+        own = self._request_log.start_answer(open_call)
         if open_call.candidate.stand_in:  # many client libraries hide headers
-            body = await offloaded(size, with_field, body, OWN_FIELD, told(own))
-        await self._keep(body)
+            body = await offloaded(size, with_field, body, OWN_FIELD, header_fields(own))
+        await self._store(body)
         await send_json(200, body, own, send, client)
 
     async def _send_stream(
@@ -110,33 +106,33 @@ class Exchange(RequestExchange):
     ) -> None:
         events = self._events
         assert events is not None
-        headers = self._request_log.answer(open_call)
-        late = events.begun  # without the headers that tell how the answer came about
-        if late or open_call.candidate.stand_in:
-            stream.tell(told(headers))
-        if late:
+        headers = self._request_log.start_answer(open_call)
+        headers_sent = events.begun  # with a keep-alive comment, so without these headers
+        if headers_sent or open_call.candidate.stand_in:
+            stream.tell(header_fields(headers))
+        if headers_sent:
             headers = []
-        data = await stream.read()  # the first content is at hand, so this cannot fail
+        data = await stream.read()  # cannot fail, since the first content has arrived
         try:
             while data is not None:
                 await events.write(data, headers)
                 data = await stream.read()
             ending = writer.end(stream.total_usage(), stream.model)
-            await self._keep(writer)
+            await self._store(writer)
         except StreamBroken as error:
-            # Content is out, so the answer cannot be begun anew.
+            # The client has part of the answer, so it cannot be started again.
             self._request_log.error = error.code
             ending = writer.error(error)
         except asyncio.CancelledError:
-            if not client.left:
+            if not client.disconnected:
                 self._request_log.error = Stopped.code
                 await events.write(writer.error(Stopped()), more=False)
             raise
         client.stop()
         await events.write(ending, headers, more=False)
 
-    async def _keep(self, answer: bytes | Writer) -> None:
-        """Keeps an answer that the client may go on with by its id: before its end is sent, since that may be at once."""
+    async def _store(self, answer: bytes | Writer) -> None:
+        """Stores an answer that the client can refer to by its id; before its end is sent, since the client may do so at once."""
         dialect, request_log = self._dialect, self._request_log
         if isinstance(dialect, Responses):
             assert self._request is not None
@@ -156,18 +152,8 @@ class Exchange(RequestExchange):
         if events is None or not events.begun:
             await super().refuse(error, send, client)
             return
-        self._request_log.refuse(error)  # a comment has been sent, and the status with it: the error is an event
+        self._request_log.answer_with_error(error)  # status and headers are sent already, so the error becomes an event
         assert self._writer is not None
         if client is not None:
             client.stop()
         await events.write(self._writer.error(error), more=False)
-
-
-def told(headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
-    """The gateway's own headers as fields: `x-locus-stand-in` is `stand_in`. Numbers and truth values are such."""
-    own = {
-        name.decode().removeprefix("x-locus-").replace("-", "_"): value.decode()
-        for name, value in headers
-        if name.startswith(b"x-locus-")
-    }
-    return {name: _VALUES.get(name, str)(value) for name, value in own.items()}

@@ -1,6 +1,6 @@
-"""`/v1/models`: what can be asked for, in OpenAI's form with what clients read beyond it, or in Anthropic's.
+"""`GET /v1/models`: the models and policies that a request can name, in OpenAI's format with common extensions, or in Anthropic's.
 
-`auto` is described by what the models that it chooses from can do together: a request goes to one that can do its part.
+`auto` has the capabilities of all models that it chooses from, since it sends each request to a model that can serve it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,9 +11,13 @@ from gateway.http.service import InForce
 from gateway.request.model_names import unknown_model
 from gateway.routing.decision import AUTO
 
-_INPUTS = {"vision": "image", "audio": "audio", "files": "file"}  # capability -> kind of input, in OpenRouter's words
+_INPUTS = {
+    "vision": "image",
+    "audio": "audio",
+    "files": "file",
+}  # capability -> OpenRouter's name of the input modality
 _OUTPUTS = {"audio_output": "audio", "image_output": "image"}
-_PARAMETERS = {  # capability -> fields of a request that it makes useful
+_PARAMETERS = {  # capability -> request fields that need it
     "tools": ("tools", "tool_choice", "parallel_tool_calls"),
     "json_schema": ("response_format", "structured_outputs"),
     "reasoning": ("reasoning", "reasoning_effort"),
@@ -27,7 +31,7 @@ def model_list(in_force: InForce, *, anthropic: bool = False) -> dict[str, Any]:
     """The answer of `GET /v1/models`.
 
     Args:
-        anthropic: in Anthropic's form, as clients with an `anthropic-version` header read it; chat models only.
+        anthropic: use Anthropic's format, for clients that send an `anthropic-version` header; it lists chat models only.
     """
     entries = list_models(in_force)
     if not anthropic:
@@ -40,7 +44,7 @@ def one_model(in_force: InForce, name: str, *, anthropic: bool = False) -> dict[
     """The answer of `GET /v1/models/{name}`.
 
     Raises:
-        UnknownModel: no model or policy of that name.
+        UnknownModel: no model or policy has this name.
     """
     entry = find_model(in_force, name)
     return _anthropic(in_force, entry) if anthropic else entry
@@ -55,7 +59,7 @@ def find_model(in_force: InForce, name: str) -> Entry:
     """One entry of the list.
 
     Raises:
-        UnknownModel: no model or policy of that name.
+        UnknownModel: no model or policy has this name.
     """
     entries = {entry["id"]: entry for entry in _entries(in_force)}
     if name not in entries:
@@ -81,7 +85,7 @@ def _entries(in_force: InForce) -> Iterator[Entry]:
 
 
 def _auto(pool: Sequence[Model]) -> Entry:
-    """What the models can do together; prices from the lowest to the highest, since the model that will answer is not known."""
+    """The capabilities of all models together, and the range of their prices, since the model that will answer is not known yet."""
     capabilities = frozenset[str]().union(*(model.capabilities for model in pool))
     outputs = [model.max_output_tokens for model in pool if model.max_output_tokens is not None]
     prices = [_pricing(model.price) for model in pool]
@@ -91,8 +95,8 @@ def _auto(pool: Sequence[Model]) -> Entry:
         if key.endswith("_per_mtok")
     }
     return {
-        **_able(capabilities, pool),
-        **_size(max(model.context_window for model in pool), max(outputs, default=None)),
+        **_capabilities(capabilities, pool),
+        **_limits(max(model.context_window for model in pool), max(outputs, default=None)),
         "pricing": None,
         "price_range": ranges,
     }
@@ -101,8 +105,8 @@ def _auto(pool: Sequence[Model]) -> Entry:
 def _chat_model(model: Model) -> Entry:
     return {
         "embedding": model.embedding,
-        **_able(model.capabilities, [model]),
-        **_size(model.context_window, model.max_output_tokens),
+        **_capabilities(model.capabilities, [model]),
+        **_limits(model.context_window, model.max_output_tokens),
         "pricing": _pricing(model.price),
     }
 
@@ -113,13 +117,13 @@ def _embedding_model(model: Model, dimensions: int | None) -> Entry:
         "capabilities": [],
         "architecture": _architecture(["text"], ["embeddings"]),
         "supported_parameters": ["dimensions", "encoding_format", "user"],
-        **_size(model.context_window, None),
+        **_limits(model.context_window, None),
         "dimensions": dimensions,
         "pricing": _pricing(model.price),
     }
 
 
-def _able(capabilities: frozenset[str], models: Iterable[Model]) -> Entry:
+def _capabilities(capabilities: frozenset[str], models: Iterable[Model]) -> Entry:
     deployments = [deployment for model in models for deployment in model.deployments]
     parameters = [*_ALWAYS, *(name for key, names in _PARAMETERS.items() if key in capabilities for name in names)]
     parameters += ["n"] if any(deployment.several for deployment in deployments) else []
@@ -143,8 +147,8 @@ def _architecture(inputs: list[str], outputs: list[str]) -> Entry:
     }
 
 
-def _size(context_window: int, max_output_tokens: int | None) -> Entry:
-    """The length of the context under both names that clients look for."""
+def _limits(context_window: int, max_output_tokens: int | None) -> Entry:
+    """Token limits; the context window has both names that clients read."""
     return {
         "context_length": context_window,
         "context_window": context_window,
@@ -153,20 +157,20 @@ def _size(context_window: int, max_output_tokens: int | None) -> Entry:
 
 
 def _pricing(price: Price) -> Entry:
-    """In USD per million tokens, and as OpenRouter writes it, per token."""
+    """Prices in USD per million tokens, and per token as text, as OpenRouter writes them."""
     usd_in, usd_out, usd_cached = price.usd_per_mtok_in, price.usd_per_mtok_out, price.usd_per_mtok_cached
     return {
         "input_usd_per_mtok": usd_in,
         "output_usd_per_mtok": usd_out,
         "cached_input_usd_per_mtok": usd_cached,
-        "prompt": _per_token(usd_in),
-        "completion": _per_token(usd_out),
-        "input_cache_read": _per_token(usd_cached),
+        "prompt": usd_per_token(usd_in),
+        "completion": usd_per_token(usd_out),
+        "input_cache_read": usd_per_token(usd_cached),
     }
 
 
-def _per_token(usd_per_mtok: float) -> str:
-    """`_per_token(0.15)` is "0.00000015"."""
+def usd_per_token(usd_per_mtok: float) -> str:
+    """The price of one token as text: `usd_per_token(0.15)` is "0.00000015"."""
     return f"{usd_per_mtok / 1e6:.12f}".rstrip("0").rstrip(".")
 
 

@@ -1,6 +1,6 @@
-"""A batch of prompts: each is answered as a request of its own, which is routed, failed over and limited like any other.
+"""A batch of prompts: each prompt becomes a request of its own, with its own decision, failover and upstream limits.
 
-The batch holds one place of the gateway, and asks for a few of its answers at a time.
+For admission the whole batch is one request. A few of its prompts are answered at the same time.
 """
 
 import asyncio
@@ -18,35 +18,35 @@ from gateway.bodies.offload import offloaded
 from gateway.core.chat_types import ChatUsage
 from gateway.core.errors import InvalidRequest
 from gateway.http.accounting import RequestLog
-from gateway.http.chat_answer import Answering
-from gateway.http.exchange import told
+from gateway.http.answer_headers import RawHeaders, header_fields
+from gateway.http.chat_answer import ChatAnswer
 from gateway.http.service import Service
 from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation
 from gateway.request.requirements import MAX_BYTES_PER_CHAR
 
-CONCURRENT = 4  # prompts that are answered at once
-MAX_PROMPTS = 2048  # of a batch, as OpenAI's API has it
-MAX_COMMON_BYTES = 1 << 28  # of what all prompts have in common, as often as it is sent
+CONCURRENT = 4  # prompts that are answered at the same time
+MAX_PROMPTS = 2048  # of a batch, as in OpenAI's API
+MAX_COMMON_BYTES = 1 << 28  # of the fields besides `prompt`, times the number of prompts, since each call sends them
 
-Headers = list[tuple[bytes, bytes]]
-Write = Callable[[bytes, Headers], Awaitable[None]]
+Write = Callable[[bytes, RawHeaders], Awaitable[None]]
 
 
 class Batch:
-    """The prompts of one request.
+    """Answers the prompts of one request.
 
     Args:
-        request: with all of them.
-        texts: of each prompt.
-        identity: what every chunk of a stream begins with; the first chunk fills it.
-        books: of the request; each prompt gets books within them.
+        request: the client's request, with all prompts.
+        texts: the text of each prompt.
+        identity: the fields that all chunks of the stream share, such as `id`; the first chunk fills it.
+        request_log: of the request; each prompt gets a log of its own within it.
 
     Attributes:
-        answer_bytes: of the whole answers so far, as they came.
+        n: completions for each prompt.
+        answer_bytes: size of the complete answers so far, as received.
 
     Raises:
-        InvalidRequest: there is more than can be asked of a gateway by one request.
+        InvalidRequest: the batch is too large for one request.
     """
 
     def __init__(
@@ -69,79 +69,82 @@ class Batch:
         self._service = service
         self._check()
 
-    async def whole(self) -> tuple[list[dict[str, Any]], Headers]:
-        """Each prompt's answer, in their order, and the headers that tell how they came about.
+    async def complete(self) -> tuple[list[dict[str, Any]], RawHeaders]:
+        """The answers in the order of the prompts, and the headers that describe how they were made.
 
         Raises:
-            GatewayError: there is no answer to one of them.
+            GatewayError: one of the prompts got no answer.
         """
         answers: list[dict[str, Any]] = [{}] * len(self._texts)
-        headers: list[Headers] = [[]] * len(self._texts)
-        own_s = 0.0
+        headers: list[RawHeaders] = [[]] * len(self._texts)
+        overhead_s = 0.0
 
         async def answer(number: int) -> None:
-            nonlocal own_s
-            async with self._answered(number) as (request_log, open_call):
+            nonlocal overhead_s
+            async with self._answer_to(number) as (prompt_log, open_call):
                 complete = open_call.complete
                 assert complete is not None
                 self.answer_bytes += len(complete.body)
                 answers[number] = await offloaded(
                     len(complete.body), whole_fields, complete, open_call.candidate.model.name
                 )
-                headers[number] = request_log.answer(open_call)
-                own_s += request_log.own_s
+                headers[number] = prompt_log.start_answer(open_call)
+                overhead_s += prompt_log.overhead_s
 
-        await self._each(answer)
-        return answers, self._request_log.answer_batch(headers, own_s)
+        await self._for_each_prompt(answer)
+        return answers, self._request_log.start_batch_answer(headers, overhead_s)
 
-    async def stream(self, write: Write, late: Callable[[], bool]) -> tuple[ChatUsage | None, str]:
-        """Streams the answers of all prompts; those of several may alternate.
+    async def stream(self, write: Write, headers_sent: Callable[[], bool]) -> tuple[ChatUsage | None, str]:
+        """Streams the answers to all prompts; events of several answers may alternate.
 
         Args:
-            write: gets whole events, of one answer or another, and the headers that tell how the first of them came about.
-            late: whether headers have been sent already that cannot tell it.
+            write: sends complete events, with the headers of the answer that began first.
+            headers_sent: returns True if the response headers have been sent already, without those of an answer.
 
         Returns:
-            the usage of all, None where that of one is not known; and the model that answered the first prompt.
+            the usage of all answers, None if that of one is not known; and the model that answered the first prompt.
 
         Raises:
-            GatewayError: there is no answer to one of them, or it broke off.
+            GatewayError: one of the prompts got no answer, or its stream broke.
         """
         usages: list[Any] = [None] * len(self._texts)
         models = [""] * len(self._texts)
-        headers: Headers = []
-        untold = False
+        headers: RawHeaders = []
+        describe_in_stream = False
 
         async def answer(number: int) -> None:
-            nonlocal headers, untold
-            async with self._answered(number) as (request_log, open_call):
-                stream = request_log.stream
+            nonlocal headers, describe_in_stream
+            async with self._answer_to(number) as (prompt_log, open_call):
+                stream = prompt_log.stream
                 assert stream is not None
-                own = request_log.answer(open_call)
-                if not self._request_log.answered:
-                    headers, untold = self._request_log.answer_batch([own], request_log.own_s), late()
-                if untold or open_call.candidate.stand_in:
-                    stream.tell(told(own))
+                own = prompt_log.start_answer(open_call)
+                if not self._request_log.answer_started:
+                    headers, describe_in_stream = (
+                        self._request_log.start_batch_answer([own], prompt_log.overhead_s),
+                        headers_sent(),
+                    )
+                if describe_in_stream or open_call.candidate.stand_in:
+                    stream.tell(header_fields(own))
                 while (data := await stream.read()) is not None:
                     await write(data, headers)
                 usages[number], models[number] = stream.total_usage(), stream.model
 
-        await self._each(answer)
+        await self._for_each_prompt(answer)
         return total_usage(usages), models[0]
 
     @asynccontextmanager
-    async def _answered(self, number: int) -> AsyncIterator[tuple[RequestLog, OpenCall]]:
-        """The answer to one prompt, whole or as a stream, until the end of the block."""
-        request_log, text = self._request_log.open_prompt(), self._texts[number]
+    async def _answer_to(self, number: int) -> AsyncIterator[tuple[RequestLog, OpenCall]]:
+        """The answer to one prompt, complete or as a stream; the end of the block closes it."""
+        prompt_log, text = self._request_log.start_prompt(), self._texts[number]
         size = self._common_bytes + MAX_BYTES_PER_CHAR * len(text)
         charge(BYTES_PER_BYTE * size)
         try:
             request = await offloaded(size, request_of_prompt, self._request, number, text)
             writer = PromptWriter(number, self.n, self._identity)
-            async with Answering(request, Conversation(), writer, request_log, self._service) as open_call:
-                yield request_log, open_call
+            async with ChatAnswer(request, Conversation(), writer, prompt_log, self._service) as open_call:
+                yield prompt_log, open_call
         finally:
-            self._request_log.close_prompt(request_log)
+            self._request_log.end_prompt(prompt_log)
             charge(-BYTES_PER_BYTE * size)
 
     def _check(self) -> None:
@@ -155,8 +158,8 @@ class Batch:
                 param="prompt",
             )
 
-    async def _each(self, answer: Callable[[int], Awaitable[None]]) -> None:
-        """Answers every prompt, some at once. The first that fails ends the others."""
+    async def _for_each_prompt(self, answer: Callable[[int], Awaitable[None]]) -> None:
+        """Answers all prompts, `CONCURRENT` at the same time. The first failure cancels the others."""
         numbers = iter(range(len(self._texts)))
 
         async def work() -> None:

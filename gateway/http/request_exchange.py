@@ -1,4 +1,4 @@
-"""The part of an exchange that all API formats share: read the body, watch the client, answer every error, record the request."""
+"""What serving a request means in every API: read the body, watch the client, answer each error, record the request."""
 
 import asyncio
 import logging
@@ -71,7 +71,7 @@ class RequestExchange(ABC):
         """Answers the request whose complete body is `body`."""
 
     async def run(self, receive: Receive, send: Send) -> None:
-        """Answers the request. Every error except the client's own disconnect ends as an answer in the API's own shape."""
+        """Answers the request. Every error becomes an answer in the API's format, except that the client disconnects."""
         request_log = self._request_log
         try:
             limit = request_log.in_force.portfolio.settings.max_body_bytes
@@ -84,16 +84,16 @@ class RequestExchange(ABC):
                 except Exception as exc:
                     log_defect(log, f"request {request_log.id} failed", exc)
                     await self.refuse(InternalError("The gateway failed; its log has the details."), send, client)
-            if client.left:
+            if client.disconnected:
                 request_log.error = "client_disconnected"
         except ConnectionResetError:
             request_log.error = "client_disconnected"
         except asyncio.CancelledError:  # the grace period of a stop is over
             request_log.error = Stopped.code
-            if not request_log.answered:
+            if not request_log.answer_started:
                 await self.refuse(Stopped(), send, None)
             raise
-        except GatewayError as error:  # the body is too large: there is nothing to watch yet
+        except GatewayError as error:  # the body is too large or invalid; the client is not watched yet
             await self.refuse(error, send, None)
 
     async def refuse(self, error: GatewayError, send: Send, client: "ClientWatch | None") -> None:
@@ -102,7 +102,7 @@ class RequestExchange(ABC):
         Args:
             client: None if the client is not watched.
         """
-        self._request_log.refuse(error)
+        self._request_log.answer_with_error(error)
         body = self._error_body(error, self._request_log.id)
         headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
         await send_json(error.status, body, headers, send, client)
@@ -112,40 +112,44 @@ async def send_json(
     status: int, body: bytes, headers: list[tuple[bytes, bytes]], send: Send, client: "ClientWatch | None"
 ) -> None:
     """Sends a complete answer whose body is JSON."""
-    own = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": own + headers})
+    of_body = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": of_body + headers})
     if client is not None:
         client.stop()
     await send({"type": "http.response.body", "body": body})
 
 
 class ClientWatch:
-    """Cancels the block when the client leaves, which closes the upstream call; the block then ends quietly."""
+    """Cancels the code in its block when the client disconnects, which closes the upstream call; then the block ends normally.
+
+    Attributes:
+        disconnected: the client disconnected before `stop`.
+    """
 
     def __init__(self, client: Client) -> None:
-        self.left = False
+        self.disconnected = False
         self._client = client
 
     def __enter__(self) -> "ClientWatch":
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        self._client.on_lost = self._lost
+        self._client.on_disconnect = self._lost
         if self._client.transport.is_closing():
             self._lost()
         return self
 
     def stop(self) -> None:
         """Ends the watch, before the last bytes are sent: a client may disconnect as soon as it has them."""
-        self._client.on_lost = None
+        self._client.on_disconnect = None
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> bool:
         self.stop()
-        if self.left and kind is asyncio.CancelledError:
+        if self.disconnected and kind is asyncio.CancelledError:
             self._task.uncancel()
             return True
         return False
 
     def _lost(self) -> None:
-        self.left = True
+        self.disconnected = True
         self._task.cancel()

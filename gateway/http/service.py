@@ -1,4 +1,4 @@
-"""What the endpoints share: the portfolio in force with its live state, the upstream clients, the sinks."""
+"""What all endpoints share: the portfolio in force with its live state, the upstream clients, the stores and the metrics."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ log = logging.getLogger("locus")
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """One portfolio and everything made from it. A request keeps the one that it began with."""
+    """One portfolio and everything that is made from it. A request uses the same one from its beginning to its end."""
 
     portfolio: Portfolio
     router: Router
@@ -42,7 +42,12 @@ class InForce:
 
 
 class Service:
-    """Built once per process by `open_service`."""
+    """The shared state of one gateway process; `open_service` makes it.
+
+    Attributes:
+        in_force: replaced when a changed portfolio comes into force.
+        reload_error: the reason why the changed portfolio file is not in force; None if it is.
+    """
 
     def __init__(
         self,
@@ -66,15 +71,15 @@ class Service:
         self.reload_error: str | None = None
 
     async def apply(self, portfolio: Portfolio) -> None:
-        """Puts a new portfolio in force. Requests in flight finish on the old one; unchanged deployments keep their state.
+        """Puts a new portfolio in force. Requests in progress finish on the old one; unchanged deployments keep their state.
 
         Raises:
-            RouterError: its artefacts cannot be loaded or lack an embedding; the old one stays.
+            RouterError: its checkpoint or model spaces cannot be loaded, or lack an embedding; the old portfolio stays in force.
         """
         old = self.in_force
-        same = _artefacts(portfolio) == _artefacts(old.portfolio)
+        same = _router_files(portfolio) == _router_files(old.portfolio)
         router = old.router if same else await asyncio.to_thread(_load_router, portfolio)
-        # Some thousand models take a while, in which requests go on.
+        # A portfolio of a thousand models takes a while, so it is prepared in a thread.
         self.in_force = await asyncio.to_thread(_in_force, portfolio, router, self.clock, old.fleet)
         await self.health.watch(self.in_force.fleet)
         log.info("portfolio in force: %d models from %s", len(portfolio.models), portfolio.path)
@@ -90,11 +95,11 @@ async def open_service(
     """Opens everything in order, and closes it in reverse.
 
     Args:
-        metrics: those of one process among several; by default this one's alone.
-        proxies: through which providers are called; by default none.
+        metrics: shared with other worker processes; by default of this process only.
+        proxies: for calls to providers; by default none.
 
     Raises:
-        RouterError: the artefacts cannot be loaded, or lack an embedding that the portfolio names.
+        RouterError: the checkpoint or a model space cannot be loaded, or lacks an embedding that the portfolio names.
     """
     router = await asyncio.to_thread(_load_router, portfolio)
     in_force = _in_force(portfolio, router, clock, None)
@@ -115,7 +120,7 @@ async def open_service(
             yield service
 
 
-def _artefacts(portfolio: Portfolio) -> tuple[object, ...]:
+def _router_files(portfolio: Portfolio) -> tuple[object, ...]:
     return portfolio.checkpoint, portfolio.spaces, portfolio.trust_checkpoint
 
 
@@ -124,17 +129,17 @@ def _load_router(portfolio: Portfolio) -> Router:
 
 
 def named_as_in_space(portfolio: Portfolio, space: ModelSpace) -> Portfolio:
-    """The portfolio with each embedding under its own name in the space.
+    """The portfolio with each embedding by the name that the space has for it.
 
     Raises:
-        RouterError: the space lacks one.
+        RouterError: the space lacks an embedding.
     """
     models = (m if m.embedding is None else replace(m, embedding=space.find(m.embedding)) for m in portfolio.models)
     return replace(portfolio, models=tuple(models))
 
 
 def missing_embeddings(portfolio: Portfolio, space: ModelSpace) -> list[str]:
-    """One problem for each model whose embedding the space lacks, with the place in the file and close names."""
+    """An error message for each model whose embedding the space lacks, with its line in the file and similar names."""
     problems = []
     for model in portfolio.models:
         try:

@@ -1,4 +1,4 @@
-"""`GET` and `DELETE /v1/responses/{id}`, and `GET /v1/responses/{id}/input_items`: what is stored, for whom it is stored."""
+"""`GET` and `DELETE /v1/responses/{id}`, and `GET /v1/responses/{id}/input_items`: stored responses, for the key that made them."""
 
 import asyncio
 from typing import Any
@@ -18,11 +18,11 @@ Fields = dict[str, Any]
 
 
 async def retrieve(request: Request, store: ResponseStore, key_digest: str) -> Response:
-    """The Response object.
+    """Returns the stored Response object.
 
     Raises:
-        NotFound: it is not stored.
-        InvalidRequest: it is asked for as a stream, which is over.
+        NotFound: it is not stored for this key.
+        InvalidRequest: the client asks for a stream.
     """
     if request.query_params.get("stream") == "true":
         raise InvalidRequest("A stored response cannot be streamed again; ask for it without `stream`.", param="stream")
@@ -34,7 +34,7 @@ async def retrieve(request: Request, store: ResponseStore, key_digest: str) -> R
 
 
 async def delete(request: Request, store: ResponseStore, key_digest: str) -> Response:
-    """Forgets it.
+    """Deletes a stored response.
 
     Raises:
         NotFound: it is not stored.
@@ -46,11 +46,11 @@ async def delete(request: Request, store: ResponseStore, key_digest: str) -> Res
 
 
 async def input_items(request: Request, store: ResponseStore, key_digest: str) -> Response:
-    """A page of what it answered: the conversation before it and its own input, the newest first unless asked otherwise.
+    """Returns a page of the response's input: the conversation before it and its own input, newest first by default.
 
     Raises:
         NotFound: it is not stored.
-        InvalidRequest: a query parameter cannot be read.
+        InvalidRequest: a query parameter is invalid.
     """
     query = request.query_params
     limit, order = query.get("limit", "20"), query.get("order", "desc")
@@ -75,7 +75,7 @@ def _page(stored: StoredResponse, limit: int, order: str, after: str | None) -> 
         if at is None:
             raise InvalidRequest("`after` names an item that is not in the list.", param="after")
         items = items[at + 1 :]
-    page = [listed(item, name) for name, item in items[:limit]]
+    page = [full_item(item, name) for name, item in items[:limit]]
     return _json(
         {
             "object": "list",
@@ -87,11 +87,11 @@ def _page(stored: StoredResponse, limit: int, order: str, after: str | None) -> 
     )
 
 
-def listed(item: Fields, name: str) -> Fields:
-    """An input item in the API's full form: with an id, a status, and content in parts.
+def full_item(item: Fields, name: str) -> Fields:
+    """An input item in the API's complete form: with an id, a status, and its content as a list of parts.
 
     Args:
-        name: the id that it gets.
+        name: its id in the list.
     """
     kind = item_type(item)
     full = {key: value for key, value in item.items() if value is not None} | {"id": name, "type": kind}
@@ -103,7 +103,7 @@ def listed(item: Fields, name: str) -> Fields:
 
 
 def _id(item: Fields, name: str) -> str:
-    """The id of an item; one made of `name` where it has none."""
+    """The id of an item; if it has none, one made from `name`."""
     given = item.get("id")
     return given if given is not None else f"{_PREFIXES.get(item_type(item), 'item')}_{name}"
 

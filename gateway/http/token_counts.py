@@ -1,4 +1,4 @@
-"""`POST /v1/messages/count_tokens`: the provider's own count where it speaks Messages, else an estimate that says so."""
+"""`POST /v1/messages/count_tokens`: the provider's own count if it speaks Messages, else an estimate that is marked as one."""
 
 from collections.abc import Mapping
 
@@ -23,38 +23,42 @@ PATH = "/messages/count_tokens"
 
 
 async def count_tokens(service: Service, body: bytes, headers: Mapping[bytes, bytes]) -> Response:
-    """The tokens of a request: counted for the model that it names, or that `auto` would choose for it.
+    """Counts the tokens of a request for the model that it names, or that `auto` would choose.
 
     Raises:
-        GatewayError: the request is wrong.
+        GatewayError: the request is invalid.
     """
     fields = await offloaded(len(body), parse_object, body)
-    # The API has no output limit here, which a Messages request must have: it does not change who answers.
-    whole = await offloaded(len(body), orjson.dumps, {"max_tokens": 1} | fields)
-    request = await offloaded(len(whole), with_overrides, await Messages().parse(whole, headers), headers)
+    # A Messages request must have an output limit, which this API lacks; its value does not change which model is chosen.
+    complete = await offloaded(len(body), orjson.dumps, {"max_tokens": 1} | fields)
+    request = await offloaded(len(complete), with_overrides, await Messages().parse(complete, headers), headers)
     assert request.native is not None, "a Messages request has its native form"
     native = Native("messages", body, fields, request.native.headers)
-    for live in await _counting(service, request, headers):
-        if live.unavailable() is None and (answer := await _ask(service, live, native)) is not None:
+    for live in await _counting_deployments(service, request, headers):
+        if live.unavailable() is None and (answer := await _count_at(service, live, native)) is not None:
             return answer
-    return _estimate(await counted(request.requirements))
+    return estimate(await counted(request.requirements))
 
 
-async def _counting(service: Service, request: ChatRequest, headers: Mapping[bytes, bytes]) -> list[LiveDeployment]:
-    """The deployments of the request's model whose provider counts."""
+async def _counting_deployments(
+    service: Service, request: ChatRequest, headers: Mapping[bytes, bytes]
+) -> list[LiveDeployment]:
+    """The deployments of the request's model whose provider can count tokens; none if no model can serve the request."""
     routing = service.in_force.routing
     try:
         conversation = await offloaded(len(request.body), service.sessions.find, request, headers)
         decision = await routing.decide(request, conversation)
-    except (
-        NoEligibleModel
-    ):  # as where the prompt is longer than every window: a client that counts wants to know just that
+    except NoEligibleModel:  # also raised if the prompt is too long, and then the client needs the count most
         return []
     return [live for live in routing.live[decision.chosen].deployments if "messages" in live.apis]
 
 
-async def _ask(service: Service, live: LiveDeployment, native: Native) -> Response | None:
-    """A deployment's answer; None where the next one should be asked."""
+async def _count_at(service: Service, live: LiveDeployment, native: Native) -> Response | None:
+    """Returns the count of a deployment, or None if the next deployment should be called.
+
+    Raises:
+        ProviderRejected: the request itself is at fault.
+    """
     try:
         body = await offloaded(len(native.body), native.outgoing, bare_name(live.spec))
         answer = await service.failover.upstreams.direct.fetch(live.spec, PATH, body, native)
@@ -66,7 +70,7 @@ async def _ask(service: Service, live: LiveDeployment, native: Native) -> Respon
     return Response(answer, media_type="application/json")
 
 
-def _estimate(requirements: Requirements) -> Response:
-    """By cl100k_base, and by fixed numbers for images and files; other tokenizers differ by some percent."""
+def estimate(requirements: Requirements) -> Response:
+    """An estimate by cl100k_base, with fixed numbers for images and files; other tokenizers differ by some percent."""
     answer = {"input_tokens": requirements.prompt_tokens, "locus": {"estimated": True}}
     return Response(orjson.dumps(answer), media_type="application/json", headers={"x-locus-estimated": "true"})

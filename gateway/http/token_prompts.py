@@ -1,10 +1,10 @@
-"""Prompts of token numbers as texts, for models that take texts only.
+"""Turns prompts of token numbers into text, for models that accept only text.
 
-The numbers say nothing of the tokenizer that they are from. They are read by the one of the model that the request names where
-that is one of OpenAI's, and by cl100k_base where nothing is known of it. Numbers of another tokenizer must not become a text that
-is invented. What is decoded must be valid UTF-8 and give the same numbers again, which numbers of other tokenizers pass by chance
-in half of all prompts of 6 tokens, 1 in 10 of 24 and 1 in 40 of 48. So those for families of models with tokenizers of their own
-are not decoded at all, and the answer says by which tokenizer the others were.
+The numbers do not say from which tokenizer they are. If the request names a model with a tokenizer of OpenAI's, that tokenizer
+reads them; if the tokenizer of the model is unknown, cl100k_base does. Numbers of a different tokenizer must not become an invented
+text, so the text must be valid UTF-8 and must encode to the same numbers. Numbers of other tokenizers pass this check by chance
+in half of all prompts of 6 tokens, in 1 of 10 of 24 tokens and in 1 of 40 of 48 tokens. So prompts for model families with their
+own tokenizers are not decoded at all, and the answer names the tokenizer that was used.
 """
 
 import re
@@ -14,8 +14,8 @@ from gateway.bodies.offload import LARGE, offloaded
 from gateway.deployments.live import LiveDeployments
 from gateway.request.prompt_length import ENCODING, encoding
 
-READABLE = frozenset({ENCODING, "o200k_base"})  # whose tables are at hand
-MAX_TOKENS = 100_000  # of a prompt: a list of more takes the tokenizer milliseconds in which nothing else can run
+READABLE = frozenset({ENCODING, "o200k_base"})  # tokenizers whose tables are installed
+MAX_TOKENS = 100_000  # of a prompt: the tokenizer holds the interpreter for milliseconds to decode more
 _OTHER_FAMILIES = re.compile(
     r"claude|gemini|gemma|llama|mistral|mixtral|codestral|devstral|ministral|magistral|qwen|qwq|deepseek|grok|kimi|moonshot|glm|"
     r"\bcommand|\bphi\b|\bnova\b|nemotron|granite|jamba|falcon|yi-|minimax|hermes|vicuna|starcoder|olmo|ernie|hunyuan|\bt5\b",
@@ -24,19 +24,19 @@ _OTHER_FAMILIES = re.compile(
 
 
 class Undecodable(ValueError):
-    """Why token numbers have no text, in words for the client."""
+    """Raised if token numbers cannot be decoded; the message is for the client."""
 
 
 async def decoded(prompts: Sequence[Sequence[int]], fleet: LiveDeployments, model: str) -> tuple[list[str], str]:
-    """The texts of these prompts, and the tokenizer by which they were read.
+    """The texts of these prompts, and the tokenizer that was used.
 
     Args:
         model: as the client names it; may be `auto`.
 
     Raises:
-        Undecodable: one of them has none.
+        Undecodable: one of them cannot be decoded.
     """
-    return await offloaded(LARGE, _decoded, prompts, fleet, model)  # whatever the size: a table may have to be read
+    return await offloaded(LARGE, _decoded, prompts, fleet, model)  # for any size, since a table may have to be loaded
 
 
 def _decoded(prompts: Sequence[Sequence[int]], fleet: LiveDeployments, model: str) -> tuple[list[str], str]:
@@ -47,12 +47,12 @@ def _decoded(prompts: Sequence[Sequence[int]], fleet: LiveDeployments, model: st
 
 
 def tokenizer_of(names: Sequence[str]) -> str:
-    """The tokenizer of a model, by all the names that it has; cl100k_base where they say nothing.
+    """The tokenizer of a model, by all names of the model; cl100k_base if they are unknown.
 
     Raises:
-        Undecodable: it is another than `READABLE`.
+        Undecodable: the model has another tokenizer than those in `READABLE`.
     """
-    known = _known(names)
+    known = _openai_tokenizers(names)
     if len(known) > 1 or not known <= READABLE:
         raise Undecodable(f"`{names[0]}` has the tokenizer {' or '.join(sorted(known))}, which cannot be read here")
     if not known and any(map(_OTHER_FAMILIES.search, names)):
@@ -61,17 +61,17 @@ def tokenizer_of(names: Sequence[str]) -> str:
 
 
 def text_of(tokens: Sequence[int], tokenizer: str) -> str:
-    """The text that `tokenizer` writes in these numbers.
+    """The text that `tokenizer` encodes as these numbers.
 
     Raises:
-        Undecodable: there is none.
+        Undecodable: there is no such text.
     """
     if len(tokens) > MAX_TOKENS:
         raise Undecodable(f"{len(tokens)} are more than the {MAX_TOKENS} that are read of one prompt")
     table = encoding(tokenizer)
-    texts = range(table.eot_token - 1)  # the number before the first control token is not given to any
-    if (odd := next((token for token in tokens if token not in texts), None)) is not None:
-        raise Undecodable(f"{odd} is no token of a text in {tokenizer}")
+    texts = range(table.eot_token - 1)  # the number before the first control token is unused
+    if (invalid := next((token for token in tokens if token not in texts), None)) is not None:
+        raise Undecodable(f"{invalid} is no token of a text in {tokenizer}")
     try:
         text: str = table.decode_bytes(tokens).decode()
     except UnicodeDecodeError as exc:
@@ -83,8 +83,8 @@ def text_of(tokens: Sequence[int], tokenizer: str) -> str:
     return text
 
 
-def _known(names: Iterable[str]) -> set[str]:
-    """The tokenizers that OpenAI's own models among these have."""
+def _openai_tokenizers(names: Iterable[str]) -> set[str]:
+    """The tokenizers of the OpenAI models among these names."""
     from tiktoken import encoding_name_for_model
 
     known = set()
@@ -93,4 +93,4 @@ def _known(names: Iterable[str]) -> set[str]:
             known.add(encoding_name_for_model(name.rpartition("/")[2]))
         except KeyError:
             continue
-    return {"o200k_base" if name == "o200k_harmony" else name for name in known}  # they differ in control tokens alone
+    return {"o200k_base" if name == "o200k_harmony" else name for name in known}  # they differ only in control tokens

@@ -1,7 +1,7 @@
-"""HTTP connections: uvicorn's, with limits on what a client may withhold, and every error in OpenAI's shape.
+"""HTTP connections: uvicorn's, with timeouts and size limits for clients, and with errors in OpenAI's format.
 
-Knows nothing of endpoints. One timer per connection, moved about every ten seconds and never per request: no limit is
-shorter than its step, so whatever began since the last look is not due before the next.
+Does not know the endpoints. Each connection has one timer, which is set about every ten seconds and never per request: no timeout
+is shorter than this interval, so a timeout that began after one check cannot end before the next.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from gateway.core.client_limits import LIMITS, ClientLimits
 from gateway.core.errors import GatewayError, HeadTooLarge, MalformedHttp, MethodNotAllowed, Overloaded, RequestTimeout
 from gateway.core.request_ids import new_request_id
 
-_SILENT, _HEAD, _BODY = range(3)  # what the client is sending
+_IDLE, _HEAD, _BODY = range(3)  # the part of a request that the client is sending
 _HOP_BY_HOP = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
@@ -23,8 +23,8 @@ class Connection(HttpToolsProtocol):
     """One connection. An endpoint finds it as `scope["state"]["connection"]`.
 
     Attributes:
-        limits, max_connections, stopping: of the server; set on a subclass of its own.
-        on_lost: called when the client is gone, for code that waits without reading.
+        limits, max_connections, stopping: of the server, which sets them on a subclass.
+        on_disconnect: called when the client disconnects, for code that waits without reading.
     """
 
     limits: ClassVar[ClientLimits] = LIMITS
@@ -33,23 +33,25 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.on_lost: Callable[[], object] | None = None
-        self._phase = _SILENT
-        self._since = 0.0  # when the client's turn began
-        self._unread_since = 0.0
-        self._unparsed = 0  # bytes since the parser last came to the end of something
-        self._running: RequestResponseCycle | None = None  # `cycle` is the latest request, not the one being answered
+        self.on_disconnect: Callable[[], object] | None = None
+        self._phase = _IDLE
+        self._since = 0.0  # when the current phase began: the client has been expected to send since then
+        self._unread_since = 0.0  # when the write buffers became full
+        self._unparsed = 0  # bytes received since the parser last completed a part
+        self._running: RequestResponseCycle | None = (
+            None  # the request being answered; `cycle` is the latest one received
+        )
         self._refusal: GatewayError | None = None
-        self._deaf = False  # what still arrives is thrown away
+        self._discarding = False  # everything that still arrives is discarded
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def sending(self) -> bool:
-        """Whether the body of the request being answered has not arrived completely."""
+    def body_incomplete(self) -> bool:
+        """True if the body of the request being answered is incomplete."""
         return self._phase == _BODY and self._running is self.cycle
 
     async def drained(self) -> None:
-        """Until the client has taken its answer but for what the buffers hold, or is gone."""
+        """Waits until the client has received its answer, except for what fits into the buffers, or has disconnected."""
         while self.flow.write_paused:
             await self.flow.drain()
 
@@ -58,29 +60,29 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._since = self.loop.time()
-        self._look_in(self.limits.linger_s if self.stopping else self.limits.shortest_s)
+        self._check_in(self.limits.linger_s if self.stopping else self.limits.shortest_s)
         if len(self.connections) > self.max_connections:
             self._refuse(Overloaded("Too many connections are open.", headers={"retry-after": "5"}))
-            transport.close()  # without waiting for what it sends: descriptors are what is short
+            transport.close()  # without reading its request, since file descriptors are scarce now
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
-        self._leave(self._running)
-        if self.on_lost is not None:
-            self.on_lost()
+        self._disconnect(self._running)
+        if self.on_disconnect is not None:
+            self.on_disconnect()
 
     def shutdown(self) -> None:
-        """The server stops: what was asked is answered, and answers say `connection: close`."""
-        if self._deaf:
+        """The server stops: received requests are answered, with `connection: close`."""
+        if self._discarding:
             self.transport.close()
             return
         if self.cycle is not None and not self.cycle.response_started:
             self.cycle.keep_alive = False
         if not self._answering:
             self._since = self.loop.time()
-            self._look_in(self.limits.linger_s)
+            self._check_in(self.limits.linger_s)
 
     def pause_writing(self) -> None:
         self._unread_since = self.loop.time()
@@ -92,46 +94,46 @@ class Connection(HttpToolsProtocol):
     def _answering(self) -> bool:
         return self._running is not None and not self._running.response_complete
 
-    def _look_in(self, seconds: float) -> None:
+    def _check_in(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.loop.call_later(seconds, self._look)
+        self._timer = self.loop.call_later(seconds, self._check_deadline)
 
-    def _look(self) -> None:
+    def _check_deadline(self) -> None:
         now = self.loop.time()
         left_s = self._deadline() - now
         if left_s < 0.001:
-            self._too_late()
+            self._time_out()
             left_s = self.limits.shortest_s
-        self._timer = self.loop.call_at(now + min(left_s, self.limits.shortest_s), self._look)
+        self._timer = self.loop.call_at(now + min(left_s, self.limits.shortest_s), self._check_deadline)
 
     def _deadline(self) -> float:
         limits = self.limits
         if self.flow.write_paused:
             return self._unread_since + limits.unread_s
-        if self.transport.is_closing():  # but not closed: the rest of the answer is not taken
+        if self.transport.is_closing():  # but not closed: the client does not receive the rest of the answer
             return self._since + limits.unread_s
         if self._answering:
             return float("inf")
-        if self._deaf or self._phase == _BODY:
+        if self._discarding or self._phase == _BODY:
             return self._since + limits.surplus_s
         if self._phase == _HEAD:
             return self._since + limits.head_s
         return self._since + (limits.linger_s if self.stopping else limits.keep_alive_s)
 
-    def _too_late(self) -> None:
+    def _time_out(self) -> None:
         if self.flow.write_paused or self.transport.is_closing():
             self.transport.abort()
-        elif self._phase == _HEAD and not self._deaf:
+        elif self._phase == _HEAD and not self._discarding:
             seconds = f"{self.limits.head_s:g}"
             self._refuse(RequestTimeout(f"The headers of the request were not complete after {seconds} s."))
         else:
             self.transport.close()
 
-    # What the client sends
+    # Requests
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if self._discarding:
             return
         self._unparsed += len(data)
         try:
@@ -165,7 +167,7 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         limits = self.limits
-        if self._unparsed > limits.head_bytes:  # a body may be counted in
+        if self._unparsed > limits.head_bytes:  # part of a body may be included
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > limits.head_bytes:
                 self._refusal = self._too_large()
@@ -186,12 +188,12 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
             return
-        self._phase = _SILENT
+        self._phase = _IDLE
         self._unparsed = 0
         super().on_message_complete()
 
     def _decline_upgrade(self, rest: bytes) -> None:
-        """Reads the request again as if it asked for no upgrade, as RFC 9110 (7.8) allows; the parser gives up its body."""
+        """Parses the request again without its upgrade header, as RFC 9110 (7.8) allows; the parser would not read its body."""
         method = self.scope["method"] = self.parser.get_method().decode("ascii")
         if method == "CONNECT":
             self._refuse(MethodNotAllowed("This is no proxy."))
@@ -206,7 +208,7 @@ class Connection(HttpToolsProtocol):
         self._unparsed = 0
         self.data_received(b"".join([*head, b"\r\n", rest]))
 
-    # What it gets
+    # Answers
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
@@ -223,16 +225,16 @@ class Connection(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self._phase == _BODY and self.expect_100_continue:
-            self.transport.close()  # whether the body will still come, only the client knows
+            self.transport.close()  # the client may or may not send the body, so the next request cannot be found
         elif self.stopping:
-            self._look_in(self.limits.linger_s)
+            self._check_in(self.limits.linger_s)
 
     def _too_large(self) -> HeadTooLarge:
         return HeadTooLarge(f"The headers of the request are larger than {self.limits.head_bytes} bytes.")
 
     def _refuse(self, error: GatewayError) -> None:
-        """Answers what cannot be read as a request, and hears no more. An answer under way is finished first."""
-        self._deaf = True
+        """Answers data that is not a valid request, and discards what follows. An answer in progress is finished first."""
+        self._discarding = True
         self._since = self.loop.time()
         running = self._running
         if running is not None and self._answering:
@@ -241,7 +243,7 @@ class Connection(HttpToolsProtocol):
                 running.keep_alive = False
                 self.pipeline.clear()
                 return
-            self._leave(running)
+            self._disconnect(running)
         body = error.body()
         headers = [
             *self.server_state.default_headers,
@@ -253,12 +255,12 @@ class Connection(HttpToolsProtocol):
         ]
         head = [STATUS_LINE[error.status], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"]
         self.transport.write(b"".join([*head, body]))
-        # To close now would reset the connection where something is still arriving, and could take the answer with it.
+        # Closing now would reset the connection if data is still arriving, and the client could lose the answer.
         self.transport.write_eof()
         self.flow.resume_reading()
 
-    def _leave(self, cycle: RequestResponseCycle | None) -> None:
-        """Tells a running request that its client is gone."""
+    def _disconnect(self, cycle: RequestResponseCycle | None) -> None:
+        """Reports to a running request that its client has disconnected."""
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.waiting_for_100_continue = False

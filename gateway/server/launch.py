@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from gateway.config.portfolio import Portfolio
 from gateway.server.reload import Fingerprint
-from gateway.server.workers import Worker
+from gateway.server.worker import Worker
 
 Simulation = Callable[[Portfolio], AbstractAsyncContextManager[tuple[Portfolio, list[BaseRoute]]]]
 

@@ -1,7 +1,7 @@
 """Puts a changed portfolio file in force without a restart: on SIGHUP, and when the file changes on disk.
 
-A file that cannot be used changes nothing: it is reported once, and the portfolio in force stays. One that is being written is
-not read: only what has not changed from one look to the next is.
+An invalid file changes nothing: it is reported once, and the portfolio in force stays. A file that is still being written is not
+read: it must be unchanged between two checks.
 """
 
 import asyncio
@@ -22,23 +22,23 @@ from router.errors import RouterError
 
 log = logging.getLogger("locus.reload")
 
-READ_S = 10.0  # longest time that reading and checking a file may take
-GAP_S = 0.5  # least time between two looks, however often a reload is asked for
-SWITCH_S = 0.0005  # so long the reading thread may hold the interpreter while requests wait for it
+READ_TIMEOUT_S = 10.0  # for reading and checking a file
+MIN_INTERVAL_S = 0.5  # between two checks, even if reloads are requested more often
+SWITCH_INTERVAL_S = 0.0005  # how long the reading thread may hold the interpreter while requests wait
 
 Fingerprint = tuple[int, int, int] | None
 
 
 class Reloader:
-    """Watches one file. Use as an async context manager.
+    """Watches one portfolio file. Use as an async context manager.
 
     Args:
-        apply: puts a portfolio in force, told what file it is from; its PortfolioError or RouterError means that the file cannot
-            be used either.
-        report: told what is wrong with the file, or None once it is in force.
-        interval_s: how often the file is looked at.
-        seen: of the file that is in force; by default, as it is now.
-        read_s: longest time that reading the file may take, seconds.
+        apply: puts a portfolio in force, given the fingerprint of its file; if it raises PortfolioError or RouterError, the file
+            is reported as invalid.
+        report: called with the error in the file, or with None once the file is in force.
+        interval_s: between two checks of the file, seconds.
+        seen: fingerprint of the file that is in force; by default, of the file as it is now.
+        read_timeout_s: for reading the file, seconds.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Reloader:
         report: Callable[[str | None], None],
         interval_s: float = 1.0,
         seen: Fingerprint = None,
-        read_s: float = READ_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
         self._path = path
         self._environment = environment
@@ -57,15 +57,15 @@ class Reloader:
         self._report = report
         self._interval_s = interval_s
         self._seen = fingerprint(path) if seen is None else seen
-        self._read_s = read_s
-        self._last_look = self._seen
-        self._asked = asyncio.Event()
-        self._waiting = False  # a reload was asked for, and the file was just changing
+        self._read_timeout_s = read_timeout_s
+        self._last_fingerprint = self._seen
+        self._requested = asyncio.Event()
+        self._requested_while_changing = False
         self._reading = False
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Reloader":
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.ask)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.request)
         self._task = asyncio.create_task(self._watch(), name="reloader")
         return self
 
@@ -75,46 +75,46 @@ class Reloader:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    def ask(self) -> None:
-        """Reads the file soon, changed or not."""
-        self._asked.set()
+    def request(self) -> None:
+        """Requests that the file is read soon, even if it is unchanged."""
+        self._requested.set()
 
     async def _watch(self) -> None:
-        gap_s = min(GAP_S, self._interval_s)
+        min_interval_s = min(MIN_INTERVAL_S, self._interval_s)
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._interval_s - gap_s):
-                    await self._asked.wait()
-            asked = self._asked.is_set()
-            self._asked.clear()
-            await self.look(asked=asked)
-            await asyncio.sleep(gap_s)
+                async with asyncio.timeout(self._interval_s - min_interval_s):
+                    await self._requested.wait()
+            requested = self._requested.is_set()
+            self._requested.clear()
+            await self.check(requested=requested)
+            await asyncio.sleep(min_interval_s)
 
-    async def look(self, *, asked: bool = False) -> None:
-        """Looks at the file once, and reads it where it has changed and is settled.
+    async def check(self, *, requested: bool = False) -> None:
+        """Checks the file once, and reads it if it has changed since it came into force but not since the last check.
 
         Args:
-            asked: it shall be read whether or not it has changed.
+            requested: read it even if it is unchanged.
         """
-        now, before = fingerprint(self._path), self._last_look
-        self._last_look = now
-        asked = asked or self._waiting
+        now, before = fingerprint(self._path), self._last_fingerprint
+        self._last_fingerprint = now
+        requested = requested or self._requested_while_changing
         if now is None:
-            if not asked:  # an editor may take a moment between removing and renaming
+            if not requested:  # an editor may take a moment between removing and renaming
                 return
         elif now != self._seen and now != before:
-            self._waiting = asked
+            self._requested_while_changing = requested
             return
-        elif now == self._seen and not asked:
+        elif now == self._seen and not requested:
             return
-        self._waiting = False
+        self._requested_while_changing = False
         await self._reload(now)
 
     async def _reload(self, now: Fingerprint) -> None:
         try:
             portfolio = await self._read()
             if fingerprint(self._path) != now:
-                return  # it changed while it was read; the next look sees that
+                return  # it changed while it was read; the next check notices that
             self._seen = now
             await self._apply(portfolio, now)
         except (PortfolioError, RouterError) as exc:
@@ -122,7 +122,7 @@ class Reloader:
             problems = "; ".join(str(exc).splitlines())
             log.error("the portfolio in force stays, since the changed file cannot be used: %s", problems)
             self._report(str(exc))
-        except Exception as exc:  # a defect; its text may hold values of the file, so only its kind and place are told
+        except Exception as exc:  # a defect; its text may contain values of the file, so only type and place are logged
             self._seen = now
             log_defect(log, "the portfolio in force stays, since reading the changed file failed", exc)
             self._report(f"unexpected {type(exc).__name__}; the log says where")
@@ -132,43 +132,43 @@ class Reloader:
             self._report(None)
 
     async def _read(self) -> Portfolio:
-        """Reads and checks the file in a thread, so that requests go on meanwhile.
+        """Reads and checks the file in a thread, so that requests are served meanwhile.
 
         Raises:
-            PortfolioError: it cannot be used, or takes too long.
+            PortfolioError: the file is invalid, or reading it takes too long.
         """
         if self._reading:
             raise PortfolioError([f"{self._path}: still being read since an earlier change"])
         done: Future[Portfolio] = Future()
 
         def read() -> None:
-            give: Callable[[], None]
+            set_outcome: Callable[[], None]
             try:
                 portfolio = load_portfolio(self._path, self._environment)
-                give = partial(done.set_result, portfolio)
+                set_outcome = partial(done.set_result, portfolio)
             except Exception as exc:
-                give = partial(done.set_exception, exc)
+                set_outcome = partial(done.set_exception, exc)
             self._reading = False
-            with contextlib.suppress(InvalidStateError):  # it took too long, and is no longer waited for
-                give()
+            with contextlib.suppress(InvalidStateError):  # reading took too long, and the result is no longer awaited
+                set_outcome()
 
         # A daemon: a file system that hangs must not keep the process from ending.
         thread = threading.Thread(target=read, name="reload", daemon=True)
         self._reading = True
-        with _short_turns():
+        with _short_switch_interval():
             thread.start()
             try:
-                async with asyncio.timeout(self._read_s):
+                async with asyncio.timeout(self._read_timeout_s):
                     return await asyncio.wrap_future(done)
             except TimeoutError as exc:
-                raise PortfolioError([f"{self._path}: not read within {self._read_s:g} s"]) from exc
+                raise PortfolioError([f"{self._path}: not read within {self._read_timeout_s:g} s"]) from exc
 
 
 @contextlib.contextmanager
-def _short_turns() -> Iterator[None]:
-    """Lets threads take turns more often than Python's 5 ms: the event loop waits for a turn each time it wakes up."""
+def _short_switch_interval() -> Iterator[None]:
+    """Makes threads switch more often than Python's 5 ms, since the event loop waits for a switch each time it wakes up."""
     before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, SWITCH_S))
+    sys.setswitchinterval(min(before, SWITCH_INTERVAL_S))
     try:
         yield
     finally:
@@ -176,7 +176,7 @@ def _short_turns() -> Iterator[None]:
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """What changes when a file is written or replaced; None while it is missing."""
+    """Values that change when a file is written or replaced; None if it is missing."""
     try:
         stat = path.stat()
     except OSError:

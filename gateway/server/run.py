@@ -16,11 +16,11 @@ from gateway.core.safe_logging import loop_defect
 from gateway.http.app import create_app
 from gateway.http.service import Service, open_service
 from gateway.server.launch import Launch
+from gateway.server.link import Link
 from gateway.server.listener import for_listener
 from gateway.server.process import freeze_startup_objects
 from gateway.server.reload import Fingerprint, Reloader
 from gateway.server.server import Server
-from gateway.server.workers import Link
 from gateway.upstream.proxy import Proxies
 from gateway.upstream.reachability import Reachability
 
@@ -130,4 +130,4 @@ async def _watch_file(launch: Launch, service: Service, link: Link | None, stack
 
     reloader = await stack.enter_async_context(Reloader(path, os.environ, apply, report, seen=launch.file))
     if link is not None:
-        link.reload = reloader.ask
+        link.reload = reloader.request

@@ -1,4 +1,4 @@
-"""uvicorn's server with our connections, and a stop that loses nothing: accepted requests are answered first."""
+"""uvicorn's server with the gateway's connections and a graceful stop: accepted requests are answered first."""
 
 import asyncio
 import contextlib
@@ -15,14 +15,14 @@ from gateway.server.connection import Connection
 
 log = logging.getLogger("locus.server")
 
-LAST_WORDS_S = 2.0  # for requests that are cut off to say so, and for the bytes to leave
+FINAL_EVENTS_S = 2.0  # for cancelled requests to send their final event, and for the bytes to be sent
 
 
 class Server(uvicorn.Server):
-    """Serves an application until it is told to stop.
+    """Serves an application until `ask_to_stop` is called.
 
     Args:
-        grace_s: how long a stop waits for requests under way; asked when it begins.
+        grace_s: gives the time that a stop waits for requests in progress, seconds; called when the stop begins.
     """
 
     def __init__(self, app: ASGIApp, grace_s: Callable[[], float], limits: ClientLimits = LIMITS) -> None:
@@ -45,7 +45,7 @@ class Server(uvicorn.Server):
         self._grace_s = grace_s
 
     def ask_to_stop(self) -> None:
-        """Begins a graceful stop; asked again, stops at once."""
+        """Begins a graceful stop; a second call stops at once."""
         self.force_exit = self.should_exit
         self.should_exit = True
 
@@ -58,34 +58,34 @@ class Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """No new connections; what was accepted is answered within the grace period; then the rest is cut off."""
+        """Closes the listener, answers accepted requests within the grace period, and then cancels the rest."""
         state = self.server_state
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._grace_s()
-        # Closing a listener resets the connections that wait in its queue. So the kernel's keeps listening by copies, until
-        # those that came before the stop are taken out.
+        # Closing a listener resets the connections that wait in its queue. So copies keep the kernel's queue open until the
+        # connections that arrived before the stop are accepted.
         copies = [sock.dup() for sock in sockets or ()]
         for server in self.servers:
             server.close()
-        self._connection_class.stopping = True  # also for those that uvloop has accepted, but not told of yet
+        self._connection_class.stopping = True  # also for connections that uvloop has accepted but not reported yet
         for connection in list(state.connections):
             connection.shutdown()
         for copy in copies:
-            await self._accept_rest(copy)
+            await self._accept_waiting(copy)
         await _until(lambda: self.force_exit or not (state.connections or state.tasks), deadline)
         if tasks := list(state.tasks):
             log.warning("%d requests are cut off by the stop", len(tasks))
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks, timeout=LAST_WORDS_S)
-        deadline = loop.time() + LAST_WORDS_S
+            await asyncio.wait(tasks, timeout=FINAL_EVENTS_S)
+        deadline = loop.time() + FINAL_EVENTS_S
         for connection in list(state.connections):
             connection.transport.close()
         await _until(lambda: not state.connections, deadline)
         for connection in list(state.connections):
             connection.transport.abort()
 
-    async def _accept_rest(self, listener: socket.socket) -> None:
+    async def _accept_waiting(self, listener: socket.socket) -> None:
         taken = []
         with listener:
             listener.setblocking(False)

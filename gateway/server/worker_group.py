@@ -10,7 +10,8 @@ from gateway.server.launch import Launch
 from gateway.server.listener import for_listener
 from gateway.server.process import freeze_startup_objects, log_to_stderr
 from gateway.server.reload import Fingerprint, fingerprint
-from gateway.server.workers import Supervisor, Worker
+from gateway.server.supervisor import Supervisor
+from gateway.server.worker import Worker
 
 
 class WorkerGroup:

@@ -183,12 +183,12 @@ async def test_a_place_is_held_until_the_client_has_taken_the_answer() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
         writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         await eventually(lambda: server.server_state.total_requests == 1)
-        assert admission.under_way == 1
+        assert admission.in_progress == 1
         while await reader.read(1 << 20):
-            if not admission.under_way:
+            if not admission.in_progress:
                 break
         writer.close()
-        await eventually(lambda: admission.under_way == 0)
+        await eventually(lambda: admission.in_progress == 0)
 
 
 # The queue by itself
@@ -217,7 +217,7 @@ async def test_places_are_given_in_the_order_of_asking() -> None:
     late = asyncio.create_task(one(5))  # there is no overtaking of those who wait
     await asyncio.gather(*tasks, late)
     assert order == [0, 1, 2, 3, 4, 5]
-    assert (places.under_way, places.waiting) == (0, 0)
+    assert (places.in_progress, places.waiting) == (0, 0)
 
 
 async def test_no_place_is_lost_however_cancellation_and_giving_meet() -> None:
@@ -238,7 +238,7 @@ async def test_no_place_is_lost_however_cancellation_and_giving_meet() -> None:
         await asyncio.wait([waiting])
         if not waiting.cancelled() and waiting.exception() is None:
             places.leave()
-        assert (places.under_way, places.waiting) == (0, 0), (give, cancel, lost, pauses)
+        assert (places.in_progress, places.waiting) == (0, 0), (give, cancel, lost, pauses)
         await places.enter()
 
 
@@ -247,13 +247,13 @@ class Client:
     sending = False
 
     def __init__(self) -> None:
-        self.on_lost: Any = None
+        self.on_disconnect: Any = None
 
     async def drained(self) -> None: ...
 
     def lose(self) -> None:
-        if self.on_lost is not None:
-            self.on_lost()
+        if self.on_disconnect is not None:
+            self.on_disconnect()
 
 
 async def test_lower_limits_are_kept_as_places_come_back() -> None:

@@ -20,8 +20,8 @@ from gateway.config.portfolio import Secret, Settings
 from gateway.config.portfolio_file import load_portfolio
 from gateway.core.key_digest import key_digest
 from gateway.core.safe_logging import DefectFormatter, describe, hide_texts, loop_defect
-from gateway.http.edge import Edge
-from gateway.http.refused_keys import RefusedKeys
+from gateway.http.authentication_failures import AuthenticationFailures
+from gateway.http.edge import Edge, api_of
 from tests.gateway.running import Gateway, entry, gateway, running, serving, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider
 
@@ -302,7 +302,7 @@ async def test_refused_keys_are_counted_and_logged_without_the_key(
 
 async def test_refused_keys_that_follow_share_a_line(caplog: pytest.LogCaptureFixture) -> None:
     counted: list[tuple[str, str]] = []
-    refused = RefusedKeys(lambda key, reason: counted.append((key, reason)), interval_s=0.05)
+    refused = AuthenticationFailures(lambda key, reason: counted.append((key, reason)), interval_s=0.05)
     for _ in range(3):
         refused.add("admin", "missing", "192.0.2.7")
     await asyncio.sleep(0.2)
@@ -466,3 +466,21 @@ async def test_what_follows_the_path_changes_nothing(tmp_path: Path) -> None:
         for query in ("?beta=true", "?", "?api-version=2026-01-01&x=%20"):
             assert (await run.http.post(f"/v1/chat/completions{query}", json=body)).status_code == 200
             assert (await run.http.get(f"/v1/models{query}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "api"),
+    [
+        ("/v1/messages", "messages"),
+        ("/v1/messages/count_tokens", "messages"),
+        ("/messages", "messages"),
+        ("/v1/messages2", "chat"),
+        ("/v1/responses/resp_1/input_items", "responses"),
+        ("/v1/chat/completions", "chat"),
+        ("/v1/embeddings", "chat"),
+        ("/", "chat"),
+        ("", "chat"),
+    ],
+)
+def test_the_api_of_a_path(path: str, api: str) -> None:
+    assert api_of(path) == api

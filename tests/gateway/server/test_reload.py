@@ -52,7 +52,7 @@ class Watched:
                 self.reported.clear()
                 await self.reported.wait()
 
-    async def several_looks(self) -> None:
+    async def several_checks(self) -> None:
         await asyncio.sleep(6 * INTERVAL_S)
 
 
@@ -73,7 +73,7 @@ def replace(path: Path, content: str) -> None:
 
 async def test_an_unchanged_file_is_left_alone(tmp_path: Path) -> None:
     async with watching(tmp_path) as watched:
-        await watched.several_looks()
+        await watched.several_checks()
     assert (watched.applied, watched.reports) == ([], [])
 
 
@@ -81,7 +81,7 @@ async def test_a_changed_file_is_put_in_force_once(tmp_path: Path) -> None:
     async with watching(tmp_path) as watched:
         replace(watched.path, text("second"))
         await watched.until_reports(1)
-        await watched.several_looks()
+        await watched.several_checks()
     assert (watched.applied, watched.reports) == (["second"], [None])
 
 
@@ -89,7 +89,7 @@ async def test_a_file_written_in_place_is_put_in_force(tmp_path: Path) -> None:
     async with watching(tmp_path) as watched:
         watched.path.write_text(text("second"))
         await watched.until_reports(1)
-        await watched.several_looks()
+        await watched.several_checks()
     assert watched.applied[-1] == "second"
     assert watched.reports[-1] is None
 
@@ -108,7 +108,7 @@ async def test_a_replacement_of_the_same_size_and_time_is_seen(tmp_path: Path) -
 async def test_a_file_that_is_gone_for_a_moment_is_waited_for(tmp_path: Path) -> None:
     async with watching(tmp_path) as watched:
         watched.path.unlink()
-        await watched.several_looks()
+        await watched.several_checks()
         assert watched.reports == []
         replace(watched.path, text("second"))
         await watched.until_reports(1)
@@ -121,7 +121,7 @@ async def test_a_wrong_file_is_reported_once_and_a_later_fix_comes_into_force(
     async with watching(tmp_path) as watched:
         replace(watched.path, text("second") + "defualt_policy: best\n")
         await watched.until_reports(1)
-        await watched.several_looks()
+        await watched.several_checks()
         assert watched.applied == []
         assert watched.reports == [f"{watched.path}:5: defualt_policy: unknown key; did you mean default_policy?"]
         assert [record.name for record in caplog.records] == ["locus.reload"]
@@ -137,7 +137,7 @@ async def test_a_portfolio_that_cannot_be_put_in_force_is_reported(tmp_path: Pat
     async with watching(tmp_path) as watched:
         replace(watched.path, text("unknown-embedding"))
         await watched.until_reports(1)
-        await watched.several_looks()
+        await watched.several_checks()
         assert watched.reports == ["the model space has no 'unknown-embedding'"]
         replace(watched.path, text("third"))
         await watched.until_reports(2)
@@ -174,10 +174,10 @@ async def test_a_file_that_is_being_written_is_read_once_it_is_whole(tmp_path: P
     whole = text("second") + "default_policy: best\n"
     for length in (0, 10, len(text("second")), len(whole)):  # the third part would pass for a whole file
         watched.path.write_text(whole[:length])
-        await reloader.look()
+        await reloader.check()
         assert watched.reports == []
-    await reloader.look()
-    await reloader.look()
+    await reloader.check()
+    await reloader.check()
     assert (watched.applied, watched.reports) == (["second"], [None])
 
 
@@ -186,13 +186,13 @@ async def test_a_reload_that_is_asked_for_waits_for_a_file_that_is_being_written
     watched.path.write_text(text("first"))
     reloader = Reloader(watched.path, {}, watched.apply, watched.report)
     watched.path.write_text("models:")
-    await reloader.look(asked=True)
+    await reloader.check(requested=True)
     watched.path.write_text(text("second"))
-    await reloader.look()
+    await reloader.check()
     assert watched.reports == []
-    await reloader.look()
+    await reloader.check()
     assert watched.applied == ["second"]
-    await reloader.look(asked=True)
+    await reloader.check(requested=True)
     assert watched.applied == ["second", "second"]
 
 
@@ -215,14 +215,14 @@ async def test_special_files_are_refused_without_waiting(tmp_path: Path) -> None
     watched.path.unlink()
     os.mkfifo(watched.path)
     async with asyncio.timeout(5):
-        await reloader.look()
-        await reloader.look()
+        await reloader.check()
+        await reloader.check()
     assert len(watched.reports) == 1
     assert "not readable" in str(watched.reports[0])
     watched.path.unlink()
     watched.path.mkdir()
-    await reloader.look()
-    await reloader.look()
+    await reloader.check()
+    await reloader.check()
     assert "not readable" in str(watched.reports[1])
     assert watched.applied == []
 
@@ -230,10 +230,10 @@ async def test_special_files_are_refused_without_waiting(tmp_path: Path) -> None
 async def test_reading_has_a_time_limit_and_holds_up_nothing(tmp_path: Path) -> None:
     watched = Watched(tmp_path / "portfolio.yaml")
     watched.path.write_text(text("first"))
-    reloader = Reloader(watched.path, {}, watched.apply, watched.report, read_s=0.01)
+    reloader = Reloader(watched.path, {}, watched.apply, watched.report, read_timeout_s=0.01)
     models = "".join(text(f"m{i}").removeprefix("models:\n") for i in range(1_500))
     watched.path.write_text(f"models:\n{models}")
-    await reloader.look()
+    await reloader.check()
     ticks = 0
 
     async def tick() -> None:
@@ -243,10 +243,10 @@ async def test_reading_has_a_time_limit_and_holds_up_nothing(tmp_path: Path) -> 
             ticks += 1
 
     ticking = asyncio.create_task(tick())
-    await reloader.look()
+    await reloader.check()
     assert watched.reports == [f"{watched.path}: not read within 0.01 s"]
     assert ticks > 3
-    await reloader.look(asked=True)
+    await reloader.check(requested=True)
     assert watched.reports[1] == f"{watched.path}: still being read since an earlier change"
     ticking.cancel()
 
@@ -287,7 +287,7 @@ async def test_nothing_is_watched_any_more_after_the_block(tmp_path: Path) -> No
     async with watching(tmp_path) as watched:
         pass
     replace(watched.path, text("late"))
-    await watched.several_looks()
+    await watched.several_checks()
     assert (watched.applied, watched.reports) == ([], [])
 
 

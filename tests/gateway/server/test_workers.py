@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.commands.show_log import read_last
 from gateway.config.portfolio_file import load_portfolio
 from gateway.record.metrics import Totals
-from gateway.server.workers import Worker, below
+from gateway.server.worker import Worker, unshareable_limits
 from tests.gateway.commands.test_demo import REPOSITORY, free_port
 from tests.gateway.running import entry, write_portfolio
 from tests.gateway.server.test_stop import BODY, STREAM, one, slow, varied, words
@@ -389,8 +389,10 @@ def test_shares_of_limits_add_up(tmp_path: Path) -> None:
     assert [d.tpm for d in deployments] == [3, 2, 2]
     assert [d.max_parallel_requests for d in deployments] == [1, 1, 1]  # none can have less
     assert [share.embedding_models[0].deployments[0].rpm for share in shares] == [2, 2, 1]
-    assert below(portfolio, 2) == []
-    assert below(portfolio, 3) == ["llama-8b/0: 3 workers make up to 3 calls at once, not max_parallel_requests: 2"]
+    assert unshareable_limits(portfolio, 2) == []
+    assert unshareable_limits(portfolio, 3) == [
+        "llama-8b/0: 3 workers make up to 3 calls at once, not max_parallel_requests: 2"
+    ]
     assert {d.health_check_s for d in deployments} == {None}
 
 

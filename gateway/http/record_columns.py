@@ -1,0 +1,73 @@
+"""Parts of a request's record: the cost of a call, and the columns that hold JSON. Pure functions."""
+
+import orjson
+
+from gateway.answering.attempts import Attempt
+from gateway.core.answer import Usage
+from gateway.record.request_record import Part
+from gateway.request.request import Request
+from gateway.routing.candidate import Candidate
+from gateway.routing.decision import Decision
+
+CANDIDATES = 20  # the best of the scored models are recorded, at most this many
+MAX_ATTEMPTS = 200  # recorded for one request
+
+
+def billed_part(candidate: Candidate, deployment: str, usage: Usage, *, estimated: bool) -> Part:
+    """A call with its tokens and its cost by the portfolio's prices.
+
+    Args:
+        estimated: the provider did not report the usage.
+    """
+    price = candidate.model.spec.price
+    usd = (usage.prompt_tokens - usage.cached_tokens) * price.usd_per_mtok_in
+    usd += usage.cached_tokens * price.usd_per_mtok_cached + usage.completion_tokens * price.usd_per_mtok_out
+    return Part(candidate.model.name, deployment, usage.prompt_tokens, usage.completion_tokens, usd / 1e6, estimated)
+
+
+def parts_column(parts: list[Part]) -> str | None:
+    """The parts of an answer, if there are several."""
+    return orjson.dumps([part._asdict() for part in parts]).decode() if len(parts) > 1 else None
+
+
+def prompt_column(request: Request) -> str:
+    """The messages, or the inputs of an embeddings request."""
+    fields = request.fields
+    return orjson.dumps(fields["messages"] if "messages" in fields else fields.get("input")).decode()
+
+
+def candidates_column(decision: Decision | None) -> str | None:
+    """The best models by the policy, if the decision scored any."""
+    if decision is None or not (best := decision.best(CANDIDATES)):
+        return None
+    rows = [{"model": name, "p_correct": round(p, 4), "price_usd": price} for name, p, price in best]
+    return orjson.dumps(rows).decode()
+
+
+def failover_column(attempts: list[Attempt]) -> str | None:
+    """The calls that failed or were cancelled."""
+    if not attempts:
+        return None
+    return orjson.dumps(
+        [
+            {
+                "model": attempt.candidate.model.name,
+                "deployment": attempt.deployment,
+                "cause": attempt.cause,
+                "status": attempt.status,
+                "elapsed_ms": round(attempt.elapsed_s * 1000, 1),
+                "distance": attempt.candidate.distance,
+                "predicted_loss": attempt.candidate.predicted_loss,
+                "after_content": attempt.after_content,
+                "reason": attempt.reason or None,
+            }
+            for attempt in attempts[:MAX_ATTEMPTS]
+        ]
+    ).decode()
+
+
+def conversation_column(decision: Decision | None) -> str | None:
+    """Return "kept" or "switched" if the conversation had a model already."""
+    if decision is None or decision.switch is None:
+        return None
+    return "kept" if decision.kept else "switched"
