@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from gateway.core.errors import UnknownModel
-from gateway.http.model_list import find_model, list_models, model_list, one_model
+from gateway.http.model_list import find_model, list_models, model_list, one_model, usd_per_token
 from tests.conformance import validate
 from tests.gateway.running import entry, gateway
 
@@ -135,3 +135,11 @@ async def test_an_unknown_name_is_refused_in_either_form(tmp_path: Path) -> None
                 one_model(run.service.in_force, "gpt-9", **more)
         entries: list[dict[str, Any]] = list_models(run.service.in_force)
         assert all(find_model(run.service.in_force, one["id"]) == one for one in entries)
+
+
+@pytest.mark.parametrize(
+    ("usd_per_mtok", "text"),
+    [(0.15, "0.00000015"), (0.0, "0"), (1_000_000.0, "1"), (2.5, "0.0000025"), (0.000001, "0.000000000001")],
+)
+def test_prices_per_token_are_texts_without_exponents(usd_per_mtok: float, text: str) -> None:
+    assert usd_per_token(usd_per_mtok) == text

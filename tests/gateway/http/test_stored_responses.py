@@ -8,6 +8,7 @@ import openai
 import orjson
 import pytest
 
+from gateway.http.stored_responses import full_item
 from tests.conformance import validate
 from tests.gateway.api.exchanges import events, proper
 from tests.gateway.running import Gateway, entry, gateway
@@ -155,3 +156,27 @@ async def test_tools_that_only_a_provider_has_are_told_or_refused(tmp_path: Path
                 refused = await run.http.post("/v1/responses", json=body | {"tools": hosted})
                 assert refused.status_code == 400
                 assert "web_search, code_interpreter" in refused.json()["error"]["message"]
+
+
+def test_a_message_of_the_user_gets_parts_and_a_status() -> None:
+    assert full_item({"role": "user", "content": "Hi", "status": None}, "msg_1") == {
+        "role": "user",
+        "content": [{"type": "input_text", "text": "Hi"}],
+        "id": "msg_1",
+        "type": "message",
+        "status": "completed",
+    }
+
+
+def test_a_message_of_the_model_gets_the_fields_of_output_text() -> None:
+    content = [{"type": "text", "text": "Hello"}, {"type": "refusal", "refusal": "No."}]
+    item = full_item({"type": "message", "role": "assistant", "content": content, "status": "incomplete"}, "msg_2")
+    assert item["status"] == "incomplete"
+    assert item["content"] == [{"type": "output_text", "text": "Hello", "annotations": [], "logprobs": []}, content[1]]
+
+
+def test_an_image_gets_a_level_of_detail() -> None:
+    image = {"type": "input_image", "image_url": "data:,"}
+    assert full_item({"role": "user", "content": [image]}, "msg_3")["content"] == [image | {"detail": "auto"}]
+    low = image | {"detail": "low"}
+    assert full_item({"role": "user", "content": [low]}, "msg_3")["content"] == [low]

@@ -1,0 +1,66 @@
+"""The cost of calls and the JSON columns of records."""
+
+import orjson
+import pytest
+
+from gateway.answering.attempts import Attempt
+from gateway.config.portfolio import Model, Price
+from gateway.core.answer import Usage
+from gateway.deployments.live import LiveModel
+from gateway.http.record_columns import (
+    MAX_ATTEMPTS,
+    billed_part,
+    candidates_column,
+    conversation_column,
+    failover_column,
+    parts_column,
+)
+from gateway.routing.candidate import Candidate
+from gateway.routing.decision import Decision
+
+SPEC = Model("llama-8b", (), embedding=None, price=Price(3.0, 15.0, 0.3), context_window=1000)
+CANDIDATE = Candidate(LiveModel(SPEC, ()))
+
+
+def test_the_cost_of_a_call_has_cached_tokens_at_their_own_price() -> None:
+    part = billed_part(CANDIDATE, "llama-8b/0", Usage(1000, 200, 400), estimated=False)
+    assert part[:4] == ("llama-8b", "llama-8b/0", 1000, 200)
+    assert part.cost_usd == pytest.approx((600 * 3.0 + 400 * 0.3 + 200 * 15.0) / 1e6)
+    assert not part.estimated
+
+
+def test_one_call_needs_no_list_of_parts() -> None:
+    part = billed_part(CANDIDATE, "llama-8b/0", Usage(1, 1), estimated=True)
+    assert parts_column([]) is None
+    assert parts_column([part]) is None
+    assert [row["estimated"] for row in orjson.loads(parts_column([part, part]) or "")] == [True, True]
+
+
+def test_a_named_model_has_no_candidates_and_no_conversation() -> None:
+    named = Decision(("llama-8b",), None, 0)
+    assert candidates_column(named) is None
+    assert candidates_column(None) is None
+    assert conversation_column(named) is None
+    assert conversation_column(None) is None
+
+
+def test_failed_calls_are_listed_in_order_up_to_a_limit() -> None:
+    attempts = [
+        Attempt(CANDIDATE, f"llama-8b/{number}", "timeout", None, 0.12345, reason="slow" if number else "")
+        for number in range(MAX_ATTEMPTS + 1)
+    ]
+    rows = orjson.loads(failover_column(attempts) or "")
+    assert len(rows) == MAX_ATTEMPTS
+    assert rows[0] == {
+        "model": "llama-8b",
+        "deployment": "llama-8b/0",
+        "cause": "timeout",
+        "status": None,
+        "elapsed_ms": 123.5,
+        "distance": None,
+        "predicted_loss": None,
+        "after_content": False,
+        "reason": None,
+    }
+    assert rows[1]["reason"] == "slow"
+    assert failover_column([]) is None
