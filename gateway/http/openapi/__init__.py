@@ -1,1 +1,1 @@
-"""What the gateway says of itself: an OpenAPI document and the page that shows it."""
+"""The gateway's API description: an OpenAPI document, and the page that shows it."""

@@ -1,7 +1,7 @@
-"""The gateway's own OpenAPI 3.1 document: what the YAML files beside this say, with the errors that the code really has.
+"""The gateway's own OpenAPI 3.1 document, made from the YAML files beside this module and the error classes.
 
-Status, type and code of each error are read from its class, so that they cannot drift; operations only say which kinds of
-errors they have.
+Status, type and code of each error are read from its class, so they cannot differ from the code; an operation in the YAML files
+names only the kinds of errors that it has.
 """
 
 import re
@@ -19,8 +19,8 @@ from gateway.core.errors import GatewayError
 
 FOLDER = Path(__file__).parent
 JSON_TYPE = "application/json"
-KINDS = ("every", "body", "call")  # of errors, each with those before it
-# Where the status is the provider's, or says what went wrong, an instance has it rather than the class.
+KINDS = ("every", "body", "call")  # of operations; each kind includes the errors of those before it
+# The status of these errors belongs to the instance, since it is the provider's or depends on the cause.
 STATUSES: dict[type[GatewayError], tuple[str, ...]] = {
     errors.UpstreamsFailed: ("429", "502", "503", "504"),
     errors.ProviderRejected: ("4XX",),
@@ -33,18 +33,18 @@ Node = dict[str, Any]
 
 @cache
 def document() -> Node:
-    """The whole document. Do not change it: all callers share it."""
+    """The complete document. Do not change it, since all callers share it."""
     shared, paths, schemas = (_read(name) for name in ("shared", "paths", "schemas"))
     parameters = {
         name: {"in": "header", "required": False} | parameter for name, parameter in shared["parameters"].items()
     }
-    steering = [{"$ref": _REF("parameters", name)} for name in parameters]
+    routing = [{"$ref": _REF("parameters", name)} for name in parameters]
     parameters |= shared["formatParameters"]
-    told = _ErrorAnswers(shared["errors"], {**shared["headers"], **shared["retryHeaders"]})
+    error_answers = _ErrorAnswers(shared["errors"])
     for path in paths.values():
         for method, operation in path.items():
             if method != "parameters":
-                _complete(operation, steering, shared["headers"], told)
+                _complete(operation, routing, shared["headers"], error_answers)
     return {
         "openapi": "3.1.1",
         "info": {"version": __version__} | shared["info"],
@@ -56,7 +56,7 @@ def document() -> Node:
             "schemas": {name: _opened(schema) for name, schema in schemas.items()},
             "parameters": parameters,
             "headers": shared["headers"] | shared["retryHeaders"],
-            "responses": told.components,
+            "responses": error_answers.components,
             "securitySchemes": shared["securitySchemes"],
         },
     }
@@ -69,27 +69,26 @@ def document_json() -> bytes:
 
 
 def error_classes() -> dict[str, type[GatewayError]]:
-    """Every error that a client can see, by name."""
-    found: dict[str, type[GatewayError]] = {}
+    """All error classes by name."""
+    classes: dict[str, type[GatewayError]] = {}
     rest = list(GatewayError.__subclasses__())
     while rest:
         one = rest.pop(0)
-        found[one.__name__] = one
+        classes[one.__name__] = one
         rest += one.__subclasses__()
-    return found
+    return classes
 
 
 class _ErrorAnswers:
-    """The error answers that operations refer to: for each shape and status one, for each kind of operation.
+    """The error answers that operations refer to: one for each format, status and set of error classes.
 
     Args:
-        told: class name -> of which kind of operation it is told, and when.
-        headers: of the component section.
+        errors: class name -> `of`, the kind of operation that can return it, and `when`, its reason.
     """
 
-    def __init__(self, told: dict[str, Any], headers: Node) -> None:
+    def __init__(self, errors: Node) -> None:
         self.components: Node = {}
-        self._told = told
+        self._errors = errors
         self._classes = error_classes()
 
     def of(self, kind: str, also: list[str], shape: str) -> Node:
@@ -97,8 +96,8 @@ class _ErrorAnswers:
         kinds = KINDS[: KINDS.index(kind) + 1] if kind in KINDS else ()
         by_status: dict[str, list[str]] = {}
         for name, class_ in self._classes.items():
-            # A class without a description yet is listed at all operations: better too often than not at all.
-            if self._told.get(name, {"of": "every"})["of"] in kinds or name in also:
+            # A class without a description is listed at all operations, so that no error is missing.
+            if self._errors.get(name, {"of": "every"})["of"] in kinds or name in also:
                 for status in STATUSES.get(class_, (str(class_.status),)):
                     by_status.setdefault(status, []).append(name)
         return {status: {"$ref": self._answer(status, names, shape)} for status, names in sorted(by_status.items())}
@@ -124,7 +123,7 @@ class _ErrorAnswers:
         rows = []
         for name in names:
             class_ = self._classes[name]
-            when = self._told.get(name, {}).get("when", name)
+            when = self._errors.get(name, {}).get("when", name)
             body = _example(class_, status, when, shape)
             examples[class_.code or name] = {"summary": name, "value": body}
             rows.append(
@@ -147,22 +146,22 @@ def _example(class_: type[GatewayError], status: str, message: str, shape: str) 
     return {"error": {"message": message, "type": class_.type, "param": None, "code": code}}
 
 
-def _complete(operation: Node, steering: list[Node], headers: Node, told: _ErrorAnswers) -> None:
-    """Puts in what an operation's `x-…` keys stand for."""
+def _complete(operation: Node, routing: list[Node], headers: Node, error_answers: _ErrorAnswers) -> None:
+    """Replaces the `x-…` keys of an operation by the parameters, headers and error answers that they stand for."""
     steered = operation.pop("x-steered", False)
     kind, also, shape = (operation.pop(f"x-{key}", None) for key in ("errors", "also", "shape"))
     parameters = operation.setdefault("parameters", [])
     parameters.append({"$ref": _REF("parameters", "RequestId")})
-    parameters += steering if steered else []
+    parameters += routing if steered else []
     answers = operation["responses"]
     for answer in answers.values():
         shown = headers if steered is True else ["x-request-id"]
         answer["headers"] = answer.get("headers", {}) | {name: {"$ref": _REF("headers", name)} for name in shown}
-    answers |= told.of(kind, also or [], shape or "openai")
+    answers |= error_answers.of(kind, also or [], shape or "openai")
 
 
 def _opened(schema: Any) -> Any:
-    """Says of objects that they take further fields, where they do not say otherwise."""
+    """The schema with `additionalProperties: true` for each object that does not set it."""
     if isinstance(schema, list):
         return [_opened(inner) for inner in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page that needs nothing from elsewhere: no script, no font, no style sheet."""
+"""The OpenAPI document as one HTML page that loads nothing else: no script, no font, no style sheet."""
 
 import re
 from functools import cache
@@ -39,7 +39,7 @@ def document_page() -> str:
 
 
 def page(document: dict[str, Any]) -> str:
-    """The page; every operation under its tag, with parameters, body, answers and a call by curl."""
+    """The page: each operation under its tag, with parameters, body, answers and a curl command."""
     info = document["info"]
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -64,9 +64,9 @@ def page(document: dict[str, Any]) -> str:
 
 
 def _operation(document: dict[str, Any], path: str, method: str, operation: dict[str, Any], shared: list[Any]) -> str:
-    rows = "".join(_parameter(_found(document, p)) for p in [*shared, *operation.get("parameters", [])])
+    rows = "".join(_parameter(_resolved(document, p)) for p in [*shared, *operation.get("parameters", [])])
     answers = "".join(
-        f"<tr><td><code>{escape(status)}</code></td><td>{_inline(_found(document, answer).get('description', ''))}</td></tr>"
+        f"<tr><td><code>{escape(status)}</code></td><td>{_inline(_resolved(document, answer).get('description', ''))}</td></tr>"
         for status, answer in operation.get("responses", {}).items()
     )
     name = escape(operation.get("operationId", f"{method}-{path}"))
@@ -108,21 +108,21 @@ def _curl(document: dict[str, Any], path: str, method: str, operation: dict[str,
     lines.append("-H 'authorization: Bearer <key>'")
     for media in operation.get("requestBody", {}).get("content", {}).values():
         example = media.get("example") or next(
-            (_found(document, e).get("value") for e in media.get("examples", {}).values()), None
+            (_resolved(document, e).get("value") for e in media.get("examples", {}).values()), None
         )
         if example is not None:
             lines += ["-H 'content-type: application/json'", f"-d '{orjson.dumps(example).decode()}'"]
     return " \\\n  ".join(lines)
 
 
-def _found(document: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    """What a reference refers to."""
-    found: Any = value
-    while "$ref" in found:
-        reference, found = found["$ref"], document
+def _resolved(document: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    """The object that a reference refers to."""
+    node: Any = value
+    while "$ref" in node:
+        reference, node = node["$ref"], document
         for key in reference.removeprefix("#/").split("/"):
-            found = found[key]
-    return dict(found)
+            node = node[key]
+    return dict(node)
 
 
 def _text(text: str) -> str:
@@ -130,6 +130,6 @@ def _text(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """The two marks of Markdown that the document uses."""
+    """The text as HTML, with the two marks of Markdown that the document uses."""
     marked = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escape(text))
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", marked)
