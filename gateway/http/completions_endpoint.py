@@ -5,7 +5,6 @@ If routing chooses a model whose deployment speaks legacy completions itself, th
 
 import asyncio
 from dataclasses import replace
-from typing import Any
 
 from starlette.types import Send
 
@@ -17,6 +16,7 @@ from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import offloaded
 from gateway.core.client import Client
 from gateway.core.errors import GatewayError, NoEligibleModel, Stopped, UpstreamsFailed
+from gateway.core.json_types import JsonObject
 from gateway.deployments.live import LiveDeployments
 from gateway.http.accounting import RequestLog
 from gateway.http.answer_headers import RawHeaders, header_fields
@@ -154,7 +154,7 @@ async def with_texts(request: ChatRequest, fleet: LiveDeployments) -> tuple[Chat
     return await offloaded(size, request_of, native.body, native.fields, texts), texts, tokenizer
 
 
-def _merged(answers: list[dict[str, Any]], n: int, headers: RawHeaders) -> bytes:
+def _merged(answers: list[JsonObject], n: int, headers: RawHeaders) -> bytes:
     """The body. Many client libraries hide headers, so it also names the stand-in, and the models if several answered."""
     body = merged(answers, n)
     models = [answer["model"] for answer in answers]

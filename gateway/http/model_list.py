@@ -4,9 +4,9 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from gateway.config.portfolio import BUILT_IN, Model, Price
+from gateway.core.json_types import JsonObject
 from gateway.http.service import InForce
 from gateway.request.model_names import unknown_model
 from gateway.routing.decision import AUTO
@@ -24,10 +24,10 @@ _PARAMETERS = {  # capability -> request fields that need it
 }
 _ALWAYS = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "stream", "user")
 
-Entry = dict[str, Any]
+Entry = JsonObject
 
 
-def model_list(in_force: InForce, *, anthropic: bool = False) -> dict[str, Any]:
+def model_list(in_force: InForce, *, anthropic: bool = False) -> JsonObject:
     """The answer of `GET /v1/models`.
 
     Args:
@@ -40,7 +40,7 @@ def model_list(in_force: InForce, *, anthropic: bool = False) -> dict[str, Any]:
     return {"data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
 
 
-def one_model(in_force: InForce, name: str, *, anthropic: bool = False) -> dict[str, Any]:
+def one_model(in_force: InForce, name: str, *, anthropic: bool = False) -> JsonObject:
     """The answer of `GET /v1/models/{name}`.
 
     Raises:

@@ -6,7 +6,6 @@ For admission the whole batch is one request. A few of its prompts are answered 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 from gateway.answering.open_call import OpenCall
 from gateway.api.completions.batch import PromptWriter, request_of_prompt, total_usage
@@ -17,6 +16,7 @@ from gateway.bodies.memory_budget import charge
 from gateway.bodies.offload import offloaded
 from gateway.core.chat_types import ChatUsage
 from gateway.core.errors import InvalidRequest
+from gateway.core.json_types import JsonObject
 from gateway.http.accounting import RequestLog
 from gateway.http.answer_headers import RawHeaders, header_fields
 from gateway.http.chat_answer import ChatAnswer
@@ -53,7 +53,7 @@ class Batch:
         self,
         request: ChatRequest,
         texts: Sequence[str],
-        identity: dict[str, Any],
+        identity: JsonObject,
         request_log: RequestLog,
         service: Service,
     ) -> None:
@@ -69,13 +69,13 @@ class Batch:
         self._service = service
         self._check()
 
-    async def complete(self) -> tuple[list[dict[str, Any]], RawHeaders]:
+    async def complete(self) -> tuple[list[JsonObject], RawHeaders]:
         """The answers in the order of the prompts, and the headers that describe how they were made.
 
         Raises:
             GatewayError: one of the prompts got no answer.
         """
-        answers: list[dict[str, Any]] = [{}] * len(self._texts)
+        answers: list[JsonObject] = [{}] * len(self._texts)
         headers: list[RawHeaders] = [[]] * len(self._texts)
         overhead_s = 0.0
 
@@ -107,7 +107,7 @@ class Batch:
         Raises:
             GatewayError: one of the prompts got no answer, or its stream broke.
         """
-        usages: list[Any] = [None] * len(self._texts)
+        usages: list[ChatUsage | None] = [None] * len(self._texts)
         models = [""] * len(self._texts)
         headers: RawHeaders = []
         describe_in_stream = False

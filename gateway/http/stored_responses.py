@@ -1,7 +1,6 @@
 """`GET` and `DELETE /v1/responses/{id}`, and `GET /v1/responses/{id}/input_items`: stored responses, for the key that made them."""
 
 import asyncio
-from typing import Any
 
 import orjson
 from starlette.requests import Request
@@ -11,10 +10,10 @@ from gateway.api.responses.conversation_to_chat import CALLS, OUTPUTS, item_type
 from gateway.api.responses.store import ResponseStore
 from gateway.api.responses.store_rows import StoredResponse
 from gateway.core.errors import InvalidRequest, NotFound
+from gateway.core.json_types import JsonObject
 
 MOST_ITEMS = 100
 _PREFIXES = {"message": "msg", "function_call": "fc", "custom_tool_call": "ctc"}
-Fields = dict[str, Any]
 
 
 async def retrieve(request: Request, store: ResponseStore, key_digest: str) -> Response:
@@ -87,7 +86,7 @@ def _page(stored: StoredResponse, limit: int, order: str, after: str | None) -> 
     )
 
 
-def full_item(item: Fields, name: str) -> Fields:
+def full_item(item: JsonObject, name: str) -> JsonObject:
     """An input item in the API's complete form: with an id, a status, and its content as a list of parts.
 
     Args:
@@ -102,19 +101,19 @@ def full_item(item: Fields, name: str) -> Fields:
     return full
 
 
-def _id(item: Fields, name: str) -> str:
+def _id(item: JsonObject, name: str) -> str:
     """The id of an item; if it has none, one made from `name`."""
     given = item.get("id")
     return given if given is not None else f"{_PREFIXES.get(item_type(item), 'item')}_{name}"
 
 
-def _parts(content: Any, *, by_model: bool) -> list[Fields]:
+def _parts(content: str | list[JsonObject], *, by_model: bool) -> list[JsonObject]:
     kind = "output_text" if by_model else "input_text"
     parts = [{"type": kind, "text": content}] if isinstance(content, str) else content
     return [_part(part, kind) for part in parts]
 
 
-def _part(part: Fields, text: str) -> Fields:
+def _part(part: JsonObject, text: str) -> JsonObject:
     if part["type"] == "input_image":
         return {"detail": "auto"} | part
     if part["type"] not in ("text", "input_text", "output_text"):
@@ -132,5 +131,5 @@ def _suffix(response_id: str) -> str:
     return response_id.removeprefix("resp_")
 
 
-def _json(value: Fields) -> Response:
+def _json(value: JsonObject) -> Response:
     return Response(orjson.dumps(value), media_type="application/json")

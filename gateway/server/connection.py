@@ -6,14 +6,20 @@ is shorter than this interval, so a timeout that began after one check cannot en
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import httptools
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from gateway.core.client_limits import LIMITS, ClientLimits
 from gateway.core.errors import GatewayError, HeadTooLarge, MalformedHttp, MethodNotAllowed, Overloaded, RequestTimeout
+from gateway.core.json_types import JsonObject
 from gateway.core.request_ids import new_request_id
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 _IDLE, _HEAD, _BODY = range(3)  # the part of a request that the client is sending
 _HOP_BY_HOP = frozenset({b"connection", b"upgrade", b"http2-settings"})
@@ -31,8 +37,14 @@ class Connection(HttpToolsProtocol):
     max_connections: ClassVar[int] = 1 << 20
     stopping: ClassVar[bool] = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: JsonObject,
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
         self.on_disconnect: Callable[[], object] | None = None
         self._phase = _IDLE
         self._since = 0.0  # when the current phase began: the client has been expected to send since then
@@ -210,7 +222,7 @@ class Connection(HttpToolsProtocol):
 
     # Answers
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
         self._running = cycle
         cycle.scope["state"]["connection"] = self
         super()._start_asgi_task(cycle, app)

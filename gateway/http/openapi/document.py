@@ -7,7 +7,6 @@ names only the kinds of errors that it has.
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import orjson
 import yaml
@@ -16,6 +15,7 @@ from gateway import __version__
 from gateway.api.messages.errors import error_object
 from gateway.core import errors
 from gateway.core.errors import GatewayError
+from gateway.core.json_types import JsonObject
 
 FOLDER = Path(__file__).parent
 JSON_TYPE = "application/json"
@@ -28,7 +28,7 @@ STATUSES: dict[type[GatewayError], tuple[str, ...]] = {
 _CODE = re.compile(r"\{code:(\w+)\}")
 _REF = "#/components/{}/{}".format
 
-Node = dict[str, Any]
+Node = JsonObject
 
 
 @cache
@@ -160,7 +160,7 @@ def _complete(operation: Node, routing: list[Node], headers: Node, error_answers
     answers |= error_answers.of(kind, also or [], shape or "openai")
 
 
-def _opened(schema: Any) -> Any:
+def _opened(schema: object) -> object:
     """The schema with `additionalProperties: true` for each object that does not set it."""
     if isinstance(schema, list):
         return [_opened(inner) for inner in schema]

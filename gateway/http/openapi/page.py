@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from gateway.core.json_types import JsonObject
 from gateway.http.openapi.document import document
 
 PAGE_POLICY = (
@@ -38,7 +39,7 @@ def document_page() -> str:
     return page(document())
 
 
-def page(document: dict[str, Any]) -> str:
+def page(document: JsonObject) -> str:
     """The page: each operation under its tag, with parameters, body, answers and a curl command."""
     info = document["info"]
     parts = [
@@ -63,7 +64,7 @@ def page(document: dict[str, Any]) -> str:
     return "".join([*parts, "</body></html>"])
 
 
-def _operation(document: dict[str, Any], path: str, method: str, operation: dict[str, Any], shared: list[Any]) -> str:
+def _operation(document: JsonObject, path: str, method: str, operation: JsonObject, shared: list[JsonObject]) -> str:
     rows = "".join(_parameter(_resolved(document, p)) for p in [*shared, *operation.get("parameters", [])])
     answers = "".join(
         f"<tr><td><code>{escape(status)}</code></td><td>{_inline(_resolved(document, answer).get('description', ''))}</td></tr>"
@@ -80,7 +81,7 @@ def _operation(document: dict[str, Any], path: str, method: str, operation: dict
     )
 
 
-def _parameter(parameter: dict[str, Any]) -> str:
+def _parameter(parameter: JsonObject) -> str:
     where = f"{parameter.get('in', '')}{', required' if parameter.get('required') else ''}"
     return (
         f"<tr><td><code>{escape(parameter['name'])}</code><br><span class=soft>{escape(where)}</span></td>"
@@ -88,7 +89,7 @@ def _parameter(parameter: dict[str, Any]) -> str:
     )
 
 
-def _body(operation: dict[str, Any]) -> str:
+def _body(operation: JsonObject) -> str:
     content = operation.get("requestBody", {}).get("content", {})
     schemas = [media["schema"] for media in content.values() if "schema" in media]
     if not schemas:
@@ -101,7 +102,7 @@ def _body(operation: dict[str, Any]) -> str:
     )
 
 
-def _curl(document: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
+def _curl(document: JsonObject, path: str, method: str, operation: JsonObject) -> str:
     lines = [f"curl http://127.0.0.1:4000{path}"]
     if method != "get":
         lines[0] += f" -X {method.upper()}"
@@ -115,7 +116,7 @@ def _curl(document: dict[str, Any], path: str, method: str, operation: dict[str,
     return " \\\n  ".join(lines)
 
 
-def _resolved(document: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+def _resolved(document: JsonObject, value: JsonObject) -> JsonObject:
     """The object that a reference refers to."""
     node: Any = value
     while "$ref" in node:
