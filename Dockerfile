@@ -3,12 +3,9 @@ FROM python:3.11-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/locus
 ENV PATH=/opt/locus/bin:$PATH
-COPY requirements.lock requirements-cpu.lock pyproject.toml README.md ./
-# As the Makefile does it: nothing but what the locks name, with their hashes. Torch comes from the index of its CPU builds:
-# PyPI's brings several GB of CUDA libraries that a gateway never uses.
-ARG LOCKED="pip install --no-cache-dir --require-hashes --no-deps --only-binary :all:"
-RUN $LOCKED --index-url https://download.pytorch.org/whl/cpu --requirement requirements-cpu.lock \
-    && $LOCKED --requirement requirements.lock
+COPY requirements.lock pyproject.toml README.md LICENSE ./
+# As the Makefile does it: what serving needs, nothing that the lock does not name with its hash.
+RUN pip install --no-cache-dir --require-hashes --no-deps --no-compile --only-binary :all: --requirement requirements.lock
 COPY gateway gateway
 COPY router router
 COPY config config
@@ -16,6 +13,8 @@ COPY config config
 RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
     && pip check \
     && sed -i 's|# keys: |keys: |' config/portfolio.yaml
+# Imports once what serving imports, so that its compiled form is in the image: the user of the container cannot write there.
+RUN cd / && python -c 'import gateway.commands.serve, gateway.http.app, litellm'
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 10001 locus

@@ -1,24 +1,28 @@
-# `make run` starts the gateway, `make test` runs the suite. Both set everything up on the first call.
+# `make run` installs what serving needs and starts the gateway. `make test` installs everything and runs the suite.
 # `make test-clients` tests the clients for Node and coding agents, for which it needs node and npm.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEV_READY := $(VENV)/.ready-dev
 APART := $(VENV)-apart
 CLIENTS_READY := $(APART)/.ready
 NODE := tests/clients/node
 NODE_READY := $(NODE)/node_modules/.ready
 AGENTS := tests/clients/agents
 MINUTES ?= 10
+# Test processes side by side: one per CPU core.
+JOBS ?= auto
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Installs nothing that the lock does not name with its hash: no further dependency, and no build from source, which would
-# fetch tools that no hash covers.
-BY_LOCK := install --quiet --require-hashes --no-deps --only-binary :all:
+# fetch tools that no hash covers. Python compiles a module when it is first imported; to compile all of them here would take
+# longer than to download them.
+BY_LOCK := install --quiet --require-hashes --no-deps --no-compile --only-binary :all:
 LOCKED := $(PIP) $(BY_LOCK)
 CPU_TORCH := $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not m.version("torch").endswith("+cpu"))'
 
-.PHONY: run test test-clients agents lint soak soak-mutants bench bench-parts lock audit clean
+.PHONY: run test test-fast test-clients agents lint soak soak-mutants bench bench-parts lock audit clean
 
 # With CONFIG=FILE that portfolio. Without, config/portfolio.yaml, or the demo where it names no model that can be called.
 run: $(READY)
@@ -28,14 +32,19 @@ else
 	@$(BIN)/python -m gateway.commands.serve_or_demo
 endif
 
+# The tests of one file run in one process, one after the other: some files share a gateway among their tests.
 test: $(CLIENTS_READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-test-clients: $(READY) $(NODE_READY) agents
+# An answer in under a minute: without the tests that start processes, wait for timeouts or train models.
+test-fast: $(DEV_READY)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m 'not slow'
+
+test-clients: $(DEV_READY) $(NODE_READY) agents
 	$(BIN)/python -m tests.clients.launch npm --prefix $(NODE) test
 	$(BIN)/python -m pytest $(AGENTS)
 
-lint: $(READY)
+lint: $(DEV_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -49,27 +58,33 @@ soak-mutants: $(CLIENTS_READY)
 	$(BIN)/python -m scripts.soak.mutants
 
 # The gateway beside the least that a proxy can be, and the parts of a request by themselves; see docs/performance.md.
-bench: $(READY)
+bench: $(DEV_READY)
 	$(BIN)/python -m benchmarks.run $(BENCH)
 	$(MAKE) bench-parts
 
-bench-parts: $(READY)
+bench-parts: $(DEV_READY)
 	$(BIN)/python -m pytest benchmarks/parts.py -p no:cacheprovider --benchmark-sort=name --benchmark-columns=median,iqr,min,rounds
 
-# The stamp depends on the locks, so a second call installs nothing, and a changed lock installs what changed.
-$(READY): requirements.lock requirements-cpu.lock requirements-cuda.lock pyproject.toml
+# The stamps depend on the locks, so a second call installs nothing, and a changed lock installs what changed.
+$(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Locus Gateway needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(LOCKED) -r requirements-cpu.lock 2> /dev/null || echo "pip finds no CPU build of torch: PyPI's is installed"
 	$(LOCKED) -r requirements.lock
-	$(CPU_TORCH) || $(LOCKED) -r requirements-cuda.lock
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	$(PIP) check
 	touch $(READY)
 
-# The clients that the tests try on the gateway. A user of it needs none of them, so that `make run` installs none. Those
-# that do not fit beside our own packages have an environment of their own.
-$(CLIENTS_READY): $(READY) requirements-clients.lock requirements-clients-apart.lock
+# The extras, the tests and the checks.
+$(DEV_READY): $(READY) requirements-dev.lock requirements-cpu.lock requirements-cuda.lock
+	@$(LOCKED) -r requirements-cpu.lock 2> /dev/null || echo "pip finds no CPU build of torch: PyPI's is installed"
+	$(LOCKED) -r requirements-dev.lock
+	$(CPU_TORCH) || $(LOCKED) -r requirements-cuda.lock
+	$(PIP) check
+	touch $(DEV_READY)
+
+# The clients that the tests try on the gateway. Those that do not fit beside our own packages have an environment of their
+# own.
+$(CLIENTS_READY): $(DEV_READY) requirements-clients.lock requirements-clients-apart.lock
 	$(LOCKED) -r requirements-clients.lock
 	$(PIP) check
 	test -x $(APART)/bin/python || $(PYTHON) -m venv $(APART)
@@ -97,7 +112,7 @@ lock:
 audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
-	build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-cuda.lock
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-dev.lock -r requirements-cuda.lock
 
 clean:
 	rm -rf $(VENV) $(APART) $(NODE)/node_modules $(AGENTS)/node_modules build .pytest_cache .mypy_cache .ruff_cache *.egg-info

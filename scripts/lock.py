@@ -3,14 +3,16 @@
     make lock                                       # the newest versions that pyproject.toml allows
     build/lock/bin/python scripts/lock.py           # only what a change of pyproject.toml asks for; other versions stay
 
-Further arguments go to `uv pip compile`, which does the work, once for all platforms. What it writes is split, since PyPI's
-torch for Linux needs CUDA libraries of several GB, and since CPU builds of torch, which need none, are not on PyPI:
+Further arguments go to `uv pip compile`, which does the work, once for all platforms. It chooses one set of versions for
+everything, which is written to several files:
 
-- requirements.lock: everything but that.
-- requirements-cpu.lock: a CPU build of torch, which satisfies the pin of requirements.lock too.
-- requirements-cuda.lock: the libraries, for where no CPU build was to be had.
+- requirements.lock: what serving needs, and setuptools, which builds the package. `make run` and the Docker image install it.
+- requirements-dev.lock: what the extras, the tests and the checks need besides. `make test` installs it too.
+- requirements-cpu.lock: a CPU build of torch, which satisfies the pin of requirements-dev.lock too. PyPI has none, and its
+  own torch for Linux needs CUDA libraries of several GB.
+- requirements-cuda.lock: these libraries, for machines where pip finds no CPU build.
 
-Two more are for `make test` alone: clients of the gateway.
+Two more are for `make test` alone, clients of the gateway:
 
 - requirements-clients.lock: those that fit beside the rest; only what the locks above do not have.
 - requirements-clients-apart.lock: those that do not, with all that they need.
@@ -34,14 +36,16 @@ CPU_BUILDS = {
     "cp313-manylinux_2_28_aarch64": "0b8f7d0423027ae8b90c7977c627f3379f325363a08224dffad9b4b2d684a83d",
     "cp314-manylinux_2_28_aarch64": "ca021f9eb2f8345c83fa03e3a04587308afb8df71bd472670b3ece00df58621c",
 }
-LOCK, CPU_LOCK, CUDA_LOCK = Path("requirements.lock"), Path("requirements-cpu.lock"), Path("requirements-cuda.lock")
+LOCK, DEV_LOCK = Path("requirements.lock"), Path("requirements-dev.lock")
+CPU_LOCK, CUDA_LOCK = Path("requirements-cpu.lock"), Path("requirements-cuda.lock")
 CLIENTS_LOCK, APART_LOCK = Path("requirements-clients.lock"), Path("requirements-clients-apart.lock")
 WORK = Path("build/lock")
 HEADS = {
-    LOCK: "Exact versions that `make` installs: the package, its tests and its checks.",
+    LOCK: "Exact versions of what serving needs, with their hashes: `make run` installs them.",
+    DEV_LOCK: "Exact versions of what the extras, the tests and the checks need besides: `make test` installs them too.",
     CPU_LOCK: "A build of torch that needs no CUDA libraries, where pip finds one.",
     CUDA_LOCK: "What PyPI's torch for Linux needs besides.",
-    CLIENTS_LOCK: "Clients of the gateway that `make test` tries on it, beside what requirements.lock names.",
+    CLIENTS_LOCK: "Clients of the gateway that `make test` tries on it, beside what the two locks above name.",
     APART_LOCK: "Clients of the gateway that need an environment of their own.",
 }
 COMPILE = [
@@ -53,32 +57,42 @@ _CUDA = re.compile(r"(cuda|nvidia)-|triton\b")
 
 def main(options: list[str]) -> None:
     # setuptools builds the package itself, in the environment that it is installed into.
-    ours = ["pyproject.toml", "-", "--extra", "dev"]
-    everything = compiled([LOCK, CUDA_LOCK], [*ours, *options], f"torch=={TORCH}\nsetuptools\n")
+    project = ["pyproject.toml", "-"]
+    requirements = f"torch=={TORCH}\nsetuptools\n"
+    everything = compiled([LOCK, DEV_LOCK, CUDA_LOCK], [*project, "--extra", "dev", *options], requirements)
+    versions = WORK / "versions.txt"
+    versions.write_text("".join(everything))
+    fixed = ["--constraint", str(versions), *options]
+    base = {name(pin) for pin in compiled([LOCK], [*project, *fixed], "setuptools\n")}
     text = dict.fromkeys(HEADS, "")
     for pin in everything:
-        text[CUDA_LOCK if _CUDA.match(pin) else LOCK] += pin
+        text[CUDA_LOCK if _CUDA.match(pin) else LOCK if name(pin) in base else DEV_LOCK] += pin
     hashes = [f"    --hash=sha256:{digest}" for digest in CPU_BUILDS.values()]
     text[CPU_LOCK] = " \\\n".join([f"torch=={TORCH}+cpu ; sys_platform == 'linux'", *hashes]) + "\n"
-    fixed = WORK / "ours.txt"
-    fixed.write_text("".join(everything))
-    clients = compiled([CLIENTS_LOCK], ["--group", "clients", "--constraint", str(fixed), *options])
-    versions = {pin.split()[0] for pin in everything}
-    text[CLIENTS_LOCK] = "".join(pin for pin in clients if pin.split()[0] not in versions)
+    locked = {name(pin) for pin in everything}
+    clients = compiled([CLIENTS_LOCK], ["--group", "clients", *fixed])
+    text[CLIENTS_LOCK] = "".join(pin for pin in clients if name(pin) not in locked)
     text[APART_LOCK] = "".join(compiled([APART_LOCK], ["--group", "clients-apart", *options]))
     for path, pins in text.items():
         path.write_text(f"# {HEADS[path]} `make lock` writes this file anew.\n{pins}")
 
 
+def name(pin: str) -> str:
+    """`torch==2.13.0 ; marker` -> `torch==2.13.0`: one package may have several versions, each for some platforms."""
+    return pin.split()[0]
+
+
 def compiled(before: list[Path], options: list[str], requirements: str = "") -> list[str]:
-    """The pins that uv chooses, each with its hashes.
+    """Returns the pins that uv chooses, each with its hashes.
 
     Args:
-        before: the locks with the versions to be kept, unless the options say otherwise.
+        before: the locks whose versions are kept, unless the options say otherwise.
+        options: further arguments of `uv pip compile`.
+        requirements: what its standard input is, for the argument `-`.
     """
     work = WORK / before[0].with_suffix(".txt").name
     work.parent.mkdir(parents=True, exist_ok=True)
-    # What uv finds in the file it shall write are the versions that it keeps.
+    # uv keeps the versions that it finds in its output file.
     work.write_text("".join(path.read_text() for path in before if path.exists()))
     uv = [str(Path(sys.executable).with_name("uv")), *COMPILE, "--output-file", str(work), *options]
     subprocess.run(uv, input=requirements, text=True, check=True, stdout=subprocess.DEVNULL)
