@@ -14,7 +14,7 @@ RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
     && pip check \
     && sed -i 's|# keys: |keys: |' config/portfolio.yaml
 # Imports once what serving imports, so that its compiled form is in the image: the user of the container cannot write there.
-RUN cd / && python -c 'import gateway.commands.serve, gateway.http.app, litellm'
+RUN cd / && python -c 'import gateway.commands.serve, gateway.server.run, litellm'
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 10001 locus

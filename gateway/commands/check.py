@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import click
 
 from gateway.commands.notices import tell, warn
+from gateway.commands.portfolio_path import portfolio_path
 from gateway.config.deployment_reader import UNKNOWN_ADDRESS
 from gateway.config.portfolio import Model, Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
@@ -24,15 +25,16 @@ _PATH_WORDS = frozenset({"", "v1", "v2", "v3", "api", "beta", "inference", "open
 @click.argument("config", type=click.Path(path_type=Path), required=False)
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of portfolio files instead.")
 def check(config: Path | None, schema: bool) -> None:
-    """Check the portfolio file CONFIG (default: config/portfolio.yaml) and show what is in it."""
+    """Check a portfolio file and show its models.
+
+    Without CONFIG it checks the file that `locus serve` finds.
+    """
     if schema:
         import json
 
         click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         return
-    from gateway.commands.serve import default_config
-
-    path = config or default_config()
+    path = portfolio_path(config)
     try:
         portfolio = load_portfolio(path, os.environ)
         portfolio, problems = _with_artifacts(portfolio)

@@ -1,4 +1,4 @@
-"""The demo's portfolio, and whether a real one can be reached at all."""
+"""The portfolio of the demo, and a check whether any model of a real portfolio can be called."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ CONTEXT_WINDOW = 200_000  # agents send long prompts, and ask for 32,000 tokens 
 
 
 def demo_portfolio(base_urls: Mapping[str, str], settings: Settings) -> Portfolio:
-    """The simulated models as a portfolio, with the settings of the real one.
+    """Returns the simulated models as a portfolio, with the settings of the real one.
 
     Args:
-        base_urls: where each model is served.
+        base_urls: the base URL of each model.
     """
     return Portfolio(
         path=None,
@@ -44,9 +44,10 @@ def _deployment(name: str, base_url: str) -> Deployment:
 
 
 async def reachable(portfolio: Portfolio) -> bool:
-    """Whether any model of the portfolio can be called, as far as can be seen without calling it.
+    """Return True if any model of the portfolio can probably be called; no model is called to find out.
 
-    A deployment elsewhere counts where its key is set, or where it needs none; one on this machine where something listens.
+    A deployment on another machine counts if its key is set or if it needs none. A deployment on this machine counts if a
+    server listens at its address.
     """
     usable = [d for m in portfolio.models for d in m.deployments if d.missing_key is None]
     if any(d.api_base is None or not is_local(d.api_base) for d in usable):

@@ -1,7 +1,7 @@
 """`locus serve`: reads the portfolio file, opens the listening socket, and runs the gateway.
 
-It serves simulated models with `--demo`, or if there is no portfolio file and the command runs on a terminal. Deployments that do
-not answer yet do not stop it: they are used as soon as they accept connections.
+It serves simulated models only with `--demo`. Deployments that do not answer yet do not stop it: they are used as soon as they
+accept connections.
 """
 
 import asyncio
@@ -16,7 +16,8 @@ import click
 from starlette.routing import BaseRoute
 
 from gateway.commands.banner import banner
-from gateway.commands.notices import fatal, tell, warn
+from gateway.commands.notices import fatal, warn
+from gateway.commands.portfolio_path import find_portfolio, portfolio_path
 from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
 from gateway.server.launch import Launch
@@ -28,26 +29,25 @@ from gateway.server.worker_group import WorkerGroup
 from router.errors import RouterError
 
 
-def default_config() -> Path:
-    """The portfolio file of the working directory."""
-    return Path("config/portfolio.yaml")
-
-
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), help=f"Portfolio file.  [default: {default_config()}]")
+@click.option("--config", type=click.Path(path_type=Path), help="Portfolio file.")
 @click.option("--host", help="Address to listen on, instead of the portfolio's.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on, instead of the portfolio's.")
-@click.option("--demo", is_flag=True, help="Serve simulated models, to try the gateway; no answer is real.")
+@click.option("--demo", is_flag=True, help="Serve simulated models, to try the gateway. No answer is real.")
 @click.option(
     "--workers", type=click.IntRange(1, 256), default=1, help="Processes that share the work.", show_default=True
 )
 def serve(config: Path | None, host: str | None, port: int | None, demo: bool, workers: int) -> None:
-    """Start the gateway."""
+    """Start the gateway.
+
+    Without --config it serves portfolio.yaml or config/portfolio.yaml of the working directory, or else
+    locus/portfolio.yaml of your configuration folder ($XDG_CONFIG_HOME, by default ~/.config).
+    """
     log_to_stderr()
     raise_descriptor_limit()
     if workers > 1 and not hasattr(os, "fork"):
         raise click.ClickException("--workers needs a system that can fork processes, such as Linux or macOS")
-    portfolio, file, demo = read_portfolio(config, demo=demo)
+    portfolio, file = read_portfolio(config, demo=demo)
     settings = portfolio.settings
     settings = replace(settings, host=host or settings.host, port=settings.port if port is None else port)
     portfolio = replace(portfolio, settings=settings)
@@ -64,22 +64,22 @@ def serve(config: Path | None, host: str | None, port: int | None, demo: bool, w
         sys.exit(run_gateway(Launch(portfolio, file, listener, announce, simulation), workers))
 
 
-def read_portfolio(config: Path | None, *, demo: bool) -> tuple[Portfolio, Fingerprint, bool]:
-    """Reads the portfolio file and prints its warnings; an empty portfolio if there is no file and none is needed.
+def read_portfolio(config: Path | None, *, demo: bool) -> tuple[Portfolio, Fingerprint]:
+    """Reads the portfolio file and prints its warnings; an empty portfolio if there is no file and the demo needs none.
 
     Args:
         config: as given on the command line.
 
     Returns:
-        with it the file's fingerprint, and whether simulated models are served.
+        the portfolio and the fingerprint of its file.
+
+    Raises:
+        click.ClickException: there is no portfolio file, or it cannot be used.
     """
-    path = config or default_config()
+    if config is None and demo and find_portfolio() is None:
+        return Portfolio(path=None, models=()), None
+    path = portfolio_path(config)
     file = fingerprint(path)
-    if config is None and file is None and (demo or on_a_terminal()):
-        if not demo:
-            notice = f"There is no {path}, so simulated models answer: no answer is real. See `locus serve --help`."
-            tell(notice, fg="yellow", bold=True)
-        return Portfolio(path=None, models=()), file, True
     try:
         portfolio = load_portfolio(path, os.environ)
     except PortfolioError as exc:
@@ -87,12 +87,7 @@ def read_portfolio(config: Path | None, *, demo: bool) -> tuple[Portfolio, Finge
         raise fatal(f"{exc}{advice}") from exc
     for warning in () if demo else portfolio.warnings:
         warn(warning)
-    return portfolio, file, demo
-
-
-def on_a_terminal() -> bool:
-    """Return True if a person can read what this process prints and answer it."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return portfolio, file
 
 
 def run_gateway(launch: Launch, workers: int) -> int:

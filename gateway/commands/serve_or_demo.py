@@ -1,4 +1,7 @@
-"""What `make run` serves: config/portfolio.yaml where a key is set or a local server listens, else the demo, told first."""
+"""The command behind `make run`: serves the portfolio file if one of its models can be called, or else the demo.
+
+A model can be called if its key is set, or if a server on this machine listens at its address.
+"""
 
 import asyncio
 import os
@@ -7,17 +10,17 @@ from pathlib import Path
 from gateway.commands.demo_portfolio import reachable
 from gateway.commands.main import main
 from gateway.commands.notices import tell
-from gateway.commands.serve import default_config
+from gateway.commands.portfolio_path import find_portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
 
 
 def arguments(config: Path) -> list[str]:
-    """Those of `locus` for a portfolio file that may or may not have models to call."""
+    """Returns the arguments of `locus` that serve this portfolio file or the demo; prints a notice if it is the demo."""
     try:
-        found = asyncio.run(reachable(load_portfolio(config, os.environ)))
+        callable_models = asyncio.run(reachable(load_portfolio(config, os.environ)))
     except PortfolioError:
-        found = True  # `locus serve` says what is wrong with it
-    if found:
+        callable_models = True  # `locus serve` reports what is wrong with the file
+    if callable_models:
         return ["serve", "--config", str(config)]
     tell(
         f"DEMO: no key that {config} names is set, and no local model server listens. Simulated models answer, no answer is "
@@ -28,4 +31,5 @@ def arguments(config: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(arguments(default_config()), prog_name="locus")
+    found = find_portfolio()
+    main(["serve", "--demo"] if found is None else arguments(found), prog_name="locus")

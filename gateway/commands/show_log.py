@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from gateway.commands.portfolio_path import find_portfolio
 from gateway.core.client_limits import LONGEST_NAME
 from gateway.core.printable import printable
 from router.commands.terminal import console
@@ -67,14 +68,14 @@ def _json_line(row: dict[str, Any]) -> str:
 def _record_path(config: Path | None) -> Path:
     import os
 
-    from gateway.commands.serve import default_config
     from gateway.config.portfolio import Settings
     from gateway.config.portfolio_file import PortfolioError, load_portfolio
 
-    if config is None and not default_config().exists():  # as `locus serve --demo` takes it
+    path = config or find_portfolio()
+    if path is None:  # the record of `locus serve --demo`
         return Settings().record or Path()
     try:
-        record = load_portfolio(config or default_config(), os.environ, writes=False).settings.record
+        record = load_portfolio(path, os.environ, writes=False).settings.record
     except PortfolioError as exc:
         raise click.ClickException(str(exc)) from exc
     if record is None:

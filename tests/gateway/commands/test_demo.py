@@ -306,13 +306,19 @@ class ThreadedProvider:
         self._server.server_close()
 
 
-@pytest.mark.parametrize("arguments", [[], ["--config", "nowhere.yaml"]])
-def test_without_a_portfolio_and_a_terminal_nothing_is_served(tmp_path: Path, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        ([], 2, "There is no portfolio file: neither portfolio.yaml, config/portfolio.yaml nor "),
+        (["--config", "nowhere.yaml"], 1, "nowhere.yaml: no such file"),
+    ],
+)
+def test_without_a_portfolio_nothing_is_served(tmp_path: Path, arguments: list[str], status: int, says: str) -> None:
     command = [sys.executable, "-m", "gateway.commands.main", "serve", "--port", "0", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "XDG_CONFIG_HOME": str(tmp_path)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 1
-    assert "no such file" in done.stderr
+    assert done.returncode == status
+    assert says in done.stderr
     assert "locus serve --demo" in done.stderr
 
 
@@ -334,20 +340,21 @@ def on_a_terminal(folder: Path, *arguments: str) -> str:
     return said.decode()
 
 
-def test_without_any_portfolio_a_person_gets_the_demo_and_is_told(
+def test_a_portfolio_that_is_named_is_never_replaced_by_the_demo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    said = on_a_terminal(tmp_path)
-    assert "There is no config/portfolio.yaml, so simulated models answer: no answer is real." in said
-    assert "(DEMO: simulated models, no answer is real)" in said
-    told = on_a_terminal(tmp_path, "--config", "nowhere.yaml")
-    assert "no such file" in told
-    assert "DEMO" not in told
+    demo = on_a_terminal(tmp_path, "--demo")
+    assert "(DEMO: simulated models, no answer is real)" in demo
+    for given, said in (([], "There is no portfolio file"), (["--config", "nowhere.yaml"], "no such file")):
+        refused = on_a_terminal(tmp_path, *given)
+        assert said in refused
+        assert "DEMO" not in refused
     path = write_portfolio(tmp_path, [entry("llama-8b", "http://127.0.0.1:9/v1")])
-    told = on_a_terminal(tmp_path, "--config", str(path))
-    assert "next    " in told
-    assert "DEMO" not in told
+    for given in (["--config", str(path)], []):  # it is found in the working directory, too
+        served = on_a_terminal(tmp_path, *given)
+        assert "next    " in served
+        assert "DEMO" not in served
 
 
 def test_make_run_chooses_the_demo_only_where_no_model_can_be_called(
