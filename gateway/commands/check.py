@@ -9,10 +9,10 @@ import click
 
 from gateway.commands.notices import tell, warn
 from gateway.commands.portfolio_path import portfolio_path
+from gateway.commands.portfolio_writer import schema_text
 from gateway.config.deployment_reader import UNKNOWN_ADDRESS
 from gateway.config.portfolio import Model, Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
-from gateway.config.schema import json_schema
 from router.commands.terminal import console
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def check(config: Path | None, schema: bool) -> None:
     Without CONFIG it checks the file that `locus serve` finds.
     """
     if schema:
-        import json
-
-        click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        click.echo(schema_text(), nl=False)
         return
     path = portfolio_path(config)
     try:

@@ -1,14 +1,17 @@
-"""`locus import-config litellm config.yaml`: another gateway's configuration -> a portfolio file and a report."""
+"""`locus import-config litellm config.yaml`: turns the configuration of another gateway into a portfolio file.
+
+It reports each setting that means something else here or has no equivalent.
+"""
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gateway.commands.notices import tell, warn
+from gateway.commands.portfolio_writer import checked_draft, put_in_place
 from router.commands.groups import CommandGroup
 
 if TYPE_CHECKING:
@@ -31,10 +34,24 @@ def import_config() -> None:
 @click.option("--out", type=click.Path(path_type=Path), metavar="PORTFOLIO", help="Default: standard output.")
 @click.option("--force", is_flag=True, help="Replace PORTFOLIO if it exists.")
 def litellm(config: Path, out: Path | None, force: bool) -> None:
-    """A LiteLLM proxy's config.yaml, with all that it includes.
+    """Read the config.yaml of a LiteLLM proxy, with all the files that it includes.
 
-    Keys by reference stay references; literal ones are written to a file, but never printed. What changes its meaning or
-    has no equivalent is reported on stderr, with its line.
+    Keys that are references stay references. Literal keys are written to PORTFOLIO, but never to standard output. Settings
+    that change their meaning or have no equivalent are reported on standard error, with their lines.
+    """
+    write_imported(config, out, force=force)
+
+
+def write_imported(config: Path, out: Path | None, *, force: bool, first_line: str = "") -> None:
+    """Writes the portfolio made of a LiteLLM configuration, and reports what is different in it.
+
+    Args:
+        out: the portfolio file; None for standard output.
+        force: whether a file of this name may be replaced.
+        first_line: a comment for the top of the portfolio.
+
+    Raises:
+        click.ClickException: the configuration cannot be read, or the portfolio cannot be written.
     """
     from gateway.config.portfolio_file import PortfolioError
     from gateway.migrate.litellm_config import ImportProblems, import_litellm
@@ -45,8 +62,8 @@ def litellm(config: Path, out: Path | None, force: bool) -> None:
         if not force:
             raise click.ClickException(f"{out} exists; --force replaces it")
     try:
-        imported = import_litellm(config, _space_names(), os.environ, literals=out is not None)
-        _write(imported, out, force)
+        imported = import_litellm(config, space_names(), os.environ, literals=out is not None)
+        _write(imported, f"# {first_line}\n#\n{imported.text}" if first_line else imported.text, out, force)
     except ImportProblems as exc:
         _fail(exc.problems, f"in {config}")
     except PortfolioError as exc:
@@ -58,20 +75,8 @@ def litellm(config: Path, out: Path | None, force: bool) -> None:
     _report(imported, config)
 
 
-class _Assumed(Mapping[str, str]):
-    """An environment in which every variable holds what can be a key or an address: what is not set here may be set elsewhere."""
-
-    def __getitem__(self, name: str) -> str:
-        return "https://assumed.invalid"
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-
-def _space_names() -> tuple[str, ...]:
+def space_names() -> tuple[str, ...]:
+    """Returns the names of the models in the shipped model space; none, with a notice, if it cannot be loaded."""
     from router.errors import ArtifactError
     from router.model.serving import SPACE
     from router.model.space import ModelSpace
@@ -83,37 +88,12 @@ def _space_names() -> tuple[str, ...]:
         return ()
 
 
-def _write(imported: "Imported", out: Path | None, force: bool) -> None:
-    """Checks the text as `locus serve` would, then puts it in place at once or not at all."""
-    from gateway.config.portfolio_file import load_portfolio
-
-    folder = Path(tempfile.gettempdir()) if out is None else out.parent
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".portfolio-", suffix=".yaml")  # readable by its owner alone
-    draft = Path(name)
-    try:
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(imported.text)
-            file.flush()
-            os.fsync(file.fileno())
-        load_portfolio(draft, _Assumed(), writes=False)
+def _write(imported: "Imported", text: str, out: Path | None, force: bool) -> None:
+    with checked_draft(text, Path(tempfile.gettempdir()) if out is None else out.parent) as draft:
         if out is None:
-            click.echo(imported.text, nl=False)
-            return
-        if not imported.literal_secrets:
-            mask = os.umask(0)
-            os.umask(mask)
-            draft.chmod(0o666 & ~mask)
-        if force:
-            draft.replace(out.resolve())
+            click.echo(text, nl=False)
         else:
-            try:
-                os.link(draft, out)  # unlike a rename it never replaces what came into being meanwhile
-            except FileExistsError:
-                raise
-            except OSError:  # a file system without hard links
-                draft.rename(out)
-    finally:
-        draft.unlink(missing_ok=True)
+            put_in_place(draft, out, replace=force, private=bool(imported.literal_secrets))
 
 
 def _report(imported: "Imported", config: Path) -> None:

@@ -9,6 +9,7 @@ from router.commands.groups import CommandGroup
 
 COMMANDS = {
     "serve": "gateway.commands.serve:serve",
+    "init": "gateway.commands.init:init",
     "check": "gateway.commands.check:check",
     "log": "gateway.commands.show_log:log",
     "import-config": "gateway.commands.import_config:import_config",
@@ -26,7 +27,7 @@ COMMANDS = {
     "evaluate": "router.commands.prediction:evaluate",
 }
 SECTIONS = {
-    "Serve": ("serve", "check", "log", "import-config"),
+    "Serve": ("init", "check", "serve", "log", "import-config"),
     "Models": ("neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
     "Data": ("import", "train", "embed", "evidence"),
     "Research": ("predict", "evaluate"),

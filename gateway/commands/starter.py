@@ -1,0 +1,220 @@
+"""The portfolio that `locus init` writes: which models of which providers, with what is known of them.
+
+Knows no files and asks no server.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.commands.ollama_models import ADDRESS, OllamaModel
+from gateway.config.litellm_table import look_up
+from gateway.config.portfolio_text import portfolio_text
+from gateway.migrate.model_aliases import resembles, same_model
+
+SCHEMA_FILE = "portfolio.schema.json"
+SCHEMA_LINE = f"yaml-language-server: $schema={SCHEMA_FILE}"
+OLLAMA_FIRST_TOKEN_S = 60  # it loads a model on its first request
+UNKNOWN_WINDOW = 8192  # tokens, for a model whose server does not state its context window
+
+# Provider -> environment variable of its API key.
+KEYS = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
+}
+USUAL = ("openai", "anthropic", "openrouter")  # where no key and no local model is found
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a model costs, in USD per million tokens, and what it can do."""
+
+    usd_per_mtok_in: float
+    usd_per_mtok_out: float
+    context_window: int
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A model of hosted APIs.
+
+    Attributes:
+        name: the name that clients use.
+        embedding: its model of the shipped space.
+        deployments: provider -> LiteLLM's name of the model there.
+        relative: True if the embedding is that of its nearest evaluated relative.
+        facts: None if LiteLLM's table has them, under the name of the first deployment.
+    """
+
+    name: str
+    embedding: str
+    deployments: Mapping[str, str]
+    relative: bool = False
+    facts: Facts | None = None
+
+
+_TOOLS = ("tools",)
+HOSTED = (
+    Hosted(
+        "gpt-4o",
+        "openai/gpt-4o-2024-08-06",
+        {"openai": "openai/gpt-4o", "openrouter": "openrouter/openai/gpt-4o"},
+    ),
+    Hosted(
+        "gpt-4o-mini",
+        "openai/gpt-4o-mini-2024-07-18",
+        {"openai": "openai/gpt-4o-mini", "openrouter": "openrouter/openai/gpt-4o-mini"},
+    ),
+    Hosted(
+        "claude-sonnet-4-5",
+        "anthropic/claude-3-5-sonnet-20241022",
+        {"anthropic": "anthropic/claude-sonnet-4-5", "openrouter": "openrouter/anthropic/claude-sonnet-4.5"},
+        relative=True,
+    ),
+    Hosted(
+        "claude-haiku-4-5",
+        "anthropic/claude-3-5-haiku-20241022",
+        {"anthropic": "anthropic/claude-haiku-4-5", "openrouter": "openrouter/anthropic/claude-haiku-4.5"},
+        relative=True,
+    ),
+    Hosted(
+        "gemini-2.5-flash",
+        "google/gemini-2.0-flash-001",
+        {"gemini": "gemini/gemini-2.5-flash", "openrouter": "openrouter/google/gemini-2.5-flash"},
+        relative=True,
+    ),
+    Hosted(
+        "llama-3.1-8b",
+        "meta-llama/Llama-3.1-8B-Instruct",
+        {"openrouter": "openrouter/meta-llama/llama-3.1-8b-instruct"},
+        facts=Facts(0.05, 0.08, 131_072, _TOOLS),
+    ),
+    Hosted(
+        "llama-3.1-70b",
+        "meta-llama/Llama-3.1-70B-Instruct",
+        {"openrouter": "openrouter/meta-llama/llama-3.1-70b-instruct"},
+        facts=Facts(0.40, 0.40, 131_072, _TOOLS),
+    ),
+    Hosted(
+        "qwen-2.5-72b",
+        "Qwen/Qwen2.5-72B-Instruct",
+        {"openrouter": "openrouter/qwen/qwen-2.5-72b-instruct"},
+        facts=Facts(0.35, 0.40, 32_768, ("tools", "json_schema")),
+    ),
+)
+
+_RELATIVE = "The nearest relative in the model space, whose models are of early 2025 and before."
+Comments = dict[tuple[str | int, ...], Sequence[str]]
+
+
+def starter_text(providers: Collection[str], local: Sequence[OllamaModel], space: Collection[str], ollama: str) -> str:
+    """Returns the text of a portfolio file, with comments.
+
+    Args:
+        providers: of `KEYS`; each model of theirs is written, with a deployment at each of them that has it.
+        local: models of a local Ollama server.
+        space: the models of the shipped model space.
+        ollama: the address of the Ollama server.
+    """
+    comments: Comments = {(): _introduction(providers, local)}
+    models: list[dict[str, object]] = []
+    for model in HOSTED:
+        names = {provider: name for provider, name in model.deployments.items() if provider in providers}
+        if names:
+            if model.relative:
+                comments["models", len(models), "embedding"] = [_RELATIVE]
+            models.append(_hosted_entry(model, names))
+    for local_model in local:
+        deployment = _ollama_deployment(local_model, ollama)
+        models.append(_ollama_entry(comments, len(models), local_model, deployment, space))
+    comments["policies",] = [
+        "best: the model that is most probably correct, whatever it costs.",
+        "balanced: one US dollar is worth ten certain answers, so 0.01 USD weighs as much as 10 points of probability.",
+        "cheap: the cheapest model whose probability of a correct answer is higher than that.",
+    ]
+    comments["default_policy",] = ["The policy that the model name `auto` means; `auto:cheap` names another one."]
+    comments["gateway", "port"] = [
+        "Another address than loopback needs gateway keys: keys: [os.environ/LOCUS_KEY]",
+    ]
+    return portfolio_text(
+        {
+            "models": models,
+            "policies": {"best": {"cost_weight": 0}, "balanced": {"cost_weight": 10}, "cheap": {"min_p_correct": 0.6}},
+            "default_policy": "balanced" if providers else "best",  # local models cost nothing
+            "gateway": {"host": "127.0.0.1", "port": 4000},
+        },
+        comments,
+    )
+
+
+def _introduction(providers: Collection[str], local: Sequence[OllamaModel]) -> list[str]:
+    lines = [SCHEMA_LINE, "", "Written by `locus init`; `locus check` shows what the gateway reads in it."]
+    if providers:
+        keys = ", ".join(KEYS[provider] for provider in providers)
+        lines.append(f"API keys come from the environment: {keys}.")
+        lines.append("A deployment whose key is not set is left out.")
+        lines.append("Prices are in USD per million tokens. Put in what you pay.")
+    if local:
+        lines.append("Ollama reads only as many tokens of a prompt as its setting OLLAMA_CONTEXT_LENGTH says.")
+    return lines
+
+
+def _hosted_entry(model: Hosted, names: Mapping[str, str]) -> dict[str, object]:
+    entry: dict[str, object] = {
+        "name": model.name,
+        "embedding": model.embedding,
+        "deployments": [{"model": name} for name in names.values()],
+    }
+    if model.facts is not None:
+        facts = model.facts
+        price = {"input": facts.usd_per_mtok_in, "output": facts.usd_per_mtok_out}
+        return entry | {
+            "price": price,
+            "context_window": facts.context_window,
+            "capabilities": list(facts.capabilities),
+        }
+    return entry | _listed(next(iter(model.deployments.values())))
+
+
+def _listed(name: str) -> dict[str, object]:
+    """Returns what LiteLLM's table says of a model, as keys of the portfolio; empty if it does not list the model."""
+    listed = look_up(name)
+    if listed is None or listed.usd_per_mtok_in is None or listed.usd_per_mtok_out is None:
+        return {}
+    price = {"input": listed.usd_per_mtok_in, "output": listed.usd_per_mtok_out}
+    if listed.usd_per_mtok_cached is not None:
+        price["cached_input"] = listed.usd_per_mtok_cached
+    counts = {"context_window": listed.context_window, "max_output_tokens": listed.max_output_tokens}
+    return {
+        "price": price,
+        **{key: count for key, count in counts.items() if count is not None},
+        "capabilities": sorted(listed.capabilities),
+    }
+
+
+def _ollama_deployment(model: OllamaModel, address: str) -> dict[str, object]:
+    where = {} if address == ADDRESS else {"api_base": address}
+    return {"model": f"ollama/{model.name}", **where, "first_token_timeout": OLLAMA_FIRST_TOKEN_S}
+
+
+def _ollama_entry(
+    comments: Comments, i: int, model: OllamaModel, deployment: dict[str, object], space: Collection[str]
+) -> dict[str, object]:
+    upstream = f"ollama/{model.name}"
+    entry: dict[str, object] = {"name": model.name.removesuffix(":latest")}
+    embedding = same_model(upstream, space)
+    if embedding is not None:
+        entry["embedding"] = embedding
+    else:
+        near = resembles(upstream, space)
+        advice = "" if near is None else f" The name most like it is {near}."
+        comments["models", i, "name"] = [
+            "It is not in the model space, so `auto` never chooses it: give it the `embedding` of a relative." + advice
+        ]
+    return entry | {
+        "deployments": [deployment],
+        "context_window": model.context_window or UNKNOWN_WINDOW,
+        "capabilities": sorted(model.capabilities),
+    }
