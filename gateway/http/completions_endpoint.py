@@ -49,7 +49,7 @@ class CompletionsExchange(ChatExchange):
         texts: list[str] = []
         undecodable: Undecodable | None = None
         try:
-            parsed, texts, tokenizer = await with_texts(parsed, in_force.fleet)
+            parsed, texts, tokenizer = await with_texts(parsed, in_force.deployments)
             if tokenizer is not None:
                 self._request_log.extra_headers.append((b"x-locus-tokenizer", tokenizer.encode()))
         except Undecodable as exc:
@@ -134,7 +134,7 @@ class CompletionsExchange(ChatExchange):
         await events.write(ending, more=False)
 
 
-async def with_texts(request: ChatRequest, fleet: LiveDeployments) -> tuple[ChatRequest, list[str], str | None]:
+async def with_texts(request: ChatRequest, deployments: LiveDeployments) -> tuple[ChatRequest, list[str], str | None]:
     """Turns the request into one for chat models, if its prompts are the only obstacle; else it stays unchanged.
 
     Returns:
@@ -150,7 +150,7 @@ async def with_texts(request: ChatRequest, fleet: LiveDeployments) -> tuple[Chat
     size, prompts = len(native.body), prompts_of(native.fields)
     if not (tokens := await offloaded(size, tokens_among, prompts)):
         return request, await offloaded(size, texts_among, prompts), None
-    texts, tokenizer = await decoded(tokens, fleet, request.model)
+    texts, tokenizer = await decoded(tokens, deployments, request.model)
     return await offloaded(size, request_of, native.body, native.fields, texts), texts, tokenizer
 
 

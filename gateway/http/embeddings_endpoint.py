@@ -44,7 +44,7 @@ class EmbeddingsExchange(RequestExchange):
     async def answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
         request_log = self._request_log
         request_log.request = request = await self._format.parse(body, self._headers)
-        live = named(request_log.in_force.fleet, request.model)
+        live = named(request_log.in_force.deployments, request.model)
         if live.name == ENCODER:
             check_built_in(request, request_log.in_force.router.encoder.text_dim)
         request_log.decision = Decision((live.name,), None, 0)
@@ -64,25 +64,25 @@ class EmbeddingsExchange(RequestExchange):
                 await request_log.open_call.aclose()
 
 
-def named(fleet: LiveDeployments, name: str) -> LiveModel:
+def named(deployments: LiveDeployments, name: str) -> LiveModel:
     """The embedding model of a name.
 
     Raises:
         InvalidRequest: it is `auto`, or a chat model.
         UnknownModel: no model has the name.
     """
-    live = fleet.embedding_models.get(name)
+    live = deployments.embedding_models.get(name)
     if live is not None:
         return live
-    known = f"Embedding models are {', '.join(f'`{model}`' for model in fleet.embedding_models)}."
+    known = f"Embedding models are {', '.join(f'`{model}`' for model in deployments.embedding_models)}."
     if name == AUTO or name.startswith(f"{AUTO}:"):
         raise InvalidRequest(
             f"`{name}` does not choose among embedding models, since vectors of two models cannot be compared. {known}",
             param="model",
         )
-    if name in fleet.models:
+    if name in deployments.models:
         raise InvalidRequest(f"`{name}` is a chat model, no embedding model. {known}", param="model")
-    raise unknown_model(name, fleet.embedding_models, known)
+    raise unknown_model(name, deployments.embedding_models, known)
 
 
 def check_built_in(request: EmbeddingsRequest, dimensions: int) -> None:

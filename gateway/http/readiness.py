@@ -7,7 +7,7 @@ from gateway.http.service import Service
 def readiness(service: Service) -> dict[str, object]:
     """The report; its `status` is "ready" if at least one chat model can be called."""
     in_force = service.in_force
-    models = {name: _availability(live) for name, live in in_force.fleet.models.items()}
+    models = {name: _availability(live) for name, live in in_force.deployments.models.items()}
     ready = any(model["available"] for model in models.values())
     return {
         "status": "ready" if ready else "no model available",
@@ -15,7 +15,7 @@ def readiness(service: Service) -> dict[str, object]:
         "portfolio_since": in_force.since.isoformat(),
         "reload_error": service.reload_error,
         "models": models,
-        "embedding_models": {name: _availability(live) for name, live in in_force.fleet.embedding_models.items()},
+        "embedding_models": {name: _availability(live) for name, live in in_force.deployments.embedding_models.items()},
     }
 
 

@@ -36,7 +36,7 @@ class InForce:
 
     portfolio: Portfolio
     router: Router
-    fleet: LiveDeployments
+    deployments: LiveDeployments
     routing: Routing
     since: datetime
 
@@ -80,8 +80,8 @@ class Service:
         same = _router_files(portfolio) == _router_files(old.portfolio)
         router = old.router if same else await asyncio.to_thread(_load_router, portfolio)
         # A portfolio of a thousand models takes a while, so it is prepared in a thread.
-        self.in_force = await asyncio.to_thread(_in_force, portfolio, router, self.clock, old.fleet)
-        await self.health.watch(self.in_force.fleet)
+        self.in_force = await asyncio.to_thread(_in_force, portfolio, router, self.clock, old.deployments)
+        await self.health.watch(self.in_force.deployments)
         log.info("portfolio in force: %d models from %s", len(portfolio.models), portfolio.path)
 
 
@@ -115,8 +115,8 @@ async def open_service(
         failover = Failover(upstreams, clock)
         async with HealthChecks(failover, clock) as health, LoopMonitor(metrics.loop_paused):
             service = Service(in_force, failover, health, recorder, metrics, Sessions(clock), responses, clock)
-            metrics.watch(lambda: service.in_force.fleet, recorder)
-            await health.watch(in_force.fleet)
+            metrics.watch(lambda: service.in_force.deployments, recorder)
+            await health.watch(in_force.deployments)
             yield service
 
 
@@ -153,5 +153,5 @@ def _in_force(portfolio: Portfolio, router: Router, clock: Clock, previous: Live
     if problems := missing_embeddings(portfolio, router.space):
         raise ArtifactError("\n".join(problems))
     portfolio = named_as_in_space(portfolio, router.space)
-    fleet = LiveDeployments(portfolio, previous, clock)
-    return InForce(portfolio, router, fleet, Routing(portfolio, router, fleet), datetime.now(UTC))
+    deployments = LiveDeployments(portfolio, previous, clock)
+    return InForce(portfolio, router, deployments, Routing(portfolio, router, deployments), datetime.now(UTC))

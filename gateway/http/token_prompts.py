@@ -27,7 +27,7 @@ class Undecodable(ValueError):
     """Raised if token numbers cannot be decoded; the message is for the client."""
 
 
-async def decoded(prompts: Sequence[Sequence[int]], fleet: LiveDeployments, model: str) -> tuple[list[str], str]:
+async def decoded(prompts: Sequence[Sequence[int]], deployments: LiveDeployments, model: str) -> tuple[list[str], str]:
     """The texts of these prompts, and the tokenizer that was used.
 
     Args:
@@ -36,11 +36,13 @@ async def decoded(prompts: Sequence[Sequence[int]], fleet: LiveDeployments, mode
     Raises:
         Undecodable: one of them cannot be decoded.
     """
-    return await offloaded(LARGE, _decoded, prompts, fleet, model)  # for any size, since a table may have to be loaded
+    return await offloaded(
+        LARGE, _decoded, prompts, deployments, model
+    )  # for any size, since a table may have to be loaded
 
 
-def _decoded(prompts: Sequence[Sequence[int]], fleet: LiveDeployments, model: str) -> tuple[list[str], str]:
-    live = fleet.models.get(model)
+def _decoded(prompts: Sequence[Sequence[int]], deployments: LiveDeployments, model: str) -> tuple[list[str], str]:
+    live = deployments.models.get(model)
     names = [] if live is None else [model, *(deployment.spec.upstream_model for deployment in live.deployments)]
     tokenizer = tokenizer_of(names)
     return [text_of(prompt, tokenizer) for prompt in prompts], tokenizer

@@ -24,11 +24,11 @@ PAUSE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "locus_requests": ("Chat requests", ("model", "policy", "status", "error")),
     "locus_failed_attempts": ("Upstream calls that failed", ("deployment", "cause")),
-    "locus_streams_continued": ("Broken streams that another call went on with", ("model",)),
+    "locus_streams_continued": ("Broken streams that another call continued", ("model",)),
     "locus_stand_ins": ("Requests that a stand-in answered", ("chosen", "served")),
     "locus_tokens": ("Tokens as billed", ("model", "kind")),
     "locus_cost_usd": ("Cost by the portfolio's prices", ("model",)),
-    "locus_requests_refused": ("Requests refused for want of room", ("reason",)),
+    "locus_requests_refused": ("Requests refused at a limit of the gateway", ("reason",)),
     "locus_keys_refused": ("Requests refused for a missing or wrong key", ("key", "reason")),
     "locus_records_lost": ("Records lost to a full buffer", ()),
 }
@@ -37,20 +37,20 @@ HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
     "locus_first_token_seconds": ("Until the first content", ("model",), SECONDS),
     "locus_overhead_seconds": ("The gateway's own time", (), OVERHEAD_SECONDS),
     "locus_event_loop_pause_seconds": (
-        "Times for which the event loop was held by one piece of work",
+        "Times for which one piece of work blocked the event loop",
         (),
         PAUSE_SECONDS,
     ),
 }
 GAUGES = {
-    "locus_requests_in_flight": "Chat requests under way",
+    "locus_requests_in_flight": "Chat requests in progress",
     "locus_requests_waiting": "Requests that wait for a place",
     "locus_records_pending": "Records that wait to be written",
-    "locus_memory_charged_bytes": "Estimate of the memory that requests under way hold; see max_memory_mb",
+    "locus_memory_charged_bytes": "Estimate of the memory that requests in progress hold; see max_memory_mb",
 }
-LARGEST = {  # gauges of which several processes have the largest value, not the sum
+LARGEST = {  # gauges whose value for several processes is the largest one, not the sum
     "locus_records_oldest_seconds": "How long the oldest record has waited to be written",
-    "locus_event_loop_longest_pause_seconds": "Longest time since the start that the event loop was held for",
+    "locus_event_loop_longest_pause_seconds": "Longest time since the start for which the event loop was blocked",
 }
 Labels = tuple[str, ...]
 
@@ -65,10 +65,10 @@ class TotalsDump(TypedDict):
 
 
 class Totals:
-    """What has been counted: by name and label values. Several can be added up.
+    """All counters, histograms and gauges, by name and label values. Totals of several processes can be added.
 
     Attributes:
-        available: by model and deployment, how many of the processes added up can call it, and how many know it.
+        available: by model and deployment: the number of processes that can call it, and the number that know it.
     """
 
     def __init__(self) -> None:
@@ -78,16 +78,18 @@ class Totals:
         self.available: dict[Labels, tuple[float, float]] = {}
 
     def add(self, name: str, labels: Labels, value: float = 1.0) -> None:
-        """Counts `value` more."""
+        """Adds `value` to a counter."""
         counter = self.counters[name]
         counter[labels] = counter.get(labels, 0.0) + value
 
     def observe(self, name: str, labels: Labels, seconds: float) -> None:
-        """Puts one more value into a histogram."""
+        """Adds one value to a histogram."""
         bounds = HISTOGRAMS[name][2]
         counts = self.histograms[name].get(labels)
         if counts is None:
-            counts = self.histograms[name][labels] = [0.0] * (len(bounds) + 2)  # a bucket each, one above them, the sum
+            counts = self.histograms[name][labels] = [0.0] * (
+                len(bounds) + 2
+            )  # the buckets, one above them, and the sum
         counts[bisect_left(bounds, seconds)] += 1
         counts[-1] += seconds
 
@@ -122,7 +124,7 @@ class Totals:
             self.available[tuple(labels)] = (before[0] + available, before[1] + known_by)
 
     def families(self) -> Iterable[Metric]:
-        """As the client library's metrics."""
+        """The metrics as prometheus_client's objects."""
         for name, (what, labels) in COUNTERS.items():
             counter = CounterMetricFamily(name, what, labels=labels)
             for values, total in self.counters[name].items():
@@ -138,7 +140,7 @@ class Totals:
             yield GaugeMetricFamily(name, what, value=self.gauges[name])
         available = GaugeMetricFamily(
             "locus_deployment_available",
-            "1 where a call may be made now; of several worker processes the share that may",
+            "1 if a call may be made now; for several worker processes the share of them that may call",
             labels=["model", "deployment"],
         )
         for values, (can, all_) in self.available.items():
@@ -147,14 +149,14 @@ class Totals:
 
 
 class Metrics:
-    """What this process counts, and the text that Prometheus reads.
+    """Counts what happens in this process, and writes the text that Prometheus reads.
 
     Args:
-        ask_others: gets the totals of further processes that belong to the same gateway,
-        add_others: and adds them.
+        ask_others: requests the totals of the gateway's other processes.
+        add_others: adds these totals.
 
     Attributes:
-        in_flight: chat requests under way.
+        in_flight: chat requests in progress.
     """
 
     def __init__(
@@ -165,25 +167,25 @@ class Metrics:
         self._totals = Totals()
         self._ask_others = ask_others
         self._add_others = add_others
-        self._fleet: Callable[[], LiveDeployments] | None = None
+        self._deployments: Callable[[], LiveDeployments] | None = None
         self._recorder: Recorder | None = None
         self._waiting: Callable[[], int] = lambda: 0
         self._charged: Callable[[], int] = lambda: 0
         self._longest_pause_s = 0.0
         self.in_flight = 0
 
-    def watch(self, fleet: Callable[[], LiveDeployments], recorder: Recorder) -> None:
-        """What is read only when metrics are asked for: availability of each deployment, lost records."""
-        self._fleet = fleet
+    def watch(self, deployments: Callable[[], LiveDeployments], recorder: Recorder) -> None:
+        """Sets the sources of what is read only when metrics are written: availability of deployments, lost records."""
+        self._deployments = deployments
         self._recorder = recorder
 
     def watch_admission(self, waiting: Callable[[], int], charged: Callable[[], int]) -> None:
-        """Asked when metrics are read: how many requests wait for a place, and the bytes that those under way are charged."""
+        """Sets the sources of two gauges: waiting requests, and the bytes that are charged to requests in progress."""
         self._waiting = waiting
         self._charged = charged
 
     def began(self) -> None:
-        """A chat request has come."""
+        """A chat request has arrived."""
         self.in_flight += 1
 
     def ended(self) -> None:
@@ -191,7 +193,7 @@ class Metrics:
         self.in_flight -= 1
 
     def loop_paused(self, seconds: float) -> None:
-        """The event loop was held for so long."""
+        """The event loop was blocked for this time."""
         self._totals.observe("locus_event_loop_pause_seconds", (), seconds)
         self._longest_pause_s = max(self._longest_pause_s, seconds)
 
@@ -211,10 +213,10 @@ class Metrics:
         self._totals.add("locus_failed_attempts", (deployment, cause))
 
     def count(self, record: Record, parts: Sequence[Part], continued: Iterable[str]) -> None:
-        """Counts a finished request; tokens and cost at the model that each part of the answer is from.
+        """Counts a finished request; tokens and cost count for the model that wrote each part of the answer.
 
         Args:
-            continued: models that went on with a broken stream.
+            continued: models that continued a broken stream.
         """
         totals = self._totals
         model = record.served or ""
@@ -250,20 +252,20 @@ class Metrics:
         }
         totals.available = {
             (model.name, live.spec.id): (float(live.unavailable() is None), 1.0)
-            for model in (self._fleet().all_models() if self._fleet is not None else ())
+            for model in (self._deployments().all_models() if self._deployments is not None else ())
             for live in model.deployments
             if live.spec.path != "built_in"  # that is this process
         }
         return totals.dump()
 
     async def exposition(self) -> bytes:
-        """The text for all processes, asked just now."""
+        """The exposition text for all processes, with their current totals."""
         if self._ask_others is not None:
             await self._ask_others()
         return self.render()
 
     def render(self) -> bytes:
-        """The exposition text."""
+        """The exposition text, with the last known totals of other processes."""
         totals = Totals()
         totals.merge(self.dump())
         if self._add_others is not None:

@@ -108,7 +108,7 @@ async def _portfolio(launch: Launch, stack: AsyncExitStack) -> tuple[Portfolio, 
 def _reachability(launch: Launch, service: Service, proxies: Proxies) -> Reachability:
     # All workers log the same, so only the first one logs it visibly.
     level = logging.WARNING if launch.worker is None or launch.worker.index == 0 else logging.DEBUG
-    return Reachability(lambda: service.in_force.fleet, service.clock, proxies, level=level)
+    return Reachability(lambda: service.in_force.deployments, service.clock, proxies, level=level)
 
 
 async def _watch_file(launch: Launch, service: Service, link: Link | None, stack: AsyncExitStack) -> None:

@@ -154,13 +154,13 @@ async def until(condition: Callable[[], Any], seconds: float = 1.0) -> None:
 
 def forgive(run: Gateway) -> None:
     """Closes all breakers, so that the next request is as the first."""
-    for model in run.service.in_force.fleet.models.values():
+    for model in run.service.in_force.deployments.models.values():
         for live in model.deployments:
             live.breaker.success()
 
 
 def in_flight(run: Gateway) -> int:
-    return sum(d.in_flight for m in run.service.in_force.fleet.models.values() for d in m.deployments)
+    return sum(d.in_flight for m in run.service.in_force.deployments.models.values() for d in m.deployments)
 
 
 async def metric(run: Gateway, name: str, **labels: str) -> float | None:

@@ -46,7 +46,7 @@ async def service(tmp_path: Path, clock: Clock) -> AsyncIterator[Service]:
 
 
 def attempt(service: Service, cause: str) -> Attempt:
-    candidate = Candidate(service.in_force.fleet.models["llama-8b"])
+    candidate = Candidate(service.in_force.deployments.models["llama-8b"])
     return Attempt(candidate, "llama-8b/0", cause, None, 0.5)
 
 

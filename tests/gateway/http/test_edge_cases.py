@@ -27,7 +27,7 @@ async def post(run: Gateway, body: bytes | dict[str, Any], path: str = "/v1/chat
 
 def idle(run: Gateway) -> bool:
     """No call counted as under way, no probe held."""
-    live = [d for m in run.service.in_force.fleet.models.values() for d in m.deployments]
+    live = [d for m in run.service.in_force.deployments.models.values() for d in m.deployments]
     return all(d.in_flight == 0 for d in live)
 
 
@@ -202,7 +202,7 @@ async def test_a_probe_that_its_client_leaves_is_given_back(tmp_path: Path, faul
                 await run.http.post("/v1/chat/completions", json=body, timeout=0.4)
             await asyncio.sleep(0.3)
             assert idle(run)
-            (live,) = run.service.in_force.fleet.models["llama-8b"].deployments
+            (live,) = run.service.in_force.deployments.models["llama-8b"].deployments
             now = run.service.clock() + 3600
             assert live.breaker.available(now)
             assert (await run.records())[-1]["error"] == "client_disconnected"

@@ -162,7 +162,7 @@ async def test_a_breaker_opens_after_failures_in_a_row(tmp_path: Path) -> None:
         for _ in range(2):
             with pytest.raises(openai.APIStatusError):
                 await run.client.embeddings.create(model="vectors", input="x")
-        (live,) = run.service.in_force.fleet.embedding_models["vectors"].deployments
+        (live,) = run.service.in_force.deployments.embedding_models["vectors"].deployments
         assert "cooling down" in str(live.unavailable())
 
 
@@ -257,7 +257,7 @@ async def test_litellms_errors_are_classified(tmp_path: Path) -> None:
             for _ in range(2):
                 with pytest.raises(openai.APIStatusError, match="vectors: auth"):
                     await run.client.embeddings.create(model="vectors", input="x")
-            (live,) = run.service.in_force.fleet.embedding_models["vectors"].deployments
+            (live,) = run.service.in_force.deployments.embedding_models["vectors"].deployments
             assert live.needs_operator
 
 

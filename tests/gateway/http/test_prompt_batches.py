@@ -210,7 +210,9 @@ async def test_a_client_that_leaves_ends_the_calls(tmp_path: Path) -> None:
             await asyncio.wait_for(call.closed.wait(), 5)
         (record,) = await run.records()
         assert (record["error"], record["usage_estimated"]) == ("client_disconnected", 1)
-        assert all(live.in_flight == 0 for m in run.service.in_force.fleet.models.values() for live in m.deployments)
+        assert all(
+            live.in_flight == 0 for m in run.service.in_force.deployments.models.values() for live in m.deployments
+        )
 
 
 async def test_few_prompts_are_asked_at_once(tmp_path: Path) -> None:

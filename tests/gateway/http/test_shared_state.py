@@ -240,10 +240,10 @@ async def test_a_reload_changes_when_unchanged_deployments_cool_down(tmp_path: P
     async with ScriptedProvider(error(500)) as up:
         listed = [entry("llama-8b", up.base_url)]
         async with gateway(tmp_path, listed, gateway={"retries": 0, "breaker_failures": 50}) as run:
-            before = run.service.in_force.fleet.models["llama-8b"].deployments[0]
+            before = run.service.in_force.deployments.models["llama-8b"].deployments[0]
             path = write_portfolio(tmp_path, listed, gateway={"retries": 0, "breaker_failures": 2})
             await run.service.apply(load_portfolio(path, {}))
-            live = run.service.in_force.fleet.models["llama-8b"].deployments[0]
+            live = run.service.in_force.deployments.models["llama-8b"].deployments[0]
             assert live is before
             for _ in range(2):
                 await run.http.post(

@@ -155,7 +155,7 @@ async def test_a_missing_key_leaves_a_model_out(tmp_path: Path) -> None:
 async def test_a_cooling_model_is_stood_in_for_by_the_nearest(tmp_path: Path) -> None:
     async with gateway(tmp_path, portfolio(), gateway={"breaker_failures": 1, "cool_down": 60}) as run:
         chosen = (await explained(run, "auto:best"))["chosen"]
-        for live in run.service.in_force.fleet.models[chosen].deployments:
+        for live in run.service.in_force.deployments.models[chosen].deployments:
             live.breaker.failure(run.service.clock(), "connection")
         decision = await explained(run, "auto:best")
         space = run.service.in_force.router.space

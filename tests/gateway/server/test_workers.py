@@ -5,7 +5,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,9 +19,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.commands.show_log import read_last
-from gateway.config.portfolio_file import load_portfolio
-from gateway.record.metrics import Totals
-from gateway.server.worker import Worker, unshareable_limits
 from tests.gateway.commands.test_demo import REPOSITORY, free_port
 from tests.gateway.running import entry, write_portfolio
 from tests.gateway.server.test_stop import BODY, STREAM, one, slow, varied, words
@@ -363,55 +359,3 @@ async def test_the_simulated_provider_stays_in_one_process(tmp_path: Path) -> No
         assert (await run.ask(BODY | {"model": "auto"})).status_code == 200
         run.process.send_signal(signal.SIGTERM)
         assert await run.ended() == 0
-
-
-def test_shares_of_limits_add_up(tmp_path: Path) -> None:
-    model = entry("llama-8b", "http://127.0.0.1:1/v1")
-    model["deployments"][0] |= {"rpm": 100, "tpm": 7, "max_parallel_requests": 2}
-    vectors = {"name": "vectors", "deployments": [{"model": "ollama/m", "rpm": 5}], "max_input_tokens": 1}
-    path = write_portfolio(
-        tmp_path,
-        [model],
-        embedding_models=[vectors],
-        gateway={"max_requests": 10, "max_queued": 1, "max_memory_mb": 900},
-    )
-    portfolio = load_portfolio(path, {})
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        shares = [Worker(index, 3, theirs).share(portfolio) for index in range(3)]
-        assert Worker(0, 1, theirs).share(portfolio) == portfolio
-    loads = [share.settings.load for share in shares]
-    assert [load.max_requests for load in loads] == [4, 3, 3]
-    assert [load.max_queued for load in loads] == [1, 0, 0]
-    assert [load.max_memory_bytes for load in loads] == [300 << 20] * 3
-    deployments = [share.models[0].deployments[0] for share in shares]
-    assert [d.rpm for d in deployments] == [34, 33, 33]
-    assert [d.tpm for d in deployments] == [3, 2, 2]
-    assert [d.max_parallel_requests for d in deployments] == [1, 1, 1]  # none can have less
-    assert [share.embedding_models[0].deployments[0].rpm for share in shares] == [2, 2, 1]
-    assert unshareable_limits(portfolio, 2) == []
-    assert unshareable_limits(portfolio, 3) == [
-        "llama-8b/0: 3 workers make up to 3 calls at once, not max_parallel_requests: 2"
-    ]
-    assert {d.health_check_s for d in deployments} == {None}
-
-
-def test_totals_add_up() -> None:
-    def one(available: float) -> dict[str, Any]:
-        totals = Totals()
-        totals.add("locus_requests", ("m", "", "200", ""), 2)
-        totals.observe("locus_overhead_seconds", (), 0.003)
-        totals.gauges["locus_requests_in_flight"] = 3
-        totals.available["m", "m/0"] = (available, 1)
-        return totals.dump()
-
-    totals = Totals()
-    totals.merge(one(1.0))
-    totals.merge(one(0.0))
-    totals.merge(one(1.0), gauges=False)
-    samples = {s.name: s.value for family in totals.families() for s in family.samples if s.labels.get("le") is None}
-    assert samples["locus_requests_total"] == 6
-    assert samples["locus_overhead_seconds_count"] == 3
-    assert samples["locus_overhead_seconds_sum"] == pytest.approx(0.009)
-    assert samples["locus_requests_in_flight"] == 6
-    assert samples["locus_deployment_available"] == 0.5
