@@ -14,10 +14,10 @@ from router.extras import require
 
 if TYPE_CHECKING:
     from router.data.dataset import Dataset
-    from router.data.importing.evaluation import Evaluation, LeftOut
+    from router.data.importing.evaluation import Evaluation, Skipped
     from router.data.importing.folder import Saved
 
-Read = Callable[..., "Iterable[Evaluation | LeftOut]"]
+Read = Callable[..., "Iterable[Evaluation | Skipped]"]
 
 PATHS = click.argument(
     "paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="PATH..."
@@ -77,14 +77,15 @@ def _run(read: Read) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         require("pyarrow", extra="import")
-        from router.data.importing.folder import Target, save
-        from router.data.importing.gathered import Naming, gather
+        from router.data.importing.collect import Naming, collect
+        from router.data.importing.existing import Target
+        from router.data.importing.folder import save
 
         naming = Naming(benchmark, _renames(rename))
         with console(stderr=True).status("reading") as status:
-            gathered = gather(read(paths, **options), naming, lambda n: status.update(f"{n:,} evaluations read"))
+            collected = collect(read(paths, **options), naming, lambda n: status.update(f"{n:,} evaluations read"))
             status.update("writing")
-            saved = save(gathered, Target(out, append, conflicts, seed, onboarding))
+            saved = save(collected, Target(out, append, conflicts, seed, onboarding))
         _print(out, saved)
 
     return run
@@ -99,7 +100,7 @@ def _renames(given: tuple[str, ...]) -> dict[str, str]:
 
 
 @_format("embedllm")
-def embedllm(paths: tuple[Path, ...]) -> "Iterable[Evaluation | LeftOut]":
+def embedllm(paths: tuple[Path, ...]) -> "Iterable[Evaluation | Skipped]":
     """EmbedLLM: train.csv, val.csv and test.csv, or their folder."""
     from router.data.importing.embedllm import read
 
@@ -114,7 +115,7 @@ def embedllm(paths: tuple[Path, ...]) -> "Iterable[Evaluation | LeftOut]":
     show_default=True,
     help="Of a prompt in several parts: all, or the last (the question after few-shot examples).",
 )
-def routerbench(paths: tuple[Path, ...], parts: str) -> "Iterable[Evaluation | LeftOut]":
+def routerbench(paths: tuple[Path, ...], parts: str) -> "Iterable[Evaluation | Skipped]":
     """RouterBench: its tables, converted from pickle to parquet (see docs/importing.md)."""
     from router.data.importing.routerbench import read
 
@@ -128,7 +129,7 @@ def routerbench(paths: tuple[Path, ...], parts: str) -> "Iterable[Evaluation | L
     "--prompt-field", metavar="NAME", help="Field of a document that is the question; default: question and the like."
 )
 @MODEL
-def lm_eval(paths: tuple[Path, ...], **choice: str | None) -> "Iterable[Evaluation | LeftOut]":
+def lm_eval(paths: tuple[Path, ...], **choice: str | None) -> "Iterable[Evaluation | Skipped]":
     """lm-evaluation-harness: samples_*.jsonl, or a folder."""
     from router.data.importing.lm_eval import Choice, read
 
@@ -140,7 +141,7 @@ def lm_eval(paths: tuple[Path, ...], **choice: str | None) -> "Iterable[Evaluati
     "--metric", metavar="SCORER", help="Needed where samples have several scores; SCORER/KEY for one of several values."
 )
 @MODEL
-def inspect(paths: tuple[Path, ...], metric: str | None, model: str | None) -> "Iterable[Evaluation | LeftOut]":
+def inspect(paths: tuple[Path, ...], metric: str | None, model: str | None) -> "Iterable[Evaluation | Skipped]":
     """Inspect: .eval or .json logs, or a folder."""
     from router.data.importing.inspect_log import read
 
@@ -148,7 +149,7 @@ def inspect(paths: tuple[Path, ...], metric: str | None, model: str | None) -> "
 
 
 @_format("table")
-def table(paths: tuple[Path, ...]) -> "Iterable[Evaluation | LeftOut]":
+def table(paths: tuple[Path, ...]) -> "Iterable[Evaluation | Skipped]":
     """CSV or JSON lines of model, prompt, score.
 
     Optional columns: benchmark, category, split, query_id.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from router.data.importing.evaluation import Evaluation
 from router.data.importing.lines import csv_rows
-from router.data.importing.prompt import SHARES
-from router.data.importing.shown import shown
+from router.data.importing.prompt import SPLIT_SHARES
+from router.data.importing.short_repr import short_repr
 from router.errors import DataError
 
 # Categories are task names of lm-evaluation-harness; these two benchmarks have one for each subject or variant.
@@ -29,16 +29,16 @@ def read(paths: Sequence[Path]) -> Iterator[Evaluation]:
     for path in _files(paths):
         texts = _Lookup(path.with_name("question_order.csv"), "prompt_id", "prompt")
         models = _Lookup(path.with_name("model_order.csv"), "model_id", "model_name")
-        split = next((name for name, _ in SHARES if path.stem.lower().startswith(name)), None)
-        for place, row in csv_rows(path, ("label",)):
+        split = next((name for name, _ in SPLIT_SHARES if path.stem.lower().startswith(name)), None)
+        for location, row in csv_rows(path, ("label",)):
             task = row.get("category", "").strip()
             benchmark = _benchmark(task)
             yield Evaluation(
-                models.of(place, row),
-                texts.of(place, row),
+                models.of(location, row),
+                texts.of(location, row),
                 row["label"],
                 benchmark,
-                place,
+                location,
                 task if task != benchmark else "",
                 split,
             )
@@ -54,7 +54,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        found = [path / f"{split}.csv" for split, _ in SHARES if (path / f"{split}.csv").is_file()]
+        found = [path / f"{split}.csv" for split, _ in SPLIT_SHARES if (path / f"{split}.csv").is_file()]
         if not found:
             raise DataError(f"{path}: none of train.csv, val.csv, test.csv is in the folder")
         yield from found
@@ -67,19 +67,21 @@ class _Lookup:
         self._path, self._key, self._value = path, key, value
         self._by_key: Mapping[str, str] | None = None
 
-    def of(self, place: str, row: Mapping[str, str]) -> str:
+    def of(self, location: str, row: Mapping[str, str]) -> str:
         if self._value in row:
             return row[self._value]
         if self._key not in row:
-            raise DataError(f"{place}: neither {self._value} nor {self._key} is a column; there are {', '.join(row)}")
+            raise DataError(
+                f"{location}: neither {self._value} nor {self._key} is a column; there are {', '.join(row)}"
+            )
         if self._by_key is None:
-            self._by_key = self._read(place)
+            self._by_key = self._read(location)
         try:
             return self._by_key[row[self._key]]
         except KeyError:
-            raise DataError(f"{place}: {self._key} {shown(row[self._key])} is not in {self._path}") from None
+            raise DataError(f"{location}: {self._key} {short_repr(row[self._key])} is not in {self._path}") from None
 
-    def _read(self, place: str) -> Mapping[str, str]:
+    def _read(self, location: str) -> Mapping[str, str]:
         if not self._path.is_file():
-            raise DataError(f"{place}: there is no column {self._value}, and no {self._path} to look it up in")
+            raise DataError(f"{location}: there is no column {self._value}, and no {self._path} to look it up in")
         return {row[self._key]: row[self._value] for _, row in csv_rows(self._path, (self._key, self._value))}

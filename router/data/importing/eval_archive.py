@@ -1,6 +1,6 @@
-"""The JSON members of an Inspect .eval file: a zip archive whose members are deflated, or since 2026 compressed by Zstandard.
+"""Reads the JSON members of an Inspect .eval file: a zip archive, deflated or (since 2026) compressed by Zstandard.
 
-Python reads Zstandard in zip archives from 3.14 on; pyarrow, which is here anyway, decompresses it before that.
+Python reads Zstandard in zip archives from 3.14 on; until then pyarrow, which every import needs, decompresses it.
 """
 
 import io
@@ -14,17 +14,17 @@ from pathlib import Path
 from router.errors import DataError
 
 ZSTANDARD = 93
-LARGEST_MEMBER = 128 << 20  # bytes, decompressed: JSON takes several times as much memory
+MAX_MEMBER_BYTES = 128 << 20  # decompressed; parsed JSON takes several times as much memory
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
 
 class EvalArchive:
-    """An open archive. `open_archive` makes one."""
+    """An open archive, as `open_archive` yields it."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self.path = path
-        # A sample that was run again stands in the archive twice; the directory's last entry counts.
+        # A sample that was run again is in the archive twice; the last entry counts.
         self.members = {info.filename: info for info in archive.infolist()}
         self._archive = archive
 
@@ -32,12 +32,12 @@ class EvalArchive:
         """A member's content.
 
         Raises:
-            DataError: too large, damaged, or compressed in a way that is not known here.
+            DataError: too large, damaged, or compressed by an unknown method.
         """
         info = self.members[name]
-        if info.file_size > LARGEST_MEMBER:
+        if info.file_size > MAX_MEMBER_BYTES:
             raise DataError(
-                f"{self.path}: member {name} is {info.file_size >> 20} MiB large, more than {LARGEST_MEMBER >> 20}"
+                f"{self.path}: member {name} is {info.file_size >> 20} MiB large, more than {MAX_MEMBER_BYTES >> 20}"
             )
         try:
             content = self._zstandard(info) if info.compress_type == ZSTANDARD else self._archive.read(info)
@@ -63,10 +63,10 @@ class EvalArchive:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[EvalArchive]:
-    """Opens the archive for as long as the `with` lasts.
+    """Opens an archive until the `with` block ends.
 
     Raises:
-        DataError: unreadable, or no zip archive.
+        DataError: unreadable, or not a zip archive.
     """
     try:
         archive = zipfile.ZipFile(path)

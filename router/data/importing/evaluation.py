@@ -1,4 +1,4 @@
-"""What a reader yields: one graded answer as its source states it, or the mention of one that was left out."""
+"""What the readers of all formats yield: a graded answer as its source states it, or the note that one was skipped."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ class Evaluation:
     """One graded answer, not yet checked.
 
     Attributes:
-        model: `provider/name`, or whatever the source calls it.
+        model: `provider/name`, or the name that the source uses.
         prompt: the question alone: no few-shot examples, no answer.
-        score: what the source states; `gathered` demands a number in [0, 1].
+        score: as the source states it; `collect` checks that it is a number in [0, 1].
         benchmark: "" where the source states none.
-        at: file and line (row, sample), for errors.
+        location: file and line (row, sample), for error messages.
         category: finer than the benchmark; may be empty.
         split: train, val or test where the source states one.
         query_id: where the source states one.
@@ -23,7 +23,7 @@ class Evaluation:
     prompt: str
     score: object
     benchmark: str
-    at: str
+    location: str
     category: str = ""
     split: str | None = None
     query_id: int | None = None
@@ -31,7 +31,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """An answer without a score; absent from the data, and counted by reason."""
+class Skipped:
+    """An answer without a score. It is not imported; the command reports the number for each reason."""
 
     reason: str

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from router.data.importing.eval_archive import EvalArchive, open_archive
-from router.data.importing.evaluation import Evaluation, LeftOut
+from router.data.importing.evaluation import Evaluation, Skipped
 from router.data.importing.prompt import with_options
-from router.data.importing.shown import shown
+from router.data.importing.short_repr import short_repr
 from router.errors import DataError
 from router.regular_file import read_regular
 
@@ -26,7 +26,7 @@ ATTACHMENT = "attachment://"
 LARGEST_LOG = 512 << 20  # bytes of a .json log, which is read whole
 
 
-def read(paths: Sequence[Path], scorer: str | None = None, model: str | None = None) -> Iterator[Evaluation | LeftOut]:
+def read(paths: Sequence[Path], scorer: str | None = None, model: str | None = None) -> Iterator[Evaluation | Skipped]:
     """Evaluations of the logs, or of every log below a folder; each epoch is one evaluation.
 
     - Benchmark: the task's name without its package. Model: `model`, else `eval.model`.
@@ -38,8 +38,8 @@ def read(paths: Sequence[Path], scorer: str | None = None, model: str | None = N
         DataError: unreadable, no log, no samples, several scores and no choice, or a value that is no grade.
     """
     for path in _files(paths):
-        for place, header, sample in _samples(path):
-            yield _evaluation(place, header, sample, scorer, model)
+        for location, header, sample in _samples(path):
+            yield _evaluation(location, header, sample, scorer, model)
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -54,7 +54,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _samples(path: Path) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
-    """(place, `eval`, sample) of each sample of a log."""
+    """(location, `eval`, sample) of each sample of a log."""
     if path.suffix == ".eval":
         with open_archive(path) as archive:
             yield from _archived(archive)
@@ -84,13 +84,13 @@ def _archived(archive: EvalArchive) -> Iterator[tuple[str, Mapping[str, Any], Ma
         yield _place(path, name, sample), header, sample
 
 
-def _object(place: str, content: bytes) -> dict[str, Any]:
+def _object(location: str, content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content)
     except (ValueError, RecursionError) as exc:
-        raise DataError(f"{place}: not readable as JSON: {exc}") from exc
+        raise DataError(f"{location}: not readable as JSON: {exc}") from exc
     if not isinstance(found, dict):
-        raise DataError(f"{place}: expected a JSON object, found {type(found).__name__}")
+        raise DataError(f"{location}: expected a JSON object, found {type(found).__name__}")
     return found
 
 
@@ -104,27 +104,27 @@ def _header(path: Path, log: Mapping[str, Any]) -> Mapping[str, Any]:
 def _place(path: Path, name: str, sample: Any) -> str:
     if not isinstance(sample, dict) or "input" not in sample:
         raise DataError(f"{path}: {name}: no sample: there is no input")
-    return f"{path}: sample {shown(sample.get('id'))}, epoch {shown(sample.get('epoch', 1))}"
+    return f"{path}: sample {short_repr(sample.get('id'))}, epoch {short_repr(sample.get('epoch', 1))}"
 
 
 def _evaluation(
-    place: str, header: Mapping[str, Any], sample: Mapping[str, Any], scorer: str | None, model: str | None
-) -> Evaluation | LeftOut:
+    location: str, header: Mapping[str, Any], sample: Mapping[str, Any], scorer: str | None, model: str | None
+) -> Evaluation | Skipped:
     scores = sample.get("scores")
     if not isinstance(scores, dict) or not scores:
-        return LeftOut("samples without a score")
-    value = _value(place, scores, scorer)
+        return Skipped("samples without a score")
+    value = _value(location, scores, scorer)
     if value is None or value != value:
-        return LeftOut("samples without a score")
+        return Skipped("samples without a score")
     name = model or header.get("model")
     if not isinstance(name, str):
-        raise DataError(f"{place}: the log names no model; give --model")
+        raise DataError(f"{location}: the log names no model; give --model")
     return Evaluation(
-        name, _prompt(place, sample), _grade(place, name, value), header["task"].rsplit("/", 1)[-1], place
+        name, _prompt(location, sample), _grade(location, name, value), header["task"].rsplit("/", 1)[-1], location
     )
 
 
-def _value(place: str, scores: Mapping[str, Any], wanted: str | None) -> Any:
+def _value(location: str, scores: Mapping[str, Any], wanted: str | None) -> Any:
     """The value of the wanted scorer, or of the only one."""
     values = {name: score.get("value") for name, score in scores.items() if isinstance(score, dict)}
     for name, value in list(values.items()):
@@ -134,13 +134,13 @@ def _value(place: str, scores: Mapping[str, Any], wanted: str | None) -> Any:
     if wanted is None and len(values) == 1:
         return next(iter(values.values()))
     if wanted is None:
-        raise DataError(f"{place}: scores are {', '.join(values) or 'none'}; choose one with --metric")
+        raise DataError(f"{location}: scores are {', '.join(values) or 'none'}; choose one with --metric")
     if wanted not in values:
-        raise DataError(f"{place}: no score {wanted!r}; there are {', '.join(values) or 'none'}")
+        raise DataError(f"{location}: no score {wanted!r}; there are {', '.join(values) or 'none'}")
     return values[wanted]
 
 
-def _grade(place: str, model: str, value: Any) -> object:
+def _grade(location: str, model: str, value: Any) -> object:
     if not isinstance(value, str):
         return value
     grade = GRADES.get(value, WORDS.get(value.lower()))
@@ -149,30 +149,32 @@ def _grade(place: str, model: str, value: Any) -> object:
     try:
         return float(value)
     except ValueError:
-        raise DataError(f"{place}: score of {model} is {shown(value)}, expected C, I, P, N or a number") from None
+        raise DataError(
+            f"{location}: score of {model} is {short_repr(value)}, expected C, I, P, N or a number"
+        ) from None
 
 
-def _prompt(place: str, sample: Mapping[str, Any]) -> str:
+def _prompt(location: str, sample: Mapping[str, Any]) -> str:
     given = sample["input"]
     if isinstance(given, list):
         asked = [m.get("content") for m in given if isinstance(m, dict) and m.get("role") == "user"]
         if not asked:
-            raise DataError(f"{place}: the input has no user message")
+            raise DataError(f"{location}: the input has no user message")
         given = asked[-1]
     if isinstance(given, list):  # parts of a message; pictures and sounds have no text
         given = "\n".join(p["text"] for p in given if isinstance(p, dict) and isinstance(p.get("text"), str))
     if not isinstance(given, str):
-        raise DataError(f"{place}: input is {type(given).__name__}, expected text or messages")
+        raise DataError(f"{location}: input is {type(given).__name__}, expected text or messages")
     if given.startswith(ATTACHMENT):
-        given = _attached(place, sample, given.removeprefix(ATTACHMENT))
+        given = _attached(location, sample, given.removeprefix(ATTACHMENT))
     choices = sample.get("choices")
     return with_options(given, [str(choice) for choice in choices]) if isinstance(choices, list) and choices else given
 
 
-def _attached(place: str, sample: Mapping[str, Any], key: str) -> str:
+def _attached(location: str, sample: Mapping[str, Any], key: str) -> str:
     """A text that the log keeps apart because it is long."""
     attachments = sample.get("attachments")
     text = attachments.get(key) if isinstance(attachments, dict) else None
     if not isinstance(text, str):
-        raise DataError(f"{place}: the input is attachment {shown(key)}, which the sample does not have")
+        raise DataError(f"{location}: the input is attachment {short_repr(key)}, which the sample does not have")
     return text

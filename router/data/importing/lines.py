@@ -1,36 +1,40 @@
-"""CSV and JSON-lines files record by record, each with the place it stands at. Knows nothing of any format's columns."""
+"""Reads CSV and JSON-lines files record by record, each record with its location in the file."""
 
 import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from router.errors import DataError
 
-LONGEST_LINE = 64 << 20  # characters of a line, or of a field: csv's own limit of 128 KiB is less than a long document
+JsonObject = dict[str, object]
+
+MAX_LINE_CHARS = (
+    64 << 20
+)  # of a line, or of a CSV field: the default limit of csv, 128 KiB, is too small for a long document
 
 
 def csv_rows(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """(place, record) of each row of a CSV file with a header; the place names the line where the row starts.
+    """(location, record) of each row of a CSV file with a header; the location names the line where the row starts.
 
     Raises:
         DataError: unreadable, not UTF-8, not CSV, a required column missing, or a row of another width than the header.
     """
-    csv.field_size_limit(LONGEST_LINE)
+    csv.field_size_limit(MAX_LINE_CHARS)
     line = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(_lines(file), strict=True)
+            rows = csv.reader(_bounded_lines(file), strict=True)
             header = next(rows, [])
             _check_header(path, header, required)
             line = rows.line_num
             for row in rows:
-                place = f"{path}: line {line + 1}"
+                location = f"{path}: line {line + 1}"
                 if row and len(row) != len(header):
-                    raise DataError(f"{place}: {len(row)} fields, expected {len(header)}: {', '.join(header)}")
+                    raise DataError(f"{location}: {len(row)} fields, expected {len(header)}: {', '.join(header)}")
                 if row:
-                    yield place, dict(zip(header, row, strict=True))
+                    yield location, dict(zip(header, row, strict=True))
                 line = rows.line_num
     except (csv.Error, UnicodeDecodeError) as exc:
         raise DataError(f"{path}: line {line + 1}: not readable as CSV: {exc}") from exc
@@ -38,16 +42,16 @@ def csv_rows(path: Path, required: Sequence[str]) -> Iterator[tuple[str, dict[st
         raise DataError(f"{path}: cannot be read: {exc.strerror}") from exc
 
 
-def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place, object) of each line of a JSON-lines file; blank lines are passed over.
+def json_lines(path: Path) -> Iterator[tuple[str, JsonObject]]:
+    """(location, object) of each line of a JSON-lines file; blank lines are skipped.
 
     Raises:
-        DataError: unreadable, not UTF-8, or a line that is no JSON object.
+        DataError: unreadable, not UTF-8, or a line that is not a JSON object.
     """
     number = 0
     try:
         with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(_lines(file), start=1):
+            for number, line in enumerate(_bounded_lines(file), start=1):
                 if line.strip():
                     yield f"{path}: line {number}", _json_object(path, number, line)
     except UnicodeDecodeError as exc:
@@ -58,27 +62,27 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise DataError(f"{path}: cannot be read: {exc.strerror}") from exc
 
 
-def _lines(file: TextIO) -> Iterator[str]:
-    """The lines of a file, none of them longer than may be.
+def _bounded_lines(file: TextIO) -> Iterator[str]:
+    """The lines of a file.
 
     Raises:
-        csv.Error: a line is longer.
+        csv.Error: a line has more than `MAX_LINE_CHARS` characters.
     """
-    while line := file.readline(LONGEST_LINE + 1):
-        if len(line) > LONGEST_LINE:
-            raise csv.Error(f"more than {LONGEST_LINE:,} characters without a line break")
+    while line := file.readline(MAX_LINE_CHARS + 1):
+        if len(line) > MAX_LINE_CHARS:
+            raise csv.Error(f"more than {MAX_LINE_CHARS:,} characters without a line break")
         yield line
 
 
-def named(
-    records: Iterator[tuple[str, dict[str, Any]]], required: Sequence[str]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The records, each checked to have the required fields."""
-    for place, record in records:
+def require_fields(
+    records: Iterator[tuple[str, JsonObject]], required: Sequence[str]
+) -> Iterator[tuple[str, JsonObject]]:
+    """The records, unchanged. Raises a DataError at the first that lacks a required field."""
+    for location, record in records:
         missing = [name for name in required if name not in record]
         if missing:
-            raise DataError(f"{place}: {', '.join(missing)} is missing; it has {', '.join(record)}")
-        yield place, record
+            raise DataError(f"{location}: {', '.join(missing)} is missing; it has {', '.join(record)}")
+        yield location, record
 
 
 def _check_header(path: Path, header: list[str], required: Sequence[str]) -> None:
@@ -90,7 +94,7 @@ def _check_header(path: Path, header: list[str], required: Sequence[str]) -> Non
         raise DataError(f"{path}: line 1: column {', '.join(twice)} occurs more than once")
 
 
-def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
+def _json_object(path: Path, number: int, line: str) -> JsonObject:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as exc:  # also a number of thousands of digits

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from router.data.importing.evaluation import Evaluation
-from router.data.importing.lines import json_lines, named
+from router.data.importing.lines import json_lines, require_fields
 from router.data.importing.prompt import with_options
 from router.errors import DataError
 
@@ -63,9 +63,9 @@ def _read(path: Path, choice: Choice) -> Iterator[Evaluation]:
     shots = results.get("n-shot")
     no_examples = isinstance(shots, dict) and shots.get(task) == 0
     by_filter: dict[str, list[Evaluation]] = {}
-    for place, line in named(json_lines(path), ("doc",)):
-        prompt = _prompt(place, line, choice.prompt_field, no_examples)
-        evaluation = Evaluation(model, prompt, _score(place, line, choice.metric), task, place)
+    for location, line in require_fields(json_lines(path), ("doc",)):
+        prompt = _prompt(location, line, choice.prompt_field, no_examples)
+        evaluation = Evaluation(model, prompt, _score(location, line, choice.metric), task, location)
         by_filter.setdefault(str(line.get("filter", "none")), []).append(evaluation)
     if not by_filter:
         raise DataError(f"{path}: no samples")
@@ -113,27 +113,27 @@ def _filter(path: Path, found: list[str], wanted: str | None) -> str:
     return wanted
 
 
-def _score(place: str, line: Mapping[str, Any], wanted: str | None) -> object:
+def _score(location: str, line: Mapping[str, Any], wanted: str | None) -> object:
     listed = line.get("metrics")
     metrics = [str(name) for name in listed] if isinstance(listed, list) else [m for m in METRICS if m in line]
     present = [name for name in metrics if name in line]
     if wanted is not None:
         if wanted not in line:
-            raise DataError(f"{place}: no metric {wanted!r}; there are {', '.join(present) or 'none'}")
+            raise DataError(f"{location}: no metric {wanted!r}; there are {', '.join(present) or 'none'}")
         return line[wanted]
     chosen = next((name for name in METRICS if name in present), present[0] if len(present) == 1 else None)
     if chosen is None:
-        raise DataError(f"{place}: metrics are {', '.join(present) or 'missing'}; choose one with --metric")
+        raise DataError(f"{location}: metrics are {', '.join(present) or 'missing'}; choose one with --metric")
     return line[chosen]
 
 
-def _prompt(place: str, line: Mapping[str, Any], field: str | None, no_examples: bool) -> str:
+def _prompt(location: str, line: Mapping[str, Any], field: str | None, no_examples: bool) -> str:
     if not isinstance(line["doc"], dict):
-        raise DataError(f"{place}: doc is {type(line['doc']).__name__}, expected an object")
+        raise DataError(f"{location}: doc is {type(line['doc']).__name__}, expected an object")
     doc = {name.lower(): value for name, value in line["doc"].items()}
     if field is not None:
         if not isinstance(doc.get(field.lower()), str):
-            raise DataError(f"{place}: doc has no text {field!r}; its fields are {', '.join(line['doc'])}")
+            raise DataError(f"{location}: doc has no text {field!r}; its fields are {', '.join(line['doc'])}")
         return str(doc[field.lower()])
     question = next(
         (doc[name] for name in QUESTION_FIELDS if isinstance(doc.get(name), str) and doc[name].strip()), None
@@ -145,7 +145,7 @@ def _prompt(place: str, line: Mapping[str, Any], field: str | None, no_examples:
     request = _request(line.get("arguments"))
     if request is None or not no_examples:
         raise DataError(
-            f"{place}: doc has none of {', '.join(QUESTION_FIELDS)}; name its field with --prompt-field "
+            f"{location}: doc has none of {', '.join(QUESTION_FIELDS)}; name its field with --prompt-field "
             f"(it has {', '.join(line['doc'])})"
         )
     return request

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from router.data.importing.evaluation import Evaluation, LeftOut
-from router.data.importing.shown import shown
+from router.data.importing.evaluation import Evaluation, Skipped
+from router.data.importing.short_repr import short_repr
 from router.data.parquet import column_names, read_columns
 from router.errors import DataError
 
@@ -23,7 +23,7 @@ _PRINTED_LIST = re.compile(rf"\s*\[\s*{_TEXT}(?:\s*,\s*{_TEXT})*+\s*,?\s*\]\s*",
 COST, RESPONSE = "|total_cost", "|model_response"
 
 
-def read(paths: Sequence[Path], last_part: bool = False) -> Iterator[Evaluation | LeftOut]:
+def read(paths: Sequence[Path], last_part: bool = False) -> Iterator[Evaluation | Skipped]:
     """Evaluations of the files. An empty cell is an answer that was not graded.
 
     The benchmark is `eval_name`; `mmlu-anatomy` and other subjects count as `mmlu`. The parts of a prompt are joined by blank
@@ -37,7 +37,7 @@ def read(paths: Sequence[Path], last_part: bool = False) -> Iterator[Evaluation 
         yield from _read_file(path, last_part)
 
 
-def _read_file(path: Path, last_part: bool) -> Iterator[Evaluation | LeftOut]:
+def _read_file(path: Path, last_part: bool) -> Iterator[Evaluation | Skipped]:
     if path.suffix.lower() in (".pkl", ".pickle"):
         raise DataError(_pickle_message(path))
     columns = column_names(path)
@@ -52,12 +52,12 @@ def _read_file(path: Path, last_part: bool) -> Iterator[Evaluation | LeftOut]:
         usd = table[model + COST].to_pylist() if model + COST in costs else [None] * len(scores)
         for row, score in enumerate(scores):
             if score is None or score != score:
-                yield LeftOut("empty cells")
+                yield Skipped("empty cells")
                 continue
             benchmark = _benchmark(tasks[row])
             category = tasks[row] if tasks[row] != benchmark else ""
-            place = f"{path}: row {row}"
-            yield Evaluation(model, questions[row], score, benchmark, place, category, usd=_dollars(usd[row]))
+            location = f"{path}: row {row}"
+            yield Evaluation(model, questions[row], score, benchmark, location, category, usd=_dollars(usd[row]))
 
 
 def _pickle_message(path: Path) -> str:
@@ -82,9 +82,9 @@ def _benchmark(eval_name: str) -> str:
     return "mmlu" if eval_name.startswith("mmlu-") else eval_name
 
 
-def _text(place: str, name: str, value: object) -> str:
+def _text(location: str, name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise DataError(f"{place}: {name} is {shown(value)}, expected text")
+        raise DataError(f"{location}: {name} is {short_repr(value)}, expected text")
     return value
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from router.data.importing import eval_archive, inspect_log, lines, table
 from router.data.importing.routerbench import _question
-from router.data.importing.shown import shown
+from router.data.importing.short_repr import short_repr
 from router.errors import DataError
 
 
 def test_a_member_that_unfolds_to_too_much_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eval_archive, "LARGEST_MEMBER", 1 << 20)
+    monkeypatch.setattr(eval_archive, "MAX_MEMBER_BYTES", 1 << 20)
     path = tmp_path / "bomb.eval"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("header.json", json.dumps({"eval": {"task": "t", "model": "m"}}))
@@ -24,7 +24,7 @@ def test_a_member_that_unfolds_to_too_much_is_not_read(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
 def test_a_line_without_end_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(lines, "LONGEST_LINE", 1_000)
+    monkeypatch.setattr(lines, "MAX_LINE_CHARS", 1_000)
     (tmp_path / name).write_text('model,prompt,score\n"' + "a" * 5_000 if name.endswith("csv") else "a" * 5_000)
     with pytest.raises(DataError, match="more than 1,000 characters without a line break"):
         list(table.read([tmp_path / name]))
@@ -46,8 +46,8 @@ def test_what_an_error_shows_is_short() -> None:
     for _ in range(12):
         laughs = [laughs] * 10
     for value in (laughs, "x" * 10**6, 10**50_000, {"a": laughs}, b"x" * 10**6):
-        assert len(shown(value)) < 500
-    assert [shown("a\n"), shown(1.5), shown(None)] == ["'a\\n'", "1.5", "None"]
+        assert len(short_repr(value)) < 500
+    assert [short_repr("a\n"), short_repr(1.5), short_repr(None)] == ["'a\\n'", "1.5", "None"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from router.data.importing import embedllm, inspect_log, lm_eval, routerbench
-from router.data.importing.evaluation import Evaluation, LeftOut
+from router.data.importing.evaluation import Evaluation, Skipped
 from router.data.importing.lm_eval import Choice
 from router.errors import DataError
 from tests.router.data.importing.test_importing import done, refused, rows, scores
@@ -389,7 +389,7 @@ def test_inspect_leaves_out_what_was_not_scored(tmp_path: Path) -> None:
         {"id": 4, "epoch": 1, "input": "Why?", "error": {"message": "timeout"}, "scores": {}},
         {"id": 5, "epoch": 1, "input": "Why?"},
     )
-    assert [type(found) for found in inspect_log.read([log])] == [Evaluation, *[LeftOut] * 4]
+    assert [type(found) for found in inspect_log.read([log])] == [Evaluation, *[Skipped] * 4]
     assert "4 samples without a score left out" in done("inspect", log, "--out", tmp_path / "data").output
 
 

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 
 from router.commands.import_evaluations import import_
 from router.data.dataset import load_dataset
+from router.data.importing.collect import CollectedEvaluations, Naming, collect
 from router.data.importing.evaluation import Evaluation
-from router.data.importing.folder import Target, save
-from router.data.importing.gathered import Gathered, Naming, gather
-from router.data.importing.prompt import identity, likeness, split_of
+from router.data.importing.existing import Target
+from router.data.importing.folder import save
+from router.data.importing.prompt import assign_split, normalise_prompt, split_key
 from router.errors import DataError
 from tests.router.datasets import write_dataset
 
@@ -67,7 +68,9 @@ def write_csv(path: Path, *records: tuple[object, ...], header: str = "model,pro
 
 
 def graded(*records: tuple[str, str, float], **fields: Any) -> list[Evaluation]:
-    return [Evaluation(m, p, s, at=f"row {i}", **({"benchmark": "b"} | fields)) for i, (m, p, s) in enumerate(records)]
+    return [
+        Evaluation(m, p, s, location=f"row {i}", **({"benchmark": "b"} | fields)) for i, (m, p, s) in enumerate(records)
+    ]
 
 
 @pytest.mark.parametrize("name", ["answers.csv", "answers.jsonl"])
@@ -196,7 +199,7 @@ def test_a_long_prompt_is_read_whole(tmp_path: Path) -> None:
 
 
 def test_several_scores_are_averaged_and_equal_texts_are_one_query() -> None:
-    found = gather(
+    found = collect(
         graded(("m", "caf\u00e9?", 1), ("m", " cafe\u0301?\r\n", 0), ("m", "Cafe?", 1), ("n", "caf\u00e9?", 1)), PLAIN
     )
     assert [query.prompt for query in found.queries] == ["caf\u00e9?", "Cafe?"]
@@ -212,7 +215,7 @@ def test_a_benchmark_given_by_hand_makes_the_stated_one_the_category() -> None:
         Evaluation("m", "x", 1, "mmlu_law", "row 0"),
         Evaluation("m", "y", 1, "mmlu_law", "row 1", category="law"),
     ]
-    found = gather(stated, Naming("mmlu", {"m": "lab/m"}))
+    found = collect(stated, Naming("mmlu", {"m": "lab/m"}))
     assert [(query.benchmark, query.category) for query in found.queries] == [("mmlu", "mmlu_law"), ("mmlu", "law")]
     assert found.models == ("lab/m",)
 
@@ -220,7 +223,7 @@ def test_a_benchmark_given_by_hand_makes_the_stated_one_the_category() -> None:
 def test_a_question_of_two_benchmarks_or_splits_is_reported() -> None:
     first = Evaluation("m", "x", 1, "one", "row 0", split="train")
     second = Evaluation("m", "x", 1, "two", "row 1", split="test")
-    found = gather([first, second, first], PLAIN)
+    found = collect([first, second, first], PLAIN)
     assert (found.queries[0].benchmark, found.queries[0].split) == ("one", "test")
     assert any("several benchmarks" in note for note in found.notes)
     assert any("several splits" in note for note in found.notes)
@@ -236,18 +239,18 @@ def test_two_names_of_one_model_are_joined_by_rename(tmp_path: Path) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.text(min_size=1, max_size=30).filter(str.strip), st.integers(0, 3))
 def test_a_question_has_one_split_whatever_its_blanks_and_capitals(prompt: str, seed: int) -> None:
-    assert split_of(likeness(f"\t{prompt}\n"), seed) == split_of(likeness(prompt), seed)
-    assert identity(identity(prompt)) == identity(prompt)
-    assert likeness(identity(prompt)) == likeness(prompt)
+    assert assign_split(split_key(f"\t{prompt}\n"), seed) == assign_split(split_key(prompt), seed)
+    assert normalise_prompt(normalise_prompt(prompt)) == normalise_prompt(prompt)
+    assert split_key(normalise_prompt(prompt)) == split_key(prompt)
 
 
 def test_splits_are_divided_seven_one_two_and_never_change() -> None:
-    splits = [split_of(likeness(f"Question {i}?")) for i in range(20_000)]
+    splits = [assign_split(split_key(f"Question {i}?")) for i in range(20_000)]
     shares = [splits.count(name) / len(splits) for name in ("train", "val", "test")]
     np.testing.assert_allclose(shares, [0.7, 0.1, 0.2], atol=0.01)
     # Written down: an import next year must not move a test question into training.
-    assert [split_of(likeness(f"Question {i}?")) for i in range(12)] == EXPECTED_SPLITS
-    assert splits != [split_of(likeness(f"Question {i}?"), 1) for i in range(20_000)]
+    assert [assign_split(split_key(f"Question {i}?")) for i in range(12)] == EXPECTED_SPLITS
+    assert splits != [assign_split(split_key(f"Question {i}?"), 1) for i in range(20_000)]
 
 
 def test_questions_alike_share_the_most_held_out_stated_split(tmp_path: Path) -> None:
@@ -256,14 +259,14 @@ def test_questions_alike_share_the_most_held_out_stated_split(tmp_path: Path) ->
         Evaluation("m", "what is 2 +  2?", 1, "b", "row 1", split="test"),
         Evaluation("m", "WHAT IS 2 + 2?", 1, "b", "row 2"),
     ]
-    save(gather(stated, PLAIN), Target(tmp_path / "data"))
+    save(collect(stated, PLAIN), Target(tmp_path / "data"))
     assert load_dataset(tmp_path / "data").splits.tolist() == ["test"] * 3
 
 
 def test_the_order_of_rows_does_not_change_any_split(tmp_path: Path) -> None:
     prompts = [f"Question {i}?" for i in range(50)]
     for name, order in (("a", prompts), ("b", prompts[::-1])):
-        save(gather(graded(*(("m", p, 1.0) for p in order)), PLAIN), Target(tmp_path / name))
+        save(collect(graded(*(("m", p, 1.0) for p in order)), PLAIN), Target(tmp_path / name))
     a, b = (load_dataset(tmp_path / name) for name in "ab")
     assert dict(zip(a.prompts, a.splits, strict=True)) == dict(zip(b.prompts, b.splits, strict=True))
 
@@ -272,7 +275,8 @@ def test_the_order_of_rows_does_not_change_any_split(tmp_path: Path) -> None:
 @given(
     st.dictionaries(
         st.tuples(
-            st.sampled_from(["lab/a", "b", "研究/c"]), st.text(min_size=1, max_size=8).map(identity).filter(bool)
+            st.sampled_from(["lab/a", "b", "研究/c"]),
+            st.text(min_size=1, max_size=8).map(normalise_prompt).filter(bool),
         ),
         st.floats(0, 1, width=32),
         min_size=1,
@@ -283,7 +287,7 @@ def test_what_goes_in_is_what_loads(
     tmp_path_factory: pytest.TempPathFactory, answers: dict[tuple[str, str], float]
 ) -> None:
     folder = tmp_path_factory.mktemp("round") / "data"
-    save(gather(graded(*((m, p, s) for (m, p), s in answers.items())), PLAIN), Target(folder))
+    save(collect(graded(*((m, p, s) for (m, p), s in answers.items())), PLAIN), Target(folder))
     assert scores(folder) == answers
 
 
@@ -327,8 +331,8 @@ def test_append_prefers_the_query_of_its_benchmark(tmp_path: Path) -> None:
         models=pa.Table.from_pylist([{"model": "m"}]),
         evaluations=pa.Table.from_pylist([{"model": "m", "query_id": 0, "score": 1.0}]),
     )
-    save(gather(graded(("n", "x", 0.5), benchmark="two"), PLAIN), Target(folder, append=True))
-    save(gather(graded(("o", "x", 0.5), benchmark="three"), PLAIN), Target(folder, append=True))
+    save(collect(graded(("n", "x", 0.5), benchmark="two"), PLAIN), Target(folder, append=True))
+    save(collect(graded(("o", "x", 0.5), benchmark="three"), PLAIN), Target(folder, append=True))
     np.testing.assert_array_equal(load_dataset(folder).scores, [[1, np.nan], [np.nan, 0.5], [0.5, np.nan]])
 
 
@@ -419,9 +423,9 @@ def test_a_held_out_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_a_disk_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "blocked").write_text("a file where a folder should be")
-    gathered: Gathered = gather(graded(("m", "x", 1.0)), PLAIN)
+    collected: CollectedEvaluations = collect(graded(("m", "x", 1.0)), PLAIN)
     with pytest.raises(DataError, match="cannot be written"):
-        save(gathered, Target(tmp_path / "blocked" / "data"))
+        save(collected, Target(tmp_path / "blocked" / "data"))
     assert [file.name for file in tmp_path.iterdir()] == ["blocked"]
 
 
