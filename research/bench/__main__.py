@@ -48,7 +48,7 @@ def bench(data: Path, out: Path, names: tuple[str, ...], claims: tuple[str, ...]
     from research.bench.tables.kept import Kept
     from research.bench.tuning import fits, tune
     from router.data.dataset import load_dataset
-    from router.encode.encoder import load_encoder
+    from router.encode.load import load_encoder
 
     wanted = wanted_tables(names, claims)
     dataset, loaded, ours = load_dataset(data), load_encoder(encoder), Kept(out / "routers")

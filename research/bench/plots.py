@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from research.bench.rows import ORACLE, OURS, RANDOM
-from router.explore.draw import COLOURS, DPI, FAINT, GREY, INK
+from router.explore.style import COLOURS, DPI, FAINT, GREY, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -68,7 +68,7 @@ def cluster(k: int | None, distance: float | None, dendrogram: Path | None, spac
     labels = cut_tree(tree, number=k, distance=distance)
     found = clusters(labels, distances)
     if dendrogram is not None:
-        from router.explore.draw import draw_dendrogram
+        from router.explore.dendrogram import draw_dendrogram
 
         draw_dendrogram(
             tree, loaded.models, labels, dendrogram, f"{len(loaded.models)} models in {len(found)} clusters"
@@ -186,7 +186,7 @@ def plot() -> None:
 def plot_space(out: Path, neighbors: int, checkpoint: Path | None, trust: bool, space: Path | None) -> None:
     """Draw a map of the models: models that are near in the space are near on the map."""
     from router.explore.clusters import pairwise_distances
-    from router.explore.draw import SpaceMap, draw_map, layout, page
+    from router.explore.space_map import SpaceMap, draw_map, html_page, project_to_plane
     from router.model.anchors import unpack
 
     _require_suffix("--out", out, ".png", ".html")
@@ -196,11 +196,11 @@ def plot_space(out: Path, neighbors: int, checkpoint: Path | None, trust: bool, 
     anchors = unpack(loaded)
     models = router.space.models
     p = router.scorer(models).p_correct(anchors.q)
-    xy, shown = layout(pairwise_distances(router.space.z))
+    xy, explained = project_to_plane(pairwise_distances(router.space.z))
     drawn = SpaceMap(
         models,
         xy,
-        shown,
+        explained,
         anchors.means(p),
         p.mean(axis=0, dtype=float),
         [router.space.neighbors(model, neighbors) for model in models],
@@ -211,13 +211,13 @@ def plot_space(out: Path, neighbors: int, checkpoint: Path | None, trust: bool, 
         draw_map(drawn, out, title)
     else:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page(drawn, title), encoding="utf-8")
+        out.write_text(html_page(drawn, title), encoding="utf-8")
     click.echo(f"{out}: {len(models)} models")
 
 
 def load_router(checkpoint: Path | None, trust: bool, space: Path | None) -> "tuple[Checkpoint, Router]":
     """Loads a checkpoint, and a router of it with one model space: `space`, or else the checkpoint's own."""
-    from router.encode.encoder import PRETRAINED
+    from router.encode.load import PRETRAINED
     from router.model.checkpoint import load_checkpoint
     from router.model.serving import Router
 

@@ -22,7 +22,7 @@ def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: 
     """Train on split `train` of DATA, select on `val`; a run that was stopped continues from its last state."""
     require("torch", "scipy", "pyarrow", "threadpoolctl", extra="train")
     from router.data.dataset import load_dataset
-    from router.encode.encoder import load_encoder
+    from router.encode.load import load_encoder
     from router.model.checkpoint import save_checkpoint
     from router.model.evidence import evidence_file
     from router.train.evidence_builder import gather

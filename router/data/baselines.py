@@ -1,4 +1,4 @@
-"""What a router has to beat without learning: the best single model, per pool or per benchmark, and nearest neighbours."""
+"""Baselines without training: the best single model of a pool, and nearest neighbours."""
 
 from collections.abc import Iterator
 
@@ -13,25 +13,25 @@ BLOCK = 1024  # queries per similarity block: 1024 x 30,000 float32 is 120 MB
 
 
 def mean_scores(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each model's mean over what it answered, (M, n) -> (M,); 0 where it answered nothing."""
+    """The mean score of each model over its evaluations, (M, n) -> (M,); 0 without evaluations."""
     count = np.maximum((~np.isnan(scores)).sum(axis=1), 1)
     mean: NDArray[np.float32] = (np.nansum(scores, axis=1, dtype=np.float64) / count).astype(np.float32)
     return mean
 
 
 def best_single(data: Dataset, pool: Pool) -> NDArray[np.float32]:
-    """Every model's mean score on the pool's benchmarks in split `train`, as a (M, Q) value to route by."""
+    """The mean score of each model on the pool's benchmarks in split `train`, repeated for every query: (M, Q)."""
     of_pool = np.isin(data.benchmarks, np.unique(data.benchmarks[pool.queries]))
     mean = mean_scores(data.scores[:, (data.splits == "train") & of_pool])
     return np.broadcast_to(mean[:, None], data.scores.shape)
 
 
 def knn(data: Dataset, q: NDArray[np.float32], split: str) -> tuple[NDArray[np.float32], int]:
-    """Mean score of each model on the k nearest train queries that it answered, (M, Q), and the k that `val` chose.
+    """The mean score of each model on the k nearest train queries that it answered, (M, Q), and k, which is chosen on `val`.
 
     Args:
         q: query encodings, (Q, d_q), unit-norm: nearest by cosine.
-        split: which queries to predict; others are NaN.
+        split: the queries to predict; others are NaN.
     """
     neighbours = Neighbours(data, q)
     val, routed = data.where("val"), list(pools(data, "val"))
@@ -57,12 +57,12 @@ class Neighbours:
         self._scores, self._train, self._q = data.scores, data.where("train"), q
 
     def predict(self, queries: NDArray[np.int64], k: int, temperature: float | None = None) -> NDArray[np.float32]:
-        """Each model's mean score on the k nearest train queries that it answered.
+        """The mean score of each model on the k nearest train queries that it answered.
 
         Args:
             queries: indices into the dataset, (n,).
-            k: how many, or all where there are fewer.
-            temperature: weighs neighbours by exp(cosine / temperature); None weighs them evenly.
+            k: number of neighbours; if there are fewer, all are used.
+            temperature: neighbours are weighted by exp(cosine / temperature); None: equally.
 
         Returns:
             (M, n), float32; NaN for a model without train evaluations.
@@ -81,7 +81,7 @@ class Neighbours:
         return out
 
     def _groups(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Models that answered the same train queries, and those queries: they share one search."""
+        """Groups of models that answered the same train queries, with those queries: a group shares one search."""
         answered = ~np.isnan(self._scores[:, self._train])
         groups: dict[bytes, list[int]] = {}
         for m, row in enumerate(answered):

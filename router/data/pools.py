@@ -1,6 +1,6 @@
-"""Which benchmarks form one routing problem: the models that answered them can be chosen between.
+"""Pools: benchmarks of one source form one routing problem, since they share their models and prompting.
 
-Benchmarks of one source share their models and prompting; benchmarks that no pool names are pools of their own.
+A benchmark that no pool names is a pool of its own.
 """
 
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ class Pool:
     models: NDArray[np.int64]
 
 
-# name -> (benchmarks, benchmarks that only this pool's models answered). gsm8k and mmlu join several sources.
-KNOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+# name -> (benchmarks, those of them that no other source has). gsm8k and mmlu belong to several sources.
+DEFINITIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "mmlu_pro": (("mmlu_pro",), ("mmlu_pro",)),
     "zeroeval": (("gsm8k", "math_l5", "crux"), ("math_l5", "crux")),
     "routerdc": (
@@ -53,13 +53,13 @@ def pools(data: Dataset, split: str, excluded_models: NDArray[np.bool_] | None =
     """The pools of a split: queries that at least two of the pool's models answered.
 
     Args:
-        excluded_models: (M,), models that are not to be chosen; None excludes none.
+        excluded_models: (M,), models that may not be chosen; None: all may.
     """
     allowed = np.ones(len(data.models), np.bool_) if excluded_models is None else ~excluded_models
     answered = ~np.isnan(data.scores)
     present = set(data.benchmarks.tolist())
-    covered = {benchmark for benchmarks, _ in KNOWN.values() for benchmark in benchmarks}
-    definitions = {name: parts for name, parts in KNOWN.items() if present & set(parts[1])}
+    covered = {benchmark for benchmarks, _ in DEFINITIONS.values() for benchmark in benchmarks}
+    definitions = {name: parts for name, parts in DEFINITIONS.items() if present & set(parts[1])}
     definitions |= {name: ((name,), (name,)) for name in sorted(present - covered)}
     for name, (benchmarks, own) in definitions.items():
         models = np.flatnonzero(answered[:, np.isin(data.benchmarks, own)].any(axis=1) & allowed)
@@ -70,11 +70,11 @@ def pools(data: Dataset, split: str, excluded_models: NDArray[np.bool_] | None =
 
 
 def routed_scores(data: Dataset, pool: Pool, value: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The score that routing by `value` reaches on each query of a pool.
+    """The score on each query of a pool when it is routed to the model with the highest `value`.
 
     Args:
-        value: (M, Q) in the dataset's order; the model with the highest value among those that answered is taken, the
-            first of equals. A model whose value is NaN comes after all that have one.
+        value: (M, Q) in the dataset's order. Only models that answered the query are candidates. Of equal values the first
+            is taken; NaN is lower than any number.
 
     Returns:
         (queries of the pool,), float32.

@@ -1,6 +1,7 @@
-"""The surface of a text as numbers: length, scripts, digits, options, formulas, code. What a mean of token vectors loses.
+"""Surface statistics of a text: length, scripts, digits, answer options, formulas, code.
 
-The same question asked with four options, with ten, or with none is another task; a bag of tokens hardly sees that.
+A mean of token vectors loses them. For example, a question with four options, with ten or with none is a different task, but
+the mean of its token vectors hardly changes.
 """
 
 import math
@@ -18,23 +19,35 @@ _WHICH = re.compile(r"\bwhich of (?:the following|these)\b", re.IGNORECASE)
 _IMPERATIVE = re.compile(r"\b(?:find|compute|calculate|evaluate|write)\b", re.IGNORECASE)
 _MONEY = re.compile(r"[$€£]\d")
 _OPERATORS = "=+*/^<>"
-_CODE = ("def ", "return", "assert", "import ", "function", "=>", "[]", "():", "{", "}", ";")  # no two can overlap
+_CODE = (
+    "def ",
+    "return",
+    "assert",
+    "import ",
+    "function",
+    "=>",
+    "[]",
+    "():",
+    "{",
+    "}",
+    ";",
+)  # occurrences never overlap
 # UTF-8 byte -> its kind: upper case, lower case, digit, first of a character beyond ASCII, anything else.
-_KIND = b" " * 48 + b"0" * 10 + b" " * 7 + b"U" * 26 + b" " * 6 + b"l" * 26 + b" " * 69 + b"f" * 64
+_BYTE_KINDS = b" " * 48 + b"0" * 10 + b" " * 7 + b"U" * 26 + b" " * 6 + b"l" * 26 + b" " * 69 + b"f" * 64
 _DIGITS_ONLY = bytes(b if 48 <= b <= 57 else 32 for b in range(256))
 DIM = 34
 
 
 def surface(texts: Sequence[str]) -> NDArray[np.float32]:
     """Surface statistics, (n, DIM), float32, each of order 1; a function of the first 4,000 characters (and the length)."""
-    return np.array([_describe(text) for text in texts], np.float32).reshape(-1, DIM)
+    return np.array([_statistics(text) for text in texts], np.float32).reshape(-1, DIM)
 
 
-def _describe(text: str) -> list[float]:
+def _statistics(text: str) -> list[float]:
     cut = text[:MAX_CHARS]
     plain = cut.isascii()
     data = cut.encode("utf-8", "replace")
-    kinds = data.translate(_KIND)
+    kinds = data.translate(_BYTE_KINDS)
     length = max(1, len(cut))
     upper, digits = kinds.count(b"U"), kinds.count(b"0")
     letters = upper + kinds.count(b"l")
@@ -74,18 +87,18 @@ def _describe(text: str) -> list[float]:
         float("assert" in cut),
         float(cut.startswith("def ")),
         float('"""' in cut),
-        _has(_NEGATION, cut, lower, ("not", "except", "least")),
-        _has(_WHICH, cut, lower, ("which of the",)),
-        _has(_IMPERATIVE, cut, lower, ("find", "compute", "calculate", "evaluate", "write")),
+        _matches(_NEGATION, cut, lower, ("not", "except", "least")),
+        _matches(_WHICH, cut, lower, ("which of the",)),
+        _matches(_IMPERATIVE, cut, lower, ("find", "compute", "calculate", "evaluate", "write")),
         float(("$" in cut or "€" in cut or "£" in cut) and _MONEY.search(cut) is not None),
     ]
 
 
-def _has(pattern: re.Pattern[str], text: str, lower: str | None, words: Sequence[str]) -> float:
-    """Whether the pattern occurs. It can only where one of the words does, which is quicker to tell.
+def _matches(pattern: re.Pattern[str], text: str, lower: str | None, words: Sequence[str]) -> float:
+    """Return 1.0 if the pattern occurs, else 0.0. Looks first for the words, since every match contains one: that is faster.
 
     Args:
-        lower: the text in lower case; None where that is not what the pattern's IGNORECASE compares, beyond ASCII.
+        lower: the text in lower case; None if it is not ASCII, since IGNORECASE then compares other characters too.
     """
     return float((lower is None or any(word in lower for word in words)) and pattern.search(text) is not None)
 

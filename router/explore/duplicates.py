@@ -1,13 +1,13 @@
-"""Which models of a space lie nearer to each other than distinct models do by chance.
+"""Finds models of a space that are nearer to each other than distinct models are by chance.
 
-How near is near depends on the region: some parts of a space are crowded. The null is therefore local. Where models lie
-evenly within the reach of a model's k-th neighbour, at r_k, in a space of intrinsic dimension D, each of the k - 1 nearer
-ones is within r of it with probability (r / r_k)^D; so one or more of them are with
+Some regions of a space are more crowded than others, so the null hypothesis is local. If models are evenly distributed within
+the distance r_k of a model's k-th neighbour, in a space of intrinsic dimension D, each of the k - 1 nearer ones is within r of
+it with probability (r / r_k)^D. The probability that at least one of them is within r is
 
     chance(r) = 1 - (1 - (r / r_k)^D)^(k - 1).
 
-D is read off the space itself: the value at which half of its models have a nearest neighbour whose chance is below 1/2
-(after the two-neighbour estimator of Facco et al. 2017; a median, so that a minority of duplicates does not move it).
+D is estimated from the space: with it, half of the models have a nearest neighbour whose chance is below 1/2 (after the
+two-neighbour estimator of Facco et al. 2017; by the median, so that a minority of duplicates does not change it).
 """
 
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-NEIGHBOURS = 5  # k: few enough to stay within a crowd, enough for up to four copies of a model to be seen as such
-DEFAULT_THRESHOLD = 0.05  # such pairs by chance in the whole space: how unusual a pair must be to be listed
-MIN_MODELS = 8  # models for which a neighbourhood of 5 means anything
+NEIGHBOURS = 5  # k: small enough to be local, large enough to recognise up to four copies of a model
+DEFAULT_THRESHOLD = 0.05  # largest expected number of pairs by chance in the whole space
+MIN_MODELS = 8  # fewer models have no meaningful neighbourhood of 5
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two models that are unusually near.
+    """Two models that are unusually near to each other.
 
     Attributes:
         a, b: rows, a < b.
         distance: between them.
-        of_neighbourhood: distance as a share of the distance to the k-th neighbour, the larger of both sides' shares.
-        chance: that a model with distinct neighbours has one this near, in [0, 1].
-        expected: how many models of a space of this size would have one this near by chance; at most M.
+        of_neighbourhood: distance divided by the distance to the k-th neighbour; the larger of the values of both models.
+        chance: probability that a model with distinct neighbours has one this near, in [0, 1].
+        expected: number of models of a space of this size that have one this near by chance; at most M.
     """
 
     a: int
@@ -41,21 +41,21 @@ class Pair:
 
 
 def find_duplicates(distances: NDArray[np.floating], expected: float = DEFAULT_THRESHOLD) -> list[Pair]:
-    """Pairs so near that at most `expected` models of such a space would have so near a neighbour by chance.
+    """Pairs so near that at most `expected` models of such a space have so near a neighbour by chance.
 
-    Both models must find the other unusual, each by the measure of its own neighbourhood. The default finds a pair in at
-    most one of twenty spaces without duplicates (Bonferroni). An infinite `expected` gives all pairs.
+    The distance must be unusual in the neighbourhoods of both models. The default finds a pair in at most one of twenty spaces
+    without duplicates (Bonferroni). An infinite `expected` gives all pairs.
 
     Args:
         distances: (M, M), symmetric, zero diagonal.
 
     Returns:
-        The least likely first; equals by distance.
+        The least probable first; equals by distance.
 
     Raises:
         ValueError: fewer than 8 models, or the matrix is not square.
     """
-    shares, chances = _unusualness(distances)
+    shares, chances = _shares_and_chances(distances)
     number = len(distances)
     pairs = [
         Pair(a, b, float(distances[a, b]), float(shares[a, b]), float(chances[a, b]), float(number * chances[a, b]))
@@ -65,7 +65,7 @@ def find_duplicates(distances: NDArray[np.floating], expected: float = DEFAULT_T
 
 
 def intrinsic_dimension(distances: NDArray[np.floating]) -> float:
-    """D, as the nearest neighbours' distances show it against those to the k-th; see the module.
+    """D, estimated from the distances to the nearest and to the k-th neighbours; see the module.
 
     Raises:
         ValueError: fewer than 8 models, or the matrix is not square.
@@ -74,12 +74,12 @@ def intrinsic_dimension(distances: NDArray[np.floating]) -> float:
     ratio = float(np.median(np.divide(nearest, reach, out=np.zeros_like(reach), where=reach > 0)))
     expected = 1 - 0.5 ** (1 / (NEIGHBOURS - 1))  # the median of (r_1 / r_k)^D
     if not 0 < ratio < 1:
-        return 1.0  # half of the models are copies, or all are equally far: nothing to read a dimension from
+        return 1.0  # half of the models are copies, or all distances are equal: no estimate
     return float(np.log(expected) / np.log(ratio))
 
 
-def _unusualness(distances: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Share of the neighbourhood and chance of each pair, (M, M) each, by the side that finds it less unusual."""
+def _shares_and_chances(distances: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Share of the neighbourhood and chance of each pair, (M, M) each, of the model for which it is less unusual."""
     dimension = intrinsic_dimension(distances)
     _, reach = _neighbourhood(distances)
     d = distances.astype(np.float64)
@@ -90,7 +90,7 @@ def _unusualness(distances: NDArray[np.floating]) -> tuple[NDArray[np.float64], 
 
 
 def _neighbourhood(distances: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distance of each model to its nearest and to its k-th nearest neighbour, (M,) each."""
+    """The distance of each model to its nearest and to its k-th nearest neighbour, (M,) each."""
     if distances.ndim != 2 or distances.shape[0] != distances.shape[1]:
         raise ValueError(f"expected a square matrix of distances, got {distances.shape}")
     if len(distances) < MIN_MODELS:

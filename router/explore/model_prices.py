@@ -1,4 +1,4 @@
-"""Which models a portfolio may be made of, and what they cost: names from a list or a portfolio file, prices from a CSV."""
+"""The candidates for a portfolio and their prices: names from a list or a portfolio file, prices from a CSV file."""
 
 import csv
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from math import isfinite
 from pathlib import Path
 
 from router.errors import DataError
+from router.explore.text_file import read_text, read_yaml
 
 COLUMNS = ("model", "usd_per_mtok_in", "usd_per_mtok_out")
 
@@ -19,24 +20,21 @@ class TokenPrice:
     usd_per_mtok_out: float
 
     def usd(self, tokens_in: float, tokens_out: float) -> float:
-        """What so many tokens cost, USD."""
+        """The price of a query, USD."""
         return (self.usd_per_mtok_in * tokens_in + self.usd_per_mtok_out * tokens_out) / 1e6
 
 
 def read_names(path: Path) -> list[str]:
-    """Names of models of a space, each once: lines of a text, or where the file ends in .yaml or .yml, `embedding` of each
-    model of a portfolio.
+    """Names of models of a space, without repetitions: the lines of a text file, or the `embedding` of each model of a portfolio
+    file (.yaml, .yml).
 
     Raises:
-        DataError: the file is unreadable, of another form, or names no model.
+        DataError: the file is unreadable, is not a portfolio, or names no model.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise DataError(f"{path}: unreadable: {exc}") from exc
-    names = (
-        _of_portfolio(path, text) if path.suffix in (".yaml", ".yml") else [line.strip() for line in text.splitlines()]
-    )
+    if path.suffix in (".yaml", ".yml"):
+        names = _portfolio_embeddings(path)
+    else:
+        names = [line.strip() for line in read_text(path).splitlines()]
     names = [name for name in dict.fromkeys(names) if name and not name.startswith("#")]
     if not names:
         raise DataError(f"{path}: names no model of the space")
@@ -78,13 +76,9 @@ def _price(where: str, column: str, text: str | None) -> float:
     return value
 
 
-def _of_portfolio(path: Path, text: str) -> list[str]:
-    import yaml
-
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        raise DataError(f"{path}: not YAML: {exc}") from exc
+def _portfolio_embeddings(path: Path) -> list[str]:
+    """The `embedding` of each model of a portfolio file that has one."""
+    found = read_yaml(path)
     entries = found.get("models") if isinstance(found, dict) else None
     if not isinstance(entries, list):
         raise DataError(f"{path}: not a portfolio: it has no list `models`")

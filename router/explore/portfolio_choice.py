@@ -1,27 +1,26 @@
-"""Which k of M models to keep: by distance in the model space, or by how well the kept ones cover the queries.
+"""Chooses k of M models so that for most queries one of them is likely to be correct, without or with a budget.
 
-Pure functions of arrays: models are columns, queries rows; nothing here knows of files or names. Every choice is
-deterministic, equal candidates going to the lower index.
+Pure functions of arrays: models are columns, queries are rows. Every choice is deterministic: of equal candidates the one with
+the lower index is taken.
 """
 
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 
-ENOUGH = 0.99  # of the full pool's accuracy: where a portfolio counts as complete
-ROUNDING = 1e-9  # a mean of equal prices differs from them by so much, as a share
-COST_WEIGHTS = 32  # coarse cost weights that a budget is tried with
+ENOUGH = 0.99  # share of the full pool's accuracy at which a portfolio counts as complete
+ROUNDING = 1e-9  # relative rounding error of a mean of equal prices
+COST_WEIGHTS = 32  # number of coarse cost weights that are tried for a budget
 Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Models in the order of picking, and what routing among the first 1, 2, ... k of them is expected to give.
+    """Models in the order of picking, with the expected accuracy and price of routing among the first 1, 2, ... k of them.
 
     Attributes:
         models: k columns.
@@ -34,63 +33,6 @@ class Coverage:
     accuracy: tuple[float, ...]
     usd_per_query: tuple[float, ...]
     cost_weight: float = 0.0
-
-
-def k_center(distances: Floats, k: int) -> tuple[int, ...]:
-    """k models such that the farthest model from its nearest kept one is near: Gonzalez' greedy, from the medoid.
-
-    The largest distance to the nearest kept model is at most twice the least possible one (where the triangle
-    inequality holds). Starting from any model gives that guarantee; the medoid makes k = 1 sensible as well.
-
-    Args:
-        distances: (M, M), symmetric, zero diagonal.
-        k: 1 to M.
-
-    Returns:
-        k models in the order of picking, so that a shorter result is a prefix of a longer one.
-
-    Raises:
-        ValueError: k is out of range, or the matrix is not square.
-    """
-    _check_square(distances, k)
-    picked = [int(distances.sum(axis=1).argmin())]
-    nearest = distances[picked[0]].astype(np.float64)
-    while len(picked) < k:
-        nearest[picked] = -1.0  # a duplicate of a kept model may still be needed to reach k, a kept one never
-        picked.append(int(nearest.argmax()))
-        nearest = np.minimum(np.maximum(nearest, 0.0), distances[picked[-1]])
-    return tuple(picked)
-
-
-def k_medoids(distances: Floats, k: int) -> tuple[int, ...]:
-    """k models with a small sum of distances to the nearest kept one: PAM (Kaufman & Rousseeuw 1990), build then swap.
-
-    Build adds the model that lowers the sum most; swap then exchanges the kept and unkept pair that lowers it most,
-    until no exchange does. A local optimum, no guarantee on its distance to the best.
-
-    Args:
-        distances: (M, M), symmetric, zero diagonal.
-        k: 1 to M.
-
-    Returns:
-        k models, ascending.
-
-    Raises:
-        ValueError: k is out of range, or the matrix is not square.
-    """
-    _check_square(distances, k)
-    d = distances.astype(np.float64)
-    kept: list[int] = []
-    nearest = np.full(len(d), d.max() + 1)
-    for _ in range(k):
-        sums = np.minimum(d, nearest).sum(axis=1)
-        sums[kept] = np.inf
-        kept.append(int(sums.argmin()))
-        nearest = np.minimum(nearest, d[kept[-1]])
-    while (better := _best_swap(d, kept)) is not None:
-        out, into = better
-        kept[out] = into
-    return tuple(sorted(kept))
 
 
 def coverage_greedy(p: Floats, weights: Floats | None, k: int) -> Coverage:
@@ -108,16 +50,16 @@ def coverage_greedy(p: Floats, weights: Floats | None, k: int) -> Coverage:
     Raises:
         ValueError: k is out of range, shapes do not fit, or the weights are negative or all zero.
     """
-    w = _checked(p, weights, k)
+    w = check_weights(p, weights, k)
     value = p.astype(np.float64)
-    found = _described(value, w, np.zeros(p.shape[1]), tuple(_greedy(value, w, k)), 0.0)
+    found = _coverage_of(value, w, np.zeros(p.shape[1]), tuple(_greedy(value, w, k)), 0.0)
     return replace(found, usd_per_query=(np.nan,) * k)
 
 
 def coverage_under_budget(
     p: Floats, weights: Floats | None, prices: Floats, budget: float, k: int | None = None
 ) -> Coverage:
-    """Models that cover the queries best while routing among them costs at most `budget` USD a query on average.
+    """Models that cover the queries best while routing among them costs at most `budget` USD per query on average.
 
     What a portfolio costs depends on how it is routed. Here it is routed as the gateway does it, to the highest
     p - cost_weight * price, at the smallest cost weight that keeps the mean price within the budget. At a given
@@ -129,15 +71,15 @@ def coverage_under_budget(
         weights: (n,), non-negative; None weighs all queries alike.
         prices: (M,), USD per query.
         budget: USD per query.
-        k: so many models; None: as few as reach 99% of what all M reach within the same budget.
+        k: number of models; None: as few as reach 99% of the accuracy of all M within the same budget.
 
     Returns:
-        Its last entry keeps the budget; a shorter prefix need not, as it lacks the cheaper models.
+        The last entry keeps the budget. A shorter prefix may exceed it, since it lacks cheaper models.
 
     Raises:
         ValueError: as for `coverage_greedy`, prices are negative, or the budget is below the cheapest model's price.
     """
-    _checked(p, weights, k or 1)
+    check_weights(p, weights, k or 1)
     w, c = _checked_prices(p, weights, prices, budget)
     value = p.astype(np.float64)
     sizes = range(1, p.shape[1] + 1) if k is None else [k]
@@ -147,16 +89,16 @@ def coverage_under_budget(
     for size in sizes:
         orders = [order + tuple(islice(more, size - len(order))) for order, more in zip(orders, greedy, strict=True)]
         best = max(
-            (_within(value, w, c, budget, models) for models in sorted(set(orders))),
-            key=lambda portfolio: portfolio.accuracy[-1] if _keeps(portfolio, budget) else -1.0,
+            (_at_least_cost_weight(value, w, c, budget, models) for models in sorted(set(orders))),
+            key=lambda portfolio: portfolio.accuracy[-1] if _is_within_budget(portfolio, budget) else -1.0,
         )
-        if _keeps(best, budget) and best.accuracy[-1] >= ENOUGH * full:
+        if _is_within_budget(best, budget) and best.accuracy[-1] >= ENOUGH * full:
             break
     return best
 
 
 def routed_within(p: Floats, weights: Floats | None, prices: Floats, budget: float, models: Sequence[int]) -> Coverage:
-    """What these models reach when routing among all of them costs at most `budget` USD a query on average.
+    """Accuracy and price of these models when routing among all of them costs at most `budget` USD per query on average.
 
     Args:
         p, weights, prices, budget: as for `coverage_under_budget`.
@@ -169,49 +111,7 @@ def routed_within(p: Floats, weights: Floats | None, prices: Floats, budget: flo
         ValueError: as for `coverage_under_budget`.
     """
     w, c = _checked_prices(p, weights, prices, budget)
-    return _within(p.astype(np.float64), w, c, budget, tuple(models))
-
-
-def exhaustive(p: Floats, weights: Floats | None, k: int, limit: int = 1_000_000) -> tuple[int, ...]:
-    """The k models with the highest weighted mean over queries of the best p among them, by trying all of them.
-
-    Args:
-        p: P(correct), or scores, (n, M), no NaN.
-        weights: (n,), non-negative; None weighs all queries alike.
-        k: 1 to M.
-        limit: combinations that are still tried; a million take about a second per thousand queries.
-
-    Returns:
-        k models, ascending; of equals the first in lexicographic order.
-
-    Raises:
-        ValueError: as for `coverage_greedy`, or there are more combinations than `limit`.
-    """
-    w = _checked(p, weights, k)
-    if comb(p.shape[1], k) > limit:
-        raise ValueError(f"{k} of {p.shape[1]} models: {comb(p.shape[1], k):,} combinations, more than {limit:,}")
-    value = np.ascontiguousarray(p.T, np.float64)
-    best, kept = -np.inf, tuple[int, ...]()
-    for prefix, covered in _prefixes(value, k - 1):
-        start = prefix[-1] + 1 if prefix else 0
-        means = np.maximum(value[start:], covered) @ w
-        if means.max() > best + 1e-12:
-            best, kept = float(means.max()), (*prefix, start + int(means.argmax()))
-    return kept
-
-
-def expected_accuracy(p: Floats, weights: Floats | None, models: Sequence[int]) -> float:
-    """The weighted mean over queries of the best p among some models: what routing among them is expected to reach.
-
-    Args:
-        p: (n, M), no NaN.
-        weights: (n,), non-negative; None weighs all queries alike.
-        models: at least one column.
-
-    Raises:
-        ValueError: shapes do not fit, or there is no model.
-    """
-    return float(p[:, list(models)].max(axis=1).astype(np.float64) @ _checked(p, weights, len(models)))
+    return _at_least_cost_weight(p.astype(np.float64), w, c, budget, tuple(models))
 
 
 def smallest_enough(coverage: Coverage, full_accuracy: float, share: float = ENOUGH) -> int | None:
@@ -221,9 +121,9 @@ def smallest_enough(coverage: Coverage, full_accuracy: float, share: float = ENO
 
 
 def _greedy(value: NDArray[np.float64], w: NDArray[np.float64], k: int) -> Iterator[int]:
-    """Columns by their marginal gain in Σ w max(value), lazily evaluated.
+    """Columns in the order of their marginal gain in Σ w max(value), lazily evaluated.
 
-    Everything starts covered at the least value there is, a constant, so that utilities below 0 are no special case.
+    Every query starts covered at the least value of all, so that utilities below 0 need no special case.
     """
 
     def gain(m: int) -> float:
@@ -244,7 +144,7 @@ def _greedy(value: NDArray[np.float64], w: NDArray[np.float64], k: int) -> Itera
         yield m
 
 
-def _described(
+def _coverage_of(
     p: NDArray[np.float64],
     w: NDArray[np.float64],
     prices: NDArray[np.float64],
@@ -264,81 +164,47 @@ def _described(
     return Coverage(models, tuple(accuracy), tuple(usd), cost_weight)
 
 
-def _within(
+def _at_least_cost_weight(
     p: NDArray[np.float64], w: NDArray[np.float64], prices: NDArray[np.float64], budget: float, models: tuple[int, ...]
 ) -> Coverage:
-    """These models at the smallest cost weight that keeps the budget, or where none does, at one that is as cheap as can be."""
+    """These models at the smallest cost weight that keeps the budget. If none keeps it, at one that always takes the cheapest."""
     by_price = np.array(sorted(models, key=lambda m: (prices[m], m)), np.int64)  # of equals argmax takes the first
     value, price = p[:, by_price], prices[by_price]
 
-    def keeps(cost_weight: float) -> bool:
+    def is_within_budget(cost_weight: float) -> bool:
         return float(price[(value - cost_weight * price).argmax(axis=1)] @ w) <= budget * (1 + ROUNDING)
 
-    if keeps(0.0):
-        return _described(p, w, prices, models, 0.0)
-    low, high = 1e-6 / prices.max(), _decisive(prices)
+    if is_within_budget(0.0):
+        return _coverage_of(p, w, prices, models, 0.0)
+    low, high = 1e-6 / prices.max(), _price_only_weight(prices)
     for _ in range(40):
         middle = float(np.sqrt(low * high))
-        low, high = (low, middle) if keeps(middle) else (middle, high)
-    return _described(p, w, prices, models, high)
+        low, high = (low, middle) if is_within_budget(middle) else (middle, high)
+    return _coverage_of(p, w, prices, models, high)
 
 
-def _keeps(portfolio: Coverage, budget: float) -> bool:
+def _is_within_budget(portfolio: Coverage, budget: float) -> bool:
     return portfolio.usd_per_query[-1] <= budget * (1 + ROUNDING)
 
 
 def _coarse_cost_weights(prices: NDArray[np.float64]) -> list[float]:
-    """0, steps from where prices hardly matter to where little else does, and one where nothing else does."""
+    """0, then steps from weights at which prices hardly matter, and last one at which only the price matters."""
     if not prices.any():
         return [0.0]
     steps = np.geomspace(0.01 / prices.max(), 1 / prices[prices > 0].min(), COST_WEIGHTS)
-    return [0.0, *steps.tolist(), _decisive(prices)]
+    return [0.0, *steps.tolist(), _price_only_weight(prices)]
 
 
-def _decisive(prices: NDArray[np.float64]) -> float:
-    """A cost weight at which no difference in p, at most 1, outweighs a difference in price: the cheapest is chosen."""
+def _price_only_weight(prices: NDArray[np.float64]) -> float:
+    """A cost weight at which the cheapest model is always chosen: no difference in p (at most 1) outweighs one in price."""
     return float(2.0 / np.diff(np.unique(prices)).min(initial=prices.max()))
-
-
-def _prefixes(value: NDArray[np.float64], size: int) -> Iterator[tuple[tuple[int, ...], NDArray[np.float64]]]:
-    """Every ascending tuple of `size` rows that leaves room for one more, with the elementwise maximum of its rows."""
-    stack: list[tuple[tuple[int, ...], NDArray[np.float64]]] = [((), np.full(value.shape[1], -np.inf))]
-    while stack:
-        prefix, covered = stack.pop()
-        if len(prefix) == size:
-            yield prefix, covered
-            continue
-        start = prefix[-1] + 1 if prefix else 0
-        for m in reversed(range(start, len(value) - (size - len(prefix)))):
-            stack.append(((*prefix, m), np.maximum(covered, value[m])))
-
-
-def _best_swap(d: NDArray[np.float64], kept: list[int]) -> tuple[int, int] | None:
-    """The exchange (position in `kept`, model) that lowers the sum of distances most; None where none does."""
-    to_kept = d[:, kept]
-    now = to_kept.min(axis=1).sum()
-    best, swap = now - 1e-9 * max(now, 1.0), None
-    for out in range(len(kept)):
-        rest = np.delete(to_kept, out, axis=1).min(axis=1, initial=np.inf)
-        sums = np.minimum(d, rest).sum(axis=1)
-        sums[kept] = np.inf
-        if sums.min() < best:
-            best, swap = float(sums.min()), (out, int(sums.argmin()))
-    return swap
-
-
-def _check_square(distances: Floats, k: int) -> None:
-    if distances.ndim != 2 or distances.shape[0] != distances.shape[1]:
-        raise ValueError(f"expected a square matrix of distances, got {distances.shape}")
-    if not 1 <= k <= len(distances):
-        raise ValueError(f"k must be from 1 to {len(distances)}, got {k}")
 
 
 def _checked_prices(
     p: Floats, weights: Floats | None, prices: Floats, budget: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights summing to 1, (n,), and prices, (M,), both float64."""
-    w, c = _checked(p, weights, 1), np.asarray(prices, np.float64)
+    w, c = check_weights(p, weights, 1), np.asarray(prices, np.float64)
     if c.shape != (p.shape[1],) or not (c >= 0).all():
         raise ValueError(f"expected {p.shape[1]} non-negative prices, got {c.shape}")
     if budget < c.min():
@@ -346,8 +212,12 @@ def _checked_prices(
     return w, c
 
 
-def _checked(p: Floats, weights: Floats | None, k: int) -> NDArray[np.float64]:
-    """The weights, (n,), float64, summing to 1."""
+def check_weights(p: Floats, weights: Floats | None, k: int) -> NDArray[np.float64]:
+    """The weights, (n,), float64, summing to 1.
+
+    Raises:
+        ValueError: shapes do not fit, k is out of range, or the weights are negative or all zero.
+    """
     if p.ndim != 2 or not len(p):
         raise ValueError(f"expected (queries, models), got {p.shape}")
     if not 1 <= k <= p.shape[1]:

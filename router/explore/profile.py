@@ -1,7 +1,7 @@
-"""Hypothetical-profile search: which models of a space are like one that would reach these accuracies.
+"""Search by profile: the models of a space that are most similar to a hypothetical model with given accuracies.
 
-A profile names benchmarks and accuracies. The evaluations that such a model would have are made up over the anchor queries
-of those benchmarks, and embedded like any other model's.
+A profile is an accuracy for each of some benchmarks. The hypothetical model gets evaluations on the anchor queries of these
+benchmarks, and is embedded like any other model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from router.model.anchors import Anchors
 
 @dataclass(frozen=True)
 class Evaluations:
-    """Made-up evaluations of one model: q (n, d_q) float32, y (n,) float32 in {0, 1}."""
+    """Evaluations of one hypothetical model: q (n, d_q) float32, y (n,) float32 in {0, 1}."""
 
     q: NDArray[np.float32]
     y: NDArray[np.float32]
@@ -24,12 +24,12 @@ class Evaluations:
 
 @dataclass(frozen=True)
 class Match:
-    """A model of the space beside the profile.
+    """A model of the space, compared with the profile.
 
     Attributes:
         distance: between its embedding and the profile's.
         accuracy: benchmark -> its predicted accuracy there, in [0, 1], in the profile's order.
-        gap: mean over the benchmarks of |predicted - asked|.
+        gap: mean over the benchmarks of |predicted accuracy - accuracy of the profile|.
     """
 
     model: str
@@ -42,7 +42,7 @@ def parse_profile(text: str) -> dict[str, float]:
     """ "gsm8k=0.9,mmlu=0.7" -> {"gsm8k": 0.9, "mmlu": 0.7}
 
     Raises:
-        DataError: it is not of that form, a benchmark occurs twice, or an accuracy is no number from 0 to 1.
+        DataError: the text is not of that form, a benchmark occurs twice, or an accuracy is not a number from 0 to 1.
     """
     profile: dict[str, float] = {}
     for part in text.split(","):
@@ -61,10 +61,10 @@ def parse_profile(text: str) -> dict[str, float]:
 
 
 def hypothetical(anchors: Anchors, profile: Mapping[str, float]) -> Evaluations:
-    """Evaluations of a model that answers so large a share of each benchmark's anchors.
+    """Evaluations of a model that answers the given share of each benchmark's anchors correctly.
 
-    Right answers are spread evenly over a benchmark's anchors in their order, which is that of the data. A share that the
-    number of anchors does not allow is rounded: 0.9 of 16 is 14.
+    Correct answers are spread evenly over the anchors of a benchmark, in the order of the data. The number of correct answers is
+    rounded: 0.9 of 16 is 14.
 
     Args:
         profile: benchmark -> accuracy in [0, 1].
@@ -87,7 +87,7 @@ def matches(
     distances: NDArray[np.floating],
     accuracy: Mapping[str, NDArray[np.floating]],
 ) -> list[Match]:
-    """The models of a space beside the profile, the nearest first; equals by name.
+    """The models of a space compared with the profile, the nearest first, equals by name.
 
     Args:
         models: M names.

@@ -1,16 +1,16 @@
-"""What a portfolio will be asked: benchmark weights over anchor queries, or prompts of one's own, as weighted encodings."""
+"""The queries that a portfolio is chosen for, as weighted encodings: anchor queries by benchmark, or the user's prompts."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from router.encode.encoder import QueryEncoder
 from router.errors import DataError
+from router.explore.text_file import read_text, read_yaml
 from router.model.anchors import Anchors
 
 BENCHMARK_WEIGHTS = (".json", ".yaml", ".yml")
@@ -18,12 +18,12 @@ BENCHMARK_WEIGHTS = (".json", ".yaml", ".yml")
 
 @dataclass(frozen=True)
 class Traffic:
-    """Queries and how much each counts.
+    """Encoded queries and their weights.
 
     Attributes:
         q: encodings, (n, d_q), float32.
         weights: (n,), non-negative, summing to 1.
-        about: one phrase for a person.
+        about: a phrase that describes them, for the output of commands.
     """
 
     q: NDArray[np.float32]
@@ -32,25 +32,20 @@ class Traffic:
 
 
 def anchor_traffic(anchors: Anchors) -> Traffic:
-    """All anchors alike."""
+    """All anchors, with equal weights."""
     number = len(anchors.q)
     return Traffic(anchors.q, np.full(number, 1 / number), f"{number} anchor queries")
 
 
 def weighted_traffic(path: Path, anchors: Anchors) -> Traffic:
-    """Anchors, weighted by a JSON or YAML file of benchmark -> weight; benchmarks that it does not name count nothing.
+    """Anchors, weighted by a JSON or YAML file of benchmark -> weight; benchmarks that it does not name have weight 0.
 
-    {"gsm8k": 3, "mmlu": 1} -> three quarters of the weight spread over the anchors of gsm8k, one over those of mmlu.
+    {"gsm8k": 3, "mmlu": 1}: the anchors of gsm8k share three quarters of the weight, those of mmlu one quarter.
 
     Raises:
-        DataError: the file is unreadable, no such mapping, or names a benchmark without anchors.
+        DataError: the file is unreadable, is not such a mapping, or names a benchmark without anchors.
     """
-    import yaml  # also reads JSON
-
-    try:
-        found = yaml.safe_load(_read(path))
-    except yaml.YAMLError as exc:
-        raise DataError(f"{path}: neither JSON nor YAML: {exc}") from exc
+    found = read_yaml(path)
     if not isinstance(found, dict) or not found:
         raise DataError(f"{path}: expected benchmark: weight, as in {{gsm8k: 3, mmlu: 1}}")
     for name, weight in found.items():
@@ -64,15 +59,15 @@ def weighted_traffic(path: Path, anchors: Anchors) -> Traffic:
 
 
 def prompt_traffic(path: Path, encoder: QueryEncoder) -> Traffic:
-    """Prompts of one's own, each as often as it occurs: lines of text, or where the file ends in .jsonl, lines of JSON.
+    """The prompts of a file, one per line: JSON if the name ends in .jsonl, plain text otherwise. Repeated prompts count again.
 
     A line of JSON is a string, or an object whose `prompt` is a string or a list of chat messages, of which the last user
-    turn counts: what `locus log --json` prints where prompts are stored.
+    message counts. `locus log --json` prints such lines if prompts are stored.
 
     Raises:
         DataError: the file is unreadable, holds no prompt, or a line is not of that form.
     """
-    lines = [(i, line) for i, line in enumerate(_read(path).splitlines(), 1) if line.strip()]
+    lines = [(i, line) for i, line in enumerate(read_text(path).splitlines(), 1) if line.strip()]
     prompts = [_prompt(path, i, line) for i, line in lines] if path.suffix == ".jsonl" else [line for _, line in lines]
     if not prompts:
         raise DataError(f"{path}: no prompt in it")
@@ -94,18 +89,11 @@ def _prompt(path: Path, number: int, line: str) -> str:
     return value
 
 
-def _user_texts(messages: list[Any]) -> Iterator[str]:
-    """Texts of the user turns, the last first."""
+def _user_texts(messages: Sequence[object]) -> Iterator[str]:
+    """The texts of the user messages, the last first."""
     for message in reversed(messages):
         if isinstance(message, Mapping) and message.get("role") == "user":
             content = message.get("content")
             parts = content if isinstance(content, list) else [{"text": content}]
             texts = [part.get("text") for part in parts if isinstance(part, Mapping)]
             yield "\n".join(text for text in texts if isinstance(text, str))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise DataError(f"{path}: unreadable: {exc}") from exc

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from router.encode.encoder import MINILM, PRETRAINED, STATIC, QueryEncoder, is_static, load_encoder
+from router.encode.encoder import QueryEncoder
+from router.encode.load import MINILM, PRETRAINED, STATIC, load_encoder
+from router.encode.static import is_static
 from router.errors import ArtifactError
 from router.regular_file import read_regular
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from router.encode.encoder import PRETRAINED, QueryEncoder
+from router.encode.encoder import QueryEncoder
+from router.encode.load import PRETRAINED
 from router.errors import ArtifactError
 from router.model.checkpoint import Checkpoint, load_checkpoint
 from router.model.evidence import Evidence, evidence_file

@@ -131,7 +131,7 @@ def section(result: dict[str, Any]) -> str:
 
 
 def plot(result: dict[str, Any], folder: Path) -> None:
-    from router.explore.draw import draw_dendrogram
+    from router.explore.dendrogram import draw_dendrogram
 
     found = result["clusters"]
     if found["families"]:

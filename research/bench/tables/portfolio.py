@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from research.bench.portfolio_search import exhaustive, k_center, k_medoids
 from research.bench.tables.cells import grid, number, percent, picture, usd
 from router.data.baselines import mean_scores
 from router.data.pools import Pool
@@ -19,9 +20,6 @@ from router.explore.portfolio_choice import (
     ENOUGH,
     coverage_greedy,
     coverage_under_budget,
-    exhaustive,
-    k_center,
-    k_medoids,
 )
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from gateway.http.service import open_service
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.request.embeddings_request import parse_embeddings
 from gateway.upstream.embedding_calls import LARGE, read_answer
-from router.encode.encoder import load_encoder
+from router.encode.load import load_encoder
 from tests.conformance import validate
 from tests.gateway.running import Gateway, entry, eventually, serving, write_portfolio
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, error, reply, silent

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from gateway.routing.encoder_queue import BATCH, EncoderQueue
-from router.encode.encoder import QueryEncoder, load_encoder
+from router.encode.encoder import QueryEncoder
+from router.encode.load import load_encoder
 from tests.gateway.commands.test_demo import REPOSITORY, free_port
 from tests.gateway.running import entry, eventually, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider

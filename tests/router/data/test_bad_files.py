@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from router.data.dataset import load_dataset
-from router.encode.encoder import PRETRAINED, load_encoder
+from router.encode.load import PRETRAINED, load_encoder
 from router.errors import ArtifactError, DataError
 from router.model.checkpoint import CARD, WEIGHTS, load_checkpoint, save_checkpoint
 from router.model.policy import Policy, choose

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from router.encode.encoder import MAX_CHARS, PRETRAINED, SentenceTransformerEncoder, load_encoder, normalise, single
-from router.encode.onnx import exported, folder_of_export, load_onnx
+from router.encode.encoder import MAX_CHARS, normalise
+from router.encode.load import PRETRAINED, load_encoder
+from router.encode.onnx import export_folder, find_export, load_onnx
+from router.encode.sentence_transformer import SentenceTransformerEncoder
+from router.encode.static import float16_to_float32
 from router.encode.surface import DIM as SURFACE_DIM
 from router.encode.surface import MAX_CHARS as SURFACE_CHARS
 from router.encode.surface import surface
@@ -124,7 +127,7 @@ def test_nothing_behind_the_bounds_changes_an_encoding() -> None:
 def test_half_precision_is_read_exactly() -> None:
     half = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     half = half[np.isfinite(half)]
-    np.testing.assert_array_equal(single(half).view(np.uint32), half.astype(np.float32).view(np.uint32))
+    np.testing.assert_array_equal(float16_to_float32(half).view(np.uint32), half.astype(np.float32).view(np.uint32))
 
 
 SLOW_TEXTS = [*TEXTS, "", "  What is\n2 + 2?  ", "z" * 10_000, "many words " * 2_000, "Übung 🚀"]
@@ -153,7 +156,7 @@ def test_an_exported_model_encodes_as_torch_does(cache: Path) -> None:
 
 
 def test_without_its_packages_it_says_which_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("router.encode.onnx.NEEDS", ("numpy", "no_such_package"))
+    monkeypatch.setattr("router.encode.onnx.PACKAGES", ("numpy", "no_such_package"))
     with pytest.raises(MissingPackage, match=r"needs no_such_package: pip install 'locus-gateway\[onnx\]'"):
         load_onnx("anything", "anything")
 
@@ -163,12 +166,12 @@ def test_a_changed_model_file_is_another_export(tmp_path: Path, monkeypatch: pyt
     model = tmp_path / "model"
     model.mkdir()
     (model / "weights").write_bytes(b"one")
-    first = folder_of_export(str(model))
+    first = export_folder(str(model))
     assert first is not None
-    assert exported(str(model)) is None
+    assert find_export(str(model)) is None
     first.mkdir(parents=True)
     (first / "encoder.json").write_text("{}")
-    assert exported(str(model)) == first
+    assert find_export(str(model)) == first
     (model / "weights").write_bytes(b"two")
-    assert exported(str(model)) is None
-    assert folder_of_export("no-such-model-anywhere") is None
+    assert find_export(str(model)) is None
+    assert export_folder("no-such-model-anywhere") is None

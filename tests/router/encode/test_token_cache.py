@@ -4,11 +4,12 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 
-from router.encode.encoder import MAX_TOKENS, PRETRAINED
-from router.encode.token_cache import Words
+from router.encode.encoder import MAX_TOKENS
+from router.encode.load import PRETRAINED
+from router.encode.token_cache import TokenCache
 
 TOKENIZER = Tokenizer.from_file(str(PRETRAINED / "encoder" / "tokenizer.json"))
-WORDS = Words(TOKENIZER)
+WORDS = TokenCache(TOKENIZER)
 LIKELY = st.text(st.sampled_from("abcXYZ019 .,;:!?'\"()[]{}<>/\\|@#$%^&*-_=+~`\t\n\r"), max_size=300)
 
 
@@ -36,4 +37,4 @@ def test_a_long_text_is_cut() -> None:
 
 def test_other_tokenizers_are_refused() -> None:
     with pytest.raises(ValueError, match="BERT"):
-        Words(Tokenizer(BPE()))
+        TokenCache(Tokenizer(BPE()))

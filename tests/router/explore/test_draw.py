@@ -12,21 +12,19 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from router.explore.clusters import cut_tree, linkage, pairwise_distances
-from router.explore.draw import (
-    COLOURS,
-    GREY,
+from router.explore.dendrogram import draw_dendrogram
+from router.explore.label_placement import Box, place_labels
+from router.explore.space_map import (
     OTHERS,
-    Box,
     SpaceMap,
     colours,
-    draw_dendrogram,
     draw_map,
-    layout,
-    page,
-    place_labels,
+    html_page,
+    project_to_plane,
     provider,
     short_name,
 )
+from router.explore.style import COLOURS, GREY
 from router.model.space import Neighbor
 
 MODELS = ("lab/one", "lab/two", "other/three", "bare", "evil/</script><script>alert(1)</script>")
@@ -51,26 +49,28 @@ def has_colour(picture: Path, colour: str) -> bool:
 
 def test_places_in_the_plane_are_found_again() -> None:
     points = np.random.default_rng(0).normal(size=(12, 2)) @ np.array([[3.0, 1.0], [0.0, 0.5]])
-    xy, shown = layout(pairwise_distances(points))
+    xy, explained = project_to_plane(pairwise_distances(points))
     np.testing.assert_allclose(pairwise_distances(xy), pairwise_distances(points), atol=1e-9)
-    assert shown == pytest.approx(1.0)
+    assert explained == pytest.approx(1.0)
     assert xy[:, 0].var() > xy[:, 1].var()
-    np.testing.assert_array_equal(layout(pairwise_distances(points))[0], xy)
+    np.testing.assert_array_equal(project_to_plane(pairwise_distances(points))[0], xy)
 
 
-def test_of_more_dimensions_the_share_that_is_shown_is_pcas() -> None:
+def test_the_explained_share_is_that_of_pca() -> None:
     z = np.random.default_rng(1).normal(size=(30, 6)) * [5, 3, 1, 1, 1, 1]
-    xy, shown = layout(pairwise_distances(z))
+    xy, explained = project_to_plane(pairwise_distances(z))
     values = np.linalg.svd(z - z.mean(axis=0), compute_uv=False) ** 2
-    assert shown == pytest.approx(values[:2].sum() / values.sum())
+    assert explained == pytest.approx(values[:2].sum() / values.sum())
     np.testing.assert_allclose((xy**2).sum(axis=0), values[:2])
 
 
 def test_few_models_and_models_at_one_place_have_places_too() -> None:
-    assert layout(np.zeros((1, 1)))[0].tolist() == [[0.0, 0.0]]
-    np.testing.assert_allclose(np.ptp(layout(np.array([[0.0, 2.0], [2.0, 0.0]]))[0], axis=0), [2.0, 0.0], atol=1e-9)
-    xy, shown = layout(np.zeros((3, 3)))
-    assert (xy.tolist(), shown) == ([[0.0, 0.0]] * 3, 1.0)
+    assert project_to_plane(np.zeros((1, 1)))[0].tolist() == [[0.0, 0.0]]
+    np.testing.assert_allclose(
+        np.ptp(project_to_plane(np.array([[0.0, 2.0], [2.0, 0.0]]))[0], axis=0), [2.0, 0.0], atol=1e-9
+    )
+    xy, explained = project_to_plane(np.zeros((3, 3)))
+    assert (xy.tolist(), explained) == ([[0.0, 0.0]] * 3, 1.0)
 
 
 @pytest.mark.parametrize("number", [1, 40, 300])
@@ -82,9 +82,9 @@ def test_labels_cover_neither_marks_nor_each_other(number: int) -> None:
     placed = place_labels(marks, radii, sizes, bounds)
     labels = [box for box in placed if box is not None]
     circles = [Box(x - r, y - r, x + r, y + r) for (x, y), r in zip(marks, radii, strict=True)]
-    assert all(box.within(bounds) for box in labels)
-    assert not any(a.meets(b) for i, a in enumerate(labels) for b in labels[:i])
-    assert not any(label.meets(circle) for label in labels for circle in circles)
+    assert all(box.is_inside(bounds) for box in labels)
+    assert not any(a.overlaps(b) for i, a in enumerate(labels) for b in labels[:i])
+    assert not any(label.overlaps(circle) for label in labels for circle in circles)
     assert len(labels) == number if number <= 40 else len(labels) > 150
     for box, (width, height) in zip(placed, sizes, strict=True):
         assert box is None or (box.right - box.left, box.top - box.bottom) == pytest.approx((width, height))
@@ -141,7 +141,7 @@ def data_of(html: str) -> dict[str, object]:
 
 def test_the_page_holds_all_it_shows_and_needs_nothing_else() -> None:
     drawn = space_map()
-    html = page(drawn, "A <title>")
+    html = html_page(drawn, "A <title>")
     addresses = set(re.findall(r"https?://[^\"' )]+", html))
     assert addresses == {"http://www.w3.org/2000/svg"}  # a name, not a place
     assert not re.search(r"<(link|img|iframe)\b|\bsrc\s*=|@import|url\(|fetch\(|XMLHttpRequest", html)
@@ -160,7 +160,7 @@ def test_the_page_draws_itself_in_a_browser(tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("needs chromium")
-    html = page(space_map(), "A <title>")
+    html = html_page(space_map(), "A <title>")
     # What a reader would do: look at a model, then search.
     acts = "pin(0); window.pinnedText = aside.textContent; pin(null); search.value = 'lab/'; search.dispatchEvent(new Event('input'));"
     acts += "document.body.dataset.said = window.pinnedText;"

@@ -8,63 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from research.bench.portfolio_search import expected_accuracy
 from router.explore.portfolio_choice import (
     Coverage,
     coverage_greedy,
     coverage_under_budget,
-    exhaustive,
-    expected_accuracy,
-    k_center,
-    k_medoids,
     smallest_enough,
 )
-
-LINE = np.abs(np.subtract.outer([0.0, 1.0, 2.0, 10.0, 11.0], [0.0, 1.0, 2.0, 10.0, 11.0]))
-
-
-def cloud(seed: int, models: int = 9) -> NDArray[np.float64]:
-    points = np.random.default_rng(seed).normal(size=(models, 3))
-    return np.asarray(np.linalg.norm(points[:, None] - points, axis=2))
-
-
-def radius(distances: NDArray[np.float64], kept: tuple[int, ...]) -> float:
-    return float(distances[:, list(kept)].min(axis=1).max())
-
-
-def total(distances: NDArray[np.float64], kept: tuple[int, ...]) -> float:
-    return float(distances[:, list(kept)].min(axis=1).sum())
-
-
-def test_on_a_line_the_centres_are_the_medoid_then_the_farthest() -> None:
-    assert k_center(LINE, 3) == (2, 4, 0)
-    assert k_medoids(LINE, 1) == (2,)
-    assert k_medoids(LINE, 2) == (1, 3)
-
-
-@given(st.integers(0, 10_000), st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
-def test_centres_keep_their_guarantee_and_grow_by_prefix(seed: int, k: int) -> None:
-    distances = cloud(seed)
-    best = min(radius(distances, kept) for kept in combinations(range(9), k))
-    assert radius(distances, k_center(distances, k)) <= 2 * best + 1e-12 or k == 1
-    assert k_center(distances, k) == k_center(distances, 9)[:k]
-
-
-@given(st.integers(0, 10_000), st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
-def test_no_exchange_betters_the_medoids(seed: int, k: int) -> None:
-    distances = cloud(seed)
-    kept = k_medoids(distances, k)
-    assert len(set(kept)) == k
-    for out in kept:
-        for into in set(range(9)) - set(kept):
-            assert total(distances, (*(set(kept) - {out}), into)) >= total(distances, kept) - 1e-9
-
-
-def test_models_at_one_place_can_still_all_be_kept() -> None:
-    same = np.zeros((4, 4))
-    assert sorted(k_center(same, 4)) == [0, 1, 2, 3]
-    assert k_medoids(same, 4) == (0, 1, 2, 3)
 
 
 def plain_greedy(p: NDArray[np.float64], weights: NDArray[np.float64], k: int) -> tuple[int, ...]:
@@ -97,19 +47,8 @@ def test_specialists_beat_the_all_rounder_that_greedy_starts_with() -> None:
     coverage = coverage_greedy(p, None, 2)
     assert coverage.models == (0, 1)
     assert coverage.accuracy == pytest.approx((0.7, 0.85))
-    assert exhaustive(p, None, 2) == (1, 2)
+    assert expected_accuracy(p, None, [1, 2]) == pytest.approx(1.0)
     assert coverage_greedy(p, np.array([1, 1, 1, 0, 0, 0.0]), 1).models == (1,)
-
-
-@given(st.integers(0, 10_000), st.integers(1, 6))
-@settings(max_examples=40, deadline=None)
-def test_exhaustive_search_finds_the_best(seed: int, k: int) -> None:
-    rng = np.random.default_rng(seed)
-    p, weights = rng.random((12, 6)), rng.random(12)
-    best = max(combinations(range(6), k), key=lambda kept: expected_accuracy(p, weights, kept))
-    assert exhaustive(p, weights, k) == best
-    with pytest.raises(ValueError, match=r"2 of 6 models: 15 combinations, more than 14"):
-        exhaustive(p, weights, 2, limit=14)
 
 
 def value_under(p: NDArray[np.float64], prices: NDArray[np.float64], budget: float, models: tuple[int, ...]) -> float:
@@ -171,9 +110,8 @@ def test_the_smallest_portfolio_that_is_enough() -> None:
 @pytest.mark.parametrize("k", [0, 6])
 def test_more_models_than_there_are_is_an_error(k: int) -> None:
     p = np.full((3, 5), 0.5)
-    for choose in (lambda: k_center(LINE, k), lambda: k_medoids(LINE, k), lambda: coverage_greedy(p, None, k)):
-        with pytest.raises(ValueError, match=rf"k must be from 1 to 5, got {k}"):
-            choose()
+    with pytest.raises(ValueError, match=rf"k must be from 1 to 5, got {k}"):
+        coverage_greedy(p, None, k)
 
 
 def test_weights_and_shapes_that_do_not_fit_are_errors() -> None:
@@ -181,7 +119,5 @@ def test_weights_and_shapes_that_do_not_fit_are_errors() -> None:
     for weights in (np.ones(2), np.zeros(3), np.array([1, 1, -1.0]), np.array([1, 1, np.nan])):
         with pytest.raises(ValueError, match="expected 3 non-negative weights"):
             coverage_greedy(p, weights, 1)
-    with pytest.raises(ValueError, match="square"):
-        k_center(p, 1)
     with pytest.raises(ValueError, match="5 non-negative prices"):
         coverage_under_budget(p, None, np.ones(4), 1.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from router.encode.encoder import load_encoder
+from router.encode.load import load_encoder
 from router.errors import DataError
 from router.explore.traffic import anchor_traffic, prompt_traffic, weighted_traffic
 from router.model.anchors import Anchors

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from router.data.dataset import Queries, load_queries
-from router.encode.encoder import load_encoder
+from router.encode.load import load_encoder
 from router.errors import ArtifactError, DataError
 from router.model.anchors import CARD_KEY, WEIGHTS_KEY, Anchors, choose_anchors, unpack
 from router.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from router.encode.encoder import load_encoder
+from router.encode.load import load_encoder
 from router.errors import ArtifactError
 from router.model.checkpoint import CARD, WEIGHTS, load_checkpoint, save_checkpoint
 

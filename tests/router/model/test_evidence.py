@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from gateway.commands.main import main
 from gateway.routing.evidence_shown import explain_evidence
 from router.data.dataset import Dataset, load_dataset
-from router.encode.encoder import PRETRAINED
+from router.encode.load import PRETRAINED
 from router.errors import ArtifactError
 from router.model.evidence import Evidence, evidence_file
 from router.model.evidence_file import Evaluations

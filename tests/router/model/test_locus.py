@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from router.encode.encoder import load_encoder
+from router.encode.load import load_encoder
 from router.errors import ArtifactError
 from router.model.checkpoint import load_checkpoint
 from router.model.locus import Embedding, Locus

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.commands.main import main
-from router.encode.encoder import PRETRAINED
+from router.encode.load import PRETRAINED
 from router.errors import ArtifactError
 from router.model.checkpoint import CARD, WEIGHTS, load_checkpoint
 from router.model.serving import Router

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from router.data.dataset import Dataset, load_dataset
-from router.encode.encoder import load_encoder
+from router.encode.load import load_encoder
 from router.train.evaluate import predict_all
 from router.train.guard import LADDER, judge
 from router.train.train import Trained, train

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from gateway.commands.main import main
 from router.data.dataset import load_dataset
-from router.encode.encoder import load_encoder
+from router.encode.load import load_encoder
 from router.errors import ArtifactError, DataError
 from router.model.space import ModelSpace
 from router.train.train import STATE, train
