@@ -40,6 +40,7 @@ class ChatMessage(TypedDict, total=False):
         reasoning_details: signed reasoning, as OpenRouter writes it.
         thinking_blocks: signed reasoning, as LiteLLM writes it.
         provider_block: the type of a Messages block that chat completions cannot express.
+        provider_tool: the type of a Responses item that chat completions cannot express.
     """
 
     role: str
@@ -52,6 +53,7 @@ class ChatMessage(TypedDict, total=False):
     tool_calls: list[ToolCall] | None
     function_call: FunctionCall | None
     provider_block: str
+    provider_tool: str
 
 
 class TokenLogprob(TypedDict, total=False):

@@ -1,26 +1,26 @@
-"""The turns of a Messages conversation as chat messages."""
-
-from typing import Any
+"""The messages of a Messages request -> chat messages."""
 
 import orjson
 
 from gateway.api.function_names import short_name
 from gateway.api.messages.typed import blocks, objects, optional, path, required, string, unknown, wrong
+from gateway.core.json_types import JsonObject
 
-Blocks = list[tuple[str, dict[str, Any]]]  # each with its path in the client's request
-# What some clients put in front of their system prompt, other in every request: no prompt cache would survive it.
+Blocks = list[tuple[str, JsonObject]]  # each with its path in the client's request
+# Some clients put this before their system prompt. It differs in every request, so no prompt cache would ever be used.
 _BILLING = "x-anthropic-billing-header:"
 
 
 class ChatConversation:
-    """The chat messages of a request, in the order of its blocks. A tool's message has parts, of which any may be no text.
+    """The chat messages of a request, in the order of its blocks. The content of a tool message is a list of parts of any type.
 
     Attributes:
-        native_only: the field that chat has nothing for, if any, such as a file that the provider keeps.
+        native_only: the first field that chat cannot express and that must not be left out, such as a file that is stored at the
+            provider.
     """
 
-    def __init__(self, fields: dict[str, Any]) -> None:
-        self.messages: list[dict[str, Any]] = []
+    def __init__(self, fields: JsonObject) -> None:
+        self.messages: list[JsonObject] = []
         self.native_only: str | None = None
         if fields.get("system") is not None:
             self._system(blocks(fields, "system"))
@@ -45,34 +45,34 @@ class ChatConversation:
             self.messages.append({"role": "system", "content": "\n\n".join(texts)})
 
     def _user(self, turn: Blocks) -> None:
-        """Results of tools are messages of their own; what else the turn has is the user's."""
-        parts: list[dict[str, Any]] = []
-        answered = False
+        """Tool results become separate messages; all other blocks become one user message."""
+        parts: list[JsonObject] = []
+        has_result = False
         for where, block in turn:
             if block["type"] == "tool_result":
                 self._result(block, where)
-                answered = True
+                has_result = True
             else:
                 parts += self._parts(block, where)
-        if parts or not answered:
-            alone = parts[0]["text"] if len(parts) == 1 and parts[0]["type"] == "text" else ""
-            self.messages.append({"role": "user", "content": alone if alone or not parts else parts})
+        if parts or not has_result:
+            only_text = parts[0]["text"] if len(parts) == 1 and parts[0]["type"] == "text" else ""
+            self.messages.append({"role": "user", "content": only_text if only_text or not parts else parts})
 
-    def _result(self, block: dict[str, Any], where: str) -> None:
+    def _result(self, block: JsonObject, where: str) -> None:
         call = string(block, "tool_use_id", where)
         inner = [] if block.get("content") is None else blocks(block, "content", where)
         parts = [part for at, item in inner for part in self._parts(item, at)]
-        said = "".join(part["text"] for part in parts if part["type"] == "text")
-        if optional(block, "is_error", bool, "true or false", where) and not said.lower().startswith("error"):
+        result_text = "".join(part["text"] for part in parts if part["type"] == "text")
+        if optional(block, "is_error", bool, "true or false", where) and not result_text.lower().startswith("error"):
             parts.insert(0, _text("Error:"))
         self.messages.append({"role": "tool", "tool_call_id": call, "content": parts})
 
     def _assistant(self, turn: Blocks) -> None:
         text, gap = "", False
-        calls, thinking, thoughts = [], [], []
+        calls, thinking, reasoning = [], [], []
         for where, block in turn:
             kind = block["type"]
-            if kind == "text":  # one block may go on in the middle of the last one's sentence
+            if kind == "text":  # a text block may continue the sentence of the one before it
                 text += ("\n\n" if gap and text else "") + string(block, "text", where)
             elif kind == "tool_use":
                 calls.append(_call(block, where))
@@ -82,22 +82,22 @@ class ChatConversation:
                 thought = string(block, "thinking", where)
                 if signature := optional(block, "signature", str, "a string", where):
                     thinking.append({"type": kind, "thinking": thought, "signature": signature})
-                elif thought:  # of a model behind a chat API
-                    thoughts.append(thought)
+                elif thought:  # unsigned: a model behind a chat API wrote it
+                    reasoning.append(thought)
             gap = kind != "text"
         if not (text or calls or thinking) and self.messages:
-            return  # thoughts that were cut off, or a provider's own tools: many servers refuse a turn that says nothing
-        message: dict[str, Any] = {"role": "assistant", "content": text if text or not calls else None}
+            return  # incomplete thinking, or only tools of the provider: many servers reject an empty turn
+        message: JsonObject = {"role": "assistant", "content": text if text or not calls else None}
         if calls:
             message["tool_calls"] = calls
         if thinking:
             message["thinking_blocks"] = thinking
-        if thoughts:
-            message["reasoning_content"] = "\n\n".join(thoughts)
+        if reasoning:
+            message["reasoning_content"] = "\n\n".join(reasoning)
         self.messages.append(message)
 
-    def _parts(self, block: dict[str, Any], where: str) -> list[dict[str, Any]]:
-        """A block as chat parts; none for types that chat knows nothing of."""
+    def _parts(self, block: JsonObject, where: str) -> list[JsonObject]:
+        """Return a block as chat parts; none if chat has no equivalent."""
         match block["type"]:
             case "text":
                 return [_text(string(block, "text", where))]
@@ -109,13 +109,13 @@ class ChatConversation:
                 content = objects(block, "content", "a list of text blocks", where)
                 lines = [string(block, "title", where), string(block, "source", where)]
                 return [_text("\n".join(lines + [string(item, "text", at) for at, item in content]))]
-            case "tool_reference":  # of a search for tools; chat has all of them from the beginning
+            case "tool_reference":  # a result of tool search; chat offers all tools from the beginning
                 return [_text(f"Found: {string(block, 'tool_name', where)}.")]
             case "container_upload":
-                self._native(where)
+                self._require_native(where)
         return []
 
-    def _image(self, block: dict[str, Any], where: str) -> list[dict[str, Any]]:
+    def _image(self, block: JsonObject, where: str) -> list[JsonObject]:
         source, at = _source(block, where)
         match source["type"]:
             case "base64":
@@ -123,13 +123,13 @@ class ChatConversation:
             case "url":
                 url = string(source, "url", at)
             case "file":
-                self._native(at)
+                self._require_native(at)
                 return []
             case _:
                 raise unknown(source, "type", "`base64`, `url` or `file`", at)
         return [{"type": "image_url", "image_url": {"url": url}}]
 
-    def _document(self, block: dict[str, Any], where: str) -> list[dict[str, Any]]:
+    def _document(self, block: JsonObject, where: str) -> list[JsonObject]:
         source, at = _source(block, where)
         title = optional(block, "title", str, "a string", where)
         context = optional(block, "context", str, "a string", where)
@@ -147,7 +147,7 @@ class ChatConversation:
             case "url":
                 data = string(source, "url", at)
             case "file":
-                self._native(at)
+                self._require_native(at)
                 return head
             case _:
                 raise unknown(source, "type", "`base64`, `url`, `text`, `content` or `file`", at)
@@ -155,12 +155,12 @@ class ChatConversation:
         name = name if name.lower().endswith(".pdf") else f"{name}.pdf"
         return [*head, {"type": "file", "file": {"filename": name, "file_data": data}}]
 
-    def _native(self, where: str) -> None:
+    def _require_native(self, where: str) -> None:
         self.native_only = self.native_only or where
 
 
-def _turns(fields: dict[str, Any]) -> list[tuple[str, Blocks]]:
-    """Roles with their blocks. Neighbours of one role are one turn, by the API's own rule."""
+def _turns(fields: JsonObject) -> list[tuple[str, Blocks]]:
+    """Return roles with their blocks. Consecutive messages of one role are one turn, as the API defines."""
     turns: list[tuple[str, Blocks]] = []
     messages = objects(fields, "messages", "a list of at least one message")
     if not messages:
@@ -177,21 +177,21 @@ def _turns(fields: dict[str, Any]) -> list[tuple[str, Blocks]]:
     return turns
 
 
-def _call(block: dict[str, Any], where: str) -> dict[str, Any]:
+def _call(block: JsonObject, where: str) -> JsonObject:
     arguments = orjson.dumps(required(block, "input", dict, "an object", where)).decode()
     function = {"name": short_name(string(block, "name", where)), "arguments": arguments}
     return {"id": string(block, "id", where), "type": "function", "function": function}
 
 
-def _source(block: dict[str, Any], where: str) -> tuple[dict[str, Any], str]:
+def _source(block: JsonObject, where: str) -> tuple[JsonObject, str]:
     source = required(block, "source", dict, "an object", where)
     string(source, "type", path("source", where))
     return source, path("source", where)
 
 
-def _data_url(source: dict[str, Any], where: str) -> str:
+def _data_url(source: JsonObject, where: str) -> str:
     return f"data:{string(source, 'media_type', where)};base64,{string(source, 'data', where)}"
 
 
-def _text(text: str) -> dict[str, Any]:
+def _text(text: str) -> JsonObject:
     return {"type": "text", "text": text}

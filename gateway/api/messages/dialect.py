@@ -1,7 +1,6 @@
 """`POST /v1/messages`: Anthropic's Messages API."""
 
 from dataclasses import replace
-from typing import Any
 
 import orjson
 
@@ -16,6 +15,7 @@ from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import offloaded
 from gateway.core.answer import Complete
 from gateway.core.errors import GatewayError
+from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import Api
 from gateway.request.chat_request import ChatRequest, translated
 from gateway.request.request import Native, parse_object
@@ -32,7 +32,7 @@ class Messages:
     def _read(self, body: bytes, headers: Headers) -> ChatRequest:
         fields = parse_object(body)
         translation = translate(fields)
-        native = Native(self.api, body, fields, _own_headers(headers))
+        native = Native(self.api, body, fields, _anthropic_headers(headers))
         request = translated(translation.fields, native, translation.native_only)
         return replace(request, left_out=translation.left_out) if translation.left_out else request
 
@@ -41,23 +41,23 @@ class Messages:
             name = complete.fields.get("model")
             body = replace_model_name(complete.body, name, model) if isinstance(name, str) else None
             return dumps(complete.fields | {"model": model}) if body is None else body
-        fields = _asked(request)
+        fields = _client_fields(request)
         return orjson.dumps(message(complete.fields, model, fields, long_names(fields)))
 
     def writer(self, request: ChatRequest) -> MessagesWriter:
-        fields = _asked(request)
+        fields = _client_fields(request)
         return MessagesWriter(fields, long_names(fields))
 
     def error(self, error: GatewayError, request_id: str) -> bytes:
         return error_body(error, request_id)
 
 
-def _asked(request: ChatRequest) -> dict[str, Any]:
-    """The client's own fields."""
+def _client_fields(request: ChatRequest) -> JsonObject:
+    """Return the fields that the client sent."""
     assert request.native is not None, "a Messages request has its native form"
     return request.native.fields
 
 
-def _own_headers(headers: Headers) -> dict[str, str]:
-    """The client's headers that belong to the API, such as `anthropic-beta`."""
+def _anthropic_headers(headers: Headers) -> dict[str, str]:
+    """Return the client's headers that belong to the API, such as `anthropic-beta`."""
     return {k.decode("latin-1"): v.decode("latin-1") for k, v in headers.items() if k.startswith(b"anthropic-")}

@@ -1,10 +1,10 @@
-"""The shape in which the Messages API tells errors."""
+"""Errors in the form of the Messages API."""
 
 import re
-from typing import Any
 
 import orjson
 
+from gateway.api.messages.types import ErrorDetails, ErrorObject
 from gateway.core.errors import ContextTooLong, GatewayError, StreamBroken, ThreadUnsupported
 
 _TYPES = {
@@ -18,24 +18,24 @@ _TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-# Anthropic's clients find this sentence, and both numbers in it, to shorten a conversation by as much as it takes.
+# Anthropic's clients search for this sentence and read both numbers, to know by how much they must shorten the conversation.
 _TOO_LONG = "prompt is too long: {} tokens > {} maximum"
-_TOO_LONG_SAID = re.compile(r"prompt is too long: \d+ tokens > \d+ maximum")
+_IS_TOO_LONG = re.compile(r"prompt is too long: \d+ tokens > \d+ maximum")
 
 
-def error_object(error: GatewayError) -> dict[str, Any]:
-    """`{"type": "error", "error": {"type", "message"}}`."""
-    other = "invalid_request_error" if 400 <= error.status < 500 else "api_error"
-    told: dict[str, Any] = {"type": _TYPES.get(error.status, other), "message": error.message}
-    if isinstance(error, StreamBroken) and error.status >= 500:  # agents take `api_error` in a stream for final
-        told["type"] = "overloaded_error"
-    if isinstance(error, ContextTooLong) and not _TOO_LONG_SAID.search(error.message):
-        told["message"] = _TOO_LONG.format(error.tokens, error.window)
-    if isinstance(error, ThreadUnsupported):  # by this Anthropic's clients know how to go on
-        told["details"] = {"error_code": error.code, "unsupported": ["thread"]}
-    return {"type": "error", "error": told}
+def error_object(error: GatewayError) -> ErrorObject:
+    """Return the error as `{"type": "error", "error": {"type", "message"}}`."""
+    default = "invalid_request_error" if 400 <= error.status < 500 else "api_error"
+    details: ErrorDetails = {"type": _TYPES.get(error.status, default), "message": error.message}
+    if isinstance(error, StreamBroken) and error.status >= 500:  # agents do not retry an `api_error` in a stream
+        details["type"] = "overloaded_error"
+    if isinstance(error, ContextTooLong) and not _IS_TOO_LONG.search(error.message):
+        details["message"] = _TOO_LONG.format(error.tokens, error.window)
+    if isinstance(error, ThreadUnsupported):  # Anthropic's clients send the whole conversation when they read this
+        details["details"] = {"error_code": error.code, "unsupported": ["thread"]}
+    return {"type": "error", "error": details}
 
 
 def error_body(error: GatewayError, request_id: str) -> bytes:
-    """The body of an error answer."""
-    return orjson.dumps(error_object(error) | {"request_id": request_id})
+    """Return the body of an error response."""
+    return orjson.dumps({**error_object(error), "request_id": request_id})

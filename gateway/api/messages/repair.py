@@ -1,14 +1,14 @@
-"""Whether Messages and their events of a provider have the shape that clients rely on. Unknown kinds pass as they are."""
+"""Checks Messages and stream events of providers for the fields that clients rely on, and repairs complete Messages.
 
-from collections.abc import Mapping
-from typing import Any
+Blocks and events of unknown types are not changed.
+"""
 
 from gateway.api.chat.wellformed import finish_reason
 from gateway.api.messages.answer_from_chat import message_id, tool_id, tool_input
+from gateway.core.json_types import JsonObject
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
-Fields = dict[str, Any]
-_TEXTS = {  # what must be text, by the type of a block or delta
+_STRING_FIELDS = {  # by the type of a block or delta
     "text": ("text",),
     "thinking": ("thinking", "signature"),
     "redacted_thinking": ("data",),
@@ -22,11 +22,11 @@ _COUNTS = ("input_tokens", "output_tokens")
 _CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
 
 
-def is_valid_event(kind: str, fields: Mapping[str, Any]) -> bool:
-    """Whether an event of this type may be handed on."""
+def is_valid_event(kind: str, fields: JsonObject) -> bool:
+    """Return True if an event of this type has all fields that clients rely on."""
     match kind:
         case "content_block_delta":
-            return type(fields.get("index")) is int and _is_typed(fields.get("delta"))
+            return type(fields.get("index")) is int and _is_known_part(fields.get("delta"))
         case "content_block_start":
             return type(fields.get("index")) is int and _is_block(fields.get("content_block"))
         case "content_block_stop":
@@ -39,19 +39,19 @@ def is_valid_event(kind: str, fields: Mapping[str, Any]) -> bool:
     return True
 
 
-def mended(message: Fields) -> Fields:
-    """A whole Message as it must be: `message` itself, where that is right.
+def repaired_message(message: JsonObject) -> JsonObject:
+    """Return a complete Message with all fields that clients rely on: `message` itself if it has them.
 
     Args:
         message: has a list of objects as `content`.
 
     Raises:
-        UpstreamFailure: a block lacks what it is for: unreadable.
+        UpstreamFailure: unreadable, because a block lacks its content.
     """
-    content: list[Fields] = message["content"]
+    content: list[JsonObject] = message["content"]
     if _is_message(message) and message.get("stop_reason") is not None and all(map(_is_block, content)):
         return message
-    content = [block if _is_block(block) else _mended_block(block) for block in content]
+    content = [block if _is_block(block) else _repaired_block(block) for block in content]
     reason, sequence = message.get("stop_reason"), message.get("stop_sequence")
     if not isinstance(reason, str):
         reason = "tool_use" if any(block["type"] == "tool_use" for block in content) else "end_turn"
@@ -62,49 +62,49 @@ def mended(message: Fields) -> Fields:
         "content": content,
         "stop_reason": reason,
         "stop_sequence": sequence if isinstance(sequence, str) else None,
-        "usage": _mended_usage(message.get("usage")),
+        "usage": _repaired_usage(message.get("usage")),
     }
 
 
-def _mended_block(block: Fields) -> Fields:
-    told: Fields = dict(block)
+def _repaired_block(block: JsonObject) -> JsonObject:
+    repaired = dict(block)
     match block.get("type"):
         case "thinking" if isinstance(block.get("thinking"), str):
-            return told | {"signature": ""}
+            return repaired | {"signature": ""}
         case "text" if block.get("text") is None:
-            return told | {"text": ""}
+            return repaired | {"text": ""}
         case "tool_use" if isinstance(block.get("name"), str) and block["name"]:
-            return told | {"id": tool_id(block.get("id")), "input": tool_input(block.get("input"))}
-    raise UpstreamFailure(Cause.UNREADABLE, detail="a block without what it is for")
+            return repaired | {"id": tool_id(block.get("id")), "input": tool_input(block.get("input"))}
+    raise UpstreamFailure(Cause.UNREADABLE, detail="a block without its content")
 
 
-def _mended_usage(given: Any) -> Fields:
-    usage: Fields = given if isinstance(given, dict) else {}
+def _repaired_usage(given: object) -> JsonObject:
+    usage: JsonObject = given if isinstance(given, dict) else {}
     counts = {key: usage[key] if _is_count(usage.get(key)) else 0 for key in _COUNTS}
     cached = {key: usage[key] if _is_count(usage[key]) else None for key in _CACHED if key in usage}
     return usage | counts | cached
 
 
-def _is_typed(part: Any) -> bool:
+def _is_known_part(part: object) -> bool:
     if type(part) is not dict or type(kind := part.get("type")) is not str:
         return False
-    return all(type(part.get(key)) is str for key in _TEXTS.get(kind, ()))
+    return all(type(part.get(key)) is str for key in _STRING_FIELDS.get(kind, ()))
 
 
-def _is_block(block: Any) -> bool:
-    if not _is_typed(block):
+def _is_block(block: object) -> bool:
+    if not isinstance(block, dict) or not _is_known_part(block):
         return False
-    return block["type"] != "tool_use" or (bool(block["name"]) and isinstance(block.get("input"), dict))
+    return bool(block["type"] != "tool_use" or (block["name"] and isinstance(block.get("input"), dict)))
 
 
-def _is_ending(message: Mapping[str, Any]) -> bool:
+def _is_ending(message: JsonObject) -> bool:
     reason = message.get("stop_reason")
     if reason is not None and finish_reason(reason) is None:
         return False
     return isinstance(message.get("stop_sequence"), str | None)
 
 
-def _is_message(message: Any) -> bool:
+def _is_message(message: object) -> bool:
     return (
         isinstance(message, dict)
         and isinstance(message.get("id"), str)
@@ -117,7 +117,7 @@ def _is_message(message: Any) -> bool:
     )
 
 
-def _is_usage(usage: Any, counts: tuple[str, ...]) -> bool:
+def _is_usage(usage: object, counts: tuple[str, ...]) -> bool:
     return (
         isinstance(usage, dict)
         and all(_is_count(usage.get(key)) for key in counts)
@@ -125,5 +125,5 @@ def _is_usage(usage: Any, counts: tuple[str, ...]) -> bool:
     )
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: object) -> bool:
     return type(value) is int and value >= 0

@@ -1,25 +1,28 @@
-"""A Messages request as chat fields. What chat has nothing for is left out where the answer stays the one asked for."""
+"""A Messages request -> the fields of a chat request.
+
+A field that chat cannot express is left out if the response stays what the client asked for.
+"""
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.api.messages.conversation_to_chat import ChatConversation
 from gateway.api.messages.tools_to_chat import ChatTools, is_strict
 from gateway.api.messages.typed import optional, required, string, unknown, wrong
 from gateway.core.errors import InvalidRequest, ThreadUnsupported
 from gateway.core.fields import kind
+from gateway.core.json_types import JsonObject
 
-MEDIUM_TOKENS, HIGH_TOKENS = 4_096, 16_384  # from which budget for thinking it counts as that effort
-USER_CHARS = 64  # of chat's `user`
-STOPS = 4  # the most that OpenAI's chat API takes
-_EFFORTS = {
+MEDIUM_TOKENS, HIGH_TOKENS = 4_096, 16_384  # thinking budgets from which the effort is medium or high
+USER_CHARS = 64  # the longest `user` of a chat request
+STOPS = 4  # the most stop sequences that OpenAI's chat API accepts
+_EFFORTS = {  # to the values that all servers accept
     "low": "low",
     "medium": "medium",
     "high": "high",
     "xhigh": "high",
     "max": "high",
-}  # as every server knows them
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +30,22 @@ class Translation:
     """A Messages request as a chat request.
 
     Attributes:
-        fields: of the chat request.
-        native_only: the field that chat has nothing for: only upstreams of the same format can answer.
-        left_out: what the chat request does without, and the client should know of.
+        fields: the fields of the chat request.
+        native_only: a field that chat cannot express and that must not be left out, if any. Only upstreams that speak the Messages
+            API can answer such a request.
+        left_out: fields and tools that are missing in the chat request and of which the client is informed.
     """
 
-    fields: dict[str, Any]
+    fields: JsonObject
     native_only: str | None
     left_out: tuple[str, ...]
 
 
-def translate(fields: dict[str, Any]) -> Translation:
-    """The chat request that a Messages request amounts to.
+def translate(fields: JsonObject) -> Translation:
+    """Translate a Messages request into a chat request.
 
-    Left out on purpose: `top_k`, which strict chat APIs refuse though the answer hardly depends on it; `service_tier`,
-    whose values mean something else there; `cache_control` and `context_management`, since caching is up to each provider.
+    Left out without a notice: `top_k`, which strict chat APIs reject and on which the response hardly depends; `service_tier`,
+    whose values have another meaning in chat; `cache_control` and `context_management`, because each provider decides on caching.
 
     Raises:
         InvalidRequest: a field has the wrong type; `param` is its path in the Messages request.
@@ -49,7 +53,7 @@ def translate(fields: dict[str, Any]) -> Translation:
     if fields.get("thread") is not None:
         raise ThreadUnsupported
     conversation, tools = ChatConversation(fields), ChatTools(fields)
-    chat: dict[str, Any] = {key: fields[key] for key in ("model", "stream") if key in fields}
+    chat: JsonObject = {key: fields[key] for key in ("model", "stream") if key in fields}
     chat["messages"] = conversation.messages
     chat["max_tokens"] = max(1, _max_tokens(fields))  # 0 only warms the provider's cache
     for key in ("temperature", "top_p"):
@@ -75,7 +79,7 @@ def translate(fields: dict[str, Any]) -> Translation:
     return Translation(chat, conversation.native_only or tools.native_only, left_out)
 
 
-def _max_tokens(fields: dict[str, Any]) -> int:
+def _max_tokens(fields: JsonObject) -> int:
     what = "the most tokens that the answer may have, a whole number"
     value = required(fields, "max_tokens", int, what)
     if value < 0:
@@ -83,17 +87,17 @@ def _max_tokens(fields: dict[str, Any]) -> int:
     return value
 
 
-def _stop_sequences(fields: dict[str, Any]) -> list[str]:
-    sequences: list[Any] = optional(fields, "stop_sequences", list, "a list of strings") or []
+def _stop_sequences(fields: JsonObject) -> list[str]:
+    sequences: list[object] = optional(fields, "stop_sequences", list, "a list of strings") or []
     for i, sequence in enumerate(sequences):
         if not isinstance(sequence, str):
             at = f"stop_sequences[{i}]"
             raise InvalidRequest(f"`{at}` must be a string, not {kind(sequence)}.", param=at)
-    return [sequence for sequence in sequences if sequence]
+    return [sequence for sequence in sequences if isinstance(sequence, str) and sequence]
 
 
-def _effort(fields: dict[str, Any], output: dict[str, Any]) -> str | None:
-    """Chat's word for how much to think; None leaves it to the model, as adaptive thinking does."""
+def _effort(fields: JsonObject, output: JsonObject) -> str | None:
+    """Return the `reasoning_effort`; None leaves it to the model, as adaptive thinking does."""
     thinking = optional(fields, "thinking", dict, "an object")
     effort = _EFFORTS.get(optional(output, "effort", str, "a string", "output_config") or "")
     if thinking is None:
@@ -107,8 +111,8 @@ def _effort(fields: dict[str, Any], output: dict[str, Any]) -> str | None:
     return effort
 
 
-def _response_format(fields: dict[str, Any], output: dict[str, Any]) -> dict[str, Any] | None:
-    """From `output_config.format`, or from `output_format`, as it was called first."""
+def _response_format(fields: JsonObject, output: JsonObject) -> JsonObject | None:
+    """Return the `response_format` for `output_config.format`, or for its older name `output_format`."""
     where = "output_config.format"
     form = optional(output, "format", dict, "an object", "output_config")
     if form is None:
@@ -119,7 +123,7 @@ def _response_format(fields: dict[str, Any], output: dict[str, Any]) -> dict[str
     if string(form, "type", where) != "json_schema":
         raise unknown(form, "type", "`json_schema`", where)
     schema = required(form, "schema", dict, "a JSON schema", where)
-    described: dict[str, Any] = {"name": "output", "schema": schema}
+    json_schema: JsonObject = {"name": "output", "schema": schema}
     if is_strict(schema):
-        described["strict"] = True
-    return {"type": "json_schema", "json_schema": described}
+        json_schema["strict"] = True
+    return {"type": "json_schema", "json_schema": json_schema}

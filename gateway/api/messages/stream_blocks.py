@@ -1,45 +1,50 @@
-"""The content blocks of one Messages stream. Chat deltas may mix what they add to; blocks come one after another."""
+"""The content blocks of one Messages stream.
+
+Chat deltas may switch between text and several tool calls at any time; the blocks of a Messages stream come one after another.
+"""
 
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
 from gateway.api.messages.answer_from_chat import tool_id
+from gateway.api.messages.types import BlockDelta, ContentBlock
 from gateway.bodies.lenient_json import dumps
 
 
-def event(kind: str, **fields: Any) -> bytes:
-    """One event of a Messages stream."""
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), dumps({"type": kind} | fields))
+def encoded_event(event_type: str, /, **fields: object) -> bytes:
+    """Return one event of a Messages stream as bytes."""
+    return b"event: %b\ndata: %b\n\n" % (event_type.encode(), dumps({"type": event_type} | fields))
 
 
 @dataclass(slots=True, eq=False)
 class _Block:
-    """A block on its way.
+    """A block that is not closed yet.
 
     Attributes:
-        start: as it begins; None while the name of a tool has not come.
-        waiting: deltas that are not written yet.
-        index: its own, once it is open.
-        arguments: of a tool call, all of them.
-        whole: nothing more can come, whatever it holds.
+        start: the block in its `content_block_start` event; None until the name of a tool is known. Not used for a block that a
+            provider's own event has opened.
+        call_id: of a tool call, the id from the provider.
+        pending: deltas that are not written yet.
+        index: its position in the message; None until it is opened.
+        arguments: of a tool call, all pieces of its arguments.
+        finished: True if no more deltas can follow.
     """
 
     kind: str
-    start: dict[str, Any] | None
+    start: ContentBlock | None
     call_id: str = ""
-    waiting: list[dict[str, Any]] = field(default_factory=list)
+    pending: list[BlockDelta] = field(default_factory=list)
     index: int | None = None
     arguments: list[str] = field(default_factory=list)
-    whole: bool = False
+    finished: bool = False
 
     @property
-    def complete(self) -> bool:
-        """Whether it may be closed where others wait behind it. A tool call may when its arguments are a whole object."""
-        if self.kind != "tool_use" or self.whole:
+    def can_close(self) -> bool:
+        """True if the block may be closed when others wait behind it; of a tool call, if its arguments are a JSON object."""
+        if self.kind != "tool_use" or self.finished:
             return True
         if not self.arguments or not self.arguments[-1].rstrip().endswith("}"):
             return False
@@ -50,45 +55,48 @@ class _Block:
 
 
 class BlockSequence:
-    """Takes pieces in any order; gives events in which one block is open at a time.
+    """Takes pieces of blocks in any order and writes events in which one block at a time is open.
 
-    The first block is written as it comes. What belongs to others waits until it is complete, which a tool call is when its
-    arguments parse, or until the end.
+    The first open block is written immediately. Pieces of later blocks wait until the first block can be closed, or until the
+    end of the stream.
+
+    Args:
+        names: the client's names of tools, by the names that the models were given instead.
 
     Attributes:
-        called: whether there is a tool call among them.
+        has_tool_call: True if there is a tool call among the blocks.
     """
 
     def __init__(self, names: Mapping[str, str]) -> None:
-        self.called = False
+        self.has_tool_call = False
         self._names = names
-        self._next = 0
+        self._next_index = 0
         self._queue: deque[_Block] = deque()
         self._calls: dict[object, _Block] = {}
         self._last_call: object = None
 
-    def text(self, text: str) -> None:
-        block = self._tail("text", {"type": "text", "text": ""})
-        block.waiting.append({"type": "text_delta", "text": text})
+    def add_text(self, text: str) -> None:
+        block = self._last_or_new("text", {"type": "text", "text": ""})
+        block.pending.append({"type": "text_delta", "text": text})
 
-    def thinking(self, text: str) -> None:
-        self._thinking().waiting.append({"type": "thinking_delta", "thinking": text})
+    def add_thinking(self, text: str) -> None:
+        self._thinking_block().pending.append({"type": "thinking_delta", "thinking": text})
 
-    def signature(self, signature: str) -> None:
-        """Ends the thinking before it."""
-        block = self._thinking()
-        block.waiting.append({"type": "signature_delta", "signature": signature})
-        block.whole = True
+    def add_signature(self, signature: str) -> None:
+        """Add the signature of the thinking before it, which ends that block."""
+        block = self._thinking_block()
+        block.pending.append({"type": "signature_delta", "signature": signature})
+        block.finished = True
 
-    def redacted(self, data: str) -> None:
-        self._queue.append(_Block("redacted_thinking", {"type": "redacted_thinking", "data": data}, whole=True))
+    def add_redacted_thinking(self, data: str) -> None:
+        self._queue.append(_Block("redacted_thinking", {"type": "redacted_thinking", "data": data}, finished=True))
 
-    def call(self, delta: Mapping[str, Any]) -> None:
-        """One entry of a chat delta's tool calls: id and name come with the first of a call."""
-        function = delta.get("function")
+    def add_tool_call(self, call: Mapping[str, object]) -> None:
+        """Add one entry of a chat delta's `tool_calls`. The first entry of a call has its id and name."""
+        function = call.get("function")
         function = function if isinstance(function, dict) else {}
-        index, given, name = delta.get("index"), delta.get("id"), function.get("name")
-        call_id = given if isinstance(given, str) else ""
+        index, given_id, name = call.get("index"), call.get("id"), function.get("name")
+        call_id = given_id if isinstance(given_id, str) else ""
         key = index if isinstance(index, int) else call_id or self._last_call
         block = self._calls.get(key)
         if block is None or (name and call_id and block.call_id not in ("", call_id)):
@@ -99,57 +107,58 @@ class BlockSequence:
         if block.start is None and isinstance(name, str) and name:
             name = self._names.get(name, name)
             block.start = {"type": "tool_use", "id": tool_id(block.call_id), "name": name, "input": {}}
-            self.called = True
+            self.has_tool_call = True
         arguments = function.get("arguments")
         if isinstance(arguments, dict):
             arguments = orjson.dumps(arguments).decode()
         if isinstance(arguments, str) and arguments:
             block.arguments.append(arguments)
-            block.waiting.append({"type": "input_json_delta", "partial_json": arguments})
+            block.pending.append({"type": "input_json_delta", "partial_json": arguments})
 
-    def opened(self, index: int, kind: str) -> None:
-        """A block that another model began to write."""
-        block = _Block(kind, {}, index=index, whole=kind not in ("text", "thinking", "tool_use"))
+    def note_start(self, index: int, kind: str) -> None:
+        """Note that a provider's own event has opened a block."""
+        finished = kind not in ("text", "thinking", "tool_use")
+        block = _Block(kind, {"type": "text", "text": ""}, index=index, finished=finished)
         self._queue.append(block)
-        if kind == "tool_use":  # whose place among the calls in chat is that of its beginning
+        if kind == "tool_use":  # chat deltas find a call by its position among the calls
             self._calls[len(self._calls)] = block
-        self._next = max(self._next, index + 1)
-        self.called = self.called or kind == "tool_use"
+        self._next_index = max(self._next_index, index + 1)
+        self.has_tool_call = self.has_tool_call or kind == "tool_use"
 
-    def closed(self, index: int) -> None:
-        """A block that another model has written to its end."""
+    def note_stop(self, index: int) -> None:
+        """Note that a provider's own event has closed a block."""
         self._queue = deque(block for block in self._queue if block.index != index)
 
     def events(self, *, last: bool = False) -> bytes:
-        """What can be written by now.
+        """Return the events that can be written now.
 
         Args:
-            last: nothing more comes: all is written and closed.
+            last: True at the end of the stream: everything is written and closed.
         """
-        written = []
+        events = []
         while self._queue:
             block = self._queue[0]
-            if block.start is None:  # a call without a name
+            if block.start is None:  # a tool call whose name is not known yet
                 if not last:
                     break
                 self._queue.popleft()
                 continue
             if block.index is None:
-                block.index, self._next = self._next, self._next + 1
-                written.append(event("content_block_start", index=block.index, content_block=block.start))
-            written += [event("content_block_delta", index=block.index, delta=delta) for delta in block.waiting]
-            block.waiting.clear()
-            if not last and (len(self._queue) == 1 or not block.complete):
+                block.index, self._next_index = self._next_index, self._next_index + 1
+                events.append(encoded_event("content_block_start", index=block.index, content_block=block.start))
+            events += [encoded_event("content_block_delta", index=block.index, delta=delta) for delta in block.pending]
+            block.pending.clear()
+            if not last and (len(self._queue) == 1 or not block.can_close):
                 break
-            written.append(event("content_block_stop", index=block.index))
+            events.append(encoded_event("content_block_stop", index=block.index))
             self._queue.popleft()
-        return b"".join(written)
+        return b"".join(events)
 
-    def _thinking(self) -> _Block:
-        return self._tail("thinking", {"type": "thinking", "thinking": "", "signature": ""})
+    def _thinking_block(self) -> _Block:
+        return self._last_or_new("thinking", {"type": "thinking", "thinking": "", "signature": ""})
 
-    def _tail(self, kind: str, start: dict[str, Any]) -> _Block:
-        """The last block, where it is of this kind and goes on; else a new one."""
-        if not self._queue or self._queue[-1].kind != kind or self._queue[-1].whole:
+    def _last_or_new(self, kind: str, start: ContentBlock) -> _Block:
+        """Return the last block if it is of this kind and not finished, else a new one."""
+        if not self._queue or self._queue[-1].kind != kind or self._queue[-1].finished:
             self._queue.append(_Block(kind, start))
         return self._queue[-1]

@@ -1,14 +1,15 @@
-"""Signed thinking: only the model that wrote it, at the provider that signed it, takes it back."""
+"""Signed thinking blocks: a provider accepts only the ones that it signed itself, from the same model."""
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 
+from gateway.core.json_types import JsonObject
+
 _THINKING = ("thinking", "redacted_thinking")
 _QUOTES = re.compile(r"[`'\"\\]")
-_SAID = re.compile(  # without quotes, as Anthropic, Bedrock and Vertex say it
+_ERROR_TEXTS = re.compile(  # of Anthropic, Bedrock and Vertex, without quotes
     r"invalid signature in thinking block"
     r"|invalid data in redacted_thinking block"
     r"|thinking\.signature\b"
@@ -18,37 +19,38 @@ _SAID = re.compile(  # without quotes, as Anthropic, Bedrock and Vertex say it
 )
 
 
-def is_signature_error(error: Mapping[str, Any]) -> bool:
-    """Whether a provider's 400 is about thinking that it did not sign, or misses. `without_signatures` is then worth a try.
+def is_signature_error(error: Mapping[str, object]) -> bool:
+    """Return True if a provider rejected thinking that it did not sign, or requires thinking that is missing.
+
+    The request may succeed without signed thinking; see `without_signatures`.
 
     Args:
-        error: the error object, as the provider wrote it.
+        error: the provider's error object, unchanged.
     """
     text = orjson.dumps(dict(error), default=str).decode().lower()
-    return _SAID.search(_QUOTES.sub("", text)) is not None
+    return _ERROR_TEXTS.search(_QUOTES.sub("", text)) is not None
 
 
-def without_signatures(fields: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A Messages request without what was thought in its history; None where there is nothing to take out.
+def without_signatures(fields: JsonObject) -> JsonObject | None:
+    """Return a Messages request without the thinking in its history; None if there is nothing to remove.
 
-    In the middle of a tool loop a provider that is to think demands the thinking that led to the calls: where that is
-    taken out, or another model never had any, `thinking` is switched off for this request. A turn that was nothing but
-    thinking is left out whole.
+    Within a tool loop, a provider with `thinking` enabled requires the thinking before the tool calls. If it is removed here, or
+    another model wrote none, `thinking` is disabled for this request. A turn that has only thinking is removed completely.
     """
     messages = fields["messages"]
-    kept = [message for given in messages if (message := _without(given)) is not None]
-    stripped = kept != messages
-    off = _demands_thinking(fields) and (stripped or not _loop_thinks(messages))
-    if not kept or not (stripped or off):
+    kept = [message for given in messages if (message := _without_thinking(given)) is not None]
+    removed = kept != messages
+    disable = _requires_thinking(fields) and (removed or not _loop_has_thinking(messages))
+    if not kept or not (removed or disable):
         return None
     changed = {**fields, "messages": kept}
-    if off:
+    if disable:
         del changed["thinking"]
-        _drop_edits(changed)
+        _drop_thinking_edits(changed)
     return changed
 
 
-def _without(message: dict[str, Any]) -> dict[str, Any] | None:
+def _without_thinking(message: JsonObject) -> JsonObject | None:
     content = message["content"]
     if message["role"] != "assistant" or isinstance(content, str):
         return message
@@ -58,24 +60,29 @@ def _without(message: dict[str, Any]) -> dict[str, Any] | None:
     return message | {"content": kept} if kept else None
 
 
-def _demands_thinking(fields: Mapping[str, Any]) -> bool:
-    """Whether the provider would demand thinking before the calls of the last turn. With adaptive thinking there may be none."""
+def _requires_thinking(fields: JsonObject) -> bool:
+    """Return True if the provider requires thinking before the tool calls of the last turn. Adaptive thinking requires none."""
     thinking = fields.get("thinking")
     last = next((message for message in reversed(fields["messages"]) if message["role"] != "system"), None)
-    return isinstance(thinking, dict) and thinking.get("type") == "enabled" and last is not None and _results(last)
+    return (
+        isinstance(thinking, dict)
+        and thinking.get("type") == "enabled"
+        and last is not None
+        and _has_tool_results(last)
+    )
 
 
-def _loop_thinks(messages: list[dict[str, Any]]) -> bool:
-    """Whether an assistant turn of the tool loop at the end has thinking."""
+def _loop_has_thinking(messages: list[JsonObject]) -> bool:
+    """Return True if an assistant turn of the tool loop at the end has thinking."""
     for message in reversed(messages):
-        if message["role"] == "user" and not _results(message):
+        if message["role"] == "user" and not _has_tool_results(message):
             return False
-        if message["role"] == "assistant" and _without(message) != message:
+        if message["role"] == "assistant" and _without_thinking(message) != message:
             return True
     return False
 
 
-def _results(message: Mapping[str, Any]) -> bool:
+def _has_tool_results(message: JsonObject) -> bool:
     content = message["content"]
     return (
         message["role"] == "user"
@@ -84,8 +91,8 @@ def _results(message: Mapping[str, Any]) -> bool:
     )
 
 
-def _drop_edits(fields: dict[str, Any]) -> None:
-    """Edits of the context that clear thinking are refused where there is none."""
+def _drop_thinking_edits(fields: JsonObject) -> None:
+    """Remove context edits that clear thinking: providers reject them if `thinking` is disabled."""
     management = fields.get("context_management")
     if not isinstance(management, dict) or not isinstance(management.get("edits"), list):
         return
@@ -95,5 +102,5 @@ def _drop_edits(fields: dict[str, Any]) -> None:
         del fields["context_management"]
 
 
-def _clears_thinking(edit: Any) -> bool:
+def _clears_thinking(edit: object) -> bool:
     return isinstance(edit, dict) and str(edit.get("type")).startswith("clear_thinking")

@@ -1,27 +1,27 @@
-"""Tools of a Messages request as chat functions."""
-
-from collections.abc import Mapping
-from typing import Any
+"""The tools of a Messages request -> chat functions."""
 
 from gateway.api.function_names import NAME_CHARS, short_name
 from gateway.api.messages.typed import objects, optional, required, string, unknown
 from gateway.api.provider_tools import MOST_TOLD, told_type
 from gateway.core.errors import InvalidRequest
+from gateway.core.json_types import JsonObject
 
-_SEARCHES = "tool_search_tool_"
+_SEARCH_TYPE_PREFIX = "tool_search_tool_"
 
 
 class ChatTools:
-    """What a request says of tools.
+    """The tools of a request, translated.
 
     Attributes:
-        functions: those with a schema of their own. The provider's tools (web search, bash, …) have no equivalent.
-        left_out: the provider's tools, as `tools.web_search_20250305`.
-        native_only: the field that demands one of the provider's tools, or the only tools there are.
+        functions: the tools with a schema of their own, as chat functions. The provider's tools (web search, bash, …) have no
+            equivalent.
+        choice: the chat fields `tool_choice` and `parallel_tool_calls`, if set.
+        left_out: the provider's tools, such as `tools.web_search_20250305`.
+        native_only: the field that requires one of the provider's tools, or the provider's tools if there are no others.
     """
 
-    def __init__(self, fields: dict[str, Any]) -> None:
-        self.functions: list[dict[str, Any]] = []
+    def __init__(self, fields: JsonObject) -> None:
+        self.functions: list[JsonObject] = []
         self.native_only: str | None = None
         self._names: set[str] = set()
         provided: dict[str, None] = {}  # an ordered set
@@ -32,7 +32,7 @@ class ChatTools:
                 kind = optional(tool, "type", str, "a string", where)
                 if kind in (None, "custom") or "input_schema" in tool:
                     self.functions.append(_function(tool, where))
-                elif not kind.startswith(_SEARCHES):  # all functions are there without a search
+                elif not kind.startswith(_SEARCH_TYPE_PREFIX):  # chat offers all functions without a search
                     provided[f"tools.{told_type(kind)}"] = None
         if optional(fields, "mcp_servers", list, "a list of servers"):
             provided["mcp_servers"] = None
@@ -40,11 +40,11 @@ class ChatTools:
         choice = optional(fields, "tool_choice", dict, "an object")
         self.choice = self._choice(choice)
         if provided and not self.functions and self.native_only is None and (choice or {}).get("type") != "none":
-            # A model that is offered nothing would make up what the tools were to find.
+            # Without any tool, a model would invent the results.
             self.native_only = ", ".join(self.left_out)
 
-    def _choice(self, choice: dict[str, Any] | None) -> dict[str, Any]:
-        """The chat fields for how tools are to be used."""
+    def _choice(self, choice: JsonObject | None) -> JsonObject:
+        """Return the chat fields that say how tools are to be used."""
         if choice is None:
             return {}
         one = optional(choice, "disable_parallel_tool_use", bool, "true or false", "tool_choice")
@@ -62,7 +62,7 @@ class ChatTools:
                 return self._named(string(choice, "name", "tool_choice")) | parallel
         raise unknown(choice, "type", "`auto`, `any`, `tool` or `none`", "tool_choice")
 
-    def _named(self, name: str) -> dict[str, Any]:
+    def _named(self, name: str) -> JsonObject:
         if name not in self._names:
             at = "tool_choice.name"
             raise InvalidRequest(f"`{at}` is `{name[:100]}`, and no tool has that name.", param=at)
@@ -72,8 +72,8 @@ class ChatTools:
         return {"tool_choice": {"type": "function", "function": {"name": short_name(name)}}}
 
 
-def _function(tool: dict[str, Any], where: str) -> dict[str, Any]:
-    function: dict[str, Any] = {"name": short_name(string(tool, "name", where))}
+def _function(tool: JsonObject, where: str) -> JsonObject:
+    function: JsonObject = {"name": short_name(string(tool, "name", where))}
     if (description := optional(tool, "description", str, "a string", where)) is not None:
         function["description"] = description
     function["parameters"] = required(tool, "input_schema", dict, "a JSON schema", where)
@@ -82,19 +82,23 @@ def _function(tool: dict[str, Any], where: str) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def long_names(fields: Mapping[str, Any]) -> dict[str, str]:
-    """Of a checked Messages request: the client's names of the tools whose names were cut, by the cut ones."""
+def long_names(fields: JsonObject) -> dict[str, str]:
+    """Return the tool names that were too long for chat, by their shortened names.
+
+    Args:
+        fields: of a Messages request that has been checked.
+    """
     names = [tool["name"] for tool in fields.get("tools") or () if isinstance(tool.get("name"), str)]
     return {short_name(name): name for name in names if len(name) > NAME_CHARS}
 
 
-def is_strict(schema: Any) -> bool:
-    """Whether a schema keeps to what chat APIs ask of strict ones: objects are closed, and all their properties required."""
-    waiting = [schema]
-    while waiting:
-        value = waiting.pop()
+def is_strict(schema: object) -> bool:
+    """Return True if chat APIs accept the schema as strict: objects are closed, and all their properties are required."""
+    pending = [schema]
+    while pending:
+        value = pending.pop()
         if isinstance(value, list):
-            waiting += value
+            pending += value
         elif isinstance(value, dict):
             properties = value.get("properties")
             if isinstance(properties, dict) or value.get("type") == "object":
@@ -103,5 +107,5 @@ def is_strict(schema: Any) -> bool:
                 given = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
                 if value.get("additionalProperties") is not False or named != given:
                     return False
-            waiting += value.values()
+            pending += value.values()
     return True

@@ -10,7 +10,7 @@ from anthropic.types import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.api.messages.stream_blocks import event
+from gateway.api.messages.stream_blocks import encoded_event
 from gateway.api.messages.stream_reader import MessagesReader
 from gateway.api.messages.stream_writer import MessagesWriter
 from gateway.api.messages.tools_to_chat import long_names, short_name
@@ -254,10 +254,10 @@ def native(*middle: tuple[str, dict[str, Any]], reason: str = "end_turn") -> lis
     begun = {"id": "msg_9", "type": "message", "role": "assistant", "model": "claude-x", "content": [], "usage": usage}
     ending = {"stop_reason": reason, "stop_sequence": None}
     return [
-        event("message_start", message=begun | {"stop_reason": None, "stop_sequence": None}),
-        *(event(kind, **fields) for kind, fields in middle),
-        event("message_delta", delta=ending, usage={"output_tokens": 7}),
-        event("message_stop"),
+        encoded_event("message_start", message=begun | {"stop_reason": None, "stop_sequence": None}),
+        *(encoded_event(kind, **fields) for kind, fields in middle),
+        encoded_event("message_delta", delta=ending, usage={"output_tokens": 7}),
+        encoded_event("message_stop"),
     ]
 
 
@@ -328,7 +328,7 @@ def test_odd_bytes_of_others_pass_too() -> None:
     data = orjson.dumps({"message": message, "type": "message_start"})
     spaced = b"event:message_start\r\ndata: " + data + b"\r\n\r\n"
     delta = b'event:content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}\n\n'
-    block = event("content_block_start", index=0, content_block={"type": "text", "text": ""})
+    block = encoded_event("content_block_start", index=0, content_block={"type": "text", "text": ""})
     out = writer()
     first, _, last = relay(out, [spaced, block, delta])
     assert read(first)[0]["message"] == message | {"model": "claude"}
@@ -350,13 +350,13 @@ async def test_a_native_stream_that_clients_cannot_read_is_written_anew(lacking:
     at = {} if lacking == "index" else {"index": 0}
     end = {} if lacking == "usage at the end" else {"usage": {"output_tokens": 9}}
     parts = [
-        event("message_start", message=message),
-        event("content_block_start", **at, content_block={"type": "text", "text": ""}),
-        event("content_block_delta", **at, delta={"type": "text_delta", "text": "Hel"}),
-        event("content_block_delta", **at, delta={"type": "text_delta", "text": "lo"}),
-        event("content_block_stop", **at),
-        event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, **end),
-        event("message_stop"),
+        encoded_event("message_start", message=message),
+        encoded_event("content_block_start", **at, content_block={"type": "text", "text": ""}),
+        encoded_event("content_block_delta", **at, delta={"type": "text_delta", "text": "Hel"}),
+        encoded_event("content_block_delta", **at, delta={"type": "text_delta", "text": "lo"}),
+        encoded_event("content_block_stop", **at),
+        encoded_event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, **end),
+        encoded_event("message_stop"),
     ]
     if lacking == "names":
         parts = [part[part.index(b"data:") :] for part in parts]
@@ -426,7 +426,7 @@ def test_only_what_is_missing_of_an_ending_is_written() -> None:
     whole = native(*block(0, TEXT, *words("one")))
     out = writer()
     relay(out, whole[:-1])
-    assert out.end(SPENT, "claude") == event("message_stop")
+    assert out.end(SPENT, "claude") == encoded_event("message_stop")
     out = writer()
     relay(out, whole[:-2])
     assert [one["type"] for one in read(out.end(SPENT, "claude"))] == ["message_delta", "message_stop"]
@@ -493,7 +493,7 @@ def test_what_chat_has_no_word_for_is_content_that_nobody_else_could_go_on_from(
 )
 def test_an_error_in_the_stream(kind: str, cause: Cause) -> None:
     with pytest.raises(UpstreamFailure) as caught:
-        chunks_of([event("error", error={"type": kind, "message": "no"})])
+        chunks_of([encoded_event("error", error={"type": kind, "message": "no"})])
     assert caught.value.cause is cause
     assert (cause in QUICK_RETRY) == (cause is Cause.SERVER_ERROR)
 
@@ -503,7 +503,7 @@ def test_what_is_no_event_is_skipped() -> None:
     for data in (b"[]", b"{}", b'{"type":5}', b'{"type":"message_start"}', b'{"type":"content_block_delta"}'):
         (one,) = EventReader().feed(b"data: " + data + b"\n\n")
         assert reader.read(one) is None
-    (later,) = EventReader().feed(event("of_a_later_version"))
+    (later,) = EventReader().feed(encoded_event("of_a_later_version"))
     chunk = reader.read(later)
     assert chunk is not None
     assert chunk.fields["choices"] == []
