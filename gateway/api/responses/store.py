@@ -1,59 +1,51 @@
-"""Finished responses, kept for a while so that `previous_response_id` and item references find them; in SQLite.
+"""The store for finished responses, so that `previous_response_id` and item references can be resolved. It uses SQLite.
 
-A response is stored with what is new in it: its own input and its output. The conversation before it is read along the chain
-of previous ids, so that a long one takes no more room than its items. A chain is kept, and expires, as one; when one
-response is deleted, what was built upon it can be read but no longer continued.
+Each response is stored with its own input and output only. The conversation before it is read along the chain of previous ids, so
+a long conversation is stored once. The responses of a chain expire together. If a response is deleted, later responses of its chain
+can still be read but not continued.
 
-Several processes may share the file. A database that cannot be written never fails an answer: the response is lost, once logged.
+Several processes may share the file. If the database fails, responses are not stored; requests do not fail. See
+`gateway.api.responses.store_database`.
 """
 
 import asyncio
-import contextlib
-import logging
-import os
-import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import aiosqlite
 
 from gateway.api.responses import store_tables
+from gateway.api.responses.store_database import StoreDatabase
 from gateway.api.responses.store_rows import (
     StoredResponse,
-    affordable,
-    items_named,
+    charge_values,
+    items_with_ids,
     response_json,
-    row_of,
+    response_row,
     stored_response,
 )
+from gateway.api.responses.types import Item, Response
 from gateway.bodies.json_cost import BYTES_PER_BYTE, MAX_CONTAINERS
 from gateway.bodies.memory_budget import charge
 from gateway.bodies.offload import offloaded
-from gateway.core.damaged_sqlite import inode, is_damage, move_aside
 from gateway.core.errors import InvalidRequest
 
-log = logging.getLogger("locus.responses")
-
-MODE = 0o600
-BUSY_MS = 2_000
 PRUNE_S = 60.0
-PRUNE_SHARE = 20  # what is over the limits is forgotten at once when so much has been written: a twentieth of all bytes
-LONGEST_CHAIN = 10_000  # responses; by then the conversation fits no model any more
-MOST_REFERENCES = 2_000
+PRUNE_SHARE = 20  # after writing a twentieth of all bytes, the store is pruned at once
+LONGEST_CHAIN = 10_000  # responses; a longer conversation fits no model's context window
+MAX_REFERENCES = 2_000  # item references in one request
 
 
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
-    """How much is kept.
+    """The limits of the store. A client, identified by its API key, is called an owner here.
 
     Attributes:
-        retention_s: a conversation is forgotten when its last response is so old.
-        responses: of all owners. Where there are more, the owners with the most lose their oldest conversations.
-        bytes: of the JSON of these responses; likewise.
-        conversation_bytes: of the JSON of one conversation that a request can go on with, or of all items that it refers to.
+        retention_s: a conversation is deleted when its last response is older than this.
+        responses: the most responses of all owners. Above it, the owners with the most lose their oldest conversations.
+        bytes: the most bytes of JSON of all owners; as `responses`.
+        conversation_bytes: the most bytes of JSON of one conversation that a request can continue, and of all responses with
+            items that a request refers to.
     """
 
     retention_s: float = 30 * 86_400.0
@@ -63,234 +55,170 @@ class StoreLimits:
 
 
 class ResponseStore:
-    """Use as an async context manager.
+    """Stores responses. Use it as an async context manager.
 
     Args:
-        path: the SQLite file; None keeps nothing.
+        path: the SQLite file; None stores nothing.
         clock: seconds since the epoch.
     """
 
     def __init__(
         self, path: Path | None, limits: StoreLimits | None = None, clock: Callable[[], float] = time.time
     ) -> None:
-        self._path = path
+        self._database = None if path is None else StoreDatabase(path)
         self._limits = limits or StoreLimits()
         self._clock = clock
-        self._db: aiosqlite.Connection | None = None
-        self._writing = asyncio.Lock()  # one transaction at a time on the connection
         self._pruner: asyncio.Task[None] | None = None
-        self._failing: set[str] = set()
-        self._unpruned = 0  # bytes written since the last look for what is over the limits
+        self._unpruned_bytes = 0  # written since the store was last pruned
 
     @property
     def keeps(self) -> bool:
-        return self._path is not None
+        """True if responses are stored at all."""
+        return self._database is not None
 
     async def __aenter__(self) -> "ResponseStore":
-        if self._path is not None:
-            self._pruner = asyncio.create_task(self._prune_always(), name="response store")
+        if self._database is not None:
+            self._pruner = asyncio.create_task(self._prune_regularly(self._database), name="response store")
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         if self._pruner is not None:
             self._pruner.cancel()
             await asyncio.wait([self._pruner])
-        if self._db is not None:
-            async with self._writing:
-                await self._db.close()
-                self._db = None
+        if self._database is not None:
+            await self._database.close()
 
     async def save(
         self,
-        response: dict[str, Any],
-        own_input: Iterable[dict[str, Any]],
-        previous: str | None,
+        response: Response,
+        own_items: Iterable[Item],
+        previous_id: str | None,
         key_digest: str,
         session: str | None,
     ) -> None:
-        """Keeps a finished response, where it has an id. Never fails.
+        """Store a finished response if it has an id. Never fails.
 
         Args:
-            own_input: without the conversation before it.
-            previous: the id of the response that it goes on with.
+            own_items: its input items, without the conversation before it.
+            previous_id: the id of the response that it continues.
         """
-        name = response.get("id")
-        if self._path is None or not isinstance(name, str):
+        response_id = response.get("id")
+        database = self._database
+        if database is None or not isinstance(response_id, str):
             return
-        row = await asyncio.to_thread(row_of, response, list(own_input))
-        with self._tolerant("written"):
-            async with self._transaction(self._path) as db:
-                await _forget(db, key_digest, name)
-                chain = await self._chain(db, key_digest, previous, row.size)
-                await db.execute(
-                    "INSERT INTO responses (owner, id, chain, previous, session, bytes, input, output, response)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (key_digest, name, chain, previous, session, row.size, row.input, row.output, row.response),
+        row = await asyncio.to_thread(response_row, response, list(own_items))
+        with database.logged_failures("written"):
+            async with database.transaction() as connection:
+                await store_tables.forget(connection, key_digest, response_id)
+                chain = await store_tables.extend_chain(connection, key_digest, previous_id, row.size, self._clock())
+                await store_tables.insert(
+                    connection,
+                    (
+                        key_digest,
+                        response_id,
+                        chain,
+                        previous_id,
+                        session,
+                        row.size,
+                        row.input,
+                        row.output,
+                        row.response,
+                    ),
+                    row.item_ids,
                 )
-                await db.executemany(
-                    "INSERT OR REPLACE INTO items (owner, id, response, chain) VALUES (?, ?, ?, ?)",
-                    [(key_digest, item, name, chain) for item in row.names],
-                )
-        self._unpruned += row.size
-        if self._unpruned > self._limits.bytes // PRUNE_SHARE:
+        self._unpruned_bytes += row.size
+        if self._unpruned_bytes > self._limits.bytes // PRUNE_SHARE:
             await self.prune()
 
     async def load(self, response_id: str, key_digest: str) -> StoredResponse | None:
-        """A stored response with its conversation; None where it is unknown, expired or another owner's.
+        """Return a stored response with its conversation; None if it is unknown, expired or belongs to another owner.
 
         Raises:
-            InvalidRequest: the conversation is longer than a request can go on with.
-            Overloaded: there is no memory for it now.
+            InvalidRequest: the conversation is longer than a request can continue.
+            Overloaded: there is not enough memory for it now.
         """
-        links = await self._select(
-            store_tables.WAY,
+        if self._database is None:
+            return None
+        links = await self._database.select(
+            store_tables.CONVERSATION,
             {"owner": key_digest, "id": response_id, "oldest": self._oldest(), "most": LONGEST_CHAIN},
         )
-        way = list(dict.fromkeys(name for name, *_ in links))  # from the response back to the first
-        if not way:
+        ids = list(dict.fromkeys(link_id for link_id, *_ in links))  # from the response back to the first one
+        if not ids:
             return None
-        size = sum(size for *_, size in links[: len(way)])
-        if len(way) > LONGEST_CHAIN or size > self._limits.conversation_bytes:
+        size = sum(size for *_, size in links[: len(ids)])
+        if len(ids) > LONGEST_CHAIN or size > self._limits.conversation_bytes:
             raise self._too_long("The conversation", "previous_response_id")
         charge(BYTES_PER_BYTE * size)
-        found = {
-            name: blobs
-            for name, *blobs in await self._select(
-                f"SELECT id, input, output FROM responses WHERE owner = ? AND id IN ({', '.join('?' * len(way))})",
-                (key_digest, *way),
+        rows = {
+            row_id: row
+            for row_id, *row in await self._database.select(
+                store_tables.select_conversation(len(ids)), (response_id, key_digest, *ids)
             )
         }
-        response = await self._response(response_id, key_digest)
-        if response_id not in found or response is None:
+        if response_id not in rows:
             return None
-        whole = links[-1][1] is None and len(found) == len(way)
-        blobs = [found[name] for name in reversed(way) if name in found]
-        if not await offloaded(size, affordable, [blob for pair in blobs for blob in pair]):
+        response = rows[response_id][2]
+        is_complete = links[-1][1] is None and len(rows) == len(ids)
+        blobs = [rows[row_id][:2] for row_id in reversed(ids) if row_id in rows]
+        if not await offloaded(size, charge_values, [blob for pair in blobs for blob in pair]):
             raise self._too_long("The conversation", "previous_response_id")
-        return await offloaded(size, stored_response, response_id, links[0][2], blobs, response[0], whole)
+        return await offloaded(size, stored_response, response_id, links[0][2], blobs, response, is_complete)
 
     async def response(self, response_id: str, key_digest: str) -> bytes | None:
-        """The JSON of a stored Response object, without its conversation; None as for `load`."""
-        row = await self._response(response_id, key_digest)
-        return None if row is None else response_json(*row)
+        """Return the JSON of a stored Response object, without its conversation; None as for `load`."""
+        if self._database is None:
+            return None
+        rows = await self._database.select(store_tables.RESPONSE, (key_digest, response_id, self._oldest()))
+        return response_json(*rows[0]) if rows else None
 
-    async def _response(self, response_id: str, key_digest: str) -> Sequence[bytes] | None:
-        """The JSON of a response without its output, and that of its output."""
-        rows = await self._select(
-            "SELECT response, output FROM responses JOIN chains USING (chain)"
-            " WHERE responses.owner = ? AND id = ? AND used >= ?",
-            (key_digest, response_id, self._oldest()),
-        )
-        return rows[0] if rows else None
-
-    async def items(self, names: Iterable[str], key_digest: str) -> dict[str, dict[str, Any]]:
-        """The output items of these ids, as far as they are stored.
+    async def items(self, item_ids: Iterable[str], key_digest: str) -> dict[str, Item]:
+        """Return the stored output items with these ids, by their ids.
 
         Raises:
-            InvalidRequest: the responses that they are of are too large together.
-            Overloaded: there is no memory for them now.
+            InvalidRequest: the responses that contain them are too large together.
+            Overloaded: there is not enough memory for them now.
         """
-        wanted = sorted(names)[:MOST_REFERENCES]
-        if not wanted:
+        wanted = sorted(item_ids)[:MAX_REFERENCES]
+        if self._database is None or not wanted:
             return {}
         values = (key_digest, self._oldest(), *wanted)
-        sizes = await self._select(store_tables.referred("r.id, length(r.output)", len(wanted)), values)
+        sizes = await self._database.select(store_tables.with_items("r.id, length(r.output)", len(wanted)), values)
         size = sum(size for _, size in sizes)
-        rows: list[Any] = []
-        if size <= self._limits.conversation_bytes:
-            charge(BYTES_PER_BYTE * size)
-            rows = await self._select(store_tables.referred("r.id, r.output", len(wanted)), values)
+        what = "The responses with the items that are referred to"
+        if size > self._limits.conversation_bytes:
+            raise self._too_long(what, "input")
+        charge(BYTES_PER_BYTE * size)
+        rows = await self._database.select(store_tables.with_items("r.id, r.output", len(wanted)), values)
         outputs = [output for _, output in rows]
-        if size > self._limits.conversation_bytes or not await offloaded(size, affordable, outputs):
-            raise self._too_long("The responses with the items that are referred to", "input")
-        return await offloaded(size, items_named, outputs, frozenset(wanted))
+        if not await offloaded(size, charge_values, outputs):
+            raise self._too_long(what, "input")
+        return await offloaded(size, items_with_ids, outputs, frozenset(wanted))
 
     async def delete(self, response_id: str, key_digest: str) -> bool:
-        """Forgets a response; False where there is none."""
-        if self._path is None:
+        """Delete a response; return False if there is none."""
+        if self._database is None:
             return False
         deleted = False
-        with self._tolerant("written"):
-            async with self._transaction(self._path) as db:
-                deleted = await _forget(db, key_digest, response_id)
+        with self._database.logged_failures("written"):
+            async with self._database.transaction() as connection:
+                deleted = await store_tables.forget(connection, key_digest, response_id)
         return deleted
 
     async def prune(self) -> None:
-        """Forgets conversations that are too old, then the oldest of the owners with the most while there is too much."""
-        if self._path is None:
+        """Delete expired conversations, then the oldest ones of the largest owners until the limits are met."""
+        if self._database is None:
             return
-        self._unpruned = 0
-        with self._tolerant("written"):
-            async with self._transaction(self._path) as db:
-                await store_tables.prune(db, self._oldest(), self._limits.responses, self._limits.bytes)
+        self._unpruned_bytes = 0
+        with self._database.logged_failures("written"):
+            async with self._database.transaction() as connection:
+                await store_tables.prune(connection, self._oldest(), self._limits.responses, self._limits.bytes)
 
-    async def _prune_always(self) -> None:
-        assert self._path is not None
+    async def _prune_regularly(self, database: StoreDatabase) -> None:
         while True:
-            if self._path.exists():  # without use of the API there is no file
+            if database.exists:  # the file is created when the first response is stored
                 await self.prune()
             await asyncio.sleep(min(PRUNE_S, self._limits.retention_s))
-
-    async def _chain(self, db: aiosqlite.Connection, key_digest: str, previous: str | None, size: int) -> int:
-        """The chain that a new response belongs to: that of the previous one, or a new one."""
-        async with db.execute(
-            "SELECT chain FROM responses WHERE owner = ? AND id = ?", (key_digest, previous)
-        ) as found:
-            row = await found.fetchone()
-        now = self._clock()
-        if row is not None:
-            sql = "UPDATE chains SET used = ?, rows = rows + 1, bytes = bytes + ? WHERE chain = ?"
-            await db.execute(sql, (now, size, row[0]))
-            return int(row[0])
-        sql = "INSERT INTO chains (owner, used, rows, bytes) VALUES (?, ?, 1, ?)"
-        async with db.execute(sql, (key_digest, now, size)) as new:
-            assert new.lastrowid is not None
-            return new.lastrowid
-
-    async def _select(self, sql: str, values: Mapping[str, Any] | Sequence[Any]) -> list[Any]:
-        if self._path is None:
-            return []
-        with self._tolerant("read"):
-            if self._db is None:
-                async with self._writing:
-                    await self._opened(self._path)
-            assert self._db is not None
-            async with self._db.execute(sql, values) as rows:
-                return list(await rows.fetchall())
-        return []
-
-    @contextlib.asynccontextmanager
-    async def _transaction(self, path: Path) -> AsyncIterator[aiosqlite.Connection]:
-        async with self._writing:
-            db = await self._opened(path)
-            try:
-                await db.execute("BEGIN IMMEDIATE")
-                yield db
-                await db.commit()
-            except BaseException:
-                await db.rollback()
-                raise
-
-    async def _opened(self, path: Path) -> aiosqlite.Connection:
-        if self._db is not None:
-            return self._db
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, MODE))
-        os.chmod(path, MODE)  # conversations are for the gateway alone; SQLite gives its other files the same mode
-        opened = inode(path)
-        db = await aiosqlite.connect(path, isolation_level=None)
-        try:
-            await db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-            await db.execute("PRAGMA journal_mode = WAL")
-            await db.execute("PRAGMA synchronous = NORMAL")
-            await store_tables.create(db)
-        except BaseException as exc:
-            await db.close()
-            if is_damage(exc) and await asyncio.to_thread(move_aside, path, opened):
-                return await self._opened(path)
-            raise
-        self._db = db
-        return db
 
     def _too_long(self, what: str, param: str) -> InvalidRequest:
         limit = self._limits.conversation_bytes / (1 << 20)
@@ -301,34 +229,5 @@ class ResponseStore:
         return InvalidRequest(message, param=param)
 
     def _oldest(self) -> float:
+        """The time of the last use before which a conversation is expired."""
         return self._clock() - self._limits.retention_s
-
-    @contextlib.contextmanager
-    def _tolerant(self, what: Literal["read", "written"]) -> Iterator[None]:
-        """Logs the first of a row of failures, and goes on."""
-        try:
-            yield
-        except (sqlite3.Error, OSError) as exc:
-            if what not in self._failing:
-                self._failing.add(what)
-                log.error("stored responses cannot be %s in %s: %s", what, self._path, exc)
-            return
-        if what in self._failing:
-            self._failing.discard(what)
-            log.info("stored responses are %s in %s again", what, self._path)
-
-
-async def _forget(db: aiosqlite.Connection, key_digest: str, response_id: str) -> bool:
-    """Takes a response out of its chain."""
-    sql = "DELETE FROM responses WHERE owner = ? AND id = ? RETURNING chain, bytes"
-    async with db.execute(sql, (key_digest, response_id)) as deleted:
-        row = await deleted.fetchone()
-    if row is None:
-        return False
-    chain, size = row
-    await db.execute(
-        "DELETE FROM items WHERE owner = ? AND response = ? AND chain = ?", (key_digest, response_id, chain)
-    )
-    await db.execute("UPDATE chains SET rows = rows - 1, bytes = bytes - ? WHERE chain = ?", (size, chain))
-    await db.execute("DELETE FROM chains WHERE chain = ? AND rows = 0", (chain,))
-    return True

@@ -1,16 +1,15 @@
-"""Responses as they are stored: what is new in each, as JSON; and conversations made of that again. For threads."""
+"""Converts responses to the JSON that is stored, and back. These functions are slow for large responses: run them in a thread."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
+from gateway.api.responses.types import Item, Response
 from gateway.bodies.json_cost import BYTES_PER_BYTE, json_cost
 from gateway.bodies.lenient_json import clean, dumps
 from gateway.bodies.memory_budget import charge
-
-Items = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,68 +17,74 @@ class StoredResponse:
     """A stored response.
 
     Attributes:
-        input: everything that it answered: the conversation before it, then its own input.
+        session: the name of the conversation.
+        input: all items that it answers: the conversation before it, then its own input.
         response: the Response object.
-        whole: whether `input` is all of it. Not where a response before it has been deleted.
-        size: of the JSON of all this, bytes.
+        is_complete: False if a response before it was deleted, so that `input` lacks items.
+        size: bytes of JSON of input and response.
     """
 
     id: str
     session: str | None
-    input: Items
-    response: dict[str, Any]
-    whole: bool
+    input: list[Item]
+    response: Response
+    is_complete: bool
     size: int
 
     @property
-    def items(self) -> Items:
-        """The conversation with the answer: what comes before the input of the response that goes on with it."""
-        output: Items = self.response["output"]
+    def items(self) -> list[Item]:
+        """The conversation up to and including this response."""
+        output: list[Item] = self.response["output"]
         return self.input + output
 
 
-class Row(NamedTuple):
+class ResponseRow(NamedTuple):
     """A response as it is stored.
 
     Attributes:
         response: without its output.
-        names: the ids of its output items.
+        item_ids: the ids of its output items.
     """
 
     input: bytes
     output: bytes
     response: bytes
-    names: frozenset[str]
+    item_ids: frozenset[str]
 
     @property
     def size(self) -> int:
         return len(self.input) + len(self.output) + len(self.response)
 
 
-def row_of(response: dict[str, Any], own_input: Items) -> Row:
-    given = response.get("output")  # as a provider wrote it, where it speaks this format
+def response_row(response: Response, own_items: list[Item]) -> ResponseRow:
+    """Return a response as it is stored.
+
+    Args:
+        own_items: its input items, without the conversation before it.
+    """
+    given = response.get("output")  # of any type if a provider wrote it
     output = [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
     rest = {key: value for key, value in response.items() if key != "output"}
-    names = frozenset(item["id"] for item in output if isinstance(item.get("id"), str))
-    return Row(_written(own_input), _written(output), _written(rest), names)
+    item_ids = frozenset(item["id"] for item in output if isinstance(item.get("id"), str))
+    return ResponseRow(_json(own_items), _json(output), _json(rest), item_ids)
 
 
-def _written(value: Any) -> bytes:
-    """As JSON that the strict parser reads again, also where a provider's output is nested deep or has half a character."""
+def _json(value: object) -> bytes:
+    """Return JSON that the strict parser can read, even if a provider's output is deeply nested or has lone surrogates."""
     try:
         return orjson.dumps(value)
     except TypeError:
         return dumps(clean(value))
 
 
-def affordable(blobs: Sequence[bytes]) -> bool:
-    """Charges the request for the values of what is read of the store; False where they are more than any request may have.
+def charge_values(blobs: Sequence[bytes]) -> bool:
+    """Charge the request's memory budget for parsing stored JSON; return False if it has more values than a request may have.
 
     Args:
-        blobs: whose bytes have been charged before they were read.
+        blobs: their bytes have already been charged.
 
     Raises:
-        Overloaded: there is no memory for it now.
+        Overloaded: there is not enough memory for it now.
     """
     cost = json_cost(b",".join(blobs))
     if cost.excessive:
@@ -89,29 +94,30 @@ def affordable(blobs: Sequence[bytes]) -> bool:
 
 
 def stored_response(
-    name: str, session: str | None, blobs: Sequence[Sequence[bytes]], response: bytes, whole: bool
+    response_id: str, session: str | None, blobs: Sequence[Sequence[bytes]], response: bytes, is_complete: bool
 ) -> StoredResponse:
-    """The response with its conversation.
+    """Return the response with its conversation.
 
     Args:
-        blobs: the input and the output of each response, the oldest first.
-        response: the JSON of this one, without its output.
+        blobs: the input and the output of each response, the oldest first; the last is this one.
+        response: the JSON of this response, without its output.
     """
-    items: Items = []
-    for given, answered in blobs[:-1]:
-        items += orjson.loads(given) + orjson.loads(answered)
-    given, answered = blobs[-1]
+    items: list[Item] = []
+    for input_json, output_json in blobs[:-1]:
+        items += orjson.loads(input_json) + orjson.loads(output_json)
+    input_json, output_json = blobs[-1]
     size = len(response) + sum(len(blob) for pair in blobs for blob in pair)
+    items += orjson.loads(input_json)
     return StoredResponse(
-        name, session, items + orjson.loads(given), orjson.loads(response_json(response, answered)), whole, size
+        response_id, session, items, orjson.loads(response_json(response, output_json)), is_complete, size
     )
 
 
 def response_json(response: bytes, output: bytes) -> bytes:
-    """A Response object out of one without its output, which has other fields, and its output."""
+    """Return the JSON of a Response object, from the JSON without its output (which has other fields) and that of its output."""
     return b"".join((b'{"output":', output, b",", response[1:]))
 
 
-def items_named(outputs: Iterable[bytes], names: frozenset[str]) -> dict[str, dict[str, Any]]:
-    """The items of these names."""
-    return {item["id"]: item for output in outputs for item in orjson.loads(output) if item.get("id") in names}
+def items_with_ids(outputs: Iterable[bytes], item_ids: frozenset[str]) -> dict[str, Item]:
+    """Return the output items with these ids, by their ids."""
+    return {item["id"]: item for output in outputs for item in orjson.loads(output) if item.get("id") in item_ids}

@@ -1,6 +1,6 @@
-"""The tables of stored responses in SQLite: how they are created, read along a conversation, and pruned."""
+"""The SQLite tables of stored responses and all SQL for them. A chain is a conversation; an owner is a client's key digest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import aiosqlite
 
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS items (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS items_chain ON items (chain);
 """
-# Files of earlier versions have the output in the response, and no owners of chains.
+# In files of earlier versions the response contains the output, and chains have no owner.
 _UPGRADE = (
     "ALTER TABLE responses ADD COLUMN output BLOB NOT NULL DEFAULT '[]'",
     "UPDATE responses SET output = CAST(json_extract(CAST(response AS TEXT), '$.output') AS BLOB),"
@@ -28,30 +28,48 @@ _UPGRADE = (
     "UPDATE chains SET owner = (SELECT owner FROM responses WHERE responses.chain = chains.chain LIMIT 1)"
     " WHERE chain IN (SELECT chain FROM responses)",
 )
-# From a response back to the first of its conversation: ids, the previous ids, sessions, and the bytes of their items.
-WAY = """
-WITH RECURSIVE way (id, previous, session, size, chain, depth) AS (
+# From a response back to the first of its conversation: id, previous id, session, and the bytes of its items.
+CONVERSATION = """
+WITH RECURSIVE link (id, previous, session, size, chain, depth) AS (
     SELECT id, previous, session, length(input) + length(output), chain, 0 FROM responses JOIN chains USING (chain)
     WHERE responses.owner = :owner AND id = :id AND used >= :oldest
     UNION ALL
     SELECT r.id, r.previous, r.session, length(r.input) + length(r.output), r.chain, depth + 1
-    FROM way JOIN responses AS r ON r.owner = :owner AND r.id = way.previous AND r.chain = way.chain WHERE depth < :most
+    FROM link JOIN responses AS r ON r.owner = :owner AND r.id = link.previous AND r.chain = link.chain WHERE depth < :most
 )
-SELECT id, previous, session, size FROM way ORDER BY depth
+SELECT id, previous, session, size FROM link ORDER BY depth
 """
 
 
-def referred(columns: str, names: int) -> str:
-    """SQL for the responses of so many items; its values are the owner, the oldest time, and the items' ids."""
+# The JSON of a response without its output, and of its output. The values are the owner, the id and the oldest time.
+RESPONSE = (
+    "SELECT response, output FROM responses JOIN chains USING (chain)"
+    " WHERE responses.owner = ? AND id = ? AND used >= ?"
+)
+
+
+def select_conversation(ids: int) -> str:
+    """Return the SQL for `ids` responses: id, input, output, and of one of them the response, else null.
+
+    The values are the id of that one, the owner, and all ids.
+    """
+    return (
+        "SELECT id, input, output, CASE WHEN id = ? THEN response END FROM responses"
+        f" WHERE owner = ? AND id IN ({', '.join('?' * ids)})"
+    )
+
+
+def with_items(columns: str, items: int) -> str:
+    """Return the SQL for the responses that contain `items` items; the values are the owner, the oldest time, and the item ids."""
     return (
         f"SELECT DISTINCT {columns} FROM items AS i JOIN responses AS r ON r.owner = i.owner AND r.id = i.response"
         " JOIN chains AS c ON c.chain = r.chain WHERE i.owner = ? AND c.used >= ?"
-        f" AND i.id IN ({', '.join('?' * names)})"
+        f" AND i.id IN ({', '.join('?' * items)})"
     )
 
 
 async def create(db: aiosqlite.Connection) -> None:
-    """Creates what is missing; brings the tables of earlier versions up to date."""
+    """Create missing tables; migrate the tables of earlier versions."""
     await db.executescript(_SCHEMA)
     await db.execute("BEGIN IMMEDIATE")
     try:
@@ -67,10 +85,65 @@ async def create(db: aiosqlite.Connection) -> None:
         raise
 
 
+async def insert(db: aiosqlite.Connection, values: Sequence[object], item_ids: Iterable[str]) -> None:
+    """Insert a response and the ids of its output items.
+
+    Args:
+        values: owner, id, chain, previous id, session, bytes, input, output, response.
+    """
+    await db.execute(
+        "INSERT INTO responses (owner, id, chain, previous, session, bytes, input, output, response)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        values,
+    )
+    owner, response_id, chain, *_ = values
+    await db.executemany(
+        "INSERT OR REPLACE INTO items (owner, id, response, chain) VALUES (?, ?, ?, ?)",
+        [(owner, item_id, response_id, chain) for item_id in item_ids],
+    )
+
+
+async def extend_chain(
+    db: aiosqlite.Connection, key_digest: str, previous_id: str | None, size: int, now: float
+) -> int:
+    """Return the chain for a new response: the chain of the previous response with its totals updated, or a new chain.
+
+    Args:
+        size: of the new response, in bytes.
+        now: seconds since the epoch.
+    """
+    async with db.execute("SELECT chain FROM responses WHERE owner = ? AND id = ?", (key_digest, previous_id)) as rows:
+        row = await rows.fetchone()
+    if row is not None:
+        sql = "UPDATE chains SET used = ?, rows = rows + 1, bytes = bytes + ? WHERE chain = ?"
+        await db.execute(sql, (now, size, row[0]))
+        return int(row[0])
+    sql = "INSERT INTO chains (owner, used, rows, bytes) VALUES (?, ?, 1, ?)"
+    async with db.execute(sql, (key_digest, now, size)) as inserted:
+        assert inserted.lastrowid is not None
+        return inserted.lastrowid
+
+
+async def forget(db: aiosqlite.Connection, key_digest: str, response_id: str) -> bool:
+    """Delete a response and update its chain; return False if there is none."""
+    sql = "DELETE FROM responses WHERE owner = ? AND id = ? RETURNING chain, bytes"
+    async with db.execute(sql, (key_digest, response_id)) as deleted:
+        row = await deleted.fetchone()
+    if row is None:
+        return False
+    chain, size = row
+    await db.execute(
+        "DELETE FROM items WHERE owner = ? AND response = ? AND chain = ?", (key_digest, response_id, chain)
+    )
+    await db.execute("UPDATE chains SET rows = rows - 1, bytes = bytes - ? WHERE chain = ?", (size, chain))
+    await db.execute("DELETE FROM chains WHERE chain = ? AND rows = 0", (chain,))
+    return True
+
+
 async def prune(db: aiosqlite.Connection, oldest: float, most_rows: int, most_bytes: int) -> None:
-    """Deletes the conversations that were last used before `oldest`; then those over the owners' shares of the limits."""
+    """Delete conversations that were last used before `oldest`, then those above the owners' shares of the limits."""
     async with db.execute("DELETE FROM chains WHERE used < ? RETURNING chain", (oldest,)) as deleted:
-        gone = list(await deleted.fetchall())
+        chains = list(await deleted.fetchall())
     async with db.execute("SELECT owner, sum(rows), sum(bytes) FROM chains GROUP BY owner") as found:
         owners = list(await found.fetchall())
     rows, size = share([row[1] for row in owners], most_rows), share([row[2] for row in owners], most_bytes)
@@ -82,15 +155,15 @@ async def prune(db: aiosqlite.Connection, oldest: float, most_rows: int, most_by
     for key_digest, of_rows, of_bytes in owners:
         if of_rows > rows or of_bytes > size:
             async with db.execute(sql, (key_digest, rows, size)) as deleted:
-                gone += await deleted.fetchall()
+                chains += await deleted.fetchall()
     for table in ("responses", "items"):
-        await db.executemany(f"DELETE FROM {table} WHERE chain = ?", [(chain,) for (chain,) in gone])
+        await db.executemany(f"DELETE FROM {table} WHERE chain = ?", [(chain,) for (chain,) in chains])
 
 
 def share(sizes: Sequence[int], most: int) -> int:
-    """The most that one owner may have so that all have at most `most` together.
+    """Return the most that one owner may have, so that all owners together have at most `most`.
 
-    Who has less than an equal share leaves the rest to the others: `share([10, 500, 700], 1000)` is 495.
+    The unused part of an owner's equal share is divided among the others: `share([10, 500, 700], 1000)` is 495.
     """
     left, owners = most, len(sizes)
     for size in sorted(sizes):

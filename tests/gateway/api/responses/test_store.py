@@ -59,7 +59,7 @@ async def test_a_conversation_is_read_along_its_responses(tmp_path: Path) -> Non
         await saved(store, "b2", "a")
         stored = await store.load("resp_c", "me")
         assert stored is not None
-        assert stored.whole
+        assert stored.is_complete
         assert stored.session == "session c"
         assert stored.input == [asked("ask a"), said("x", "a"), asked("ask b"), said("x", "b"), asked("ask c")]
         assert stored.items == [*stored.input, said("x", "c")]
@@ -107,7 +107,7 @@ async def test_what_was_built_on_a_deleted_response_is_no_longer_whole(tmp_path:
         assert await store.items(["msg_a"], "me") == {}
         stored = await store.load("resp_b", "me")
         assert stored is not None
-        assert not stored.whole
+        assert not stored.is_complete
         with pytest.raises(PreviousResponseNotFound):
             await parsed(dialect(store), previous_response_id="resp_b")
 
@@ -124,7 +124,7 @@ async def test_a_conversation_is_kept_as_long_as_somebody_goes_on_with_it(tmp_pa
         assert await store.items(["msg_old"], "me") == {}
         stored = await store.load("resp_b", "me")
         assert stored is not None
-        assert stored.whole
+        assert stored.is_complete
         await store.prune()
         assert await store.load("resp_a", "me") is not None
         clock.now += 20
@@ -242,7 +242,7 @@ async def test_ids_that_go_round_in_a_circle_end(tmp_path: Path, name: str, prev
         await saved(store, name, previous)
         stored = await store.load(f"resp_{name}", "me")
         assert stored is not None
-        assert not stored.whole
+        assert not stored.is_complete
 
 
 @pytest.mark.parametrize(
