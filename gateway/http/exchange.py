@@ -136,6 +136,8 @@ class ChatExchange(RequestExchange):
         dialect, request_log = self._dialect, self._request_log
         if isinstance(dialect, Responses):
             assert self._request is not None
+            if not dialect.stores(self._request):
+                return
             assert request_log.conversation is not None
             response = (
                 await offloaded(len(answer), orjson.loads, answer)

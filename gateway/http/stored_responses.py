@@ -104,7 +104,7 @@ def full_item(item: JsonObject, name: str) -> JsonObject:
 def _id(item: JsonObject, name: str) -> str:
     """The id of an item; if it has none, one made from `name`."""
     given = item.get("id")
-    return given if given is not None else f"{_PREFIXES.get(item_type(item), 'item')}_{name}"
+    return given if given is not None else f"{_PREFIXES.get(str(item_type(item)), 'item')}_{name}"
 
 
 def _parts(content: str | list[JsonObject], *, by_model: bool) -> list[JsonObject]:

@@ -129,7 +129,9 @@ def _wrapped(call: Any, names: frozenset[str]) -> Any:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict) or function.get("name") not in names:
         return call
-    return call | {"function": function | {"arguments": freeform_tools.arguments(str(function.get("arguments") or ""))}}
+    return call | {
+        "function": function | {"arguments": freeform_tools.wrapped_input(str(function.get("arguments") or ""))}
+    }
 
 
 def _unwrapped(choice: Fields, names: frozenset[str]) -> Fields:

@@ -1,29 +1,28 @@
-"""Content parts of the Responses API as those of chat completions."""
-
-from typing import Any
+"""The content parts of the Responses API -> the content parts of chat completions."""
 
 from gateway.api.responses.checks import invalid, item, optional, text
 from gateway.core.fields import expected
+from gateway.core.json_types import JsonObject
 
-TEXTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
+TEXT_TYPES = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
 _DETAILS = {"low": "low", "high": "high", "auto": "auto", "original": "high"}
 
 
-class Parts:
-    """The parts of one message or tool output.
+class ChatContent:
+    """The parts of one message or tool output, translated.
 
     Attributes:
-        texts: of all that are text.
-        parts: all of them, as those of chat.
-        foreign: the field of the first part that chat has nothing for; that part is left out.
+        texts: the texts of all text parts.
+        parts: all parts that chat can express.
+        native_only: the first field that chat cannot express, if any; its part is left out.
     """
 
-    def __init__(self, content: Any, where: str) -> None:
+    def __init__(self, content: object, where: str) -> None:
         self.texts: list[str] = []
-        self.parts: list[dict[str, Any]] = []
-        self.foreign: str | None = None
+        self.parts: list[JsonObject] = []
+        self.native_only: str | None = None
         if isinstance(content, str):
-            self._text(content)
+            self._add_text(content)
         elif isinstance(content, list):
             for i, part in enumerate(content):
                 self._add(item(part, f"{where}[{i}]"), f"{where}[{i}]")
@@ -32,29 +31,24 @@ class Parts:
             invalid(expected(key, "a string or a list of parts", {key: content}, holder), where)
 
     @property
-    def media(self) -> list[dict[str, Any]]:
-        """The parts that are no text."""
-        return [part for part in self.parts if part["type"] != "text"]
-
-    @property
-    def joined(self) -> str:
-        """The texts as one: where a message can have nothing else, many servers take a string only."""
+    def joined_text(self) -> str:
+        """All texts as one string: many servers accept only a string in messages that can have nothing else."""
         return "\n".join(self.texts)
 
-    def _text(self, value: str) -> None:
+    def _add_text(self, value: str) -> None:
         self.texts.append(value)
         self.parts.append({"type": "text", "text": value})
 
-    def _add(self, part: dict[str, Any], where: str) -> None:
+    def _add(self, part: JsonObject, where: str) -> None:
         kind = text(part, "type", where, "a type of content")
-        if kind in TEXTS:
-            self._text(text(part, "text", where))
+        if kind in TEXT_TYPES:
+            self._add_text(text(part, "text", where))
         elif kind == "refusal":
-            self._text(text(part, "refusal", where))
+            self._add_text(text(part, "refusal", where))
         elif kind == "input_image":
-            self._image(part, where)
+            self._add_image(part, where)
         elif kind == "input_file":
-            self._file(part, where)
+            self._add_file(part, where)
         elif kind == "input_audio":
             audio = item(part.get("input_audio"), f"{where}.input_audio")
             data = {key: text(audio, key, f"{where}.input_audio") for key in ("data", "format")}
@@ -62,7 +56,7 @@ class Parts:
         else:
             self._leave_out(f"{where}.type")
 
-    def _image(self, part: dict[str, Any], where: str) -> None:
+    def _add_image(self, part: JsonObject, where: str) -> None:
         url = optional(part, "image_url", str, "a URL", where)
         detail = optional(part, "detail", str, "a level of detail", where)
         if url is None:
@@ -74,7 +68,7 @@ class Parts:
             image["detail"] = _DETAILS[detail]
         self.parts.append({"type": "image_url", "image_url": image})
 
-    def _file(self, part: dict[str, Any], where: str) -> None:
+    def _add_file(self, part: JsonObject, where: str) -> None:
         data = optional(part, "file_data", str, "a data URL", where)
         name = optional(part, "filename", str, "a string", where)
         if data is None:
@@ -85,5 +79,5 @@ class Parts:
         self.parts.append({"type": "file", "file": {"filename": name or "file", "file_data": data}})
 
     def _leave_out(self, field: str) -> None:
-        if self.foreign is None:
-            self.foreign = field
+        if self.native_only is None:
+            self.native_only = field

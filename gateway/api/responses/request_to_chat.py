@@ -1,4 +1,4 @@
-"""A Responses request -> the fields of the chat request that it amounts to. Pure; knows no store.
+"""A Responses request -> the fields of a chat request. These are pure functions: they do not read the store.
 
 `{"model": "m", "instructions": "Be brief.", "input": "hi", "max_output_tokens": 9}` is
 `{"model": "m", "messages": [{"role": "system", …}, {"role": "user", …}], "max_completion_tokens": 9}`.
@@ -6,7 +6,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
@@ -14,14 +13,16 @@ from gateway.api.responses.checks import invalid, item, optional, text
 from gateway.api.responses.conversation_to_chat import ChatConversation, item_type
 from gateway.api.responses.tool_names import ToolNames
 from gateway.api.responses.tools_to_chat import ChatTools
+from gateway.api.responses.types import Item
 from gateway.core.errors import InvalidRequest
 from gateway.core.fields import expected
+from gateway.core.json_types import JsonObject
 from gateway.request.request import Native
 
-MOST_ECHOED = 256 << 10  # bytes of one field
+MAX_ECHOED_BYTES = 256 << 10  # of one field
 LOGPROBS = "message.output_text.logprobs"
 _NUMBER = (int, float)
-_KEPT: dict[str, tuple[type | tuple[type, ...], str]] = {  # fields that chat has too, under the same name
+_SAME_IN_CHAT: dict[str, tuple[type | tuple[type, ...], str]] = {  # fields with the same name and meaning in chat
     "temperature": (_NUMBER, "a number"),
     "top_p": (_NUMBER, "a number"),
     "user": (str, "a string"),
@@ -32,7 +33,7 @@ _KEPT: dict[str, tuple[type | tuple[type, ...], str]] = {  # fields that chat ha
     "metadata": (dict, "an object"),
     "stream": (bool, "true or false"),
 }
-_CHECKED: dict[str, tuple[type | tuple[type, ...], str]] = {  # what is read here or echoed, and means nothing in chat
+_NOT_IN_CHAT: dict[str, tuple[type | tuple[type, ...], str]] = {  # fields that the gateway reads or echoes itself
     "store": (bool, "true or false"),
     "background": (bool, "true or false"),
     "stream_options": (dict, "an object"),
@@ -46,59 +47,61 @@ _CHECKED: dict[str, tuple[type | tuple[type, ...], str]] = {  # what is read her
 
 @dataclass(frozen=True, slots=True)
 class NativeResponses(Native):
-    """A Responses request as its upstreams get it, and what the answer and the store need beside that.
+    """A Responses request for upstreams that speak the Responses API, with the values that the response and the store need.
 
     Attributes:
-        own: the input items that the client sent with this request.
-        names: of the tools.
-        echoed: the fields that the answer repeats.
-        previous: the id of the response that it goes on with.
-        store: whether the response is to be kept.
+        own_items: the input items that the client sent with this request, without the conversation before it.
+        names: the names of the tools.
+        echoed: the fields that the response repeats.
+        previous_id: the id of the response that this request continues.
+        store: True if the response is to be stored.
     """
 
-    own: tuple[dict[str, Any], ...] = ()
+    own_items: tuple[Item, ...] = ()
     names: ToolNames = field(default_factory=ToolNames)
-    echoed: Mapping[str, Any] = field(default_factory=dict)
-    previous: str | None = None
+    echoed: JsonObject = field(default_factory=dict)
+    previous_id: str | None = None
     store: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A chat request.
+    """A Responses request as a chat request.
 
     Attributes:
-        native_only: the field that chat has nothing for: only upstreams of the same format can answer.
-        names: of the tools.
-        left_out: the types of tools that the chat request does without.
+        fields: the fields of the chat request.
+        native_only: a field that chat cannot express and that must not be left out, if any. Only upstreams that speak the Responses
+            API can answer such a request.
+        names: the names of the tools.
+        left_out: the types of tools that are missing in the chat request.
     """
 
-    fields: dict[str, Any]
+    fields: JsonObject
     native_only: str | None
     names: ToolNames
     left_out: tuple[str, ...]
 
 
-def check(fields: dict[str, Any]) -> None:
-    """Checks what stands alone.
+def check_fields(fields: JsonObject) -> None:
+    """Check all fields that can be checked without the input.
 
     Raises:
-        InvalidRequest: a field has the wrong type, or asks for what the gateway does not do.
+        InvalidRequest: a field has the wrong type, or requires a feature that the gateway does not support.
     """
     if not text(fields, "model", what="a model name, `auto` or `auto:<policy>`"):
         invalid(expected("model", "a model name, `auto` or `auto:<policy>`", fields), "model")
-    for key, (types, what) in (_KEPT | _CHECKED).items():
+    for key, (types, what) in (_SAME_IN_CHAT | _NOT_IN_CHAT).items():
         optional(fields, key, types, what)
     if fields.get("background"):
         invalid("`background` is not supported: the answer is given in the same call.", "background")
     if fields.get("prompt") is not None:
         invalid("`prompt` names a template that only its provider has; send the text instead.", "prompt")
     if fields.get("conversation") is not None:
-        invalid("`conversation` is not supported; go on with a response by `previous_response_id`.", "conversation")
+        invalid("`conversation` is not supported; continue a response with `previous_response_id`.", "conversation")
 
 
-def input_items(fields: dict[str, Any]) -> list[dict[str, Any]]:
-    """The input as items; a string is one message of the user.
+def input_items(fields: JsonObject) -> list[Item]:
+    """Return the input as items; a string becomes one user message.
 
     Raises:
         InvalidRequest: it is neither a string nor a list of objects.
@@ -113,88 +116,90 @@ def input_items(fields: dict[str, Any]) -> list[dict[str, Any]]:
     return [item(value, f"input[{i}]") for i, value in enumerate(given)]
 
 
-def resolved(items: list[dict[str, Any]], stored: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """The items with those that references name in their place.
+def resolved_items(items: list[Item], stored: Mapping[str, Item]) -> list[Item]:
+    """Return the items, with each reference replaced by its stored item.
 
     Raises:
-        InvalidRequest: one names an item that is not stored, or two name the same.
+        InvalidRequest: a reference names an item that is not stored, or two references name the same item.
     """
-    found = []
-    named: set[str] = set()
+    resolved = []
+    seen: set[str] = set()
     for i, given in enumerate(items):
         if item_type(given) == "item_reference":
             name = given["id"]
             if name not in stored:
                 message = f"Item with id '{name[:80]}' not found. Only items of stored responses can be referred to."
                 invalid(message, f"input[{i}].id")
-            if name in named:
+            if name in seen:
                 invalid(f"Two references name the item `{name[:80]}`; send one of them.", f"input[{i}].id")
-            named.add(name)
+            seen.add(name)
             given = stored[name]
-        found.append(given)
-    return found
+        resolved.append(given)
+    return resolved
 
 
-def references(items: list[dict[str, Any]]) -> set[str]:
-    """The ids of the items that are referred to.
+def referenced_ids(items: list[Item]) -> set[str]:
+    """Return the ids in all item references.
 
     Raises:
-        InvalidRequest: an id is no string.
+        InvalidRequest: an id is not a string.
     """
     return {text(given, "id", f"input[{i}]") for i, given in enumerate(items) if item_type(given) == "item_reference"}
 
 
-def echoed(fields: dict[str, Any], size: int) -> dict[str, Any]:
-    """The fields that an answer repeats: those of a large request without the large ones.
+def echoed_fields(fields: JsonObject, size: int) -> JsonObject:
+    """Return the request fields that the response repeats: all of them, or of a large request the small ones.
 
-    A stream repeats them in three events. Written each time, megabytes of tools would hold up all other requests.
+    A stream repeats them in three events. Serializing megabytes of tools each time would delay all other requests.
 
     Args:
-        size: of the request, bytes.
+        size: of the request, in bytes.
     """
-    if size <= MOST_ECHOED:
+    if size <= MAX_ECHOED_BYTES:
         return fields
-    return {key: value for key, value in fields.items() if key != "input" and len(orjson.dumps(value)) <= MOST_ECHOED}
+    return {
+        key: value for key, value in fields.items() if key != "input" and len(orjson.dumps(value)) <= MAX_ECHOED_BYTES
+    }
 
 
-def translate(fields: dict[str, Any], before: list[dict[str, Any]], own: list[dict[str, Any]]) -> Translation:
-    """The chat request.
+def translate(fields: JsonObject, earlier_items: list[Item], own_items: list[Item]) -> Translation:
+    """Translate a Responses request into a chat request.
 
     Args:
-        fields: checked by `check`.
-        before: the items of the conversation that it goes on with.
-        own: those of `input`, without references.
+        fields: checked by `check_fields`.
+        earlier_items: the items of the conversation that the request continues.
+        own_items: the items of `input`, with references resolved.
 
     Raises:
-        InvalidRequest: `param` names the field as the client wrote it.
+        InvalidRequest: `param` is the path of the field in the client's request.
     """
-    earlier = [(f"input of previous_response_id[{i}]", given) for i, given in enumerate(before)]
-    items = [(f"input[{i}]", given) for i, given in enumerate(own)]
+    earlier = [(f"input of previous_response_id[{i}]", given) for i, given in enumerate(earlier_items)]
+    items = [(f"input[{i}]", given) for i, given in enumerate(own_items)]
     tools = ChatTools(fields, earlier + items)
-    messages = ChatConversation(tools.names, fields.get("instructions"))
+    conversation = ChatConversation(tools.names, fields.get("instructions"))
     for where, given in earlier:
         try:
-            messages.add(given, where)
+            conversation.add(given, where)
         except InvalidRequest as exc:
             raise InvalidRequest(exc.message, param="previous_response_id") from exc
     for where, given in items:
-        messages.add(given, where)
-    written = messages.finished()
-    foreign = messages.foreign or tools.foreign
-    if not (before or own) or (not written and foreign is None):
+        conversation.add(given, where)
+    messages = conversation.messages()
+    native_only = conversation.native_only or tools.native_only
+    if not (earlier or items) or (not messages and native_only is None):
         invalid("`input` has nothing to answer; expected at least one message.", "input")
-    if not written:
-        written = [{"role": "user", "content": ""}]
-    chat = {"model": fields["model"], "messages": written}
-    chat |= {key: fields[key] for key in _KEPT if fields.get(key) is not None}
-    chat |= _sampling(fields) | _format(fields) | tools.fields
-    if fields.get("store"):  # chat does not keep answers unless it is told to
+    if not messages:
+        messages = [{"role": "user", "content": ""}]
+    chat = {"model": fields["model"], "messages": messages}
+    chat |= {key: fields[key] for key in _SAME_IN_CHAT if fields.get(key) is not None}
+    chat |= _sampling(fields) | _output_format(fields) | tools.fields
+    if fields.get("store"):  # unlike in this API, the default in chat is not to store
         chat["store"] = True
-    return Translation(chat, foreign, tools.names, tools.left_out)
+    return Translation(chat, native_only, tools.names, tools.left_out)
 
 
-def _sampling(fields: dict[str, Any]) -> dict[str, Any]:
-    chat: dict[str, Any] = {}
+def _sampling(fields: JsonObject) -> JsonObject:
+    chat: JsonObject = {}
     limit = optional(fields, "max_output_tokens", int, "a whole number of at least 1")
     if limit is not None:
         if limit < 1:
@@ -213,8 +218,8 @@ def _sampling(fields: dict[str, Any]) -> dict[str, Any]:
     return chat
 
 
-def _format(fields: dict[str, Any]) -> dict[str, Any]:
-    chat: dict[str, Any] = {}
+def _output_format(fields: JsonObject) -> JsonObject:
+    chat: JsonObject = {}
     options = optional(fields, "text", dict, "an object") or {}
     verbosity = optional(options, "verbosity", str, "a string", "text")
     if verbosity is not None:

@@ -1,187 +1,201 @@
-"""Output items that are being written, and the events that tell of it. Events have no sequence number yet."""
+"""Output items that are being streamed, and their events. Sequence numbers are added later."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from gateway.api.responses.answer_from_chat import Fields, arguments_object
+from gateway.api.responses.answer_from_chat import search_arguments
 from gateway.api.responses.freeform_tools import FreeformInputReader
 from gateway.api.responses.tool_names import ClientTool
+from gateway.api.responses.types import Event, Item, Logprob
+from gateway.core.json_types import JsonObject
 
 
-class Form(NamedTuple):
-    """How the events of a kind of part are called."""
+class PartForm(NamedTuple):
+    """The names of a type of content part.
 
-    text: str  # the events with its text
-    key: str  # the text in the part
-    part: str  # the events of the part itself
-    at: str
-    among: str  # the list of the item that it is in
+    Attributes:
+        text_event: the prefix of the events with its text.
+        text_key: the key of the text in the part.
+        part_event: the prefix of the events with the part itself.
+        index_key: the key of the part's index in events.
+        list_key: the key of the list of parts in the item.
+    """
+
+    text_event: str
+    text_key: str
+    part_event: str
+    index_key: str
+    list_key: str
 
 
-FORMS = {
-    "output_text": Form("response.output_text", "text", "response.content_part", "content_index", "content"),
-    "refusal": Form("response.refusal", "refusal", "response.content_part", "content_index", "content"),
-    "reasoning_text": Form("response.reasoning_text", "text", "response.content_part", "content_index", "content"),
-    "summary_text": Form(
+PART_FORMS = {
+    "output_text": PartForm("response.output_text", "text", "response.content_part", "content_index", "content"),
+    "refusal": PartForm("response.refusal", "refusal", "response.content_part", "content_index", "content"),
+    "reasoning_text": PartForm("response.reasoning_text", "text", "response.content_part", "content_index", "content"),
+    "summary_text": PartForm(
         "response.reasoning_summary_text", "text", "response.reasoning_summary_part", "summary_index", "summary"
     ),
 }
-INPUTS = {"function_call": "arguments", "custom_tool_call": "input", "tool_search_call": "arguments"}
-_INPUT_EVENTS = {  # a search for tools has none: its arguments are an object
+INPUT_KEYS = {"function_call": "arguments", "custom_tool_call": "input", "tool_search_call": "arguments"}
+_INPUT_EVENTS = {  # tool search has none: its arguments are an object
     "function_call": "response.function_call_arguments",
     "custom_tool_call": "response.custom_tool_call_input",
 }
 
 
-class Part:
-    """A part of an item whose text is being written."""
+class OpenPart:
+    """A content part whose text is being streamed."""
 
     def __init__(self, kind: str, index: int) -> None:
         self.kind = kind
         self.index = index
-        self.form = FORMS[kind]
+        self.form = PART_FORMS[kind]
         self.pieces: list[str] = []
-        self.logprobs: list[Fields] = []
-        self.annotations: list[Any] = []
+        self.logprobs: list[Logprob] = []
+        self.annotations: list[object] = []
 
-    def fields(self) -> Fields:
-        """The part as it is now."""
-        part: Fields = {"type": self.kind, self.form.key: "".join(self.pieces)}
+    def snapshot(self) -> JsonObject:
+        """Return the part with its text so far."""
+        part: JsonObject = {"type": self.kind, self.form.text_key: "".join(self.pieces)}
         if self.kind == "output_text":
             part |= {"annotations": list(self.annotations), "logprobs": list(self.logprobs)}
         return part
 
 
-class Spoken:
-    """A message or reasoning: at most one part of it is open."""
+class TextItem:
+    """A message or reasoning item. At most one of its parts is open."""
 
-    def __init__(self, output_index: int, fields: Fields) -> None:
+    def __init__(self, output_index: int, fields: Item) -> None:
         self.fields = fields
-        self.part: Part | None = None
+        self.part: OpenPart | None = None
         self.done = False
-        self._at = {"item_id": fields.get("id"), "output_index": output_index}
+        self._location = {"item_id": fields.get("id"), "output_index": output_index}
 
-    def say(self, kind: str, text: str, with_logprobs: list[Fields]) -> list[Fields]:
-        """The events for more text of this kind of part."""
-        events: list[Fields] = []
-        if self.part is None or self.part.kind != kind:
-            events += self._end_part()
-            form = FORMS[kind]
-            self.part = Part(kind, len(self.fields.setdefault(form.among, [])))
-            events.append({"type": f"{form.part}.added", **self._where(), "part": self.part.fields()})
+    def add_text(self, part_type: str, text: str, logprobs: list[Logprob]) -> list[Event]:
+        """Return the events for more text in a part of this type."""
+        events: list[Event] = []
+        if self.part is None or self.part.kind != part_type:
+            events += self._close_part()
+            form = PART_FORMS[part_type]
+            self.part = OpenPart(part_type, len(self.fields.setdefault(form.list_key, [])))
+            events.append({"type": f"{form.part_event}.added", **self._part_location(), "part": self.part.snapshot()})
         self.part.pieces.append(text)
-        delta = {"type": f"{self.part.form.text}.delta", **self._where(), "delta": text}
-        if kind == "output_text":
-            self.part.logprobs += with_logprobs
-            delta["logprobs"] = with_logprobs
+        delta: Event = {"type": f"{self.part.form.text_event}.delta", **self._part_location(), "delta": text}
+        if part_type == "output_text":
+            self.part.logprobs += logprobs
+            delta["logprobs"] = logprobs
         return [*events, delta]
 
-    def close(self, status: str) -> list[Fields]:
-        events = self._end_part()
+    def close(self, status: str) -> list[Event]:
+        events = self._close_part()
         self.done = True
         self.fields["status"] = status
         return [
             *events,
-            {"type": "response.output_item.done", "output_index": self._at["output_index"], "item": self.fields},
+            {"type": "response.output_item.done", "output_index": self._location["output_index"], "item": self.fields},
         ]
 
-    def now(self) -> Fields:
-        """The item as it is now."""
+    def snapshot(self) -> Item:
+        """Return the item with its text so far."""
         if self.part is None:
             return self.fields
-        among = self.part.form.among
-        return self.fields | {among: [*self.fields.get(among, []), self.part.fields()]}
+        list_key = self.part.form.list_key
+        return self.fields | {list_key: [*self.fields.get(list_key, []), self.part.snapshot()]}
 
-    def take(self, part: Any) -> None:
-        """The part that was open is as a native event says."""
+    def note_part_done(self, part: object) -> None:
+        """Note that a provider's own event has closed the open part, with the content `part`."""
         open_part, self.part = self.part, None
         if open_part is not None and isinstance(part, dict):
-            self.fields.setdefault(open_part.form.among, []).append(part)
+            self.fields.setdefault(open_part.form.list_key, []).append(part)
 
-    def _end_part(self) -> list[Fields]:
+    def _close_part(self) -> list[Event]:
         if self.part is None:
             return []
-        where, part, form = self._where(), self.part.fields(), self.part.form
-        end = {"type": f"{form.text}.done", **where, form.key: part[form.key]}
+        location, part, form = self._part_location(), self.part.snapshot(), self.part.form
+        done: Event = {"type": f"{form.text_event}.done", **location, form.text_key: part[form.text_key]}
         if self.part.kind == "output_text":
-            end["logprobs"] = part["logprobs"]
-        self.fields.setdefault(form.among, []).append(part)
+            done["logprobs"] = part["logprobs"]
+        self.fields.setdefault(form.list_key, []).append(part)
         self.part = None
-        return [end, {"type": f"{form.part}.done", **where, "part": part}]
+        return [done, {"type": f"{form.part_event}.done", **location, "part": part}]
 
-    def _where(self) -> Fields:
+    def _part_location(self) -> JsonObject:
         assert self.part is not None
-        return self._at | {self.part.form.at: self.part.index}
+        return self._location | {self.part.form.index_key: self.part.index}
 
 
-class Called:
-    """A call of a function, a freeform tool or the client's search for tools.
+class CallItem:
+    """A call of a function, a freeform tool or tool search that the client runs.
 
     Args:
-        tool: what is called, where it is written from chat; None where native events are followed.
+        tool: the called tool if the events are written from chat deltas; None if a provider's own events are followed.
     """
 
-    def __init__(self, output_index: int, fields: Fields, tool: ClientTool | None = None) -> None:
+    def __init__(self, output_index: int, fields: Item, tool: ClientTool | None = None) -> None:
         self.fields = fields
         self.done = False
         self.pieces: list[str] = []
         self._tool = tool
         self._reader = FreeformInputReader() if tool is not None and tool.kind == "custom_tool_call" else None
-        self._key = INPUTS[fields["type"]]
-        self._event = _INPUT_EVENTS.get(fields["type"])
-        self._at = {"item_id": fields.get("id"), "output_index": output_index}
+        self._input_key = INPUT_KEYS[fields["type"]]
+        self._event_prefix = _INPUT_EVENTS.get(fields["type"])
+        self._location = {"item_id": fields.get("id"), "output_index": output_index}
 
-    def write(self, arguments: str) -> list[Fields]:
-        """The events for more of the arguments."""
+    def add_arguments(self, arguments: str) -> list[Event]:
+        """Return the events for more of the arguments."""
         piece = arguments if self._reader is None else self._reader.feed(arguments)
         return self._delta(piece)
 
-    def close(self, status: str) -> list[Fields]:
-        events: list[Fields] = []
+    def close(self, status: str) -> list[Event]:
+        events: list[Event] = []
         if self._reader is not None:
             rest, _ = self._reader.close()
             events += self._delta(rest)
         elif self._tool is not None and not self.pieces:
             events += self._delta("{}")
-        self.fields = self.now() | {"status": status}
+        self.fields = self.snapshot() | {"status": status}
         self.done = True
-        if self._event is not None:
-            end = {"type": f"{self._event}.done", **self._at, self._key: self.fields[self._key]}
-            if self._key == "arguments":
-                end["name"] = self.fields.get("name", "")
-            events.append(end)
+        if self._event_prefix is not None:
+            done: Event = {
+                "type": f"{self._event_prefix}.done",
+                **self._location,
+                self._input_key: self.fields[self._input_key],
+            }
+            if self._input_key == "arguments":
+                done["name"] = self.fields.get("name", "")
+            events.append(done)
         events.append(
-            {"type": "response.output_item.done", "output_index": self._at["output_index"], "item": self.fields}
+            {"type": "response.output_item.done", "output_index": self._location["output_index"], "item": self.fields}
         )
         return events
 
-    def now(self) -> Fields:
-        """The item as it is now."""
+    def snapshot(self) -> Item:
+        """Return the item with its arguments so far."""
         if self.done:
             return self.fields
-        written = "".join(self.pieces)
-        if self._event is None:
-            return self.fields | {self._key: arguments_object(written)}
-        return self.fields | {self._key: written}
+        arguments = "".join(self.pieces)
+        if self._event_prefix is None:
+            return self.fields | {self._input_key: search_arguments(arguments)}
+        return self.fields | {self._input_key: arguments}
 
-    def _delta(self, piece: str) -> list[Fields]:
+    def _delta(self, piece: str) -> list[Event]:
         if not piece:
             return []
         self.pieces.append(piece)
-        if self._event is None:
+        if self._event_prefix is None:
             return []
-        return [{"type": f"{self._event}.delta", **self._at, "delta": piece}]
+        return [{"type": f"{self._event_prefix}.delta", **self._location, "delta": piece}]
 
 
-class Foreign:
-    """What a provider's own tool does; only ever followed."""
+class ProviderItem:
+    """A call of a tool that the provider runs itself. Its events are only followed, never written."""
 
-    def __init__(self, fields: Fields) -> None:
+    def __init__(self, fields: Item) -> None:
         self.fields = fields
         self.done = False
 
-    def close(self, status: str) -> list[Fields]:
+    def close(self, status: str) -> list[Event]:
         self.done = True
         return []
 
-    def now(self) -> Fields:
+    def snapshot(self) -> Item:
         return self.fields

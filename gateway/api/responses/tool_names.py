@@ -1,6 +1,7 @@
-"""The names of a Responses request's tools, and those of the chat functions that stand for them.
+"""The names of a Responses request's tools, and the names of the chat functions that replace them.
 
-The API groups functions in namespaces (`mcp__web__` with `fetch_page`). Chat has one flat list, here with `mcp__web__fetch_page`.
+The Responses API groups functions in namespaces, such as `mcp__web__` with `fetch_page`. Chat has one flat list, here with
+`mcp__web__fetch_page`.
 """
 
 from typing import Literal, NamedTuple
@@ -8,11 +9,11 @@ from typing import Literal, NamedTuple
 from gateway.api.function_names import allowed_name, hashed_name
 
 Kind = Literal["function_call", "custom_tool_call", "tool_search_call"]
-SEARCH = "tool_search"  # the chat function for a search for tools that the client runs
+SEARCH = "tool_search"  # the chat function for tool search that the client runs
 
 
 class ClientTool(NamedTuple):
-    """A tool as the client knows it.
+    """A tool under the client's name.
 
     Attributes:
         kind: the type of the items that call it.
@@ -24,35 +25,35 @@ class ClientTool(NamedTuple):
 
 
 class ToolNames:
-    """The names of one request's tools, in both directions."""
+    """Maps the names of one request's tools, in both directions."""
 
     def __init__(self) -> None:
         self._tools: dict[str, ClientTool] = {}
-        self._chat: dict[tuple[str | None, str], str] = {}
+        self._chat_names: dict[tuple[str | None, str], str] = {}
 
     def add(self, tool: ClientTool) -> str | None:
-        """The name that chat has for a tool from now on; None where a tool of its name and namespace has been added before."""
+        """Add a tool and return its name in chat; None if a tool of this name and namespace was added before."""
         key = (tool.namespace, tool.name)
-        if key in self._chat:
+        if key in self._chat_names:
             return None
         name = allowed_name(f"{tool.namespace or ''}{tool.name}")
-        if name in self._tools:  # `a` with `b_c` beside `a_b` with `c`
+        if name in self._tools:  # for example namespace `a` with `b_c`, and namespace `a_b` with `c`
             name = hashed_name(name, repr(key))
         if name in self._tools:
             return None
         self._tools[name] = tool
-        self._chat[key] = name
+        self._chat_names[key] = name
         return name
 
     def chat_name(self, name: str, namespace: str | None = None) -> str:
-        """The name in chat of the client's tool; also of one that is not offered, as an earlier turn may have called it."""
-        return self._chat.get((namespace, name)) or allowed_name(f"{namespace or ''}{name}")
+        """Return the chat name of the client's tool, also of one that only an earlier turn called."""
+        return self._chat_names.get((namespace, name)) or allowed_name(f"{namespace or ''}{name}")
 
     def client_tool(self, name: str) -> ClientTool:
-        """The client's tool of a chat function; a function of that name where the model made it up."""
+        """Return the client's tool for a chat function; a function of this name if the model invented it."""
         return self._tools.get(name) or ClientTool("function_call", name)
 
     @property
     def freeform_functions(self) -> frozenset[str]:
-        """The chat names of the tools whose input is any text."""
+        """The chat names of the freeform tools."""
         return frozenset(name for name, tool in self._tools.items() if tool.kind == "custom_tool_call")

@@ -25,7 +25,7 @@ def chat(*items: dict[str, Any]) -> list[dict[str, Any]]:
     messages = ChatConversation(ToolNames())
     for i, given in enumerate(items):
         messages.add(given, f"input[{i}]")
-    return messages.finished()
+    return messages.messages()
 
 
 @pytest.mark.parametrize(

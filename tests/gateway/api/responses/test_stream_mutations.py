@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from gateway.api.responses.dialect import Responses
-from gateway.api.responses.store_rows import row_of
+from gateway.api.responses.store_rows import response_row
 from gateway.api.responses.stream_reader import ResponsesReader
 from gateway.bodies.sse import EventReader
 from gateway.core.errors import StreamBroken
@@ -78,7 +78,7 @@ def relayed(given: Responses, request: ChatRequest, events: list[Any], *, goes_o
     except (UpstreamFailure, ValueError):
         data += writer.error(StreamBroken("It broke off."))
     if writer.response is not None:
-        row_of(writer.response, [])
+        response_row(writer.response, [])
     return data
 
 
@@ -96,5 +96,5 @@ def test_output_that_the_strict_writer_refuses_is_kept() -> None:
     deep: Any = "x"
     for _ in range(300):
         deep = [deep]
-    row = row_of({"id": "r", "output": [{"id": "i", "content": deep}, {"id": "half", "text": "\ud83d"}]}, [])
+    row = response_row({"id": "r", "output": [{"id": "i", "content": deep}, {"id": "half", "text": "\ud83d"}]}, [])
     assert len(orjson.loads(row.output)) == 2

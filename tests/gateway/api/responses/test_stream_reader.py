@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.api.responses.stream_reader import FOREIGN, ResponsesReader, billed_usage, checked_answer
+from gateway.api.responses.stream_reader import ResponsesReader, billed_usage, checked_answer
 from gateway.bodies.sse import Event, EventReader
 from gateway.core.answer import Chunk, Usage
 from gateway.provider_errors.failures import Cause, UpstreamFailure
@@ -96,7 +96,7 @@ def test_calls_are_numbered_among_themselves() -> None:
 def test_a_providers_own_tool_is_content_that_nobody_else_goes_on_with(kind: str) -> None:
     chunk = read(ResponsesReader(), type="response.output_item.added", output_index=0, item={"type": kind})
     assert chunk.has_content
-    assert chunk.fields["choices"][0]["delta"] == {FOREIGN: kind}
+    assert chunk.fields["choices"][0]["delta"] == {"provider_tool": kind}
 
 
 @pytest.mark.parametrize(
