@@ -1,7 +1,7 @@
-"""What is changed in a request so that a deployment takes it that has refused a part of it. Pure.
+"""Changes a request after a deployment has refused a part of it, so that the deployment accepts the next one. Pure.
 
-A change without loss says the same to the model in another way. Other changes leave out what the answer can do without; the
-client is told of those.
+A lossless change gives the model the same content in another form. Other changes leave out optional fields; a response header
+reports those to the client.
 """
 
 import re
@@ -20,27 +20,27 @@ from gateway.request.tool_results import can_be_paired, results_behind_calls
 
 Fields = dict[str, Any]
 
-LIMIT = "limit of the answer"  # a change, as `LOSSLESS` has others
-# Left out only where the gateway chose the model: the client can have known no limits of that model.
+LIMIT = "limit of the answer"  # name of a change, as the keys of `LOSSLESS` are
+# Left out only if the gateway chose the model: the client cannot know the limits of that model.
 SAMPLING = frozenset({"temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "stop"})
-_NO_SYSTEM = "role system"  # a change that may also help where a template misses something else
+_NO_SYSTEM = "role system"  # a change that may also help with another problem of a chat template
 _SAYS_NO_SYSTEM = re.compile(
     r"system.{0,40}\b(?:not|un(?:supported|known))|(?:not|unsupported|unknown).{0,40}system", re.I
 )
-_LEFT = re.compile(r"> ?(\d{1,9}) ?- ?(\d{1,9})")  # vLLM's words for the window less the prompt
+_WINDOW_MINUS_PROMPT = re.compile(r"> ?(\d{1,9}) ?- ?(\d{1,9})")  # as vLLM writes it
 _ALPHABET = ascii_letters + digits
-_ID_CHARS = 9  # Mistral takes exactly so many letters and digits; other servers take any
+_ID_CHARS = 9  # Mistral accepts exactly this number of letters and digits; other servers accept any
 _REASONING = ("reasoning_content", "reasoning", "reasoning_details")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing to change.
+    """One change of a request.
 
     Attributes:
         name: an optional field that is left out, `LIMIT`, or a name in `LOSSLESS`.
-        lasting: the deployment does not know the thing at all, so that it need not be sent again.
-        limit: for `LIMIT`, tokens that the model may write; None: as many as it can.
+        lasting: the deployment does not know the field or form at all, so that later requests leave it out too.
+        limit: for `LIMIT`, the most tokens of the answer; None for no limit.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Change:
 
 @dataclass(slots=True)
 class Changes:
-    """What has been changed for one deployment in one request."""
+    """The changes that were made for one deployment in one request."""
 
     names: frozenset[str] = frozenset()
     lasting: list[str] = field(default_factory=list)
@@ -65,12 +65,12 @@ class Changes:
 
 
 def change_for(failure: UpstreamFailure, request: Request, made: frozenset[str], *, free: bool) -> Change | None:
-    """What to change so that the deployment may take the request; None where nothing is left to change.
+    """The change with which the deployment may accept the request; None if none is left.
 
     Args:
         failure: why it refused the request.
-        made: names of the changes that the refused request had already.
-        free: the gateway chose the model, so that it may leave out what the model does not have.
+        made: names of the changes that the refused request already had.
+        free: the gateway chose the model, so that it may leave out fields that the model does not support.
     """
     name = failure.field
     if name is None:
@@ -90,9 +90,9 @@ def change_for(failure: UpstreamFailure, request: Request, made: frozenset[str],
 
 
 def adapted(request: Request, names: frozenset[str], limit: int | None = None) -> Request:
-    """The request with those of the named changes made that are more than leaving out a field."""
+    """The request with the lossless changes and the limit among `names`. The upstream leaves out fields by itself."""
     fields = request.fields
-    for name, change in LOSSLESS.items():  # in one order, so that the same request is always changed alike
+    for name, change in LOSSLESS.items():  # in one order, so that equal requests stay equal
         if name in names:
             fields = change(fields) or fields
     if LIMIT in names:
@@ -103,7 +103,7 @@ def adapted(request: Request, names: frozenset[str], limit: int | None = None) -
 
 
 def left_out(request: Request, names: frozenset[str]) -> tuple[str, ...]:
-    """The client's own fields of which the deployment was not told, or not as the client wrote them."""
+    """The client's fields that the deployment was not sent, or not with the client's value."""
     fields = {name for name in names if name in request.fields and name not in OTHER_NAME}
     if LIMIT in names:
         fields |= request.fields.keys() & OTHER_NAME.keys()
@@ -111,12 +111,12 @@ def left_out(request: Request, names: frozenset[str]) -> tuple[str, ...]:
 
 
 def _limit(failure: UpstreamFailure, request: Request, made: frozenset[str]) -> Change | None:
-    """The longest answer that the model's words allow: they name its limit, or nothing below what was asked for."""
+    """A limit of the answer by the numbers in the provider's message; no limit if it names none below the client's."""
     asked = request.requirements.output_tokens
     if asked is None or LIMIT in made:
         return None
     said = failure.words[:2000]
-    if (left := _LEFT.search(said)) is not None:
+    if (left := _WINDOW_MINUS_PROMPT.search(said)) is not None:
         room = int(left[1]) - int(left[2])
         return Change(LIMIT, lasting=False, limit=room if 0 < room < asked else None)
     numbers = [int(number) for number in re.findall(r"\d{1,9}", said.replace(",", ""))]
@@ -124,7 +124,7 @@ def _limit(failure: UpstreamFailure, request: Request, made: frozenset[str]) -> 
 
 
 def _developer(fields: Fields) -> Fields | None:
-    """Instructions of the role `developer` as `system`, which is the older name of the same."""
+    """Messages of the role `developer` get the role `system`, its older name."""
     if not any(message.get("role") == "developer" for message in fields["messages"]):
         return None
     changed = [m | {"role": "system"} if m.get("role") == "developer" else m for m in fields["messages"]]
@@ -132,7 +132,7 @@ def _developer(fields: Fields) -> Fields | None:
 
 
 def _call_ids(fields: Fields) -> Fields | None:
-    """Ids of tool calls as nine letters and digits, the same for a call and its result."""
+    """Ids of tool calls become nine letters and digits, the same for a call and its result."""
     changed = [_with_call_ids(message) for message in fields["messages"]]
     return None if changed == fields["messages"] else fields | {"messages": changed}
 
@@ -158,7 +158,7 @@ def _short(call_id: str) -> str:
 
 
 def _no_reasoning(fields: Fields) -> Fields | None:
-    """Without the reasoning of earlier answers, which is no part of what they say."""
+    """Leaves out the reasoning of earlier answers."""
     if not any(name in message for message in fields["messages"] for name in _REASONING):
         return None
     changed = [{key: value for key, value in m.items() if key not in _REASONING} for m in fields["messages"]]
@@ -166,19 +166,19 @@ def _no_reasoning(fields: Fields) -> Fields | None:
 
 
 def _no_empty_tools(fields: Fields) -> Fields | None:
-    """Without a list of tools that is empty, and without what goes with one."""
+    """Leaves out an empty list of tools, and the fields that need tools."""
     if fields.get("tools") != []:
         return None
     return {key: value for key, value in fields.items() if key not in ("tools", "tool_choice", "parallel_tool_calls")}
 
 
 def _paired(messages: list[Fields]) -> list[Fields]:
-    """Results of tools directly behind their calls, as a client of chat may not have sent them."""
+    """Puts the results of tools directly behind their calls, if their ids and contents allow it."""
     return results_behind_calls(messages) if can_be_paired(messages) else messages
 
 
 def _messages(form: Callable[[list[Fields]], list[Fields]]) -> Callable[[Fields], Fields | None]:
-    """The change that gives a request's messages another form."""
+    """A change that applies `form` to the messages of a request."""
 
     def change(fields: Fields) -> Fields | None:
         changed = form(fields["messages"])
@@ -187,7 +187,7 @@ def _messages(form: Callable[[list[Fields]], list[Fields]]) -> Callable[[Fields]
     return change
 
 
-# Changes without loss: None where a request has nothing to change.
+# Each function returns the changed fields, or None if the request has nothing to change.
 LOSSLESS: Mapping[str, Callable[[Fields], Fields | None]] = {
     "role developer": _developer,
     "tool call ids": _call_ids,
@@ -199,7 +199,7 @@ LOSSLESS: Mapping[str, Callable[[Fields], Fields | None]] = {
     "reasoning of calls": _messages(chat_templates.with_reasoning),
     "parts of text": _messages(chat_templates.text_alone),
 }
-# By the field that an `UpstreamFailure` names.
+# The changes to try, by the field that an `UpstreamFailure` names.
 _FOR: Mapping[str, tuple[str, ...]] = {
     "developer": ("role developer",),
     "roles": ("role developer", "results behind calls", "order of messages", _NO_SYSTEM),

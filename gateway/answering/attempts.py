@@ -1,4 +1,4 @@
-"""The way of one request: where it may be sent, what was tried, and what the client is told where no model answered."""
+"""The attempts to answer one request, and the error for the client if all of them failed."""
 
 import re
 from collections.abc import Iterable
@@ -11,11 +11,10 @@ from gateway.provider_errors.error_body import one_line
 from gateway.provider_errors.failures import TAKEN_OUT, Cause, UpstreamFailure
 from gateway.routing.candidate import Candidate, reasons, uncallable
 
-HEDGED = "hedged"  # another call began first
+HEDGED = "hedged"  # another call answered first
 CANCELLED = "cancelled"  # the client left, or the gateway stopped
-MOST_REASONS = 5  # that a client is told where no model can be called
-MAX_RETRY_AFTER_S = 300  # that a client is told
-_REFUSALS = frozenset(
+MAX_RETRY_AFTER_S = 300  # in the response to a client
+_REQUEST_FAULTS = frozenset(
     {
         Cause.CONTEXT_LENGTH,
         Cause.TOO_LARGE,
@@ -25,9 +24,9 @@ _REFUSALS = frozenset(
         Cause.UNSUPPORTED,
         Cause.REJECTED,
     }
-)  # of the request
+)
 _UNAVAILABLE = TAKEN_OUT | {Cause.REFUSED, Cause.OVERLOADED, Cause.RATE_LIMITED, Cause.LOCAL}
-_OWN_ACCESS = frozenset({401, 402, 403, 407, 429})  # as a client hears them, they are about its access to the gateway
+_OWN_ACCESS = frozenset({401, 402, 403, 407, 429})  # a client would read these as being about its access to the gateway
 _OF_REQUEST = re.compile(
     r"\b(?:images?|files?|urls?|downloads?|documents?|requests?|prompts?|tools?|max_tokens|blocked)\b"
 )
@@ -37,11 +36,11 @@ _NUMBER = re.compile(r"\b\d{1,3}(?:,\d{3}){1,2}\b|\b\d{3,9}\b")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call that did not serve the request, or not to its end.
+    """One call that failed, was cancelled, or broke off.
 
     Attributes:
         cause: a `Cause`, `HEDGED` or `CANCELLED`.
-        after_content: the client had some of its answer already.
+        after_content: the client already had a part of the answer.
         reason: the provider's own words in one line, without the deployment's secrets.
     """
 
@@ -56,13 +55,13 @@ class Attempt:
 
 @dataclass(slots=True)
 class Attempts:
-    """What happened on the way to an answer.
+    """The calls for one request that did not succeed, and the time they took.
 
     Attributes:
         entries: the calls that failed or were cancelled, in order.
         failures: the failures among them.
-        waited_s: on upstreams and between retries: everything that is not the gateway's own time.
-        paused_s: of these, between retries.
+        waited_s: seconds spent on upstreams and between retries; the rest of a request is the gateway's own time.
+        paused_s: the part of `waited_s` spent between retries.
     """
 
     entries: list[Attempt] = field(default_factory=list)
@@ -72,13 +71,13 @@ class Attempts:
 
 
 def all_failed(attempts: Attempts, candidates: Iterable[Candidate]) -> GatewayError:
-    """The error where no model answered: the truest status, what was tried by public names, and when to come back.
+    """The error if no model answered: its status, what was tried, by public names, and when the client should retry.
 
-    Where every model that was asked refused the request itself, the client hears the first refusal. After an outage it hears
-    of that, even where another model then refused: clients come back after an outage, and give up after a refusal.
+    If every model refused the request itself, the error is the first refusal. If one of them had an outage, the error is that
+    outage, even if another model refused: clients retry after an outage, and give up after a refusal.
 
     Args:
-        candidates: every model that came into question.
+        candidates: every model that might have answered.
     """
     failures = attempts.failures
     if failures and (failures[0].cause is Cause.CONTEXT_LENGTH or all(map(_is_refusal, failures))):
@@ -89,7 +88,7 @@ def all_failed(attempts: Attempts, candidates: Iterable[Candidate]) -> GatewayEr
     outages = [failure for failure in failures if not _is_refusal(failure)]
     causes = {failure.cause for failure in outages}
     usable = [live for live in asked if not live.needs_operator]
-    if not causes and usable and all(live.limited for live in usable):
+    if not causes and usable and all(live.at_limit for live in usable):
         causes = {Cause.RATE_LIMITED}
     if causes == {Cause.RATE_LIMITED}:
         status = 429
@@ -110,22 +109,22 @@ def all_failed(attempts: Attempts, candidates: Iterable[Candidate]) -> GatewayEr
 
 
 def _unreachable(asked: Iterable[LiveDeployment], causes: set[Cause]) -> bool:
-    """Whether no deployment's server accepts connections now."""
+    """Return True if no deployment's server accepts connections now."""
     usable = [live for live in asked if not live.needs_operator]
     return causes <= TAKEN_OUT | {Cause.CONNECTION} and all(live.unreachable is not None for live in usable)
 
 
 def _is_refusal(failure: UpstreamFailure) -> bool:
-    """Whether the request is at fault. A 401, 402 or 403 must name a thing of the request, a 404 say what was not found."""
+    """Return True if the request is at fault. A 401, 402 or 403 must name a part of the request, a 404 what is missing."""
     if failure.cause is not Cause.REFUSED:
-        return failure.cause in _REFUSALS
+        return failure.cause in _REQUEST_FAULTS
     if failure.status in _OWN_ACCESS:
         return _OF_REQUEST.search(failure.words.lower()) is not None
     return not failure.says_nothing
 
 
 def _refusal(failure: UpstreamFailure, attempts: Iterable[Attempt]) -> GatewayError:
-    """A provider's refusal of the request, for the client."""
+    """The error for the client that stands for a provider's refusal of the request."""
     if failure.cause is Cause.CONTEXT_LENGTH:
         window = next(a.candidate.model.spec.context_window for a in attempts if a.cause == failure.cause.value)
         message = one_line(failure.words) or "The prompt is longer than the model's context window."
@@ -140,12 +139,12 @@ def _refusal(failure: UpstreamFailure, attempts: Iterable[Attempt]) -> GatewayEr
 
 
 def overrun(message: str, window: int) -> tuple[int, int]:
-    """Tokens of a prompt that is too long, and those that there is room for, as far as a provider's sentence says so.
+    """Tokens of a prompt that is too long, and the tokens that fit, as far as the provider's message has them.
 
     `overrun("maximum context length is 8192 tokens, however you requested 9001 tokens", 8192)` is `(9001, 8192)`.
 
     Args:
-        window: of the model, where the sentence does not name it.
+        window: the model's context window, for a message that does not have it.
     """
     if (sum_ := _SUM.search(message)) is not None:
         prompt, answer, window = map(int, sum_.groups())
@@ -158,7 +157,7 @@ def overrun(message: str, window: int) -> tuple[int, int]:
 
 
 def _tried(attempts: Attempts) -> str:
-    """What was tried: each model with its causes, and with what its provider said last."""
+    """Names each model that was tried, with the causes of its failures and its provider's last message."""
     tried: dict[str, list[str]] = {}
     reasons: dict[str, str] = {}
     for attempt in attempts.entries:
@@ -173,7 +172,7 @@ def _tried(attempts: Attempts) -> str:
 
 
 def _retry_after(failures: Iterable[UpstreamFailure], asked: Iterable[LiveDeployment]) -> int:
-    """Whole seconds until it is worth asking again: the shortest that a provider asked for, else that a limit lasts."""
+    """Seconds until a retry may succeed: the shortest Retry-After of a provider, otherwise the shortest wait for a deployment."""
     waits = [failure.retry_after_s for failure in failures if failure.retry_after_s is not None]
     waits = waits or [wait for live in asked if (wait := live.wait_s()) is not None]
     return min(max(1, ceil(min(waits, default=1.0))), MAX_RETRY_AFTER_S)

@@ -1,4 +1,4 @@
-"""The deployments that may answer one request, in the order in which they are asked; each is given once."""
+"""The deployments that may answer one request, in the order in which they are called; each is given once."""
 
 import random
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -11,13 +11,13 @@ Call = tuple[Candidate, LiveDeployment]
 
 
 class CallOrder:
-    """An iterator. Models are read only as far as needed: most requests need the first alone.
+    """An iterator. It reads candidates only as far as needed, because most requests need only the first.
 
     Args:
-        candidates: the models that come into question, the best first.
+        candidates: the models that may answer, the best first.
 
     Attributes:
-        candidates: as far as they have been read.
+        candidates: those that have been read.
     """
 
     def __init__(
@@ -30,38 +30,38 @@ class CallOrder:
         self._walk = self._available(candidates)
         self._next: Call | None = None
         self._given: set[str] = set()
-        self._too_small = 0  # largest context window that the prompt has already overrun
+        self._overrun_window = 0  # the largest context window that the prompt did not fit
 
     def __iter__(self) -> Iterator[Call]:
         return self
 
     def __next__(self) -> Call:
         following, self._next = self._next, None
-        if following is None or not self._may_be_asked(*following):  # it took its time to come to it
+        if following is None or not self._may_be_called(*following):  # its state may have changed since `more`
             following = next(self._walk)
         self._given.add(following[1].spec.id)
         return following
 
     def more(self) -> bool:
-        """Whether there is a next one."""
+        """Return True if there is a next one."""
         if self._next is None:
             self._next = next(self._walk, None)
         return self._next is not None
 
     def left(self) -> bool:
-        """Whether there is a deployment that has not been given, be it one of the last resort."""
+        """Return True if a deployment has not been given yet, including those of the last resort."""
         return self.more() or bool(self.last_resort())
 
     def overran(self, candidate: Candidate) -> None:
-        """The prompt is longer than this model's context window."""
+        """Notes that the prompt is longer than this model's context window, so that smaller ones are skipped."""
         if candidate.model.spec.window_known:
-            self._too_small = max(self._too_small, candidate.model.spec.context_window)
+            self._overrun_window = max(self._overrun_window, candidate.model.spec.context_window)
 
     def last_resort(self) -> list[Call]:
-        """Those that were left out as busy, cooling down or taken out, the likeliest to answer first.
+        """The deployments that were skipped as busy, cooling down or taken out, the likeliest to answer first.
 
-        Refusing a client because all deployments are cooling down would turn one bad minute into a long outage. A deployment
-        whose key, model or account the provider has refused twice, and one at a limit of the file, are none of them.
+        To refuse a client because all deployments are cooling down would turn one bad minute into a long outage. Deployments
+        whose key, model or account the provider has refused twice are not among them, nor those at a limit of the portfolio.
         """
         now = self._clock()
         left = [
@@ -69,23 +69,23 @@ class CallOrder:
             for candidate in self.candidates
             if self._fits(candidate)
             for live in candidate.model.deployments
-            if live.spec.id not in self._given and not live.hopeless and self._serves(candidate, live)
+            if live.spec.id not in self._given and not live.useless_to_call and self._serves(candidate, live)
         ]
         if left and left[0][0].single:
             left = [] if self._given else left[:1]
         left = [
             (candidate, live)
             for candidate, live in left
-            if not live.limited or (live.busy and live.breaker.available(now))
+            if not live.at_limit or (live.busy and live.breaker.available(now))
         ]
         return sorted(left, key=lambda call: (not call[1].busy, call[1].breaker.taken_out))
 
     def give(self, call: Call) -> None:
-        """One of the last resort is asked."""
+        """Notes that a deployment of the last resort is called."""
         self._given.add(call[1].spec.id)
 
     def close(self) -> None:
-        """Lets go of those that were not needed: suspended, they would hold the request until the garbage collector."""
+        """Closes the generator of candidates; suspended, it would keep the request until the garbage collector runs."""
         self._walk.close()
 
     def _available(self, candidates: Iterable[Candidate]) -> Generator[Call, None, None]:
@@ -93,21 +93,21 @@ class CallOrder:
             self.candidates.append(candidate)
             if candidate.barred:
                 continue
-            for live in candidate.model.order(self._rng):
+            for live in candidate.model.callable_deployments(self._rng):
                 if not self._fits(candidate):
                     break
-                if self._may_be_asked(candidate, live):  # the deployment before it may have taken long
+                if self._may_be_called(candidate, live):  # the deployment before it may have taken long
                     yield candidate, live
                     if candidate.single:
                         return
 
-    def _may_be_asked(self, candidate: Candidate, live: LiveDeployment) -> bool:
+    def _may_be_called(self, candidate: Candidate, live: LiveDeployment) -> bool:
         return live.unavailable() is None and self._fits(candidate) and self._serves(candidate, live)
 
     def _serves(self, candidate: Candidate, live: LiveDeployment) -> bool:
-        return live.serves(self._request.requirements, named=candidate.named)
+        return live.can_serve(self._request.requirements, named=candidate.named)
 
     def _fits(self, candidate: Candidate) -> bool:
-        """Whether the model's window can be larger than those that the prompt has overrun."""
+        """Return True if the model's window may be larger than those that the prompt did not fit."""
         spec = candidate.model.spec
-        return not candidate.barred and (spec.context_window > self._too_small or not spec.window_known)
+        return not candidate.barred and (spec.context_window > self._overrun_window or not spec.window_known)

@@ -1,4 +1,4 @@
-"""How a model is asked to go on with an answer that another one began. Pure: request and text in, request out."""
+"""The request that asks a model to continue an answer that another one began. Pure."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,35 +11,35 @@ from gateway.config.providers import Prefill
 from gateway.deployments.live import LiveDeployment
 from gateway.request.request import Request
 
-CONTINUE = (
+CONTINUE_PROMPT = (
     "Your answer was interrupted. Write the rest of it, from exactly where it stops, as if nothing had happened. "
     "Begin with its last words, so that the two parts can be joined: {anchor}"
 )
 
 
 def ways(live: LiveDeployment, text: str) -> tuple[Way, ...]:
-    """The ways to have a text continued by a deployment, the surest first."""
+    """The ways in which a deployment may continue a text, the most reliable first."""
     if not text.strip():
         return ("fresh",)
     return ("prefill", "fresh", "continue") if live.prefill else ("fresh", "continue")
 
 
 def continuation(request: Request, transcript: Transcript, way: Way, form: Prefill) -> Request:
-    """The request that has the rest of an answer written.
+    """The request for the rest of an answer.
 
     Args:
-        transcript: what the client has of the answer.
-        way: "prefill" puts the text at the end as the assistant's message, "continue" asks for the rest after it, "fresh"
-            asks the same again.
-        form: how the deployment is told to go on from an assistant's message.
+        transcript: the part of the answer that the client has.
+        way: "prefill" adds the text as an assistant message at the end; "continue" adds it and a user message that asks for
+            the rest; "fresh" repeats the request unchanged.
+        form: how this deployment's server is asked to continue an assistant message.
     """
     if way == "fresh":
         return request
-    text = transcript.text.rstrip()  # white space at the end is refused by some, and lost by others
+    text = transcript.text.rstrip()  # some servers refuse white space at the end, others lose it
     message: dict[str, Any] = {"role": "assistant", "content": text}
     fields = dict(request.fields)
     if way == "continue":
-        more = [message, {"role": "user", "content": CONTINUE.format(anchor=anchor(text))}]
+        more = [message, {"role": "user", "content": CONTINUE_PROMPT.format(anchor=anchor(text))}]
     else:
         more = [message]
         if form == "prefix":

@@ -1,4 +1,4 @@
-"""The stream that the client sees, by as many models as it takes: one that breaks after its first content is continued."""
+"""The stream that the client reads. If it breaks after its first content, another deployment continues it."""
 
 import logging
 from typing import Any, Literal
@@ -16,16 +16,18 @@ log = logging.getLogger("locus.continued_stream")
 
 
 class ContinuedStream:
-    """Reads one answer; owns its calls.
+    """Reads one answer from one or more calls, which it owns.
 
     Args:
         open_call: the first model's stream, with its first content at hand.
         dispatch: finds the deployment that continues the stream.
-        stream_recovery: "error" ends a broken stream instead.
-        prompt_tokens: estimate for a call whose provider no longer says what it billed.
+        stream_recovery: the portfolio's setting; with "error" a broken stream ends with an error.
+        attempts: gets the calls that broke.
+        prompt_tokens: estimate for a call whose stream broke before the provider reported its usage.
 
     Attributes:
-        transcript: what the client has of the answer.
+        calls: those that wrote the answer, in order.
+        transcript: the part of the answer that the client has.
     """
 
     def __init__(
@@ -48,15 +50,15 @@ class ContinuedStream:
         self._prompt_tokens = prompt_tokens
         self._ended = False
 
-    def tell(self, fields: dict[str, Any]) -> None:
-        """Has the stream tell how the answer came about, where its headers could not. Before the first read."""
-        self.transcript.told = fields
+    def add_locus_fields(self, fields: dict[str, Any]) -> None:
+        """Puts the fields that response headers could not carry into the first chunks. Call it before the first read."""
+        self.transcript.locus_fields = fields
 
     async def read(self) -> bytes | None:
         """The next bytes for the client; None at the proper end.
 
         Raises:
-            StreamBroken: it broke, and no other model can continue it.
+            StreamBroken: the stream broke, and no model can continue it.
         """
         while not self._ended:
             try:
@@ -70,7 +72,7 @@ class ContinuedStream:
         return None
 
     def usage(self, open_call: OpenCall) -> tuple[Usage, bool]:
-        """What one of the calls cost, and whether that is an estimate."""
+        """The tokens of one of the calls, and whether they are an estimate."""
         if open_call.usage is not None:
             return open_call.usage, False
         assert open_call.relay is not None
@@ -83,7 +85,7 @@ class ContinuedStream:
     async def _continue(self, failure: UpstreamFailure) -> None:
         broken = self.calls[-1]
         redact(failure, broken.live.spec, self.transcript.fields)
-        broken.broke(failure)
+        broken.failure = failure
         await broken.aclose()
         self._attempts.failures.append(failure)
         self._attempts.entries.append(
@@ -99,14 +101,14 @@ class ContinuedStream:
         )
         cause = f"{failure.cause.value}: {failure.reason}" if failure.reason else failure.cause.value
         broke = f"The answer of {broken.candidate.model.name} broke off ({cause})"
-        why = self.transcript.whole
+        reason = self.transcript.not_continuable
         if failure.cause is Cause.CONTENT_FILTER:
             raise StreamFiltered(
                 f"{broke}; no other model is asked to continue it, since the gateway does not work around a content filter."
             ) from failure
         if self._stream_recovery == "error":
-            why = "the portfolio's stream_recovery is `error`"
-        if why is None:
+            reason = "the portfolio's stream_recovery is `error`"
+        if reason is None:
             try:
                 open_call = await self._dispatch.continue_stream(self.transcript, broken)
             except UpstreamFailure as last:
@@ -118,15 +120,15 @@ class ContinuedStream:
             self._relay = open_call.relay
             self.transcript.models.append(open_call.candidate.model.name)
             return
-        raise StreamBroken(f"{broke}; no other model can continue it: {why}.") from failure
+        raise StreamBroken(f"{broke}; no other model can continue it: {reason}.") from failure
 
     @property
     def model(self) -> str:
-        """Who wrote last."""
+        """The model that wrote the last part."""
         return self.calls[-1].candidate.model.name
 
     def total_usage(self) -> ChatUsage | None:
-        """What all calls cost, as the provider writes it; None where the provider of the last one reported none."""
+        """The usage of all calls in the form of the API; None if the provider of the last call reported none."""
         usage = self._relay.usage_fields
         if usage is None or len(self.calls) == 1:
             return usage

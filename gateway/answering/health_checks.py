@@ -1,14 +1,14 @@
-"""Active health checks: deployments that ask for it are asked for one token, or one vector, at an interval.
+"""Active health checks: calls each deployment that has `health_check` for one token, or one vector, at an interval.
 
-Whether or not requests come: so that a failure is found before a client meets it, and a recovery without one being the probe.
+The checks find a failure before a client's request meets it, and a recovery without the request of a client as the probe.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
+from gateway.answering.call_failure import DEPLOYMENT_FAULTS, update_breaker
 from gateway.answering.failover import Failover
-from gateway.answering.open_call import FAILING, tell_breaker
 from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployment, LiveDeployments, LiveModel
 from gateway.provider_errors.failures import TAKEN_OUT, Cause, UpstreamFailure, unexpected
@@ -18,14 +18,16 @@ from gateway.upstream.redact import redact
 
 log = logging.getLogger("locus.health")
 
-Ask = Callable[[LiveDeployment], Awaitable[None]]
+Check = Callable[[LiveDeployment], Awaitable[None]]
 
-_ASK = parse_chat(b'{"model": "health-check", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}')
-_EMBED = parse_embeddings(b'{"model": "health-check", "input": "Hi"}')
+_CHAT_REQUEST = parse_chat(
+    b'{"model": "health-check", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}'
+)
+_EMBEDDING_REQUEST = parse_embeddings(b'{"model": "health-check", "input": "Hi"}')
 
 
 class HealthChecks:
-    """Runs the checks of one fleet at a time. Use as an async context manager."""
+    """Runs the checks of one portfolio's deployments at a time. Use as an async context manager."""
 
     def __init__(self, failover: Failover, clock: Clock) -> None:
         self._failover = failover
@@ -38,53 +40,57 @@ class HealthChecks:
     async def __aexit__(self, *exc: object) -> None:
         await self.watch(None)
 
-    async def watch(self, fleet: LiveDeployments | None) -> None:
-        """Checks the deployments of this fleet from now on, and no others."""
+    async def watch(self, deployments: LiveDeployments | None) -> None:
+        """Checks these deployments from now on, and no others."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = [
-            asyncio.create_task(self._check(live, live.spec.health_check_s, ask), name=f"health {live.spec.id}")
-            for models, ask in self._asked(fleet)
+            asyncio.create_task(self._repeat(live, live.spec.health_check_s, check), name=f"health {live.spec.id}")
+            for models, check in self._checked(deployments)
             for model in models
             for live in model.deployments
             if live.spec.health_check_s is not None and live.spec.missing_key is None
         ]
 
-    def _asked(self, fleet: LiveDeployments | None) -> list[tuple[Iterable[LiveModel], Ask]]:
-        """All models, with what asks each kind."""
-        if fleet is None:
+    def _checked(self, deployments: LiveDeployments | None) -> list[tuple[Iterable[LiveModel], Check]]:
+        """All models, with the function that checks models of their kind."""
+        if deployments is None:
             return []
-        return [(fleet.models.values(), self._chat), (fleet.embedding_models.values(), self._embed)]
+        return [(deployments.models.values(), self._chat), (deployments.embedding_models.values(), self._embed)]
 
-    async def _check(self, live: LiveDeployment, interval_s: float, ask: Ask) -> None:
+    async def _repeat(self, live: LiveDeployment, interval_s: float, check: Check) -> None:
         while True:
             await asyncio.sleep(interval_s)
-            was = live.unavailable()
-            await self._ask(live, ask)
+            before = live.unavailable()
+            await self._check_once(live, check)
             now = live.unavailable()
-            if now != was:
+            if now != before:
                 log.info("%s is %s", live.spec.id, now or "available")
 
     async def _chat(self, live: LiveDeployment) -> None:
         upstream = await self._failover.upstreams.choose(live.spec, "chat")
-        await upstream.complete(live.spec, _ASK, live.dropped)
+        await upstream.complete(live.spec, _CHAT_REQUEST, live.dropped_fields)
 
     async def _embed(self, live: LiveDeployment) -> None:
         upstream = await self._failover.upstreams.choose(live.spec, "embeddings")
-        await upstream.complete(live.spec, _EMBED, live.dropped)
+        await upstream.complete(live.spec, _EMBEDDING_REQUEST, live.dropped_fields)
 
-    async def _ask(self, live: LiveDeployment, ask: Ask) -> None:
+    async def _check_once(self, live: LiveDeployment, check: Check) -> None:
         try:
             async with asyncio.timeout(live.spec.first_token_timeout_s):
-                await ask(live)
+                await check(live)
         except TimeoutError:
-            tell_breaker(live, UpstreamFailure(Cause.TIMEOUT), self._clock())
+            update_breaker(live, UpstreamFailure(Cause.TIMEOUT), self._clock())
         except UpstreamFailure as failure:
-            if failure.cause in FAILING or failure.cause in TAKEN_OUT or failure.cause in (Cause.REFUSED, Cause.LOCAL):
+            if (
+                failure.cause in DEPLOYMENT_FAULTS
+                or failure.cause in TAKEN_OUT
+                or failure.cause in (Cause.REFUSED, Cause.LOCAL)
+            ):
                 redact(failure, live.spec, {})
-                tell_breaker(live, failure, self._clock(), ours=True)
-            else:  # it answers, if only that it dislikes the question
+                update_breaker(live, failure, self._clock(), own_request=True)
+            else:  # the server works, although it refuses this request
                 live.breaker.success()
         except Exception as exc:
             unexpected(exc)

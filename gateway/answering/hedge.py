@@ -1,10 +1,9 @@
-"""Hedged requests: where one call takes long, others begin beside it. The first that answers wins, the others end."""
+"""Calls of one request that run side by side: the first that answers wins, and the others are cancelled."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 from gateway.answering.attempts import CANCELLED, HEDGED, Attempt, Attempts
 from gateway.answering.open_call import OpenCall
@@ -12,6 +11,9 @@ from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployment
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.routing.candidate import Candidate
+
+MakeCall = Callable[[Candidate, LiveDeployment, Attempts], Coroutine[object, object, OpenCall]]
+Judge = Callable[[UpstreamFailure, Candidate], None]
 
 
 @dataclass(slots=True)
@@ -24,22 +26,16 @@ class _Call:
 
 
 class Hedge:
-    """Use as an async context manager: leaving it ends every call but the winner's.
+    """Use as an async context manager: leaving it cancels every call except the winner.
 
     Args:
-        ask: makes one call, and writes what fails into the attempts that it is given.
-        judge: told of every failure; may raise to end the hedge.
-        attempts: of the request; gets everything at the end.
+        call: calls a deployment, and adds what fails to the attempts that it is given.
+        judge: called with every failure; what it raises ends all calls.
+        attempts: of the request; gets the attempts of all calls at the end.
     """
 
-    def __init__(
-        self,
-        ask: Callable[[Candidate, LiveDeployment, Attempts], Coroutine[Any, Any, OpenCall]],
-        judge: Callable[[UpstreamFailure, Candidate], None],
-        attempts: Attempts,
-        clock: Clock,
-    ) -> None:
-        self._ask = ask
+    def __init__(self, call: MakeCall, judge: Judge, attempts: Attempts, clock: Clock) -> None:
+        self._call = call
         self._judge = judge
         self._attempts = attempts
         self._clock = clock
@@ -52,22 +48,22 @@ class Hedge:
         return self
 
     def start(self, candidate: Candidate, live: LiveDeployment) -> None:
-        """One more call."""
+        """Begins one more call."""
         call = _Call(candidate, live, Attempts(), self._clock())
-        task = asyncio.create_task(self._ask(candidate, live, call.attempts))
+        task = asyncio.create_task(self._call(candidate, live, call.attempts))
         self._calls[task] = call
         self._running.add(task)
 
     @property
     def paused_s(self) -> float:
-        """How long the call that joined last has kept, or is to keep, from asking again, seconds."""
+        """The backoff of the call that began last, in seconds, with that which it has just begun."""
         return next(reversed(self._calls.values())).attempts.paused_s
 
     async def result(self, wait_s: float | None) -> OpenCall | None:
-        """The winner; None where there is none after so many seconds.
+        """The winner; None if there is none after `wait_s` seconds.
 
         Raises:
-            UpstreamFailure: all have failed; the last one.
+            UpstreamFailure: all calls have failed; the last failure.
         """
         while True:
             done, self._running = await asyncio.wait(self._running, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
@@ -84,8 +80,8 @@ class Hedge:
             if failed is not None and not self._running:
                 raise failed
 
-    def silent(self) -> None:
-        """Those that run have said nothing for too long: that counts against them if another one wins."""
+    def mark_silent(self) -> None:
+        """Marks the running calls as silent for too long: if another call wins, they count as failed by timeout."""
         for task in self._running:
             self._calls[task].silent = True
 
@@ -99,18 +95,17 @@ class Hedge:
             self._attempts.entries += call.attempts.entries
             self._attempts.failures += call.attempts.failures
             if not task.done():
-                beaten = call.silent and self._winner is not None
-                cause = Cause.TIMEOUT.value if beaten else ended
-                self._attempts.entries.append(
-                    Attempt(call.candidate, call.live.spec.id, cause, None, now - call.started)
-                )
-                if beaten:
+                timed_out = call.silent and self._winner is not None
+                cause = Cause.TIMEOUT.value if timed_out else ended
+                elapsed_s = now - call.started
+                self._attempts.entries.append(Attempt(call.candidate, call.live.spec.id, cause, None, elapsed_s))
+                if timed_out:
                     call.live.breaker.failure(now, cause)
                 task.cancel()
         if len(self._calls) > 1 or self._winner is None:
-            await self._close()
+            await self._close_losers()
 
-    async def _close(self) -> None:
+    async def _close_losers(self) -> None:
         tasks = list(self._calls)
         winner = self._winner
         try:

@@ -1,7 +1,7 @@
 """Relay: one provider's stream -> the bytes of one client's stream.
 
-Holds everything back until the first content, so that until then a failure can be answered by another deployment unseen.
-Usage is taken out of chat chunks: the client gets it once, at the end, if it asked.
+The relay holds all chunks back until the first content. If the stream fails before that, another deployment can answer, and the
+client sees nothing of the failure. It removes the usage from chat chunks: a client that asked for it gets it once, at the end.
 """
 
 import asyncio
@@ -16,24 +16,23 @@ from gateway.core.answer import Chunk, ChunkStream, Usage
 from gateway.core.chat_types import ChatUsage, ChunkChoice
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
-MAX_EMPTY = 10_000  # chunks that are held while a stream brings no content
-USAGE_S = 2.0  # a provider that has finished its answer may take so long to report the usage, or to hang up
+MAX_HELD_CHUNKS = 10_000  # without content
+USAGE_TIMEOUT_S = 2.0  # for the usage or the end of the stream, after the answer is finished
 _ONCE = frozenset({"role", "content", "reasoning", "reasoning_content", "reasoning_details", "thinking_blocks"})
 
 
 class Relay:
-    """A client's view of a provider's stream.
+    """Reads a provider's stream for one client.
 
     Args:
         source: the provider's open stream; owned by the relay from here on.
-        model: the public name that every chunk shall carry.
-        transcript: what the client has so far; the relay adds what it hands out.
-        writer: writes it in the client's format.
+        model: the public name that every chunk gets.
+        transcript: the part of the answer that the client has; the relay adds the chunks that it returns.
+        writer: writes chunks in the client's format.
         idle_s: longest silence, seconds.
-        thinking_s: longest time without content, seconds, whatever signs of life come.
-        alone: whether there is no other deployment that could go on.
-        splice: where the stream goes on with one that broke; its reasoning and role are left out then, since the client
-            has had those.
+        thinking_s: longest time without content, seconds, even with signs of life.
+        alone: returns True if no other deployment could continue the stream.
+        splice: for a stream that continues a broken one. Its role and reasoning are left out, because the client has them.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class Relay:
     ) -> None:
         self.transcript = transcript
         self.usage: Usage | None = None
-        self.usage_fields: ChatUsage | None = None  # as it was reported
+        self.usage_fields: ChatUsage | None = None  # as the provider reported it
         self._source = source
         self._model = model
         self._writer = writer
@@ -59,16 +58,16 @@ class Relay:
         self._splice = splice
         self._loop = asyncio.get_running_loop()
         self._held: list[Chunk] = []
-        self._size = 0  # of what is held, bytes; or of its largest part
-        self._contents = -1  # when the silence was last broken, and until when the next may last
+        self._size = 0  # bytes of the largest read of the held chunks
+        self._contents = -1  # `transcript.contents` when the deadlines below were set
         self._due = self._latest = 0.0
-        self._over = False  # the client has all of it
+        self._over = False  # the client has the complete answer
         self._first = (len(transcript.pieces), transcript.contents)
-        self._last: tuple[int, int] | None = None  # the same at its end: others may write after it
+        self._last: tuple[int, int] | None = None  # the same at the end of this stream
 
     @property
     def estimate(self) -> Usage:
-        """What the provider will have billed for its part of the answer, where it does not say: a token a chunk, or more."""
+        """The tokens that the provider probably billed if it reports none: one for each chunk, or one for four characters."""
         first_piece, first_content = self._first
         last_piece, last_content = self._last or (len(self.transcript.pieces), self.transcript.contents)
         chars = sum(map(len, self.transcript.pieces[first_piece:last_piece]))
@@ -78,11 +77,11 @@ class Relay:
         """Reads up to the first content that the client does not have yet.
 
         Args:
-            deadline: until when the provider must begin, by the loop's clock. A sign of life postpones it: one that thinks
-                and says so is waited for. From the first content on its silence is limited as always.
+            deadline: the time by which the provider must begin, on the loop's clock. Each sign of life of a new stream
+                postpones it, so that the gateway waits for a model that thinks.
 
         Raises:
-            UpstreamFailure: the stream failed or ended before that.
+            UpstreamFailure: the stream failed or ended before its first content.
         """
         latest = self._loop.time() + self._thinking_s
         while True:
@@ -94,7 +93,7 @@ class Relay:
             if self._splice is not None:
                 chunks = await offloaded(self._size, self._spliced, chunks, self._splice)
             self._held += chunks
-            if len(self._held) > MAX_EMPTY:
+            if len(self._held) > MAX_HELD_CHUNKS:
                 raise UpstreamFailure(Cause.UNREADABLE, detail="a stream of empty chunks")
             if any(chunk.has_content for chunk in chunks):
                 return
@@ -104,10 +103,10 @@ class Relay:
                 deadline = min(max(deadline, self._loop.time() + self._idle_s), latest)
 
     async def read(self) -> bytes | None:
-        """The next bytes for the client, whole events only; None after a proper ending. The caller adds `[DONE]`.
+        """The next bytes for the client, always complete events; None after a proper ending. The caller adds `[DONE]`.
 
         Raises:
-            UpstreamFailure: cut, stalled or broken, or ended, without a finish reason.
+            UpstreamFailure: the stream was cut, stalled or broke, or ended without a finish reason.
         """
         while True:
             if self._held:
@@ -119,7 +118,7 @@ class Relay:
                     chunks = await self._source.read(self._deadline())
                 except UpstreamFailure:
                     if self.transcript.complete:
-                        return None  # the client has all of it: what broke is only how the provider hangs up
+                        return None  # the client has the complete answer; only the end of the connection failed
                     raise
                 size = self._source.size
                 if chunks and self._splice is not None:
@@ -128,33 +127,34 @@ class Relay:
                 if not self.transcript.ended:
                     raise UpstreamFailure(Cause.UNREADABLE, detail="the stream ended without a finish reason")
                 return None
-            if data := self._all(chunks) if size < LARGE else await offloaded(size, self._all, chunks):
+            if data := self._written(chunks) if size < LARGE else await offloaded(size, self._written, chunks):
                 return data
 
     def _deadline(self) -> float:
-        """Until when more must come.
+        """The time by which more must come.
 
-        Comments, pings and empty deltas are silence where another deployment can go on; where none can, they are signs of life.
+        Comments, pings and empty deltas count as silence if another deployment can continue the stream, otherwise as signs of
+        life.
         """
         transcript = self.transcript
         if transcript.contents != self._contents:
             self._contents = transcript.contents
             now = self._loop.time()
             self._due, self._latest = now + self._idle_s, now + self._thinking_s
-        elif not self._over and (transcript.whole is not None or self._alone()):
+        elif not self._over and (transcript.not_continuable is not None or self._alone()):
             self._due = min(self._loop.time() + self._idle_s, self._latest)
         if transcript.complete and not self._over:
-            self._over, self._due = True, self._loop.time() + min(self._idle_s, USAGE_S)
+            self._over, self._due = True, self._loop.time() + min(self._idle_s, USAGE_TIMEOUT_S)
         return self._due
 
     async def aclose(self) -> None:
         self._last = (len(self.transcript.pieces), self.transcript.contents)
         await self._source.aclose()
 
-    def _all(self, chunks: list[Chunk]) -> bytes:
-        return b"".join([self._one(chunk) for chunk in chunks])
+    def _written(self, chunks: list[Chunk]) -> bytes:
+        return b"".join([self._write(chunk) for chunk in chunks])
 
-    def _one(self, chunk: Chunk) -> bytes:
+    def _write(self, chunk: Chunk) -> bytes:
         fields = chunk.fields
         if fields.get("usage"):
             if (usage := Usage.read(fields["usage"])) is not None:
@@ -165,10 +165,10 @@ class Relay:
                 fields = fields.copy()
                 del fields["usage"]
                 chunk = Chunk(b"", fields)
-        return self._writer.write(chunk, self.transcript.take(fields) or fields, self._model)
+        return self._writer.write(chunk, self.transcript.add(fields) or fields, self._model)
 
     def _spliced(self, chunks: list[Chunk], splice: Splice) -> list[Chunk]:
-        """The chunks with what is new of their text; those that only repeat are left out."""
+        """The chunks with the new part of their text; chunks that only repeat are left out."""
         try:
             return [new for chunk in chunks if (new := _spliced(chunk, splice)) is not None]
         except Diverged as exc:

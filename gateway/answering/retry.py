@@ -1,4 +1,4 @@
-"""When the same deployment is asked again, and how often all requests together may do so. Pure; time and chance come in."""
+"""Retry rules: when the same deployment is called again, and the budget that limits the retries of all requests. Pure."""
 
 import random
 from collections.abc import Callable
@@ -6,27 +6,27 @@ from collections.abc import Callable
 from gateway.config.portfolio import RetrySettings
 from gateway.provider_errors.failures import QUICK_RETRY, Cause, UpstreamFailure
 
-ASKED_OTHERWISE = frozenset({Cause.FIELD_REFUSED, Cause.VALUE_REFUSED})  # the next call leaves something out
-BUSY = frozenset({Cause.RATE_LIMITED, Cause.OVERLOADED})  # passes by itself
-WAITING = BUSY | QUICK_RETRY  # may say how long to wait
+ASKED_OTHERWISE = frozenset({Cause.FIELD_REFUSED, Cause.VALUE_REFUSED})  # the next call is sent with a change
+BUSY = frozenset({Cause.RATE_LIMITED, Cause.OVERLOADED})  # ends by itself
+WAITING = BUSY | QUICK_RETRY  # the provider may name a time to wait
 
-QUICK_RETRY_S = 0.1  # the one retry after a server error comes within this, with full jitter
-BACKOFF_S = 0.5  # first backoff after a rate limit without Retry-After; doubles, full jitter
-MAX_TRIES = 4  # on one deployment, for whatever mix of reasons
-WINDOW_S = 10.0  # of a budget; counts reach back one to two of them
+QUICK_RETRY_S = 0.1  # longest backoff before the one retry after a server error; full jitter
+BACKOFF_S = 0.5  # longest first backoff after a rate limit without Retry-After; doubles; full jitter
+MAX_TRIES = 4  # calls of one deployment for one request, for any mix of causes
+WINDOW_S = 10.0  # of a budget; its counts cover the last one to two windows
 
 
 def retry_delay(
     failure: UpstreamFailure, tries: int, settings: RetrySettings, rng: random.Random, *, alone: bool = False
 ) -> float | None:
-    """Seconds until the same deployment is asked again after its `tries`-th try failed; None: go on to the next one.
+    """Seconds until the same deployment is called again after its `tries`-th call failed; None for no further call.
 
-    A rate limit is waited for as long as its Retry-After says, unless that is longer than the cap, or with full-jitter
-    backoff. A failed, unreadable or impossible call is repeated once, quickly. A part of the request that was refused is
-    left out at once. Silence, refused keys and errors of the request are not retried.
+    After a rate limit the gateway waits as long as Retry-After says, unless that is longer than the maximum, or with
+    full-jitter exponential backoff. A server error, a broken connection or an unreadable answer is retried once, quickly. A
+    request with a refused field is sent again at once, changed. Timeouts, refused keys and refused requests are not retried.
 
     Args:
-        alone: no other deployment is left to ask, so that an overloaded provider, or one that names a time, is waited for too.
+        alone: no other deployment is left, so that the gateway also waits for an overloaded provider or a named time.
     """
     cause, after_s = failure.cause, failure.retry_after_s
     if tries >= MAX_TRIES:
@@ -48,11 +48,11 @@ def retry_delay(
 
 
 class Budget:
-    """How many extra calls all requests together may make: a share of the requests of the last 10 to 20 s, and a few.
+    """Limits the extra calls of all requests together: a reserve and a share of the requests of the last 10 to 20 s.
 
     Args:
-        clock: seconds, monotonic.
-        reserve: extra calls in that time whatever the share, so that a quiet gateway can retry at all.
+        clock: monotonic seconds.
+        reserve: extra calls that are allowed whatever the share is, so that a gateway with few requests can retry.
     """
 
     __slots__ = ("_before", "_clock", "_now", "_reserve", "_since")
@@ -61,21 +61,21 @@ class Budget:
         self._clock = clock
         self._reserve = reserve
         self._since = clock()
-        self._now = [0, 0]  # requests, extra calls of this window
+        self._now = [0, 0]  # requests and extra calls of this window
         self._before = [0, 0]
 
-    def request(self) -> None:
-        """A request makes its first call."""
+    def count_request(self) -> None:
+        """Counts a request, which makes its first call."""
         self._roll()
         self._now[0] += 1
 
-    def spend(self) -> None:
-        """An extra call that is made in any case."""
+    def count_extra_call(self) -> None:
+        """Counts an extra call that is made in any case."""
         self._roll()
         self._now[1] += 1
 
     def take(self, share: float) -> bool:
-        """An extra call, if there is room for it: False, and none is counted, where there is not."""
+        """Counts an extra call and returns True if the budget has room for it; otherwise returns False."""
         self._roll()
         requests, extra = (now + before for now, before in zip(self._now, self._before, strict=True))
         if extra >= self._reserve + share * requests:

@@ -1,6 +1,6 @@
-"""Splice: the text that a client has already, and another model's answer -> only what is new of it, without a seam.
+"""Splice: removes from another model's answer the text that the client already has, so that the two join without a seam.
 
-Knows nothing of HTTP or events: text in, text out.
+It knows nothing of HTTP or events: text in, text out.
 """
 
 import re
@@ -10,18 +10,18 @@ from typing import Literal
 
 Way = Literal["prefill", "fresh", "continue"]
 
-PROBE = 24  # characters after which an answer that began like the text is taken for one that began anew
-WINDOW = 400  # characters of the text's end in which repeated words are looked for
-ANCHOR_SLACK = 16  # characters of introduction that may come before the repeated words
+PROBE = 24  # an answer whose first characters equal the text's, as many as this, counts as a fresh answer
+WINDOW = 400  # characters at the end of the text in which repeated words are searched
+ANCHOR_SLACK = 16  # characters that may come before the repeated words
 _LAST_WORDS = re.compile(r"((?:\S+\s+){0,4}\S+)\s*\Z")
 
 
 class Diverged(Exception):
-    """The new answer says something else than the text, so that nothing of it can follow."""
+    """Raised when the new answer differs from the text, so that it cannot continue it."""
 
 
 def anchor(text: str) -> str:
-    """The last words of a text, as they are in it: what a model that is asked to go on shall begin with."""
+    """The last words of a text; a model that is asked to continue must begin with them."""
     found = _LAST_WORDS.search(text[-WINDOW:])
     return found.group(1) if found else ""
 
@@ -32,10 +32,10 @@ class Splice:
     `Splice(["The quick", " bro"], "fresh")` makes of "The quick brown fox" the rest "wn fox".
 
     Args:
-        pieces: what the client has, as it came.
-        way: how the answer was asked for. "prefill": it goes on from the text by itself. "fresh": it begins anew and says
-            the same. "continue": it was asked to go on, beginning with the last words of the text. Whatever was asked, an
-            answer that begins like the text is taken for one that began anew.
+        pieces: the text that the client has, in the pieces in which it came.
+        way: how the answer was requested. "prefill": the model continues the text directly. "fresh": it repeats the text
+            from the beginning. "continue": it was asked to begin with the last words of the text. In each case an answer
+            that begins like the text counts as a fresh one.
     """
 
     def __init__(self, pieces: Sequence[str], way: Way) -> None:
@@ -44,16 +44,16 @@ class Splice:
         self._way = way
         self._held = ""
         self._matched = 0  # characters of the text that the new answer has repeated
-        self._space = text[len(text.rstrip()) :]  # that the text ends with
+        self._space = text[len(text.rstrip()) :]  # white space at the end of the text
         self._state: Literal["deciding", "skipping", "overlapping", "passing"] = (
             "deciding" if text.strip() else "passing"
         )
 
     def feed(self, new: str) -> str:
-        """What the client gets of this piece of the answer and of those held back before it.
+        """The text for the client from this piece of the answer and from the pieces held back before it.
 
         Raises:
-            Diverged: it cannot follow the text.
+            Diverged: the answer cannot continue the text.
         """
         if self._state == "passing":
             return new
@@ -69,10 +69,10 @@ class Splice:
         return self._skip() if self._state == "skipping" else self._overlap(ended=False)
 
     def close(self) -> str:
-        """What is left when the answer has ended.
+        """The rest of the text for the client, at the end of the answer.
 
         Raises:
-            Diverged: it ended before it said anything new, where it should have.
+            Diverged: the answer ended before it went beyond the text.
         """
         if self._state == "passing":
             return ""
@@ -86,15 +86,17 @@ class Splice:
         if not text.startswith(repeated, self._matched):
             raise Diverged
         self._matched += len(repeated)
-        self._held = ""  # to compare all of it with each piece would take quadratic time
+        self._held = ""  # comparing all text at each piece would take quadratic time
         return "" if self._matched < len(text) else self._pass(held[len(repeated) :])
 
     def _overlap(self, *, ended: bool) -> str:
         if self._way == "fresh":
             raise Diverged
         held = self._held
-        if self._way == "prefill":  # it goes on where the text ends: words that equal the last ones are meant twice
-            space = self._space  # which the model was not shown, since some refuse it at the end
+        if (
+            self._way == "prefill"
+        ):  # the answer continues at the text's end: words that equal the last ones are not a repetition
+            space = self._space  # the model has not seen it, because some servers refuse it at the end
             if not ended and len(held) < len(space):
                 return ""
             if self._begins_anew(held):
@@ -103,10 +105,10 @@ class Splice:
         start, goal = held.lstrip(), anchor(self._text)
         if not ended and len(start) < len(goal) + ANCHOR_SLACK:
             return ""
-        if start.startswith(goal):  # as it was asked to
+        if start.startswith(goal):  # as requested
             return self._pass(self._after(start[len(goal) :]))
         if not ended and start in self._text[-WINDOW:]:
-            return ""  # it may still be on its way through words that the client has
+            return ""  # it may still repeat words that the client has
         if repeated := self._repeated(start):
             return self._pass(self._after(start[repeated:]))
         found = start.find(goal, 0, len(goal) + ANCHOR_SLACK) if len(goal) >= PROBE // 2 else -1
@@ -115,7 +117,7 @@ class Splice:
         return self._pass(self._joined(held))
 
     def _repeated(self, held: str) -> int:
-        """How many characters at the beginning of `held` are words that the text ends with."""
+        """The number of characters at the beginning of `held` that repeat the last words of the text."""
         text = self._text.rstrip()
         for k in range(min(len(held), len(text), WINDOW), 0, -1):
             if text.endswith(held[:k]) and held[:k].strip() and _at_word(text, len(text) - k):
@@ -123,14 +125,14 @@ class Splice:
         return 0
 
     def _after(self, rest: str) -> str:
-        """`rest` as it follows the text's last word, where the white space at the text's end is there already."""
+        """`rest` without the white space that the text already ends with."""
         space = self._space
         if not space:
             return rest
         return rest[len(space) :] if rest.startswith(space) else rest.lstrip(" ")
 
     def _joined(self, new: str) -> str:
-        """`new` as it follows the text where neither repeats the other. An answer of its own begins without a space."""
+        """`new` with the space that may be missing between it and the text, if `new` repeats nothing."""
         last, first = self._text[-1], new[:1]
         if last.isspace():
             return new.lstrip(" ")
@@ -139,12 +141,12 @@ class Splice:
         return new
 
     def _splits_words(self) -> bool:
-        """Whether most pieces so far began within a word, so that the next would have."""
+        """Return True if most pieces so far began within a word, so that the next one probably does."""
         within = [a[-1:].isalnum() and b[:1].isalnum() for a, b in pairwise(self._pieces)]
         return sum(within) * 2 > len(within)
 
     def _begins_anew(self, new: str) -> bool:
-        """Whether this is no continuation by how it begins: with a word right after another, where no piece so far did."""
+        """Return True if `new` looks like a fresh answer: its word follows another without a space, as no piece before did."""
         tight = [_tight(a, b) for a, b in pairwise(self._pieces)]
         capital = self._text[-1:].islower() and new[:1].isupper()
         return _tight(self._text, new) and (capital or (len(tight) > 1 and not any(tight)))
@@ -155,10 +157,10 @@ class Splice:
 
 
 def _tight(text: str, new: str) -> bool:
-    """Whether a word or the rest of one follows without a space."""
+    """Return True if a word, or the rest of one, follows without a space."""
     return not text[-1:].isspace() and new[:1].isalnum()
 
 
 def _at_word(text: str, position: int) -> bool:
-    """Whether a word, or the space before one, begins here."""
+    """Return True if a word, or the space before a word, begins at `position`."""
     return position == 0 or not text[position].isalnum() or not text[position - 1].isalnum()

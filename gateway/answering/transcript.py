@@ -1,4 +1,4 @@
-"""Transcript: what the client of a stream has been given so far, by whichever models wrote it."""
+"""Transcript: the part of a streamed answer that the client has, by all models that wrote it."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ _REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details", "
 
 
 class Transcript:
-    """Keeps the stream one stream: one id and creation time, one finish reason per choice.
+    """Records the chunks, and keeps one id, one creation time and one finish reason per choice in a stream of several models.
 
     Attributes:
-        pieces: the text of choice 0, as it was sent, as long as another model could go on with it.
-        contents: chunks with content of any kind.
-        models: who wrote it, in order.
-        told: what the first chunks say in `locus`, up to the one with content.
-        tool_call_ids: of the tool calls in it.
+        pieces: the text of choice 0 as it was sent, up to `MAX_CONTINUED_CHARS`.
+        contents: the number of chunks with content of any kind.
+        models: the models that wrote it, in order.
+        locus_fields: `locus` object of the first chunks, up to the one with content.
+        tool_call_ids: ids of the tool calls in it.
     """
 
     __slots__ = (
@@ -30,12 +30,12 @@ class Transcript:
         "_id",
         "_length",
         "_structured",
-        "_whole",
+        "_text_only",
         "contents",
         "fields",
+        "locus_fields",
         "models",
         "pieces",
-        "told",
         "tool_call_ids",
     )
 
@@ -44,12 +44,12 @@ class Transcript:
         self.pieces: list[str] = []
         self.contents = 0
         self.models: list[str] = []
-        self.told: dict[str, Any] | None = None
+        self.locus_fields: dict[str, Any] | None = None
         self.tool_call_ids: list[str] = []
         self._choices = request.choices
         self._structured = request.structured
         self._length = 0
-        self._whole = False  # something was sent that no other model could go on with
+        self._text_only = True  # False after content that no other model can continue
         self._id: Any = None
         self._created: Any = None
         self._begun: set[int] = set()
@@ -57,24 +57,25 @@ class Transcript:
 
     @property
     def complete(self) -> bool:
-        """Whether the client has all of every choice."""
+        """Return True if the client has the end of every requested choice."""
         return len(self._finished) >= self._choices and not self._begun - self._finished
 
     @property
     def ended(self) -> bool:
-        """Whether the stream may end here. A provider may give fewer choices than asked for."""
+        """Return True if the stream may end here. A provider may return fewer choices than requested."""
         return bool(self._finished) and not self._begun - self._finished
 
     @property
     def text(self) -> str:
+        """The text of choice 0."""
         return "".join(self.pieces)
 
     @property
-    def whole(self) -> str | None:
-        """Why no other model can continue from here; None where one can."""
+    def not_continuable(self) -> str | None:
+        """The reason why another model cannot continue the stream, or None."""
         if self._choices > 1:
             return "it has several choices"
-        if self._whole:
+        if not self._text_only:
             return "it has more than text, such as calls of tools"
         if self._structured and self.pieces:
             return "it is structured output"
@@ -82,13 +83,13 @@ class Transcript:
             return f"it has more than {MAX_CONTINUED_CHARS} characters"
         return None
 
-    def take(self, fields: ChatChunk) -> ChatChunk | None:
-        """Notes a chunk that is sent to the client.
+    def add(self, fields: ChatChunk) -> ChatChunk | None:
+        """Records a chunk that is sent to the client.
 
         Returns:
-            the fields that it must have instead, where its bytes cannot stay: another id than the stream's, a second
-            finish reason, or the last chunk of a stream that several models wrote, which names them; or what headers could
-            not tell. None: they can.
+            the fields that the chunk must have instead; None if it can be sent as it is. Chunks change that have another id
+            than the stream or a second finish reason, the last chunk of a stream of several models, which names the models,
+            and the first chunks if there are `locus_fields`.
         """
         changed: ChatChunk | None = None
         for choice in fields["choices"]:
@@ -104,11 +105,11 @@ class Transcript:
             self._finished.add(index)
             if len(self.models) > 1:
                 changed = (changed or fields) | {"locus": {"models": self.models}}
-        if self.told is not None:
+        if self.locus_fields is not None:
             written = changed.get("locus", {}) if changed is not None else {}
-            changed = (changed or fields) | {"locus": self.told | written}
+            changed = (changed or fields) | {"locus": self.locus_fields | written}
             if self.contents or self._finished:
-                self.told = None
+                self.locus_fields = None
         if self._id is None:
             self._id, self._created = fields.get("id"), fields.get("created")
         elif fields.get("id") != self._id or fields.get("created") != self._created:
@@ -124,15 +125,15 @@ class Transcript:
                 if self._length <= MAX_CONTINUED_CHARS:
                     self.pieces.append(text)
             else:
-                self._whole = True
+                self._text_only = False
         if not delta.keys() <= _TEXT_ALONE:
             given = {key for key, value in delta.items() if value} - _TEXT_ALONE
             self.contents += bool(given)
-            self._whole = self._whole or not given <= _REASONING
+            self._text_only = self._text_only and given <= _REASONING
             if calls := delta.get("tool_calls"):
                 self.tool_call_ids += [call["id"] for call in calls if isinstance(call, dict) and call.get("id")]
 
 
 def in_transcript(transcript: Transcript) -> LastAnswer:
-    """A streamed answer's, by however many models it was written."""
+    """The last answer of a conversation, from a stream by one or more models."""
     return last_answer(transcript.text, transcript.tool_call_ids)

@@ -1,10 +1,10 @@
-"""Tells whether a deployment is worth calling. A circuit breaker as a pure state machine; the caller brings the clock.
+"""A circuit breaker: decides if a deployment may be called. A pure state machine; the caller passes the time.
 
 closed --(failures in a row, or half of the last 20)--> open --(cool-down over)--> half-open --(one success)--> closed
                                                          ^------(probe failed: cool-down doubles)------|
 
-A provider that refuses requests takes its deployment out, which is the open state too, but begins later and lasts longer:
-one request may be refused for what is in it, so a second call must meet the same.
+A deployment whose provider refuses requests is *taken out*. That is the open state too, but it begins later and lasts longer:
+a provider may refuse one request for its content, so a second call must be refused in the same way.
 """
 
 from collections import deque
@@ -13,9 +13,9 @@ from typing import Literal
 
 from gateway.config.portfolio import BreakerSettings
 
-WINDOW = 20  # outcomes that the failure rate is taken over
-RATE = 0.5
-TAKEN_OUT_S = 300.0  # longest time that a deployment is taken out; then one request tries again
+WINDOW = 20  # outcomes from which the failure rate is computed
+MAX_FAILURE_RATE = 0.5
+TAKEN_OUT_S = 300.0  # longest time that a deployment is taken out; then one request is the probe
 NEVER = float("-inf")
 
 
@@ -24,9 +24,9 @@ class Refusal:
     """A provider refused a call in a way that may be about the deployment rather than about the request.
 
     Attributes:
-        reason: what it said, in a word or two of our own.
-        request: digest that tells one request from another.
-        in_words: the provider said that the key, the model or the account is at fault.
+        reason: the gateway's own short name of the refusal.
+        request: digest that differs between requests.
+        in_words: the provider's message says that the key, the model or the account is at fault.
     """
 
     reason: str
@@ -35,14 +35,14 @@ class Refusal:
 
 
 class Breaker:
-    """State of one deployment. All times are seconds of one monotonic clock that the caller passes in as `now`.
+    """The breaker of one deployment. All times are seconds of one monotonic clock, which the caller passes as `now`.
 
     Attributes:
         settings: those in force; a reload may change them.
-        open_until: when the breaker becomes half-open; None while it is closed.
+        open_until: the time when the breaker becomes half-open; None while it is closed.
         out_until: the same for a deployment that was taken out; `NEVER` for any other.
-        confirmed: a second call has met the provider's refusal of the key, model or account, so that asking before the time
-            is over is useless.
+        confirmed: the provider has refused the key, the model or the account twice, so that an earlier call is useless.
+        reason: why it is open.
     """
 
     __slots__ = (
@@ -74,6 +74,7 @@ class Breaker:
 
     @property
     def taken_out(self) -> bool:
+        """Return True while the deployment is taken out, until a call succeeds or fails in another way."""
         return self.out_until != NEVER
 
     def state(self, now: float) -> Literal["closed", "open", "half-open"]:
@@ -82,24 +83,25 @@ class Breaker:
         return "open" if now < self.open_until else "half-open"
 
     def available(self, now: float) -> bool:
-        """Whether a call may be made now. In the half-open state one probe at a time."""
+        """Return True if a call may be made now. In the half-open state only one probe runs at a time."""
         return self.open_until is None or (now >= self.open_until and not self._probing)
 
     def start(self, now: float) -> None:
-        """A call begins; in the half-open state it is the probe."""
+        """Records the start of a call; in the half-open state it is the probe."""
         if self.open_until is not None and now >= self.open_until:
             self._probing = True
 
     def abandon(self) -> None:
-        """The call ended without a verdict: the client left, or the fault was on this machine."""
+        """Records a call without a result for the deployment: the client left, or the fault was on this machine."""
         self._probing = False
 
     def answered(self) -> None:
-        """The provider answered that the request itself is at fault: as a probe, that shows a working deployment."""
+        """Records the answer that the request itself is at fault. For a probe that is a success: the deployment works."""
         if self._probing:
             self.success()
 
     def success(self) -> None:
+        """Records a call that succeeded, which closes the breaker."""
         if self.open_until is not None:
             self._outcomes.clear()
             self._cool_down_s = self.settings.cool_down_s
@@ -111,16 +113,16 @@ class Breaker:
         if self._refusal is not None or self.taken_out:
             self._refusal = None
             self._out_s = self.settings.cool_down_s
-            self._not_out()
+            self._reset_taken_out()
 
     def failure(self, now: float, reason: str, retry_after_s: float | None = None) -> None:
-        """A call failed. A provider's Retry-After opens the breaker for that long, and extends an earlier one."""
+        """Records a call that failed. A Retry-After opens the breaker for at least that time."""
         was_probe, self._probing = self._probing, False
         self._outcomes.append(False)
         self._in_row += 1
-        if not self.taken_out or was_probe:  # the provider no longer refuses: it fails
+        if not self.taken_out or was_probe:  # the provider fails now, and no longer refuses
             self.reason = reason
-            self._not_out()
+            self._reset_taken_out()
         if was_probe:
             self._cool_down_s = min(self._cool_down_s * 2, self.settings.max_cool_down_s)
             self._open(now + self._cool_down_s)
@@ -130,15 +132,15 @@ class Breaker:
             self._open(now + retry_after_s)
 
     def refused(self, now: float, refusal: Refusal, *, spare: bool) -> None:
-        """A call was refused. The deployment is taken out where that is about more than one request.
+        """Records a call that was refused. The deployment is taken out if the refusal is about more than one request.
 
-        What the provider says in words takes the deployment out for one cool-down, and for `TAKEN_OUT_S` once a second call
-        meets it. A refusal without such words must be met by a second, different request with no success in between; its
-        time begins with one cool-down and doubles with each probe that is refused again.
+        A refusal in words takes the deployment out for one cool-down, and the second one for `TAKEN_OUT_S`. Without such words
+        a second, different request must be refused for the same reason, with no success in between; the time begins with one
+        cool-down and doubles with each probe that is refused again.
 
         Args:
-            spare: other deployments can do the work, so that this one may be taken out. By words that a second call met it
-                is taken out in any case.
+            spare: other deployments can do the work, so that this one may be taken out. A second refusal in words takes it
+                out in any case.
         """
         was_probe, self._probing = self._probing, False
         before = self._refusal
@@ -150,7 +152,7 @@ class Breaker:
                 self.take_out(now, refusal.reason, self.settings.cool_down_s, confirmed=False)
             return
         if now < self.out_until:
-            return  # asked as the last resort; that lengthens no take-out
+            return  # called as the last resort, which must not extend the time
         again = before is not None and before.reason == refusal.reason and before.request != refusal.request
         if before is None or before.reason != refusal.reason:
             self._refusal = refusal
@@ -162,18 +164,18 @@ class Breaker:
             self._refusal = refusal
 
     def take_out(self, now: float, reason: str, seconds: float = TAKEN_OUT_S, *, confirmed: bool = True) -> None:
-        """Nothing is asked for so many seconds; then one request tries again."""
+        """Opens the breaker for this many seconds; then one request is the probe."""
         self.reason = reason
         self.confirmed = confirmed
         self._open(now + seconds)
         self.out_until = max(self.out_until, now + seconds)
 
-    def _not_out(self) -> None:
+    def _reset_taken_out(self) -> None:
         self.out_until = NEVER
         self.confirmed = False
 
     def _failing_often(self) -> bool:
-        return len(self._outcomes) == WINDOW and self._outcomes.count(False) >= WINDOW * RATE
+        return len(self._outcomes) == WINDOW and self._outcomes.count(False) >= WINDOW * MAX_FAILURE_RATE
 
     def _open(self, until: float) -> None:
         self.open_until = max(self.open_until or 0.0, until)

@@ -1,7 +1,7 @@
-"""What a deployment has turned out not to take: optional fields, whole API formats, going on from an assistant's message.
+"""What a deployment has refused: optional fields, API formats, the continuation of an assistant message.
 
-One client's request teaches it and the requests of all clients heed it. So only what a retry has proved may be noted, and
-nothing is believed for ever.
+The request of one client teaches it, and the requests of all clients are sent accordingly. So only a refusal that a successful
+retry has proved is noted, and each is forgotten after a time.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ NOTHING: frozenset[str] = frozenset()
 
 
 class LearnedRefusals:
-    """Names, each believed for an hour after it was last noted.
+    """Names, each kept for `LEARNED_S` after it was last noted.
 
     Args:
         clock: monotonic seconds.
@@ -23,22 +23,22 @@ class LearnedRefusals:
         self._clock = clock
         self._until: dict[str, float] = {}
         self._names = NOTHING
-        self._ends = 0.0  # when the first of them is forgotten
+        self._ends = 0.0  # the time when the first of them is forgotten
 
     @property
     def names(self) -> frozenset[str]:
-        """Those that are believed now."""
+        """The names that are in force now."""
         if self._until and self._clock() >= self._ends:
             now = self._clock()
             self._until = {name: until for name, until in self._until.items() if now < until}
-            self._count()
+            self._refresh()
         return self._names
 
     def note(self, name: str) -> None:
-        """A retry without it has succeeded."""
+        """Notes a name: a call without it has succeeded after one with it was refused."""
         self._until[name] = self._clock() + LEARNED_S
-        self._count()
+        self._refresh()
 
-    def _count(self) -> None:
+    def _refresh(self) -> None:
         self._names = frozenset(self._until)
         self._ends = min(self._until.values(), default=0.0)

@@ -1,4 +1,4 @@
-"""The live side of a portfolio: per deployment its breaker, its limits, its usual speed and what it has refused before."""
+"""The live state of a portfolio's deployments: circuit breaker, limits, usual speed, and refusals learned from calls."""
 
 import asyncio
 import logging
@@ -17,22 +17,22 @@ from gateway.request.requirements import Requirements
 log = logging.getLogger("locus.deployments")
 
 MINUTE_S = 60.0
-TIMES = 100  # first-token times that a deployment's usual one is taken from
-TIMES_NEEDED = 20
-MOST_OUT = 0.5  # of all deployments, so many may be taken out by what may be the requests' own fault
+MAX_TIMES = 100  # latest times to the first token from which quantiles are computed
+MIN_TIMES = 20
+MAX_TAKEN_OUT = 0.5  # share of the deployments that refusals without words may take out: the requests may be at fault
 
 
 class LiveDeployment:
     """One deployment and its state.
 
     Attributes:
-        in_flight: calls under way.
-        unreachable: why its server accepted no connection when it was last looked at; None where it did, or was not looked at.
-        unknown_fields: optional request fields, and harmless changes of a request, that it is not asked with, or without.
-        unknown_apis: formats that it turned out not to speak.
-        no_prefill: holds a name once it has refused, or not heeded, to go on from an assistant message.
-        siblings: the deployments of its model, with itself.
-        peers: all deployments of its kind, with itself.
+        in_flight: the number of running calls.
+        unreachable: why its server accepted no connection at the last test; None if it did, or was not tested.
+        unknown_fields: names of the optional fields that are left out of its requests, and of the changes made in them.
+        unknown_apis: API formats that its server does not have, although the portfolio says so.
+        no_prefill: has a name once it has refused or ignored an assistant message that it was asked to continue.
+        siblings: the deployments of its model, including itself.
+        peers: all deployments for chats, or all for embeddings, including itself.
     """
 
     def __init__(self, spec: Deployment, settings: BreakerSettings, clock: Clock) -> None:
@@ -46,30 +46,30 @@ class LiveDeployment:
         self.siblings: tuple[LiveDeployment, ...] = (self,)
         self.peers: tuple[LiveDeployment, ...] = (self,)
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._times: dict[bool, deque[float]] = {stream: deque(maxlen=TIMES) for stream in (False, True)}
+        self._times: dict[bool, deque[float]] = {stream: deque(maxlen=MAX_TIMES) for stream in (False, True)}
         self._clock = clock
         self._minute_start = float("-inf")
         self._requests = 0
         self._tokens = 0
 
     @property
-    def dropped(self) -> frozenset[str]:
-        """What is left out of requests to it, or changed in them, as it has asked for."""
+    def dropped_fields(self) -> frozenset[str]:
+        """Names of the fields that are left out of its requests, and of the changes made in them."""
         return self.unknown_fields.names
 
     @property
     def apis(self) -> frozenset[str]:
-        """The formats that it speaks besides chat, less those that turned out to be unknown to it."""
+        """The API formats that it has besides chat, without those that its server turned out to lack."""
         unknown = self.unknown_apis.names
         return self.spec.apis - unknown if unknown else self.spec.apis
 
     @property
     def prefill(self) -> Prefill:
-        """How it is told to go on from an assistant message; empty where it does not do that."""
+        """How its server is asked to continue an assistant message; empty if it cannot."""
         return "" if self.no_prefill.names else self.spec.prefill
 
     def unavailable(self) -> str | None:
-        """Why no call may be made now; None where one may."""
+        """The reason why no call may be made now, or None."""
         spec, now = self.spec, self._clock()
         if spec.missing_key is not None:
             return f"{spec.missing_key} is not set"
@@ -78,7 +78,7 @@ class LiveDeployment:
         if self.busy:
             return "max_parallel_requests reached"
         if spec.rpm is not None or spec.tpm is not None:
-            self._roll(now)
+            self._begin_minute(now)
             if spec.rpm is not None and self._requests >= spec.rpm:
                 return "rpm reached"
             if spec.tpm is not None and self._tokens >= spec.tpm:
@@ -87,39 +87,43 @@ class LiveDeployment:
 
     @property
     def busy(self) -> bool:
-        """Whether as many calls are under way as may be."""
+        """Return True if as many calls are running as `max_parallel_requests` allows."""
         return self.spec.max_parallel_requests is not None and self.in_flight >= self.spec.max_parallel_requests
 
     @property
-    def limited(self) -> bool:
-        """Whether a limit of the portfolio file, of calls at once or per minute, forbids a call now."""
+    def at_limit(self) -> bool:
+        """Return True if a limit of the portfolio, of parallel calls or per minute, forbids a call now."""
         spec = self.spec
-        self._roll(self._clock())
+        self._begin_minute(self._clock())
         over = (spec.rpm is not None and self._requests >= spec.rpm) or (
             spec.tpm is not None and self._tokens >= spec.tpm
         )
         return over or self.busy
 
-    def serves(self, requirements: Requirements, *, named: bool = False) -> bool:
-        """Whether it can do what not every deployment of a model can. Where the client named it, only its formats are certain."""
+    def can_serve(self, requirements: Requirements, *, named: bool = False) -> bool:
+        """Return True if it has the capabilities in which the deployments of one model may differ.
+
+        Args:
+            named: the client named the model, so that only the API format is checked: its provider decides the rest.
+        """
         spec, asked = self.spec, requirements.capabilities
         able = (spec.several or "several" not in asked) and (spec.logprobs or "logprobs" not in asked)
         return (able or named) and (requirements.api is None or requirements.api in self.apis)
 
     def wait_s(self) -> float | None:
-        """Seconds until it may be worth asking; None where it has no key."""
+        """Seconds until a call may be allowed; None without a key."""
         if self.spec.missing_key is not None:
             return None
         now = self._clock()
         cooling_s = max(0.0, (self.breaker.open_until or 0.0) - now)
-        return max(cooling_s, self._minute_start + MINUTE_S - now if self.limited and not self.busy else 0.0)
+        return max(cooling_s, self._minute_start + MINUTE_S - now if self.at_limit and not self.busy else 0.0)
 
-    async def place(self, limit_s: float, most: int) -> bool:
-        """Waits for one of the calls under way to end, first come, first served.
+    async def wait_for_place(self, limit_s: float, most: int) -> bool:
+        """Waits until one of the running calls ends, first come, first served. False if none ended in time.
 
         Args:
             limit_s: longest wait, seconds.
-            most: so many may wait; False at once where they do.
+            most: the most requests that may wait; with more the answer is False at once.
         """
         if len(self._waiting) >= most:
             return False
@@ -129,14 +133,16 @@ class LiveDeployment:
                 first = True
                 while self.busy:
                     turn: asyncio.Future[None] = loop.create_future()
-                    (self._waiting.append if first else self._waiting.appendleft)(turn)  # a newer request was quicker
+                    (self._waiting.append if first else self._waiting.appendleft)(
+                        turn
+                    )  # a newer request took the place
                     first = False
                     try:
                         await turn
                     except asyncio.CancelledError:
                         if turn.cancelled():
                             self._waiting.remove(turn)
-                        else:  # its turn has come, but it cannot take it
+                        else:  # it has its turn, and cannot take it
                             self._wake()
                         raise
         except TimeoutError:
@@ -145,33 +151,34 @@ class LiveDeployment:
 
     @property
     def needs_operator(self) -> bool:
-        """No key, or taken out: a refused key, an unknown model, a used-up quota. After its time it may be asked again."""
+        """Return True without a key, or while it is taken out: a refused key, an unknown model, a used-up quota."""
         return self.spec.missing_key is not None or self._clock() < self.breaker.out_until
 
     @property
-    def hopeless(self) -> bool:
-        """Whether it is useless to ask it even where no other deployment is left."""
+    def useless_to_call(self) -> bool:
+        """Return True if a call would fail for certain, so that not even the last resort makes it."""
         return self.spec.missing_key is not None or (self.breaker.confirmed and self.needs_operator)
 
     def refused(self, refusal: Refusal) -> None:
-        """A call was refused; the deployment is taken out where that says enough and others can do its work."""
+        """Records a refused call. It takes the deployment out if the refusal is clear enough and others can do the work."""
         if refusal.in_words:
             spare = any(live is not self and not live.needs_operator for live in self.siblings)
         else:
             usable = [live for live in self.peers if live.spec.missing_key is None]
             out = sum(live.breaker.taken_out and not live.breaker.confirmed for live in usable if live is not self)
-            spare = out + 1 <= MOST_OUT * len(usable)
+            spare = out + 1 <= MAX_TAKEN_OUT * len(usable)
         self.breaker.refused(self._clock(), refusal, spare=spare)
 
     def start(self) -> None:
-        """A call begins; `finish` must follow."""
+        """Records the start of a call; `finish` must follow."""
         now = self._clock()
         self.breaker.start(now)
         self.in_flight += 1
-        self._roll(now)
+        self._begin_minute(now)
         self._requests += 1
 
     def finish(self) -> None:
+        """Records the end of a call, and lets the next waiting request have its place."""
         self.in_flight -= 1
         self._wake()
 
@@ -179,28 +186,30 @@ class LiveDeployment:
         if self._waiting:
             self._waiting.popleft().set_result(None)
 
-    def began(self, seconds: float, *, stream: bool) -> None:
-        """A call had its first content, or its whole answer, after so many seconds."""
+    def record_time(self, seconds: float, *, stream: bool) -> None:
+        """Records the time to the first content of a stream, or to a complete answer, in seconds."""
         self._times[stream].append(seconds)
-        if self.breaker.taken_out:  # a long stream need not end before others are let in again
+        if self.breaker.taken_out:  # other requests need not wait for the end of a long stream
             self.succeeded()
 
     def succeeded(self) -> None:
-        """A call was answered."""
+        """Records a call that succeeded."""
         if self.breaker.open_until is not None:
             log.info("%s answers again", self.spec.id)
         self.breaker.success()
 
-    def usual_s(self, quantile: float, *, stream: bool) -> float | None:
-        """That quantile of its recent times to the first content; None where too few are known."""
+    def usual_time_s(self, quantile: float, *, stream: bool) -> float | None:
+        """A quantile of its recent times to the first content, in seconds; None if too few are known."""
         times = sorted(self._times[stream])
-        return times[int(quantile * len(times))] if len(times) >= TIMES_NEEDED else None
+        return times[int(quantile * len(times))] if len(times) >= MIN_TIMES else None
 
     def count_tokens(self, tokens: int) -> None:
-        self._roll(self._clock())
+        """Counts tokens towards `tpm`."""
+        self._begin_minute(self._clock())
         self._tokens += tokens
 
-    def _roll(self, now: float) -> None:
+    def _begin_minute(self, now: float) -> None:
+        """Resets the counts of requests and tokens once a minute is over."""
         if now - self._minute_start >= MINUTE_S:
             self._minute_start = now
             self._requests = self._tokens = 0
@@ -215,7 +224,7 @@ class LiveModel:
         self.deployments = tuple(deployments)
 
     def unavailable(self) -> str | None:
-        """Why none of the deployments can be called now; None where one can."""
+        """The reasons why none of the deployments may be called now, or None."""
         reasons = []
         for deployment in self.deployments:
             reason = deployment.unavailable()
@@ -226,14 +235,16 @@ class LiveModel:
 
     @property
     def needs_operator(self) -> bool:
+        """Return True if all deployments do."""
         return all(deployment.needs_operator for deployment in self.deployments)
 
     @property
-    def hopeless(self) -> bool:
-        return all(deployment.hopeless for deployment in self.deployments)
+    def useless_to_call(self) -> bool:
+        """Return True if all deployments are."""
+        return all(deployment.useless_to_call for deployment in self.deployments)
 
-    def order(self, rng: random.Random) -> list[LiveDeployment]:
-        """Callable deployments, in a weighted random order, so that load spreads by `weight`."""
+    def callable_deployments(self, rng: random.Random) -> list[LiveDeployment]:
+        """The deployments that may be called now, in a random order weighted by `weight`, which spreads the load."""
         ready = [d for d in self.deployments if d.unavailable() is None]
         if len(ready) > 1:
             ready.sort(key=lambda d: rng.random() ** (1.0 / d.spec.weight), reverse=True)
@@ -241,10 +252,13 @@ class LiveModel:
 
 
 class LiveDeployments:
-    """All live models of one portfolio, in its order. Deployments that a reload did not change keep their state.
+    """All models of one portfolio with their live state, in its order.
+
+    Args:
+        previous: before a reload; deployments that the reload did not change keep their state.
 
     Attributes:
-        models: by name, those that answer chats.
+        models: those that answer chats, by name.
         embedding_models: by name; the built-in one is the last.
     """
 
@@ -278,6 +292,6 @@ class LiveDeployments:
                     deployment.siblings, deployment.peers = model.deployments, peers
 
     def all_models(self) -> Iterator[LiveModel]:
-        """Those of both kinds; their names differ."""
+        """The models for chats and those for embeddings; their names differ."""
         yield from self.models.values()
         yield from self.embedding_models.values()

@@ -109,7 +109,7 @@ class ChatExchange(RequestExchange):
         headers = self._request_log.start_answer(open_call)
         headers_sent = events.begun  # with a keep-alive comment, so without these headers
         if headers_sent or open_call.candidate.stand_in:
-            stream.tell(header_fields(headers))
+            stream.add_locus_fields(header_fields(headers))
         if headers_sent:
             headers = []
         data = await stream.read()  # cannot fail, since the first content has arrived

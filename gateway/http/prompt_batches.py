@@ -124,7 +124,7 @@ class Batch:
                         headers_sent(),
                     )
                 if describe_in_stream or open_call.candidate.stand_in:
-                    stream.tell(header_fields(own))
+                    stream.add_locus_fields(header_fields(own))
                 while (data := await stream.read()) is not None:
                     await write(data, headers)
                 usages[number], models[number] = stream.total_usage(), stream.model

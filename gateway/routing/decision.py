@@ -233,7 +233,7 @@ class Routing:
             capable = capable | (self._assumed & self._able(scores.requirements) & self._allowed(request.overrides))
         for i, distance in self._stand_ins(chosen):
             live = self.live[i]
-            if not capable[i] or live.hopeless:
+            if not capable[i] or live.useless_to_call:
                 continue
             loss = float(scores.p_correct[chosen] - scores.p_correct[i])
             known = None if np.isnan(loss) else loss

@@ -108,17 +108,18 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
     "every request is refused with 503": (
         Edit(
             "gateway/answering/failover.py",
-            "        self._shared.retries.request()\n",
-            "        raise all_failed(self._attempts, self._call_order.candidates)\n        self._shared.retries.request()\n",
+            "        self._resources.retries.count_request()\n",
+            "        raise all_failed(self._attempts, self._call_order.candidates)\n"
+            "        self._resources.retries.count_request()\n",
         ),
     ),
     "1 request in 3 is refused with 503": (
         Edit(
             "gateway/answering/failover.py",
-            "        self._shared.retries.request()\n",
+            "        self._resources.retries.count_request()\n",
             "        if __import__('random').random() < 0.33:\n"
             "            raise all_failed(self._attempts, self._call_order.candidates)\n"
-            "        self._shared.retries.request()\n",
+            "        self._resources.retries.count_request()\n",
         ),
     ),
     "the event loop is held for three seconds now and then": (

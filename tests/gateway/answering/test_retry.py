@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gateway.answering.retry import BACKOFF_S, MAX_TRIES, QUICK_RETRY_S, retry_delay
+from gateway.answering.retry import BACKOFF_S, MAX_TRIES, QUICK_RETRY_S, WINDOW_S, Budget, retry_delay
 from gateway.config.portfolio import RetrySettings
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
@@ -58,3 +58,25 @@ def test_a_changed_request_is_sent_at_once_as_long_as_calls_are_left(cause: Caus
 )
 def test_others_are_not_repeated(cause: Cause) -> None:
     assert delay(cause, alone=True) is None
+
+
+def test_a_budget_allows_its_reserve_and_a_share_of_the_requests() -> None:
+    budget = Budget(lambda: 0.0, reserve=2)
+    for _ in range(10):
+        budget.count_request()
+    assert [budget.take(0.2) for _ in range(5)] == [True] * 4 + [False]
+    budget = Budget(lambda: 0.0, reserve=2)
+    budget.count_extra_call()
+    assert [budget.take(0.0) for _ in range(2)] == [True, False]  # a call that is made in any case counts too
+
+
+def test_a_budget_forgets_after_two_windows() -> None:
+    now = 0.0
+    budget = Budget(lambda: now, reserve=1)
+    assert budget.take(0.0)
+    now = WINDOW_S
+    assert not budget.take(0.0)
+    now = 2 * WINDOW_S
+    assert budget.take(0.0)
+    now = 9 * WINDOW_S
+    assert budget.take(0.0)

@@ -1,0 +1,82 @@
+"""What the calls for one request have in common: the resources of the process, the request, and the order of deployments."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway.answering.call_order import CallOrder
+from gateway.answering.retry import Budget
+from gateway.answering.splice import Way
+from gateway.answering.transcript import Transcript
+from gateway.api.dialect import Writer
+from gateway.config.portfolio import Settings
+from gateway.core.vocabulary import Clock
+from gateway.request.conversation import Turn
+from gateway.request.request import Request
+from gateway.upstream.upstreams import Upstreams
+
+
+class Resources:
+    """What all requests of the process share.
+
+    Args:
+        upstreams: the clients of all providers.
+        clock, sleep, rng: injected, so that tests control time and chance.
+
+    Attributes:
+        retries: the budget of repeated and additional calls.
+        hedges: the budget of calls that begin beside a slow one although nothing has failed.
+    """
+
+    def __init__(
+        self,
+        upstreams: Upstreams,
+        clock: Clock = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.upstreams = upstreams
+        self.clock = clock
+        self.sleep = sleep
+        self.rng = rng or random.Random()
+        self.retries = Budget(clock)
+        self.hedges = Budget(clock, reserve=1)
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """One request, and what every call for it needs.
+
+    Attributes:
+        request: as the client sent it, or as the dialect translated it to chat.
+        call_order: the deployments that may still be called.
+        writer: writes a stream in the client's format; None for a request that is not streamed.
+        last: the conversation's last answer; None if it is not known.
+    """
+
+    resources: Resources
+    request: Request
+    settings: Settings
+    call_order: CallOrder
+    writer: Writer | None
+    last: Turn | None
+
+    def no_other_deployment(self) -> bool:
+        """Return True if no other deployment is left that could continue a stream."""
+        return not self.call_order.more()
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """What a deployment is asked for: the client's request, or the rest of an answer that another model began.
+
+    Attributes:
+        transcript: the part of the answer that the client has; None for the client's own request.
+        way: how the rest is asked for; see `gateway.answering.continuation`.
+    """
+
+    request: Request
+    transcript: Transcript | None = None
+    way: Way = "fresh"

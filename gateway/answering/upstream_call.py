@@ -1,0 +1,193 @@
+"""One call of one deployment: prepares the request, sends it, and notes the outcome at the deployment and in the attempts."""
+
+import asyncio
+from dataclasses import replace
+
+from gateway.answering.adaptation import Changes, change_for, left_out
+from gateway.answering.attempts import CANCELLED, Attempt, Attempts
+from gateway.answering.call_context import CallRequest, RequestContext
+from gateway.answering.call_failure import (
+    CHANGEABLE,
+    PATH_UNKNOWN,
+    lacks_path,
+    redact_and_digest,
+    refusal_of_model,
+    update_breaker,
+)
+from gateway.answering.open_call import OpenCall
+from gateway.answering.prepared_request import call_api, prepared
+from gateway.answering.relay import Relay
+from gateway.answering.splice import Splice
+from gateway.answering.transcript import Transcript
+from gateway.api.signatures import SIGNATURES, is_signature_error, unsigned
+from gateway.bodies.offload import offloaded
+from gateway.core.answer import Complete
+from gateway.deployments.live import LiveDeployment
+from gateway.provider_errors.failures import Cause, UpstreamFailure, unexpected
+from gateway.routing.candidate import Candidate
+
+THINKING_TIMEOUTS = (
+    12  # longest time without content for a stream that shows signs of life, in `timeout`s: an hour by default
+)
+
+
+class UpstreamCall:
+    """A call that is made once.
+
+    Args:
+        attempts: gets this call if it fails or is cancelled, and the time that it took.
+        changes: what is changed in the request for this deployment; a refused call adds what to change in the next one.
+    """
+
+    __slots__ = ("_api", "_asked", "_attempts", "_candidate", "_changes", "_context", "_dropped", "_live", "_started")
+
+    def __init__(
+        self,
+        context: RequestContext,
+        candidate: Candidate,
+        live: LiveDeployment,
+        asked: CallRequest,
+        attempts: Attempts,
+        changes: Changes,
+    ) -> None:
+        self._context = context
+        self._candidate = candidate
+        self._live = live
+        self._asked = asked
+        self._attempts = attempts
+        self._changes = changes
+        self._api = call_api(live, asked.request)
+        self._dropped = live.dropped_fields | changes.names if changes.names else live.dropped_fields
+        self._started = 0.0
+
+    async def open(self) -> OpenCall:
+        """The answer, complete or as a stream with its first content at hand. Call it once.
+
+        Raises:
+            UpstreamFailure: the call failed; the deployment's circuit breaker and the attempts have it already.
+        """
+        context, live, clock = self._context, self._live, self._context.resources.clock
+        self._started = started = clock()
+        live.start()
+        try:
+            answer = await self._answer()
+            live.record_time(clock() - started, stream=context.request.stream)
+            open_call = OpenCall(self._candidate, live, answer, clock, started)
+            if self._dropped and self._api == self._asked.request.api:
+                open_call.left_out = left_out(context.request, self._dropped)
+            return open_call
+        except BaseException as exc:
+            live.finish()
+            failure = await self._note(exc)
+            if failure is exc:
+                raise
+            raise failure from exc
+        finally:
+            self._attempts.waited_s += clock() - started
+
+    async def _answer(self) -> Complete | Relay:
+        """Sends the request in the client's own format if possible; in the translated one if the server lacks that path."""
+        request, context, live = self._asked.request, self._context, self._live
+        ready = await offloaded(
+            len(request.body),
+            prepared,
+            request,
+            self._candidate,
+            live,
+            context.last,
+            self._dropped,
+            self._api,
+            self._changes.limit,
+        )
+        if ready is not request:
+            self._asked = replace(self._asked, request=ready)
+        try:
+            return await self._send()
+        except UpstreamFailure as failure:
+            # The server lacks the path, or the model: the translated call shows which.
+            if self._api == ready.api or ready.requirements.api is not None or failure.status not in PATH_UNKNOWN:
+                raise
+            path, self._api = self._api, ready.api
+            answer = await self._send()
+            if await offloaded(len(ready.body), lacks_path, failure, ready):
+                live.unknown_apis.note(path)
+            return answer
+
+    async def _send(self) -> Complete | Relay:
+        spec, resources = self._live.spec, self._context.resources
+        upstream = await resources.upstreams.choose(spec, self._api)
+        if not self._context.request.stream:
+            return await upstream.complete(spec, self._asked.request, self._dropped, self._api)
+        asked = self._asked
+        # A slow first stream is kept, because another call begins beside it. A slow continuation is given up.
+        timeout_s = spec.timeout_s if asked.transcript is None else spec.first_token_timeout_s
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        source = await upstream.stream(spec, asked.request, deadline, self._dropped, self._api)
+        assert self._context.writer is not None, "a stream needs its writer"
+        relay = Relay(
+            source,
+            self._candidate.model.name,
+            asked.transcript or Transcript(asked.request),
+            self._context.writer,
+            spec.idle_timeout_s,
+            THINKING_TIMEOUTS * spec.timeout_s,
+            self._context.no_other_deployment,
+            None if asked.transcript is None else Splice(asked.transcript.pieces, asked.way),
+        )
+        try:
+            await relay.open(deadline)
+        except BaseException:
+            await relay.aclose()
+            raise
+        return relay
+
+    async def _note(self, exc: BaseException) -> UpstreamFailure:
+        """Puts the failed call into the attempts, and returns its failure.
+
+        Raises:
+            BaseException: `exc` itself if it is no failure but, for example, a cancellation.
+        """
+        deployment, attempts = self._live.spec.id, self._attempts
+        elapsed_s = self._context.resources.clock() - self._started
+        try:
+            if not isinstance(exc, Exception):
+                raise exc
+            failure = await self._classify(exc)
+        except BaseException:
+            self._live.breaker.abandon()
+            attempts.entries.append(Attempt(self._candidate, deployment, CANCELLED, None, elapsed_s))
+            raise
+        attempts.failures.append(failure)
+        after_content = self._asked.transcript is not None
+        cause, status, reason = failure.cause.value, failure.status, failure.reason
+        attempts.entries.append(Attempt(self._candidate, deployment, cause, status, elapsed_s, after_content, reason))
+        return failure
+
+    async def _classify(self, exc: Exception) -> UpstreamFailure:
+        """The failure, reported to the circuit breaker; for a refusal, with what is to be changed in the next call."""
+        live, request = self._live, self._asked.request
+        if not isinstance(exc, UpstreamFailure):
+            live.breaker.abandon()
+            return unexpected(exc)
+        digest = await offloaded(len(request.body), redact_and_digest, exc, live, request)
+        if self._api != request.api and exc.status in PATH_UNKNOWN:
+            live.breaker.abandon()  # perhaps the server lacks only this path
+        else:
+            update_breaker(live, exc, self._context.resources.clock(), digest)
+        return await self._refused(exc) if exc.cause in CHANGEABLE else exc
+
+    async def _refused(self, failure: UpstreamFailure) -> UpstreamFailure:
+        """A refusal of the request: notes a change with which the deployment may accept it, if one is known."""
+        request, size, changes = self._asked.request, len(self._asked.request.body), self._changes
+        signed = SIGNATURES not in self._dropped and is_signature_error(failure.error or {})
+        if signed and await offloaded(size, unsigned, request) is not None:
+            changes.names |= {SIGNATURES}
+            return UpstreamFailure(Cause.FIELD_REFUSED, failure.status, field=SIGNATURES)
+        if self._api == request.api:
+            free = not self._candidate.named
+            change = await offloaded(size, change_for, failure, request, self._dropped, free=free)
+            if change is not None:
+                changes.add(change)
+                cause = Cause.FIELD_REFUSED if change.lasting else Cause.VALUE_REFUSED
+                return replace(failure, cause=cause, field=change.name)
+        return refusal_of_model(failure, self._candidate)
