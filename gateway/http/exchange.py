@@ -107,7 +107,7 @@ class ChatExchange(RequestExchange):
         events = self._events
         assert events is not None
         headers = self._request_log.start_answer(open_call)
-        headers_sent = events.begun  # with a keep-alive comment, so without these headers
+        headers_sent = events.begun  # with a keep-alive comment, before these headers were known
         if headers_sent or open_call.candidate.stand_in:
             stream.add_locus_fields(header_fields(headers))
         if headers_sent:

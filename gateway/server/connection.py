@@ -157,7 +157,7 @@ class Connection(HttpToolsProtocol):
         else:
             if self._unparsed > self.limits.head_bytes:
                 self._refuse(
-                    MalformedHttp("The body is wrapped in too much else.")
+                    MalformedHttp("The chunk extensions or trailers of the body are too large.")
                     if self._phase == _BODY
                     else self._too_large()
                 )
@@ -208,7 +208,7 @@ class Connection(HttpToolsProtocol):
         """Parses the request again without its upgrade header, as RFC 9110 (7.8) allows; the parser would not read its body."""
         method = self.scope["method"] = self.parser.get_method().decode("ascii")
         if method == "CONNECT":
-            self._refuse(MethodNotAllowed("This is no proxy."))
+            self._refuse(MethodNotAllowed("This server is not a proxy."))
             return
         connection = [value for name, value in self.headers if name == b"connection"]
         tokens = [token.strip() for token in b",".join(connection).lower().split(b",")]

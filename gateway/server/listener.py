@@ -57,9 +57,9 @@ def for_listener(changed: Portfolio, in_force: Portfolio) -> Portfolio:
     before, after = in_force.settings, changed.settings
     settings = replace(after, host=before.host, port=before.port)
     if before.keys and not after.keys and "keys" not in changed.stated:
-        raise PortfolioError([f"{changed.path}: gateway: `keys` is gone; to serve without any key write `keys: []`"])
+        raise PortfolioError([f"{changed.path}: gateway: `keys` is missing; to serve without any key write `keys: []`"])
     if before.admin_key is not None and after.admin_key is None and "admin_key" not in changed.stated:
-        advice = "`admin_key` is gone; to do without one write `admin_key: null`"
+        advice = "`admin_key` is missing; to remove it write `admin_key: null`"
         raise PortfolioError([f"{changed.path}: gateway: {advice}"])
     if not settings.keys and not is_loopback(settings.host):
         raise PortfolioError([f"{changed.path}: without gateway keys {settings.host} would be open to all"])

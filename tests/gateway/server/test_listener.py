@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gateway.config.portfolio import Portfolio, Secret
-from gateway.server.listener import CannotListen, listen, refusal
+from gateway.config.portfolio_file import PortfolioError, load_portfolio
+from gateway.server.listener import CannotListen, for_listener, listen, refusal
 
 
 def portfolio(host: str, port: int, *keys: Secret) -> Portfolio:
@@ -48,3 +50,37 @@ def test_a_network_needs_keys() -> None:
     with pytest.raises(CannotListen, match="without gateway keys only a loopback address"):
         listen(portfolio("0.0.0.0", 0))
     listen(portfolio("0.0.0.0", 0, Secret("sk-one"))).close()
+
+
+def keyed(settings: str) -> str:
+    return f"models:\n  - name: m\n    context_window: 8\n    deployments: [{{model: ollama/m}}]\ngateway:\n{settings}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [
+        ("  keys: [os.environ/K]\n", "  port: 1\n", "keys: []"),
+        ("  keys: [os.environ/K]\n", "  keys: []\n", None),
+        ("  keys: [os.environ/K]\n", "  keys: [os.environ/A]\n", None),
+        ("  admin_key: os.environ/A\n", "  port: 1\n", "admin_key: null"),
+        ("  admin_key: os.environ/A\n", "  admin_key: null\n", None),
+        ("  port: 1\n", "  port: 2\n", None),
+        ("  host: 0.0.0.0\n  keys: [os.environ/K]\n", "  keys: []\n", "would be open"),
+    ],
+)
+def test_a_reload_removes_keys_only_if_the_file_says_so(
+    tmp_path: Path, before: str, after: str, refused: str | None
+) -> None:
+    path, environment = tmp_path / "portfolio.yaml", {"K": "sk-gateway-0123", "A": "sk-admin-0123"}
+    path.write_text(keyed(before))
+    in_force = load_portfolio(path, environment)
+    path.write_text(keyed(after))
+    changed = load_portfolio(path, environment)
+    if refused is None:
+        applied = for_listener(changed, in_force)
+        assert applied.settings.keys == changed.settings.keys
+        assert applied.settings.admin_key == changed.settings.admin_key
+        assert applied.settings.port == in_force.settings.port
+    else:
+        with pytest.raises(PortfolioError, match=re.escape(refused)):
+            for_listener(changed, in_force)

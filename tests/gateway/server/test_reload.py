@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,10 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.document import PortfolioError
 from gateway.config.portfolio import Portfolio
-from gateway.config.portfolio_file import load_portfolio
-from gateway.server.listener import for_listener
 from gateway.server.reload import Fingerprint, Reloader, fingerprint
 from router.errors import ArtifactError
 
@@ -249,38 +245,6 @@ async def test_reading_has_a_time_limit_and_holds_up_nothing(tmp_path: Path) -> 
     await reloader.check(requested=True)
     assert watched.reports[1] == f"{watched.path}: still being read since an earlier change"
     ticking.cancel()
-
-
-def keyed(settings: str) -> str:
-    return text("first") + f"gateway:\n{settings}"
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "refused"),
-    [
-        ("  keys: [os.environ/K]\n", "  port: 1\n", "keys: []"),
-        ("  keys: [os.environ/K]\n", "  keys: []\n", None),
-        ("  keys: [os.environ/K]\n", "  keys: [os.environ/A]\n", None),
-        ("  admin_key: os.environ/A\n", "  port: 1\n", "admin_key: null"),
-        ("  admin_key: os.environ/A\n", "  admin_key: null\n", None),
-        ("  port: 1\n", "  port: 2\n", None),
-        ("  host: 0.0.0.0\n  keys: [os.environ/K]\n", "  keys: []\n", "would be open"),
-    ],
-)
-def test_keys_never_vanish_unsaid(tmp_path: Path, before: str, after: str, refused: str | None) -> None:
-    path, environment = tmp_path / "portfolio.yaml", {"K": "sk-gateway-0123", "A": "sk-admin-0123"}
-    path.write_text(keyed(before))
-    in_force = load_portfolio(path, environment)
-    path.write_text(keyed(after))
-    changed = load_portfolio(path, environment)
-    if refused is None:
-        applied = for_listener(changed, in_force)
-        assert applied.settings.keys == changed.settings.keys
-        assert applied.settings.admin_key == changed.settings.admin_key
-        assert applied.settings.port == in_force.settings.port
-    else:
-        with pytest.raises(PortfolioError, match=re.escape(refused)):
-            for_listener(changed, in_force)
 
 
 async def test_nothing_is_watched_any_more_after_the_block(tmp_path: Path) -> None:
