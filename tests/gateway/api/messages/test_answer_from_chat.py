@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.api.messages.answer_from_chat import message
+from gateway.api.messages.answer_from_chat import message, message_id, stop_reason, tool_id
 from gateway.api.messages.dialect import Messages
 from gateway.api.messages.errors import error_body
 from gateway.api.messages.request_to_chat import translate
@@ -160,7 +160,7 @@ def test_usage_is_the_same_there_and_back() -> None:
     assert billed_usage({"usage": counts}) == Usage(100, 7, 80)
 
 
-def test_usage_that_nobody_could_have_been_billed() -> None:
+def test_usage_that_no_provider_could_bill() -> None:
     for counts in (None, {}, {"output_tokens": -1}, {"input_tokens": "5"}, {"input_tokens": 1 << 60}):
         assert billed_usage({"usage": counts}) is None
 
@@ -237,3 +237,27 @@ def test_whatever_a_provider_says_is_a_message(said: dict[str, Any], finish: Any
     asked = REQUEST | THINKING | {"stop_sequences": ["stop"]}
     given = message(completion, "m", asked, {})
     anthropic.types.Message.model_validate_json(orjson.dumps(given), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("choice", "has_tool_call", "expected"),
+    [
+        ({"finish_reason": "length"}, False, ("max_tokens", None)),
+        ({"finish_reason": "length"}, True, ("max_tokens", None)),
+        ({"finish_reason": "stop"}, True, ("tool_use", None)),
+        ({"finish_reason": "stop", "matched_stop": "END"}, False, ("stop_sequence", "END")),
+        ({"finish_reason": "stop", "stop_reason": 5}, False, ("end_turn", None)),
+        ({}, False, ("end_turn", None)),
+    ],
+)
+def test_the_reason_of_an_end(choice: dict[str, Any], has_tool_call: bool, expected: tuple[str, str | None]) -> None:
+    assert stop_reason(choice, {"stop_sequences": ["END"]}, has_tool_call=has_tool_call) == expected
+
+
+def test_ids_are_kept_in_a_form_that_the_api_accepts() -> None:
+    assert message_id("chatcmpl-a.b/1") == "msg_ab1"
+    assert message_id("msg_a.b") == "msg_a.b"
+    assert message_id(None) != message_id(None)
+    assert message_id("").startswith("msg_")
+    assert tool_id("functions.add:1") == "functions_add_1"
+    assert tool_id(5).startswith("toolu_")

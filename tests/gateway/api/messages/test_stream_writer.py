@@ -473,7 +473,7 @@ def test_input_that_comes_with_the_start_of_a_call() -> None:
         assert "".join(call["function"]["arguments"] for call in found) == '{"a":1}'
 
 
-def test_what_chat_has_no_word_for_is_content_that_nobody_else_could_go_on_from() -> None:
+def test_a_block_that_chat_cannot_express_is_content_that_no_other_model_can_continue() -> None:
     searches = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
     chunks = chunks_of(native(*block(0, searches, *gives('{"q":"x"}'))))
     assert [chunk.has_content for chunk in chunks[1:4]] == [True, True, False]

@@ -5,6 +5,15 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.api.responses.answer_from_chat import (
+    call_input,
+    call_item,
+    known_service_tier,
+    logprobs,
+    search_arguments,
+    usage_from_chat,
+)
+from gateway.api.responses.tool_names import ClientTool
 from gateway.core.answer import Complete
 from tests.conformance import validate
 from tests.gateway.api.exchanges import FUNCTION, NOW, PATCH, complete, dialect, parsed
@@ -123,3 +132,54 @@ async def test_a_model_field_in_a_tool_does_not_confuse() -> None:
     given = dialect()
     answer = Complete(orjson.dumps(fields), fields, None, "responses")
     assert orjson.loads(given.whole(await parsed(given), answer, "m1")) == fields | {"model": "m1"}
+
+
+def test_usage_in_the_form_of_this_api() -> None:
+    chat = {"prompt_tokens": 7, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 4}}
+    assert usage_from_chat(chat) == {
+        "input_tokens": 7,
+        "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 0},
+        "output_tokens": 3,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 10,
+    }
+    assert usage_from_chat(None) is None
+
+
+def test_log_probabilities_get_their_bytes_and_wrong_ones_are_left_out() -> None:
+    top = {"token": "\u00e9", "logprob": -1, "bytes": [195, 169], "new": 1}
+    given = {"content": [{"token": "ab", "logprob": -0.5, "top_logprobs": [top, {"token": "x"}]}, {"logprob": 1}, 5]}
+    assert logprobs(given) == [
+        {
+            "token": "ab",
+            "logprob": -0.5,
+            "bytes": [97, 98],
+            "top_logprobs": [{"token": "\u00e9", "logprob": -1, "bytes": [195, 169]}],
+        }
+    ]
+    assert logprobs(None) == logprobs({"content": None}) == []
+
+
+def test_the_input_of_each_kind_of_tool() -> None:
+    function, custom = ClientTool("function_call", "add", "math"), ClientTool("custom_tool_call", "apply_patch")
+    search = ClientTool("tool_search_call", "tool_search")
+    assert call_input(function, "") == {"arguments": "{}"}
+    assert call_input(custom, '{"input":"a"}') == {"input": "a"}
+    assert call_input(search, '{"query":"files"}') == {"arguments": {"query": "files"}}
+    item = call_item(function, "completed", "", arguments="{}")
+    assert (item["name"], item["namespace"], item["arguments"]) == ("add", "math", "{}")
+    assert item["call_id"].startswith("call_")
+    assert call_item(search, "completed", "c", arguments={})["execution"] == "client"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [('{"query":"a"}', {"query": "a"}), ("files", {"query": "files"}), ("[1]", {"query": "[1]"}), ("", {})],
+)
+def test_arguments_of_a_tool_search(arguments: str, expected: dict[str, Any]) -> None:
+    assert search_arguments(arguments) == expected
+
+
+def test_service_tiers_of_other_providers_are_replaced() -> None:
+    assert known_service_tier("flex", "auto") == "flex"
+    assert known_service_tier("on_demand", "auto") == known_service_tier(None, "auto") == "auto"

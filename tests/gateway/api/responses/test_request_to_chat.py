@@ -11,6 +11,14 @@ from hypothesis import strategies as st
 
 from gateway.api.responses.dialect import Responses
 from gateway.api.responses.encrypted_reasoning import is_encrypted_reasoning_error, without_reasoning_items
+from gateway.api.responses.request_to_chat import (
+    MAX_ECHOED_BYTES,
+    echoed_fields,
+    input_items,
+    referenced_ids,
+    resolved_items,
+    translate,
+)
 from gateway.core.errors import InvalidRequest
 from gateway.request.chat_request import ChatRequest
 from gateway.request.chat_templates import MEDIA_NOTE, MEDIA_OF
@@ -362,7 +370,7 @@ async def test_upstreams_of_the_same_format_get_the_bytes() -> None:
     assert request.native.fields["brand_new"] == {"x": 1.0}
 
 
-async def test_reasoning_that_the_gateway_wrote_down_is_shown_to_nobody() -> None:
+async def test_reasoning_items_of_the_gateway_are_sent_to_no_provider() -> None:
     own = {"type": "reasoning", "id": "rs_locus_1", "summary": [{"type": "summary_text", "text": "Hm"}]}
     request = await parsed(dialect(), input=[user({"type": "input_text", "text": "hi"}), own, REASONING])
     assert request.native is not None
@@ -454,3 +462,36 @@ async def _read(given: Responses, body: bytes) -> ChatRequest | None:
     except InvalidRequest:
         return None
     return request
+
+
+def test_large_fields_are_not_echoed() -> None:
+    fields = {"model": "m", "input": "hi", "instructions": "x" * MAX_ECHOED_BYTES, "tools": []}
+    assert echoed_fields(fields, 100) is fields
+    assert echoed_fields(fields, MAX_ECHOED_BYTES + 1) == {"model": "m", "tools": []}
+
+
+def test_references_are_replaced_by_stored_items() -> None:
+    reference, message = {"type": "item_reference", "id": "msg_1"}, {"role": "user", "content": "hi"}
+    assert referenced_ids([reference, message, {"id": "msg_2"}]) == {"msg_1", "msg_2"}
+    assert resolved_items([message, reference], {"msg_1": OUTPUT}) == [message, OUTPUT]
+    for items, param in (([reference], "input[0].id"), ([reference, reference], "input[1].id")):
+        with pytest.raises(InvalidRequest) as caught:
+            resolved_items(items, {"msg_1": OUTPUT} if len(items) > 1 else {})
+        assert caught.value.param == param
+
+
+def test_input_as_items() -> None:
+    assert input_items({"input": "hi"}) == [user({"type": "input_text", "text": "hi"}) | {"type": "message"}]
+    assert input_items({"previous_response_id": "resp_1"}) == []
+    with pytest.raises(InvalidRequest) as caught:
+        input_items({"input": [{}, 5]})
+    assert caught.value.param == "input[1]"
+
+
+def test_a_request_that_continues_a_conversation() -> None:
+    fields = {"model": "m", "max_output_tokens": 9, "reasoning": {"effort": "low"}, "text": {"verbosity": "low"}}
+    translation = translate(fields, [{"role": "user", "content": "a"}, CALL], [OUTPUT])
+    assert [message["role"] for message in translation.fields["messages"]] == ["user", "assistant", "tool"]
+    assert translation.fields["max_completion_tokens"] == 9
+    assert (translation.fields["reasoning_effort"], translation.fields["verbosity"]) == ("low", "low")
+    assert (translation.native_only, translation.left_out) == (None, ())

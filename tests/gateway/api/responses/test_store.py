@@ -112,7 +112,7 @@ async def test_what_was_built_on_a_deleted_response_is_no_longer_whole(tmp_path:
             await parsed(dialect(store), previous_response_id="resp_b")
 
 
-async def test_a_conversation_is_kept_as_long_as_somebody_goes_on_with_it(tmp_path: Path) -> None:
+async def test_a_conversation_is_kept_as_long_as_it_is_continued(tmp_path: Path) -> None:
     clock = Clock()
     async with ResponseStore(tmp_path / "r.db", StoreLimits(retention_s=100), clock) as store:
         await saved(store, "a")

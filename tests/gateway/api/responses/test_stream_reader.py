@@ -6,7 +6,14 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.api.responses.stream_reader import ResponsesReader, billed_usage, checked_answer
+from gateway.api.responses.stream_reader import (
+    ResponsesReader,
+    billed_usage,
+    chat_usage,
+    checked_answer,
+    events_of_answer,
+    finish_reason,
+)
 from gateway.bodies.sse import Event, EventReader
 from gateway.core.answer import Chunk, Usage
 from gateway.provider_errors.failures import Cause, UpstreamFailure
@@ -93,7 +100,7 @@ def test_calls_are_numbered_among_themselves() -> None:
 
 
 @pytest.mark.parametrize("kind", ["web_search_call", "mcp_call", "image_generation_call", "brand_new"])
-def test_a_providers_own_tool_is_content_that_nobody_else_goes_on_with(kind: str) -> None:
+def test_a_providers_own_tool_is_content_that_no_other_model_can_continue(kind: str) -> None:
     chunk = read(ResponsesReader(), type="response.output_item.added", output_index=0, item={"type": kind})
     assert chunk.has_content
     assert chunk.fields["choices"][0]["delta"] == {"provider_tool": kind}
@@ -210,3 +217,34 @@ def test_a_whole_answer() -> None:
     assert billed_usage(RESPONSE) == Usage(7, 5, 3)
     assert billed_usage({"output": []}) is None
     assert billed_usage({"usage": {"input_tokens": -5, "output_tokens": 1}}) is None
+
+
+def test_the_events_of_a_complete_response() -> None:
+    reasoning = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]}
+    message = {"type": "message", "content": [{"type": "output_text", "text": "4"}, {"type": "new"}]}
+    response = {"output": [reasoning, message]}
+    assert events_of_answer(response) == [
+        {"type": "response.output_item.added", "output_index": 0, "item": reasoning},
+        {"type": "response.reasoning_summary_text.delta", "delta": "Hm"},
+        {"type": "response.output_item.added", "output_index": 1, "item": message},
+        {"type": "response.output_text.delta", "delta": "4"},
+        {"type": "response.completed", "response": response},
+    ]
+
+
+def test_usage_and_finish_reason_in_the_form_of_chat() -> None:
+    details = {"reasoning_tokens": 1}
+    usage = {"input_tokens": 3, "output_tokens": 4, "output_tokens_details": details}
+    assert chat_usage({"usage": usage}) == {
+        "prompt_tokens": 3,
+        "completion_tokens": 4,
+        "total_tokens": 7,
+        "completion_tokens_details": details,
+    }
+    assert chat_usage({"usage": {"input_tokens": 3}}) is None
+    assert finish_reason({"status": "completed", "output": [{"type": "custom_tool_call"}]}) == "tool_calls"
+    assert finish_reason({"status": "completed", "output": None}) == "stop"
+    assert (
+        finish_reason({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}) == "content_filter"
+    )
+    assert finish_reason({"status": "incomplete"}) == "length"

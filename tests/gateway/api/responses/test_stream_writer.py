@@ -1,4 +1,4 @@
-"""Streams in the Responses API's format: every event against the official document, whoever wrote it."""
+"""Streams in the format of the Responses API: every event is checked against the official document."""
 
 from typing import Any
 
