@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import orjson
 
 from gateway.core.errors import InvalidRequest
-from gateway.core.fields import expected
+from gateway.core.validation import expected
 from gateway.core.vocabulary import Api
 from gateway.request.chat_templates import system_first
 from gateway.request.model_names import model_name

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gateway.core.errors import InvalidRequest
-from gateway.core.fields import expected, kind
+from gateway.core.validation import expected, json_type
 from gateway.core.vocabulary import CHARS_PER_TOKEN, Api
 from gateway.request.model_names import model_name
 from gateway.request.request import Request, parse_object
@@ -60,7 +60,7 @@ def _checked_tokens(fields: dict[str, Any]) -> int:
             tokens += len(item)
         else:
             at = f"input[{i}]"
-            raise InvalidRequest(f"`{at}` must be a string or a list of token numbers, not {kind(item)}.", param=at)
+            raise InvalidRequest(f"`{at}` must be a string or a list of token numbers, not {json_type(item)}.", param=at)
     if len({type(item) for item in given}) > 1:
         raise InvalidRequest("`input` has strings and token numbers: send them apart.", param="input")
     return tokens

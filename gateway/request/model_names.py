@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.core.client_limits import LONGEST_NAME
 from gateway.core.errors import InvalidRequest, UnknownModel
-from gateway.core.fields import expected
+from gateway.core.validation import expected
 
 _COMPARED = 64  # characters; more would cost time and tell no more
 _TO_COMPARE = 150  # names

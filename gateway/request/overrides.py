@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from gateway.core.errors import InvalidRequest
-from gateway.core.fields import kind
+from gateway.core.validation import json_type
 from gateway.request.chat_request import ChatRequest, Overrides
 from gateway.request.model_names import checked_name
 
@@ -64,7 +64,7 @@ def _of_body(own: Any) -> dict[str, tuple[Any, str]]:
     if own is None:
         return {}
     if not isinstance(own, dict):
-        raise InvalidRequest(f"`{OWN_FIELD}` must be an object, not {kind(own)}.", param=OWN_FIELD)
+        raise InvalidRequest(f"`{OWN_FIELD}` must be an object, not {json_type(own)}.", param=OWN_FIELD)
     for name in own:
         if name not in FIELDS:
             raise InvalidRequest(

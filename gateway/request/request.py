@@ -16,7 +16,7 @@ from gateway.bodies.json_edit import occurs_more_than, replace_model_name
 from gateway.bodies.memory_budget import charge
 from gateway.bodies.request_body import COUNTED
 from gateway.core.errors import BodyTooLarge, InvalidRequest
-from gateway.core.fields import kind
+from gateway.core.validation import json_type
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import OPTIONAL_FIELDS, OTHER_NAME
 from gateway.request.requirements import Requirements
@@ -146,7 +146,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as exc:
         raise InvalidRequest(f"The body is not valid JSON: {exc}.") from exc
     if not isinstance(fields, dict):
-        raise InvalidRequest(f"The body must be a JSON object, not {kind(fields)}.")
+        raise InvalidRequest(f"The body must be a JSON object, not {json_type(fields)}.")
     half = MAX_DEPTH // 2
     if (occurs_more_than(body, b"[", half) or occurs_more_than(body, b"{", half)) and _too_deep(fields):
         raise InvalidRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from gateway.core.errors import InvalidRequest
-from gateway.core.fields import expected, kind
+from gateway.core.validation import expected, json_type
 from gateway.core.vocabulary import CHARS_PER_TOKEN, Api
 
 TOKENS_PER_IMAGE = 1_000
@@ -60,7 +60,7 @@ def read_requirements(fields: dict[str, Any]) -> Requirements:
     for i, message in enumerate(messages):
         where = f"messages[{i}]"
         if not isinstance(message, dict):
-            raise InvalidRequest(f"`{where}` must be an object, not {kind(message)}.", param=where)
+            raise InvalidRequest(f"`{where}` must be an object, not {json_type(message)}.", param=where)
         if not isinstance(message.get("role"), str):
             raise InvalidRequest(expected("role", "a string", message, where), param=f"{where}.role")
         content = message.get("content")
@@ -70,7 +70,7 @@ def read_requirements(fields: dict[str, Any]) -> Requirements:
             for j, part in enumerate(content):
                 if not isinstance(part, dict) or not isinstance(part.get("type"), str):
                     at = f"{where}.content[{j}]"
-                    raise InvalidRequest(f"`{at}` must be an object with a `type`, not {kind(part)}.", param=at)
+                    raise InvalidRequest(f"`{at}` must be an object with a `type`, not {json_type(part)}.", param=at)
                 if (capability := PARTS.get(part["type"])) is not None:
                     capabilities.add(capability)
                     images += capability == "vision"

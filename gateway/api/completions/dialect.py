@@ -26,7 +26,7 @@ from gateway.bodies.sse import DONE, Event, EventReader, encode
 from gateway.core.answer import Chunk, Complete, Usage
 from gateway.core.chat_types import ChatChunk, ChatUsage, ChunkChoice
 from gateway.core.errors import GatewayError, InvalidRequest
-from gateway.core.fields import expected
+from gateway.core.validation import expected
 from gateway.core.vocabulary import CHARS_PER_TOKEN, Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
 from gateway.request.chat_request import ChatRequest, translated

@@ -10,7 +10,7 @@ from gateway.api.messages.conversation_to_chat import ChatConversation
 from gateway.api.messages.tools_to_chat import ChatTools, is_strict
 from gateway.api.messages.typed import optional, required, string, unknown, wrong
 from gateway.core.errors import InvalidRequest, ThreadUnsupported
-from gateway.core.fields import kind
+from gateway.core.validation import json_type
 from gateway.core.json_types import JsonObject
 
 MEDIUM_TOKENS, HIGH_TOKENS = 4_096, 16_384  # thinking budgets from which the effort is medium or high
@@ -92,7 +92,7 @@ def _stop_sequences(fields: JsonObject) -> list[str]:
     for i, sequence in enumerate(sequences):
         if not isinstance(sequence, str):
             at = f"stop_sequences[{i}]"
-            raise InvalidRequest(f"`{at}` must be a string, not {kind(sequence)}.", param=at)
+            raise InvalidRequest(f"`{at}` must be a string, not {json_type(sequence)}.", param=at)
     return [sequence for sequence in sequences if isinstance(sequence, str) and sequence]
 
 

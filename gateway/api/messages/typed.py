@@ -3,7 +3,7 @@
 from typing import Any, TypeVar
 
 from gateway.core.errors import InvalidRequest
-from gateway.core.fields import expected, kind
+from gateway.core.validation import expected, json_type
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ def objects(found: dict[str, Any], key: str, what: str, where: str = "") -> list
     for i, item in enumerate(required(found, key, list, what, where)):
         at = f"{path(key, where)}[{i}]"
         if not isinstance(item, dict):
-            raise InvalidRequest(f"`{at}` must be an object, not {kind(item)}.", param=at)
+            raise InvalidRequest(f"`{at}` must be an object, not {json_type(item)}.", param=at)
         items.append((at, item))
     return items
 

@@ -3,7 +3,7 @@
 from typing import Any, NoReturn
 
 from gateway.core.errors import InvalidRequest
-from gateway.core.fields import expected, kind
+from gateway.core.validation import expected, json_type
 
 
 def invalid(message: str, param: str) -> NoReturn:
@@ -39,5 +39,5 @@ def optional(
 def item(value: Any, where: str) -> dict[str, Any]:
     """An object of a list."""
     if not isinstance(value, dict):
-        invalid(f"`{where}` must be an object, not {kind(value)}.", where)
+        invalid(f"`{where}` must be an object, not {json_type(value)}.", where)
     return value

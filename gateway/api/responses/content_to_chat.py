@@ -1,7 +1,7 @@
 """The content parts of the Responses API -> the content parts of chat completions."""
 
 from gateway.api.responses.checks import invalid, item, optional, text
-from gateway.core.fields import expected
+from gateway.core.validation import expected
 from gateway.core.json_types import JsonObject
 
 TEXT_TYPES = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})

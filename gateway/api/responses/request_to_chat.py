@@ -15,7 +15,7 @@ from gateway.api.responses.tool_names import ToolNames
 from gateway.api.responses.tools_to_chat import ChatTools
 from gateway.api.responses.types import Item
 from gateway.core.errors import InvalidRequest
-from gateway.core.fields import expected
+from gateway.core.validation import expected
 from gateway.core.json_types import JsonObject
 from gateway.request.request import Native
 
