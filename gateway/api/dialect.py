@@ -57,6 +57,22 @@ class Dialect(Format[ChatRequest], Protocol):
         """The writer of the stream of one answer."""
         ...
 
+    async def finished(
+        self, request: ChatRequest, answer: "bytes | Writer", headers: Headers, session: str | None
+    ) -> None:
+        """Called when an answer is complete, before its end is sent: a format may store it for later requests. Never fails.
+
+        Args:
+            answer: the body that the client gets, or the writer of its stream.
+            headers: of the request; they name the client.
+            session: of the conversation.
+        """
+        ...
+
+    def error_event(self, error: GatewayError) -> bytes:
+        """The last event of a stream that ends early, for a stream that was not written by a `Writer` of this format."""
+        ...
+
 
 class Writer(Protocol):
     """One client's stream, by however many models it is written. Bytes that it returns are whole events."""

@@ -8,21 +8,22 @@ request to a model takes the short way: Starlette's router and middleware would 
 tasks are opened and closed by `gateway.http.service.open_service`, so the application itself has no lifespan.
 """
 
+from collections.abc import Mapping
+from functools import partial
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.api.chat.dialect import Chat
-from gateway.api.messages.dialect import Messages
-from gateway.api.responses.dialect import Responses
+from gateway.api.dialect import Dialect
 from gateway.config.portfolio import Settings
-from gateway.core.key_digest import key_digest
 from gateway.http.admission import Admission, Admitted
 from gateway.http.authentication_failures import AuthenticationFailures
 from gateway.http.completions_endpoint import CompletionsEndpoint
 from gateway.http.cors import Cors
+from gateway.http.dialects import dialects_by_path
 from gateway.http.edge import Edge, http_exception
 from gateway.http.embeddings_endpoint import EmbeddingsEndpoint
 from gateway.http.exchange import ChatEndpoint
@@ -44,28 +45,28 @@ def create_app(service: Service, extra_routes: list[BaseRoute] | None = None) ->
 
     admission = Admission(lambda: settings().load, service.metrics)
     failures = AuthenticationFailures(service.metrics.authentication_failed)
-    endpoints = {path: Admitted(endpoint, admission) for path, endpoint in model_endpoints(service).items()}
+    dialects = dialects_by_path(service.responses)
+    endpoints = {path: Admitted(endpoint, admission) for path, endpoint in model_endpoints(service, dialects).items()}
     starlette = Starlette(
         routes=[*routes(Handlers(service), endpoints, admission), *(extra_routes or [])],
-        middleware=[Middleware(Edge, settings=settings, failures=failures)],
-        exception_handlers={HTTPException: http_exception},
+        middleware=[Middleware(Edge, settings=settings, dialects=dialects, failures=failures)],
+        exception_handlers={HTTPException: partial(http_exception, dialects)},
     )
     direct = {
-        f"{prefix}{path}": Edge(app, settings, failures) for prefix in PREFIXES for path, app in endpoints.items()
+        f"{prefix}{path}": Edge(app, settings, dialects, failures)
+        for prefix in PREFIXES
+        for path, app in endpoints.items()
     }
     return Cors(_dispatch(direct, starlette), settings)
 
 
-def model_endpoints(service: Service) -> dict[str, ASGIApp]:
+def model_endpoints(service: Service, dialects: Mapping[str, Dialect]) -> dict[str, ASGIApp]:
     """The endpoints that call models, by their paths without a prefix; all of them take POST."""
-    responses = Responses(service.responses, key_digest)
-    return {
-        "/chat/completions": ChatEndpoint(service, Chat(responses)),
-        "/messages": ChatEndpoint(service, Messages()),
-        "/responses": ChatEndpoint(service, responses),
-        "/embeddings": EmbeddingsEndpoint(service),
-        "/completions": CompletionsEndpoint(service),
+    classes = {"/completions": CompletionsEndpoint}
+    endpoints: dict[str, ASGIApp] = {
+        path: classes.get(path, ChatEndpoint)(service, dialect) for path, dialect in dialects.items()
     }
+    return endpoints | {"/embeddings": EmbeddingsEndpoint(service)}
 
 
 def _dispatch(direct: dict[str, Edge], others: ASGIApp) -> ASGIApp:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from starlette.types import Send
 
 from gateway.api.completions.batch import merged
-from gateway.api.completions.dialect import API, Completions, CompletionsWriter, request_of
+from gateway.api.completions.dialect import API, CompletionsWriter, request_of
 from gateway.api.completions.prompts import prompts_of, texts_among, tokens_among
 from gateway.api.dialect import Headers
 from gateway.bodies.lenient_json import dumps
@@ -23,7 +23,6 @@ from gateway.http.answer_headers import RawHeaders, header_fields
 from gateway.http.exchange import ChatEndpoint, ChatExchange
 from gateway.http.prompt_batches import Batch
 from gateway.http.request_exchange import ClientWatch, send_json
-from gateway.http.service import Service
 from gateway.http.token_prompts import Undecodable, decoded
 from gateway.request.chat_request import ChatRequest
 from gateway.request.interpretation import understood
@@ -32,9 +31,6 @@ from gateway.request.overrides import OWN_FIELD
 
 class CompletionsEndpoint(ChatEndpoint):
     """`POST /v1/completions`."""
-
-    def __init__(self, service: Service) -> None:
-        super().__init__(service, Completions())
 
     def exchange(self, request_log: RequestLog, headers: Headers, client: Client) -> ChatExchange:
         return CompletionsExchange(self._service, self._dialect, request_log, headers, client)

@@ -6,26 +6,23 @@ Plain ASGI, so it does not buffer streams.
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.api.messages.errors import error_body as messages_error_body
-from gateway.api.messages.errors import error_object as messages_error_object
-from gateway.bodies.sse import encode
+from gateway.api.dialect import Dialect
 from gateway.config.portfolio import Settings
 from gateway.core.errors import AuthenticationFailed, GatewayError, InternalError, MethodNotAllowed, NotFound, Stopped
 from gateway.core.key_digest import with_key_digest
 from gateway.core.request_ids import new_request_id
 from gateway.core.safe_logging import log_defect
-from gateway.core.vocabulary import Api
 from gateway.http.auth import Headers, check_key, check_local, check_operator, given_key
 from gateway.http.authentication_failures import AuthenticationFailures, Key
+from gateway.http.dialects import dialect_of
 
 log = logging.getLogger("locus.edge")
 
@@ -43,14 +40,20 @@ class Edge:
 
     Args:
         settings: gives the settings in force.
+        dialects: the API formats by path; they write the errors.
         failures: counts and logs requests without a valid key.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: Callable[[], Settings], failures: AuthenticationFailures | None = None
+        self,
+        app: ASGIApp,
+        settings: Callable[[], Settings],
+        dialects: Mapping[str, Dialect],
+        failures: AuthenticationFailures | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
+        self._dialects = dialects
         self._failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +73,7 @@ class Edge:
             if started is None:
                 started = message
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
-                if api_of(path) == "messages":  # the header that Anthropic's clients read
+                if dialect_of(path, self._dialects).api == "messages":  # the header that Anthropic's clients read
                     message["headers"].append((b"request-id", request_id.encode()))
             else:
                 complete = not message.get("more_body")
@@ -80,22 +83,26 @@ class Edge:
             self._check(scope, headers)
             await self._app(scope, receive, watched_send)
         except GatewayError as error:
-            await error_response(error, path, request_id)(scope, receive, watched_send)
+            await error_response(error, dialect_of(path, self._dialects), request_id)(scope, receive, watched_send)
         except ConnectionResetError:
             log.debug("the client of request %s left before its request was complete", request_id)
         except asyncio.CancelledError:  # only the server cancels, when the grace period of a stop is over
             if started is None:
-                await error_response(Stopped(), path, request_id)(scope, receive, watched_send)
+                await error_response(Stopped(), dialect_of(path, self._dialects), request_id)(
+                    scope, receive, watched_send
+                )
             elif not complete:
                 if not _is_stream(started):
                     raise
-                await watched_send({"type": "http.response.body", "body": error_event(Stopped(), path)})
+                await watched_send(
+                    {"type": "http.response.body", "body": dialect_of(path, self._dialects).error_event(Stopped())}
+                )
         except Exception as exc:
             log_defect(log, f"request {request_id} failed", exc)
             if started is not None:
                 raise
             internal = InternalError("The gateway failed; its log has the details.")
-            await error_response(internal, path, request_id)(scope, receive, watched_send)
+            await error_response(internal, dialect_of(path, self._dialects), request_id)(scope, receive, watched_send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         """Checks the key that the path needs. In a client's request, the digest of its key then replaces the key itself.
@@ -136,39 +143,13 @@ def _is_stream(start: Message) -> bool:
     )
 
 
-def api_of(path: str) -> Api:
-    """The API to which a path belongs; its clients read errors in its format.
-
-    `api_of("/v1/messages/count_tokens")` is `"messages"`. A path of no API is `"chat"`, so its errors have OpenAI's format.
-    """
-    first = path.removeprefix("/v1").removeprefix("/").partition("/")[0]
-    return "messages" if first == "messages" else "responses" if first == "responses" else "chat"
-
-
-def error_body(error: GatewayError, path: str, request_id: str) -> bytes:
-    """The body of an error answer, in the format of the path's API."""
-    return messages_error_body(error, request_id) if api_of(path) == "messages" else error.body()
-
-
-def error_event(error: GatewayError, path: str) -> bytes:
-    """The last event of a stream that ends early, in the format of the path's API."""
-    match api_of(path):
-        case "messages":
-            return b"event: error\ndata: " + orjson.dumps(messages_error_object(error)) + b"\n\n"
-        case "responses":
-            flat = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
-            return b"event: error\n" + encode(flat | {"sequence_number": 0})
-        case _:
-            return encode(error.envelope())
-
-
-def error_response(error: GatewayError, path: str, request_id: str) -> Response:
+def error_response(error: GatewayError, dialect: Dialect, request_id: str) -> Response:
     """The error as an HTTP response."""
-    body = error_body(error, path, request_id)
+    body = dialect.error(error, request_id)
     return Response(body, error.status, error.headers, media_type="application/json")
 
 
-async def http_exception(request: Request, exc: Exception) -> Response:
+async def http_exception(dialects: Mapping[str, Dialect], request: Request, exc: Exception) -> Response:
     """Answers what Starlette refuses: 404 and 405 as the gateway's errors, and `OPTIONS` on every path with 204."""
     assert isinstance(exc, HTTPException)
     target = f"{request.method} {request.url.path}"
@@ -180,7 +161,7 @@ async def http_exception(request: Request, exc: Exception) -> Response:
         error = MethodNotAllowed(f"{target} is not possible; allowed: {allow['allow']}.", headers=allow)
     else:
         error = NotFound(f"There is nothing at {target}.")
-    return error_response(error, request.scope["path"], request.state.request_id)
+    return error_response(error, dialect_of(request.scope["path"], dialects), request.state.request_id)
 
 
 def _allowed(request: Request) -> list[str]:

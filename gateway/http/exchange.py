@@ -8,19 +8,16 @@
 
 import asyncio
 
-import orjson
 from starlette.types import Send
 
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.api.dialect import Dialect, Headers, Writer
-from gateway.api.responses.dialect import Responses
 from gateway.bodies.json_edit import with_field
 from gateway.bodies.offload import offloaded
 from gateway.core.answer import Complete
 from gateway.core.client import Client
 from gateway.core.errors import GatewayError, Stopped, StreamBroken
-from gateway.core.key_digest import key_digest
 from gateway.http.accounting import RequestLog
 from gateway.http.answer_headers import header_fields
 from gateway.http.chat_answer import ChatAnswer
@@ -132,22 +129,11 @@ class ChatExchange(RequestExchange):
         await events.write(ending, headers, more=False)
 
     async def _store(self, answer: bytes | Writer) -> None:
-        """Stores an answer that the client can refer to by its id; before its end is sent, since the client may do so at once."""
-        dialect, request_log = self._dialect, self._request_log
-        if isinstance(dialect, Responses):
-            assert self._request is not None
-            if not dialect.stores(self._request):
-                return
-            assert request_log.conversation is not None
-            response = (
-                await offloaded(len(answer), orjson.loads, answer)
-                if isinstance(answer, bytes)
-                else getattr(answer, "response", None)
-            )
-            if response is not None:
-                await dialect.finished(
-                    self._request, response, key_digest(self._headers), request_log.conversation.name
-                )
+        """Lets the API format store the answer, before its end is sent: the client may continue from it at once."""
+        request, conversation = self._request, self._request_log.conversation
+        assert request is not None
+        session = conversation.name if conversation is not None else None
+        await self._dialect.finished(request, answer, self._headers, session)
 
     async def refuse(self, error: GatewayError, send: Send, client: ClientWatch | None) -> None:
         events = self._events

@@ -60,7 +60,9 @@ def _checked_tokens(fields: dict[str, Any]) -> int:
             tokens += len(item)
         else:
             at = f"input[{i}]"
-            raise InvalidRequest(f"`{at}` must be a string or a list of token numbers, not {json_type(item)}.", param=at)
+            raise InvalidRequest(
+                f"`{at}` must be a string or a list of token numbers, not {json_type(item)}.", param=at
+            )
     if len({type(item) for item in given}) > 1:
         raise InvalidRequest("`input` has strings and token numbers: send them apart.", param="input")
     return tokens

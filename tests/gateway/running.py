@@ -14,14 +14,18 @@ import openai
 import yaml
 from starlette.types import ASGIApp
 
+from gateway.api.responses.store import ResponseStore
 from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import load_portfolio
 from gateway.core.client_limits import LIMITS, ClientLimits
 from gateway.core.vocabulary import Clock
 from gateway.http.app import create_app
+from gateway.http.dialects import dialects_by_path
 from gateway.http.service import Service, open_service
 from gateway.server.server import Server
 from gateway.upstream.proxy import Proxies
+
+DIALECTS = dialects_by_path(ResponseStore(None))
 
 # Three models of the shipped space, and their prices; the first two are near each other.
 EMBEDDINGS = {

@@ -2,9 +2,10 @@
 
 from gateway.api.chat import hybrid
 from gateway.api.chat.writer import ChatWriter, renamed
-from gateway.api.dialect import Headers
+from gateway.api.dialect import Headers, Writer
 from gateway.api.responses.dialect import Responses
 from gateway.bodies.offload import offloaded
+from gateway.bodies.sse import encode
 from gateway.core.answer import Complete
 from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
@@ -38,5 +39,13 @@ class Chat:
             return hybrid.HybridWriter(request.freeform, usage_asked=request.usage_asked)
         return ChatWriter(usage_asked=request.usage_asked)
 
+    async def finished(
+        self, request: ChatRequest, answer: bytes | Writer, headers: Headers, session: str | None
+    ) -> None:
+        """Stores nothing: each request of this API has its whole conversation."""
+
     def error(self, error: GatewayError, request_id: str) -> bytes:
         return error.body()
+
+    def error_event(self, error: GatewayError) -> bytes:
+        return encode(error.envelope())

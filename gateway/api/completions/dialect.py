@@ -18,7 +18,7 @@ from gateway.api.chat.reader import told_object
 from gateway.api.chat.wellformed import finish_reason
 from gateway.api.completions.logprobs import to_chat, to_legacy
 from gateway.api.completions.prompts import is_prompt, prompts_of, texts_among
-from gateway.api.dialect import Headers
+from gateway.api.dialect import Headers, Writer
 from gateway.bodies.json_edit import replace_model_name
 from gateway.bodies.lenient_json import dumps, loads
 from gateway.bodies.offload import offloaded
@@ -125,8 +125,16 @@ class Completions:
     def writer(self, request: ChatRequest) -> "CompletionsWriter":
         return CompletionsWriter(usage_asked=request.usage_asked)
 
+    async def finished(
+        self, request: ChatRequest, answer: bytes | Writer, headers: Headers, session: str | None
+    ) -> None:
+        """Stores nothing: each request of this API has its whole conversation."""
+
     def error(self, error: GatewayError, request_id: str) -> bytes:
         return error.body()
+
+    def error_event(self, error: GatewayError) -> bytes:
+        return encode(error.envelope())
 
 
 def request_of(body: bytes, fields: dict[str, Any], texts: Sequence[str] | None = None) -> ChatRequest:

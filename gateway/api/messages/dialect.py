@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import orjson
 
-from gateway.api.dialect import Headers
+from gateway.api.dialect import Headers, Writer
 from gateway.api.messages.answer_from_chat import message
-from gateway.api.messages.errors import error_body
+from gateway.api.messages.errors import error_body, error_event
 from gateway.api.messages.request_to_chat import translate
 from gateway.api.messages.stream_writer import MessagesWriter
 from gateway.api.messages.tools_to_chat import long_names
@@ -48,8 +48,16 @@ class Messages:
         fields = _client_fields(request)
         return MessagesWriter(fields, long_names(fields))
 
+    async def finished(
+        self, request: ChatRequest, answer: bytes | Writer, headers: Headers, session: str | None
+    ) -> None:
+        """Stores nothing: each request of this API has its whole conversation."""
+
     def error(self, error: GatewayError, request_id: str) -> bytes:
         return error_body(error, request_id)
+
+    def error_event(self, error: GatewayError) -> bytes:
+        return error_event(error)
 
 
 def _client_fields(request: ChatRequest) -> JsonObject:

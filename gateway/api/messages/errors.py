@@ -39,3 +39,8 @@ def error_object(error: GatewayError) -> ErrorObject:
 def error_body(error: GatewayError, request_id: str) -> bytes:
     """Return the body of an error response."""
     return orjson.dumps({**error_object(error), "request_id": request_id})
+
+
+def error_event(error: GatewayError) -> bytes:
+    """The event that ends a stream early."""
+    return b"event: error\ndata: " + orjson.dumps(error_object(error)) + b"\n\n"

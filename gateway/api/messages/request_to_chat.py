@@ -10,8 +10,8 @@ from gateway.api.messages.conversation_to_chat import ChatConversation
 from gateway.api.messages.tools_to_chat import ChatTools, is_strict
 from gateway.api.messages.typed import optional, required, string, unknown, wrong
 from gateway.core.errors import InvalidRequest, ThreadUnsupported
-from gateway.core.validation import json_type
 from gateway.core.json_types import JsonObject
+from gateway.core.validation import json_type
 
 MEDIUM_TOKENS, HIGH_TOKENS = 4_096, 16_384  # thinking budgets from which the effort is medium or high
 USER_CHARS = 64  # the longest `user` of a chat request

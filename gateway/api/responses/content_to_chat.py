@@ -1,8 +1,8 @@
 """The content parts of the Responses API -> the content parts of chat completions."""
 
 from gateway.api.responses.checks import invalid, item, optional, text
-from gateway.core.validation import expected
 from gateway.core.json_types import JsonObject
+from gateway.core.validation import expected
 
 TEXT_TYPES = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
 _DETAILS = {"low": "low", "high": "high", "auto": "auto", "original": "high"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from gateway.api.dialect import Headers
+from gateway.api.dialect import Headers, Writer
 from gateway.api.responses.answer_from_chat import (
     native_request,
     previous_response_id_of,
@@ -32,6 +32,7 @@ from gateway.api.responses.types import Item, Response
 from gateway.bodies.json_edit import replace_model_name
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import LARGE, offloaded
+from gateway.bodies.sse import encode
 from gateway.core.answer import Complete
 from gateway.core.errors import GatewayError, PreviousResponseNotFound
 from gateway.core.json_types import JsonObject
@@ -99,13 +100,32 @@ class Responses:
         native = native_request(request)
         return isinstance(native, NativeResponses) and native.store and self._store.keeps
 
-    async def finished(self, request: ChatRequest, response: Response, key_digest: str, session: str | None) -> None:
-        """Store a finished response, unless the client asked not to. Never fails.
+    def error_event(self, error: GatewayError) -> bytes:
+        event = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
+        return b"event: error\n" + encode(event | {"sequence_number": 0})
+
+    async def finished(
+        self, request: ChatRequest, answer: bytes | Writer, headers: Headers, session: str | None
+    ) -> None:
+        """Stores the response, unless the client asked not to. Never fails.
 
         Args:
-            response: the Response object that the client received: `ResponsesWriter.response`, or the JSON of `whole`.
-            session: the conversation; a request that continues the response has it as `ChatRequest.session`.
+            session: of the conversation; a request that continues it gets it as `ChatRequest.session`.
         """
+        if not self.stores(request):
+            return
+        response: Response | None = None
+        if isinstance(answer, bytes):
+            response = await offloaded(len(answer), orjson.loads, answer)
+        elif isinstance(answer, ResponsesWriter):
+            response = answer.response
+        if response is not None:
+            await self.store_response(request, response, self._key_digest(headers), session)
+
+    async def store_response(
+        self, request: ChatRequest, response: Response, key_digest: str, session: str | None
+    ) -> None:
+        """Stores the Response object that the client got, unless the client asked not to."""
         native = native_request(request)
         if (
             isinstance(native, NativeResponses)

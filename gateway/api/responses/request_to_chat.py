@@ -15,8 +15,8 @@ from gateway.api.responses.tool_names import ToolNames
 from gateway.api.responses.tools_to_chat import ChatTools
 from gateway.api.responses.types import Item
 from gateway.core.errors import InvalidRequest
-from gateway.core.validation import expected
 from gateway.core.json_types import JsonObject
+from gateway.core.validation import expected
 from gateway.request.request import Native
 
 MAX_ECHOED_BYTES = 256 << 10  # of one field

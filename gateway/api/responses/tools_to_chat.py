@@ -13,8 +13,8 @@ from gateway.api.provider_tools import MOST_TOLD, told_type
 from gateway.api.responses import freeform_tools
 from gateway.api.responses.checks import invalid, item, optional, text
 from gateway.api.responses.tool_names import SEARCH, ClientTool, Kind, ToolNames
-from gateway.core.validation import expected
 from gateway.core.json_types import JsonObject
+from gateway.core.validation import expected
 
 TRANSLATED = frozenset({"function", "custom"})
 ITEMS_WITH_TOOLS = ("tool_search_output", "additional_tools")  # types of input items

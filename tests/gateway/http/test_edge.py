@@ -21,8 +21,8 @@ from gateway.config.portfolio_file import load_portfolio
 from gateway.core.key_digest import key_digest
 from gateway.core.safe_logging import DefectFormatter, describe, hide_texts, loop_defect
 from gateway.http.authentication_failures import AuthenticationFailures
-from gateway.http.edge import Edge, api_of
-from tests.gateway.running import Gateway, entry, gateway, running, serving, write_portfolio
+from gateway.http.edge import Edge
+from tests.gateway.running import DIALECTS, Gateway, entry, gateway, running, serving, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider
 
 pytestmark = pytest.mark.anyio
@@ -154,7 +154,7 @@ async def fails(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_a_defect_is_logged_by_type_and_place(
     path: str, kinds: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serving(Edge(fails, Settings)) as (_, url), httpx.AsyncClient() as http:
+    async with serving(Edge(fails, Settings, DIALECTS)) as (_, url), httpx.AsyncClient() as http:
         try:
             response = await http.get(url + path)
             assert response.status_code == 500
@@ -331,7 +331,7 @@ async def test_the_owner_is_the_key_that_authenticated_the_request(keys: tuple[S
     ]
     other = {"x-api-key": "sk-bob", "authorization": "Basic sk-alice"}
     async with (
-        serving(Edge(echo_owner, lambda: Settings(keys=keys))) as (_, url),
+        serving(Edge(echo_owner, lambda: Settings(keys=keys), DIALECTS)) as (_, url),
         httpx.AsyncClient(base_url=url) as http,
     ):
         answers = [(await http.get("/v1/models", headers=headers)).json() for headers in same]
@@ -378,7 +378,7 @@ async def test_errors_at_the_edge_have_the_shape_of_the_paths_api(tmp_path: Path
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/messages", "/v1/responses", "/v1/chat/completions"])
 async def test_a_defect_is_told_in_the_shape_of_the_paths_api(path: str) -> None:
-    async with serving(Edge(fails, Settings)) as (_, url), httpx.AsyncClient() as http:
+    async with serving(Edge(fails, Settings, DIALECTS)) as (_, url), httpx.AsyncClient() as http:
         answer = await http.post(url + path, headers={"x-request-id": "mine"})
         assert answer.status_code == 500
         if "messages" in path:
@@ -407,7 +407,7 @@ async def endless(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_a_stream_that_a_stop_cuts_ends_as_its_api_says(
     path: str, name: str | None, told: dict[str, Any]
 ) -> None:
-    async with serving(Edge(endless, Settings), grace_s=0.1) as (server, url), httpx.AsyncClient() as http:
+    async with serving(Edge(endless, Settings, DIALECTS), grace_s=0.1) as (server, url), httpx.AsyncClient() as http:
         async with http.stream("POST", url + path) as answer:
             lines = answer.aiter_lines()
             assert await anext(lines) == ": begun"
@@ -466,21 +466,3 @@ async def test_what_follows_the_path_changes_nothing(tmp_path: Path) -> None:
         for query in ("?beta=true", "?", "?api-version=2026-01-01&x=%20"):
             assert (await run.http.post(f"/v1/chat/completions{query}", json=body)).status_code == 200
             assert (await run.http.get(f"/v1/models{query}")).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("path", "api"),
-    [
-        ("/v1/messages", "messages"),
-        ("/v1/messages/count_tokens", "messages"),
-        ("/messages", "messages"),
-        ("/v1/messages2", "chat"),
-        ("/v1/responses/resp_1/input_items", "responses"),
-        ("/v1/chat/completions", "chat"),
-        ("/v1/embeddings", "chat"),
-        ("/", "chat"),
-        ("", "chat"),
-    ],
-)
-def test_the_api_of_a_path(path: str, api: str) -> None:
-    assert api_of(path) == api

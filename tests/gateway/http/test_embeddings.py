@@ -27,7 +27,7 @@ from gateway.request.embeddings_request import parse_embeddings
 from gateway.upstream.embedding_calls import LARGE, read_answer
 from router.encode.load import load_encoder
 from tests.conformance import validate
-from tests.gateway.running import Gateway, entry, eventually, serving, write_portfolio
+from tests.gateway.running import DIALECTS, Gateway, entry, eventually, serving, write_portfolio
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, error, reply, silent
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +43,7 @@ async def gateway(folder: Path, *deployments: dict[str, Any], key: str = "none",
     portfolio = load_portfolio(write_portfolio(folder, [CHAT], **listed, **more), {"LOCUS_KEY": "sk-gateway"})
     async with open_service(portfolio) as service:
         admission = Admission(lambda: portfolio.settings.load, service.metrics)
-        embeddings = Edge(Admitted(EmbeddingsEndpoint(service), admission), lambda: portfolio.settings)
+        embeddings = Edge(Admitted(EmbeddingsEndpoint(service), admission), lambda: portfolio.settings, DIALECTS)
         others = create_app(service)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -20,7 +20,7 @@ from gateway.core.client_limits import LIMITS, ClientLimits
 from gateway.http.admission import Admission, Admitted
 from gateway.http.edge import Edge
 from gateway.record.metrics import Metrics
-from tests.gateway.running import entry, eventually, running, serving, write_portfolio
+from tests.gateway.running import DIALECTS, entry, eventually, running, serving, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider, chunk, stream
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +66,7 @@ class Wire:
 async def wire(app: Respond = echo, limits: ClientLimits = QUICK, *keys: str) -> AsyncIterator[Wire]:
     settings = Settings(keys=tuple(Secret(key) for key in keys))
     admitted = Admitted(app, Admission(LoadSettings, Metrics()))
-    async with serving(Edge(admitted, lambda: settings), limits) as (_, url):
+    async with serving(Edge(admitted, lambda: settings, DIALECTS), limits) as (_, url):
         wire = Wire(int(url.rpartition(":")[2]))
         try:
             yield wire
@@ -284,7 +284,7 @@ async def test_a_large_answer_that_nobody_takes_is_dropped() -> None:
         await read_body(receive, 100)
         await answer(send, b"x" * (16 << 20))
 
-    app = Edge(large, Settings)
+    app = Edge(large, Settings, DIALECTS)
     async with serving(app, QUICK) as (server, url):
         _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]), limit=1)
         writer.write(HELLO)

@@ -340,7 +340,7 @@ async def test_a_conversation_goes_on_from_its_last_response(tmp_path: Path) -> 
         call = {"id": "a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
         answer = complete({"content": None, "reasoning_content": "Hm", "tool_calls": [call]}, "tool_calls")
         got = orjson.loads(given.whole(first, answer, "m1"))
-        await given.finished(first, got, "me", "s1")
+        await given.store_response(first, got, "me", "s1")
 
         output = {"type": "function_call_output", "call_id": "a", "output": "sunny"}
         second = await parsed(given, input=[output], previous_response_id=got["id"], brand_new=1)
@@ -365,7 +365,7 @@ async def test_a_conversation_goes_on_from_its_last_response(tmp_path: Path) -> 
         writer.end(None, "m1")
         assert writer.response is not None
         assert writer.response["previous_response_id"] == got["id"]
-        await given.finished(second, writer.response, "me", "s1")
+        await given.store_response(second, writer.response, "me", "s1")
         third = await parsed(given, input="Thanks", previous_response_id=writer.response["id"])
         assert [message["role"] for message in third.fields["messages"]] == [
             "user",
@@ -396,7 +396,7 @@ async def test_items_can_be_referred_to(tmp_path: Path) -> None:
 async def test_what_is_kept(tmp_path: Path, fields: dict[str, Any], status: str, kept: bool) -> None:
     async with ResponseStore(tmp_path / "r.db") as store:
         given = dialect(store)
-        await given.finished(await parsed(given, **fields), response("a") | {"status": status}, "me", None)
+        await given.store_response(await parsed(given, **fields), response("a") | {"status": status}, "me", None)
         assert (await store.load("resp_a", "me") is not None) is kept
 
 
