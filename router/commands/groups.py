@@ -1,4 +1,4 @@
-"""Groups of commands whose help is whole at every width, and which know what a misspelt command was meant to be."""
+"""Groups of commands: help that is never truncated, and suggestions for misspelt commands."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -8,14 +8,14 @@ import click
 
 from router.commands.terminal import no_color
 
-WIDEST = 120  # columns that a text of help may take
+MAX_HELP_COLUMNS = 120
 
 
 class CommandGroup(click.Group):
-    """A click group that lists its commands under headings, each with its whole first sentence.
+    """A click group that lists its commands under headings, each with its first sentence.
 
     Attributes:
-        sections: heading -> names of commands; those that are in none stand under `Commands`.
+        sections: heading -> names of commands; the others are listed under `Commands`.
     """
 
     sections: Mapping[str, Sequence[str]] = {}
@@ -23,7 +23,7 @@ class CommandGroup(click.Group):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         settings["context_settings"] = {
             "help_option_names": ["-h", "--help"],
-            "max_content_width": WIDEST,
+            "max_content_width": MAX_HELP_COLUMNS,
             **settings.get("context_settings", {}),
         }
         super().__init__(*arguments, **settings)

@@ -1,4 +1,4 @@
-"""`locus import FORMAT PATH... --out DATA`: evaluations of other projects into the layout that `locus train` reads."""
+"""`locus import FORMAT PATH... --out DATA` converts evaluations of other projects to a folder that `locus train` reads."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -22,16 +22,16 @@ Read = Callable[..., "Iterable[Evaluation | Skipped]"]
 PATHS = click.argument(
     "paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="PATH..."
 )
-MODEL = click.option("--model", metavar="NAME", help="The model that answered; default: as the log says.")
+MODEL = click.option("--model", metavar="NAME", help="The model that answered; default: the one that the log names.")
 
 
 @click.group("import", cls=CommandGroup, subcommand_metavar="FORMAT PATH... --out DATA")
 def import_() -> None:
-    """Turn evaluations from elsewhere into a folder for `locus train`; each FORMAT has its own --help."""
+    """Convert evaluations of other projects to a folder for `locus train`; each FORMAT has its own --help."""
 
 
 def _format(name: str) -> Callable[[Read], click.Command]:
-    """Makes `locus import NAME` of a function from paths and the format's own options to evaluations."""
+    """Decorates a function from paths and the format's own options to evaluations: makes it the command `locus import NAME`."""
 
     def decorate(read: Read) -> click.Command:
         command: Any = _run(read)
@@ -51,11 +51,14 @@ _COMMON = (
         type=click.Choice(["refuse", "keep", "replace"]),
         default="refuse",
         show_default=True,
-        help="With --append: a score that differs from the one in DATA is an error, or the old or the new one stands.",
+        help="With --append, for a score that differs from the one in DATA: fail, keep the old one, or replace it.",
     ),
-    click.option("--benchmark", metavar="NAME", help="Instead of the source's own, which becomes the category."),
+    click.option("--benchmark", metavar="NAME", help="Replaces the source's benchmark, which becomes the category."),
     click.option(
-        "--seed", default=0, show_default=True, help="Another seed divides into train, val and test otherwise."
+        "--seed",
+        default=0,
+        show_default=True,
+        help="Another seed divides the questions into train, val and test differently.",
     ),
     click.option("--onboarding", multiple=True, metavar="MODEL", help="Hold this model out of training; repeatable."),
     click.option("--rename", multiple=True, metavar="OLD=NEW", help="Call a model by another name; repeatable."),
@@ -64,7 +67,7 @@ _COMMON = (
 
 def _run(read: Read) -> Callable[..., None]:
     @readable_errors
-    @functools.wraps(read)  # copies the format's own options, which click has noted on `read`
+    @functools.wraps(read)  # copies the format's own options, which click stores on `read`
     def run(
         paths: tuple[Path, ...],
         out: Path,

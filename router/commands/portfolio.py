@@ -1,4 +1,4 @@
-"""`locus portfolio suggest`: which models to serve, for a kind of traffic and a budget."""
+"""`locus portfolio suggest` chooses models to serve, for given traffic and a budget."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,9 @@ from router.commands.terminal import show, table_of
 from router.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from router.explore.model_prices import TokenPrice
     from router.explore.portfolio_choice import Coverage
     from router.explore.traffic import Traffic
@@ -29,24 +32,32 @@ def portfolio() -> None:
 
 
 @portfolio.command()
-@click.option("-k", "--k", type=click.IntRange(1), help="So many models.")
-@click.option("--budget", type=click.FloatRange(0), metavar="USD", help="Mean price of a query; needs --prices.")
+@click.option("-k", "--k", type=click.IntRange(1), help="Number of models.")
+@click.option(
+    "--budget", type=click.FloatRange(0), metavar="USD", help="Largest mean price of a query; needs --prices."
+)
 @click.option(
     "--weights", type=FILE, metavar="TRAFFIC", help="Benchmark weights (.json, .yaml) or prompts (.jsonl, .txt)."
 )
 @click.option(
-    "--models", type=FILE, help="Candidates: a portfolio (.yaml) or one name a line; default: the whole space."
+    "--models",
+    type=FILE,
+    help="Candidates: a portfolio (.yaml) or one name per line; default: all models of the space.",
 )
 @click.option("--prices", type=FILE, metavar="CSV", help="Columns model, usd_per_mtok_in, usd_per_mtok_out.")
 @click.option(
-    "--tokens-in", type=click.FloatRange(0), default=500.0, show_default=True, help="Per query, for its price."
+    "--tokens-in",
+    type=click.FloatRange(0),
+    default=500.0,
+    show_default=True,
+    help="Input tokens of a query, for its price.",
 )
 @click.option(
     "--tokens-out",
     type=click.FloatRange(0),
     default=float(EXPECTED_OUTPUT_TOKENS),
     show_default=True,
-    help="Per answer, for its price.",
+    help="Output tokens of an answer, for its price.",
 )
 @checkpoint_options
 @SPACE
@@ -67,9 +78,9 @@ def suggest(
 ) -> None:
     """Suggest the models that together answer the traffic best.
 
-    A portfolio is worth what routing among its models is expected to reach. --budget bounds what a query costs on average
-    when it is routed to the highest p - cost_weight * price; the cost weight to set in the policy is printed. With a budget
-    and without --k, as few models are taken as reach 99% of what all of them reach within it.
+    Portfolios are compared by the expected accuracy of routing among their models. --budget limits the mean price of a query
+    when each is routed to the highest p - cost_weight * price; the command prints the cost weight for the policy. With a budget
+    and without --k, it takes the fewest models that reach 99% of the accuracy of all candidates within the budget.
     """
     import numpy as np
 
@@ -109,7 +120,7 @@ def _traffic(weights: Path | None, loaded: "Checkpoint", router: "Router") -> "T
 
 
 def _priced(names: Sequence[str], prices: "Mapping[str, TokenPrice]") -> list[str]:
-    """The candidates that have a price; the others are named on stderr."""
+    """The candidates that have a price. Prints the others to stderr."""
     priced = [name for name in names if name in prices]
     if not priced:
         raise DataError("no candidate has a price")
@@ -120,9 +131,14 @@ def _priced(names: Sequence[str], prices: "Mapping[str, TokenPrice]") -> list[st
 
 
 def _suggestion(
-    names: Sequence[str], p: Any, traffic: "Traffic", usd: Any, k: int | None, budget: float | None
+    names: Sequence[str],
+    p: "NDArray[np.float32]",
+    traffic: "Traffic",
+    usd: "NDArray[np.float64]",
+    k: int | None,
+    budget: float | None,
 ) -> dict[str, Any]:
-    """The portfolio as plain values: what is printed, and the JSON."""
+    """The suggestion as plain values, for the table and for the JSON."""
     from router.explore.portfolio_choice import coverage_greedy, coverage_under_budget, routed_within, smallest_enough
 
     if budget is None:
@@ -149,7 +165,9 @@ def _suggestion(
     }
 
 
-def _suggested(names: Sequence[str], chosen: "Coverage", full: float, usd: Any) -> list[dict[str, Any]]:
+def _suggested(
+    names: Sequence[str], chosen: "Coverage", full: float, usd: "NDArray[np.float64]"
+) -> list[dict[str, Any]]:
     return [
         {
             "model": names[m],

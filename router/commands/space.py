@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -238,7 +238,7 @@ def _require_suffix(option: str, path: Path, *suffixes: str) -> None:
         raise click.UsageError(f"{option} is {path}, expected a name that ends in {' or '.join(suffixes)}.")
 
 
-def _cluster_fields(cluster: "Cluster", models: Sequence[str]) -> dict[str, Any]:
+def _cluster_fields(cluster: "Cluster", models: Sequence[str]) -> dict[str, object]:
     members = [models[m] for m in cluster.members]
     return {"medoid": models[cluster.medoid], "members": members, "radius": cluster.radius}
 
@@ -266,7 +266,7 @@ def _print_clusters(found: "Sequence[Cluster]", models: Sequence[str]) -> None:
             )
 
 
-def _pair_fields(pair: "Pair", models: Sequence[str]) -> dict[str, Any]:
+def _pair_fields(pair: "Pair", models: Sequence[str]) -> dict[str, object]:
     return {
         "models": [models[pair.a], models[pair.b]],
         "distance": pair.distance,
@@ -283,7 +283,7 @@ def _print_pairs(pairs: "Sequence[Pair]", models: Sequence[str]) -> None:
     show(table)
 
 
-def _match_fields(match: "Match") -> dict[str, Any]:
+def _match_fields(match: "Match") -> dict[str, object]:
     return {
         "model": match.model,
         "distance": match.distance,

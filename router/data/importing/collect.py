@@ -54,7 +54,7 @@ class CollectedEvaluations:
 
 @dataclass(frozen=True)
 class Naming:
-    """How names of the source are changed.
+    """New names for benchmarks and models of the source.
 
     Attributes:
         benchmark: replaces the source's, which then becomes the category unless the source states one.

@@ -1,7 +1,7 @@
-"""The EmbedLLM correctness data: train.csv, val.csv and test.csv, one row per (prompt, model).
+"""Reads the EmbedLLM correctness data: train.csv, val.csv and test.csv, one row per (prompt, model).
 
 Columns as published (huggingface.co/datasets/RZ412/EmbedLLM): prompt_id, model_id, category_id, label, prompt, model_name,
-category. Where `prompt` or `model_name` is absent it is looked up in question_order.csv or model_order.csv beside the file.
+category. If `prompt` or `model_name` is absent, it is looked up in question_order.csv or model_order.csv beside the file.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from router.data.importing.prompt import SPLIT_SHARES
 from router.data.importing.short_repr import short_repr
 from router.errors import DataError
 
-# Categories are task names of lm-evaluation-harness; these two benchmarks have one for each subject or variant.
+# Categories are task names of lm-evaluation-harness. These two benchmarks have a task for each subject or variant.
 FAMILIES = ("mmlu", "gpqa")
 
 
@@ -61,7 +61,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 class _Lookup:
-    """A row's value in column `value`, or by its `key` from a file beside; that file is read when first needed."""
+    """Finds a row's value: in its column `value`, or by its `key` in another file, which is read when it is first needed."""
 
     def __init__(self, path: Path, key: str, value: str) -> None:
         self._path, self._key, self._value = path, key, value

@@ -1,4 +1,4 @@
-"""What the readers of all formats yield: a graded answer as its source states it, or the note that one was skipped."""
+"""The items that the readers of all formats yield: graded answers as their source states them, and skipped answers."""
 
 from dataclasses import dataclass
 

@@ -18,7 +18,7 @@ FILES = ("queries.parquet", "models.parquet", "evaluations.parquet")
 
 @dataclass(frozen=True)
 class Target:
-    """Where evaluations are written to, and how.
+    """The folder that evaluations are written to, with options.
 
     Attributes:
         folder: created if absent. It must be empty unless `append` is set.

@@ -53,7 +53,8 @@ def json_lines(path: Path) -> Iterator[tuple[str, JsonObject]]:
         with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(_bounded_lines(file), start=1):
                 if line.strip():
-                    yield f"{path}: line {number}", _json_object(path, number, line)
+                    location = f"{path}: line {number}"
+                    yield location, json_object(location, line)
     except UnicodeDecodeError as exc:
         raise DataError(f"{path}: line {number + 1}: not UTF-8: {exc}") from exc
     except csv.Error as exc:
@@ -94,11 +95,16 @@ def _check_header(path: Path, header: list[str], required: Sequence[str]) -> Non
         raise DataError(f"{path}: line 1: column {', '.join(twice)} occurs more than once")
 
 
-def _json_object(path: Path, number: int, line: str) -> JsonObject:
+def json_object(location: str, content: str | bytes) -> JsonObject:
+    """Parses a JSON object.
+
+    Raises:
+        DataError: not JSON, or another JSON value.
+    """
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as exc:  # also a number of thousands of digits
-        raise DataError(f"{path}: line {number}: not readable as JSON: {exc}") from exc
-    if not isinstance(record, dict):
-        raise DataError(f"{path}: line {number}: expected a JSON object, found {type(record).__name__}")
-    return record
+        value = json.loads(content)
+    except (ValueError, RecursionError) as exc:  # ValueError also for a number of thousands of digits
+        raise DataError(f"{location}: not readable as JSON: {exc}") from exc
+    if not isinstance(value, dict):
+        raise DataError(f"{location}: expected a JSON object, found {type(value).__name__}")
+    return value

@@ -1,7 +1,7 @@
-"""Per-sample logs of lm-evaluation-harness: `OUTPUT/MODEL/samples_TASK_TIME.jsonl`, `results_TIME.json` beside them.
+"""Reads per-sample logs of lm-evaluation-harness: `OUTPUT/MODEL/samples_TASK_TIME.jsonl`, `results_TIME.json` beside them.
 
 One line per question and filter: doc_id, doc, target, arguments, resps, filtered_resps, filter, metrics, and each metric under
-its name. The model's name stands in the results file only.
+its name. Only the results file has the model's name.
 """
 
 import json
@@ -9,18 +9,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from router.data.importing.evaluation import Evaluation
-from router.data.importing.lines import json_lines, require_fields
+from router.data.importing.lines import json_lines, json_object, require_fields
 from router.data.importing.prompt import with_options
 from router.errors import DataError
 
-# The question in a task's documents, by the field names that tasks use, the most telling first.
+# Names of the field with the question in the documents of tasks, the most specific first.
 QUESTION_FIELDS = ("question", "problem", "query", "prompt", "instruction", "input", "text", "sentence")
 CONTEXT_FIELDS = ("passage", "context", "article", "story", "narrative")
 OPTION_FIELDS = ("choices", "options", "endings")
-# Right or wrong, before anything softer.
+# Metrics that are right or wrong, preferred to gradual ones.
 METRICS = ("exact_match", "acc", "pass@1", "pass_at_1", "prompt_level_strict_acc")
 
 _FILE = re.compile(r"samples_(?P<task>.+?)_(?P<time>\d{4}-\d{2}-\d{2}T[\d.:-]+)\.jsonl")
@@ -28,7 +27,7 @@ _FILE = re.compile(r"samples_(?P<task>.+?)_(?P<time>\d{4}-\d{2}-\d{2}T[\d.:-]+)\
 
 @dataclass(frozen=True)
 class Choice:
-    """What to take where a log offers several; None: the rules of `read`."""
+    """The user's choice where a log has several metrics, filters and so on. None: the rules of `read` decide."""
 
     metric: str | None = None
     filter: str | None = None
@@ -46,10 +45,10 @@ def read(paths: Sequence[Path], choice: Choice) -> Iterator[Evaluation]:
     - Filter: a file with several needs `choice.filter`; a file with one is taken whatever its name.
     - Prompt: `choice.prompt_field` of the doc, else the first of `QUESTION_FIELDS`, after a passage if there is one and with
       its options lettered; few-shot examples are not part of a doc. Where the doc has no such field, the request itself,
-      provided that the results file says that the task ran with no examples.
+      if the results file says that the task ran without examples.
 
     Raises:
-        DataError: as for `json_lines`, and where a rule above finds nothing or more than one thing.
+        DataError: as for `json_lines`, and if a rule above finds nothing, or more than one result.
     """
     for path in _files(paths):
         yield from _read(path, choice)
@@ -80,18 +79,17 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         yield from found
 
 
-def _results(samples: Path, time: str | None) -> Mapping[str, Any]:
+def _results(samples: Path, time: str | None) -> Mapping[str, object]:
     path = samples.with_name(f"results_{time}.json")
     if time is None or not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as exc:
-        raise DataError(f"{path}: not readable as JSON: {exc}") from exc
-    return found if isinstance(found, dict) else {}
+        return json_object(str(path), path.read_bytes())
+    except OSError as exc:
+        raise DataError(f"{path}: cannot be read: {exc.strerror}") from exc
 
 
-def _model(path: Path, results: Mapping[str, Any]) -> str:
+def _model(path: Path, results: Mapping[str, object]) -> str:
     name = results.get("model_name")
     if isinstance(name, str) and name.strip():
         return name
@@ -103,17 +101,17 @@ def _model(path: Path, results: Mapping[str, Any]) -> str:
     )
 
 
-def _filter(path: Path, found: list[str], wanted: str | None) -> str:
-    if len(found) == 1:
-        return found[0]
+def _filter(path: Path, names: list[str], wanted: str | None) -> str:
+    if len(names) == 1:
+        return names[0]
     if wanted is None:
-        raise DataError(f"{path}: scored under several filters: {', '.join(found)}; choose one with --filter")
-    if wanted not in found:
-        raise DataError(f"{path}: no filter {wanted!r}; there are {', '.join(found)}")
+        raise DataError(f"{path}: scored under several filters: {', '.join(names)}; choose one with --filter")
+    if wanted not in names:
+        raise DataError(f"{path}: no filter {wanted!r}; there are {', '.join(names)}")
     return wanted
 
 
-def _score(location: str, line: Mapping[str, Any], wanted: str | None) -> object:
+def _score(location: str, line: Mapping[str, object], wanted: str | None) -> object:
     listed = line.get("metrics")
     metrics = [str(name) for name in listed] if isinstance(listed, list) else [m for m in METRICS if m in line]
     present = [name for name in metrics if name in line]
@@ -127,32 +125,33 @@ def _score(location: str, line: Mapping[str, Any], wanted: str | None) -> object
     return line[chosen]
 
 
-def _prompt(location: str, line: Mapping[str, Any], field: str | None, no_examples: bool) -> str:
-    if not isinstance(line["doc"], dict):
-        raise DataError(f"{location}: doc is {type(line['doc']).__name__}, expected an object")
-    doc = {name.lower(): value for name, value in line["doc"].items()}
+def _prompt(location: str, line: Mapping[str, object], field: str | None, no_examples: bool) -> str:
+    given = line["doc"]
+    if not isinstance(given, dict):
+        raise DataError(f"{location}: doc is {type(given).__name__}, expected an object")
+    doc = {name.lower(): value for name, value in given.items()}
+    texts = {name: value for name, value in doc.items() if isinstance(value, str)}
     if field is not None:
-        if not isinstance(doc.get(field.lower()), str):
-            raise DataError(f"{location}: doc has no text {field!r}; its fields are {', '.join(line['doc'])}")
-        return str(doc[field.lower()])
-    question = next(
-        (doc[name] for name in QUESTION_FIELDS if isinstance(doc.get(name), str) and doc[name].strip()), None
-    )
+        if field.lower() not in texts:
+            raise DataError(f"{location}: doc has no text {field!r}; its fields are {', '.join(given)}")
+        return texts[field.lower()]
+    question = next((texts[name] for name in QUESTION_FIELDS if texts.get(name, "").strip()), None)
     if question is not None:
-        context = next((doc[name] for name in CONTEXT_FIELDS if isinstance(doc.get(name), str)), "")
+        context = next((texts[name] for name in CONTEXT_FIELDS if name in texts), "")
         text = f"{context}\n\n{question}" if context else question
-        return with_options(text, _options(doc)) if _options(doc) else text
+        options = _options(doc)
+        return with_options(text, options) if options else text
     request = _request(line.get("arguments"))
     if request is None or not no_examples:
         raise DataError(
             f"{location}: doc has none of {', '.join(QUESTION_FIELDS)}; name its field with --prompt-field "
-            f"(it has {', '.join(line['doc'])})"
+            f"(it has {', '.join(given)})"
         )
     return request
 
 
-def _options(doc: Mapping[str, Any]) -> list[str]:
-    """A list of texts, or a list under "text" as in ARC; [] where there is none."""
+def _options(doc: Mapping[str, object]) -> list[str]:
+    """The answer options: a list of texts, or as in ARC a list under "text"; [] if there are none."""
     for name in OPTION_FIELDS:
         found = doc.get(name)
         found = found.get("text") if isinstance(found, dict) else found
@@ -161,12 +160,12 @@ def _options(doc: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _request(arguments: Any) -> str | None:
+def _request(arguments: object) -> str | None:
     """The text sent to the model: `{"gen_args_0": {"arg_0": TEXT, ...}}`, or [[TEXT, ...]] in older logs.
 
     A chat request is a JSON list of messages; its last user message is the question.
     """
-    first = arguments.get("gen_args_0") if isinstance(arguments, dict) else arguments[:1] if arguments else None
+    first = arguments.get("gen_args_0") if isinstance(arguments, dict) else arguments
     first = first.get("arg_0") if isinstance(first, dict) else first
     while isinstance(first, list) and first:
         first = first[0]
@@ -178,5 +177,5 @@ def _request(arguments: Any) -> str | None:
         messages = None
     if not isinstance(messages, list):
         return first
-    said = [m.get("content") for m in messages if isinstance(m, dict) and m.get("role") == "user"]
-    return said[-1] if said and isinstance(said[-1], str) else None
+    user_texts = [m.get("content") for m in messages if isinstance(m, dict) and m.get("role") == "user"]
+    return user_texts[-1] if user_texts and isinstance(user_texts[-1], str) else None
