@@ -1,8 +1,8 @@
 """Calls one deployment, and again where `gateway.answering.retry` says that this may help. Tenacity drives the loop.
 
-The first call is made before tenacity is set up: with tenacity a call that succeeds at once costs 50 µs more (0.1 µs without
-it, by 4,000 calls of an empty coroutine on a busy core), which would be a tenth of the gateway's time for a request. A first
-call that fails becomes tenacity's first attempt, so that one function decides every delay.
+The first call is made before tenacity is set up. With tenacity, a call that succeeds at once costs 17 µs of CPU time more (for
+an empty coroutine: 17.3 µs instead of 0.14), a third of what all of failover takes for such a request. A first call that fails
+becomes tenacity's first attempt, so that one function decides every delay.
 """
 
 import logging

@@ -65,3 +65,52 @@ async def test_each_failure_is_judged_once_by_its_own_model() -> None:
         with pytest.raises(UpstreamFailure):
             await running.result(None)
     assert sorted(judged) == [0, 1, 2, 3]
+
+
+class Recording:
+    """A circuit breaker's part that the hedge uses, and a deployment around it."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+        self.breaker = self
+        self.spec = Deployment.spec
+
+    def failure(self, now: float, reason: str) -> None:
+        self.failures.append(reason)
+
+
+@pytest.mark.parametrize("wins", [True, False])
+async def test_a_silent_call_counts_as_a_timeout_only_if_another_one_wins(wins: bool) -> None:
+    silent, attempts = Recording(), Attempts()
+
+    async def call(candidate: Any, live: Any, own: Attempts) -> Any:
+        if live is silent:
+            await asyncio.Event().wait()
+        if not wins:
+            raise ZeroDivisionError
+        return Answer()
+
+    async def run() -> None:
+        async with Hedge(cast(Any, call), lambda *_: None, attempts, lambda: 0.0) as running:
+            running.start(cast(Candidate, 0), cast(LiveDeployment, silent))
+            assert await running.result(0.01) is None
+            running.mark_silent()
+            start(running, 1)
+            await running.result(None)
+
+    if wins:
+        await run()
+    else:
+        with pytest.raises(ZeroDivisionError):
+            await run()
+    assert silent.failures == (["timeout"] if wins else [])
+    assert [attempt.cause for attempt in attempts.entries] == ["timeout" if wins else "hedged"]
+
+
+async def test_a_second_answer_is_closed() -> None:
+    answers = {n: Answer() for n in range(2)}
+    async with hedge(answers, []) as running:
+        for number in answers:
+            start(running, number)
+        winner = await running.result(None)
+    assert [answer.closed for answer in answers.values() if answer is not winner] == [True]
