@@ -3,8 +3,17 @@
 import orjson
 
 from gateway.api.function_names import short_name
-from gateway.api.messages.typed import blocks, objects, optional, path, required, string, unknown, wrong
 from gateway.core.json_types import JsonObject
+from gateway.core.validation import (
+    content_blocks,
+    field_path,
+    objects,
+    optional,
+    required,
+    string,
+    unknown_value,
+    wrong_type,
+)
 
 Blocks = list[tuple[str, JsonObject]]  # each with its path in the client's request
 # Some clients put this before their system prompt. It differs in every request, so no prompt cache would ever be used.
@@ -23,7 +32,7 @@ class ChatConversation:
         self.messages: list[JsonObject] = []
         self.native_only: str | None = None
         if fields.get("system") is not None:
-            self._system(blocks(fields, "system"))
+            self._system(content_blocks(fields, "system"))
         for role, turn in _turns(fields):
             match role:
                 case "user":
@@ -37,7 +46,7 @@ class ChatConversation:
         texts = []
         for where, block in turn:
             if block["type"] != "text":
-                raise unknown(block, "type", "`text`", where)
+                raise unknown_value(block, "type", "`text`", where)
             text = string(block, "text", where)
             if text and not text.startswith(_BILLING):
                 texts.append(text)
@@ -60,7 +69,7 @@ class ChatConversation:
 
     def _result(self, block: JsonObject, where: str) -> None:
         call = string(block, "tool_use_id", where)
-        inner = [] if block.get("content") is None else blocks(block, "content", where)
+        inner = [] if block.get("content") is None else content_blocks(block, "content", where)
         parts = [part for at, item in inner for part in self._parts(item, at)]
         result_text = "".join(part["text"] for part in parts if part["type"] == "text")
         if optional(block, "is_error", bool, "true or false", where) and not result_text.lower().startswith("error"):
@@ -126,7 +135,7 @@ class ChatConversation:
                 self._require_native(at)
                 return []
             case _:
-                raise unknown(source, "type", "`base64`, `url` or `file`", at)
+                raise unknown_value(source, "type", "`base64`, `url` or `file`", at)
         return [{"type": "image_url", "image_url": {"url": url}}]
 
     def _document(self, block: JsonObject, where: str) -> list[JsonObject]:
@@ -139,7 +148,7 @@ class ChatConversation:
                 text = string(source, "data", at)
                 return [*head, _text(f"{title}\n\n{text}" if title else text)]
             case "content":
-                inner = blocks(source, "content", at)
+                inner = content_blocks(source, "content", at)
                 named = [_text(title)] if title else []
                 return head + named + [part for where, item in inner for part in self._parts(item, where)]
             case "base64":
@@ -150,7 +159,7 @@ class ChatConversation:
                 self._require_native(at)
                 return head
             case _:
-                raise unknown(source, "type", "`base64`, `url`, `text`, `content` or `file`", at)
+                raise unknown_value(source, "type", "`base64`, `url`, `text`, `content` or `file`", at)
         name = title or "document"
         name = name if name.lower().endswith(".pdf") else f"{name}.pdf"
         return [*head, {"type": "file", "file": {"filename": name, "file_data": data}}]
@@ -164,12 +173,12 @@ def _turns(fields: JsonObject) -> list[tuple[str, Blocks]]:
     turns: list[tuple[str, Blocks]] = []
     messages = objects(fields, "messages", "a list of at least one message")
     if not messages:
-        raise wrong(fields, "messages", "a list of at least one message")
+        raise wrong_type(fields, "messages", "a list of at least one message")
     for where, message in messages:
         role = string(message, "role", where)
         if role not in ("user", "assistant", "system"):
-            raise unknown(message, "role", "`user`, `assistant` or `system`", where)
-        content = blocks(message, "content", where)
+            raise unknown_value(message, "role", "`user`, `assistant` or `system`", where)
+        content = content_blocks(message, "content", where)
         if turns and turns[-1][0] == role:
             turns[-1][1].extend(content)
         else:
@@ -185,8 +194,8 @@ def _call(block: JsonObject, where: str) -> JsonObject:
 
 def _source(block: JsonObject, where: str) -> tuple[JsonObject, str]:
     source = required(block, "source", dict, "an object", where)
-    string(source, "type", path("source", where))
-    return source, path("source", where)
+    string(source, "type", field_path("source", where))
+    return source, field_path("source", where)
 
 
 def _data_url(source: JsonObject, where: str) -> str:

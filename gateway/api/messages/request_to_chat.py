@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from gateway.api.messages.conversation_to_chat import ChatConversation
 from gateway.api.messages.tools_to_chat import ChatTools, is_strict
-from gateway.api.messages.typed import optional, required, string, unknown, wrong
 from gateway.core.errors import InvalidRequest, ThreadUnsupported
 from gateway.core.json_types import JsonObject
-from gateway.core.validation import json_type
+from gateway.core.validation import json_type, optional, required, string, unknown_value, wrong_type
 
 MEDIUM_TOKENS, HIGH_TOKENS = 4_096, 16_384  # thinking budgets from which the effort is medium or high
 USER_CHARS = 64  # the longest `user` of a chat request
@@ -59,7 +58,7 @@ def translate(fields: JsonObject) -> Translation:
     for key in ("temperature", "top_p"):
         if (value := fields.get(key)) is not None:
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise wrong(fields, key, "a number")
+                raise wrong_type(fields, key, "a number")
             chat[key] = value
     left_out = tools.left_out
     if stop := _stop_sequences(fields):
@@ -121,7 +120,7 @@ def _response_format(fields: JsonObject, output: JsonObject) -> JsonObject | Non
     if form is None:
         return None
     if string(form, "type", where) != "json_schema":
-        raise unknown(form, "type", "`json_schema`", where)
+        raise unknown_value(form, "type", "`json_schema`", where)
     schema = required(form, "schema", dict, "a JSON schema", where)
     json_schema: JsonObject = {"name": "output", "schema": schema}
     if is_strict(schema):

@@ -1,10 +1,10 @@
 """The tools of a Messages request -> chat functions."""
 
 from gateway.api.function_names import NAME_CHARS, short_name
-from gateway.api.messages.typed import objects, optional, required, string, unknown
 from gateway.api.provider_tools import MOST_TOLD, told_type
 from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import JsonObject
+from gateway.core.validation import objects, optional, required, string, unknown_value
 
 _SEARCH_TYPE_PREFIX = "tool_search_tool_"
 
@@ -60,7 +60,7 @@ class ChatTools:
                 return {"tool_choice": "required"} | parallel if self.functions else {}
             case "tool":
                 return self._named(string(choice, "name", "tool_choice")) | parallel
-        raise unknown(choice, "type", "`auto`, `any`, `tool` or `none`", "tool_choice")
+        raise unknown_value(choice, "type", "`auto`, `any`, `tool` or `none`", "tool_choice")
 
     def _named(self, name: str) -> JsonObject:
         if name not in self._names:

@@ -1,8 +1,8 @@
 """The content parts of the Responses API -> the content parts of chat completions."""
 
-from gateway.api.responses.checks import invalid, item, optional, text
+from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import JsonObject
-from gateway.core.validation import expected
+from gateway.core.validation import expected, json_object, optional, string
 
 TEXT_TYPES = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
 _DETAILS = {"low": "low", "high": "high", "auto": "auto", "original": "high"}
@@ -25,10 +25,10 @@ class ChatContent:
             self._add_text(content)
         elif isinstance(content, list):
             for i, part in enumerate(content):
-                self._add(item(part, f"{where}[{i}]"), f"{where}[{i}]")
+                self._add(json_object(part, f"{where}[{i}]"), f"{where}[{i}]")
         else:
             holder, _, key = where.rpartition(".")
-            invalid(expected(key, "a string or a list of parts", {key: content}, holder), where)
+            raise InvalidRequest(expected(key, "a string or a list of parts", {key: content}, holder), param=where)
 
     @property
     def joined_text(self) -> str:
@@ -40,18 +40,18 @@ class ChatContent:
         self.parts.append({"type": "text", "text": value})
 
     def _add(self, part: JsonObject, where: str) -> None:
-        kind = text(part, "type", where, "a type of content")
+        kind = string(part, "type", where, "a type of content")
         if kind in TEXT_TYPES:
-            self._add_text(text(part, "text", where))
+            self._add_text(string(part, "text", where))
         elif kind == "refusal":
-            self._add_text(text(part, "refusal", where))
+            self._add_text(string(part, "refusal", where))
         elif kind == "input_image":
             self._add_image(part, where)
         elif kind == "input_file":
             self._add_file(part, where)
         elif kind == "input_audio":
-            audio = item(part.get("input_audio"), f"{where}.input_audio")
-            data = {key: text(audio, key, f"{where}.input_audio") for key in ("data", "format")}
+            audio = json_object(part.get("input_audio"), f"{where}.input_audio")
+            data = {key: string(audio, key, f"{where}.input_audio") for key in ("data", "format")}
             self.parts.append({"type": "input_audio", "input_audio": data})
         else:
             self._leave_out(f"{where}.type")
@@ -60,7 +60,7 @@ class ChatContent:
         url = optional(part, "image_url", str, "a URL", where)
         detail = optional(part, "detail", str, "a level of detail", where)
         if url is None:
-            text(part, "file_id", where, "a string, or `image_url`")
+            string(part, "file_id", where, "a string, or `image_url`")
             self._leave_out(f"{where}.file_id")
             return
         image = {"url": url}
@@ -73,7 +73,7 @@ class ChatContent:
         name = optional(part, "filename", str, "a string", where)
         if data is None:
             key = "file_url" if part.get("file_url") is not None else "file_id"
-            text(part, key, where, "a string, or `file_data`")
+            string(part, key, where, "a string, or `file_data`")
             self._leave_out(f"{where}.{key}")
             return
         self.parts.append({"type": "file", "file": {"filename": name or "file", "file_data": data}})

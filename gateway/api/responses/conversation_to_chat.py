@@ -10,12 +10,13 @@ import orjson
 
 from gateway.api.answer_text import objects_in
 from gateway.api.responses import freeform_tools
-from gateway.api.responses.checks import invalid, optional, text
 from gateway.api.responses.content_to_chat import ChatContent
 from gateway.api.responses.encrypted_reasoning import plain_reasoning
 from gateway.api.responses.tool_names import ToolNames
 from gateway.api.responses.types import Item
+from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import JsonObject
+from gateway.core.validation import optional, string
 
 CALLS = frozenset({"function_call", "custom_tool_call"})
 OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
@@ -60,7 +61,10 @@ class ChatConversation:
         for call_id, where in self._outputs:
             if call_id not in self._calls:
                 short_id = call_id[:80]
-                invalid(f"`{where}` is the output of a call `{short_id}` that is not in the input.", f"{where}.call_id")
+                raise InvalidRequest(
+                    f"`{where}` is the output of a call `{short_id}` that is not in the input.",
+                    param=f"{where}.call_id",
+                )
         system = [{"role": "system", "content": "\n\n".join(self._system_texts)}] if self._system_texts else []
         return system + self._messages
 
@@ -70,7 +74,7 @@ class ChatConversation:
         Raises:
             InvalidRequest: a field is missing or has the wrong type; `param` is a path that starts with `where`.
         """
-        kind = text({"type": item_type(item)}, "type", where, "a type of item")
+        kind = string({"type": item_type(item)}, "type", where, "a type of item")
         if kind == "message":
             self._message(item, where)
         elif kind in CALLS:
@@ -91,9 +95,12 @@ class ChatConversation:
                 self._require_native(f"{where}.type")
 
     def _message(self, item: JsonObject, where: str) -> None:
-        role = text(item, "role", where, "a role")
+        role = string(item, "role", where, "a role")
         if role not in ROLES:
-            invalid(f"`{where}.role` must be user, assistant, system or developer, not `{role[:40]}`.", f"{where}.role")
+            raise InvalidRequest(
+                f"`{where}.role` must be user, assistant, system or developer, not `{role[:40]}`.",
+                param=f"{where}.role",
+            )
         content = self._content(item.get("content"), f"{where}.content")
         role = ROLES[role]
         if role == "assistant":
@@ -120,12 +127,12 @@ class ChatConversation:
         self._texts.append(text)
 
     def _call(self, item: JsonObject, kind: str, where: str) -> None:
-        call_id, name = text(item, "call_id", where), text(item, "name", where)
+        call_id, name = string(item, "call_id", where), string(item, "name", where)
         namespace = optional(item, "namespace", str, "a string", where)
         if kind == "custom_tool_call":
-            arguments = freeform_tools.wrapped_input(text(item, "input", where))
+            arguments = freeform_tools.wrapped_input(string(item, "input", where))
         else:
-            arguments = text(item, "arguments", where).strip() or "{}"
+            arguments = string(item, "arguments", where).strip() or "{}"
         self._add_call(call_id, self._names.chat_name(name, namespace), arguments)
 
     def _other_call(self, item: JsonObject, kind: str) -> None:

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from gateway.api.responses.checks import invalid, item, optional, text
 from gateway.api.responses.conversation_to_chat import ChatConversation, item_type
 from gateway.api.responses.tool_names import ToolNames
 from gateway.api.responses.tools_to_chat import ChatTools
 from gateway.api.responses.types import Item
 from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import JsonObject
-from gateway.core.validation import expected
+from gateway.core.validation import json_object, optional, string, wrong_type
 from gateway.request.request import Native
 
 MAX_ECHOED_BYTES = 256 << 10  # of one field
@@ -88,16 +87,20 @@ def check_fields(fields: JsonObject) -> None:
     Raises:
         InvalidRequest: a field has the wrong type, or requires a feature that the gateway does not support.
     """
-    if not text(fields, "model", what="a model name, `auto` or `auto:<policy>`"):
-        invalid(expected("model", "a model name, `auto` or `auto:<policy>`", fields), "model")
+    if not string(fields, "model", what="a model name, `auto` or `auto:<policy>`"):
+        raise wrong_type(fields, "model", "a model name, `auto` or `auto:<policy>`")
     for key, (types, what) in (_SAME_IN_CHAT | _NOT_IN_CHAT).items():
         optional(fields, key, types, what)
     if fields.get("background"):
-        invalid("`background` is not supported: the answer is given in the same call.", "background")
+        raise InvalidRequest("`background` is not supported: the answer is given in the same call.", param="background")
     if fields.get("prompt") is not None:
-        invalid("`prompt` names a template that only its provider has; send the text instead.", "prompt")
+        raise InvalidRequest(
+            "`prompt` names a template that only its provider has; send the text instead.", param="prompt"
+        )
     if fields.get("conversation") is not None:
-        invalid("`conversation` is not supported; continue a response with `previous_response_id`.", "conversation")
+        raise InvalidRequest(
+            "`conversation` is not supported; continue a response with `previous_response_id`.", param="conversation"
+        )
 
 
 def input_items(fields: JsonObject) -> list[Item]:
@@ -112,8 +115,8 @@ def input_items(fields: JsonObject) -> list[Item]:
     if isinstance(given, str):
         return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": given}]}]
     if not isinstance(given, list):
-        invalid(expected("input", "a string or a list of items", fields), "input")
-    return [item(value, f"input[{i}]") for i, value in enumerate(given)]
+        raise wrong_type(fields, "input", "a string or a list of items")
+    return [json_object(value, f"input[{i}]") for i, value in enumerate(given)]
 
 
 def resolved_items(items: list[Item], stored: Mapping[str, Item]) -> list[Item]:
@@ -129,9 +132,11 @@ def resolved_items(items: list[Item], stored: Mapping[str, Item]) -> list[Item]:
             name = given["id"]
             if name not in stored:
                 message = f"Item with id '{name[:80]}' not found. Only items of stored responses can be referred to."
-                invalid(message, f"input[{i}].id")
+                raise InvalidRequest(message, param=f"input[{i}].id")
             if name in seen:
-                invalid(f"Two references name the item `{name[:80]}`; send one of them.", f"input[{i}].id")
+                raise InvalidRequest(
+                    f"Two references name the item `{name[:80]}`; send one of them.", param=f"input[{i}].id"
+                )
             seen.add(name)
             given = stored[name]
         resolved.append(given)
@@ -144,7 +149,7 @@ def referenced_ids(items: list[Item]) -> set[str]:
     Raises:
         InvalidRequest: an id is not a string.
     """
-    return {text(given, "id", f"input[{i}]") for i, given in enumerate(items) if item_type(given) == "item_reference"}
+    return {string(given, "id", f"input[{i}]") for i, given in enumerate(items) if item_type(given) == "item_reference"}
 
 
 def echoed_fields(fields: JsonObject, size: int) -> JsonObject:
@@ -187,7 +192,7 @@ def translate(fields: JsonObject, earlier_items: list[Item], own_items: list[Ite
     messages = conversation.messages()
     native_only = conversation.native_only or tools.native_only
     if not (earlier or items) or (not messages and native_only is None):
-        invalid("`input` has nothing to answer; expected at least one message.", "input")
+        raise InvalidRequest("`input` has nothing to answer; expected at least one message.", param="input")
     if not messages:
         messages = [{"role": "user", "content": ""}]
     chat = {"model": fields["model"], "messages": messages}
@@ -203,7 +208,7 @@ def _sampling(fields: JsonObject) -> JsonObject:
     limit = optional(fields, "max_output_tokens", int, "a whole number of at least 1")
     if limit is not None:
         if limit < 1:
-            invalid("`max_output_tokens` must be a whole number of at least 1.", "max_output_tokens")
+            raise InvalidRequest("`max_output_tokens` must be a whole number of at least 1.", param="max_output_tokens")
         chat["max_completion_tokens"] = limit
     reasoning = optional(fields, "reasoning", dict, "an object") or {}
     effort = optional(reasoning, "effort", str, "a string", "reasoning")
@@ -227,16 +232,18 @@ def _output_format(fields: JsonObject) -> JsonObject:
     form = optional(options, "format", dict, "an object", "text")
     if form is None:
         return chat
-    kind = text(form, "type", "text.format")
+    kind = string(form, "type", "text.format")
     if kind == "json_object":
         chat["response_format"] = {"type": "json_object"}
     elif kind == "json_schema":
-        schema = {"name": text(form, "name", "text.format")}
+        schema: JsonObject = {"name": string(form, "name", "text.format")}
         for key, types, what in (("description", str, "a string"), ("schema", dict, "an object"), ("strict", bool, "")):
             value = optional(form, key, types, what or "true or false", "text.format")
             if value is not None:
                 schema[key] = value
         chat["response_format"] = {"type": "json_schema", "json_schema": schema}
     elif kind != "text":
-        invalid(f"`text.format.type` must be text, json_object or json_schema, not `{kind[:40]}`.", "text.format.type")
+        raise InvalidRequest(
+            f"`text.format.type` must be text, json_object or json_schema, not `{kind[:40]}`.", param="text.format.type"
+        )
     return chat

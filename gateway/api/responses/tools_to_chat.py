@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 from gateway.api.provider_tools import MOST_TOLD, told_type
 from gateway.api.responses import freeform_tools
-from gateway.api.responses.checks import invalid, item, optional, text
 from gateway.api.responses.tool_names import SEARCH, ClientTool, Kind, ToolNames
+from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import JsonObject
-from gateway.core.validation import expected
+from gateway.core.validation import json_object, optional, string, wrong_type
 
 TRANSLATED = frozenset({"function", "custom"})
 ITEMS_WITH_TOOLS = ("tool_search_output", "additional_tools")  # types of input items
@@ -59,12 +59,12 @@ class ChatTools:
     def _add(self, tools: list[object], where: str, namespace: JsonObject | None = None) -> None:
         for i, given in enumerate(tools):
             at = f"{where}[{i}]"
-            tool = item(given, at)
-            kind = text(tool, "type", at, "a type of tool")
+            tool = json_object(given, at)
+            kind = string(tool, "type", at, "a type of tool")
             if kind in TRANSLATED:
                 self._add_function(tool, kind, at, namespace)
             elif kind == "namespace" and namespace is None:
-                text(tool, "name", at)
+                string(tool, "name", at)
                 self._add(optional(tool, "tools", list, "a list of tools", at) or [], f"{at}.tools", tool)
             elif kind == SEARCH:
                 if tool.get("execution") == "client":
@@ -74,7 +74,9 @@ class ChatTools:
 
     def _add_function(self, tool: JsonObject, kind: str, where: str, namespace: JsonObject | None) -> None:
         call_type: Kind = "function_call" if kind == "function" else "custom_tool_call"
-        client_tool = ClientTool(call_type, text(tool, "name", where), None if namespace is None else namespace["name"])
+        client_tool = ClientTool(
+            call_type, string(tool, "name", where), None if namespace is None else namespace["name"]
+        )
         function = _freeform_function(tool, where) if kind == "custom" else _function(tool, where)
         if "description" not in function and namespace is not None and isinstance(namespace.get("description"), str):
             function["description"] = namespace["description"]
@@ -97,43 +99,49 @@ class ChatTools:
             return
         if isinstance(choice, str):
             if choice not in CHOICE_MODES:
-                invalid(f"`tool_choice` must be none, auto or required, not `{choice[:40]}`.", "tool_choice")
+                raise InvalidRequest(
+                    f"`tool_choice` must be none, auto or required, not `{choice[:40]}`.", param="tool_choice"
+                )
             if self._functions:
                 self.fields["tool_choice"] = choice
             elif choice == "required":
                 self.native_only = "tool_choice"
             return
         if not isinstance(choice, dict):
-            invalid(expected("tool_choice", "a string or an object", {"tool_choice": choice}), "tool_choice")
-        if text(choice, "type", "tool_choice") not in TRANSLATED:
+            raise wrong_type({"tool_choice": choice}, "tool_choice", "a string or an object")
+        if string(choice, "type", "tool_choice") not in TRANSLATED:
             self.native_only = "tool_choice"
             return
-        name = text(choice, "name", "tool_choice")
+        name = string(choice, "name", "tool_choice")
         chat = self.names.chat_name(name, optional(choice, "namespace", str, "a string", "tool_choice"))
         if not any(function["function"]["name"] == chat for function in self._functions):
-            invalid(f"`tool_choice` names a tool `{name[:80]}` that is not in `tools`.", "tool_choice.name")
+            raise InvalidRequest(
+                f"`tool_choice` names a tool `{name[:80]}` that is not in `tools`.", param="tool_choice.name"
+            )
         self.fields["tool_choice"] = {"type": "function", "function": {"name": chat}}
 
     def _restrict_to_allowed(self, choice: JsonObject) -> str:
         """Keep only the allowed tools, because few servers support `allowed_tools`; return the mode, `auto` or `required`."""
-        mode = text(choice, "mode", "tool_choice")
+        mode = string(choice, "mode", "tool_choice")
         if mode not in ("auto", "required"):
-            invalid(f"`tool_choice.mode` must be auto or required, not `{mode[:40]}`.", "tool_choice.mode")
+            raise InvalidRequest(
+                f"`tool_choice.mode` must be auto or required, not `{mode[:40]}`.", param="tool_choice.mode"
+            )
         tools = choice.get("tools")
         if not isinstance(tools, list):
-            invalid(expected("tools", "a list", choice, "tool_choice"), "tool_choice.tools")
+            raise wrong_type(choice, "tools", "a list", "tool_choice")
         names, namespaces = set(), set()
         provider: dict[str, None] = {}
         for i, given in enumerate(tools):
             at = f"tool_choice.tools[{i}]"
-            tool = item(given, at)
-            kind = text(tool, "type", at)
+            tool = json_object(given, at)
+            kind = string(tool, "type", at)
             if kind in TRANSLATED:
                 names.add(
-                    self.names.chat_name(text(tool, "name", at), optional(tool, "namespace", str, "a string", at))
+                    self.names.chat_name(string(tool, "name", at), optional(tool, "namespace", str, "a string", at))
                 )
             elif kind == "namespace":
-                namespaces.add(text(tool, "name", at))
+                namespaces.add(string(tool, "name", at))
             elif told_type(kind) in self._provider:
                 provider[told_type(kind)] = None
         self._provider = provider
@@ -163,8 +171,8 @@ def _freeform_function(tool: JsonObject, where: str) -> JsonObject:
     descriptions = [optional(tool, "description", str, "a string", where)]
     form = optional(tool, "format", dict, "an object", where)
     if form is not None and form.get("type") == "grammar":
-        syntax = text(form, "syntax", f"{where}.format")
-        definition = text(form, "definition", f"{where}.format")
+        syntax = string(form, "syntax", f"{where}.format")
+        definition = string(form, "definition", f"{where}.format")
         descriptions.append(f"The input must follow this grammar ({syntax}):\n{definition}")
     function: JsonObject = {"parameters": freeform_tools.function_parameters()}
     if description := "\n\n".join(part for part in descriptions if part):
