@@ -20,6 +20,10 @@ from gateway.core.vocabulary import Api
 from gateway.request.chat_request import ChatRequest, translated
 from gateway.request.request import Native, parse_object
 
+# The headers that say how a Messages request is to be read. Others of the API are about the client's own account or browser, such
+# as `anthropic-workspace-id`: the upstream is called with the deployment's key, not with the client's.
+FORWARDED_HEADERS = (b"anthropic-version", b"anthropic-beta")
+
 
 class Messages:
     """Reads and writes Messages; see `gateway.api.dialect.Dialect`."""
@@ -32,7 +36,7 @@ class Messages:
     def _read(self, body: bytes, headers: Headers) -> ChatRequest:
         fields = parse_object(body)
         translation = translate(fields)
-        native = Native(self.api, body, fields, _anthropic_headers(headers))
+        native = Native(self.api, body, fields, forwarded_headers(headers))
         request = translated(translation.fields, native, translation.native_only)
         return replace(request, left_out=translation.left_out) if translation.left_out else request
 
@@ -66,6 +70,8 @@ def _client_fields(request: ChatRequest) -> JsonObject:
     return request.native.fields
 
 
-def _anthropic_headers(headers: Headers) -> dict[str, str]:
-    """Return the client's headers that belong to the API, such as `anthropic-beta`."""
-    return {k.decode("latin-1"): v.decode("latin-1") for k, v in headers.items() if k.startswith(b"anthropic-")}
+def forwarded_headers(headers: Headers) -> dict[str, str]:
+    """The client's headers that an upstream which speaks Messages is sent."""
+    return {
+        name.decode(): value.decode("latin-1") for name in FORWARDED_HEADERS if (value := headers.get(name)) is not None
+    }

@@ -346,7 +346,14 @@ def test_the_user_fits_chat() -> None:
 
 def test_the_native_form_is_the_clients_own() -> None:
     sent = b'{"model": "auto",  "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}], "new": {"field": 1}}'
-    headers = {b"anthropic-version": b"2023-06-01", b"anthropic-beta": b"a,b", b"x-api-key": b"k", b"host": b"h"}
+    headers = {
+        b"anthropic-version": b"2023-06-01",
+        b"anthropic-beta": b"a,b",
+        b"anthropic-workspace-id": b"wrkspc_1",
+        b"anthropic-dangerous-direct-browser-access": b"true",
+        b"x-api-key": b"k",
+        b"host": b"h",
+    }
     request = asyncio.run(Messages().parse(sent, headers))
     native = request.native
     assert native is not None
