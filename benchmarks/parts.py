@@ -30,7 +30,7 @@ from gateway.record import request_record
 from gateway.record.metrics import Metrics
 from gateway.record.request_record import Part, Record, Recorder
 from gateway.request.chat_request import parse_chat
-from gateway.routing.decision import Routing
+from gateway.routing.routing import Routing
 from gateway.upstream.direct import _DirectStream
 from router.encode.encoder import QueryEncoder
 from router.model.serving import Router

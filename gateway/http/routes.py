@@ -25,7 +25,7 @@ from gateway.http.token_counts import count_tokens
 from gateway.record import metrics
 from gateway.request.chat_request import parse_chat
 from gateway.request.interpretation import understood
-from gateway.routing.explanation import explain
+from gateway.routing.route_explanation import explain
 
 Handler = Callable[[Request], Awaitable[Response]]
 

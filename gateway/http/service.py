@@ -18,7 +18,7 @@ from gateway.record.loop_monitor import LoopMonitor
 from gateway.record.metrics import Metrics
 from gateway.record.request_record import Recorder
 from gateway.request.conversation import Sessions
-from gateway.routing.decision import Routing
+from gateway.routing.routing import Routing
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.proxy import Proxies
 from gateway.upstream.sdk import SdkUpstream

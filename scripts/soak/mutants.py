@@ -100,7 +100,7 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
     ),
     "stand-ins are never asked": (
         Edit(
-            "gateway/routing/decision.py",
+            "gateway/routing/routing.py",
             '        if rule != "stand_ins" or not request.overrides.failover:\n            return',
             "        return",
         ),

@@ -9,8 +9,8 @@ from gateway.deployments.breaker import TAKEN_OUT_S
 from gateway.deployments.live import LiveDeployments
 from gateway.request.chat_request import parse_chat
 from gateway.request.conversation import Conversation
-from gateway.routing.decision import Routing
-from gateway.routing.explanation import explain
+from gateway.routing.route_explanation import explain
+from gateway.routing.routing import Routing
 from router.model.serving import Router
 from tests.gateway.running import EMBEDDINGS, entry, gateway, write_portfolio
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from gateway.commands.main import main
-from gateway.routing.evidence_shown import explain_evidence
+from gateway.routing.nearby_queries import explain_evidence
 from router.data.dataset import Dataset, load_dataset
 from router.encode.load import PRETRAINED
 from router.errors import ArtifactError
@@ -326,7 +326,7 @@ def test_nothing_is_read_before_somebody_asks_and_torch_never() -> None:
     script = """
 import sys
 import router.model.evidence_file as evaluations
-from gateway.routing.evidence_shown import explain_evidence
+from gateway.routing.nearby_queries import explain_evidence
 from router.model.serving import Router
 read = []
 load = evaluations.Evaluations.load

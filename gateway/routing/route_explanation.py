@@ -7,8 +7,9 @@ import numpy as np
 
 from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation
-from gateway.routing.decision import Decision, Routing, Scores
-from gateway.routing.evidence_shown import explain_evidence
+from gateway.routing.decision import Decision, Scores
+from gateway.routing.nearby_queries import explain_evidence
+from gateway.routing.routing import Routing
 from router.model.policy import Policy
 
 

@@ -1,0 +1,64 @@
+"""Finds the policy that a request asks for, by its model name and by its overrides."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from gateway.config.portfolio import ENCODER, Portfolio
+from gateway.core.errors import InvalidRequest, UnknownModel
+from gateway.request.chat_request import ChatRequest, Overrides
+from gateway.request.model_names import did_you_mean, unknown_model
+from gateway.routing.decision import AUTO
+from router.model.policy import Policy
+
+
+def requested_policy(portfolio: Portfolio, request: ChatRequest) -> Policy:
+    """The policy for a request that names no model of the portfolio.
+
+    `auto` is the default policy, `auto:cheap` the policy `cheap`; the overrides may name another one, or change its values.
+
+    Raises:
+        UnknownModel: the portfolio has no such model or policy.
+        InvalidRequest: the request names an embedding model.
+    """
+    overrides, model = request.overrides, request.model
+    if model == AUTO:
+        policy = portfolio.policies[portfolio.default_policy]
+    elif model.startswith(f"{AUTO}:"):
+        policy = _named(portfolio, model[len(AUTO) + 1 :], "model", f"{AUTO}:")
+    elif model == ENCODER or any(model == one.name for one in portfolio.embedding_models):
+        raise InvalidRequest(f"`{model}` is an embedding model, for /v1/embeddings alone.", param="model")
+    else:
+        names = [one.name for one in portfolio.models]
+        known = [*names, AUTO, *(f"{AUTO}:{policy}" for policy in portfolio.policies)]
+        raise unknown_model(model, known, "GET /v1/models lists the models; `auto` lets the gateway choose one.")
+    if overrides.policy is not None:
+        policy = _named(portfolio, overrides.policy, "x-locus-policy")
+    if overrides.cost_weight is not None:
+        return replace(policy, rule="utility", cost_weight=overrides.cost_weight)
+    if overrides.min_p_correct is not None and policy.rule == "cheapest":
+        return replace(policy, min_p_correct=overrides.min_p_correct)
+    return policy
+
+
+def check_model_names(overrides: Overrides, names: Collection[str]) -> None:
+    """Checks the models that a client allows and excludes.
+
+    Args:
+        names: of the portfolio's models.
+
+    Raises:
+        UnknownModel: one of them is not in the portfolio.
+    """
+    for asked, param in ((overrides.allow, "x-locus-allow"), (overrides.exclude, "x-locus-exclude")):
+        for name in asked or ():
+            if name not in names:
+                raise unknown_model(name, names, param=param)
+
+
+def _named(portfolio: Portfolio, name: str, param: str, prefix: str = "") -> Policy:
+    policy = portfolio.policies.get(name)
+    if policy is None:
+        known = ", ".join(f"{prefix}{policy}" for policy in portfolio.policies)
+        close = did_you_mean(name, portfolio.policies)
+        raise UnknownModel(f"There is no policy `{name}`{close} There are {known}.", param=param)
+    return policy

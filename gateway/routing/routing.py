@@ -1,0 +1,196 @@
+"""Chooses the model for a request, and its stand-ins in order: encode the query, score all models, apply the policy."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.config.portfolio import Portfolio
+from gateway.core.errors import GatewayError, InvalidRequest, NoEligibleModel
+from gateway.core.vocabulary import EXPECTED_OUTPUT_TOKENS
+from gateway.deployments.live import LiveDeployments
+from gateway.request.chat_request import ChatRequest
+from gateway.request.conversation import Conversation
+from gateway.request.requirements import Requirements
+from gateway.routing.candidate import Candidate, uncallable
+from gateway.routing.decision import Decision, Scores, Switch
+from gateway.routing.eligibility import Eligibility, allows
+from gateway.routing.encoder_queue import EncoderQueue, Encoding
+from gateway.routing.requested_policy import check_model_names, requested_policy
+from router.model.model_table import ModelTable, PricePerMtok, with_switch_price
+from router.model.policy import Policy, believed, choose
+from router.model.serving import Router
+
+
+class Routing:
+    """Routes over one portfolio.
+
+    Args:
+        portfolio: the models that can be chosen.
+        router: the trained router and its model space; every `embedding` of the portfolio must be in it.
+        fleet: the live state of the deployments.
+
+    Attributes:
+        encoder_queue: encodes texts, for routing and for the built-in embedding model.
+
+    Raises:
+        ArtifactError: the space lacks an embedding.
+    """
+
+    def __init__(self, portfolio: Portfolio, router: Router, fleet: LiveDeployments) -> None:
+        models = portfolio.models
+        self._portfolio = portfolio
+        self.router = router
+        self.encoder_queue = EncoderQueue(router.encoder)
+        self._quick = router.encoder.quick
+        self.names = tuple(model.name for model in models)
+        self._index = {name: i for i, name in enumerate(self.names)}
+        self.live = tuple(fleet.models[name] for name in self.names)
+        self.embeddings = tuple(model.embedding for model in models)
+        prices = [
+            PricePerMtok(m.price.usd_per_mtok_in, m.price.usd_per_mtok_out, m.price.usd_per_mtok_cached) for m in models
+        ]
+        self._table = ModelTable(router, self.embeddings, prices)
+        self._eligibility = Eligibility(models, self.live, fleet.clock)
+
+    async def decide(self, request: ChatRequest, conversation: Conversation | None = None) -> Decision:
+        """The model for a request: the one it names, or for `auto` the one its policy prefers.
+
+        Suspends only if a slow encoder must encode the query, or tokens must be counted.
+
+        A model that is cooling down stays a candidate: until it recovers, its nearest stand-in answers for it, as it does
+        after a failure. A model that needs an operator (no key, key refused) is not a candidate.
+
+        Args:
+            conversation: the one that the request continues; it keeps its model unless another one is worth the switch.
+
+        Raises:
+            UnknownModel: no such model or policy.
+            InvalidRequest: the client's overrides contradict each other, or the model cannot chat.
+            NoEligibleModel: no model has what the request needs.
+        """
+        overrides = request.overrides
+        check_model_names(overrides, self._index)
+        named = self._index.get(request.model)
+        if named is not None:
+            return await self._decide_named(request, named)
+        policy = requested_policy(self._portfolio, request)
+        requirements = await self._eligibility.measured(request)
+        scores = self._scores(request, await self._encode(request), requirements)
+        callable_ = self._eligibility.callable(scores.capable)
+        eligible = callable_ & ~np.isnan(scores.p_correct)
+        p_believed = believed(scores.p_correct, scores.standard_error, policy)
+        if overrides.min_p_correct is not None and (enough := eligible & (p_believed >= overrides.min_p_correct)).any():
+            eligible = enough
+        switch = self._switch(request, conversation)
+        if switch is not None:
+            scores.price_usd[switch.model] -= switch.lost_cache_usd
+            if switch.forbidden and callable_[switch.model]:  # stays, even if it could not be chosen anew
+                return Decision(self.names, policy, switch.model, scores, switch)
+            p_believed = with_switch_price(p_believed, switch.model, switch.p_correct)
+        chosen = choose(p_believed, scores.price_usd, eligible, policy)
+        if chosen is None:
+            too_long = self._eligibility.too_long(overrides, requirements, scores.capable)
+            raise too_long or self._none_eligible(request, requirements, scores.capable)
+        return Decision(self.names, policy, chosen, scores, switch)
+
+    def candidates(self, request: ChatRequest, decision: Decision) -> Iterator[Candidate]:
+        """The chosen model, then its stand-ins: those that can serve the request, the nearest in embedding space first.
+
+        Only the chosen model if the client wants no failover, or `failover_for_named` allows none.
+
+        Models whose distance is not known, because they or the chosen one have no embedding, come last, in portfolio order.
+        Predicted losses are not known if the client named the model, a slow encoder does not know the query, and no policy
+        limits them.
+        """
+        chosen = decision.chosen
+        named = decision.policy is None
+        rule = self._portfolio.settings.failover_for_named if named else "stand_ins"
+        yield Candidate(self.live[chosen], named=named, single=rule == "never")
+        if rule != "stand_ins" or not request.overrides.failover:
+            return
+        scores = decision.scores or self._scores(request, self.encoding(request), request.requirements)
+        limit = (decision.policy or self._default).max_predicted_loss
+        capable, eligibility = scores.capable, self._eligibility
+        if eligibility.assumed.any():  # an assumed window keeps no model from standing in: its provider knows better
+            able = eligibility.able(scores.requirements) & eligibility.allowed(request.overrides)
+            capable = capable | (eligibility.assumed & able)
+        for i, distance in self._table.by_distance(chosen):
+            live = self.live[i]
+            if not capable[i] or live.useless_to_call:
+                continue
+            loss = float(scores.p_correct[chosen] - scores.p_correct[i])
+            known = None if np.isnan(loss) else loss
+            barred = limit is not None and (known is None or known > limit)
+            yield Candidate(live, True, distance, known, barred)
+
+    def encoding(self, request: ChatRequest) -> Encoding | None:
+        """The encoding of the query if it is known or quickly computed; None otherwise."""
+        return self.encoder_queue.at_once(request.query)
+
+    async def scores(self, request: ChatRequest) -> Scores:
+        """The scores of a request that names its model, whose decision has none."""
+        return self._scores(request, await self._encode(request), await self._eligibility.measured(request))
+
+    def lacks(self, model: int, request: ChatRequest, requirements: Requirements) -> list[str]:
+        """The reasons why a model cannot serve a request, or may not; empty if it can."""
+        return self._eligibility.lacks(model, request.overrides, requirements)
+
+    async def _decide_named(self, request: ChatRequest, named: int) -> Decision:
+        if not allows(request.overrides, request.model):
+            raise InvalidRequest(f"The request names `{request.model}` and excludes it.", param="model")
+        self._check_named(request, named)
+        if self._default.max_predicted_loss is not None and not self._quick:
+            await self._encode(request)  # else no stand-in could be held to the limit
+        return Decision(self.names, None, named)
+
+    def _check_named(self, request: ChatRequest, named: int) -> None:
+        """Checks that the named model, or a stand-in, speaks the API format that the request needs.
+
+        The provider of a named model knows best what that model can do, but only in a format that it speaks.
+        """
+        requirements = request.requirements
+        if requirements.api is None or self._eligibility.speaks(named, requirements.api):
+            return
+        capable = self._eligibility.capable(requirements) & self._eligibility.allowed(request.overrides)
+        alone = not request.overrides.failover or self._portfolio.settings.failover_for_named != "stand_ins"
+        if alone or not capable.any():
+            raise self._none_eligible(request, requirements, np.zeros_like(capable))
+
+    def _switch(self, request: ChatRequest, conversation: Conversation | None) -> Switch | None:
+        turn = conversation.turn if conversation is not None else None
+        model = self._index.get(turn.model) if turn is not None else None
+        if model is None or conversation is None:
+            return None
+        return Switch(
+            model,
+            self._portfolio.settings.switch_price,
+            self._table.cache_discount_usd(model, conversation.cached_tokens),
+            request.mid_turn,
+        )
+
+    @property
+    def _default(self) -> Policy:
+        return self._portfolio.policies[self._portfolio.default_policy]
+
+    async def _encode(self, request: ChatRequest) -> Encoding | None:
+        return await self.encoder_queue.encode(request.query) if len(self._table.embedded) else None
+
+    def _scores(self, request: ChatRequest, q: Encoding | None, requirements: Requirements) -> Scores:
+        predicted = self._table.predict(q)
+        output_tokens = min(requirements.output_tokens or EXPECTED_OUTPUT_TOKENS, EXPECTED_OUTPUT_TOKENS)
+        price_usd = self._table.expected_usd(requirements.prompt_tokens, output_tokens)
+        capable = self._eligibility.capable(requirements) & self._eligibility.allowed(request.overrides)
+        return Scores(
+            predicted.p_correct, predicted.standard_error, price_usd, capable, predicted.guarded, requirements
+        )
+
+    def _none_eligible(
+        self, request: ChatRequest, requirements: Requirements, capable: NDArray[np.bool_]
+    ) -> GatewayError:
+        if not len(self._table.embedded) and request.model not in self._index:
+            return NoEligibleModel("No model of the portfolio has an embedding, so `auto` cannot choose; name a model.")
+        able = np.intersect1d(np.flatnonzero(capable), self._table.embedded)
+        if len(able):
+            return uncallable([d for i in able for d in self.live[i].deployments])
+        return self._eligibility.none_capable(request.overrides, requirements)
