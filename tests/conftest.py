@@ -1,10 +1,67 @@
 """Shared fixtures. Asynchronous tests run on asyncio by anyio's plugin."""
 
+import os
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-SHARED = Path(__file__).parent.parent.parent / "shared"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each test process keeps to one core: threads of numpy and torch would wait for each other by spinning. Set before
+    # they are imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+TESTS = Path(__file__).parent
+SHARED = TESTS.parent.parent / "shared"
+# What `make test-fast` leaves out: these folders and files, and each file that starts gateways or processes.
+SLOW = re.compile(
+    r"(clients|faults|package|research|router/commands|router/train|gateway/server)/"
+    r"|gateway/http/test_fuzz|gateway/api/responses/test_to_chat|router/explore/test_draw|router/data/test_bad_files"
+)
+STARTS_A_GATEWAY = re.compile(
+    r"^(import subprocess|from tests\.gateway\.(running|upstreams|mutations)|from tests\.faults)", re.MULTILINE
+)
+# Files that take longest; they start first, so that no process is left alone with one of them at the end.
+LONGEST = (
+    "router/train/test_train.py",
+    "research/bench/test_rows.py",
+    "gateway/commands/test_demo.py",
+    "research/bench/test_tables_kept.py",
+    "gateway/http/test_edge_cases.py",
+    "gateway/answering/test_provider_mutations.py",
+)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Does not import the files whose tests would all be left out: to import their clients takes seconds."""
+    fast = config.getoption("markexpr") == "not slow"
+    return True if fast and collection_path.name.startswith("test_") and is_slow(collection_path) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks slow tests, and puts the longest files first."""
+    for item in items:
+        if is_slow(item.path):
+            item.add_marker("slow")
+    items.sort(key=lambda item: place(item.path))
+
+
+@cache
+def is_slow(path: Path) -> bool:
+    """Return True for a file whose tests start gateways or processes, wait for timeouts or train models."""
+    if not path.is_relative_to(TESTS):
+        return False
+    return bool(
+        SLOW.match(path.relative_to(TESTS).as_posix()) or STARTS_A_GATEWAY.search(path.read_text(encoding="utf-8"))
+    )
+
+
+@cache
+def place(path: Path) -> int:
+    name = path.relative_to(TESTS).as_posix() if path.is_relative_to(TESTS) else ""
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from router.commands.groups import CommandGroup
 
 COMMANDS = {
     "serve": "gateway.commands.serve:serve",
-    "init": "gateway.commands.init:init",
     "check": "gateway.commands.check:check",
     "log": "gateway.commands.show_log:log",
+    "init": "gateway.commands.init:init",
     "import-config": "gateway.commands.import_config:import_config",
     "neighbors": "router.commands.space:neighbors",
     "portfolio": "router.commands.portfolio:portfolio",

@@ -96,7 +96,13 @@ def test_without_a_name_the_file_of_the_working_directory_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "config/portfolio.yaml: no such file" in check().stderr
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    refused = check()
+    assert refused.exit_code == 2
+    assert "There is no portfolio file: neither portfolio.yaml, config/portfolio.yaml nor " in refused.stderr
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "portfolio.yaml").write_text("models: []", encoding="utf-8")
+    assert "config/portfolio.yaml:1: models" in check().stderr
 
 
 def test_an_embedding_that_the_model_space_lacks_comes_with_its_place_and_close_names(tmp_path: Path) -> None:
