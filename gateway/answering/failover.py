@@ -85,14 +85,14 @@ class Dispatch:
         """
         self._resources.retries.count_request()
         self._resources.hedges.count_request()
-        asked = CallRequest(self._context.request)
+        call_request = CallRequest(self._context.request)
         hedged_calls = HedgedCalls(self._context, self._retry_loop, self._attempts, self._judge)
         for candidate, live in self._call_order:
             try:
-                return await hedged_calls.first_answer(candidate, live, asked)
+                return await hedged_calls.first_answer(candidate, live, call_request)
             except UpstreamFailure:  # judged already
                 self._resources.retries.count_extra_call()  # for the next deployment, if there is one
-        return await self._last_resort(asked)
+        return await self._last_resort(call_request)
 
     async def continue_stream(self, transcript: Transcript, broken: OpenCall) -> OpenCall:
         """A stream that continues what the client has: by a deployment not called yet, at last by the one that broke.
@@ -128,10 +128,10 @@ class Dispatch:
         """Frees the candidates that were not needed; call it when the request ends."""
         self._call_order.close()
 
-    async def _call(self, candidate: Candidate, live: LiveDeployment, asked: CallRequest) -> OpenCall:
-        return await self._retry_loop.call(candidate, live, self._attempts, asked)
+    async def _call(self, candidate: Candidate, live: LiveDeployment, call_request: CallRequest) -> OpenCall:
+        return await self._retry_loop.call(candidate, live, self._attempts, call_request)
 
-    async def _last_resort(self, asked: CallRequest) -> OpenCall:
+    async def _last_resort(self, call_request: CallRequest) -> OpenCall:
         """The first answer of a deployment that was skipped as busy, cooling down or taken out of service.
 
         Raises:
@@ -147,7 +147,7 @@ class Dispatch:
                 if not admitted:
                     continue
             try:
-                return await self._call(candidate, live, asked)
+                return await self._call(candidate, live, call_request)
             except UpstreamFailure as failure:
                 self._judge(failure, candidate)
         raise all_failed(self._attempts, self._call_order.candidates)

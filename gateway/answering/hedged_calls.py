@@ -31,7 +31,7 @@ class HedgedCalls:
         self._attempts = attempts
         self._judge = judge
 
-    async def first_answer(self, candidate: Candidate, live: LiveDeployment, asked: CallRequest) -> OpenCall:
+    async def first_answer(self, candidate: Candidate, live: LiveDeployment, call_request: CallRequest) -> OpenCall:
         """Calls one deployment, then the next ones of the call order beside it while none answers.
 
         Raises:
@@ -39,7 +39,9 @@ class HedgedCalls:
         """
         context, clock = self._context, self._context.resources.clock
         hedging, stream = context.settings.hedging, context.request.stream
-        async with Hedge(partial(self._retry_loop.call, asked=asked), self._judge, self._attempts, clock) as hedge:
+        async with Hedge(
+            partial(self._retry_loop.call, call_request=call_request), self._judge, self._attempts, clock
+        ) as hedge:
             hedge.start(candidate, live)
             if hedging is not None:
                 usual_s = live.usual_time_s(hedging.quantile, stream=stream)

@@ -39,7 +39,7 @@ class RetryLoop:
         self._requirements = context.request.requirements  # with the prompt's tokens counted, once a limit is doubtful
 
     async def call(
-        self, candidate: Candidate, live: LiveDeployment, attempts: Attempts, asked: CallRequest
+        self, candidate: Candidate, live: LiveDeployment, attempts: Attempts, call_request: CallRequest
     ) -> OpenCall:
         """The deployment's answer.
 
@@ -49,11 +49,11 @@ class RetryLoop:
         Raises:
             UpstreamFailure: of the last call.
         """
-        if asked.request.requirements.output_tokens is not None:
-            asked = await self._with_output_limit(asked, candidate)
+        if call_request.request.requirements.output_tokens is not None:
+            call_request = await self._with_output_limit(call_request, candidate)
         changes = Changes()
         try:
-            return await UpstreamCall(self._context, candidate, live, asked, attempts, changes).open()
+            return await UpstreamCall(self._context, candidate, live, call_request, attempts, changes).open()
         except UpstreamFailure as exc:
             first: UpstreamFailure | None = exc
 
@@ -67,7 +67,7 @@ class RetryLoop:
                 if first is not None:
                     failure, first = first, None
                     raise failure
-                open_call = await UpstreamCall(self._context, candidate, live, asked, attempts, changes).open()
+                open_call = await UpstreamCall(self._context, candidate, live, call_request, attempts, changes).open()
                 _learn(live, changes)
                 return open_call
         raise AssertionError("tenacity raises the last failure")
@@ -84,18 +84,18 @@ class RetryLoop:
         free = failure.cause in ASKED_OTHERWISE
         return seconds if free or context.resources.retries.take(settings.budget) else inf
 
-    async def _with_output_limit(self, asked: CallRequest, candidate: Candidate) -> CallRequest:
+    async def _with_output_limit(self, call_request: CallRequest, candidate: Candidate) -> CallRequest:
         """The request with a limit of the answer's length that fits into the model's context window."""
         model = candidate.model.spec
-        size = len(asked.request.body)
+        size = len(call_request.request.body)
         if await offloaded(size, is_doubtful, self._requirements, model):
             self._requirements = await counted(self._requirements)
         requirements = self._requirements
-        if asked.transcript is not None:
-            tokens = requirements.prompt_tokens + asked.transcript.contents
+        if call_request.transcript is not None:
+            tokens = requirements.prompt_tokens + call_request.transcript.contents
             requirements = replace(requirements, prompt_tokens=tokens)
-        request = await offloaded(size, limited, asked.request, requirements, model)
-        return asked if request is asked.request else replace(asked, request=request)
+        request = await offloaded(size, limited, call_request.request, requirements, model)
+        return call_request if request is call_request.request else replace(call_request, request=request)
 
 
 def _no_delay(state: RetryCallState) -> bool:

@@ -39,24 +39,34 @@ class UpstreamCall:
         changes: what is changed in the request for this deployment; a refused call adds what to change in the next one.
     """
 
-    __slots__ = ("_api", "_asked", "_attempts", "_candidate", "_changes", "_context", "_dropped", "_live", "_started")
+    __slots__ = (
+        "_api",
+        "_attempts",
+        "_call_request",
+        "_candidate",
+        "_changes",
+        "_context",
+        "_dropped",
+        "_live",
+        "_started",
+    )
 
     def __init__(
         self,
         context: RequestContext,
         candidate: Candidate,
         live: LiveDeployment,
-        asked: CallRequest,
+        call_request: CallRequest,
         attempts: Attempts,
         changes: Changes,
     ) -> None:
         self._context = context
         self._candidate = candidate
         self._live = live
-        self._asked = asked
+        self._call_request = call_request
         self._attempts = attempts
         self._changes = changes
-        self._api = call_api(live, asked.request)
+        self._api = call_api(live, call_request.request)
         self._dropped = live.dropped_fields | changes.names if changes.names else live.dropped_fields
         self._started = 0.0
 
@@ -73,7 +83,7 @@ class UpstreamCall:
             answer = await self._answer()
             live.record_time(clock() - started, stream=context.request.stream)
             open_call = OpenCall(self._candidate, live, answer, clock, started)
-            if self._dropped and self._api == self._asked.request.api:
+            if self._dropped and self._api == self._call_request.request.api:
                 open_call.left_out = left_out(context.request, self._dropped)
             return open_call
         except BaseException as exc:
@@ -87,7 +97,7 @@ class UpstreamCall:
 
     async def _answer(self) -> Complete | Relay:
         """Sends the request in the client's own format if possible; in the translated one if the server lacks that path."""
-        request, context, live = self._asked.request, self._context, self._live
+        request, context, live = self._call_request.request, self._context, self._live
         ready = await offloaded(
             len(request.body),
             prepared,
@@ -100,7 +110,7 @@ class UpstreamCall:
             self._changes.limit,
         )
         if ready is not request:
-            self._asked = replace(self._asked, request=ready)
+            self._call_request = replace(self._call_request, request=ready)
         try:
             return await self._send()
         except UpstreamFailure as failure:
@@ -117,22 +127,22 @@ class UpstreamCall:
         spec, resources = self._live.spec, self._context.resources
         upstream = await resources.upstreams.choose(spec, self._api)
         if not self._context.request.stream:
-            return await upstream.complete(spec, self._asked.request, self._dropped, self._api)
-        asked = self._asked
+            return await upstream.complete(spec, self._call_request.request, self._dropped, self._api)
+        call_request = self._call_request
         # A slow first stream is kept, because another call begins beside it. A slow continuation is given up.
-        timeout_s = spec.timeout_s if asked.transcript is None else spec.first_token_timeout_s
+        timeout_s = spec.timeout_s if call_request.transcript is None else spec.first_token_timeout_s
         deadline = asyncio.get_running_loop().time() + timeout_s
-        source = await upstream.stream(spec, asked.request, deadline, self._dropped, self._api)
+        source = await upstream.stream(spec, call_request.request, deadline, self._dropped, self._api)
         assert self._context.writer is not None, "a stream needs its writer"
         relay = Relay(
             source,
             self._candidate.model.name,
-            asked.transcript or Transcript(asked.request),
+            call_request.transcript or Transcript(call_request.request),
             self._context.writer,
             spec.idle_timeout_s,
             THINKING_TIMEOUTS * spec.timeout_s,
             self._context.no_other_deployment,
-            None if asked.transcript is None else Splice(asked.transcript.pieces, asked.way),
+            None if call_request.transcript is None else Splice(call_request.transcript.pieces, call_request.way),
         )
         try:
             await relay.open(deadline)
@@ -158,14 +168,14 @@ class UpstreamCall:
             attempts.entries.append(Attempt(self._candidate, deployment, CANCELLED, None, elapsed_s))
             raise
         attempts.failures.append(failure)
-        after_content = self._asked.transcript is not None
+        after_content = self._call_request.transcript is not None
         cause, status, reason = failure.cause.value, failure.status, failure.reason
         attempts.entries.append(Attempt(self._candidate, deployment, cause, status, elapsed_s, after_content, reason))
         return failure
 
     async def _classify(self, exc: Exception) -> UpstreamFailure:
         """The failure, reported to the circuit breaker; for a refusal, with what is to be changed in the next call."""
-        live, request = self._live, self._asked.request
+        live, request = self._live, self._call_request.request
         if not isinstance(exc, UpstreamFailure):
             live.breaker.abandon()
             return unexpected(exc)
@@ -178,7 +188,7 @@ class UpstreamCall:
 
     async def _refused(self, failure: UpstreamFailure) -> UpstreamFailure:
         """A refusal of the request: notes a change with which the deployment may accept it, if one is known."""
-        request, size, changes = self._asked.request, len(self._asked.request.body), self._changes
+        request, size, changes = self._call_request.request, len(self._call_request.request.body), self._changes
         signed = SIGNATURES not in self._dropped and is_signature_error(failure.error or {})
         if signed and await offloaded(size, unsigned, request) is not None:
             changes.names |= {SIGNATURES}
