@@ -154,10 +154,10 @@ class Dispatch:
 
     async def _wait_for_place(self, live: LiveDeployment) -> bool:
         """Waits until a call of a busy deployment ends; False if that takes too long."""
-        load, clock = self._context.settings.load, self._resources.clock
+        settings, clock = self._context.settings, self._resources.clock
         started = clock()
         try:
-            return await live.wait_for_place(load.queue_s, load.max_queued)
+            return await live.wait_for_place(settings.queue_timeout, settings.max_queued)
         finally:
             self._attempts.waited_s += clock() - started
 

@@ -39,7 +39,7 @@ def retry_delay(
             return None
         if after_s is None:
             return rng.uniform(0.0, BACKOFF_S * 2 ** (tries - 1))
-        return after_s if after_s <= settings.max_retry_after_s else None
+        return after_s if after_s <= settings.max_retry_after else None
     if cause is Cause.OVERLOADED and after_s is not None:
         return None
     if (cause in QUICK_RETRY or cause in (Cause.OVERLOADED, Cause.LOCAL)) and tries <= min(1, settings.retries):

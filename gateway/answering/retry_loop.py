@@ -76,13 +76,13 @@ class RetryLoop:
         """Seconds until the next call of the same deployment, within the budget of all requests; infinite for no call."""
         failure = state.outcome.exception() if state.outcome else None
         assert isinstance(failure, UpstreamFailure)
-        context, settings = self._context, self._context.settings.retry
+        context, settings = self._context, self._context.settings
         alone = failure.cause in WAITING and not context.call_order.left()
         seconds = retry_delay(failure, state.attempt_number, settings, context.resources.rng, alone=alone)
         if seconds is None:
             return inf
         free = failure.cause in ASKED_OTHERWISE
-        return seconds if free or context.resources.retries.take(settings.budget) else inf
+        return seconds if free or context.resources.retries.take(settings.retry_budget) else inf
 
     async def _with_output_limit(self, call_request: CallRequest, candidate: Candidate) -> CallRequest:
         """The request with a limit of the answer's length that fits into the model's context window."""

@@ -20,6 +20,7 @@ from gateway.commands.notices import fatal, warn
 from gateway.commands.portfolio_path import find_portfolio, portfolio_path
 from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
+from gateway.config.settings import Settings
 from gateway.server.launch import Launch
 from gateway.server.listener import CannotListen, listen
 from gateway.server.process import log_to_stderr, raise_descriptor_limit
@@ -49,8 +50,8 @@ def serve(config: Path | None, host: str | None, port: int | None, demo: bool, w
         raise click.ClickException("--workers needs a system that can fork processes, such as Linux or macOS")
     portfolio, file = read_portfolio(config, demo=demo)
     settings = portfolio.settings
-    settings = replace(settings, host=host or settings.host, port=settings.port if port is None else port)
-    portfolio = replace(portfolio, settings=settings)
+    address = {"host": host or settings.host, "port": settings.port if port is None else port}
+    portfolio = replace(portfolio, settings=settings.model_copy(update=address))
     try:
         listener = listen(portfolio)
     except CannotListen as exc:
@@ -77,7 +78,7 @@ def read_portfolio(config: Path | None, *, demo: bool) -> tuple[Portfolio, Finge
         click.ClickException: there is no portfolio file, or it cannot be used.
     """
     if config is None and demo and find_portfolio() is None:
-        return Portfolio(path=None, models=()), None
+        return Portfolio(path=None, models=(), settings=Settings(responses=None)), None
     path = portfolio_path(config)
     file = fingerprint(path)
     try:

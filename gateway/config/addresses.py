@@ -1,5 +1,6 @@
 """Base URLs of providers: what no call could reach is refused, with what to write. An address itself never shows."""
 
+import ipaddress
 import re
 from urllib.parse import urlsplit
 
@@ -59,3 +60,13 @@ def _fault(address: str, provider: str) -> str | None:
     if ending is not None:
         return f"the address ends with {ending[0]}, which the gateway appends itself; leave that out"
     return None
+
+
+def is_loopback(host: str) -> bool:
+    """Return True if only this machine can reach a server on this address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -73,7 +73,7 @@ class Document:
         """`config/portfolio.yaml:12: models[0].name`."""
         return f"{self.path}:{self.line(where)}: {self.place(where)}"
 
-    def file(self, name: str) -> Path:
+    def file(self, name: str | Path) -> Path:
         """A path of the file: `~` is the home folder, and a relative one begins at the file's own folder."""
         return self.path.parent / os.path.expanduser(name)
 

@@ -3,74 +3,39 @@
 What a file says is checked and turned into these by `gateway.config.portfolio_file`; nothing else in the gateway reads files.
 """
 
-import hmac
-import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from gateway.config.addresses import is_loopback
 from gateway.config.providers import Prefill
+from gateway.config.schema import DEFAULT_POLICY, FIRST_TOKEN_S, DeploymentEntry
+from gateway.config.secret import Secret
+from gateway.config.settings import BreakerSettings, LoadSettings, RetrySettings, Settings, UtilityCalls
+from gateway.core.vocabulary import ENCODER
 from router.encode.encoder import MAX_TOKENS
 from router.model.policy import Policy
 
-# What may answer a request that names a model where a deployment fails: all deployments of that model and its stand-ins, the
-# deployments of that model, or no other deployment.
-FailoverForNamed = Literal["stand_ins", "same_model", "never"]
-ENCODER = "locus-encoder"  # the built-in embedding model: the encoder of queries, which every gateway has
+# The names of other modules in this list are for imports that are older than those modules.
+__all__ = [
+    "BUILT_IN",
+    "DEFAULT_POLICIES",
+    "ENCODER",
+    "BreakerSettings",
+    "Deployment",
+    "LoadSettings",
+    "Model",
+    "Portfolio",
+    "Price",
+    "RetrySettings",
+    "Secret",
+    "Settings",
+    "UtilityCalls",
+    "is_loopback",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class BreakerSettings:
-    """When a deployment cools down.
-
-    Attributes:
-        failures: failures in a row that open the breaker.
-        cool_down_s: first cool-down, seconds; doubles with every failed probe.
-        max_cool_down_s: longest cool-down, seconds.
-    """
-
-    failures: int = 5
-    cool_down_s: float = 5.0
-    max_cool_down_s: float = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class UtilityCalls:
-    """Which requests are utility calls.
-
-    Attributes:
-        policy: name of the policy that they go to.
-        patterns: searched in the system prompt and in the last user turn.
-    """
-
-    policy: str
-    patterns: tuple[re.Pattern[str], ...]
-
-
-class Secret:
-    """A value that never shows: `str`, `repr` and formatting give `***`."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The value itself, for the one place that sends or compares it."""
-        return self._value
-
-    def __str__(self) -> str:
-        return "***"
-
-    __repr__ = __str__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
-
-    def __hash__(self) -> int:
-        return hash(self._value)
+_DEFAULTS = DeploymentEntry(model=ENCODER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +77,14 @@ class Deployment:
     api_base: str | None = None
     api_key: Secret | None = None
     headers: Mapping[str, Secret] = field(default_factory=dict)
-    timeout_s: float = 300.0
-    connect_timeout_s: float = 5.0
-    first_token_timeout_s: float = 10.0
-    idle_timeout_s: float = 15.0
+    timeout_s: float = _DEFAULTS.timeout
+    connect_timeout_s: float = _DEFAULTS.connect_timeout
+    first_token_timeout_s: float = FIRST_TOKEN_S
+    idle_timeout_s: float = _DEFAULTS.idle_timeout
     rpm: int | None = None
     tpm: int | None = None
     max_parallel_requests: int | None = None
-    weight: float = 1.0
+    weight: float = _DEFAULTS.weight
     prefill: Prefill = ""
     several: bool = True
     logprobs: bool = True
@@ -163,103 +128,6 @@ BUILT_IN = Model(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RetrySettings:
-    """Retries on one deployment.
-
-    Attributes:
-        retries: at most so many after a 429; after a server error at most one.
-        max_retry_after_s: a longer Retry-After is not waited for.
-        budget: retries of all requests together, as a share of their first calls.
-    """
-
-    retries: int = 2
-    max_retry_after_s: float = 10.0
-    budget: float = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class HedgeSettings:
-    """When a stand-in is asked beside a model that takes unusually long to begin.
-
-    Attributes:
-        quantile: of the deployment's usual time to the first token.
-        budget: requests that may be asked twice, as a share of all.
-    """
-
-    quantile: float = 0.95
-    budget: float = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class LoadSettings:
-    """What the gateway takes on at once.
-
-    Attributes:
-        max_requests: requests under way.
-        max_queued: requests that wait for a place, of the gateway or of a deployment.
-        queue_s: longest wait, seconds.
-        max_memory_bytes: for the bodies and answers of all requests under way; None: half of the memory that there is.
-    """
-
-    max_requests: int = 1000
-    max_queued: int = 200
-    queue_s: float = 5.0
-    max_memory_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The gateway's own settings.
-
-    Attributes:
-        keys: gateway keys; empty: no key needed, and only loopback is served.
-        record: SQLite file; None records nothing.
-        store_prompts: keep the messages in the record.
-        responses: SQLite file for what `previous_response_id` goes on with; None keeps nothing.
-        response_retention_s: a conversation that was not continued for so long is forgotten.
-        cors_origins: of web pages that may use the gateway in a browser; `*` is all of them.
-        admin_key: for what only the operator shall see; None: only loopback sees it.
-        shutdown_grace_s: how long a stop waits for requests under way.
-        keep_alive_s: a stream on which nothing was sent for so long gets a comment; 0: never.
-        switch_price: by so much must another model be more probably correct for a conversation to leave its model.
-        utility_calls: which requests go to a policy of their own; None: such calls are not recognised.
-        failover_for_named: what may answer in place of a model that a request names.
-        stream_recovery: whether another model continues a stream that broke after its first content.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 4000
-    keys: tuple[Secret, ...] = ()
-    max_body_bytes: int = 20 << 20
-    record: Path | None = Path("locus.db")
-    store_prompts: bool = False
-    responses: Path | None = None
-    response_retention_s: float = 86_400.0
-    cors_origins: tuple[str, ...] = ()
-    admin_key: Secret | None = None
-    shutdown_grace_s: float = 30.0
-    stream_recovery: Literal["continue", "error"] = "continue"
-    keep_alive_s: float = 10.0
-    failover_for_named: FailoverForNamed = "stand_ins"
-    switch_price: float = 0.05
-    utility_calls: UtilityCalls | None = None
-    load: LoadSettings = field(default_factory=LoadSettings)
-    retry: RetrySettings = field(default_factory=RetrySettings)
-    hedging: HedgeSettings | None = None
-    breaker: BreakerSettings = field(default_factory=BreakerSettings)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server on this address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 DEFAULT_POLICIES: Mapping[str, Policy] = {
     "best": Policy("best"),
     "balanced": Policy("balanced", cost_weight=10.0),
@@ -277,7 +145,6 @@ class Portfolio:
         checkpoint: folder of a checkpoint of one's own; None: the shipped one.
         trust_checkpoint: whether its encoder may be one whose files may run code.
         spaces: model spaces, over the shipped one.
-        stated: the settings of the gateway that the file states, also as empty ones.
         places: model name -> where the file names its embedding, for errors that only the model space can raise.
         warnings: for the operator.
         simulated: True for the built-in demo alone.
@@ -286,12 +153,11 @@ class Portfolio:
     path: Path | None
     models: tuple[Model, ...]
     policies: Mapping[str, Policy] = field(default_factory=lambda: DEFAULT_POLICIES)
-    default_policy: str = "balanced"
+    default_policy: str = DEFAULT_POLICY
     checkpoint: Path | None = None
     trust_checkpoint: bool = False
     spaces: tuple[Path, ...] = ()
     settings: Settings = field(default_factory=Settings)
-    stated: frozenset[str] = frozenset()
     places: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     simulated: bool = False

@@ -11,15 +11,20 @@ from gateway.config.litellm_table import Listed, look_up
 from gateway.config.portfolio import DEFAULT_POLICIES, Model, Portfolio, Price
 from gateway.config.problems import mended, problem
 from gateway.config.references import Values
-from gateway.config.schema import EmbeddingModelEntry, EmbeddingPriceEntry, ModelEntry, PortfolioEntry
-from gateway.config.settings_reader import check_writable, read_settings
+from gateway.config.schema import (
+    FIRST_TOKEN_S,
+    REASONING_FIRST_TOKEN_S,
+    EmbeddingModelEntry,
+    EmbeddingPriceEntry,
+    ModelEntry,
+    PortfolioEntry,
+)
+from gateway.config.settings_reader import check_writable, resolve_settings
 from router.model.policy import Policy
 
 __all__ = ["PortfolioError", "load_portfolio"]
 
 FALLBACK_WINDOW = 8_192
-FIRST_TOKEN_S = 10.0  # the default of `first_token_timeout`,
-REASONING_S = 60.0  # and for models that think first
 
 
 def load_portfolio(path: Path, environment: Mapping[str, str], *, writes: bool = True) -> Portfolio:
@@ -68,7 +73,7 @@ class _Builder:
     def build(self) -> Portfolio:
         entry = self._entry
         policies = self._policies()
-        settings = read_settings(self._document, self._values, entry.gateway, policies)
+        settings = resolve_settings(self._document, self._values, entry.gateway, policies)
         if self._writes:
             check_writable(self._document, settings)
         if entry.default_policy not in policies:
@@ -86,7 +91,6 @@ class _Builder:
             trust_checkpoint=entry.trust_checkpoint,
             spaces=tuple(self._document.file(space) for space in entry.spaces),
             settings=settings,
-            stated=frozenset(entry.gateway.model_fields_set),
             places={
                 model.name: self._document.locate(("models", i, "embedding")) for i, model in enumerate(entry.models)
             },
@@ -122,7 +126,7 @@ class _Builder:
         where: Place = ("models", i)
         listed = _listed(model, (model.price, model.context_window, model.capabilities))
         capabilities = listed.capabilities if model.capabilities is None else frozenset(model.capabilities)
-        patience_s = REASONING_S if "reasoning" in capabilities else FIRST_TOKEN_S
+        patience_s = REASONING_FIRST_TOKEN_S if "reasoning" in capabilities else FIRST_TOKEN_S
         deployments, local = self._deployments.read(where, model, patience_s)
         window = model.context_window or listed.context_window
         if window is None:

@@ -14,14 +14,12 @@ from gateway.config.schema import (
     DeploymentEntry,
     EmbeddingModelEntry,
     EmbeddingPriceEntry,
-    GatewayEntry,
-    HedgingEntry,
     ModelEntry,
     PolicyEntry,
     PortfolioEntry,
     PriceEntry,
-    UtilityCallsEntry,
 )
+from gateway.config.settings import Hedging, Settings, UtilityCalls
 
 _MODELS = ("models", "embedding_models")
 
@@ -40,7 +38,7 @@ def problem(document: Document, error: dict[str, Any]) -> Problem:
         return Problem(document.line(where), f"{document.place(where)}: unknown key{_did_you_mean(where)}")
     if kind == "missing":
         return Problem(document.line(where[:-1]), f"{document.place(where)}: missing; write {_example(where)}")
-    if kind in ("reserved", "capability", "policy"):
+    if kind in ("reserved", "policy"):
         return Problem(document.line(where), f"{document.place(where)}: {error['msg']}")
     if isinstance(error.get("input"), float) and not math.isfinite(error["input"]):
         kind = "finite_number"
@@ -58,6 +56,7 @@ _KINDS = {  # pydantic's types of errors -> what to write
     "finite_number": "a number that is finite",
     "bool_type": "true or false",
     "list_type": "a list",
+    "tuple_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
@@ -146,7 +145,7 @@ def _expected(kind: str, context: Mapping[str, Any], where: Place) -> str:
         case "printable":
             return "write printable characters only"
         case "origin":
-            return str(context["told"])
+            return str(context["expected"])
     return f"write {_KINDS[kind]}, such as {_example(where)}" if kind in _KINDS else "write another value"
 
 
@@ -212,7 +211,7 @@ def _did_you_mean(where: Place) -> str:
 
 _ELSEWHERE: Mapping[str, type[BaseModel]] = {
     "the file itself, not indented": PortfolioEntry,
-    "`gateway`": GatewayEntry,
+    "`gateway`": Settings,
     "a model": ModelEntry,
     "an item of `deployments`": DeploymentEntry,
     "a policy": PolicyEntry,
@@ -225,11 +224,11 @@ def _level(where: Place) -> type[BaseModel] | None:
         case (_,):
             return PortfolioEntry
         case ("gateway", _):
-            return GatewayEntry
+            return Settings
         case ("gateway", "utility_calls", _):
-            return UtilityCallsEntry
+            return UtilityCalls
         case ("gateway", "hedging", _):
-            return HedgingEntry
+            return Hedging
         case ("models" | "embedding_models", _, "deployments", _, _):
             return DeploymentEntry
         case ("models", _, "price", _):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.config.addresses import SHELL
 from gateway.config.document import Document, Place, is_secret_name
-from gateway.config.portfolio import Secret
+from gateway.config.secret import Secret
 
 ENVIRONMENT = "os.environ/"
 _VARIABLE = re.compile(r"[^\s=/$\x00]+")

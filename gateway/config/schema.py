@@ -1,186 +1,161 @@
-"""The keys of a portfolio file as pydantic models: names, types, defaults and what each is for.
+"""The mappings of a portfolio file as pydantic models: the keys, their types, defaults and descriptions.
 
-`gateway.config.portfolio_file` reads a file by them; the JSON Schema for editors is made from them.
+`gateway.config.portfolio_file` checks a file with them. The JSON Schema for editors and docs/configuration.md are made
+from them. The section `gateway` is in `gateway.config.settings`.
 """
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from gateway.config.front_ends import FRONT_ENDS
-from gateway.config.portfolio import ENCODER
-from gateway.core.client_limits import LONGEST_NAME
+from gateway.config.field_types import (
+    Count,
+    FileModel,
+    HeaderName,
+    Key,
+    ModelName,
+    Name,
+    Number,
+    PolicyName,
+    Probability,
+    Seconds,
+)
+from gateway.config.settings import Settings
+from gateway.core.vocabulary import Capability
 
-_ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?")
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_USUAL_PORTS = {"http": "80", "https": "443"}
-
-
-BESIDE_RECORD = "beside the record"
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
-
-
-def _printable(value: str) -> str:
-    if not value.isprintable():  # a line break would end a response header, half a surrogate pair has no bytes at all
-        raise PydanticCustomError("printable", "expected printable characters only")
-    return value
+FIRST_TOKEN_S = 10.0  # the default of `first_token_timeout`
+REASONING_FIRST_TOKEN_S = 60.0  # its default for models that think before they answer
+DEFAULT_POLICY = "balanced"
 
 
-def _header_name(value: str) -> str:
-    """A header's name (RFC 9110, 5.1), but none that says how the body is sent."""
-    if _HEADER.fullmatch(value) is None or value.lower() in ("content-length", "transfer-encoding", "connection"):
-        raise PydanticCustomError("header", "expected the name of a header, such as X-Api-Version")
-    return value
+class DeploymentEntry(FileModel):
+    """A server where the model can be called, in LiteLLM's parameter names."""
 
+    model_config = ConfigDict(extra="allow")
 
-def _origin(value: str) -> str:
-    """An origin as browsers write it (RFC 6454, 6.2), since it is compared letter by letter; or `*`."""
-    found = _ORIGIN.fullmatch(value)
-    if value != "*" and (found is None or found["port"] == _USUAL_PORTS.get(found["scheme"], "")):
-        told = "expected `*`, or scheme, host and any unusual port in lower case, such as https://app.example"
-        raise PydanticCustomError("origin", "{told}", {"told": told})
-    return value
-
-
-def _free_name(value: str) -> str:
-    if value in ("auto", ENCODER) or value.startswith("auto:"):
-        raise PydanticCustomError("reserved", "`{name}` is the gateway's own name", {"name": value})
-    return value
-
-
-def _capability(value: str) -> str:
-    if value not in CAPABILITIES:
-        context = {"found": repr(value), "known": ", ".join(CAPABILITIES)}
-        raise PydanticCustomError("capability", "found {found}, expected one of {known}", context)
-    return value
-
-
-Name = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
-# White space around a key, such as the line break that ends a block of YAML, is no part of it.
-Key = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_printable)]
-PolicyName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
-HeaderName = Annotated[str, AfterValidator(_header_name)]
-Origin = Annotated[str, AfterValidator(_origin)]
-Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(gt=0, le=31_536_000)]  # a year: clocks and loops cannot wait for ever
-Count = Annotated[int, Field(ge=1, le=10**12)]
-ModelName = Annotated[
-    str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_printable), AfterValidator(_free_name)
-]
-Probability = Annotated[float, Field(ge=0, le=1)]
-CAPABILITIES = ("tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output", "reasoning")
-
-
-class DeploymentEntry(BaseModel):
-    """One place where the model can be called, in LiteLLM's parameter names."""
-
-    model_config = ConfigDict(extra="allow", strict=True, hide_input_in_errors=True)
-
-    model: Name = Field(description="LiteLLM's name, such as openai/gpt-4o-mini or ollama/llama3.1:8b")
-    api_base: Name | None = Field(None, description="Base URL, or os.environ/NAME, for any server of your own")
-    api_key: Key | None = Field(None, description="os.environ/NAME; by default the provider's usual variable")
+    model: Name = Field(description="LiteLLM's model name, such as openai/gpt-4o-mini or ollama/llama3.1:8b")
+    api_base: Name | None = Field(
+        None, description="Base URL of the server, or os.environ/NAME. Default: the provider's"
+    )
+    api_key: Key | None = Field(
+        None, description="API key, as os.environ/NAME. Default: the provider's usual environment variable"
+    )
     timeout: Seconds = Field(
         300.0,
-        description="Longest wait for a whole answer, or for a sign of life of a stream that has not begun, seconds",
+        description="Longest wait for a complete answer, or for the first event of a stream, seconds",
     )
-    connect_timeout: Seconds = Field(5.0, description="Seconds until the connection is open")
-    stream_timeout: Seconds | None = Field(None, description="LiteLLM's name for first_token_timeout")
+    connect_timeout: Seconds = Field(5.0, description="Longest wait for the connection, seconds")
+    stream_timeout: Seconds | None = Field(None, description="LiteLLM's name of first_token_timeout, seconds")
     first_token_timeout: Seconds | None = Field(
         None,
-        description="Seconds until a stream's first content, after which the next deployment is asked too; default 10, "
-        "or 60 for a model with the capability reasoning",
+        description="Longest wait for a stream's first content, seconds. Then the next deployment is called too. "
+        f"Default: {FIRST_TOKEN_S:g}, or {REASONING_FIRST_TOKEN_S:g} for a model with the capability reasoning",
     )
-    idle_timeout: Seconds = Field(15.0, description="Seconds between events of a stream, or parts of a whole answer")
-    rpm: Count | None = Field(None, description="Requests per minute that may be sent here")
-    tpm: Count | None = Field(None, description="Tokens per minute that may be sent here")
-    max_parallel_requests: Count | None = Field(None, description="Calls under way at once")
+    idle_timeout: Seconds = Field(
+        15.0,
+        description="Longest wait for the next event of a stream or the next part of an answer, seconds",
+    )
+    rpm: Count | None = Field(None, description="Most requests per minute to this deployment. Default: no limit")
+    tpm: Count | None = Field(None, description="Most tokens per minute to this deployment. Default: no limit")
+    max_parallel_requests: Count | None = Field(
+        None, description="Most calls of this deployment at once. Default: no limit"
+    )
     weight: Annotated[float, Field(gt=0, le=10**6)] = Field(
-        1.0, description="Share of the load among the model's deployments"
+        1.0, description="Share of the load, relative to the model's other deployments"
     )
     prefill: bool | None = Field(
-        None, description="Does the model go on from an assistant message at the end? Default: by provider, then learnt"
+        None,
+        description="True if the model continues an assistant message at the end of the conversation. Default: by provider, "
+        "then by what the deployment answers",
     )
-    several: bool | None = Field(None, description="Does it give as many choices as `n` asks for? Default: by provider")
+    several: bool | None = Field(
+        None, description="True if the deployment supports `n` (several choices). Default: by provider"
+    )
     logprobs: bool | None = Field(
-        None, description="Does it give log probabilities in OpenAI's form? Default: by provider"
+        None, description="True if the deployment gives log probabilities in OpenAI's form. Default: by provider"
     )
     apis: list[Literal["messages", "responses", "completions"]] | None = Field(
         None,
-        description="What the server speaks besides chat completions: requests in these formats go there as they are. "
+        description="API formats of the server besides chat completions. Requests in these formats are sent unchanged. "
         "Default: by provider",
     )
     health_check_interval: Seconds | None = Field(
-        None, description="Ask for one token this often, seconds; default: the requests alone show how it is"
+        None, description="Interval of health checks, seconds; each asks for one token. Default: no health checks"
     )
-    extra_headers: dict[HeaderName, Key] = Field({}, description="Headers of every call; values may be os.environ/NAME")
+    extra_headers: dict[HeaderName, Key] = Field(
+        {}, description="Headers that every call sends. Values may be os.environ/NAME"
+    )
 
 
-class PriceEntry(Strict):
+class PriceEntry(FileModel):
     """USD per million tokens."""
 
-    input: Number
-    output: Number
+    input: Number = Field(description="Price of prompt tokens")
+    output: Number = Field(description="Price of answer tokens")
     cached_input: Number | None = Field(
-        None, description="Of the part of a prompt that the provider has in its cache; default: as `input`"
+        None, description="Price of prompt tokens that the provider has in its cache. Default: as `input`"
     )
 
 
-class ModelEntry(Strict):
-    """A model that clients can name and `auto` can choose."""
+class ModelEntry(FileModel):
+    """A chat model. Clients can name it, and `auto` can choose it."""
 
     name: ModelName = Field(description="The name that clients use")
     embedding: Name | None = Field(
         None,
-        description="Which model of the model space it is, with or without maker and date; without it never chosen",
+        description="The model's name in the model space, with or without maker and date. A model without it is never chosen by "
+        "`auto`",
     )
-    deployments: list[DeploymentEntry] = Field(min_length=1)
-    price: PriceEntry | None = Field(None, description="Default: LiteLLM's table; 0 for local servers")
-    context_window: Count | None = Field(None, description="Tokens; default: LiteLLM's table")
-    max_output_tokens: Count | None = Field(None, description="Tokens; default: LiteLLM's table")
-    capabilities: list[Annotated[str, AfterValidator(_capability)]] | None = Field(
-        None,
-        description="Default: LiteLLM's table",
-        json_schema_extra={"items": {"enum": list(CAPABILITIES)}},
+    deployments: list[DeploymentEntry] = Field(min_length=1, description="Servers where the model can be called")
+    price: PriceEntry | None = Field(
+        None, description="Price of the model. Default: LiteLLM's table; 0 for local servers"
     )
+    context_window: Count | None = Field(
+        None, description="Most tokens of prompt and answer together. Default: LiteLLM's table"
+    )
+    max_output_tokens: Count | None = Field(None, description="Most tokens of an answer. Default: LiteLLM's table")
+    capabilities: list[Capability] | None = Field(None, description="What the model can do. Default: LiteLLM's table")
 
 
-class EmbeddingPriceEntry(Strict):
+class EmbeddingPriceEntry(FileModel):
     """USD per million tokens."""
 
-    input: Number
+    input: Number = Field(description="Price of input tokens")
 
 
-class EmbeddingModelEntry(Strict):
-    """A model that turns texts into vectors, for /v1/embeddings. Only ever served when named."""
+class EmbeddingModelEntry(FileModel):
+    """An embedding model, for /v1/embeddings. It is used only when a request names it."""
 
     name: ModelName = Field(description="The name that clients use")
     deployments: list[DeploymentEntry] = Field(
-        min_length=1, description="All of the same model: their vectors must be the same"
+        min_length=1, description="Servers where the model can be called. All must give the same vectors"
     )
-    price: EmbeddingPriceEntry | None = Field(None, description="Default: LiteLLM's table; 0 for local servers")
-    max_input_tokens: Count | None = Field(None, description="Tokens of one text; default: LiteLLM's table")
-    dimensions: Count | None = Field(None, description="Length of a vector; default: LiteLLM's table")
+    price: EmbeddingPriceEntry | None = Field(
+        None, description="Price of the model. Default: LiteLLM's table; 0 for local servers"
+    )
+    max_input_tokens: Count | None = Field(None, description="Most tokens of one text. Default: LiteLLM's table")
+    dimensions: Count | None = Field(None, description="Length of a vector. Default: LiteLLM's table")
 
 
-class PolicyEntry(Strict):
-    """Either a cost weight, or the cheapest model above a minimum predicted correctness."""
+class PolicyEntry(FileModel):
+    """How a model is chosen: by a cost weight, or as the cheapest one with a minimum P(correct)."""
 
     cost_weight: Number | None = Field(
-        None, description="Probability of a correct answer that one US dollar is worth; 0 ignores cost"
+        None, description="Probability of a correct answer that is worth one US dollar; 0 ignores cost"
     )
-    min_p_correct: Probability | None = Field(None, description="Take the cheapest model that reaches this")
+    min_p_correct: Probability | None = Field(
+        None, description="The cheapest model with at least this P(correct) is chosen"
+    )
     caution: Number = Field(
         0.0,
-        description="Standard errors taken off each predicted correctness first, so that little-known models must be better",
+        description="Standard errors that are subtracted from each P(correct) first, so that a model with few evaluations must "
+        "be better by more",
     )
 
     max_predicted_loss: Probability | None = Field(
-        None, description="No stand-in whose predicted correctness is lower than the chosen model's by more than this"
+        None,
+        description="A stand-in's P(correct) may be lower than the chosen model's by at most this. Default: no limit",
     )
 
     @model_validator(mode="after")
@@ -190,114 +165,24 @@ class PolicyEntry(Strict):
         return self
 
 
-class HedgingEntry(Strict):
-    """A slow first token is not waited for: the stand-in is asked too, and the one that begins first answers."""
-
-    quantile: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.95, description="Of the deployment's usual time to the first token; beyond it the stand-in is asked too"
-    )
-    budget: Probability = Field(0.05, description="Most requests that may be asked twice, as a share of all")
-
-
-class UtilityCallsEntry(Strict):
-    """Small calls that chat front ends make on their own, for titles and the like, go to a policy of their own."""
-
-    policy: Name = Field("cheap", description="One of the policies")
-    front_ends: list[Name] = Field(
-        [],
-        description="Whose calls are recognised by the prompts that they bring",
-        json_schema_extra={"items": {"enum": list(FRONT_ENDS)}},
-    )
-    patterns: list[Name] = Field(
-        [], description="Regular expressions, searched in the system prompt and in the last user turn"
-    )
-
-
-class GatewayEntry(Strict):
-    """The gateway's own settings."""
-
-    host: Name = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 4000
-    keys: list[Key] = Field([], description="Gateway keys, os.environ/NAME each; without any only loopback is served")
-    admin_key: Key | None = Field(
-        None,
-        description="os.environ/NAME; for /metrics and the details of /health/ready, which without it only loopback gets",
-    )
-    cors_origins: list[Origin] = Field(
-        [], description='Origins of web pages that may use the gateway, such as https://app.example; ["*"]: all pages'
-    )
-    max_requests: Count = Field(1000, description="Requests under way at once")
-    max_queued: Annotated[int, Field(ge=0, le=10**6)] = Field(
-        200, description="Requests that may wait for one of those places"
-    )
-    queue_timeout: Seconds = Field(
-        5.0, description="Longest wait for a place, seconds; then 503, or 429 at a deployment"
-    )
-    shutdown_grace: Seconds = Field(30.0, description="Seconds that a stop waits for requests under way")
-    max_body_mb: Annotated[float, Field(gt=0, le=10_000)] = 20.0
-    max_memory_mb: Annotated[float, Field(ge=64, le=10**9)] | None = Field(
-        None,
-        description="Memory for the bodies and answers of all requests under way; beyond it 503. Default: half of what "
-        "the machine or container has",
-    )
-    record: Name | None = Field(
-        "locus.db",
-        description="SQLite file for one row per request; null records nothing. Default: in the working directory",
-    )
-    store_prompts: bool = Field(False, description="Keep the messages in the record")
-    responses: Name | None = Field(
-        BESIDE_RECORD,
-        description="SQLite file for the Responses API's `store` and `previous_response_id`; null keeps nothing. "
-        "Default: beside `record`, or nothing where that is null",
-    )
-    response_retention: Seconds = Field(
-        86_400.0,
-        description="A conversation of the Responses API that was not continued for so long is forgotten, seconds",
-    )
-    retries: Annotated[int, Field(ge=0, le=3)] = Field(2, description="On one deployment after a 429")
-    max_retry_after: Annotated[float, Field(ge=0, le=86_400)] = Field(
-        10.0, description="Longest Retry-After to wait for, seconds"
-    )
-    retry_budget: Probability = Field(
-        0.2, description="Most calls beyond the first of each request that may be retries, as a share of all"
-    )
-    failover_for_named: Literal["stand_ins", "same_model", "never"] = Field(
-        "stand_ins",
-        description="Where a request names its model and a deployment fails: the other deployments of that model and then "
-        "its stand-ins are asked, only the deployments of that model, or no other deployment",
-    )
-    stream_recovery: Literal["continue", "error"] = Field(
-        "continue", description="When a stream breaks after its first content: another model goes on, or an error event"
-    )
-    keep_alive: Annotated[float, Field(ge=0)] = Field(
-        10.0, description="A stream on which nothing was sent for so long gets a comment, seconds; 0: never"
-    )
-    switch_price: Probability = Field(
-        0.05, description="By so much must another model be more probably correct for a conversation to leave its model"
-    )
-    utility_calls: UtilityCallsEntry | None = Field(None, description="Default: such calls are not recognised")
-    hedging: HedgingEntry | None = Field(None, description="Default: off")
-    breaker_failures: Count = Field(5, description="Failures in a row that cool a deployment down")
-    cool_down: Seconds = Field(5.0, description="First cool-down, seconds; doubles with every failed probe")
-    max_cool_down: Seconds = Field(20.0, description="Longest cool-down, seconds")
-
-
-class PortfolioEntry(Strict):
+class PortfolioEntry(FileModel):
     """A Locus Gateway portfolio: the models to choose from."""
 
-    models: list[ModelEntry] = Field(min_length=1)
-    embedding_models: list[EmbeddingModelEntry] = Field([], description="What /v1/embeddings serves")
-    policies: dict[PolicyName, PolicyEntry] | None = Field(None, description="Default: best, balanced, cheap")
-    default_policy: Name = Field("balanced", description="What `auto` means")
-    checkpoint: Name | None = Field(None, description="Folder made by `locus train`; default: the shipped one")
+    models: list[ModelEntry] = Field(min_length=1, description="The chat models")
+    embedding_models: list[EmbeddingModelEntry] = Field([], description="The embedding models, for /v1/embeddings")
+    policies: dict[PolicyName, PolicyEntry] | None = Field(
+        None, description="Policies by name; clients use auto:<name>. Default: best, balanced, cheap"
+    )
+    default_policy: Name = Field(DEFAULT_POLICY, description="Name of the policy that `auto` uses")
+    checkpoint: Name | None = Field(None, description="Folder made by `locus train`. Default: the shipped checkpoint")
     trust_checkpoint: bool = Field(
         False, description="Load the encoder that the checkpoint names, even if its files may run code"
     )
-    spaces: list[Name] = Field([], description="Model spaces made by `locus embed`, over the shipped one")
-    gateway: GatewayEntry = GatewayEntry()
+    spaces: list[Name] = Field([], description="Model spaces made by `locus embed`, in addition to the shipped one")
+    gateway: Settings = Settings()
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the file, for editors."""
+    """The JSON Schema of a portfolio file, for editors."""
     schema = PortfolioEntry.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema

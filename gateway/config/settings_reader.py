@@ -1,4 +1,4 @@
-"""The section `gateway` of a portfolio file -> `Settings`."""
+"""Checks the section `gateway` of a portfolio file and resolves the references in it."""
 
 import os
 import re
@@ -6,119 +6,79 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from gateway.config.addresses import is_loopback
 from gateway.config.document import Document, Place
 from gateway.config.front_ends import FRONT_ENDS
-from gateway.config.portfolio import (
-    BreakerSettings,
-    HedgeSettings,
-    LoadSettings,
-    RetrySettings,
-    Settings,
-    UtilityCalls,
-    is_loopback,
-)
 from gateway.config.references import Values
-from gateway.config.schema import BESIDE_RECORD, GatewayEntry, UtilityCallsEntry
+from gateway.config.secret import Secret
+from gateway.config.settings import Settings, UtilityCalls
 from router.model.policy import Policy
 
 
-def read_settings(
-    document: Document, values: Values, gateway: GatewayEntry, policies: Mapping[str, Policy]
-) -> Settings:
-    """The settings of the section `gateway`."""
-    keys = [values.own_key(("gateway", "keys", i), key) for i, key in enumerate(gateway.keys)]
-    admin_key = None if gateway.admin_key is None else values.own_key(("gateway", "admin_key"), gateway.admin_key)
+def resolve_settings(document: Document, values: Values, written: Settings, policies: Mapping[str, Policy]) -> Settings:
+    """The settings with keys from the environment and with paths that begin at the file's folder.
+
+    `model_fields_set` stays as the file has it. Mistakes are reported to the document.
+    """
+    keys = [values.own_key(("gateway", "keys", i), key.reveal()) for i, key in enumerate(written.keys)]
+    admin_key = written.admin_key and values.own_key(("gateway", "admin_key"), written.admin_key.reveal())
+    _check_access(document, written, keys, admin_key)
+    if written.utility_calls is not None:
+        _check_utility_calls(document, written.utility_calls, policies)
+    resolved = {
+        "keys": tuple(key for key in keys if key is not None),
+        "admin_key": admin_key,
+        # The default is in the working directory, because the file's folder may be read-only.
+        "record": None if written.record is None else document.file(written.record),
+        "responses": None if written.responses is None else document.file(written.responses),
+    }
+    return written.model_copy(update={k: v for k, v in resolved.items() if k in written.model_fields_set})
+
+
+def _check_access(document: Document, written: Settings, keys: list[Secret | None], admin_key: Secret | None) -> None:
+    """Reports settings with which clients could do more than they may."""
     if admin_key is not None and admin_key in keys:
         number = keys.index(admin_key)
         document.report(
             ("gateway", "admin_key"),
             f"the same as gateway.keys[{number}], whose holders would read metrics and details; choose another one",
         )
-    if not gateway.keys and not is_loopback(gateway.host):
+    if not written.keys and not is_loopback(written.host):
         document.report(
-            ("gateway", "host"), f"found {gateway.host!r}; without `keys` only a loopback address is served"
+            ("gateway", "host"), f"found {written.host!r}; without `keys` only a loopback address is served"
         )
-    if not gateway.keys and "*" in gateway.cors_origins:
+    if not written.keys and "*" in written.cors_origins:
         document.report(
-            ("gateway", "cors_origins", gateway.cors_origins.index("*")),
+            ("gateway", "cors_origins", written.cors_origins.index("*")),
             "found '*'; without `keys` every web page that a browser on this machine shows could use the gateway",
         )
-    return Settings(
-        host=gateway.host,
-        port=gateway.port,
-        keys=tuple(key for key in keys if key is not None),
-        cors_origins=tuple(gateway.cors_origins),
-        admin_key=admin_key,
-        shutdown_grace_s=gateway.shutdown_grace,
-        load=LoadSettings(
-            gateway.max_requests,
-            gateway.max_queued,
-            gateway.queue_timeout,
-            None if gateway.max_memory_mb is None else int(gateway.max_memory_mb * (1 << 20)),
-        ),
-        max_body_bytes=int(gateway.max_body_mb * (1 << 20)),
-        record=_record(document, gateway),
-        store_prompts=gateway.store_prompts,
-        responses=_responses(document, gateway),
-        response_retention_s=gateway.response_retention,
-        retry=RetrySettings(gateway.retries, gateway.max_retry_after, gateway.retry_budget),
-        hedging=None if gateway.hedging is None else HedgeSettings(gateway.hedging.quantile, gateway.hedging.budget),
-        failover_for_named=gateway.failover_for_named,
-        stream_recovery=gateway.stream_recovery,
-        keep_alive_s=gateway.keep_alive,
-        switch_price=gateway.switch_price,
-        utility_calls=_utility_calls(document, gateway.utility_calls, policies),
-        breaker=BreakerSettings(gateway.breaker_failures, gateway.cool_down, gateway.max_cool_down),
-    )
 
 
-def _utility_calls(
-    document: Document, entry: UtilityCallsEntry | None, policies: Mapping[str, Policy]
-) -> UtilityCalls | None:
-    if entry is None:
-        return None
+def _check_utility_calls(document: Document, calls: UtilityCalls, policies: Mapping[str, Policy]) -> None:
     where: Place = ("gateway", "utility_calls")
-    if entry.policy not in policies:
-        document.report((*where, "policy"), f"found {entry.policy!r}, expected one of {', '.join(policies)}")
-    if not entry.front_ends and not entry.patterns:
+    if calls.policy not in policies:
+        document.report((*where, "policy"), f"found {calls.policy!r}, expected one of {', '.join(policies)}")
+    if not calls.front_ends and not calls.patterns:
         document.report(where, "expected `front_ends` or `patterns`, to recognise the calls by")
-    patterns = []
-    for i, name in enumerate(entry.front_ends):
-        if name in FRONT_ENDS:
-            patterns.append(re.compile(FRONT_ENDS[name]))
-        else:
+    for i, name in enumerate(calls.front_ends):
+        if name not in FRONT_ENDS:
             document.report((*where, "front_ends", i), f"found {name!r}, expected one of {', '.join(FRONT_ENDS)}")
-    for i, pattern in enumerate(entry.patterns):
+    for i, pattern in enumerate(calls.patterns):
         try:
-            patterns.append(re.compile(pattern))
+            re.compile(pattern)
         except re.error as exc:
             document.report((*where, "patterns", i), f"not a regular expression: {exc}")
-    return UtilityCalls(entry.policy, tuple(patterns))
-
-
-def _record(document: Document, gateway: GatewayEntry) -> Path | None:
-    """Where the file does not say, it is in the working directory: the file's own folder may be one to read only."""
-    if gateway.record is None:
-        return None
-    return document.file(gateway.record) if "record" in gateway.model_fields_set else Path(gateway.record)
-
-
-def _responses(document: Document, gateway: GatewayEntry) -> Path | None:
-    if gateway.responses == BESIDE_RECORD:
-        record = _record(document, gateway)
-        return None if record is None else record.with_name(f"{record.stem}-responses.db")
-    return None if gateway.responses is None else document.file(gateway.responses)
 
 
 def check_writable(document: Document, settings: Settings) -> None:
-    """Reports a record, or a store of responses, that cannot be written."""
-    for key, path in (("record", settings.record), ("responses", settings.responses)):
+    """Reports the SQLite files that cannot be written."""
+    for key, path in (("record", settings.record), ("responses", settings.responses_file)):
         if path is not None and (fault := _unwritable(path)) is not None:
             document.report(("gateway", key), f"{path} cannot be written: {fault}; write another path, or null")
 
 
 def _unwritable(path: Path) -> str | None:
-    """Why a database file cannot be written, or made; None where it can."""
+    """The reason why a database file cannot be written or created, or None."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return "it is a folder or a device, not a file"

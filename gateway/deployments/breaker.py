@@ -63,8 +63,8 @@ class Breaker:
         self.settings = settings
         self._outcomes: deque[bool] = deque(maxlen=WINDOW)
         self._in_row = 0
-        self._cool_down_s = settings.cool_down_s
-        self._out_s = settings.cool_down_s
+        self._cool_down_s = settings.cool_down
+        self._out_s = settings.cool_down
         self._probing = False
         self._refusal: Refusal | None = None
         self.open_until: float | None = None
@@ -104,7 +104,7 @@ class Breaker:
         """Records a call that succeeded, which closes the breaker."""
         if self.open_until is not None:
             self._outcomes.clear()
-            self._cool_down_s = self.settings.cool_down_s
+            self._cool_down_s = self.settings.cool_down
         self._outcomes.append(True)
         self._in_row = 0
         self._probing = False
@@ -112,7 +112,7 @@ class Breaker:
         self.reason = ""
         if self._refusal is not None or self.taken_out:
             self._refusal = None
-            self._out_s = self.settings.cool_down_s
+            self._out_s = self.settings.cool_down
             self._reset_taken_out()
 
     def failure(self, now: float, reason: str, retry_after_s: float | None = None) -> None:
@@ -124,9 +124,9 @@ class Breaker:
             self.reason = reason
             self._reset_taken_out()
         if was_probe:
-            self._cool_down_s = min(self._cool_down_s * 2, self.settings.max_cool_down_s)
+            self._cool_down_s = min(self._cool_down_s * 2, self.settings.max_cool_down)
             self._open(now + self._cool_down_s)
-        elif self._in_row >= self.settings.failures or self._failing_often():
+        elif self._in_row >= self.settings.breaker_failures or self._failing_often():
             self._open(now + self._cool_down_s)
         if retry_after_s:
             self._open(now + retry_after_s)
@@ -149,7 +149,7 @@ class Breaker:
             if before is not None and before.in_words:
                 self.take_out(now, refusal.reason)
             elif spare:
-                self.take_out(now, refusal.reason, self.settings.cool_down_s, confirmed=False)
+                self.take_out(now, refusal.reason, self.settings.cool_down, confirmed=False)
             return
         if now < self.out_until:
             return  # called as the last resort, which must not extend the time

@@ -266,7 +266,7 @@ class LiveDeployments:
         self, portfolio: Portfolio, previous: "LiveDeployments | None" = None, clock: Clock = time.monotonic
     ) -> None:
         self.clock = clock
-        settings = portfolio.settings.breaker
+        settings = portfolio.settings
         known = {} if previous is None else {d.spec.id: d for m in previous.all_models() for d in m.deployments}
 
         def live(model: Model) -> LiveModel:

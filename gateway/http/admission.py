@@ -72,7 +72,7 @@ class Admission:
         if client is not None:
             client.on_disconnect = place.cancel
         try:
-            await asyncio.wait([place], timeout=limits.queue_s)
+            await asyncio.wait([place], timeout=limits.queue_timeout)
         except asyncio.CancelledError:
             if not self._remove(place):
                 self.leave()
@@ -103,7 +103,7 @@ class Admission:
 
     def _overloaded(self, reason: str, limits: LoadSettings) -> Overloaded:
         self._metrics.refused(reason)
-        seconds = str(max(1, math.ceil(limits.queue_s)))
+        seconds = str(max(1, math.ceil(limits.queue_timeout)))
         return Overloaded(
             f"The gateway is at its limit of {limits.max_requests} requests; try again in {seconds} s.",
             headers={"retry-after": seconds},

@@ -43,7 +43,7 @@ def create_app(service: Service, extra_routes: list[BaseRoute] | None = None) ->
     def settings() -> Settings:
         return service.in_force.portfolio.settings
 
-    admission = Admission(lambda: settings().load, service.metrics)
+    admission = Admission(settings, service.metrics)
     failures = AuthenticationFailures(service.metrics.authentication_failed)
     dialects = dialects_by_path(service.responses)
     endpoints = {path: Admitted(endpoint, admission) for path, endpoint in model_endpoints(service, dialects).items()}

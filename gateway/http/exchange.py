@@ -83,7 +83,7 @@ class ChatExchange(RequestExchange):
         self._writer = await offloaded(len(request.body), self._dialect.writer, request)
         if request.stream:
             earlier = self._events  # of a first try to answer, which may have sent a comment
-            self._events = EventStream(send, self._request_log.in_force.portfolio.settings.keep_alive_s)
+            self._events = EventStream(send, self._request_log.in_force.portfolio.settings.keep_alive)
             self._events.begun = earlier is not None and earlier.begun
         return self._writer
 

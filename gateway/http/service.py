@@ -104,10 +104,10 @@ async def open_service(
     router = await asyncio.to_thread(_load_router, portfolio)
     in_force = _in_force(portfolio, router, clock, None)
     settings = portfolio.settings
-    limits = StoreLimits(settings.response_retention_s, conversation_bytes=settings.max_body_bytes)
+    limits = StoreLimits(settings.response_retention, conversation_bytes=settings.max_body_bytes)
     async with (
         Recorder(settings.record) as recorder,
-        ResponseStore(settings.responses, limits) as responses,
+        ResponseStore(settings.responses_file, limits) as responses,
         DirectUpstream(proxies) as direct,
     ):
         metrics = metrics or Metrics()

@@ -24,4 +24,4 @@ def _is_utility(request: ChatRequest, calls: UtilityCalls) -> bool:
     messages = request.fields["messages"]
     texts = [message_text(m)[:SEARCHED_CHARS] for m in messages[:1] if m["role"] in ("system", "developer")]
     texts += [message_text(m)[:SEARCHED_CHARS] for m in messages[-1:] if m["role"] == "user"]
-    return any(pattern.search(text) for pattern in calls.patterns for text in texts)
+    return any(pattern.search(text) for pattern in calls.regexes for text in texts)

@@ -55,10 +55,10 @@ def for_listener(changed: Portfolio, in_force: Portfolio) -> Portfolio:
             gateway without keys.
     """
     before, after = in_force.settings, changed.settings
-    settings = replace(after, host=before.host, port=before.port)
-    if before.keys and not after.keys and "keys" not in changed.stated:
+    settings = after.model_copy(update={"host": before.host, "port": before.port})
+    if before.keys and not after.keys and "keys" not in after.model_fields_set:
         raise PortfolioError([f"{changed.path}: gateway: `keys` is missing; to serve without any key write `keys: []`"])
-    if before.admin_key is not None and after.admin_key is None and "admin_key" not in changed.stated:
+    if before.admin_key is not None and after.admin_key is None and "admin_key" not in after.model_fields_set:
         advice = "`admin_key` is missing; to remove it write `admin_key: null`"
         raise PortfolioError([f"{changed.path}: gateway: {advice}"])
     if not settings.keys and not is_loopback(settings.host):

@@ -48,7 +48,7 @@ async def run(launch: Launch) -> None:
         if launch.simulation is None:
             await stack.enter_async_context(_reachability(launch, service, proxies))
         await _watch_file(launch, service, link, stack)
-        server = Server(create_app(service, extra_routes), lambda: service.in_force.portfolio.settings.shutdown_grace_s)
+        server = Server(create_app(service, extra_routes), lambda: service.in_force.portfolio.settings.shutdown_grace)
         stop.action = server.ask_to_stop
         freeze_startup_objects()
         if link is not None:

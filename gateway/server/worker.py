@@ -4,7 +4,7 @@ import socket
 from dataclasses import dataclass, replace
 
 from gateway.bodies.memory_budget import default_limit
-from gateway.config.portfolio import Deployment, LoadSettings, Model, Portfolio
+from gateway.config.portfolio import Deployment, Model, Portfolio
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +26,17 @@ class Worker:
 
         A worker gets a share of at least 1, so a limit below the number of workers rises to that number.
         """
-        load = portfolio.settings.load
-        shared = LoadSettings(
-            max_requests=self._share(load.max_requests),
-            max_queued=self._share(load.max_queued, at_least=0),
-            queue_s=load.queue_s,
-            max_memory_bytes=self._share(load.max_memory_bytes or default_limit()),
-        )
+        settings = portfolio.settings
+        shares = {
+            "max_requests": self._share(settings.max_requests),
+            "max_queued": self._share(settings.max_queued, at_least=0),
+            "max_memory_mb": self._share(settings.max_memory_bytes or default_limit()) / (1 << 20),
+        }
         return replace(
             portfolio,
             models=tuple(map(self._model, portfolio.models)),
             embedding_models=tuple(map(self._model, portfolio.embedding_models)),
-            settings=replace(portfolio.settings, load=shared),
+            settings=settings.model_copy(update=shares),
         )
 
     def _model(self, model: Model) -> Model:

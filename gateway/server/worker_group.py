@@ -31,7 +31,7 @@ class WorkerGroup:
             self._work,
             ready=lambda: self._launch.announce(self._launch.portfolio),
             reloaded=self._reloaded,
-            grace_s=lambda: self._launch.portfolio.settings.shutdown_grace_s,
+            grace_s=lambda: self._launch.portfolio.settings.shutdown_grace,
         )
 
     def run(self) -> int:

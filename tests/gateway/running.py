@@ -110,7 +110,7 @@ async def running(
 ) -> AsyncIterator[Gateway]:
     """Serves the portfolio on a free port until the block ends."""
     async with open_service(portfolio, clock, proxies=proxies) as service:
-        async with serving(create_app(service), limits, portfolio.settings.shutdown_grace_s) as (server, url):
+        async with serving(create_app(service), limits, portfolio.settings.shutdown_grace) as (server, url):
             client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=20)
             async with httpx.AsyncClient(base_url=url, timeout=20) as http, client:
                 yield Gateway(url, service, http, client, server)

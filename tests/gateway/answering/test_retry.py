@@ -8,7 +8,7 @@ from gateway.answering.retry import BACKOFF_S, MAX_TRIES, QUICK_RETRY_S, WINDOW_
 from gateway.config.portfolio import RetrySettings
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
-SETTINGS = RetrySettings(retries=2, max_retry_after_s=10.0)
+SETTINGS = RetrySettings(retries=2, max_retry_after=10.0)
 
 
 def delay(cause: Cause, tries: int = 1, after_s: float | None = None, *, alone: bool = False) -> float | None:

@@ -171,8 +171,8 @@ def test_a_companys_configuration(tmp_path: Path) -> None:
 
     settings = portfolio.settings
     assert settings.keys == (Secret("value-of-LITELLM_MASTER_KEY"),)
-    assert (settings.retry.retries, settings.breaker.failures) == (2, 4)
-    assert settings.load.max_requests == 500
+    assert (settings.retries, settings.breaker_failures) == (2, 4)
+    assert settings.max_requests == 500
     assert portfolio.default_policy == "balanced"
 
 

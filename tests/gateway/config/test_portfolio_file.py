@@ -11,27 +11,19 @@ import yaml
 from pydantic import BaseModel
 
 from gateway.config.document import MOST_PROBLEMS, is_secret_name
-from gateway.config.portfolio import (
-    DEFAULT_POLICIES,
-    BreakerSettings,
-    HedgeSettings,
-    LoadSettings,
-    Portfolio,
-    Price,
-    RetrySettings,
-    Secret,
-)
+from gateway.config.portfolio import DEFAULT_POLICIES, Portfolio, Price
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
 from gateway.config.schema import (
     DeploymentEntry,
     EmbeddingModelEntry,
-    GatewayEntry,
     ModelEntry,
     PolicyEntry,
     PortfolioEntry,
     PriceEntry,
     json_schema,
 )
+from gateway.config.secret import Secret
+from gateway.config.settings import Hedging, Settings
 from router.model.policy import Policy
 from router.model.serving import SPACE
 from router.model.space import ModelSpace
@@ -296,11 +288,11 @@ def test_the_gateways_own_settings(tmp_path: Path) -> None:
     assert (portfolio.checkpoint, portfolio.spaces) == (tmp_path / "runs/mine", (tmp_path / "more.safetensors",))
     assert (settings.host, settings.port, settings.keys) == ("0.0.0.0", 80, (Secret("sk-9"),))
     assert (settings.max_body_bytes, settings.record, settings.store_prompts) == (1 << 19, None, True)
-    assert (settings.admin_key, settings.shutdown_grace_s) == (Secret("sk-8"), 8)
-    assert settings.load == LoadSettings(5, 6, 7)
-    assert settings.retry == RetrySettings(1, 3, 0.1)
-    assert (settings.stream_recovery, settings.hedging) == ("error", HedgeSettings(0.9, 0.02))
-    assert settings.breaker == BreakerSettings(4, 1, 9)
+    assert (settings.admin_key, settings.shutdown_grace) == (Secret("sk-8"), 8)
+    assert (settings.max_requests, settings.max_queued, settings.queue_timeout) == (5, 6, 7)
+    assert (settings.retries, settings.max_retry_after, settings.retry_budget) == (1, 3, 0.1)
+    assert (settings.stream_recovery, settings.hedging) == ("error", Hedging(quantile=0.9, budget=0.02))
+    assert (settings.breaker_failures, settings.cool_down, settings.max_cool_down) == (4, 1, 9)
 
 
 def test_an_unknown_context_window_is_assumed_with_a_warning(tmp_path: Path) -> None:
@@ -316,8 +308,8 @@ def test_paths_begin_at_the_folder_of_the_file(tmp_path: Path, monkeypatch: pyte
     assert portfolio.checkpoint == tmp_path / "../mine"
     assert portfolio.spaces == (Path("/abs.safetensors"), Path("/home/someone/own.safetensors"))
     assert portfolio.settings.record == tmp_path / "data/r.db"
-    assert portfolio.settings.responses == tmp_path / "data/r-responses.db"
-    assert load(tmp_path, DIRECT + "gateway: {responses: x.db}\n").settings.responses == tmp_path / "x.db"
+    assert portfolio.settings.responses_file == tmp_path / "data/r-responses.db"
+    assert load(tmp_path, DIRECT + "gateway: {responses: x.db}\n").settings.responses_file == tmp_path / "x.db"
 
 
 @pytest.mark.parametrize(
@@ -429,7 +421,7 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         ("spaces: [1]\n", "p.yaml:9: spaces[0]: found 1; write a text, such as more.safetensors"),
         ("  - name: b\n", "p.yaml:9: models[1].deployments: missing; write deployments: [{model: openai/gpt-4o-mini}]"),
         ("  - name: b\n    deployments: []\n", "p.yaml:10: models[1].deployments: found an empty list; write at least one, such as deployments: [{model: openai/gpt-4o-mini}]"),
-        ("  - name: b\n    deployments: [{model: ollama/m}]\n    capabilities: [tools,\n      flight]\n", "p.yaml:12: models[1].capabilities[1]: found 'flight', expected one of tools, vision, json_schema, audio, files, audio_output, image_output, reasoning"),
+        ("  - name: b\n    deployments: [{model: ollama/m}]\n    capabilities: [tools,\n      flight]\n", "p.yaml:12: models[1].capabilities[1]: found 'flight'; write tools, vision, json_schema, audio, files, audio_output, image_output or reasoning"),
         ("  - name: b\n    deployments: [openai/gpt-4o]\n", "p.yaml:10: models[1].deployments[0]: found 'openai/gpt-4o'; write a mapping, such as {model: openai/gpt-4o-mini}"),
         ("  - name: b\n    deployments: [{model: ollama/m}]\n    price: 5\n", "p.yaml:11: models[1].price: found 5; write a mapping, such as price: {input: 2.5, output: 10}"),
         (EMBEDDING + "    price: 5\n", "p.yaml:14: embedding_models[0].price: found 5; write a mapping, such as price: {input: 0.02}"),
@@ -485,7 +477,7 @@ WRONG: list[Any] = [
 @pytest.mark.parametrize("section", ["", "gateway", "model", "embedding model", "deployment", "policy", "price"])
 def test_every_problem_is_in_plain_english(tmp_path: Path, section: str) -> None:
     levels: dict[str, type[BaseModel]] = {
-        "": PortfolioEntry, "gateway": GatewayEntry, "model": ModelEntry, "embedding model": EmbeddingModelEntry,
+        "": PortfolioEntry, "gateway": Settings, "model": ModelEntry, "embedding model": EmbeddingModelEntry,
         "deployment": DeploymentEntry, "policy": PolicyEntry, "price": PriceEntry,
     }  # fmt: skip
     told = 0

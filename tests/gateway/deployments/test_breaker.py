@@ -1,7 +1,7 @@
 from gateway.config.portfolio import BreakerSettings
 from gateway.deployments.breaker import TAKEN_OUT_S, WINDOW, Breaker, Refusal
 
-SETTINGS = BreakerSettings(failures=3, cool_down_s=5, max_cool_down_s=20)
+SETTINGS = BreakerSettings(breaker_failures=3, cool_down=5, max_cool_down=20)
 
 
 def opened(now: float = 0.0) -> Breaker:

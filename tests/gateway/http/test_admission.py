@@ -199,7 +199,7 @@ def admission(**load: Any) -> Admission:
 
 
 async def test_places_are_given_in_the_order_of_asking() -> None:
-    places = admission(max_requests=1, max_queued=10, queue_s=5)
+    places = admission(max_requests=1, max_queued=10, queue_timeout=5)
     await places.enter()
     order: list[int] = []
 
@@ -222,7 +222,7 @@ async def test_places_are_given_in_the_order_of_asking() -> None:
 
 async def test_no_place_is_lost_however_cancellation_and_giving_meet() -> None:
     for give, cancel, lost, pauses in itertools.product((True, False), (True, False), (True, False), range(3)):
-        places = admission(max_requests=1, max_queued=10, queue_s=5)
+        places = admission(max_requests=1, max_queued=10, queue_timeout=5)
         client = Client()
         await places.enter()
         waiting = asyncio.create_task(places.enter(client))

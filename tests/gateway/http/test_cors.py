@@ -113,7 +113,9 @@ async def test_a_reload_changes_it(tmp_path: Path) -> None:
     async with browsed(tmp_path, keys=["sk-gate-1"]) as (http, service):
         portfolio = service.in_force.portfolio
         for origins in ((APP,), (), ("https://other.example", APP), ("https://other.example",)):
-            await service.apply(replace(portfolio, settings=replace(portfolio.settings, cors_origins=origins)))
+            await service.apply(
+                replace(portfolio, settings=portfolio.settings.model_copy(update={"cors_origins": origins}))
+            )
             allowed = (await ask(http, APP)).headers.get("access-control-allow-origin")
             assert allowed == (APP if APP in origins else None)
 

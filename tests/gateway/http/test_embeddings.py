@@ -42,7 +42,7 @@ async def gateway(folder: Path, *deployments: dict[str, Any], key: str = "none",
     listed = {"embedding_models": [vectors]} if deployments else {}
     portfolio = load_portfolio(write_portfolio(folder, [CHAT], **listed, **more), {"LOCUS_KEY": "sk-gateway"})
     async with open_service(portfolio) as service:
-        admission = Admission(lambda: portfolio.settings.load, service.metrics)
+        admission = Admission(lambda: portfolio.settings, service.metrics)
         embeddings = Edge(Admitted(EmbeddingsEndpoint(service), admission), lambda: portfolio.settings, DIALECTS)
         others = create_app(service)
 

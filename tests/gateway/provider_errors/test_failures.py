@@ -51,7 +51,7 @@ def test_retry_after_in_all_its_forms() -> None:
     assert parse_retry_after({}) is None
 
 
-SETTINGS = RetrySettings(retries=2, max_retry_after_s=10)
+SETTINGS = RetrySettings(retries=2, max_retry_after=10)
 
 
 @pytest.mark.parametrize(

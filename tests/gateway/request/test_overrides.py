@@ -1,13 +1,11 @@
 """What a client may ask of the gateway for one request, and utility calls that go to a policy of their own."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from gateway.config.front_ends import FRONT_ENDS
 from gateway.config.portfolio import UtilityCalls
 from gateway.request.chat_request import parse_chat
 from gateway.request.utility_calls import recognised
@@ -184,6 +182,6 @@ async def test_a_named_model_is_asked_for_what_it_is_not_known_to_do(tmp_path: P
     ],
 )
 def test_the_prompts_of_front_ends_are_recognised(front_end: str, prompt: str, expected: bool) -> None:
-    calls = UtilityCalls("cheap", (re.compile(FRONT_ENDS[front_end]),))
+    calls = UtilityCalls(policy="cheap", front_ends=[front_end])
     request = parse_chat(orjson.dumps({"model": "auto", "messages": [{"role": "user", "content": prompt}]}))
     assert recognised(request, calls).utility is expected

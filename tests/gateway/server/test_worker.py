@@ -23,7 +23,7 @@ def test_shares_of_limits_add_up(tmp_path: Path) -> None:
     with ours, theirs:
         shares = [Worker(index, 3, theirs).share(portfolio) for index in range(3)]
         assert Worker(0, 1, theirs).share(portfolio) == portfolio
-    loads = [share.settings.load for share in shares]
+    loads = [share.settings for share in shares]
     assert [load.max_requests for load in loads] == [4, 3, 3]
     assert [load.max_queued for load in loads] == [1, 0, 0]
     assert [load.max_memory_bytes for load in loads] == [300 << 20] * 3

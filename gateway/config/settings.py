@@ -1,0 +1,187 @@
+"""The section `gateway` of a portfolio file: the gateway's own settings, with their defaults and descriptions.
+
+The same frozen models are read from the file and used while the gateway runs. `gateway.config.settings_reader` replaces
+the references in them: keys by the values of environment variables, and paths by paths that begin at the file's folder.
+"""
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.config.field_types import (
+    Count,
+    FileModel,
+    FilePath,
+    Name,
+    Origin,
+    Probability,
+    Seconds,
+    SecretKey,
+    choices,
+)
+from gateway.config.front_ends import FRONT_ENDS
+
+BESIDE_RECORD = Path("beside the record")
+_MIB = 1 << 20
+
+# Which deployments may answer a request that names a model when a deployment of that model fails: all deployments of the
+# model and of its stand-ins, the deployments of the model, or no other deployment.
+FailoverForNamed = Literal["stand_ins", "same_model", "never"]
+
+
+class AccessSettings(FileModel):
+    """Where the gateway listens, and which clients it serves."""
+
+    host: Name = Field("127.0.0.1", description="Address that the gateway listens on")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        4000, description="Port that the gateway listens on; 0: any free"
+    )
+    keys: tuple[SecretKey, ...] = Field(
+        (),
+        strict=False,
+        description="Gateway keys, each as os.environ/NAME. Without keys the gateway serves loopback addresses only",
+    )
+    admin_key: SecretKey | None = Field(
+        None,
+        description="Key for /metrics and the details of /health/ready, as os.environ/NAME. Without it only loopback "
+        "clients get them",
+    )
+    cors_origins: tuple[Origin, ...] = Field(
+        (),
+        strict=False,
+        description='Origins of web pages that may use the gateway, such as https://app.example; ["*"]: all pages',
+    )
+
+
+class BreakerSettings(FileModel):
+    """When a deployment that fails is not called for a while."""
+
+    breaker_failures: Count = Field(5, description="Failures in a row that start a cool-down of the deployment")
+    cool_down: Seconds = Field(
+        5.0, description="First cool-down of a deployment, seconds. It doubles with every failed probe"
+    )
+    max_cool_down: Seconds = Field(20.0, description="Longest cool-down, seconds")
+
+
+class RetrySettings(FileModel):
+    """Retries on one deployment."""
+
+    retries: Annotated[int, Field(ge=0, le=3)] = Field(
+        2, description="Most retries on one deployment after a 429. After a server error there is at most one"
+    )
+    max_retry_after: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        10.0, description="Longest Retry-After that the gateway waits for, seconds"
+    )
+    retry_budget: Probability = Field(
+        0.2, description="Most retries of all requests together, as a share of their first calls"
+    )
+
+
+class LoadSettings(FileModel):
+    """How much the gateway does at once."""
+
+    max_requests: Count = Field(1000, description="Most requests that are answered at once")
+    max_queued: Annotated[int, Field(ge=0, le=10**6)] = Field(
+        200, description="Most requests that wait for their turn; further ones get 503"
+    )
+    queue_timeout: Seconds = Field(
+        5.0,
+        description="Longest wait of a request for its turn, seconds. Then it gets 503, or 429 if a deployment's limit "
+        "was the reason",
+    )
+    max_memory_mb: Annotated[float, Field(ge=64, le=10**9)] | None = Field(
+        None,
+        description="Memory for the bodies and answers of all requests, MiB. Beyond it requests get 503. Default: half of "
+        "the memory of the machine or container",
+    )
+
+    @property
+    def max_memory_bytes(self) -> int | None:
+        return None if self.max_memory_mb is None else int(self.max_memory_mb * _MIB)
+
+
+class Hedging(FileModel):
+    """Hedged requests: if the first token is late, a stand-in is called too, and the first one to begin answers."""
+
+    quantile: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.95, description="The stand-in is called after this quantile of the deployment's usual time to the first token"
+    )
+    budget: Probability = Field(0.05, description="Most hedged requests, as a share of all requests")
+
+
+class UtilityCalls(FileModel):
+    """Small calls that chat front ends make on their own, such as for titles. They use a policy of their own."""
+
+    policy: Name = Field("cheap", description="Name of the policy for these calls")
+    front_ends: list[Name] = Field(
+        [],
+        description="Front ends whose calls are recognised by their known prompts",
+        json_schema_extra=choices(FRONT_ENDS),
+    )
+    patterns: list[Name] = Field(
+        [], description="Regular expressions that are searched in the system prompt and in the last user message"
+    )
+
+    @cached_property
+    def regexes(self) -> tuple[re.Pattern[str], ...]:
+        """All patterns, compiled.
+
+        Raises:
+            KeyError: a front end is not known.
+            re.error: a pattern is not a regular expression.
+        """
+        return tuple(re.compile(p) for p in (*(FRONT_ENDS[name] for name in self.front_ends), *self.patterns))
+
+
+class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
+    """The gateway's own settings."""
+
+    shutdown_grace: Seconds = Field(30.0, description="Longest wait for unfinished requests at shutdown, seconds")
+    max_body_mb: Annotated[float, Field(gt=0, le=10_000)] = Field(20.0, description="Largest request body, MiB")
+    record: FilePath | None = Field(
+        Path("locus.db"),
+        description="SQLite file with one row per request; null: no record. Default: in the working directory",
+    )
+    store_prompts: bool = Field(False, description="Keep the messages of each request in the record")
+    responses: FilePath | None = Field(
+        BESIDE_RECORD,
+        description="SQLite file for the Responses API's `store` and `previous_response_id`; null: nothing is stored. "
+        "Default: beside `record`, or nothing if that is null",
+    )
+    response_retention: Seconds = Field(
+        86_400.0,
+        description="A stored conversation of the Responses API is deleted when it was not continued for this long, seconds",
+    )
+    failover_for_named: FailoverForNamed = Field(
+        "stand_ins",
+        description="What may answer if a request names its model and a deployment of it fails: stand_ins: the model's "
+        "other deployments, then its stand-ins; same_model: only the model's deployments; never: no other deployment",
+    )
+    stream_recovery: Literal["continue", "error"] = Field(
+        "continue",
+        description="What happens if a stream breaks after its first content: continue: another model continues it; "
+        "error: the client gets an error event",
+    )
+    keep_alive: Annotated[float, Field(ge=0)] = Field(
+        10.0, description="A stream gets a comment when nothing was sent on it for this long, seconds; 0: never"
+    )
+    switch_price: Probability = Field(
+        0.05,
+        description="A conversation changes its model only if the other one's P(correct) is higher by at least this",
+    )
+    utility_calls: UtilityCalls | None = Field(None, description="Default: such calls are not recognised")
+    hedging: Hedging | None = Field(None, description="Default: off")
+
+    @property
+    def max_body_bytes(self) -> int:
+        return int(self.max_body_mb * _MIB)
+
+    @property
+    def responses_file(self) -> Path | None:
+        """The SQLite file of the Responses API; None if nothing is stored."""
+        if self.responses != BESIDE_RECORD:
+            return self.responses
+        return None if self.record is None else self.record.with_name(f"{self.record.stem}-responses.db")
