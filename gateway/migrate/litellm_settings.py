@@ -1,0 +1,161 @@
+"""LiteLLM's settings of the proxy and the router -> the section `gateway` and defaults of all deployments."""
+
+import re
+from collections.abc import Iterable
+
+from gateway.config.document import Place
+from gateway.config.lined_yaml import Node
+from gateway.config.settings import BreakerSettings
+from gateway.migrate.import_values import Values
+from gateway.migrate.litellm_deployments import Deployment, Model
+
+_STRATEGY = re.compile(r"simple-shuffle|least-busy|(usage|latency|cost)-based-routing(-v2)?")
+
+
+class SettingsImport:
+    """Reads the sections of settings.
+
+    Attributes:
+        comments: comments of the portfolio file, by the place that they belong to.
+    """
+
+    def __init__(self, values: Values, root: Node) -> None:
+        self._values = values
+        self._root = root
+        self.comments: dict[Place, list[str]] = {}
+
+    def setting(self, section: str, key: str) -> Node | None:
+        """The value of a key in one of the sections, or None."""
+        node = self._root.get(section)
+        return None if node is None else node.get(key)
+
+    def gateway(self) -> dict[str, object]:
+        """The section `gateway` of the portfolio file."""
+        gateway: dict[str, object] = {}
+        self._master_key(gateway)
+        self._retries(gateway)
+        self._cool_down(gateway)
+        for key, name, least in (
+            ("global_max_parallel_requests", "max_requests", 1),
+            ("max_request_size_mb", "max_body_mb", 0.001),
+        ):
+            node = self.setting("general_settings", key)
+            if node is not None and (number := self._values.number(node, least=least)) is not None:
+                gateway[name] = int(number) if key.startswith("global") else number
+        node = self.setting("general_settings", "store_prompts_in_spend_logs")
+        if node is not None and (flag := self._values.flag(node)) is not None:
+            gateway["store_prompts"] = flag
+        return gateway
+
+    def _retries(self, gateway: dict[str, object]) -> None:
+        retries = self._either("num_retries")
+        if retries is not None and (number := self._values.number(retries, least=0)) is not None:
+            gateway["retries"] = min(3, int(number))
+            message = "is gateway.retries: on one deployment after a 429; after a server error at most one"
+            self._values.report(retries, "changed", message + ("; 3 is the most here" if number > 3 else ""))
+
+    def _cool_down(self, gateway: dict[str, object]) -> None:
+        fails = self._either("allowed_fails")
+        if fails is not None and (number := self._values.number(fails, least=0)) is not None:
+            gateway["breaker_failures"] = int(number) + 1
+            message = "is gateway.breaker_failures, one more: failures in a row, not in a minute"
+            self._values.report(fails, "changed", message)
+        cooling = self._either("cooldown_time")
+        if cooling is None or (number := self._values.number(cooling)) is None:
+            return
+        if number > 0:
+            gateway |= {"cool_down": number, "max_cool_down": max(BreakerSettings().max_cool_down, number)}
+            message = "is gateway.cool_down, the first one: it doubles with every failed probe"
+            self._values.report(cooling, "changed", message)
+        else:
+            self._values.report(cooling, "lost", "no equivalent: a cool-down is longer than 0 here")
+
+    def _master_key(self, gateway: dict[str, object]) -> None:
+        node = self.setting("general_settings", "master_key")
+        value = None if node is None else self._values.raw_text(node)
+        if node is None or not value:
+            note = "LiteLLM serves every address; without `keys` this gateway serves this machine alone."
+            self.comments[("models",)] = [*self.comments.get(("models",), []), f"LOOK {note}"]
+            return
+        gateway["keys"] = [self._values.secret(node, value)]
+        message = "is the only one of gateway.keys, which may use every model; keys made in LiteLLM's database are not valid here"
+        self._values.report(node, "changed", message)
+        self.comments[("gateway", "keys")] = [
+            "LOOK LiteLLM serves every address; for that add `host: 0.0.0.0`. Keys from its database are not valid here."
+        ]
+
+    def _either(self, key: str) -> Node | None:
+        """A setting of router_settings, else of litellm_settings."""
+        router, general = self.setting("router_settings", key), self.setting("litellm_settings", key)
+        if router is not None and general is not None:
+            self._values.report(general, "lost", f"{router.where} counts, as with LiteLLM")
+        return router or general
+
+    def set_defaults(self, models: Iterable[Model]) -> None:
+        """Writes the defaults of all deployments to each deployment that has no value of its own."""
+        models = list(models)
+        deployments = [d for model in models for d in model.deployments]
+        self._limits(deployments)
+        self._health_checks(deployments)
+        strategy = self.setting("router_settings", "routing_strategy")
+        if strategy is not None:
+            name = strategy.value if isinstance(strategy.value, str) and _STRATEGY.fullmatch(strategy.value) else "it"
+            message = f"{name} has no equivalent: deployments of a model share the load by `weight`"
+            if name == "simple-shuffle":
+                message = "simple-shuffle is what is done here: deployments of a model share the load by `weight`"
+            self._values.report(strategy, "changed", message)
+        if strategy is None or strategy.value == "simple-shuffle":
+            for model in models:
+                _weigh_by_limits(model, self._values)
+
+    def _limits(self, deployments: list[Deployment]) -> None:
+        router = self.setting("router_settings", "timeout")
+        general = self.setting("litellm_settings", "request_timeout")
+        if router is not None and general is not None:
+            self._values.report(general, "lost", f"{router.where} counts, as with LiteLLM")
+        defaults = {
+            "timeout": router or general,
+            "stream_timeout": self.setting("router_settings", "stream_timeout"),
+            "max_parallel_requests": self.setting("router_settings", "default_max_parallel_requests"),
+        }
+        for name, node in defaults.items():
+            number = None if node is None else self._values.number(node)
+            if node is None or number is None:
+                continue
+            if number <= 0:
+                self._values.report(node, "lost", "no equivalent: it is more than 0 here")
+                continue
+            self._values.report(node, "changed", f"written as `{name}` of each deployment")
+            for deployment in deployments:
+                deployment.values.setdefault(name, int(number) if name.startswith("max") else number)
+
+    def _health_checks(self, deployments: list[Deployment]) -> None:
+        node = self.setting("general_settings", "background_health_checks")
+        interval = self.setting("general_settings", "health_check_interval")
+        if node is None or self._values.flag(node) is not True:
+            return
+        seconds = 300.0 if interval is None else self._values.number(interval)
+        if seconds is None or seconds <= 0:
+            return
+        self._values.report(
+            node, "changed", "written as health_check_interval of each deployment, which asks for one token"
+        )
+        for deployment in deployments:
+            if deployment.health_checks:
+                deployment.values["health_check_interval"] = seconds
+
+
+def _weigh_by_limits(model: Model, values: Values) -> None:
+    """Writes weights by rpm, else by tpm, if no weight is given: LiteLLM shares the load so."""
+    written = [deployment.values for deployment in model.deployments]
+    if any("weight" in v for v in written):
+        return
+    for limit in ("rpm", "tpm"):
+        if all(limit in v for v in written):
+            least = min(v[limit] for v in written)
+            if any(v[limit] != least for v in written):
+                for v in written:
+                    v["weight"] = round(v[limit] / least, 3)
+                message = f"the load of {model.name} is shared by {limit}: written as weight"
+                values.report_entry(model.node, "changed", message)
+            return

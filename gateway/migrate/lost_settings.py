@@ -1,0 +1,47 @@
+"""What the report says of LiteLLM's settings that a portfolio file does not have, by the name of the setting."""
+
+_RECORD = "no callbacks: requests are recorded (`locus log`) and counted at /metrics"
+_BUDGET = "no budgets and no spend limits"
+_NO_CACHE = "answers are not cached"
+
+# What to say of a key, by its name.
+LOST = {
+    "allowed_fails_policy": "no equivalent: which faults count is fixed, see docs/failover.md",
+    "retry_policy": "no equivalent: which faults are retried is fixed, see docs/failover.md",
+    "model_group_retry_policy": "no equivalent: which faults are retried is fixed, see docs/failover.md",
+    "retry_after": "no equivalent: a provider's Retry-After is waited for, up to gateway.max_retry_after",
+    "disable_cooldowns": "no equivalent: a deployment that keeps failing always cools down",
+    "enable_pre_call_checks": "no setting: a request goes only where its tokens and needs fit",
+    "database_url": "no database: keys, teams, budgets and models that LiteLLM keeps there are not in this file",
+    "store_model_in_db": "models that were added in LiteLLM's UI are in its database, not in this file: add them by hand",
+    "callbacks": _RECORD,
+    "success_callback": _RECORD,
+    "failure_callback": _RECORD,
+    "service_callbacks": _RECORD,
+    "service_callback": _RECORD,
+    "alerting": "no alerts: watch /metrics",
+    "cache": _NO_CACHE,
+    "cache_params": _NO_CACHE,
+    "cache_responses": _NO_CACHE,
+    "max_budget": _BUDGET,
+    "budget_duration": _BUDGET,
+    "redis_host": "no Redis: each gateway counts for itself",
+    "redis_port": "no Redis: each gateway counts for itself",
+    "redis_password": "no Redis: each gateway counts for itself",
+    "redis_url": "no Redis: each gateway counts for itself",
+    "set_verbose": "no equivalent: the log has one level and no prompts",
+    "json_logs": "no equivalent: the log is plain text",
+    "turn_off_message_logging": "no setting: messages are kept only with gateway.store_prompts",
+    "id": "no equivalent: deployments are called <model>/<number>",
+    "order": "no equivalent: deployments share the load by `weight`, none waits for another to fail",
+    "max_retries": "no retries per deployment: `gateway.retries` counts for all",
+    "num_retries": "no retries per deployment: `gateway.retries` counts for all",
+    "guardrails": "no guardrails",
+    "mcp_servers": "no MCP servers",
+    "pass_through_endpoints": "no pass-through endpoints",
+    "access_groups": "no access groups: every gateway key may use every model",
+    "team_id": "no teams: every gateway key may use every model",
+}
+DROP_PARAMS = (
+    "no setting: what a provider behind litellm lacks is always left out; others get every parameter untouched"
+)

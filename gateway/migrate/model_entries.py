@@ -1,0 +1,156 @@
+"""The models of a LiteLLM configuration -> entries of `models` and `embedding_models` in a portfolio file."""
+
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway.config.document import Place
+from gateway.config.litellm_table import CAPABILITIES, Listed, look_up
+from gateway.config.portfolio_file import FALLBACK_WINDOW
+from gateway.migrate.import_values import Values
+from gateway.migrate.litellm_deployments import Deployment, Model
+from gateway.migrate.model_aliases import resembles, same_model
+
+_UNKNOWN = Listed(None, None, None, None, frozenset())
+
+
+class ModelEntries:
+    """Describes each model: its deployments, price, limits and capabilities.
+
+    Attributes:
+        comments: comments of the portfolio file, by the place that they belong to.
+    """
+
+    def __init__(self, values: Values, space: Collection[str]) -> None:
+        self._values = values
+        self._space = space
+        self.comments: dict[Place, list[str]] = {}
+
+    def model(self, i: int, model: Model) -> dict[str, Any]:
+        """The entry of a chat model, which is number `i`."""
+        written: dict[str, Any] = {"name": model.name}
+        self._embedding(i, model, written)
+        self._write_deployments(("models", i), model, written)
+        self._describe(i, model, written)
+        return written
+
+    def embedding_model(self, i: int, model: Model) -> dict[str, Any]:
+        """The entry of an embedding model, which is number `i`."""
+        where: Place = ("embedding_models", i)
+        written: dict[str, Any] = {"name": model.name}
+        self._write_deployments(where, model, written)
+        facts, base, tabled = self._known(model)
+        listed = base or tabled or _UNKNOWN
+        self._price(where, model, written, facts, listed, from_base=base is not None)
+        if "price" in written:
+            written["price"] = {"input": written["price"]["input"]}
+        most = facts.get("context_window") or (base and base.context_window)
+        if most:
+            written["max_input_tokens"] = most
+        elif listed.context_window is None:
+            message = f"the input limit of {model.name} is not known: {FALLBACK_WINDOW} tokens are assumed"
+            self._values.report_entry(model.node, "look", message)
+            self.comments[where] = [f"LOOK {message}; else add `max_input_tokens: ...`"]
+        if dimensions := facts.get("dimensions") or (base and base.dimensions):
+            written["dimensions"] = dimensions
+        return written
+
+    def _write_deployments(self, where: Place, model: Model, written: dict[str, Any]) -> None:
+        written["deployments"] = [deployment.values for deployment in model.deployments]
+        for j, deployment in enumerate(model.deployments):
+            for key, lines in deployment.comments.items():
+                self.comments[(*where, "deployments", j, key)] = lines
+
+    def _embedding(self, i: int, model: Model, written: dict[str, Any]) -> None:
+        names = [_spelling(deployment) for deployment in model.deployments]
+        found = {same_model(name, self._space) for name in names}
+        if len(found) == 1 and (name := found.pop()) is not None:
+            written["embedding"] = name
+            return
+        message = (
+            f"which model of the space {model.name} is, is not certain: without `embedding` it answers only by name"
+        )
+        hints = dict.fromkeys(hint for name in names if (hint := resembles(name, self._space)) is not None)
+        self._values.report_entry(model.node, "look", message)
+        lines = [f"LOOK {message}.", *(f"embedding: {hint}  # is it this one?" for hint in hints)]
+        self.comments[("models", i, "deployments")] = lines
+
+    def _known(self, model: Model) -> tuple[dict[str, Any], Listed | None, Listed | None]:
+        """What LiteLLM's entries say of a model, its table of the base_model, and its table of the model itself."""
+        facts: dict[str, Any] = {}
+        for deployment in model.deployments:
+            for name, (value, node) in deployment.facts.items():
+                if facts.setdefault(name, value) != value:
+                    self._values.report(
+                        node, "changed", f"differs from an earlier deployment of {model.name}, which counts"
+                    )
+        bases = (d.base_model for d in model.deployments if d.base_model is not None)
+        base = next((entry for name in bases if (entry := look_up(name)) is not None), None)
+        for deployment in model.deployments:
+            if deployment.base_model is not None and look_up(deployment.base_model) is None:
+                message = f"LiteLLM's table has no base_model {deployment.base_model}"
+                self._values.report_entry(deployment.node, "look", message)
+        tabled = next((entry for d in model.deployments if (entry := look_up(d.model)) is not None), None)
+        return facts, base, tabled
+
+    def _describe(self, i: int, model: Model, written: dict[str, Any]) -> None:
+        """Price, windows and capabilities: LiteLLM's own, else those of base_model; what is left is for its table."""
+        facts, base, tabled = self._known(model)
+        listed = base or tabled or _UNKNOWN
+        self._price(("models", i), model, written, facts, listed, from_base=base is not None)
+        window = facts.get("context_window") or (base and base.context_window)
+        if window:
+            written["context_window"] = window
+        elif listed.context_window is None:
+            message = f"the context window of {model.name} is not known: {FALLBACK_WINDOW} tokens are assumed"
+            self._values.report_entry(model.node, "look", message)
+            self.comments[("models", i)] = [f"LOOK {message}; else add `context_window: ...`"]
+        if output := facts.get("max_output_tokens") or (base and base.max_output_tokens):
+            written["max_output_tokens"] = output
+        flags = {name: facts[key] for key, name in CAPABILITIES.items() if key in facts}
+        if flags or base is not None:
+            able = {name for name in CAPABILITIES.values() if flags.get(name, name in listed.capabilities)}
+            written["capabilities"] = [name for name in CAPABILITIES.values() if name in able]
+        if base is None and tabled is None and len(flags) < len(CAPABILITIES):
+            message = f"what {model.name} can do is not known: only what model_info says is assumed, and text"
+            self._values.report_entry(model.node, "look", message)
+            where = ("models", i, "capabilities") if flags else ("models", i)
+            line = f"LOOK {message}; of {', '.join(CAPABILITIES.values())}"
+            self.comments.setdefault(where, []).append(line if flags else f"{line} add `capabilities: [...]`")
+
+    def _price(
+        self,
+        where: Place,
+        model: Model,
+        written: dict[str, Any],
+        facts: dict[str, Any],
+        listed: Listed,
+        *,
+        from_base: bool,
+    ) -> None:
+        given = [facts.get("input_cost_per_token"), facts.get("output_cost_per_token")]
+        table = [listed.usd_per_mtok_in, listed.usd_per_mtok_out]
+        local = any(deployment.target.local for deployment in model.deployments)
+        if given == [None, None] and (local or (table[0] is not None and not from_base)):
+            return
+        price = [mine if mine is not None else theirs for mine, theirs in zip(given, table, strict=True)]
+        written["price"] = {"input": price[0] or 0.0, "output": price[1] or 0.0}
+        cached = facts.get("cache_read_input_token_cost", listed.usd_per_mtok_cached if given == [None, None] else None)
+        if cached is not None:
+            written["price"]["cached_input"] = cached
+        if price[0] is None or price[1] is None:
+            message = f"the price of {model.name} is not known: 0 makes `auto` prefer it"
+            self._values.report_entry(model.node, "look", message)
+            self.comments[(*where, "price")] = [f"LOOK {message}; USD per million tokens"]
+
+
+def _spelling(deployment: Deployment) -> str:
+    """The name to recognise a model by; "" where it may mean anything."""
+    if deployment.base_model is not None:
+        name = deployment.base_model
+        return f"openai/{name.removeprefix('azure/')}" if name.startswith("azure/") else name
+    provider, _, name = deployment.model.partition("/")
+    base = deployment.values.get("api_base")
+    if (provider == "openai" or not name) and base and urlsplit(base).hostname != "api.openai.com" and "/" not in name:
+        return f"custom/{name or provider}"  # many a server calls a model of its own gpt-4o
+    return deployment.model
