@@ -1,4 +1,4 @@
-"""The deployments of a model of a portfolio file -> `Deployment`, by what is known of their providers."""
+"""The entries in `deployments` of a portfolio file -> `Deployment`, with the defaults of each provider."""
 
 import re
 from dataclasses import replace
@@ -20,7 +20,7 @@ LITELLM_PARAMS = re.compile(
     r"client_(id|secret)|tenant_id|merge_reasoning_content_in_choices|thinking|temperature|top_p|top_k|max_tokens|"
     r"cache_control_injection_points|reasoning_effort|extra_body"
 )
-UNKNOWN_ADDRESS = "http://not-set.invalid/v1"  # stands for an address whose environment variable is not set
+UNKNOWN_ADDRESS = "http://not-set.invalid/v1"  # in place of an address whose environment variable is not set
 
 
 class Deployments:
@@ -33,7 +33,7 @@ class Deployments:
     def read(
         self, where: Place, model: ModelEntry | EmbeddingModelEntry, first_token_s: float
     ) -> tuple[tuple[Deployment, ...], bool]:
-        """Those that can be made out; and whether one of them runs on hardware of one's own.
+        """The deployments without mistakes in their names, and True if one of them runs on the operator's own hardware.
 
         Args:
             first_token_s: the default of `first_token_timeout`.
@@ -45,8 +45,8 @@ class Deployments:
             try:
                 target = resolve(entry.model, None if base is None else base.text or UNKNOWN_ADDRESS)
             except AddressError as exc:
-                told = str(exc) if base is None or base.variable is None else f"{exc} (in {base.variable})"
-                self._document.report((*at, "api_base"), told)
+                message = str(exc) if base is None or base.variable is None else f"{exc} (in {base.variable})"
+                self._document.report((*at, "api_base"), message)
                 continue
             except ValueError as exc:
                 self._document.report((*at, "model"), str(exc))
@@ -55,17 +55,17 @@ class Deployments:
                 self._document.report((*at, "model"), f"{target.provider}/ has embedding models only")
             missing = self._address_missing(target) if base is None else base.missing
             made = self._deployment(at, f"{model.name}/{j}", model.name, entry, target, missing)
-            patience_s = entry.first_token_timeout or entry.stream_timeout or first_token_s
-            deployments.append(replace(made, first_token_timeout_s=patience_s))
+            first_token_timeout_s = entry.first_token_timeout or entry.stream_timeout or first_token_s
+            deployments.append(replace(made, first_token_timeout_s=first_token_timeout_s))
             local = local or target.local or (base is not None and missing is not None)
         return tuple(deployments), local
 
     def _address(self, at: Place, value: str) -> Found:
-        """The base URL: as the file has it, spaces and all, or what the environment variable holds."""
+        """The base URL: the text of the file unchanged, or the value of the environment variable."""
         return self._values.find((*at, "api_base"), value) if value.startswith(ENVIRONMENT) else Found(value)
 
     def _address_missing(self, target: Target) -> str | None:
-        """The variable that should hold the address of a provider without one, where it is not set."""
+        """The environment variable of the provider's address, if the provider has one and it is not set."""
         variable = ADDRESS_VARIABLES.get(target.provider)
         return None if variable is None else self._values.variable(variable).missing
 
@@ -82,39 +82,12 @@ class Deployments:
     ) -> Deployment:
         """
         Args:
-            missing: the environment variable that should hold its address and is not set.
+            missing: the environment variable of its address, if that variable is not set.
         """
-        key, no_key = self._key(at, entry, target)
-        missing = missing or no_key
-        headers = {}
-        for name, value in entry.extra_headers.items():
-            secret, unset = self._values.header((*at, "extra_headers", name), value)
-            missing = missing or unset
-            if secret is not None:
-                headers[name] = secret
-        params: dict[str, Any] = {}
-        for name, value in (entry.model_extra or {}).items():
-            if target.direct and name == "organization" and isinstance(value, str):
-                secret, unset = self._values.header((*at, name), value)
-                missing = missing or unset
-                headers |= {} if secret is None else {"openai-organization": secret}
-            elif target.direct or not LITELLM_PARAMS.fullmatch(name):
-                known = [*DeploymentEntry.model_fields, "organization"]
-                close = similar(name, known)
-                self._document.report(
-                    (*at, name), "unknown key" + (f"; did you mean {close}?" if close else f" of {target.provider}/")
-                )
-            elif isinstance(value, str) and (is_secret_name(name) or value.startswith(ENVIRONMENT)):
-                secret, unset = self._values.secret((*at, name), value)
-                missing = missing or unset
-                params |= {} if secret is None else {name: secret}
-            elif is_secret_name(name):
-                self._document.report(
-                    (*at, name), f"found {shown((name,), value)}; expected os.environ/NAME or another string"
-                )
-            else:
-                self._check_nested((*at, name), value)
-                params[name] = value
+        key, missing_key = self._key(at, entry, target)
+        headers, missing_header = self._headers(at, entry, target)
+        params, missing_param = self._params(at, entry, target)
+        missing = missing or missing_key or missing_header or missing_param
         if entry.apis and target.native_base is None:
             self._document.report(
                 (*at, "apis"), f"{target.provider}/ is reached through litellm, by chat completions only"
@@ -146,8 +119,48 @@ class Deployments:
             missing_key=missing,
         )
 
+    def _headers(self, at: Place, entry: DeploymentEntry, target: Target) -> tuple[dict[str, Secret], str | None]:
+        """The headers of every call, and the first environment variable of one that is not set."""
+        headers, missing = {}, None
+        for name, value in entry.extra_headers.items():
+            secret, unset = self._values.header((*at, "extra_headers", name), value)
+            missing = missing or unset
+            if secret is not None:
+                headers[name] = secret
+        organization = (entry.model_extra or {}).get("organization")
+        if target.direct and isinstance(organization, str):
+            secret, unset = self._values.header((*at, "organization"), organization)
+            missing = missing or unset
+            if secret is not None:
+                headers["openai-organization"] = secret
+        return headers, missing
+
+    def _params(self, at: Place, entry: DeploymentEntry, target: Target) -> tuple[dict[str, object], str | None]:
+        """Further parameters for litellm, and the first environment variable of one that is not set."""
+        params: dict[str, object] = {}
+        missing = None
+        for name, value in (entry.model_extra or {}).items():
+            where = (*at, name)
+            if target.direct and name == "organization" and isinstance(value, str):
+                continue  # a header
+            if target.direct or not LITELLM_PARAMS.fullmatch(name):
+                close = similar(name, [*DeploymentEntry.model_fields, "organization"])
+                hint = f"; did you mean {close}?" if close else f" of {target.provider}/"
+                self._document.report(where, f"unknown key{hint}")
+            elif isinstance(value, str) and (is_secret_name(name) or value.startswith(ENVIRONMENT)):
+                secret, unset = self._values.secret(where, value)
+                missing = missing or unset
+                params |= {} if secret is None else {name: secret}
+            elif is_secret_name(name):
+                found = shown((name,), value)
+                self._document.report(where, f"found {found}; expected os.environ/NAME or another string")
+            else:
+                self._check_nested(where, value)
+                params[name] = value
+        return params, missing
+
     def _check_nested(self, where: Place, value: Any) -> None:
-        """References inside lists and mappings would be sent as they are."""
+        """Reports references inside lists and mappings, because they would be sent unresolved."""
         inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for part, item in inside:
             if isinstance(item, str) and item.startswith(ENVIRONMENT):

@@ -9,7 +9,7 @@ from gateway.config.deployment_reader import Deployments
 from gateway.config.document import MOST_PROBLEMS, Document, Place, PortfolioError
 from gateway.config.litellm_table import Listed, look_up
 from gateway.config.portfolio import DEFAULT_POLICIES, Model, Portfolio, Price
-from gateway.config.problems import mended, problem
+from gateway.config.problems import problem, repaired
 from gateway.config.references import Values
 from gateway.config.schema import (
     FIRST_TOKEN_S,
@@ -50,7 +50,7 @@ def load_portfolio(path: Path, environment: Mapping[str, str], *, writes: bool =
     except ValidationError as exc:
         errors = exc.errors(include_input=True)
         document.problems += [problem(document, dict(error)) for error in errors[: 2 * MOST_PROBLEMS]]
-        rest = mended(document.value, [error["loc"] for error in errors])
+        rest = repaired(document.value, [error["loc"] for error in errors])
         if rest is not None:
             _Builder(document, rest, environment, writes).build()
         raise document.error() from exc

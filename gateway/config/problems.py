@@ -1,8 +1,7 @@
-"""What pydantic refuses of a portfolio file -> problems in plain English, each with what to write instead."""
+"""The errors that pydantic finds in a portfolio file -> problems in plain English, each with a correct example."""
 
 import copy
 import difflib
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -10,34 +9,33 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from gateway.config.document import Document, Place, Problem, shown
+from gateway.config.examples import example_of, mapping_at
 from gateway.config.schema import (
     DeploymentEntry,
     EmbeddingModelEntry,
-    EmbeddingPriceEntry,
     ModelEntry,
     PolicyEntry,
     PortfolioEntry,
-    PriceEntry,
 )
-from gateway.config.settings import Hedging, Settings, UtilityCalls
+from gateway.config.settings import Settings
 
 _MODELS = ("models", "embedding_models")
 
 
 def problem(document: Document, error: dict[str, Any]) -> Problem:
-    """One of pydantic's errors in plain English: what was found, and what to write instead."""
+    """One of pydantic's errors in plain English: the value that was found, and an example of a correct one."""
     where: Place = tuple(error["loc"])
     kind, context = error["type"], error.get("ctx") or {}
-    if where[-1:] == ("[key]",):  # pydantic's mark for the key of a mapping itself
+    if where[-1:] == ("[key]",):  # pydantic marks the key of a mapping in this way
         where = where[:-1]
-        told = error["msg"] if kind in ("header", "printable") else _KEYS.get(kind, "write another key")
-        return Problem(document.line(where), f"{document.place(where)}: {told}")
+        message = error["msg"] if kind in ("header", "printable") else _KEYS.get(kind, "write another key")
+        return Problem(document.line(where), f"{document.place(where)}: {message}")
     if kind == "invalid_key":
         return Problem(document.line(where), f"{document.place(where)}: {_KEYS['string_type']}")
     if kind == "extra_forbidden":
         return Problem(document.line(where), f"{document.place(where)}: unknown key{_did_you_mean(where)}")
     if kind == "missing":
-        return Problem(document.line(where[:-1]), f"{document.place(where)}: missing; write {_example(where)}")
+        return Problem(document.line(where[:-1]), f"{document.place(where)}: missing; write {example_of(where)}")
     if kind in ("reserved", "policy"):
         return Problem(document.line(where), f"{document.place(where)}: {error['msg']}")
     if isinstance(error.get("input"), float) and not math.isfinite(error["input"]):
@@ -46,7 +44,7 @@ def problem(document: Document, error: dict[str, Any]) -> Problem:
     return Problem(document.line(where), f"{document.place(where)}: found {found}; {_expected(kind, context, where)}")
 
 
-_KINDS = {  # pydantic's types of errors -> what to write
+_KINDS = {  # pydantic's types of errors -> the expected type
     "string_type": "a text",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -66,63 +64,6 @@ _KEYS = {  # of a key itself
     "string_too_short": "the key is empty; write a name",
     "string_too_long": "the key is too long; write a shorter name",
 }
-# One line that can stand in a file, for each key whose form is not plain from its kind.
-_EXAMPLES = {
-    "models": "models: [{name: small, deployments: [{model: ollama/llama3.1:8b}]}]",
-    "embedding_models": "embedding_models: [{name: vectors, deployments: [{model: openai/text-embedding-3-small}]}]",
-    "deployments": "deployments: [{model: openai/gpt-4o-mini}]",
-    "model": "model: openai/gpt-4o-mini",
-    "name": "name: small",
-    "embedding": "embedding: openai/gpt-4o-2024-08-06",
-    "price": "price: {input: 2.5, output: 10}",
-    "input": "input: 2.5",
-    "output": "output: 10",
-    "cached_input": "cached_input: 1.25",
-    "context_window": "context_window: 128000",
-    "max_output_tokens": "max_output_tokens: 16384",
-    "max_input_tokens": "max_input_tokens: 8192",
-    "dimensions": "dimensions: 1536",
-    "capabilities": "capabilities: [tools, vision]",
-    "api_base": "api_base: http://127.0.0.1:8000/v1",
-    "api_key": "api_key: os.environ/OPENAI_API_KEY",
-    "extra_headers": "extra_headers: {X-Team: search}",
-    "apis": "apis: [responses]",
-    "prefill": "prefill: true",
-    "several": "several: true",
-    "logprobs": "logprobs: true",
-    "timeout": "timeout: 300",
-    "first_token_timeout": "first_token_timeout: 10",
-    "stream_timeout": "stream_timeout: 10",
-    "health_check_interval": "health_check_interval: 300",
-    "rpm": "rpm: 500",
-    "tpm": "tpm: 200000",
-    "max_parallel_requests": "max_parallel_requests: 8",
-    "policies": "policies: {cheap: {min_p_correct: 0.6}}",
-    "cost_weight": "cost_weight: 10",
-    "min_p_correct": "min_p_correct: 0.6",
-    "max_predicted_loss": "max_predicted_loss: 0.05",
-    "checkpoint": "checkpoint: runs/mine",
-    "spaces": "spaces: [more.safetensors]",
-    "gateway": "gateway: {port: 4000, keys: [os.environ/LOCUS_KEY]}",
-    "keys": "keys: [os.environ/LOCUS_KEY]",
-    "admin_key": "admin_key: os.environ/LOCUS_ADMIN_KEY",
-    "cors_origins": "cors_origins: [https://app.example]",
-    "record": "record: locus.db",
-    "responses": "responses: responses.db",
-    "utility_calls": "utility_calls: {policy: cheap, front_ends: [open-webui]}",
-    "front_ends": "front_ends: [open-webui]",
-    "patterns": "patterns: ['^Generate a title']",
-    "hedging": "hedging: {quantile: 0.95, budget: 0.05}",
-}
-_ITEMS = {  # of lists and mappings
-    "models": "{name: small, deployments: [{model: ollama/llama3.1:8b}]}",
-    "embedding_models": "{name: vectors, deployments: [{model: openai/text-embedding-3-small}]}",
-    "deployments": "{model: openai/gpt-4o-mini}",
-    "policies": "{min_p_correct: 0.6}",
-    "keys": "os.environ/LOCUS_KEY",
-    "spaces": "more.safetensors",
-    "extra_headers": "a text",
-}
 
 
 def _expected(kind: str, context: Mapping[str, Any], where: Place) -> str:
@@ -139,31 +80,17 @@ def _expected(kind: str, context: Mapping[str, Any], where: Place) -> str:
         case "literal_error":
             return f"write {str(context['expected']).replace(chr(39), '')}"
         case "string_too_short" | "too_short":
-            return f"write at least one, such as {_example(where)}"
+            return f"write at least one, such as {example_of(where)}"
         case "string_too_long":
             return f"write at most {context['max_length']} characters"
         case "printable":
             return "write printable characters only"
         case "origin":
             return str(context["expected"])
-    return f"write {_KINDS[kind]}, such as {_example(where)}" if kind in _KINDS else "write another value"
+    return f"write {_KINDS[kind]}, such as {example_of(where)}" if kind in _KINDS else "write another value"
 
 
-def _example(where: Place) -> str:
-    """What could stand at a place of the file."""
-    if where[0] == "embedding_models" and where[-1] == "price":
-        return "price: {input: 0.02}"
-    if isinstance(where[-1], int) or where[-2:-1] in (("policies",), ("extra_headers",)):
-        return _ITEMS.get(str(where[-2]), str(where[-2]))
-    name = str(where[-1])
-    level = _level(where)
-    field = None if level is None else level.model_fields.get(name)
-    if name in _EXAMPLES or field is None or field.is_required():
-        return _EXAMPLES.get(name, f"{name}: …")
-    return f"{name}: {json.dumps(field.default)}"
-
-
-# What other programs call it.
+# Names in the configurations of other programs -> our names.
 _OTHER_NAMES = {
     "base_url": "api_base",
     "url": "api_base",
@@ -192,14 +119,14 @@ _OTHER_NAMES = {
 
 
 def similar(key: str, known: list[str]) -> str | None:
-    """The known key that an unknown one was probably meant to be."""
+    """The known key that is most similar to an unknown one, or None."""
     if (other := _OTHER_NAMES.get(key)) in known:
         return other
     return next(iter(difflib.get_close_matches(key, known, n=1)), None)
 
 
 def _did_you_mean(where: Place) -> str:
-    level, key = _level(where) or PortfolioEntry, str(where[-1])
+    level, key = mapping_at(where) or PortfolioEntry, str(where[-1])
     known = list(level.model_fields)
     for place, other in _ELSEWHERE.items():
         if key in other.model_fields and not (level is EmbeddingModelEntry and other is ModelEntry):
@@ -218,33 +145,7 @@ _ELSEWHERE: Mapping[str, type[BaseModel]] = {
 }
 
 
-def _level(where: Place) -> type[BaseModel] | None:
-    """The mapping that holds a key."""
-    match where:
-        case (_,):
-            return PortfolioEntry
-        case ("gateway", _):
-            return Settings
-        case ("gateway", "utility_calls", _):
-            return UtilityCalls
-        case ("gateway", "hedging", _):
-            return Hedging
-        case ("models" | "embedding_models", _, "deployments", _, _):
-            return DeploymentEntry
-        case ("models", _, "price", _):
-            return PriceEntry
-        case ("models", _, _):
-            return ModelEntry
-        case ("embedding_models", _, "price", _):
-            return EmbeddingPriceEntry
-        case ("embedding_models", _, _):
-            return EmbeddingModelEntry
-        case ("policies", _, _):
-            return PolicyEntry
-    return None
-
-
-# Values that nothing is reported of: a model with a listed price whose provider takes every parameter of litellm's.
+# Correct values: a model that is in LiteLLM's table and whose provider accepts every parameter of litellm.
 _SOUND: Mapping[str | int, Any] = {
     "model": "anthropic/claude-sonnet-4-5",
     "api_base": "http://127.0.0.1",
@@ -252,14 +153,14 @@ _SOUND: Mapping[str | int, Any] = {
 }
 
 
-def mended(value: dict[str, Any], wrong: list[Place]) -> PortfolioEntry | None:
-    """The file with what pydantic refused replaced by something sound, so that the rest is checked in the same run.
+def repaired(value: dict[str, Any], wrong: list[Place]) -> PortfolioEntry | None:
+    """The file with correct values in place of wrong ones, so that the same run also checks the rest.
 
-    None where too little is left. What this puts in must not be reported itself.
+    None if too little is left. The values that are put in cause no problems themselves.
     """
     value = copy.deepcopy(value)
     for where in wrong:
-        _mend(value, where)
+        _repair(value, where)
     try:
         return PortfolioEntry.model_validate(value)
     except ValidationError as exc:
@@ -273,7 +174,7 @@ def mended(value: dict[str, Any], wrong: list[Place]) -> PortfolioEntry | None:
         return None
 
 
-def _mend(value: dict[str, Any], where: Place) -> None:
+def _repair(value: dict[str, Any], where: Place) -> None:
     if where[0] == "policies":
         if len(where) == 1:
             value.pop("policies")
@@ -283,10 +184,10 @@ def _mend(value: dict[str, Any], where: Place) -> None:
         return
     if "price" in where:
         where = where[: where.index("price") + 1]
-    if isinstance(where[-1], int):  # an item goes with its whole list, so that no other changes its number
+    if isinstance(where[-1], int):  # the whole list is removed, so that no other item changes its number
         where = where[:-1]
     holder: Any = value
-    for part in where[:-1]:  # ends early where pydantic adds a name of its own, as of a key that is not a string
+    for part in where[:-1]:  # stops early if pydantic adds a name of its own, as for a key that is not a text
         if isinstance(holder, list) and isinstance(part, int):
             holder = holder[part]
         else:

@@ -1,4 +1,4 @@
-"""Provider prefixes of LiteLLM's model names: who speaks the OpenAI protocol itself, where, and by which key variable."""
+"""The providers: the prefixes of LiteLLM's model names, with protocol, address, key variable and abilities of each."""
 
 import difflib
 import re
@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from gateway.config.addresses import AddressError, check_address
 
-# How a server is told to go on from an assistant message at the end: "message": it does so by itself; "prefix": by a
-# mark on that message; "vllm": by two fields of the request; "": it does not.
+# How a request asks a server to continue an assistant message at its end. "message": the server does so by itself;
+# "prefix": by a mark on the message; "vllm": by two fields of the request; "": the server cannot continue it.
 Prefill = Literal["", "message", "prefix", "vllm"]
 
 
@@ -23,13 +23,13 @@ class Provider:
 
     Attributes:
         api_base: base URL that `/chat/completions` is appended to; None where the portfolio must give it.
-        key_variable: environment variable that holds the key by custom; None for local servers, which need none.
-        local: runs on hardware of one's own: no price per token.
-        prefill: how it is told to go on from an assistant message at the end.
-        several: gives more than one choice where `n` asks for them.
+        key_variable: environment variable that usually holds the key; None for local servers, which need no key.
+        local: runs on the operator's own hardware: no price per token.
+        prefill: how a request asks it to continue an assistant message at its end.
+        several: supports `n` (several choices).
         logprobs: gives log probabilities in OpenAI's form.
-        chat: has chat models; else embedding models only.
-        apis: what it speaks besides chat completions, in full: of "messages", "responses" and "completions".
+        chat: True if it has chat models; otherwise it has embedding models only.
+        apis: further API formats that it supports completely: of "messages", "responses" and "completions".
     """
 
     api_base: str | None = None
@@ -46,7 +46,7 @@ def _ollama() -> Provider:
     return Provider("http://127.0.0.1:11434/v1", None, True, "message", logprobs=True, apis=_COMPLETIONS)
 
 
-# What each can do is what its public documentation says; what that is silent about it cannot.
+# The abilities are those of each provider's public documentation; anything that it does not mention is unsupported.
 OPENAI_COMPATIBLE = {
     "openai": Provider(
         "https://api.openai.com/v1", "OPENAI_API_KEY", several=True, logprobs=True, apis=frozenset({"responses"})
@@ -87,7 +87,7 @@ OPENAI_COMPATIBLE = {
 }
 _OLLAMA = ("ollama", "ollama_chat")
 
-# Providers with protocols of their own, reached through litellm, which must carry `n` and `logprobs` both ways too.
+# Providers with protocols of their own, called through litellm, which must translate `n` and `logprobs` too.
 THROUGH_LITELLM = {
     "anthropic": Provider(None, "ANTHROPIC_API_KEY", apis=frozenset({"messages"})),
     "gemini": Provider(None, "GEMINI_API_KEY", several=True, logprobs=True),
@@ -114,17 +114,17 @@ THROUGH_LITELLM = {
     "jina_ai": Provider(None, "JINA_AI_API_KEY", chat=False),
 }
 _VERTEX = ("vertex_ai", "vertex_ai_beta")
-# Where litellm looks for the address of those that have none of their own.
+# The environment variable that litellm reads the address from, for providers without an address of their own.
 ADDRESS_VARIABLES = {"azure": "AZURE_API_BASE", "azure_ai": "AZURE_AI_API_BASE"}
 _ANTHROPIC = "https://api.anthropic.com"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a LiteLLM model name leads.
+    """The server and model that a LiteLLM model name stands for.
 
     Attributes:
-        direct: whether its bytes may be relayed; else litellm translates.
+        direct: True if its bytes are relayed unchanged; otherwise litellm translates.
         upstream_model: the name that the upstream (direct) or litellm expects.
         prefill, several, logprobs, apis, chat: as a provider's; of an unknown server a guess.
         native_base: base that the paths of `apis` are appended to, as `/messages`; None where litellm alone knows it.
@@ -145,14 +145,14 @@ class Target:
 
 
 def resolve(model: str, api_base: str | None) -> Target:
-    """The target of a model name such as `groq/llama-3.1-8b-instant`; one without a prefix is OpenAI's.
+    """The target of a model name such as `groq/llama-3.1-8b-instant`; a name without a prefix is a model of OpenAI.
 
-    Ollama's and Anthropic's base may be given with or without `/v1`.
+    The base URL of Ollama and Anthropic may be given with or without `/v1`.
 
     Raises:
         AddressError: no call can reach the address.
-        ValueError: unknown provider, another provider's model, or one whose address must be given. The messages of both
-            say what to write.
+        ValueError: the provider is unknown, the model is another provider's, or its address is missing. The messages of
+            both errors say what to write.
     """
     prefix, slash, rest = model.partition("/")
     if not slash:
@@ -166,54 +166,65 @@ def resolve(model: str, api_base: str | None) -> Target:
     elif prefix == "openai" and (maker := _maker(rest)) is not None:
         raise ValueError(f"{rest} is no model of OpenAI: write {maker}/{rest}, or give the `api_base` of its server")
     if prefix in OPENAI_COMPATIBLE:
-        provider = OPENAI_COMPATIBLE[prefix]
-        base = (api_base or provider.api_base or "").rstrip("/")
-        if not base:
-            raise ValueError(f"{prefix}/ has no address of its own: give `api_base`")
-        if prefix in _OLLAMA and not base.endswith("/v1"):
-            base += "/v1"
-        # A key by custom belongs to the provider's own address; a server of one's own may need none.
-        key_variable = provider.key_variable if api_base is None or provider.api_base is None else None
-        # Most servers of one's own are vLLM, or ignore what it needs.
-        unknown = prefix == "openai" and api_base is not None and base != provider.api_base
-        return Target(
-            prefix,
-            True,
-            rest,
-            base,
-            key_variable,
-            provider.local or is_local(base),
-            "vllm" if unknown else provider.prefill,
-            provider.several,
-            provider.logprobs,
-            _NONE if unknown else provider.apis,
-            base,
-        )
+        return _direct_target(prefix, rest, api_base)
     if prefix in THROUGH_LITELLM:
-        provider = THROUGH_LITELLM[prefix]
-        native_base = None
-        if prefix == "anthropic":
-            api_base = None if api_base is None else api_base.rstrip("/").removesuffix("/v1")
-            native_base = f"{api_base or _ANTHROPIC}/v1"
-        able = prefix not in _VERTEX or rest.startswith("gemini")  # there are models of others there too
-        return Target(
-            prefix,
-            False,
-            model,
-            api_base,
-            provider.key_variable,
-            local=False,
-            several=provider.several and able,
-            logprobs=provider.logprobs and able,
-            apis=provider.apis,
-            native_base=native_base,
-            chat=provider.chat,
-        )
+        return _litellm_target(prefix, model, api_base)
     known = sorted({*OPENAI_COMPATIBLE, *THROUGH_LITELLM})
     close = [one for one in known if prefix in one.split("_")] or difflib.get_close_matches(prefix, known, n=3)
     hint = f"did you mean {', '.join(c + '/' for c in close)}?" if close else f"known are {', '.join(known)}."
     raise ValueError(
         f"unknown provider {prefix!r}; {hint} For any OpenAI-compatible server write openai/{rest} with `api_base`"
+    )
+
+
+def _direct_target(prefix: str, model: str, api_base: str | None) -> Target:
+    """A server that speaks OpenAI's protocol."""
+    provider = OPENAI_COMPATIBLE[prefix]
+    base = (api_base or provider.api_base or "").rstrip("/")
+    if not base:
+        raise ValueError(f"{prefix}/ has no address of its own: give `api_base`")
+    if prefix in _OLLAMA and not base.endswith("/v1"):
+        base += "/v1"
+    # The provider's usual key is only for its own address; another server may need no key.
+    key_variable = provider.key_variable if api_base is None or provider.api_base is None else None
+    # Most unknown servers are vLLM, or ignore the fields that vLLM needs.
+    unknown = prefix == "openai" and api_base is not None and base != provider.api_base
+    return Target(
+        prefix,
+        True,
+        model,
+        base,
+        key_variable,
+        provider.local or is_local(base),
+        "vllm" if unknown else provider.prefill,
+        provider.several,
+        provider.logprobs,
+        _NONE if unknown else provider.apis,
+        base,
+    )
+
+
+def _litellm_target(prefix: str, model: str, api_base: str | None) -> Target:
+    """A server whose protocol litellm translates. `model` has its prefix, because litellm expects it."""
+    provider = THROUGH_LITELLM[prefix]
+    native_base = None
+    if prefix == "anthropic":
+        api_base = None if api_base is None else api_base.rstrip("/").removesuffix("/v1")
+        native_base = f"{api_base or _ANTHROPIC}/v1"
+    # Vertex also serves models of other makers, which support less.
+    supported = prefix not in _VERTEX or model.removeprefix(f"{prefix}/").startswith("gemini")
+    return Target(
+        prefix,
+        False,
+        model,
+        api_base,
+        provider.key_variable,
+        local=False,
+        several=provider.several and supported,
+        logprobs=provider.logprobs and supported,
+        apis=provider.apis,
+        native_base=native_base,
+        chat=provider.chat,
     )
 
 
@@ -227,7 +238,7 @@ def _check_path(api_base: str, usual: str | None) -> None:
         raise AddressError(f"the path {known.path} is missing; write {usual}, or leave `api_base` out")
 
 
-# The makers of models that are often named without their provider's prefix, which would lead to OpenAI.
+# Models that are often named without their provider's prefix. Such a name would be sent to OpenAI.
 _OTHERS = {
     r"(us|eu|apac|global)?\.?(anthropic|amazon|meta|cohere|mistral)\..*": "bedrock",
     r"claude-.*": "anthropic",
@@ -243,13 +254,13 @@ _OTHERS = {
 
 
 def _maker(name: str) -> str | None:
-    """The provider of a model that is certainly none of OpenAI's."""
+    """The provider of a model that is certainly not a model of OpenAI, or None."""
     if name.startswith("ft:"):
         return None
     return next((maker for pattern, maker in _OTHERS.items() if re.fullmatch(pattern, name)), None)
 
 
 def is_local(api_base: str) -> bool:
-    """Whether this address is on this machine."""
+    """Return True if this address is on this machine."""
     host = urlsplit(api_base).hostname or ""
     return host in ("localhost", "::1") or (host.startswith("127.") and host.replace(".", "").isdigit())

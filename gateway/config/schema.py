@@ -179,7 +179,7 @@ class PortfolioEntry(FileModel):
         False, description="Load the encoder that the checkpoint names, even if its files may run code"
     )
     spaces: list[Name] = Field([], description="Model spaces made by `locus embed`, in addition to the shipped one")
-    gateway: Settings = Settings()
+    gateway: Settings = Field(Settings(), description="The gateway's own settings")
 
 
 def json_schema() -> dict[str, Any]:

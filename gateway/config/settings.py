@@ -172,8 +172,10 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
         0.05,
         description="A conversation changes its model only if the other one's P(correct) is higher by at least this",
     )
-    utility_calls: UtilityCalls | None = Field(None, description="Default: such calls are not recognised")
-    hedging: Hedging | None = Field(None, description="Default: off")
+    utility_calls: UtilityCalls | None = Field(
+        None, description="A policy for the small calls of chat front ends. Default: such calls are not recognised"
+    )
+    hedging: Hedging | None = Field(None, description="Hedged requests if the first token is late. Default: off")
 
     @property
     def max_body_bytes(self) -> int:

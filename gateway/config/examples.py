@@ -1,0 +1,117 @@
+"""Examples of values in a portfolio file, for error messages and for docs/configuration.md."""
+
+import json
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+
+from gateway.config.document import Place
+from gateway.config.schema import (
+    DeploymentEntry,
+    EmbeddingModelEntry,
+    EmbeddingPriceEntry,
+    ModelEntry,
+    PolicyEntry,
+    PortfolioEntry,
+    PriceEntry,
+)
+from gateway.config.settings import Hedging, Settings, UtilityCalls
+
+# One line of a file for each key whose form does not follow from its type or default.
+_EXAMPLES: Mapping[str, str] = {
+    "models": "models: [{name: small, deployments: [{model: ollama/llama3.1:8b}]}]",
+    "embedding_models": "embedding_models: [{name: vectors, deployments: [{model: openai/text-embedding-3-small}]}]",
+    "deployments": "deployments: [{model: openai/gpt-4o-mini}]",
+    "model": "model: openai/gpt-4o-mini",
+    "name": "name: small",
+    "embedding": "embedding: openai/gpt-4o-2024-08-06",
+    "price": "price: {input: 2.5, output: 10}",
+    "input": "input: 2.5",
+    "output": "output: 10",
+    "cached_input": "cached_input: 1.25",
+    "context_window": "context_window: 128000",
+    "max_output_tokens": "max_output_tokens: 16384",
+    "max_input_tokens": "max_input_tokens: 8192",
+    "dimensions": "dimensions: 1536",
+    "capabilities": "capabilities: [tools, vision]",
+    "api_base": "api_base: http://127.0.0.1:8000/v1",
+    "api_key": "api_key: os.environ/OPENAI_API_KEY",
+    "extra_headers": "extra_headers: {X-Team: search}",
+    "apis": "apis: [responses]",
+    "prefill": "prefill: true",
+    "several": "several: true",
+    "logprobs": "logprobs: true",
+    "timeout": "timeout: 300",
+    "first_token_timeout": "first_token_timeout: 10",
+    "stream_timeout": "stream_timeout: 10",
+    "health_check_interval": "health_check_interval: 300",
+    "rpm": "rpm: 500",
+    "tpm": "tpm: 200000",
+    "max_parallel_requests": "max_parallel_requests: 8",
+    "policies": "policies: {cheap: {min_p_correct: 0.6}}",
+    "cost_weight": "cost_weight: 10",
+    "min_p_correct": "min_p_correct: 0.6",
+    "max_predicted_loss": "max_predicted_loss: 0.05",
+    "checkpoint": "checkpoint: runs/mine",
+    "spaces": "spaces: [more.safetensors]",
+    "gateway": "gateway: {port: 4000, keys: [os.environ/LOCUS_KEY]}",
+    "keys": "keys: [os.environ/LOCUS_KEY]",
+    "admin_key": "admin_key: os.environ/LOCUS_ADMIN_KEY",
+    "cors_origins": "cors_origins: [https://app.example]",
+    "max_memory_mb": "max_memory_mb: 2048",
+    "record": "record: locus.db",
+    "responses": "responses: responses.db",
+    "utility_calls": "utility_calls: {policy: cheap, front_ends: [open-webui]}",
+    "front_ends": "front_ends: [open-webui]",
+    "patterns": "patterns: ['^Generate a title']",
+    "hedging": "hedging: {quantile: 0.95, budget: 0.05}",
+}
+_ITEMS: Mapping[str, str] = {  # of lists and mappings
+    "models": "{name: small, deployments: [{model: ollama/llama3.1:8b}]}",
+    "embedding_models": "{name: vectors, deployments: [{model: openai/text-embedding-3-small}]}",
+    "deployments": "{model: openai/gpt-4o-mini}",
+    "policies": "{min_p_correct: 0.6}",
+    "keys": "os.environ/LOCUS_KEY",
+    "spaces": "more.safetensors",
+    "extra_headers": "a text",
+}
+
+
+def example_of(where: Place) -> str:
+    """A text that is valid at a place of the file, such as `port: 4000`."""
+    if where[0] == "embedding_models" and where[-1] == "price":
+        return "price: {input: 0.02}"
+    if isinstance(where[-1], int) or where[-2:-1] in (("policies",), ("extra_headers",)):
+        return _ITEMS.get(str(where[-2]), str(where[-2]))
+    name = str(where[-1])
+    level = mapping_at(where)
+    field = None if level is None else level.model_fields.get(name)
+    if name in _EXAMPLES or field is None or field.is_required():
+        return _EXAMPLES.get(name, f"{name}: …")
+    return f"{name}: {json.dumps(field.default)}"
+
+
+def mapping_at(where: Place) -> type[BaseModel] | None:
+    """The model of the mapping that a key belongs to, or None."""
+    match where:
+        case (_,):
+            return PortfolioEntry
+        case ("gateway", _):
+            return Settings
+        case ("gateway", "utility_calls", _):
+            return UtilityCalls
+        case ("gateway", "hedging", _):
+            return Hedging
+        case ("models" | "embedding_models", _, "deployments", _, _):
+            return DeploymentEntry
+        case ("models", _, "price", _):
+            return PriceEntry
+        case ("models", _, _):
+            return ModelEntry
+        case ("embedding_models", _, "price", _):
+            return EmbeddingPriceEntry
+        case ("embedding_models", _, _):
+            return EmbeddingModelEntry
+        case ("policies", _, _):
+            return PolicyEntry
+    return None
