@@ -31,7 +31,7 @@ from gateway.record.metrics import Metrics
 from gateway.record.request_record import Part, Record, Recorder
 from gateway.request.chat_request import parse_chat
 from gateway.routing.routing import Routing
-from gateway.upstream.direct import _DirectStream
+from gateway.upstream.direct_stream import DirectStream
 from router.encode.encoder import QueryEncoder
 from router.model.serving import Router
 
@@ -98,7 +98,7 @@ def test_relay_a_stream_of_20_chunks(benchmark: BenchmarkFixture) -> None:
 
     async def relay() -> int:
         loop = asyncio.get_running_loop()
-        source = _DirectStream(_Response(), "chat")  # type: ignore[arg-type]
+        source = DirectStream(_Response(), "chat")  # type: ignore[arg-type]
         out = Relay(source, "m0", Transcript(request), ChatWriter(usage_asked=False), 30.0, 3600.0, lambda: True)
         await out.open(loop.time() + 30.0)
         events = 0

@@ -16,8 +16,8 @@ from gateway.request.overrides import with_overrides
 from gateway.request.prompt_length import counted
 from gateway.request.request import Native, parse_object
 from gateway.request.requirements import Requirements
-from gateway.upstream.direct import bare_name
 from gateway.upstream.redact import redact
+from gateway.upstream.request_headers import provider_model_name
 
 PATH = "/messages/count_tokens"
 
@@ -60,7 +60,7 @@ async def _count_at(service: Service, live: LiveDeployment, native: Native) -> R
         ProviderRejected: the request itself is at fault.
     """
     try:
-        body = await offloaded(len(native.body), native.outgoing, bare_name(live.spec))
+        body = await offloaded(len(native.body), native.outgoing, provider_model_name(live.spec))
         answer = await service.failover.upstreams.direct.fetch(live.spec, PATH, body, native)
     except UpstreamFailure as failure:
         if failure.cause in FOR_CLIENT:

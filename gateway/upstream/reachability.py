@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployment, LiveDeployments
 from gateway.provider_errors.failures import Cause
-from gateway.upstream.direct import why_unreachable
+from gateway.upstream.connection_failure import why_unreachable
 from gateway.upstream.proxy import Proxies
 
 log = logging.getLogger("locus.reachability")

@@ -15,7 +15,7 @@ from gateway.bodies.memory_budget import MemoryBudget
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.upstream import body
 from gateway.upstream.body import StreamMeter, check_cost, read_body
-from gateway.upstream.direct import _failure
+from gateway.upstream.connection_failure import connection_failure
 from tests.gateway.running import entry, gateway
 from tests.gateway.upstreams import Call, ScriptedProvider, answer, chunk, completion, head, reply
 
@@ -143,7 +143,7 @@ async def test_an_answer_that_finds_no_memory_is_no_fault_of_the_provider() -> N
 def test_what_this_machine_lacks_is_local(number: int) -> None:
     key = ConnectionKey("127.0.0.1", 1, False, True, None, None, None)
     for exc in (aiohttp.ClientConnectorError(key, OSError(number, "x")), aiohttp.ClientOSError(number, "x")):
-        failure = _failure(exc)
+        failure = connection_failure(exc)
         assert (failure.cause, failure.detail) == (Cause.LOCAL, errno.errorcode[number])
     refused = aiohttp.ClientConnectorError(key, OSError(errno.ECONNREFUSED, "x"))
-    assert _failure(refused).cause is Cause.CONNECTION
+    assert connection_failure(refused).cause is Cause.CONNECTION

@@ -1,0 +1,43 @@
+"""Reads a complete answer of a direct call, in the format of the call."""
+
+import codecs
+from typing import Any
+
+from gateway.api.chat.reader import assembled, check_complete
+from gateway.bodies.lenient_json import dumps
+from gateway.core.answer import Complete, Usage
+from gateway.core.vocabulary import Api
+from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
+from gateway.upstream.body import check_cost, lenient_object
+from gateway.upstream.formats import FORMATS
+
+EVENT_LINES = (b"data:", b"event:", b":", b"id:", b"retry:")  # beginnings of the lines of an event stream
+
+
+def read_complete(data: bytes, api: Api) -> Complete:
+    """A complete answer in the form that its API requires.
+
+    Raises:
+        UpstreamFailure: the body is not an answer, or lacks what an answer must have.
+    """
+    fields, strict = read_answer_object(data, api)
+    checked = check_complete(fields) if api == "chat" else FORMATS[api].check(fields)
+    usage = Usage.read(checked.get("usage")) if api == "chat" else FORMATS[api].usage(checked)
+    return Complete(data if strict and checked is fields else dumps(checked), checked, usage, api)
+
+
+def read_answer_object(data: bytes, api: Api) -> tuple[dict[str, Any], bool]:
+    """The JSON object of a complete answer, and True if its bytes may be passed on unchanged.
+
+    Raises:
+        UpstreamFailure: the body is not an answer, or is an error.
+    """
+    if api == "chat" and data.removeprefix(codecs.BOM_UTF8).lstrip().startswith(EVENT_LINES):
+        check_cost(data)
+        return assembled(data), False
+    fields, strict = lenient_object(data)
+    if fields is None:
+        raise UpstreamFailure(Cause.UNREADABLE, detail="not a JSON object")
+    if fields.get("error"):
+        raise classify_event(fields["error"])
+    return fields, strict
