@@ -1,4 +1,4 @@
-"""What `locus serve` says once it listens: where, what it serves, how to call it, how to plug in real models."""
+"""The lines that `locus serve` prints when it listens: its address, its models, a command to try it, the next step."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ _DEMO_QUESTION = (
     "Tom drives 50 miles per hour for 3 hours, rests, and then drives 40 miles per hour for 2 hours. "
     "How many miles does Tom drive in total?"
 )
-INDENT = 8  # of what stands behind the first words
+INDENT = 8  # columns, the width of the first words
 
 
 def banner(portfolio: Portfolio, path: Path | None, address: tuple[object, ...]) -> str:
-    """A few lines. On a terminal all but the command are wrapped at its width, which no log file would want.
+    """Returns the lines. On a terminal all but the command are wrapped at its width; in a log file no line is.
 
     Args:
-        path: of the portfolio file; None where there is none.
+        path: of the portfolio file; None if there is none.
         address: host and port of the listener.
     """
     host = f"[{address[0]}]" if ":" in str(address[0]) else str(address[0])
@@ -31,13 +31,13 @@ def banner(portfolio: Portfolio, path: Path | None, address: tuple[object, ...])
         question = _DEMO_QUESTION
         more = (
             f"to see a stand-in answer, stop a model: curl -X POST {base}/demo/stop/sim-math",
-            "to serve real models: locus serve --config FILE, with a portfolio file such as config/portfolio.yaml",
+            "to serve real models: `locus init` writes a portfolio file, and `locus serve` serves it",
         )
     else:
         demo = ""
         served = f"{len(portfolio.models)} from {path}: {names}"
         question = "Why is the sky blue?"
-        more = (f"to change the models, edit {path}: it is read again; `locus check` says what is wrong with it",)
+        more = (f"to change the models, edit {path}: the gateway reads it again; `locus check` shows its errors",)
     curl = f"try     curl -i {base}/v1/chat/completions -H 'content-type: application/json'{key} -d '{body % question}'"
     return "\n".join(
         [

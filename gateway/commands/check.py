@@ -1,4 +1,4 @@
-"""`locus check`: tells whether a portfolio file is usable, and what is in it."""
+"""`locus check`: reports the errors of a portfolio file, or shows its models."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from gateway.commands.notices import tell, warn
+from gateway.commands.notices import notify, warn
 from gateway.commands.portfolio_path import portfolio_path
 from gateway.commands.portfolio_writer import schema_text
 from gateway.config.deployment_reader import UNKNOWN_ADDRESS
@@ -40,7 +40,7 @@ def check(config: Path | None, schema: bool) -> None:
         problems = exc.problems
     if problems:
         for problem in problems:
-            tell(problem, fg="red")
+            notify(problem, fg="red")
         plural = "problem" if len(problems) == 1 else "problems"
         raise click.ClickException(f"{len(problems)} {plural} in {path}")
     _show(portfolio)
@@ -49,9 +49,9 @@ def check(config: Path | None, schema: bool) -> None:
 
 
 def _with_artifacts(portfolio: Portfolio) -> tuple[Portfolio, list[str]]:
-    """The portfolio with the names of the model space, and what the artefacts say against it.
+    """Returns the portfolio with the names of the model space, and the problems of its checkpoint and its spaces.
 
-    They cannot be loaded, or lack an embedding that it names.
+    It is a problem if they cannot be loaded, or lack an embedding that the portfolio names.
     """
     from gateway.http.service import missing_embeddings, named_as_in_space
     from router.errors import RouterError
@@ -66,7 +66,7 @@ def _with_artifacts(portfolio: Portfolio) -> tuple[Portfolio, list[str]]:
 
 
 def _show(portfolio: Portfolio) -> None:
-    """Each model with what is known of it, and its deployments beneath."""
+    """Prints each model with its facts, and its deployments below it."""
     from rich.markup import escape
 
     screen = console()
@@ -102,7 +102,7 @@ def _show_deployments(screen: "Console", model: Model) -> None:
 
 
 def _line(screen: "Console", markup: str, indent: int) -> None:
-    """A line whose rest is indented where the terminal is too narrow for it; elsewhere it stays one line."""
+    """Prints a line. On a terminal it is wrapped, and its other lines are indented; elsewhere it stays one line."""
     from rich.text import Text
 
     text = Text.from_markup(markup)
@@ -113,7 +113,7 @@ def _line(screen: "Console", markup: str, indent: int) -> None:
 
 
 def _address(api_base: str | None) -> str | None:
-    """An address without what may be a key: a query, or a path of other than the usual words."""
+    """Returns an address without the parts that may hold a key: a query, or a path with unusual words."""
     if api_base is None:
         return None
     parts = urlsplit(api_base)

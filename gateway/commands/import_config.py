@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.commands.notices import tell, warn
+from gateway.commands.notices import notify, warn
 from gateway.commands.portfolio_writer import checked_draft, put_in_place
 from router.commands.groups import CommandGroup
 
@@ -102,7 +102,7 @@ def _report(imported: "Imported", config: Path) -> None:
         if lines:
             click.secho(heading, bold=True, err=True)
         for finding in lines:
-            tell(f"  {finding}")
+            notify(f"  {finding}")
     missing = [name for name in imported.variables if not os.environ.get(name)]
     if missing:
         warn(f"not set in this environment: {', '.join(missing)}")
@@ -115,6 +115,6 @@ def _report(imported: "Imported", config: Path) -> None:
 
 def _fail(problems: list[str], where: str) -> None:
     for problem in problems:
-        tell(problem, fg="red")
+        notify(problem, fg="red")
     plural = "problem" if len(problems) == 1 else "problems"
     raise click.ClickException(f"{len(problems)} {plural} {where}")

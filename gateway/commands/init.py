@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gateway.commands.import_config import space_names, write_imported
-from gateway.commands.notices import tell, warn
+from gateway.commands.notices import notify, warn
 from gateway.commands.ollama_models import OllamaModel, ollama_address, ollama_models
 from gateway.commands.portfolio_path import FILE
 from gateway.commands.portfolio_writer import checked_draft, put_in_place, schema_text
@@ -45,10 +45,10 @@ def init(sources: tuple[str, ...], file: Path | None, force: bool) -> None:
     else:
         variables = _write_starter(sources, path, force=force)
     schema.write_text(schema_text(), encoding="utf-8")
-    tell(f"wrote {path}, and {schema} for editors", bold=True)
+    notify(f"wrote {path}, and {schema} for editors", bold=True)
     if variables:
         warn(f"no API key is set: set one of {', '.join(variables)}")
-    tell("next    `locus check` shows what is in it; `locus serve` starts the gateway")
+    notify("next    `locus check` shows what is in it; `locus serve` starts the gateway")
 
 
 def _check_usage(sources: Sequence[str], file: Path | None) -> None:
@@ -95,9 +95,9 @@ def _report_finds(providers: Sequence[str], local: Sequence[OllamaModel]) -> Non
     """Prints which keys and local models the file is made for."""
     for provider in providers:
         state = "set" if os.environ.get(KEYS[provider]) else "not set"
-        tell(f"{provider}: {KEYS[provider]} is {state}")
+        notify(f"{provider}: {KEYS[provider]} is {state}")
     if local:
-        tell(f"ollama: {', '.join(model.name for model in local)}")
+        notify(f"ollama: {', '.join(model.name for model in local)}")
     unused = [model.name for model in local if not model.chat]
     if unused:
-        tell(f"ollama: not written, since they make embeddings only: {', '.join(unused)}")
+        notify(f"ollama: not written, since they make embeddings only: {', '.join(unused)}")

@@ -1,4 +1,4 @@
-"""The `locus` command. Each subcommand is imported only when it runs, so that `locus serve` never pays for torch."""
+"""The `locus` command. It imports a subcommand only when that runs, so that `locus serve` never imports torch."""
 
 from importlib import import_module
 
@@ -35,7 +35,7 @@ SECTIONS = {
 
 
 class LazyGroup(CommandGroup):
-    """A group whose commands are `module:function` names, resolved on first use."""
+    """A group whose commands are `module:function` names, imported on first use."""
 
     sections = SECTIONS
 

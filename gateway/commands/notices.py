@@ -1,4 +1,4 @@
-"""What commands say on standard error beside their output: in whole words, also where the terminal is narrow."""
+"""Notices, warnings and errors of commands on standard error. Lines are wrapped between words on a terminal."""
 
 import shutil
 import sys
@@ -6,27 +6,27 @@ import textwrap
 
 import click
 
-NARROWEST = 40  # columns; below that lines would be mostly indentation
+NARROWEST = 40  # columns; on a narrower terminal, lines would be mostly indentation
 
 
-def tell(text: str, *, fg: str | None = None, bold: bool | None = None) -> None:
-    """Says one or more lines."""
+def notify(text: str, *, fg: str | None = None, bold: bool | None = None) -> None:
+    """Prints one or more lines."""
     for line in text.splitlines():
         click.secho(wrapped(line), fg=fg, bold=bold, err=True)
 
 
 def warn(text: str) -> None:
-    tell(f"warning: {text}", fg="yellow")
+    notify(f"warning: {text}", fg="yellow")
 
 
 def fatal(text: str) -> click.ClickException:
-    """The error that ends a command; click puts `Error: ` in front."""
+    """Returns the error that ends a command; click prints `Error: ` before it."""
     prefix = "Error: "
     return click.ClickException("\n".join(map(wrapped, f"{prefix}{text}".splitlines()))[len(prefix) :])
 
 
 def wrapped(line: str, indent: int = 4) -> str:
-    """The line, wrapped and its rest indented where standard error is a terminal; in a file it stays one line."""
+    """Returns the line wrapped, with its other lines indented, if standard error is a terminal; else as it is."""
     if not sys.stderr.isatty():
         return line
     width = max(shutil.get_terminal_size().columns, NARROWEST)

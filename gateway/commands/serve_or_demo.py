@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.commands.demo_portfolio import reachable
 from gateway.commands.main import main
-from gateway.commands.notices import tell
+from gateway.commands.notices import notify
 from gateway.commands.portfolio_path import find_portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
 
@@ -22,7 +22,7 @@ def arguments(config: Path) -> list[str]:
         callable_models = True  # `locus serve` reports what is wrong with the file
     if callable_models:
         return ["serve", "--config", str(config)]
-    tell(
+    notify(
         f"DEMO: no key that {config} names is set, and no local model server listens. Simulated models answer, no answer is "
         "real: locus serve --demo",
         bold=True,

@@ -1,4 +1,4 @@
-"""`locus log`: the last recorded requests, for a person or as JSON lines."""
+"""`locus log`: prints the last recorded requests, as a table or as JSON lines."""
 
 import json
 import sqlite3
@@ -19,13 +19,17 @@ from router.commands.terminal import console
 if TYPE_CHECKING:
     from rich.console import Console
 
-NARROW = 100  # columns of a terminal; with fewer a request takes two lines
+NARROW = 100  # columns; on a narrower terminal, each request takes two lines
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), help="Portfolio file whose record is shown.")
-@click.option("--db", type=click.Path(path_type=Path), help="Database file; default: the one that --config names.")
-@click.option("-n", "--number", default=20, show_default=True, type=click.IntRange(1), help="How many requests.")
+@click.option("--config", type=click.Path(path_type=Path), help="Portfolio file that names the record.")
+@click.option(
+    "--db",
+    type=click.Path(path_type=Path),
+    help="Database file.  [default: the one in the portfolio]",
+)
+@click.option("-n", "--number", default=20, show_default=True, type=click.IntRange(1), help="Number of requests.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, oldest first.")
 def log(config: Path | None, db: Path | None, number: int, as_json: bool) -> None:
     """Show the last recorded requests."""
@@ -44,12 +48,12 @@ def log(config: Path | None, db: Path | None, number: int, as_json: bool) -> Non
 
 
 def read_last(path: Path, number: int) -> list[dict[str, Any]]:
-    """The last `number` records to be written, by their time of arrival, with their JSON columns parsed."""
+    """Returns the last `number` records, in the order in which the requests arrived, with their JSON columns parsed."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
         rows = db.execute("SELECT * FROM requests ORDER BY rowid DESC LIMIT ?", (number,)).fetchall()
     parsed = []
-    rows.reverse()  # of one time as they were written
+    rows.reverse()  # the sort is stable: records of one time stay in the order in which they were written
     for row in sorted(rows, key=lambda row: row["time"]):
         record = dict(row)
         for column in ("candidates", "failover", "parts", "prompt"):
@@ -60,7 +64,7 @@ def read_last(path: Path, number: int) -> list[dict[str, Any]]:
 
 
 def _json_line(row: dict[str, Any]) -> str:
-    """JSON in which what a terminal would not show as it is stands as `\\u…`."""
+    """Returns the row as JSON. Characters that a terminal would not print are written as escapes."""
     text = orjson.dumps(row).decode()
     return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
@@ -84,11 +88,11 @@ def _record_path(config: Path | None) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """One request in words, with rich's markup: what its names hold is escaped.
+class _Cells:
+    """The cells of one request, with rich's markup; names are escaped.
 
     Attributes:
-        beneath: what failed before it was answered, and what went on with it; each with its tokens, or nothing.
+        below: one more line per failed attempt and per deployment that continued the stream; each with its tokens or nothing.
     """
 
     time: str
@@ -100,11 +104,11 @@ class _Shown:
     ms: str
     own: str
     status: str
-    beneath: tuple[tuple[str, str], ...]
+    below: tuple[tuple[str, str], ...]
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    """One line per request, and one more beneath it for each attempt that failed; two per request on narrow terminals."""
+    """Prints one line per request and one per failed attempt below it; two lines per request on a narrow terminal."""
     from rich.table import Table
 
     screen = console()
@@ -118,36 +122,36 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         table.add_column(header, overflow="fold", no_wrap=header in ("time", "p", "tokens", "USD", "ms", "own"))
     for one in shown:
         table.add_row(one.time, one.asked, one.served, one.p, one.tokens, one.usd, one.ms, one.own, one.status)
-        for what, tokens in one.beneath:
+        for what, tokens in one.below:
             table.add_row("", "", what, "", tokens)
     screen.print(table)
 
 
-def _print_narrow(screen: "Console", one: _Shown) -> None:
+def _print_narrow(screen: "Console", one: _Cells) -> None:
     from rich.padding import Padding
 
     screen.print(f"{one.time}  {one.asked} → {one.served}  {one.status}")
     screen.print(Padding(f"p {one.p}, {one.tokens} tokens, {one.usd} USD, {one.ms} ms, own {one.own}", (0, 0, 0, 4)))
-    for what, tokens in one.beneath:
+    for what, tokens in one.below:
         screen.print(Padding(f"{what} {tokens}".rstrip(), (0, 0, 0, 4)))
 
 
-def _in_words(row: dict[str, Any]) -> _Shown:
+def _in_words(row: dict[str, Any]) -> _Cells:
     served = _name(row["served"])
     if row["served"] is not None and row["served"] != row["chosen"]:
         far = "" if row["stand_in_distance"] is None else f"{row['stand_in_distance']:.2f} "
         served = f"[yellow]{served}, {far}from {_name(row['chosen'])}[/]"
-    if row.get("simulated") and row["served"] is not None:  # a record that an older version began has no such column
+    if row.get("simulated") and row["served"] is not None:  # the record of an older version has no such column
         served += " [magenta](simulated)[/]"
-    beneath = []
+    below = []
     for attempt in row["failover"] or []:
         status = "" if attempt["status"] is None else f" {attempt['status']}"
         late = " after content" if attempt.get("after_content") else ""
-        beneath.append((f"[dim]{_name(attempt['deployment'])} {_name(attempt['cause'])}{status}{late}[/]", ""))
+        below.append((f"[dim]{_name(attempt['deployment'])} {_name(attempt['cause'])}{status}{late}[/]", ""))
     for part in (row["parts"] or [])[1:]:
         tokens = f"{part['prompt_tokens']}+{part['completion_tokens']}"
-        beneath.append((f"[yellow]{_name(part['deployment'])} went on[/]", tokens))
-    return _Shown(
+        below.append((f"[yellow]{_name(part['deployment'])} continued[/]", tokens))
+    return _Cells(
         datetime.fromtimestamp(row["time"]).strftime("%H:%M:%S"),
         _name(row["requested"]),  # as the client wrote it
         served,
@@ -157,12 +161,12 @@ def _in_words(row: dict[str, Any]) -> _Shown:
         _number(row["latency_ms"], ".0f"),
         _number(row["overhead_ms"], ".1f"),
         f"[red]{row['status']} {_name(row['error'])}[/]" if row["error"] else str(row["status"]),
-        tuple(beneath),
+        tuple(below),
     )
 
 
 def _name(text: str | None) -> str:
-    """A name as a terminal may show it, whatever a client wrote."""
+    """Returns a name that is safe to print on a terminal, whatever a client wrote."""
     from rich.markup import escape
 
     return escape(printable(text[:LONGEST_NAME])) if text else "-"
