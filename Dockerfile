@@ -14,7 +14,10 @@ RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
     && pip check \
     && sed -i 's|# keys: |keys: |' config/portfolio.yaml
 # Imports once what serving imports, so that its compiled form is in the image: the user of the container cannot write there.
-RUN cd / && python -c 'import gateway.commands.serve, gateway.server.run, litellm'
+# Nothing is installed after that.
+RUN cd / \
+    && LITELLM_LOCAL_MODEL_COST_MAP=True python -c 'import gateway.commands.serve, gateway.server.run, litellm' \
+    && pip uninstall --quiet --yes setuptools pip
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 10001 locus
