@@ -3,12 +3,16 @@
 The size of the output is checked during decompression, so that a small body cannot expand to a large one (zip bomb).
 """
 
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 
-import zstandard
-
 from gateway.core.errors import BodyTooLarge, UnsupportedEncoding
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 try:
     import brotli
@@ -17,9 +21,8 @@ except ImportError:  # not built for every platform
 
 STEP = 64 << 10  # bytes of input and of output per step
 MAX_ENCODINGS = 2  # applied one after the other
-ZSTD_STEP = 512  # bytes of input per step, at most 16 MB of output: the library has no limit for its output
 MAX_MEMBERS = 100  # members of a gzip body, or frames of a Zstandard body
-MAX_WINDOW = 8 << 20  # bytes: the limit of RFC 9659 for Zstandard in HTTP
+MAX_WINDOW_LOG = 23  # 8 MB: the limit of RFC 9659 for Zstandard in HTTP
 
 
 def content_encodings(header: bytes) -> list[str]:
@@ -62,7 +65,7 @@ def decoded(body: bytes, encodings: list[str], limit: int) -> bytes:
                 if size > limit:
                     raise BodyTooLarge(f"The decoded body is larger than {limit} bytes, the limit of this gateway.")
                 parts.append(part)
-        except (zlib.error, zstandard.ZstdError, EOFError) as exc:
+        except (zlib.error, zstd.ZstdError, EOFError) as exc:
             raise UnsupportedEncoding(
                 f"The body is not valid {name}, as its `Content-Encoding` says.", ENCODINGS
             ) from exc
@@ -115,21 +118,26 @@ def _brotli(body: bytes) -> Iterator[bytes]:
 
 def _zstd(body: bytes) -> Iterator[bytes]:
     """Decompress up to `MAX_MEMBERS` Zstandard frames."""
-    library = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
-    decoder = library.decompressobj()
+    decoder = _zstd_decoder()
     frames = 1
-    for start in range(0, len(body), ZSTD_STEP):
-        rest = body[start : start + ZSTD_STEP]
+    for start in range(0, len(body), STEP):
+        rest = body[start : start + STEP]
         while rest:
             if decoder.eof:
                 frames += 1
                 if frames > MAX_MEMBERS:
                     raise EOFError
-                decoder = library.decompressobj()
-            yield decoder.decompress(rest)
-            rest = decoder.unused_data
+                decoder = _zstd_decoder()
+            yield decoder.decompress(rest, STEP)
+            while not decoder.eof and not decoder.needs_input:
+                yield decoder.decompress(b"", STEP)
+            rest = decoder.unused_data if decoder.eof else b""
     if body and not decoder.eof:
         raise EOFError
+
+
+def _zstd_decoder() -> zstd.ZstdDecompressor:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: MAX_WINDOW_LOG})
 
 
 _DECODERS: dict[str, Callable[[bytes], Iterator[bytes]]] = {"gzip": _gzip, "deflate": _deflate, "zstd": _zstd}

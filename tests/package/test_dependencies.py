@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from importlib.metadata import packages_distributions
@@ -13,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DISTRIBUTIONS = packages_distributions()
 OURS = {"gateway", "router"}
+STANDARD = {*sys.stdlib_module_names, "compression"}  # the latter since Python 3.14
 
 
 def normal(name: str) -> str:
@@ -31,17 +33,18 @@ EVERYTHING = BASE.union(*(listed for name, listed in EXTRAS.items() if name != "
 
 def imported(path: Path) -> Iterator[str]:
     """The distributions that a module imports, lazy imports and imports for types included."""
-    import sys
-
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = [node.module or ""]
+            if names == ["backports"]:  # a name space that several distributions share
+                yield from (normal(f"backports.{alias.name}") for alias in node.names)
+                continue
         for name in names:
             package = name.partition(".")[0]
-            if package not in sys.stdlib_module_names | OURS | {"__future__"}:
+            if package not in STANDARD | OURS:
                 # Of a package that is not installed here, the name of the distribution is usually its own.
                 yield normal(DISTRIBUTIONS.get(package, [package])[0])
 
