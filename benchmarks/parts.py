@@ -99,7 +99,7 @@ def test_relay_a_stream_of_20_chunks(benchmark: BenchmarkFixture) -> None:
     async def relay() -> int:
         loop = asyncio.get_running_loop()
         source = DirectStream(_Response(), "chat")  # type: ignore[arg-type]
-        out = Relay(source, "m0", Transcript(request), ChatWriter(usage_asked=False), 30.0, 3600.0, lambda: True)
+        out = Relay(source, "m0", Transcript(request), ChatWriter(usage_requested=False), 30.0, 3600.0, lambda: True)
         await out.open(loop.time() + 30.0)
         events = 0
         while (data := await out.read()) is not None:
@@ -150,7 +150,7 @@ def test_parse_a_body(benchmark: BenchmarkFixture, megabytes: int) -> None:
     body = chat_body("auto", stream=False, content=images(megabytes) if megabytes else None)
 
     def there_and_back() -> bytes:
-        return parse_chat(body).outgoing("up-m0")
+        return parse_chat(body).upstream_body("up-m0")
 
     assert len(benchmark(there_and_back)) > megabytes * 1e6
 
@@ -184,10 +184,10 @@ def test_record_and_count_a_request(benchmark: BenchmarkFixture, tmp_path: Path)
     parts = [Part("m0", "m0#1", 64, 20, 1e-5, False)]
 
     def take() -> None:
-        metrics.began()
-        metrics.ended()
+        metrics.request_started()
+        metrics.request_finished()
         recorder.add(RECORD)
-        metrics.count(RECORD, parts)
+        metrics.count_request(RECORD, parts)
 
     benchmark(take)
 

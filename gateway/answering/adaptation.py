@@ -13,10 +13,10 @@ from typing import Any
 
 import orjson
 
-from gateway.provider_errors.failures import OPTIONAL_FIELDS, OTHER_NAME, Cause, UpstreamFailure
+from gateway.provider_errors.failures import ALTERNATIVE_NAME, OPTIONAL_FIELDS, Cause, UpstreamFailure
 from gateway.request import chat_templates
 from gateway.request.request import Request
-from gateway.request.tool_results import can_be_paired, results_behind_calls
+from gateway.request.tool_results import can_be_paired, results_after_calls
 
 Fields = dict[str, Any]
 
@@ -75,12 +75,12 @@ def change_for(failure: UpstreamFailure, request: Request, made: frozenset[str],
     name = failure.field
     if name is None:
         return None
-    if failure.cause is Cause.VALUE_REFUSED and name in OTHER_NAME:
+    if failure.cause is Cause.VALUE_REFUSED and name in ALTERNATIVE_NAME:
         return _limit(failure, request, made)
-    if name in OPTIONAL_FIELDS or name in OTHER_NAME:
-        if name in made or not request.has(name):
+    if name in OPTIONAL_FIELDS or name in ALTERNATIVE_NAME:
+        if name in made or not request.sends_field(name):
             return None
-        return Change(name, failure.cause is Cause.FIELD_REFUSED and request.asks_properly(name))
+        return Change(name, failure.cause is Cause.FIELD_REFUSED and request.is_valid_optional_field(name))
     for change in _FOR.get(name, ()) if "messages" in request.fields else ():  # all of them are about messages
         if change not in made and LOSSLESS[change](request.fields) is not None:
             return Change(change, lasting=change != _NO_SYSTEM or _SAYS_NO_SYSTEM.search(failure.reason) is not None)
@@ -96,7 +96,7 @@ def adapted(request: Request, names: frozenset[str], limit: int | None = None) -
         if name in names:
             fields = change(fields) or fields
     if LIMIT in names:
-        asked = fields.keys() & OTHER_NAME.keys()
+        asked = fields.keys() & ALTERNATIVE_NAME.keys()
         fields = {key: value for key, value in fields.items() if key not in asked}
         fields |= {} if limit is None else dict.fromkeys(asked, limit)
     return request if fields is request.fields else replace(request, fields=fields, body=orjson.dumps(fields))
@@ -104,9 +104,9 @@ def adapted(request: Request, names: frozenset[str], limit: int | None = None) -
 
 def left_out(request: Request, names: frozenset[str]) -> tuple[str, ...]:
     """The client's fields that the deployment was not sent, or not with the client's value."""
-    fields = {name for name in names if name in request.fields and name not in OTHER_NAME}
+    fields = {name for name in names if name in request.fields and name not in ALTERNATIVE_NAME}
     if LIMIT in names:
-        fields |= request.fields.keys() & OTHER_NAME.keys()
+        fields |= request.fields.keys() & ALTERNATIVE_NAME.keys()
     return tuple(sorted(fields))
 
 
@@ -115,7 +115,7 @@ def _limit(failure: UpstreamFailure, request: Request, made: frozenset[str]) -> 
     asked = request.requirements.output_tokens
     if asked is None or LIMIT in made:
         return None
-    said = failure.words[:2000]
+    said = failure.client_message[:2000]
     if (left := _WINDOW_MINUS_PROMPT.search(said)) is not None:
         room = int(left[1]) - int(left[2])
         return Change(LIMIT, lasting=False, limit=room if 0 < room < asked else None)
@@ -174,7 +174,7 @@ def _no_empty_tools(fields: Fields) -> Fields | None:
 
 def _paired(messages: list[Fields]) -> list[Fields]:
     """Puts the results of tools directly behind their calls, if their ids and contents allow it."""
-    return results_behind_calls(messages) if can_be_paired(messages) else messages
+    return results_after_calls(messages) if can_be_paired(messages) else messages
 
 
 def _messages(form: Callable[[list[Fields]], list[Fields]]) -> Callable[[Fields], Fields | None]:
@@ -194,10 +194,10 @@ LOSSLESS: Mapping[str, Callable[[Fields], Fields | None]] = {
     "reasoning in history": _no_reasoning,
     "empty tools": _no_empty_tools,
     "results behind calls": _messages(_paired),
-    "order of messages": _messages(chat_templates.strict),
+    "order of messages": _messages(chat_templates.strict_order),
     _NO_SYSTEM: _messages(chat_templates.without_system),
     "reasoning of calls": _messages(chat_templates.with_reasoning),
-    "parts of text": _messages(chat_templates.text_alone),
+    "parts of text": _messages(chat_templates.with_text_content),
 }
 # The changes to try, by the field that an `UpstreamFailure` names.
 _FOR: Mapping[str, tuple[str, ...]] = {

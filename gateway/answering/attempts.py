@@ -8,7 +8,7 @@ from math import ceil
 from gateway.core.errors import ContextTooLong, GatewayError, ProviderRejected, UpstreamsFailed
 from gateway.deployments.live import LiveDeployment
 from gateway.provider_errors.error_body import one_line
-from gateway.provider_errors.failures import TAKEN_OUT, Cause, UpstreamFailure
+from gateway.provider_errors.failures import NEEDS_OPERATOR, Cause, UpstreamFailure
 from gateway.routing.candidate import Candidate, reasons, uncallable
 
 HEDGED = "hedged"  # another call answered first
@@ -25,7 +25,7 @@ _REQUEST_FAULTS = frozenset(
         Cause.REJECTED,
     }
 )
-_UNAVAILABLE = TAKEN_OUT | {Cause.REFUSED, Cause.OVERLOADED, Cause.RATE_LIMITED, Cause.LOCAL}
+_UNAVAILABLE = NEEDS_OPERATOR | {Cause.REFUSED, Cause.OVERLOADED, Cause.RATE_LIMITED, Cause.LOCAL}
 _OWN_ACCESS = frozenset({401, 402, 403, 407, 429})  # a client would read these as being about its access to the gateway
 _OF_REQUEST = re.compile(
     r"\b(?:images?|files?|urls?|downloads?|documents?|requests?|prompts?|tools?|max_tokens|blocked)\b"
@@ -104,14 +104,14 @@ def all_failed(attempts: Attempts, candidates: Iterable[Candidate]) -> GatewayEr
     if barred:
         names = ", ".join(f"{candidate.model.name} ({candidate.predicted_loss or 0.0:.3f})" for candidate in barred)
         sentences.append(f"The policy's max_predicted_loss forbids the stand-ins that are left: {names}.")
-    again = not causes or not causes <= TAKEN_OUT
+    again = not causes or not causes <= NEEDS_OPERATOR
     return UpstreamsFailed(status, " ".join(sentences), retry_after_s=_retry_after(outages, asked), retryable=again)
 
 
 def _unreachable(asked: Iterable[LiveDeployment], causes: set[Cause]) -> bool:
     """Return True if no deployment's server accepts connections now."""
     usable = [live for live in asked if not live.needs_operator]
-    return causes <= TAKEN_OUT | {Cause.CONNECTION} and all(live.unreachable is not None for live in usable)
+    return causes <= NEEDS_OPERATOR | {Cause.CONNECTION} and all(live.unreachable is not None for live in usable)
 
 
 def _is_refusal(failure: UpstreamFailure) -> bool:
@@ -119,15 +119,15 @@ def _is_refusal(failure: UpstreamFailure) -> bool:
     if failure.cause is not Cause.REFUSED:
         return failure.cause in _REQUEST_FAULTS
     if failure.status in _OWN_ACCESS:
-        return _OF_REQUEST.search(failure.words.lower()) is not None
-    return not failure.says_nothing
+        return _OF_REQUEST.search(failure.client_message.lower()) is not None
+    return not failure.has_no_reason
 
 
 def _refusal(failure: UpstreamFailure, attempts: Iterable[Attempt]) -> GatewayError:
     """The error for the client that stands for a provider's refusal of the request."""
     if failure.cause is Cause.CONTEXT_LENGTH:
         window = next(a.candidate.model.spec.context_window for a in attempts if a.cause == failure.cause.value)
-        message = one_line(failure.words) or "The prompt is longer than the model's context window."
+        message = one_line(failure.client_message) or "The prompt is longer than the model's context window."
         tokens, window = overrun(message, window)
         return ContextTooLong(message, tokens=tokens, window=window)
     status = failure.status or 400

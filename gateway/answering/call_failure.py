@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 from gateway.deployments.breaker import Refusal
 from gateway.deployments.live import LiveDeployment
-from gateway.provider_errors.failures import TAKEN_OUT, Cause, UpstreamFailure, without_echo
+from gateway.provider_errors.failures import NEEDS_OPERATOR, Cause, UpstreamFailure, classify_without_request_text
 from gateway.request.query_text import message_text
 from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
@@ -29,8 +29,8 @@ DEPLOYMENT_FAULTS = frozenset(
         Cause.UNREADABLE,
     }
 )
-_REFUSING = TAKEN_OUT | {Cause.REFUSED}
-_SHARED_STATE = TAKEN_OUT | {Cause.FIELD_REFUSED}  # causes that change what the requests of all clients meet
+_REFUSING = NEEDS_OPERATOR | {Cause.REFUSED}
+_SHARED_STATE = NEEDS_OPERATOR | {Cause.FIELD_REFUSED}  # causes that change what the requests of all clients meet
 # Things that a request may name, and that a provider may no longer have.
 _NAMED_THING = re.compile(
     r"\b(?:files?|images?|documents?|items?|responses?|containers?|skills?|threads?|conversations?|uploads?|vector|prompt)\b",
@@ -59,7 +59,7 @@ def redact_and_digest(failure: UpstreamFailure, live: LiveDeployment, request: R
         the request's digest if the failure may take the deployment out of service, otherwise `b""`.
     """
     if failure.cause in _SHARED_STATE:  # a client must not be able to produce this cause by words in its request
-        own = without_echo(failure, _client_fields(request))
+        own = classify_without_request_text(failure, _client_fields(request))
         failure.cause, failure.field, failure.error = own.cause, own.field, own.error
     redact(failure, live.spec, request.fields)
     return request_digest(request) if failure.cause in _REFUSING else b""
@@ -69,7 +69,7 @@ def lacks_path(failure: UpstreamFailure, request: Request) -> bool:
     """Return True if the server lacks the path or the model, rather than a thing that the request names."""
     if failure.cause is not Cause.NOT_FOUND and _NAMED_THING.search(failure.reason):
         return False
-    return without_echo(failure, _client_fields(request)) is failure
+    return classify_without_request_text(failure, _client_fields(request)) is failure
 
 
 def _client_fields(request: Request) -> Mapping[str, object]:
@@ -101,7 +101,7 @@ def update_breaker(
     """
     cause = failure.cause
     was_open, was_out = live.breaker.open_until is not None, live.breaker.taken_out
-    if cause in TAKEN_OUT:
+    if cause in NEEDS_OPERATOR:
         live.refused(Refusal(cause.value, digest, in_words=True))
     elif cause is Cause.REFUSED:
         live.refused(Refusal(f"{cause.value} with status {failure.status}", digest, in_words=own_request))

@@ -11,7 +11,7 @@ from gateway.answering.call_failure import DEPLOYMENT_FAULTS, update_breaker
 from gateway.answering.failover import Failover
 from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployment, LiveDeployments, LiveModel
-from gateway.provider_errors.failures import TAKEN_OUT, Cause, UpstreamFailure, unexpected
+from gateway.provider_errors.failures import NEEDS_OPERATOR, Cause, UpstreamFailure, unexpected
 from gateway.request.chat_request import parse_chat
 from gateway.request.embeddings_request import parse_embeddings
 from gateway.upstream.redact import redact
@@ -85,7 +85,7 @@ class HealthChecks:
         except UpstreamFailure as failure:
             if (
                 failure.cause in DEPLOYMENT_FAULTS
-                or failure.cause in TAKEN_OUT
+                or failure.cause in NEEDS_OPERATOR
                 or failure.cause in (Cause.REFUSED, Cause.LOCAL)
             ):
                 redact(failure, live.spec, {})

@@ -20,8 +20,8 @@ from gateway.answering.upstream_call import UpstreamCall
 from gateway.bodies.offload import offloaded
 from gateway.deployments.live import LiveDeployment
 from gateway.provider_errors.failures import UpstreamFailure
-from gateway.request.output_limit import is_doubtful, limited
-from gateway.request.prompt_length import counted
+from gateway.request.output_limit import needs_exact_prompt_tokens, with_fitting_output_limit
+from gateway.request.prompt_length import with_exact_prompt_tokens
 from gateway.routing.candidate import Candidate
 
 log = logging.getLogger("locus.failover")
@@ -88,13 +88,13 @@ class RetryLoop:
         """The request with a limit of the answer's length that fits into the model's context window."""
         model = candidate.model.spec
         size = len(call_request.request.body)
-        if await offloaded(size, is_doubtful, self._requirements, model):
-            self._requirements = await counted(self._requirements)
+        if await offloaded(size, needs_exact_prompt_tokens, self._requirements, model):
+            self._requirements = await with_exact_prompt_tokens(self._requirements)
         requirements = self._requirements
         if call_request.transcript is not None:
             tokens = requirements.prompt_tokens + call_request.transcript.contents
             requirements = replace(requirements, prompt_tokens=tokens)
-        request = await offloaded(size, limited, call_request.request, requirements, model)
+        request = await offloaded(size, with_fitting_output_limit, call_request.request, requirements, model)
         return call_request if request is call_request.request else replace(call_request, request=request)
 
 

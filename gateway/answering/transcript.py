@@ -46,8 +46,8 @@ class Transcript:
         self.models: list[str] = []
         self.locus_fields: dict[str, Any] | None = None
         self.tool_call_ids: list[str] = []
-        self._choices = request.choices
-        self._structured = request.structured
+        self._choices = request.choice_count
+        self._structured = request.requires_json
         self._length = 0
         self._text_only = True  # False after content that no other model can continue
         self._id: Any = None

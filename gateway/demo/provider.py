@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from gateway.demo.skills import MODELS, SimulatedModel
-from gateway.request.query_text import user_words
+from gateway.request.query_text import user_text
 
 FINGERPRINT = "simulated"
 MAX_BODY_BYTES = 1 << 30  # the gateway has a limit of its own
@@ -128,7 +128,7 @@ class SimulatedProvider:
 
 
 def _last_user_text(messages: list[dict[str, Any]]) -> str:
-    return next((user_words(message) for message in reversed(messages) if message["role"] == "user"), "")
+    return next((user_text(message) for message in reversed(messages) if message["role"] == "user"), "")
 
 
 def _media(messages: list[dict[str, Any]]) -> str | None:

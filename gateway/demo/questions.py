@@ -176,7 +176,7 @@ def generate(number: int, seed: int) -> Iterator[Question]:
             yield Question(template.kind, prompt, answer)
 
 
-def recognise(prompt: str) -> Question | None:
+def find_question(prompt: str) -> Question | None:
     """The generated question that a prompt contains, with its answer; None for anything else."""
     for template in TEMPLATES:
         answer = template.solve(prompt)

@@ -4,7 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from gateway.demo.questions import KINDS, recognise
+from gateway.demo.questions import KINDS, find_question
 
 LABEL = "[simulated]"
 
@@ -24,7 +24,7 @@ class SimulatedModel:
 
     def answer(self, prompt: str) -> str:
         """Right, plausibly wrong, or an honest word where the prompt is none of the generated questions."""
-        question = recognise(prompt)
+        question = find_question(prompt)
         if question is None:
             return (
                 f"{LABEL} This is {self.name}, a simulated model. It only knows the demo's questions and calls no tools; plug in "

@@ -25,7 +25,7 @@ from gateway.http.record_columns import (
 from gateway.http.service import InForce, Service
 from gateway.record.request_record import Part, Record
 from gateway.request.conversation import Conversation
-from gateway.request.last_answer import LastAnswer, in_complete
+from gateway.request.last_answer import LastAnswer, answer_in_response
 from gateway.request.request import Request
 from gateway.routing.decision import Decision
 
@@ -128,15 +128,15 @@ class RequestLog:
             self.open_call = self._first_prompt.open_call
         for attempt in self.attempts.entries:
             if attempt.cause not in (HEDGED, CANCELLED):
-                self._service.metrics.failed(attempt.deployment, attempt.cause)
+                self._service.metrics.attempt_failed(attempt.deployment, attempt.cause)
         parts = self._parts()
         record = self._record(parts)
         self._service.recorder.add(record)
-        self._service.metrics.count(record, parts, self._prompt_continuations or self._continuations())
+        self._service.metrics.count_request(record, parts, self._prompt_continuations or self._continuations())
         if self.conversation is not None and self.open_call is not None and self.error is None:
             model = self.open_call.candidate.model.name if self.stream is None else self.stream.model
             tokens = parts[-1].prompt_tokens + parts[-1].completion_tokens if parts else 0
-            self._service.sessions.answered(self.conversation, model, tokens, self._last_answer())
+            self._service.conversations.record_answer(self.conversation, model, tokens, self._last_answer())
 
     def _last_answer(self) -> LastAnswer:
         """The answer as the client will send it back with the next turn."""
@@ -144,7 +144,7 @@ class RequestLog:
             return in_transcript(self.stream.transcript)
         assert self.open_call is not None
         assert self.open_call.complete is not None
-        return in_complete(self.open_call.complete)
+        return answer_in_response(self.open_call.complete)
 
     def _parts(self) -> list[Part]:
         """The calls that the answer is from, with their cost if it is known.

@@ -36,7 +36,7 @@ class Admission:
         self._limits = limits
         self._queue: deque[asyncio.Future[None]] = deque()
         self._metrics = metrics
-        self.memory = MemoryBudget(lambda: limits().max_memory_bytes, lambda: metrics.refused("memory"))
+        self.memory = MemoryBudget(lambda: limits().max_memory_bytes, lambda: metrics.request_refused("memory"))
         metrics.watch_admission(lambda: self.waiting, lambda: self.memory.charged)
 
     @property
@@ -102,7 +102,7 @@ class Admission:
                 self.in_progress += 1
 
     def _overloaded(self, reason: str, limits: LoadSettings) -> Overloaded:
-        self._metrics.refused(reason)
+        self._metrics.request_refused(reason)
         seconds = str(max(1, math.ceil(limits.queue_timeout)))
         return Overloaded(
             f"The gateway is at its limit of {limits.max_requests} requests; try again in {seconds} s.",

@@ -25,7 +25,7 @@ from gateway.http.prompt_batches import Batch
 from gateway.http.request_exchange import ClientWatch, send_json
 from gateway.http.token_prompts import Undecodable, decoded
 from gateway.request.chat_request import ChatRequest
-from gateway.request.interpretation import understood
+from gateway.request.interpretation import interpret
 from gateway.request.overrides import OWN_FIELD
 
 
@@ -50,7 +50,7 @@ class CompletionsExchange(ChatExchange):
                 self._request_log.extra_headers.append((b"x-locus-tokenizer", tokenizer.encode()))
         except Undecodable as exc:
             undecodable = exc
-        request = await understood(parsed, self._headers, in_force.portfolio.settings.utility_calls)
+        request = await interpret(parsed, self._headers, in_force.portfolio.settings.utility_calls)
         if len(texts) > 1:
             await self._serve_batch(request, texts, send, client)
             return

@@ -16,7 +16,7 @@ from gateway.deployments.live import LiveDeployments, LiveModel
 from gateway.http.accounting import RequestLog
 from gateway.http.request_exchange import ClientWatch, Endpoint, RequestExchange, send_json
 from gateway.http.service import Service
-from gateway.request.embeddings_request import EmbeddingsRequest, inputs_of
+from gateway.request.embeddings_request import EmbeddingsRequest, embedding_inputs
 from gateway.request.model_names import unknown_model
 from gateway.routing.candidate import Candidate
 from gateway.routing.decision import AUTO, Decision
@@ -95,7 +95,7 @@ def check_built_in(request: EmbeddingsRequest, dimensions: int) -> None:
         InvalidRequest: it cannot; `param` names the field.
     """
     fields = request.fields
-    inputs = inputs_of(request)
+    inputs = embedding_inputs(request)
     if not isinstance(inputs[0], str):
         raise InvalidRequest(f"`{ENCODER}` has token numbers of its own: send texts.", param="input")
     if len(inputs) > MAX_INPUTS:

@@ -25,7 +25,7 @@ from gateway.http.event_stream import EventStream
 from gateway.http.request_exchange import ClientWatch, Endpoint, RequestExchange, send_json
 from gateway.http.service import Service
 from gateway.request.chat_request import ChatRequest
-from gateway.request.interpretation import understood
+from gateway.request.interpretation import interpret
 from gateway.request.overrides import OWN_FIELD
 
 
@@ -59,12 +59,12 @@ class ChatExchange(RequestExchange):
     async def answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
         parsed = await self._dialect.parse(body, self._headers)
         calls = self._request_log.in_force.portfolio.settings.utility_calls
-        await self._serve(await understood(parsed, self._headers, calls), send, client)
+        await self._serve(await interpret(parsed, self._headers, calls), send, client)
 
     async def _serve(self, request: ChatRequest, send: Send, client: ClientWatch) -> None:
         request_log, service = self._request_log, self._service
         request_log.request = self._request = request
-        conversation = await offloaded(len(request.body), service.sessions.find, request, self._headers)
+        conversation = await offloaded(len(request.body), service.conversations.find, request, self._headers)
         request_log.conversation = conversation
         writer = await self._start_writer(request, send)
         try:

@@ -32,11 +32,11 @@ class Endpoint(ABC):
         state = scope["state"]
         request_log = RequestLog(state["request_id"], self._api, service)
         exchange = self.exchange(request_log, dict(scope["headers"]), state["connection"])
-        service.metrics.began()
+        service.metrics.request_started()
         try:
             await exchange.run(receive, send)
         finally:
-            service.metrics.ended()
+            service.metrics.request_finished()
             request_log.close()
 
     @abstractmethod

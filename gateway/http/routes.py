@@ -24,7 +24,7 @@ from gateway.http.token_counts import PATH as COUNT_TOKENS
 from gateway.http.token_counts import count_tokens
 from gateway.record import metrics
 from gateway.request.chat_request import parse_chat
-from gateway.request.interpretation import understood
+from gateway.request.interpretation import interpret
 from gateway.routing.route_explanation import explain
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -82,8 +82,8 @@ class Handlers:
         service, headers = self._service, _headers(request)
         body = await self._body(request, headers)
         parsed = await offloaded(len(body), parse_chat, body)
-        chat = await understood(parsed, headers, service.in_force.portfolio.settings.utility_calls)
-        conversation = await offloaded(len(body), service.sessions.find, chat, headers)
+        chat = await interpret(parsed, headers, service.in_force.portfolio.settings.utility_calls)
+        conversation = await offloaded(len(body), service.conversations.find, chat, headers)
         return _json(await explain(service.in_force.routing, chat, conversation))
 
     async def count_tokens(self, request: Request) -> Response:

@@ -17,7 +17,7 @@ from gateway.deployments.live import LiveDeployments
 from gateway.record.loop_monitor import LoopMonitor
 from gateway.record.metrics import Metrics
 from gateway.record.request_record import Recorder
-from gateway.request.conversation import Sessions
+from gateway.request.conversation import ConversationTable
 from gateway.routing.routing import Routing
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.proxy import Proxies
@@ -56,7 +56,7 @@ class Service:
         health: HealthChecks,
         recorder: Recorder,
         metrics: Metrics,
-        sessions: Sessions,
+        conversations: ConversationTable,
         responses: ResponseStore,
         clock: Clock,
     ) -> None:
@@ -65,7 +65,7 @@ class Service:
         self.health = health
         self.recorder = recorder
         self.metrics = metrics
-        self.sessions = sessions
+        self.conversations = conversations
         self.responses = responses
         self.clock = clock
         self.reload_error: str | None = None
@@ -114,7 +114,7 @@ async def open_service(
         upstreams = Upstreams(direct, SdkUpstream(), lambda: service.in_force.router.encoder)
         failover = Failover(upstreams, clock)
         async with HealthChecks(failover, clock) as health, LoopMonitor(metrics.loop_paused):
-            service = Service(in_force, failover, health, recorder, metrics, Sessions(clock), responses, clock)
+            service = Service(in_force, failover, health, recorder, metrics, ConversationTable(clock), responses, clock)
             metrics.watch(lambda: service.in_force.deployments, recorder)
             await health.watch(in_force.deployments)
             yield service

@@ -10,10 +10,10 @@ from gateway.bodies.offload import offloaded
 from gateway.core.errors import NoEligibleModel, ProviderRejected
 from gateway.deployments.live import LiveDeployment
 from gateway.http.service import Service
-from gateway.provider_errors.failures import FOR_CLIENT, UpstreamFailure
+from gateway.provider_errors.failures import REQUEST_FAULTS, UpstreamFailure
 from gateway.request.chat_request import ChatRequest
 from gateway.request.overrides import with_overrides
-from gateway.request.prompt_length import counted
+from gateway.request.prompt_length import with_exact_prompt_tokens
 from gateway.request.request import Native, parse_object
 from gateway.request.requirements import Requirements
 from gateway.upstream.redact import redact
@@ -37,7 +37,7 @@ async def count_tokens(service: Service, body: bytes, headers: Mapping[bytes, by
     for live in await _counting_deployments(service, request, headers):
         if live.unavailable() is None and (answer := await _count_at(service, live, native)) is not None:
             return answer
-    return estimate(await counted(request.requirements))
+    return estimate(await with_exact_prompt_tokens(request.requirements))
 
 
 async def _counting_deployments(
@@ -46,7 +46,7 @@ async def _counting_deployments(
     """The deployments of the request's model whose provider can count tokens; none if no model can serve the request."""
     routing = service.in_force.routing
     try:
-        conversation = await offloaded(len(request.body), service.sessions.find, request, headers)
+        conversation = await offloaded(len(request.body), service.conversations.find, request, headers)
         decision = await routing.decide(request, conversation)
     except NoEligibleModel:  # also raised if the prompt is too long, and then the client needs the count most
         return []
@@ -60,10 +60,10 @@ async def _count_at(service: Service, live: LiveDeployment, native: Native) -> R
         ProviderRejected: the request itself is at fault.
     """
     try:
-        body = await offloaded(len(native.body), native.outgoing, provider_model_name(live.spec))
+        body = await offloaded(len(native.body), native.upstream_body, provider_model_name(live.spec))
         answer = await service.failover.upstreams.direct.fetch(live.spec, PATH, body, native)
     except UpstreamFailure as failure:
-        if failure.cause in FOR_CLIENT:
+        if failure.cause in REQUEST_FAULTS:
             await offloaded(len(native.body), redact, failure, live.spec, native.fields)
             raise ProviderRejected(failure.status or 400, failure.error or {}, failure.cause.value) from failure
         return None

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from gateway.bodies.offload import LARGE, offloaded
 from gateway.deployments.live import LiveDeployments
-from gateway.request.prompt_length import ENCODING, encoding
+from gateway.request.prompt_length import ENCODING, openai_tokenizer
 
 READABLE = frozenset({ENCODING, "o200k_base"})  # tokenizers whose tables are installed
 MAX_TOKENS = 100_000  # of a prompt: the tokenizer holds the interpreter for milliseconds to decode more
@@ -70,7 +70,7 @@ def text_of(tokens: Sequence[int], tokenizer: str) -> str:
     """
     if len(tokens) > MAX_TOKENS:
         raise Undecodable(f"{len(tokens)} are more than the {MAX_TOKENS} that are read of one prompt")
-    table = encoding(tokenizer)
+    table = openai_tokenizer(tokenizer)
     texts = range(table.eot_token - 1)  # the number before the first control token is unused
     if (invalid := next((token for token in tokens if token not in texts), None)) is not None:
         raise Undecodable(f"{invalid} is no token of a text in {tokenizer}")

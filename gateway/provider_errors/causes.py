@@ -44,4 +44,4 @@ OPTIONAL_FIELDS: Mapping[str, type] = {
     "user": str,
 }
 # Two names of one field: of the newer OpenAI models some know the second alone, of other servers many only the first.
-OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+ALTERNATIVE_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}

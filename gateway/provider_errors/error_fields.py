@@ -2,7 +2,7 @@
 
 import re
 
-from gateway.provider_errors.causes import OPTIONAL_FIELDS, OTHER_NAME
+from gateway.provider_errors.causes import ALTERNATIVE_NAME, OPTIONAL_FIELDS
 
 # Fields that change the answer: without them it is another one, so another model is asked rather than this one without them.
 MODEL_FIELDS = frozenset(
@@ -17,7 +17,7 @@ _SAME = {  # other names under which servers speak of a field
     "max_output_tokens": "max_tokens",
     "output_config": "reasoning_effort",
 }
-_OPTIONAL = frozenset(OPTIONAL_FIELDS) | frozenset(OTHER_NAME)
+_OPTIONAL = frozenset(OPTIONAL_FIELDS) | frozenset(ALTERNATIVE_NAME)
 _FIELDS = _OPTIONAL | MODEL_FIELDS | frozenset(_SAME)
 VOCABULARY = _FIELDS | {"developer", "system", "user", "assistant", "tool", "function", "messages", "content", "model"}
 _PLAIN = ("temperature", "verbosity")  # words that mean nothing else; as do all with an underscore
@@ -62,8 +62,8 @@ _THIS_MODEL = re.compile(
 )
 
 
-def field_named(param: str | None, text: str) -> str | None:
-    """The field that an error is about: one of `OPTIONAL_FIELDS`, `OTHER_NAME`, `MODEL_FIELDS` or `tool_call_id`.
+def named_field(param: str | None, text: str) -> str | None:
+    """The field that an error is about: one of `OPTIONAL_FIELDS`, `ALTERNATIVE_NAME`, `MODEL_FIELDS` or `tool_call_id`.
 
     Args:
         param: the field that the error names in a field of its own, perhaps as a path.
@@ -85,12 +85,12 @@ def field_named(param: str | None, text: str) -> str | None:
     return _SAME.get(name, name)
 
 
-def is_optional(field: str) -> bool:
+def is_optional_field(field: str) -> bool:
     """Whether the answer without this field is still the one that was asked for."""
     return field in _OPTIONAL
 
 
-def is_unknown(field: str, codes: frozenset[str], text: str) -> bool:
+def is_unknown_field(field: str, codes: frozenset[str], text: str) -> bool:
     """Whether the error says that the field itself is unknown, not that its value is refused."""
     if codes & {"unsupported_parameter", "unknown_parameter", "extra_forbidden"}:
         return True
@@ -101,6 +101,6 @@ def is_unknown(field: str, codes: frozenset[str], text: str) -> bool:
     return re.search(rf"\b{re.escape(field)}{_NOT_KNOWN}", text) is not None
 
 
-def of_one_model(text: str) -> bool:
+def is_model_limitation(text: str) -> bool:
     """Whether the words, in lower case, say that this one model cannot do something."""
     return _THIS_MODEL.search(text) is not None

@@ -1,6 +1,6 @@
-"""The table of what providers' errors mean: status, codes and words -> cause. The first row that fits decides. Data only.
+"""The table of what providers' errors mean: status, codes and words -> cause. The first row that matches decides. Data only.
 
-Rows go from the surest words to the vaguest. The status decides alone only where no row fits: servers tell dead keys with 400,
+Rows go from the surest words to the vaguest. The status decides alone only where no row matches: servers tell dead keys with 400,
 and a prompt that is too long with 500.
 """
 
@@ -30,7 +30,7 @@ class Row:
     statuses: Statuses
     field: str | None
 
-    def fits(self, status: int | None, told: ErrorBody, text: str) -> bool:
+    def matches(self, status: int | None, told: ErrorBody, text: str) -> bool:
         """Whether an error is one of this row.
 
         Args:

@@ -8,34 +8,34 @@ from http import HTTPStatus
 from typing import Any
 
 from gateway.core.safe_logging import log_defect
-from gateway.provider_errors.causes import OPTIONAL_FIELDS, OTHER_NAME, Cause
+from gateway.provider_errors.causes import ALTERNATIVE_NAME, OPTIONAL_FIELDS, Cause
 from gateway.provider_errors.error_body import ErrorBody, read_error, read_error_value
-from gateway.provider_errors.error_fields import field_named, is_optional, is_unknown, of_one_model
+from gateway.provider_errors.error_fields import is_model_limitation, is_optional_field, is_unknown_field, named_field
 from gateway.provider_errors.error_table import BY_STATUS, TABLE
-from gateway.provider_errors.request_echo import masked
+from gateway.provider_errors.request_echo import mask_request_text
 from gateway.provider_errors.retry_after import MAX_RETRY_AFTER_S, parse_retry_after
 
 __all__ = [
-    "FOR_CLIENT",
+    "ALTERNATIVE_NAME",
     "MAX_RETRY_AFTER_S",
+    "NEEDS_OPERATOR",
     "OPTIONAL_FIELDS",
-    "OTHER_NAME",
     "QUICK_RETRY",
-    "TAKEN_OUT",
+    "REQUEST_FAULTS",
     "Cause",
     "UpstreamFailure",
     "classify",
     "classify_event",
+    "classify_without_request_text",
     "parse_retry_after",
     "unexpected",
-    "without_echo",
 ]
 
 log = logging.getLogger("locus.upstream")
 
 
-TAKEN_OUT = frozenset({Cause.AUTH, Cause.NOT_FOUND, Cause.QUOTA})  # time does not heal these: an operator must
-FOR_CLIENT = frozenset({Cause.CONTENT_FILTER, Cause.REJECTED})  # the request is at fault: no other model is asked
+NEEDS_OPERATOR = frozenset({Cause.AUTH, Cause.NOT_FOUND, Cause.QUOTA})  # time does not heal these: an operator must
+REQUEST_FAULTS = frozenset({Cause.CONTENT_FILTER, Cause.REJECTED})  # the request is at fault: no other model is asked
 QUICK_RETRY = frozenset({Cause.SERVER_ERROR, Cause.CONNECTION, Cause.UNREADABLE})
 _SAYS_NOTHING = {"", *(status.phrase.lower() for status in HTTPStatus)}
 _WAITING = frozenset(
@@ -95,8 +95,8 @@ class UpstreamFailure(Exception):
         retry_after_s: what the provider asked for, seconds.
         error: the provider's own error object, only for causes that the client should hear of.
         field: the request field that the error is about, where it is known: for `FIELD_REFUSED` and `VALUE_REFUSED` one of
-            `OPTIONAL_FIELDS` or `OTHER_NAME`; for `UNSUPPORTED` any field, or `developer`, `roles`, `prefill`, `tool_call_id`,
-            `reasoning_content`, `missing_reasoning`, `image`, `audio`, `file`, `content`.
+            `OPTIONAL_FIELDS` or `ALTERNATIVE_NAME`; for `UNSUPPORTED` any field, or `developer`, `roles`, `prefill`,
+            `tool_call_id`, `reasoning_content`, `missing_reasoning`, `image`, `audio`, `file`, `content`.
         detail: a word for the log; never contains the provider's text.
         reason: the provider's own words in one line, for the client, the record and the log. `redact` takes the deployment's
             secrets and the request's own words out of it before it goes anywhere.
@@ -110,17 +110,17 @@ class UpstreamFailure(Exception):
     field: str | None = None
     detail: str = ""
     reason: str = ""
-    told: ErrorBody | None = dataclass_field(default=None, repr=False)
+    error_body: ErrorBody | None = dataclass_field(default=None, repr=False)
 
     @property
-    def words(self) -> str:
+    def client_message(self) -> str:
         """What the provider said, with the request's own words where it repeats them: for the client alone."""
         return str((self.error or {}).get("message") or self.reason)
 
     @property
-    def says_nothing(self) -> bool:
+    def has_no_reason(self) -> bool:
         """Whether the provider gives no reason but, at most, the name of a status, as a server does that does not know the path."""
-        return self.words.strip(" .;0123456789").lower() in _SAYS_NOTHING
+        return self.client_message.strip(" .;0123456789").lower() in _SAYS_NOTHING
 
     def __str__(self) -> str:
         status = "" if self.status is None else f" {self.status}"
@@ -138,7 +138,7 @@ def classify_event(error: Any) -> UpstreamFailure:
     return _failure(told.status or _status_of(told.codes), told, None)
 
 
-def without_echo(failure: UpstreamFailure, request: Mapping[str, Any]) -> UpstreamFailure:
+def classify_without_request_text(failure: UpstreamFailure, request: Mapping[str, Any]) -> UpstreamFailure:
     """The failure, classified again without those of the provider's words that the request put into its mouth.
 
     Providers repeat refused values, so a client could write `unknown parameter: seed` into one. What changes the state that all
@@ -147,10 +147,10 @@ def without_echo(failure: UpstreamFailure, request: Mapping[str, Any]) -> Upstre
     Args:
         request: its fields.
     """
-    if failure.told is None:
+    if failure.error_body is None:
         return failure
-    told = masked(failure.told, request)
-    return failure if told is failure.told else _failure(failure.status, told, failure.retry_after_s)
+    told = mask_request_text(failure.error_body, request)
+    return failure if told is failure.error_body else _failure(failure.status, told, failure.retry_after_s)
 
 
 def unexpected(exc: Exception) -> UpstreamFailure:
@@ -168,7 +168,7 @@ def _failure(status: int | None, told: ErrorBody, retry_after_s: float | None) -
         error=told.error if cause in _TOLD else None,
         field=field,
         reason=told.reason,
-        told=told,
+        error_body=told,
     )
 
 
@@ -176,7 +176,7 @@ def _cause(status: int | None, told: ErrorBody) -> tuple[Cause, str | None]:
     """What an error means by the table, and the request field that it is about where that is known."""
     text = " ".join((*told.message.lower().split(), "|", *sorted(told.codes)))
     for row in TABLE:
-        if row.fits(status, told, text):
+        if row.matches(status, told, text):
             return row.cause, row.field
     if status in (400, 422, None) and (of_field := _of_field(told, text)) is not None:
         return of_field
@@ -187,12 +187,12 @@ def _cause(status: int | None, told: ErrorBody) -> tuple[Cause, str | None]:
 
 def _of_field(told: ErrorBody, text: str) -> tuple[Cause, str | None] | None:
     """The cause of an error that names a field of the request, or something that this one model cannot do."""
-    field = field_named(told.param, text)
+    field = named_field(told.param, text)
     if field is None:
-        return (Cause.UNSUPPORTED, None) if of_one_model(text) else None
-    if not is_optional(field):
+        return (Cause.UNSUPPORTED, None) if is_model_limitation(text) else None
+    if not is_optional_field(field):
         return Cause.UNSUPPORTED, field
-    return (Cause.FIELD_REFUSED if is_unknown(field, told.codes, text) else Cause.VALUE_REFUSED), field
+    return (Cause.FIELD_REFUSED if is_unknown_field(field, told.codes, text) else Cause.VALUE_REFUSED), field
 
 
 def _status_of(codes: frozenset[str]) -> int | None:

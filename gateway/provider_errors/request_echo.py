@@ -16,7 +16,7 @@ _QUOTED = re.compile(r"[\"'`“‘]([^\"'`“”‘’]{4,})[\"'`”’]")
 _MAX_QUOTES = 50
 
 
-def masked(told: ErrorBody, request: Mapping[str, Any]) -> ErrorBody:
+def mask_request_text(told: ErrorBody, request: Mapping[str, Any]) -> ErrorBody:
     """The error without the values of the request that its message repeats, whole or in part.
 
     Names of fields and roles stay: `Unknown parameter: 'user'` is not made unreadable by a message whose role is `user`.

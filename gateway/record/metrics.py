@@ -184,11 +184,11 @@ class Metrics:
         self._waiting = waiting
         self._charged = charged
 
-    def began(self) -> None:
+    def request_started(self) -> None:
         """A chat request has arrived."""
         self.in_flight += 1
 
-    def ended(self) -> None:
+    def request_finished(self) -> None:
         """A chat request is over."""
         self.in_flight -= 1
 
@@ -197,7 +197,7 @@ class Metrics:
         self._totals.observe("locus_event_loop_pause_seconds", (), seconds)
         self._longest_pause_s = max(self._longest_pause_s, seconds)
 
-    def refused(self, reason: str) -> None:
+    def request_refused(self, reason: str) -> None:
         self._totals.add("locus_requests_refused", (reason,))
 
     def authentication_failed(self, key: str, reason: str) -> None:
@@ -209,10 +209,10 @@ class Metrics:
         """
         self._totals.add("locus_keys_refused", (key, reason))
 
-    def failed(self, deployment: str, cause: str) -> None:
+    def attempt_failed(self, deployment: str, cause: str) -> None:
         self._totals.add("locus_failed_attempts", (deployment, cause))
 
-    def count(self, record: Record, parts: Sequence[Part], continued: Iterable[str]) -> None:
+    def count_request(self, record: Record, parts: Sequence[Part], continued: Iterable[str]) -> None:
         """Counts a finished request; tokens and cost count for the model that wrote each part of the answer.
 
         Args:

@@ -13,7 +13,7 @@ from gateway.request.model_names import model_name
 from gateway.request.query_text import query_text
 from gateway.request.request import MAX_DEPTH, Native, Request, parse_object
 from gateway.request.requirements import read_requirements
-from gateway.request.tool_results import results_behind_calls
+from gateway.request.tool_results import results_after_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class ChatRequest(Request):
         session: the conversation that the request continues, if its format names one (`previous_response_id`).
         freeform: functions that stand for tools with plain text as input; the client gets that text as it is.
         utility: a small call that a front end makes on its own; it belongs to no conversation.
-        known_query: `query`, if it has been read already.
+        cached_query: `query`, if it has been read already.
     """
 
     api: ClassVar[Api] = "chat"
@@ -53,13 +53,13 @@ class ChatRequest(Request):
     overrides: Overrides = Overrides()
     session: str | None = None
     freeform: frozenset[str] = frozenset()
-    utility: bool = False
-    known_query: str | None = None
+    is_utility_call: bool = False
+    cached_query: str | None = None
 
     @property
     def query(self) -> str:
         """The text that the choice is made by; see `query_text`."""
-        return query_text(self.fields["messages"]) if self.known_query is None else self.known_query
+        return query_text(self.fields["messages"]) if self.cached_query is None else self.cached_query
 
     @property
     def mid_turn(self) -> bool:
@@ -78,10 +78,10 @@ def parse_chat(body: bytes) -> ChatRequest:
     Raises:
         InvalidRequest: not JSON, not an object, or a field that the gateway reads has the wrong type; `param` names it.
     """
-    return chat_request(body, parse_object(body))
+    return checked_chat_request(body, parse_object(body))
 
 
-def translated(fields: dict[str, Any], native: Native, native_only: str | None = None) -> ChatRequest:
+def translated_request(fields: dict[str, Any], native: Native, native_only: str | None = None) -> ChatRequest:
     """The chat request that a request of another format amounts to, in an order that chat templates take.
 
     Args:
@@ -91,18 +91,18 @@ def translated(fields: dict[str, Any], native: Native, native_only: str | None =
     Raises:
         InvalidRequest: as `parse_chat`; `param` is the chat request's.
     """
-    fields = fields | {"messages": system_first(results_behind_calls(fields["messages"]))}
+    fields = fields | {"messages": system_first(results_after_calls(fields["messages"]))}
     try:
         body = orjson.dumps(fields)
     except orjson.JSONEncodeError as exc:  # what was read was less deep
         raise InvalidRequest(f"The body is nested deeper than {MAX_DEPTH} levels.") from exc
-    request = chat_request(body, fields, native)
+    request = checked_chat_request(body, fields, native)
     if native_only is None:
         return request
     return replace(request, requirements=replace(request.requirements, api=native.api, api_field=native_only))
 
 
-def chat_request(body: bytes, fields: dict[str, Any], native: Native | None = None) -> ChatRequest:
+def checked_chat_request(body: bytes, fields: dict[str, Any], native: Native | None = None) -> ChatRequest:
     """Checks the fields that the gateway reads."""
     model = model_name(fields, "a model name, `auto` or `auto:<policy>`")
     stream = fields.get("stream")
@@ -116,7 +116,7 @@ def chat_request(body: bytes, fields: dict[str, Any], native: Native | None = No
         fields=fields,
         model=model,
         stream=bool(stream),
-        usage_asked=bool(options and options.get("include_usage")),
+        usage_requested=bool(options and options.get("include_usage")),
         requirements=read_requirements(fields),
         native=native,
     )

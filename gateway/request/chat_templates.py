@@ -60,7 +60,7 @@ def system_first(messages: list[Message]) -> list[Message]:
     return turns.finished()
 
 
-def strict(messages: list[Message]) -> list[Message]:
+def strict_order(messages: list[Message]) -> list[Message]:
     """The messages in an order that every known template takes. An equal list where they are in it already.
 
     Beside `system_first`: the assistant speaks between a tool and the user, and neighbours of one role are one turn.
@@ -79,7 +79,7 @@ def strict(messages: list[Message]) -> list[Message]:
 
 def without_system(messages: list[Message]) -> list[Message]:
     """The messages in the strict order, with the system's words at the beginning of the user's first turn."""
-    first, *rest = strict(messages)
+    first, *rest = strict_order(messages)
     if first["role"] not in _SYSTEM:
         return [first, *rest]
     words = first.get("content")
@@ -106,7 +106,7 @@ def _reasoning(message: Message) -> str:
     return other if isinstance(other, str) and other else NO_REASONING
 
 
-def text_alone(messages: list[Message]) -> list[Message]:
+def with_text_content(messages: list[Message]) -> list[Message]:
     """The messages with their content as a string where all of its parts are text."""
     return [
         message | {"content": "\n\n".join(part["text"] for part in content)}

@@ -14,7 +14,7 @@ from typing import Any
 from gateway.core.key_digest import key_digest
 from gateway.core.vocabulary import Clock
 from gateway.request.chat_request import ChatRequest
-from gateway.request.last_answer import LastAnswer, in_messages
+from gateway.request.last_answer import LastAnswer, answer_in_messages
 from gateway.request.query_text import message_text
 
 MOST = 40_000  # answers and named sessions that are remembered; the one that was silent longest goes first
@@ -73,12 +73,12 @@ class Conversation:
     key_digest: str | None = None
     requested: str = ""
     question: str = ""
-    last: Turn | None = None
-    turn: Turn | None = None
+    last_turn: Turn | None = None
+    sticky_turn: Turn | None = None
     cached_tokens: int = 0
 
 
-class Sessions:
+class ConversationTable:
     """The table.
 
     Args:
@@ -99,7 +99,7 @@ class Sessions:
         Told by the last answer in the request, if the gateway gave it to the same client; else by the session that the
         request names. How a conversation begins tells nothing: many agents begin each one alike.
         """
-        if request.utility:
+        if request.is_utility_call:
             return Conversation()
         messages = request.fields["messages"]
         opening = _opening(messages)
@@ -109,7 +109,7 @@ class Sessions:
         key = None if name is None else _digest("session", asking, request.model, name)
         found = None
         same = False  # does the answer that was found certainly belong to this conversation?
-        if (given := in_messages(messages)) is not None and given[0].told:
+        if (given := answer_in_messages(messages)) is not None and given[0].is_identifiable:
             found = self._turns.get(_answer_key(asking, given[1], given[0]))
             same = found is not None
         if found is None and key is not None:
@@ -127,14 +127,14 @@ class Sessions:
             name or "", opening, key, asking, request.model, _question(messages), found, kept, cached if kept else 0
         )
 
-    def answered(self, conversation: Conversation, model: str, tokens: int, answer: LastAnswer) -> None:
+    def record_answer(self, conversation: Conversation, model: str, tokens: int, answer: LastAnswer) -> None:
         """A model has answered; `tokens` are those of prompt and answer."""
         if conversation.key_digest is None:
             return
-        last = conversation.last
+        last = conversation.last_turn
         mixed = last is not None and last.opening == conversation.opening and (last.mixed or last.model != model)
         turn = Turn(model, tokens, self._clock(), conversation.opening, mixed, conversation.requested)
-        if answer.told:
+        if answer.is_identifiable:
             self._keep(_answer_key(conversation.key_digest, conversation.question, answer), turn)
         if conversation.key is not None:
             self._keep(conversation.key, turn)

@@ -32,11 +32,11 @@ def parse_embeddings(body: bytes) -> EmbeddingsRequest:
         raise InvalidRequest(expected("encoding_format", "`float` or `base64`", fields), param="encoding_format")
     if dimensions is not None and (type(dimensions) is not int or dimensions < 1):
         raise InvalidRequest(expected("dimensions", "a whole number of at least 1", fields), param="dimensions")
-    requirements = Requirements(frozenset(), prompt_tokens=tokens, output_tokens=None, around=tokens)
+    requirements = Requirements(frozenset(), prompt_tokens=tokens, output_tokens=None, overhead_tokens=tokens)
     return EmbeddingsRequest(body, fields, model, requirements)
 
 
-def inputs_of(request: Request) -> list[Any]:
+def embedding_inputs(request: Request) -> list[Any]:
     """The inputs of a request for embeddings, one for each vector: texts, or lists of token numbers."""
     given = request.fields["input"]
     return [given] if isinstance(given, str) or isinstance(given[0], int) else given

@@ -10,10 +10,10 @@ from gateway.bodies.offload import LARGE, offloaded
 from gateway.config.portfolio import UtilityCalls
 from gateway.request.chat_request import ChatRequest
 from gateway.request.overrides import with_overrides
-from gateway.request.utility_calls import recognised
+from gateway.request.utility_calls import mark_utility_call
 
 
-async def understood(request: ChatRequest, headers: Mapping[bytes, bytes], calls: UtilityCalls | None) -> ChatRequest:
+async def interpret(request: ChatRequest, headers: Mapping[bytes, bytes], calls: UtilityCalls | None) -> ChatRequest:
     """The request with all that can be read from it before it is routed.
 
     Args:
@@ -23,9 +23,9 @@ async def understood(request: ChatRequest, headers: Mapping[bytes, bytes], calls
     Raises:
         InvalidRequest: as `controlled`.
     """
-    return await offloaded(len(request.body), _understood, request, headers, calls)
+    return await offloaded(len(request.body), _interpret, request, headers, calls)
 
 
-def _understood(request: ChatRequest, headers: Mapping[bytes, bytes], calls: UtilityCalls | None) -> ChatRequest:
-    request = recognised(with_overrides(request, headers), calls)
-    return replace(request, known_query=request.query) if len(request.body) >= LARGE else request
+def _interpret(request: ChatRequest, headers: Mapping[bytes, bytes], calls: UtilityCalls | None) -> ChatRequest:
+    request = mark_utility_call(with_overrides(request, headers), calls)
+    return replace(request, cached_query=request.query) if len(request.body) >= LARGE else request

@@ -30,12 +30,12 @@ class LastAnswer(NamedTuple):
     calls: tuple[str, ...] = ()
 
     @property
-    def told(self) -> bool:
+    def is_identifiable(self) -> bool:
         """Whether there is anything to recognise it by."""
         return bool(self.text or self.calls)
 
 
-def in_messages(messages: list[dict[str, Any]]) -> tuple[LastAnswer, str] | None:
+def answer_in_messages(messages: list[dict[str, Any]]) -> tuple[LastAnswer, str] | None:
     """The last assistant message of a chat request, and the text of the user message that it answers; None without one."""
     last: LastAnswer | None = None
     for message in reversed(messages):
@@ -48,7 +48,7 @@ def in_messages(messages: list[dict[str, Any]]) -> tuple[LastAnswer, str] | None
     return None if last is None else (last, "")
 
 
-def in_complete(complete: Complete) -> LastAnswer:
+def answer_in_response(complete: Complete) -> LastAnswer:
     """A whole answer's, in whatever format the deployment wrote it."""
     fields = complete.fields
     if complete.api == "chat":

@@ -20,20 +20,20 @@ _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 Fields = dict[str, Any]
 
 
-def is_doubtful(requirements: Requirements, model: Model) -> bool:
+def needs_exact_prompt_tokens(requirements: Requirements, model: Model) -> bool:
     """Whether the prompt's tokens must be counted to know if the client's limit fits into the window."""
     asked, window = requirements.output_tokens, model.context_window
     if (
         asked is None
-        or requirements.counted
+        or requirements.prompt_tokens_exact
         or not model.window_known
         or _with_margin(2 * requirements.prompt_tokens) + asked <= window
     ):
         return False  # few texts have more than one token in two characters
-    return requirements.prompt_tokens // 2 < window < requirements.prompt_bound + asked
+    return requirements.prompt_tokens // 2 < window < requirements.max_prompt_tokens + asked
 
 
-def limited(request: Request, requirements: Requirements, model: Model) -> Request:
+def with_fitting_output_limit(request: Request, requirements: Requirements, model: Model) -> Request:
     """The request with a limit that the model takes; the same where it has one.
 
     A prompt that leaves no room stays as it is: the provider says how long it is, or how long the window where that is not known.
@@ -48,10 +48,10 @@ def limited(request: Request, requirements: Requirements, model: Model) -> Reque
     most = room if model.max_output_tokens is None else min(room, model.max_output_tokens)
     if asked <= most or room < 1:
         return request
-    fields = _limited(request.fields, most)
+    fields = _with_limit(request.fields, most)
     native = request.native
     if native is not None:
-        changed = _limited(native.fields, most)
+        changed = _with_limit(native.fields, most)
         native = replace(native, fields=changed, body=orjson.dumps(changed))
     return replace(request, fields=fields, body=orjson.dumps(fields), native=native)
 
@@ -60,7 +60,7 @@ def _with_margin(prompt_tokens: int) -> int:
     return int(prompt_tokens * (1 + MARGIN)) + MARGIN_TOKENS
 
 
-def _limited(fields: Fields, most: int) -> Fields:
+def _with_limit(fields: Fields, most: int) -> Fields:
     """Thinking is part of the answer: its budget must be below the limit."""
     changed = fields | {key: min(fields[key], most) for key in _LIMITS if fields.get(key) is not None}
     thinking = fields.get("thinking")

@@ -19,20 +19,20 @@ AT_ONCE_CHARS = 20_000  # a few ms; more is counted in a thread
 PIECE_CHARS = 200_000  # the tokenizer takes quadratic time for a long run of one character
 
 
-async def counted(requirements: Requirements) -> Requirements:
+async def with_exact_prompt_tokens(requirements: Requirements) -> Requirements:
     """The need with the tokens of its prompt counted."""
-    if requirements.counted:
+    if requirements.prompt_tokens_exact:
         return requirements
     chars = sum(map(len, requirements.texts))
-    if chars <= AT_ONCE_CHARS and encoding.cache_info().currsize:
+    if chars <= AT_ONCE_CHARS and openai_tokenizer.cache_info().currsize:
         tokens = _count(requirements.texts)
     else:
         tokens = await asyncio.to_thread(_count, requirements.texts)
-    return replace(requirements, prompt_tokens=requirements.around + tokens, counted=True)
+    return replace(requirements, prompt_tokens=requirements.overhead_tokens + tokens, prompt_tokens_exact=True)
 
 
 def _count(texts: tuple[str, ...]) -> int:
-    tokenizer = encoding(ENCODING)
+    tokenizer = openai_tokenizer(ENCODING)
     return sum(
         len(tokenizer.encode_ordinary(text[start : start + PIECE_CHARS]))
         for text in texts
@@ -41,7 +41,7 @@ def _count(texts: tuple[str, ...]) -> int:
 
 
 @cache
-def encoding(name: str) -> Any:
+def openai_tokenizer(name: str) -> Any:
     """A tokenizer of OpenAI's, read on the first use: some tenths of a second.
 
     Args:

@@ -26,7 +26,7 @@ def query_text(messages: list[dict[str, Any]]) -> str:
     length = 0
     for message in reversed(messages):
         if message["role"] == "user":
-            text = user_words(message)[:QUERY_MAX_CHARS]
+            text = user_text(message)[:QUERY_MAX_CHARS]
             turns.append(text)
             length += len(text)
             if length >= QUERY_MIN_CHARS:
@@ -36,7 +36,7 @@ def query_text(messages: list[dict[str, Any]]) -> str:
     return "\n".join(reversed(turns))[:QUERY_MAX_CHARS]
 
 
-def user_words(message: dict[str, Any]) -> str:
+def user_text(message: dict[str, Any]) -> str:
     """The text of one message, without what agents put around it."""
     return _own_words(message_text(message))
 

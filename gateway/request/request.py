@@ -18,7 +18,7 @@ from gateway.bodies.request_body import COUNTED
 from gateway.core.errors import BodyTooLarge, InvalidRequest
 from gateway.core.validation import json_type
 from gateway.core.vocabulary import Api
-from gateway.provider_errors.failures import OPTIONAL_FIELDS, OTHER_NAME
+from gateway.provider_errors.failures import ALTERNATIVE_NAME, OPTIONAL_FIELDS
 from gateway.request.requirements import Requirements
 
 MAX_DEPTH = 250  # of nested lists and objects; what is deeper could be read but not written again
@@ -38,7 +38,7 @@ class Native:
     fields: dict[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def outgoing(self, model: str) -> bytes:
+    def upstream_body(self, model: str) -> bytes:
         """The body for an upstream: the client's bytes with the model name changed."""
         body = replace_model_name(self.body, self.fields["model"], model)
         return orjson.dumps(self.fields | {"model": model}) if body is None else body
@@ -52,7 +52,7 @@ class Request:
         body: the JSON that `fields` were parsed from.
         model: the model name that the client sent.
         stream: the client asked for a stream.
-        usage_asked: the client asked for the usage at the end of a stream.
+        usage_requested: the client asked for the usage at the end of a stream.
         native: the client's own request, if it came in another format and this is its translation.
         left_out: parts of the client's request that the translation cannot express, as `tools.web_search`. Visible ASCII.
         api: the format of `body`.
@@ -65,43 +65,43 @@ class Request:
     model: str
     requirements: Requirements
     stream: bool = False
-    usage_asked: bool = False
+    usage_requested: bool = False
     native: Native | None = None
     left_out: tuple[str, ...] = ()
 
     @property
-    def choices(self) -> int:
+    def choice_count(self) -> int:
         """How many choices the client asked for."""
         n = self.fields.get("n")
         return n if isinstance(n, int) else 1
 
     @property
-    def structured(self) -> bool:
+    def requires_json(self) -> bool:
         """Whether the answer must be JSON."""
         form = self.fields.get("response_format")
         return isinstance(form, dict) and form.get("type") in ("json_object", "json_schema")
 
-    def has(self, field: str) -> bool:
+    def sends_field(self, field: str) -> bool:
         """Whether this optional field is sent to upstreams. Usage is asked for in every stream."""
         return field in self.fields or (field == "stream_options" and self.stream)
 
-    def asks_properly(self, field: str) -> bool:
+    def is_valid_optional_field(self, field: str) -> bool:
         """Whether this optional field was the gateway's own, or sent by the client in a form that the OpenAI API allows."""
         value = self.fields.get(field)
         if isinstance(value, dict) and field == "stream_options":
             return self.stream and value.keys() == {"include_usage"}
-        return value is None or field in OTHER_NAME or isinstance(value, OPTIONAL_FIELDS[field])
+        return value is None or field in ALTERNATIVE_NAME or isinstance(value, OPTIONAL_FIELDS[field])
 
-    def without(self, dropped: frozenset[str]) -> dict[str, Any]:
+    def fields_without(self, dropped: frozenset[str]) -> dict[str, Any]:
         """The fields without those that an upstream has refused; a limit of the answer's length keeps its other name."""
         fields = self.fields
         refused = dropped & fields.keys()
         if not refused:
             return fields
-        renamed = {OTHER_NAME[key]: fields[key] for key in refused & OTHER_NAME.keys()}
+        renamed = {ALTERNATIVE_NAME[key]: fields[key] for key in refused & ALTERNATIVE_NAME.keys()}
         return {key: value for key, value in fields.items() if key not in refused} | renamed
 
-    def outgoing(self, model: str, dropped: frozenset[str] = frozenset()) -> bytes:
+    def upstream_body(self, model: str, dropped: frozenset[str] = frozenset()) -> bytes:
         """The body for an upstream: the client's bytes with the model name changed and usage asked for in streams.
 
         Args:
@@ -109,9 +109,9 @@ class Request:
             dropped: optional fields that this upstream has refused before.
         """
         fields = self.fields
-        ask_usage = self.stream and not self.usage_asked and "stream_options" not in dropped
+        ask_usage = self.stream and not self.usage_requested and "stream_options" not in dropped
         if dropped & fields.keys() or (ask_usage and "stream_options" in fields):
-            changed = self.without(dropped) | {"model": model}
+            changed = self.fields_without(dropped) | {"model": model}
             if ask_usage:
                 changed["stream_options"] = {**(fields.get("stream_options") or {}), "include_usage": True}
             return orjson.dumps(changed)

@@ -12,7 +12,7 @@ from gateway.core.vocabulary import CHARS_PER_TOKEN, Api
 TOKENS_PER_IMAGE = 1_000
 TOKENS_PER_FILE = 2_000
 MAX_BYTES_PER_CHAR = 4  # of UTF-8
-COUNTED_CHARS = 1_000_000  # the bytes of a longer text are not counted: that takes a millisecond a megabyte
+ENCODED_CHARS = 1_000_000  # the bytes of a longer text are not counted: that takes a millisecond a megabyte
 MAX_OUTPUT_TOKENS = 1 << 31  # beyond every model; a larger limit means the same
 PARTS = {"image_url": "vision", "input_image": "vision", "input_audio": "audio", "file": "files", "input_file": "files"}
 
@@ -36,13 +36,13 @@ class Requirements:
     api: Api | None = None
     api_field: str | None = None
     texts: tuple[str, ...] = ()
-    around: int = 0
-    counted: bool = False
+    overhead_tokens: int = 0
+    prompt_tokens_exact: bool = False
 
     @property
-    def prompt_bound(self) -> int:
+    def max_prompt_tokens(self) -> int:
         """The prompt is certainly no longer, tokens: no token of a text is shorter than a byte of its UTF-8."""
-        return sum(map(_bytes_at_most, self.texts)) + 2 * self.around
+        return sum(map(_bytes_at_most, self.texts)) + 2 * self.overhead_tokens
 
 
 def read_requirements(fields: dict[str, Any]) -> Requirements:
@@ -100,20 +100,20 @@ def read_requirements(fields: dict[str, Any]) -> Requirements:
     if fields.get("logprobs"):
         capabilities.add("logprobs")
     chars = sum(map(len, texts))
-    around = 4 * len(messages) + images * TOKENS_PER_IMAGE + files * TOKENS_PER_FILE
+    overhead_tokens = 4 * len(messages) + images * TOKENS_PER_IMAGE + files * TOKENS_PER_FILE
     return Requirements(
         capabilities=frozenset(capabilities),
-        prompt_tokens=chars // CHARS_PER_TOKEN + around,
+        prompt_tokens=chars // CHARS_PER_TOKEN + overhead_tokens,
         output_tokens=_output_limit(fields),
         texts=tuple(texts),
-        around=around,
+        overhead_tokens=overhead_tokens,
     )
 
 
 def _bytes_at_most(text: str) -> int:
     if text.isascii():
         return len(text)
-    if len(text) > COUNTED_CHARS:
+    if len(text) > ENCODED_CHARS:
         return MAX_BYTES_PER_CHAR * len(text)
     return len(text.encode("utf-8", "surrogatepass"))
 

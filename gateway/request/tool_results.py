@@ -14,7 +14,7 @@ _Place = tuple[int, int]  # of a call: the index of its message, and its own in 
 NO_RESULT = "(no result)"
 
 
-def results_behind_calls(messages: list[Message]) -> list[Message]:
+def results_after_calls(messages: list[Message]) -> list[Message]:
     """The messages with every result directly behind its call; what stood between them follows.
 
     A call without a result gets a short one. A result without a call is a message of the user. Images and files, for which tool
@@ -50,7 +50,7 @@ def results_behind_calls(messages: list[Message]) -> list[Message]:
 
 
 def can_be_paired(messages: list[Message]) -> bool:
-    """Whether a client's own messages have the ids and contents by which `results_behind_calls` puts them in order."""
+    """Whether a client's own messages have the ids and contents by which `results_after_calls` puts them in order."""
     return all(
         isinstance(message.get("tool_call_id"), str) and _is_content(message.get("content"))
         if message["role"] == "tool"

@@ -12,12 +12,12 @@ from gateway.request.query_text import message_text
 SEARCHED_CHARS = 8_000  # of the system prompt and of the last user turn, each
 
 
-def recognised(request: ChatRequest, calls: UtilityCalls | None) -> ChatRequest:
+def mark_utility_call(request: ChatRequest, calls: UtilityCalls | None) -> ChatRequest:
     """The request with the policy of utility calls, where it is one. One that names a model or a policy keeps that."""
     named = request.model.partition(":")[0] != "auto" or request.overrides.policy is not None
     if calls is None or named or not _is_utility(request, calls):
         return request
-    return replace(request, overrides=replace(request.overrides, policy=calls.policy), utility=True)
+    return replace(request, overrides=replace(request.overrides, policy=calls.policy), is_utility_call=True)
 
 
 def _is_utility(request: ChatRequest, calls: UtilityCalls) -> bool:

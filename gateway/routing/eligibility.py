@@ -15,7 +15,7 @@ from gateway.core.errors import ContextTooLong, NoEligibleModel
 from gateway.core.vocabulary import Api, Clock
 from gateway.deployments.live import LiveModel
 from gateway.request.chat_request import ChatRequest, Overrides
-from gateway.request.prompt_length import counted
+from gateway.request.prompt_length import with_exact_prompt_tokens
 from gateway.request.requirements import Requirements
 
 ANSWER_TOKENS = (
@@ -97,12 +97,12 @@ class Eligibility:
     async def measured(self, request: ChatRequest) -> Requirements:
         """The request's requirements, with its tokens counted if a bound and an estimate leave a model's window in doubt."""
         requirements = request.requirements
-        bound = await offloaded(len(request.body), lambda: requirements.prompt_bound)
+        bound = await offloaded(len(request.body), lambda: requirements.max_prompt_tokens)
         if bound + min(requirements.output_tokens or 0, ANSWER_TOKENS) <= self._window.min():
             return requirements
         left = self._window - self.answer_room(requirements)
         doubtful = (bound > left) & (requirements.prompt_tokens // 2 <= left)
-        return await counted(requirements) if doubtful.any() else requirements
+        return await with_exact_prompt_tokens(requirements) if doubtful.any() else requirements
 
     def lacks(self, model: int, overrides: Overrides, requirements: Requirements) -> list[str]:
         """The reasons why a model cannot serve a request, or may not; empty if it can."""

@@ -28,7 +28,7 @@ class Routing:
     Args:
         portfolio: the models that can be chosen.
         router: the trained router and its model space; every `embedding` of the portfolio must be in it.
-        fleet: the live state of the deployments.
+        deployments: the live state of the deployments.
 
     Attributes:
         encoder_queue: encodes texts, for routing and for the built-in embedding model.
@@ -37,7 +37,7 @@ class Routing:
         ArtifactError: the space lacks an embedding.
     """
 
-    def __init__(self, portfolio: Portfolio, router: Router, fleet: LiveDeployments) -> None:
+    def __init__(self, portfolio: Portfolio, router: Router, deployments: LiveDeployments) -> None:
         models = portfolio.models
         self._portfolio = portfolio
         self.router = router
@@ -45,13 +45,13 @@ class Routing:
         self._quick = router.encoder.quick
         self.names = tuple(model.name for model in models)
         self._index = {name: i for i, name in enumerate(self.names)}
-        self.live = tuple(fleet.models[name] for name in self.names)
+        self.live = tuple(deployments.models[name] for name in self.names)
         self.embeddings = tuple(model.embedding for model in models)
         prices = [
             PricePerMtok(m.price.usd_per_mtok_in, m.price.usd_per_mtok_out, m.price.usd_per_mtok_cached) for m in models
         ]
         self._table = ModelTable(router, self.embeddings, prices)
-        self._eligibility = Eligibility(models, self.live, fleet.clock)
+        self._eligibility = Eligibility(models, self.live, deployments.clock)
 
     async def decide(self, request: ChatRequest, conversation: Conversation | None = None) -> Decision:
         """The model for a request: the one it names, or for `auto` the one its policy prefers.
@@ -158,7 +158,7 @@ class Routing:
             raise self._none_eligible(request, requirements, np.zeros_like(capable))
 
     def _switch(self, request: ChatRequest, conversation: Conversation | None) -> Switch | None:
-        turn = conversation.turn if conversation is not None else None
+        turn = conversation.sticky_turn if conversation is not None else None
         model = self._index.get(turn.model) if turn is not None else None
         if model is None or conversation is None:
             return None

@@ -96,7 +96,7 @@ class DirectUpstream:
             async with asyncio.timeout_at(deadline):
                 response = await self._post(deployment, request, dropped, api)
                 if _is_success(response):
-                    return DirectStream(response, api, request.choices)
+                    return DirectStream(response, api, request.choice_count)
                 try:
                     data = await read_body(response, deployment.idle_timeout_s)
                 finally:
@@ -134,11 +134,11 @@ class DirectUpstream:
         self, deployment: Deployment, request: Request, dropped: frozenset[str], api: Api
     ) -> aiohttp.ClientResponse:
         if api == "chat":
-            body = await offloaded(len(request.body), request.outgoing, deployment.upstream_model, dropped)
+            body = await offloaded(len(request.body), request.upstream_body, deployment.upstream_model, dropped)
             return await self._send(deployment, "/chat/completions", body, request_headers(deployment))
         native = request.native
         assert native is not None, "only a request's own format is spoken besides chat"
-        body = await offloaded(len(native.body), native.outgoing, provider_model_name(deployment))
+        body = await offloaded(len(native.body), native.upstream_body, provider_model_name(deployment))
         return await self._send(deployment, FORMATS[api].path, body, request_headers(deployment, native))
 
     def _send(

@@ -20,7 +20,7 @@ from gateway.config.portfolio import Deployment
 from gateway.core.answer import ChunkStream, Complete, Usage
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
-from gateway.request.embeddings_request import inputs_of
+from gateway.request.embeddings_request import embedding_inputs
 from gateway.request.request import Request
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.sdk import SdkUpstream
@@ -72,11 +72,11 @@ class EmbeddingsUpstream:
             UpstreamFailure: whatever went wrong, classified.
         """
         if deployment.path == "built_in":
-            vectors = await self._encode(inputs_of(request))
+            vectors = await self._encode(embedding_inputs(request))
             return _answer(request, vectors, Usage(request.requirements.prompt_tokens))
         if deployment.path == "litellm":
             data, usage = await self._sdk.embed(deployment, _arguments(request, dropped))
-            given = [item["embedding"] for item in in_order(data, len(inputs_of(request)))]
+            given = [item["embedding"] for item in in_order(data, len(embedding_inputs(request)))]
             dimensions = request.fields.get("dimensions")
             if (
                 dimensions is not None and len(given[0]) != dimensions
@@ -84,9 +84,9 @@ class EmbeddingsUpstream:
                 message = f"The model gives vectors of {len(given[0])} dimensions only."
                 raise UpstreamFailure(Cause.REJECTED, 400, error={"message": message, "param": "dimensions"})
             return _answer(request, given, usage or Usage(request.requirements.prompt_tokens))
-        asked = await offloaded(len(request.body), request.outgoing, deployment.upstream_model, dropped)
+        asked = await offloaded(len(request.body), request.upstream_body, deployment.upstream_model, dropped)
         body = await self._direct.fetch(deployment, PATH, asked)
-        wanted, packed = len(inputs_of(request)), request.fields.get("encoding_format") == "base64"
+        wanted, packed = len(embedding_inputs(request)), request.fields.get("encoding_format") == "base64"
         if len(body) < IN_THREAD:
             return read_answer(body, wanted, packed=packed)
         return await asyncio.to_thread(read_answer, body, wanted, packed=packed)

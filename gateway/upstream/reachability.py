@@ -29,20 +29,20 @@ class Reachability:
     """Looks at the deployments in force. Use as an async context manager, which has looked once when it is entered.
 
     Args:
-        fleet: gives the one in force.
+        deployments: gives the one in force.
         proxies: through which some are called: then it is the proxy that must accept connections.
         level: of the log, for what is told; several processes tell the same.
     """
 
     def __init__(
         self,
-        fleet: Callable[[], LiveDeployments],
+        deployments: Callable[[], LiveDeployments],
         clock: Clock,
         proxies: Proxies,
         interval_s: float = INTERVAL_S,
         level: int = logging.WARNING,
     ) -> None:
-        self._fleet = fleet
+        self._deployments = deployments
         self._clock = clock
         self._proxies = proxies
         self._interval_s = interval_s
@@ -62,7 +62,7 @@ class Reachability:
 
     async def look(self) -> None:
         """Opens a connection to each deployment that is new, silent, or failed to be reached by requests."""
-        lives = frozenset(live for model in self._fleet().all_models() for live in model.deployments)
+        lives = frozenset(live for model in self._deployments().all_models() for live in model.deployments)
         asked: dict[Address, list[LiveDeployment]] = {}
         for live in lives:
             at = None if live.spec.missing_key is not None else self._address(live)

@@ -12,7 +12,7 @@ import orjson
 
 from gateway.config.portfolio import Deployment, Secret
 from gateway.provider_errors.failures import UpstreamFailure
-from gateway.provider_errors.request_echo import masked
+from gateway.provider_errors.request_echo import mask_request_text
 
 SHORTEST = 6  # characters; shorter ones would be found in words
 PIECE = 8  # characters of a secret that give it away in part
@@ -41,9 +41,9 @@ def redact(failure: UpstreamFailure, deployment: Deployment, request: Mapping[st
         request: its fields.
     """
     pattern = _pattern(tuple(sorted({s for s in _secrets(deployment) if len(s) >= SHORTEST}, key=len, reverse=True)))
-    if failure.told is not None:
-        failure.reason = masked(failure.told, request).reason
-        failure.told = None
+    if failure.error_body is not None:
+        failure.reason = mask_request_text(failure.error_body, request).reason
+        failure.error_body = None
     failure.reason = _clean(failure.reason, pattern)
     if failure.error is not None:
         failure.error = {key: _clean(value, pattern) for key, value in failure.error.items()}

@@ -105,7 +105,7 @@ class SdkUpstream:
                 chunks = await litellm.acompletion(**arguments)
         except Exception as exc:
             raise _failure(exc) from exc
-        return _SdkStream(chunks, request.choices)
+        return _SdkStream(chunks, request.choice_count)
 
     async def embed(self, deployment: Deployment, arguments: Mapping[str, Any]) -> tuple[Any, Usage | None]:
         """The `data` of the answer as the provider gave it, and what was billed.
@@ -254,7 +254,7 @@ def _read_stop_reasons() -> None:
 
 
 def _arguments(deployment: Deployment, request: Request, dropped: frozenset[str]) -> dict[str, Any]:
-    fields = request.without(dropped)
+    fields = request.fields_without(dropped)
     arguments: dict[str, Any] = {key: fields[key] for key in fields.keys() & _ARGUMENTS if fields[key] is not None}
     extra = {key: value for key, value in fields.items() if key not in _ARGUMENTS and key not in _OWN}
     if extra:
@@ -300,9 +300,11 @@ def _failure(exc: Exception) -> UpstreamFailure:
     if name == "APIConnectionError" and _is_of_translation(exc):
         message = f"This model's provider cannot be asked so: {failure.reason}"
         error = {"message": message, "type": "invalid_request_error"}
-        return UpstreamFailure(Cause.UNSUPPORTED, 400, error=error, reason=failure.reason, told=failure.told)
+        return UpstreamFailure(
+            Cause.UNSUPPORTED, 400, error=error, reason=failure.reason, error_body=failure.error_body
+        )
     if name == "APIConnectionError" and failure.cause is Cause.SERVER_ERROR:
-        return UpstreamFailure(Cause.CONNECTION, detail=name, reason=failure.reason, told=failure.told)
+        return UpstreamFailure(Cause.CONNECTION, detail=name, reason=failure.reason, error_body=failure.error_body)
     return failure
 
 

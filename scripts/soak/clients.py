@@ -37,7 +37,7 @@ class Seen:
     api: Api
     model: str
     stream: bool
-    usage_asked: bool
+    usage_requested: bool
     expects: Literal["answer", "refusal", "error"] = "answer"
     end: str = ""
     status: int | None = None
@@ -99,13 +99,13 @@ class Clients:
             await asyncio.sleep(rng.expovariate(1 / 0.7))
             (api,) = rng.choices(APIS, WEIGHTS)
             stream = api != "embeddings" and rng.random() < 0.5
-            usage_asked = stream and (api in ("messages", "responses") or rng.random() < 0.5)
+            usage_requested = stream and (api in ("messages", "responses") or rng.random() < 0.5)
             model = (
                 "vectors"
                 if api == "embeddings"
                 else rng.choice(["auto", "auto:best", "auto:cheap", "claude", *EMBEDDINGS])
             )
-            seen = Seen(f"soak-{rng.getrandbits(64):016x}", api, model, stream, usage_asked, at=time.monotonic())
+            seen = Seen(f"soak-{rng.getrandbits(64):016x}", api, model, stream, usage_requested, at=time.monotonic())
             key = rng.choice(KEYS)
             if (chance := rng.random()) < 0.02:
                 key, seen.expects = WRONG_KEY, "refusal"
@@ -166,12 +166,12 @@ class Clients:
         client = self._openai[key]
         match seen.api:
             case "chat":
-                more: dict[str, Any] = {"stream_options": {"include_usage": True}} if seen.usage_asked else {}
+                more: dict[str, Any] = {"stream_options": {"include_usage": True}} if seen.usage_requested else {}
                 return await _chat(
                     seen, await client.chat.completions.create(**ask, **more, messages=_turns(seen)), pause_s
                 )
             case "completions":
-                more = {"stream_options": {"include_usage": True}} if seen.usage_asked else {}
+                more = {"stream_options": {"include_usage": True}} if seen.usage_requested else {}
                 given = await client.completions.create(
                     **ask, **more, prompt=question(seen.nonce), max_tokens=MAX_TOKENS
                 )

@@ -97,7 +97,7 @@ class Reconciliation:
             else:
                 self.breaks("every accepted request ends in an answer or an explicit error", where)
         if seen.end == "complete":
-            told = seen.usage_asked if seen.stream else True
+            told = seen.usage_requested if seen.stream else True
             if len(seen.usages) != told:
                 self.breaks("usage is reported once, and only if asked for", f"{seen.usages} {where}")
 

@@ -65,8 +65,8 @@ def chat(body: dict[str, Any]) -> dict[str, Any]:
 def chat_chunks(whole: dict[str, Any], body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The chunks that add up to a whole chat completion."""
     base = {k: v for k, v in whole.items() if k not in ("choices", "usage")} | {"object": "chat.completion.chunk"}
-    usage_asked = bool((body.get("stream_options") or {}).get("include_usage"))
-    more: dict[str, Any] = {"usage": None} if usage_asked else {}
+    usage_requested = bool((body.get("stream_options") or {}).get("include_usage"))
+    more: dict[str, Any] = {"usage": None} if usage_requested else {}
 
     def part(index: int, delta: dict[str, Any], finish: str | None = None, logprobs: Any = None) -> dict[str, Any]:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
@@ -88,7 +88,7 @@ def chat_chunks(whole: dict[str, Any], body: dict[str, Any]) -> Iterator[dict[st
                 piece = {"index": number, "function": {"arguments": arguments[at : at + _PIECE]}}
                 yield part(index, {"tool_calls": [piece]})
         yield part(index, {}, choice["finish_reason"])
-    if usage_asked:
+    if usage_requested:
         yield base | {"choices": [], "usage": whole["usage"]}
 
 

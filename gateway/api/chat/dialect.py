@@ -9,7 +9,7 @@ from gateway.bodies.sse import encode
 from gateway.core.answer import Complete
 from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
-from gateway.request.chat_request import ChatRequest, chat_request
+from gateway.request.chat_request import ChatRequest, checked_chat_request
 from gateway.request.request import parse_object
 
 
@@ -29,15 +29,15 @@ class Chat:
         fields = await offloaded(len(body), parse_object, body)
         if hybrid.is_hybrid(fields):
             return await hybrid.parse(fields, body, headers, self._responses)
-        return await offloaded(len(body), chat_request, body, fields)
+        return await offloaded(len(body), checked_chat_request, body, fields)
 
     def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         return hybrid.whole(request, complete, model) if request.freeform else renamed(complete, model)
 
     def writer(self, request: ChatRequest) -> ChatWriter:
         if request.freeform:
-            return hybrid.HybridWriter(request.freeform, usage_asked=request.usage_asked)
-        return ChatWriter(usage_asked=request.usage_asked)
+            return hybrid.HybridWriter(request.freeform, usage_requested=request.usage_requested)
+        return ChatWriter(usage_requested=request.usage_requested)
 
     async def finished(
         self, request: ChatRequest, answer: bytes | Writer, headers: Headers, session: str | None

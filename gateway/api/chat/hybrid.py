@@ -18,7 +18,7 @@ from gateway.api.responses.tools_to_chat import ChatTools
 from gateway.core.answer import Chunk, Complete
 from gateway.core.chat_types import ChatChunk, ChunkChoice, ToolCall
 from gateway.core.errors import InvalidRequest
-from gateway.request.chat_request import ChatRequest, chat_request
+from gateway.request.chat_request import ChatRequest, checked_chat_request
 
 Fields = dict[str, Any]
 
@@ -44,7 +44,7 @@ async def parse(fields: Fields, body: bytes, headers: Headers, responses: Respon
     options = fields.get("stream_options")
     asked = isinstance(options, dict) and bool(options.get("include_usage"))
     return replace(
-        request, native=None, usage_asked=asked, freeform=tool_names_of(native_request(request)).freeform_functions
+        request, native=None, usage_requested=asked, freeform=tool_names_of(native_request(request)).freeform_functions
     )
 
 
@@ -61,8 +61,8 @@ class HybridWriter(ChatWriter):
         names: the functions that stand for freeform tools.
     """
 
-    def __init__(self, names: frozenset[str], *, usage_asked: bool) -> None:
-        super().__init__(usage_asked=usage_asked)
+    def __init__(self, names: frozenset[str], *, usage_requested: bool) -> None:
+        super().__init__(usage_requested=usage_requested)
         self._names = names
         self._readers: dict[tuple[int, int], freeform_tools.FreeformInputReader] = {}
 
@@ -114,7 +114,7 @@ def _chat(fields: Fields) -> ChatRequest:
     if isinstance(messages, list):
         messages = [_message(message, names) for message in messages]
     changed = fields | {"tools": tools, "messages": messages}
-    return replace(chat_request(orjson.dumps(changed), changed), freeform=names)
+    return replace(checked_chat_request(orjson.dumps(changed), changed), freeform=names)
 
 
 def _message(message: Any, names: frozenset[str]) -> Any:

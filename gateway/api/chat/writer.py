@@ -16,11 +16,11 @@ class ChatWriter:
     """Chunks keep their bytes where they can.
 
     Args:
-        usage_asked: whether the client wants a last chunk with the usage.
+        usage_requested: whether the client wants a last chunk with the usage.
     """
 
-    def __init__(self, *, usage_asked: bool) -> None:
-        self._usage_asked = usage_asked
+    def __init__(self, *, usage_requested: bool) -> None:
+        self._usage_requested = usage_requested
         self._last: ChatChunk = {"choices": []}
         self._model = ""
         self._model_bytes = b""
@@ -45,7 +45,7 @@ class ChatWriter:
         return encode(fields | {"model": model})
 
     def end(self, usage: ChatUsage | None, model: str) -> bytes:
-        if usage is None or not self._usage_asked:
+        if usage is None or not self._usage_requested:
             return DONE
         kept = {key: value for key, value in self._last.items() if key != "locus"}
         return encode(kept | {"choices": [], "usage": usage, "model": model}) + DONE

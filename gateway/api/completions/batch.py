@@ -26,7 +26,7 @@ def request_of_prompt(request: ChatRequest, number: int, text: str) -> ChatReque
     assert native is not None
     fields = native.fields | {"prompt": prompts_of(native.fields)[number]}
     one = request_of(dumps(fields), fields, [text])
-    return replace(one, overrides=request.overrides, utility=request.utility)
+    return replace(one, overrides=request.overrides, is_utility_call=request.is_utility_call)
 
 
 def merged(answers: Sequence[dict[str, Any]], n: int) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class PromptWriter(CompletionsWriter):
     """
 
     def __init__(self, number: int, n: int, identity: dict[str, Any]) -> None:
-        super().__init__(usage_asked=False, identity=identity)
+        super().__init__(usage_requested=False, identity=identity)
         self._first = number * n
         self._n = n
 

@@ -29,7 +29,7 @@ from gateway.core.errors import GatewayError, InvalidRequest
 from gateway.core.validation import expected
 from gateway.core.vocabulary import CHARS_PER_TOKEN, Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
-from gateway.request.chat_request import ChatRequest, translated
+from gateway.request.chat_request import ChatRequest, translated_request
 from gateway.request.query_text import message_text
 from gateway.request.request import Native, parse_object
 
@@ -92,8 +92,8 @@ def check(fields: dict[str, Any]) -> dict[str, Any]:
 class NativeCompletions(Native):
     """A request for upstreams of this format, which are asked for the usage of streams whether or not the client wants it."""
 
-    def outgoing(self, model: str) -> bytes:
-        body = Native.outgoing(self, model)
+    def upstream_body(self, model: str) -> bytes:
+        body = Native.upstream_body(self, model)
         options = self.fields.get("stream_options") or {}
         if not self.fields.get("stream") or options.get("include_usage"):
             return body
@@ -123,7 +123,7 @@ class Completions:
         return dumps(whole_fields(complete, model))
 
     def writer(self, request: ChatRequest) -> "CompletionsWriter":
-        return CompletionsWriter(usage_asked=request.usage_asked)
+        return CompletionsWriter(usage_requested=request.usage_requested)
 
     async def finished(
         self, request: ChatRequest, answer: bytes | Writer, headers: Headers, session: str | None
@@ -150,16 +150,16 @@ def request_of(body: bytes, fields: dict[str, Any], texts: Sequence[str] | None 
     if texts is None:
         texts = texts_among(prompts)
     only = native_only(fields, texts)
-    request = translated(_chat_fields(fields, only, texts), NativeCompletions(API, body, fields), only)
+    request = translated_request(_chat_fields(fields, only, texts), NativeCompletions(API, body, fields), only)
     requirements = request.requirements
     if len(texts) > 1:  # each must fit by itself
         longest = max(texts, key=len)
         requirements = replace(
-            requirements, prompt_tokens=len(longest) // CHARS_PER_TOKEN + requirements.around, texts=(longest,)
+            requirements, prompt_tokens=len(longest) // CHARS_PER_TOKEN + requirements.overhead_tokens, texts=(longest,)
         )
     elif prompts and not texts:
         tokens = max(map(len, prompts))
-        requirements = replace(requirements, prompt_tokens=tokens, texts=(), around=tokens)
+        requirements = replace(requirements, prompt_tokens=tokens, texts=(), overhead_tokens=tokens)
     if (fields.get("n") or 1) == 1:  # several prompts are something else than several answers to one
         requirements = replace(requirements, capabilities=requirements.capabilities - {"several"})
     return replace(request, requirements=requirements)
@@ -183,15 +183,15 @@ class CompletionsWriter:
     """Chunks of this format keep their bytes where they can; chat chunks become such chunks.
 
     Args:
-        usage_asked: whether the client wants a last chunk with the usage.
+        usage_requested: whether the client wants a last chunk with the usage.
         identity: what every chunk begins with, shared by those who write into one stream; the first chunk fills it.
 
     Attributes:
         identity: the same.
     """
 
-    def __init__(self, *, usage_asked: bool, identity: dict[str, Any] | None = None) -> None:
-        self._usage_asked = usage_asked
+    def __init__(self, *, usage_requested: bool, identity: dict[str, Any] | None = None) -> None:
+        self._usage_requested = usage_requested
         self.identity = {} if identity is None else identity
         self._chars: dict[int, int] = {}  # of each choice, for the offsets of its log probabilities
         self._usage_chunk: Chunk | None = None  # as an upstream of this format wrote it
@@ -210,7 +210,7 @@ class CompletionsWriter:
         return encode(self._head(model) | {"choices": told} | _rest(fields)) if told else b""
 
     def end(self, usage: ChatUsage | None, model: str) -> bytes:
-        if usage is None or not self._usage_asked:
+        if usage is None or not self._usage_requested:
             return DONE
         last = self._usage_chunk
         if last is not None and last.fields["usage"] == usage:

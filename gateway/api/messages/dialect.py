@@ -17,7 +17,7 @@ from gateway.core.answer import Complete
 from gateway.core.errors import GatewayError
 from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import Api
-from gateway.request.chat_request import ChatRequest, translated
+from gateway.request.chat_request import ChatRequest, translated_request
 from gateway.request.request import Native, parse_object
 
 # The headers that say how a Messages request is to be read. Others of the API are about the client's own account or browser, such
@@ -37,7 +37,7 @@ class Messages:
         fields = parse_object(body)
         translation = translate(fields)
         native = Native(self.api, body, fields, forwarded_headers(headers))
-        request = translated(translation.fields, native, translation.native_only)
+        request = translated_request(translation.fields, native, translation.native_only)
         return replace(request, left_out=translation.left_out) if translation.left_out else request
 
     def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:

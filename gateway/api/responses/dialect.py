@@ -37,7 +37,7 @@ from gateway.core.answer import Complete
 from gateway.core.errors import GatewayError, PreviousResponseNotFound
 from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import Api
-from gateway.request.chat_request import ChatRequest, translated
+from gateway.request.chat_request import ChatRequest, translated_request
 from gateway.request.request import parse_object
 
 _HEADERS = (b"openai-beta",)
@@ -174,7 +174,7 @@ def _chat_request(parsed: _ParsedRequest, earlier: list[Item]) -> ChatRequest:
     """
     translation = translate(parsed.fields, earlier, parsed.items)
     native = _native_request(parsed, earlier, translation.names)
-    request = translated(translation.fields, native, translation.native_only)
+    request = translated_request(translation.fields, native, translation.native_only)
     return replace(request, left_out=translation.left_out) if translation.left_out else request
 
 

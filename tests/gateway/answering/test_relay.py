@@ -69,7 +69,7 @@ def relay(
         source,
         "m",
         transcript or Transcript(REQUEST),
-        ChatWriter(usage_asked=True),
+        ChatWriter(usage_requested=True),
         10.0,
         1_000.0,
         lambda: alone,

@@ -96,4 +96,4 @@ def test_its_answer_is_known_again_by_its_text_and_tool_calls() -> None:
     stream.add(chunk({"content": "Hello"}))
     stream.add(chunk({"tool_calls": [{"index": 0, "id": "t1"}, {"index": 0}]}))
     assert stream.tool_call_ids == ["t1"]
-    assert in_transcript(stream).told
+    assert in_transcript(stream).is_identifiable

@@ -29,7 +29,7 @@ from gateway.commands.serve_or_demo import arguments
 from gateway.config.portfolio import Settings
 from gateway.config.portfolio_file import load_portfolio
 from gateway.demo.provider import SimulatedProvider
-from gateway.demo.questions import KINDS, generate, recognise
+from gateway.demo.questions import KINDS, find_question, generate
 from gateway.demo.skills import LABEL, MODELS
 from router.model.serving import Router
 from router.model.space import ModelSpace
@@ -40,9 +40,9 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 def test_questions_are_answered_by_reading_them() -> None:
-    assert recognise(f"Please: {TOM} Thanks!") is not None
-    assert recognise(TOM).answer == "230"  # type: ignore[union-attr]
-    assert recognise("What is the capital of France?") is None
+    assert find_question(f"Please: {TOM} Thanks!") is not None
+    assert find_question(TOM).answer == "230"  # type: ignore[union-attr]
+    assert find_question("What is the capital of France?") is None
     python = next(q for q in generate(30, 5) if "def f(nums, k)" in q.prompt)
     code = python.prompt.split("\n\n", 1)[1]
     body, call = code.rsplit("\n\n", 1)

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.bodies.sse import EventReader
 from gateway.http.prompt_batches import MAX_PROMPTS
-from gateway.request.prompt_length import ENCODING, encoding
+from gateway.request.prompt_length import ENCODING, openai_tokenizer
 from tests.gateway.running import Gateway, entry, gateway
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, chunk, completion, error, events, reply, stream
 
@@ -296,7 +296,7 @@ def sent(content: bytes) -> list[dict[str, Any]]:
 
 
 async def test_token_numbers_are_decoded_for_chat_models(tmp_path: Path) -> None:
-    tokens = [encoding(ENCODING).encode_ordinary(prompt) for prompt in PROMPTS]
+    tokens = [openai_tokenizer(ENCODING).encode_ordinary(prompt) for prompt in PROMPTS]
     async with chat_only(tmp_path, echoing()) as (run, up):
         for model in ("auto", "small"):
             got = await run.client.completions.create(model=model, prompt=tokens[0])

@@ -4,7 +4,7 @@ import pytest
 import tiktoken
 
 from gateway.http.token_prompts import Undecodable, text_of, tokenizer_of
-from gateway.request.prompt_length import ENCODING, encoding
+from gateway.request.prompt_length import ENCODING, openai_tokenizer
 
 TEXTS = [
     "Once upon a time,",
@@ -19,7 +19,7 @@ TEXTS = [
 @pytest.mark.parametrize("tokenizer", ["cl100k_base", "o200k_base"])
 @pytest.mark.parametrize("text", TEXTS)
 def test_what_a_tokenizer_writes_is_read(text: str, tokenizer: str) -> None:
-    assert text_of(encoding(tokenizer).encode_ordinary(text), tokenizer) == text
+    assert text_of(openai_tokenizer(tokenizer).encode_ordinary(text), tokenizer) == text
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_what_is_no_text_of_it(tokens: list[int], says: str) -> None:
 def test_a_long_prompt_of_another_tokenizer() -> None:
     text = " ".join(f"The {n}th quick brown fox jumps over the lazy dog, who then sleeps." for n in range(4, 9))
     with pytest.raises(Undecodable):
-        text_of(encoding("o200k_base").encode_ordinary(text), ENCODING)
+        text_of(openai_tokenizer("o200k_base").encode_ordinary(text), ENCODING)
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_models_whose_numbers_are_not_read(names: list[str]) -> None:
 
 def test_tables_are_at_hand_under_the_names_that_the_library_gives() -> None:
     assert tiktoken.encoding_name_for_model("gpt-4o") == "o200k_base"
-    assert encoding("o200k_base").n_vocab > encoding(ENCODING).n_vocab
+    assert openai_tokenizer("o200k_base").n_vocab > openai_tokenizer(ENCODING).n_vocab

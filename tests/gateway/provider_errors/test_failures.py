@@ -13,10 +13,10 @@ from gateway.provider_errors.failures import (
     UpstreamFailure,
     classify,
     classify_event,
+    classify_without_request_text,
     parse_retry_after,
-    without_echo,
 )
-from gateway.provider_errors.request_echo import masked
+from gateway.provider_errors.request_echo import mask_request_text
 
 
 def body(message: str, code: str | None = None) -> bytes:
@@ -160,20 +160,20 @@ FULL = [f"value {i}" for i in range(10_000)]
     ],
 )
 def test_a_client_puts_no_words_into_a_providers_mouth(message: str, request_: dict[str, Any], cause: Cause) -> None:
-    assert without_echo(classify(400, {}, body(message)), request_).cause is cause
+    assert classify_without_request_text(classify(400, {}, body(message)), request_).cause is cause
 
 
 def test_a_word_of_the_request_is_found_as_a_word() -> None:
-    told = classify(400, {}, body("maximum context length is 8192 tokens")).told
+    told = classify(400, {}, body("maximum context length is 8192 tokens")).error_body
     assert told is not None
     request_ = {"messages": [{"role": "user", "content": [{"type": "text", "text": "toke"}]}]}
-    assert masked(told, request_) is told
-    assert masked(told, {"stop": ["8192"]}).message == "maximum context length is *** tokens"
+    assert mask_request_text(told, request_) is told
+    assert mask_request_text(told, {"stop": ["8192"]}).message == "maximum context length is *** tokens"
 
 
 def test_what_the_request_does_not_say_is_left_as_it_is() -> None:
     failure = classify(400, {}, body("invalid api key"))
-    assert without_echo(failure, {"messages": [{"role": "user", "content": "Hi there"}]}) is failure
+    assert classify_without_request_text(failure, {"messages": [{"role": "user", "content": "Hi there"}]}) is failure
 
 
 @pytest.mark.parametrize(

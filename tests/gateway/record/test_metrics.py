@@ -63,7 +63,7 @@ def test_a_value_on_a_bound_belongs_to_its_bucket() -> None:
 def test_tokens_and_cost_count_for_the_model_that_wrote_each_part() -> None:
     metrics = Metrics()
     parts = [Part("a", "a/0", 10, 5, 0.1, False), Part("b", "b/0", 20, 7, 0.2, False)]
-    metrics.count(record(served="a", chosen="c", policy="best"), parts, ["b"])
+    metrics.count_request(record(served="a", chosen="c", policy="best"), parts, ["b"])
     samples = lines(metrics)
     assert 'locus_requests_total{error="",model="a",policy="best",status="200"} 1.0' in samples
     assert 'locus_tokens_total{kind="completion",model="b"} 7.0' in samples
@@ -74,7 +74,7 @@ def test_tokens_and_cost_count_for_the_model_that_wrote_each_part() -> None:
 
 def test_a_request_that_no_model_answered_has_no_latency() -> None:
     metrics = Metrics()
-    metrics.count(record(status=503, error="upstreams_failed"), [], [])
+    metrics.count_request(record(status=503, error="upstreams_failed"), [], [])
     samples = lines(metrics)
     assert 'locus_requests_total{error="upstreams_failed",model="",policy="",status="503"} 1.0' in samples
     assert not any(sample.startswith("locus_request_seconds") for sample in samples)
@@ -82,9 +82,9 @@ def test_a_request_that_no_model_answered_has_no_latency() -> None:
 
 def test_requests_in_flight_are_those_that_have_not_ended() -> None:
     metrics = Metrics()
-    metrics.began()
-    metrics.began()
-    metrics.ended()
+    metrics.request_started()
+    metrics.request_started()
+    metrics.request_finished()
     assert "locus_requests_in_flight 1.0" in lines(metrics)
 
 

@@ -43,12 +43,12 @@ def test_a_wrong_body_is_named(raw: bytes, param: str | None, says: str) -> None
 
 def test_only_the_model_name_changes_on_the_way_out() -> None:
     raw = b'{ "x-unknown": [1, 2.50],  "model" : "auto", "messages":[{"role":"user","content":"say \\"model\\": \\"auto\\""}]}'
-    assert parse_chat(raw).outgoing("gpt-4o") == raw.replace(b'"model" : "auto"', b'"model" : "gpt-4o"')
+    assert parse_chat(raw).upstream_body("gpt-4o") == raw.replace(b'"model" : "auto"', b'"model" : "gpt-4o"')
 
 
 def test_a_nested_model_field_is_left_alone() -> None:
     raw = b'{"model":"auto","messages":[{"role":"user","content":"hi"}],"metadata":{"model":"auto"}}'
-    assert orjson.loads(parse_chat(raw).outgoing("m")) == orjson.loads(raw) | {"model": "m"}
+    assert orjson.loads(parse_chat(raw).upstream_body("m")) == orjson.loads(raw) | {"model": "m"}
 
 
 def test_splice_needs_exactly_one_field_with_the_old_name() -> None:
@@ -58,15 +58,15 @@ def test_splice_needs_exactly_one_field_with_the_old_name() -> None:
 
 
 def test_streams_are_asked_for_usage() -> None:
-    out = orjson.loads(parse_chat(body(stream=True)).outgoing("m"))
+    out = orjson.loads(parse_chat(body(stream=True)).upstream_body("m"))
     assert out["stream_options"] == {"include_usage": True}
     given = parse_chat(body(stream=True, stream_options={"include_usage": False, "x": 1}))
-    assert not given.usage_asked
-    assert orjson.loads(given.outgoing("m"))["stream_options"] == {"include_usage": True, "x": 1}
+    assert not given.usage_requested
+    assert orjson.loads(given.upstream_body("m"))["stream_options"] == {"include_usage": True, "x": 1}
     refused = frozenset({"stream_options"})
-    assert "stream_options" not in orjson.loads(given.outgoing("m", refused))
-    assert "stream_options" not in orjson.loads(parse_chat(body(stream=True)).outgoing("m", refused))
-    assert "stream_options" not in orjson.loads(parse_chat(body()).outgoing("m"))
+    assert "stream_options" not in orjson.loads(given.upstream_body("m", refused))
+    assert "stream_options" not in orjson.loads(parse_chat(body(stream=True)).upstream_body("m", refused))
+    assert "stream_options" not in orjson.loads(parse_chat(body()).upstream_body("m"))
 
 
 def test_what_a_request_needs() -> None:

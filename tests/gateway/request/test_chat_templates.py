@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.request.chat_templates import strict, system_first, text_alone, tool_result, with_reasoning, without_system
+from gateway.request.chat_templates import (
+    strict_order,
+    system_first,
+    tool_result,
+    with_reasoning,
+    with_text_content,
+    without_system,
+)
 from gateway.request.requirements import read_requirements
 
 Message = dict[str, Any]
@@ -99,12 +106,12 @@ def test_what_was_sent_before_an_answer_is_sent_again_as_it_was(before: list[Mes
 
 @given(TURNS)
 def test_the_strict_order_has_neither_neighbours_of_one_role_nor_users_behind_tools(messages: list[Message]) -> None:
-    ordered = strict(messages)
+    ordered = strict_order(messages)
     for one, other in pairwise(ordered):
         pair = (one["role"], other["role"])
         assert pair not in (("user", "user"), ("tool", "user"))
         assert pair != ("assistant", "assistant") or "tool_calls" in one or "tool_calls" in other
-    assert strict(ordered) == ordered
+    assert strict_order(ordered) == ordered
 
 
 def test_a_template_without_a_system_gets_its_words_from_the_user() -> None:
@@ -125,10 +132,10 @@ def test_parts_that_are_all_text_become_a_string() -> None:
     image = {"type": "image_url", "image_url": {"url": "https://x"}}
     words = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     given = [said("user", words), said("user", [*words, image]), HI, call()]
-    assert text_alone(given) == [said("user", "a\n\nb"), *given[1:]]
+    assert with_text_content(given) == [said("user", "a\n\nb"), *given[1:]]
 
 
-@pytest.mark.parametrize("form", [system_first, strict, without_system, with_reasoning, text_alone])
+@pytest.mark.parametrize("form", [system_first, strict_order, without_system, with_reasoning, with_text_content])
 @given(messages=st.lists(ODD, min_size=1, max_size=5))
 def test_no_message_that_chat_lets_pass_is_too_odd(
     form: Callable[[list[Message]], list[Message]], messages: list[Message]

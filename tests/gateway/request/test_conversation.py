@@ -10,8 +10,8 @@ import pytest
 from gateway.core.answer import Complete
 from gateway.core.vocabulary import Api
 from gateway.request.chat_request import parse_chat
-from gateway.request.conversation import Sessions
-from gateway.request.last_answer import LastAnswer, in_complete
+from gateway.request.conversation import ConversationTable
+from gateway.request.last_answer import LastAnswer, answer_in_response
 from gateway.request.overrides import with_overrides
 from tests.gateway.running import Gateway, entry, gateway
 from tests.gateway.upstreams import Reply, ScriptedProvider, answer, completion, error, reply
@@ -187,7 +187,7 @@ async def test_a_conversation_is_recognised_in_every_api(tmp_path: Path, path: s
     ],
 )
 def test_the_last_answer_is_read_from_every_format(fields: dict[str, Any], api: Api, expected: LastAnswer) -> None:
-    assert in_complete(Complete(b"", fields, None, api)) == expected
+    assert answer_in_response(Complete(b"", fields, None, api)) == expected
 
 
 @pytest.mark.parametrize(
@@ -205,17 +205,17 @@ def test_a_session_is_named_by_what_clients_send(named: tuple[dict[str, str], di
     headers, fields = {k.encode(): v.encode() for k, v in named[0].items()}, named[1]
 
     request = with_overrides(parse_chat(orjson.dumps({"model": "auto", "messages": FIRST} | fields)), headers)
-    sessions = Sessions(lambda: 0.0)
+    sessions = ConversationTable(lambda: 0.0)
     conversation = sessions.find(request, headers)
     assert conversation.name == "s1"
-    sessions.answered(conversation, "m", 5, LastAnswer("A"))
-    turn = sessions.find(request, headers).turn
+    sessions.record_answer(conversation, "m", 5, LastAnswer("A"))
+    turn = sessions.find(request, headers).sticky_turn
     assert turn is not None
     assert turn.model == "m"
 
 
 def test_long_names_of_sessions_are_kept_short_and_told_apart() -> None:
-    sessions = Sessions(lambda: 0.0)
+    sessions = ConversationTable(lambda: 0.0)
 
     def name(user: str) -> str:
         body = orjson.dumps({"model": "auto", "messages": FIRST, "metadata": {"user_id": user}})
@@ -231,12 +231,12 @@ def test_long_names_of_sessions_are_kept_short_and_told_apart() -> None:
 def test_the_table_is_bounded_and_the_cache_grows_cold() -> None:
 
     now = 0.0
-    sessions = Sessions(lambda: now, most=4)
+    sessions = ConversationTable(lambda: now, most=4)
     request = parse_chat(orjson.dumps({"model": "auto", "messages": NEXT}))
     for name in (b"a", b"b", b"c"):
-        sessions.answered(sessions.find(request, {b"session_id": name}), "m", 10_000, LastAnswer(name.decode()))
+        sessions.record_answer(sessions.find(request, {b"session_id": name}), "m", 10_000, LastAnswer(name.decode()))
     assert len(sessions) == 4  # each has its answer and its name
-    assert sessions.find(request, {b"session_id": b"a"}).turn is None
+    assert sessions.find(request, {b"session_id": b"a"}).sticky_turn is None
     assert sessions.find(request, {b"session_id": b"c"}).cached_tokens == request.requirements.prompt_tokens
     now = 301.0
     assert sessions.find(request, {b"session_id": b"c"}).cached_tokens == 0

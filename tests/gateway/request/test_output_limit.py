@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from gateway.config.portfolio import Model, Price
-from gateway.request.chat_request import ChatRequest, parse_chat, translated
-from gateway.request.output_limit import is_doubtful, limited
+from gateway.request.chat_request import ChatRequest, parse_chat, translated_request
+from gateway.request.output_limit import needs_exact_prompt_tokens, with_fitting_output_limit
 from gateway.request.request import Native
 from gateway.request.requirements import read_requirements
 from tests.gateway.running import entry, gateway
@@ -28,13 +28,13 @@ def ask(words: int = 1_000, **more: Any) -> ChatRequest:
 @pytest.mark.parametrize("more", [{}, {"max_tokens": 20_000}, {"max_completion_tokens": 30_000}])
 def test_a_request_that_fits_stays_as_it_is(more: dict[str, Any]) -> None:
     request = ask(**more)
-    assert limited(request, request.requirements, model()) is request
+    assert with_fitting_output_limit(request, request.requirements, model()) is request
 
 
 def test_a_limit_is_cut_to_the_rest_of_the_window() -> None:
     request = ask(max_tokens=32_000)
-    assert is_doubtful(request.requirements, model())
-    cut = limited(request, request.requirements, model())
+    assert needs_exact_prompt_tokens(request.requirements, model())
+    cut = with_fitting_output_limit(request, request.requirements, model())
     assert orjson.loads(cut.body) == cut.fields
     assert 30_000 < cut.fields["max_tokens"] <= 32_768 - 1_000
     assert cut.requirements.output_tokens == 32_000, "what the client asked for is still known"
@@ -43,23 +43,26 @@ def test_a_limit_is_cut_to_the_rest_of_the_window() -> None:
 def test_a_window_that_is_only_assumed_cuts_nothing() -> None:
     request = ask(max_tokens=32_000)
     unknown = replace(model(8_192), window_known=False)
-    assert not is_doubtful(request.requirements, unknown)
-    assert limited(request, request.requirements, unknown) is request
+    assert not needs_exact_prompt_tokens(request.requirements, unknown)
+    assert with_fitting_output_limit(request, request.requirements, unknown) is request
     assert (
-        limited(request, request.requirements, replace(unknown, max_output_tokens=9_000)).fields["max_tokens"] == 9_000
+        with_fitting_output_limit(request, request.requirements, replace(unknown, max_output_tokens=9_000)).fields[
+            "max_tokens"
+        ]
+        == 9_000
     )
 
 
 def test_a_limit_is_cut_to_what_the_model_writes_at_most() -> None:
     request = ask(max_tokens=32_000, max_completion_tokens=9_000)
-    assert not is_doubtful(request.requirements, model(200_000, 8_192))
-    fields = limited(request, request.requirements, model(200_000, 8_192)).fields
+    assert not needs_exact_prompt_tokens(request.requirements, model(200_000, 8_192))
+    fields = with_fitting_output_limit(request, request.requirements, model(200_000, 8_192)).fields
     assert (fields["max_tokens"], fields["max_completion_tokens"]) == (8_192, 8_192)
 
 
 def test_a_prompt_that_leaves_no_room_is_the_providers_to_refuse() -> None:
     request = ask(words=40_000, max_tokens=100)
-    assert limited(request, request.requirements, model()) is request
+    assert with_fitting_output_limit(request, request.requirements, model()) is request
 
 
 @pytest.mark.parametrize(
@@ -74,8 +77,8 @@ def test_a_prompt_that_leaves_no_room_is_the_providers_to_refuse() -> None:
 def test_a_native_body_is_cut_too_and_thinks_less(most: int, thinking: dict[str, Any]) -> None:
     native = {"max_tokens": 32_000, "thinking": {"type": "enabled", "budget_tokens": 16_000}}
     chat = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 32_000}
-    request = translated(chat, Native("messages", orjson.dumps(native), native))
-    cut = limited(request, request.requirements, model(200_000, most)).native
+    request = translated_request(chat, Native("messages", orjson.dumps(native), native))
+    cut = with_fitting_output_limit(request, request.requirements, model(200_000, most)).native
     assert cut is not None
     assert cut.fields == {"max_tokens": most, "thinking": thinking}
     assert orjson.loads(cut.body) == cut.fields
@@ -84,7 +87,11 @@ def test_a_native_body_is_cut_too_and_thinks_less(most: int, thinking: dict[str,
 def test_only_a_limit_near_the_window_is_doubtful() -> None:
     text = {"role": "user", "content": "word " * 20_000}
     requirements = read_requirements({"messages": [text], "max_tokens": 32_000})
-    assert [is_doubtful(requirements, model(window)) for window in (10_000, 64_000, 200_000)] == [False, True, False]
+    assert [needs_exact_prompt_tokens(requirements, model(window)) for window in (10_000, 64_000, 200_000)] == [
+        False,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.anyio

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.config.portfolio import UtilityCalls
 from gateway.request.chat_request import parse_chat
-from gateway.request.utility_calls import recognised
+from gateway.request.utility_calls import mark_utility_call
 from tests.gateway.running import Gateway, entry, gateway
 from tests.gateway.upstreams import ScriptedProvider, error
 
@@ -184,4 +184,4 @@ async def test_a_named_model_is_asked_for_what_it_is_not_known_to_do(tmp_path: P
 def test_the_prompts_of_front_ends_are_recognised(front_end: str, prompt: str, expected: bool) -> None:
     calls = UtilityCalls(policy="cheap", front_ends=[front_end])
     request = parse_chat(orjson.dumps({"model": "auto", "messages": [{"role": "user", "content": prompt}]}))
-    assert recognised(request, calls).utility is expected
+    assert mark_utility_call(request, calls).is_utility_call is expected

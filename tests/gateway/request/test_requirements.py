@@ -38,4 +38,4 @@ def test_capabilities_are_read_from_the_fields(fields: dict[str, Any], expected:
 )
 def test_a_prompt_has_at_most_as_many_tokens_as_bytes(text: str, longest: int) -> None:
     requirements = read_requirements({"messages": [{"role": "user", "content": text}]})
-    assert requirements.prompt_bound - 2 * requirements.around == longest
+    assert requirements.max_prompt_tokens - 2 * requirements.overhead_tokens == longest

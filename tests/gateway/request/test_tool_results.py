@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.request.chat_templates import MEDIA_NOTE
-from gateway.request.tool_results import NO_RESULT, results_behind_calls
+from gateway.request.tool_results import NO_RESULT, results_after_calls
 
 USER = {"role": "user", "content": "hi"}
 NOTE = {"role": "system", "content": "note"}
@@ -42,7 +42,7 @@ ORDERS: list[tuple[list[Any], list[Any]]] = [
 
 @pytest.mark.parametrize(("given", "wanted"), ORDERS)
 def test_results_stand_behind_their_calls(given: list[Any], wanted: list[Any]) -> None:
-    assert results_behind_calls(given) == wanted
+    assert results_after_calls(given) == wanted
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_results_stand_behind_their_calls(given: list[Any], wanted: list[Any]) -
 )
 def test_images_of_results_wait_for_the_last_result(after: list[Any]) -> None:
     text = {"type": "text", "text": "x"}
-    ordered = results_behind_calls([calls("a", "b"), result("a", [text, IMAGE]), NOTE, result("b"), *after])
+    ordered = results_after_calls([calls("a", "b"), result("a", [text, IMAGE]), NOTE, result("b"), *after])
     label = {"type": "text", "text": "(Of the result of the tool call a:)"}
     assert ordered[:4] == [
         calls("a", "b"),
@@ -63,7 +63,7 @@ def test_images_of_results_wait_for_the_last_result(after: list[Any]) -> None:
 
 @pytest.mark.parametrize(("said", "parts"), [("hi", [{"type": "text", "text": "hi"}]), ([IMAGE], [IMAGE])])
 def test_images_of_results_join_the_message_of_the_user_behind_them(said: Any, parts: list[Any]) -> None:
-    ordered = results_behind_calls([calls("a"), result("a", [IMAGE]), {"role": "user", "content": said}])
+    ordered = results_after_calls([calls("a"), result("a", [IMAGE]), {"role": "user", "content": said}])
     roles = [message["role"] for message in ordered]
     assert roles == ["assistant", "tool", "user"]
     assert ordered[-1]["content"][1:] == [IMAGE, *parts]
@@ -71,4 +71,4 @@ def test_images_of_results_join_the_message_of_the_user_behind_them(said: Any, p
 
 def test_a_result_without_a_call_and_without_content_says_so() -> None:
     messages = [{"role": "user", "content": "Hi"}, {"role": "tool", "tool_call_id": "lost", "content": []}]
-    assert results_behind_calls(messages)[-1] == {"role": "user", "content": NO_RESULT}
+    assert results_after_calls(messages)[-1] == {"role": "user", "content": NO_RESULT}

@@ -172,8 +172,8 @@ def routing(
     folder: Path, models: list[dict[str, Any]], router: Router | None = None, **more: Any
 ) -> tuple[Routing, LiveDeployments]:
     portfolio = load_portfolio(write_portfolio(folder, models, **more), {})
-    fleet = LiveDeployments(portfolio)
-    return Routing(portfolio, router or Router.load(), fleet), fleet
+    live = LiveDeployments(portfolio)
+    return Routing(portfolio, router or Router.load(), live), live
 
 
 def chat(model: str, *turns: str) -> Any:
@@ -212,7 +212,7 @@ async def test_stand_ins_come_by_distance_then_those_without_one(tmp_path: Path)
         entry("twin", REFUSED, embedding=EMBEDDINGS["mistral-7b"]),
         entry("riddle", REFUSED),
     ]
-    routes, fleet = routing(tmp_path, models)
+    routes, live = routing(tmp_path, models)
     request = chat("mistral-7b", "Why?")
     candidates = list(routes.candidates(request, await routes.decide(request)))
     space = Router.load().space
@@ -225,16 +225,16 @@ async def test_stand_ins_come_by_distance_then_those_without_one(tmp_path: Path)
     assert distances[2:4] == pytest.approx([n.distance for n in near], abs=1e-5)
     unknown = chat("mystery", "Why?")
     order = [candidate.model.name for candidate in routes.candidates(unknown, await routes.decide(unknown))]
-    assert order == ["mystery", *(name for name in fleet.models if name != "mystery")]
+    assert order == ["mystery", *(name for name in live.models if name != "mystery")]
 
 
 async def test_one_deployment_that_can_be_called_is_enough(tmp_path: Path) -> None:
     models = [entry(name, REFUSED, REFUSED.replace("9", "10")) for name in EMBEDDINGS]
-    routes, fleet = routing(tmp_path, models)
+    routes, live = routing(tmp_path, models)
     request = chat("auto:best", "How many eggs are left for the market?")
     chosen = (await routes.decide(request)).model
-    first, second = fleet.models[chosen].deployments
-    now = fleet.clock()
+    first, second = live.models[chosen].deployments
+    now = live.clock()
     first.breaker.take_out(now, "key refused")
     assert (await routes.decide(request)).model == chosen
     second.breaker.take_out(now, "key refused")
@@ -244,21 +244,21 @@ async def test_one_deployment_that_can_be_called_is_enough(tmp_path: Path) -> No
 
 
 async def test_a_take_out_that_is_over_leaves_a_candidate(tmp_path: Path) -> None:
-    routes, fleet = routing(tmp_path, portfolio())
+    routes, live = routing(tmp_path, portfolio())
     request = chat("auto:best", "How many eggs are left for the market?")
     chosen = (await routes.decide(request)).model
-    (only,) = fleet.models[chosen].deployments
-    only.breaker.take_out(fleet.clock() - TAKEN_OUT_S, "key refused")
+    (only,) = live.models[chosen].deployments
+    only.breaker.take_out(live.clock() - TAKEN_OUT_S, "key refused")
     assert (await routes.decide(request)).model == chosen
 
 
 async def test_where_all_models_are_taken_out_one_is_chosen_all_the_same(tmp_path: Path) -> None:
-    routes, fleet = routing(tmp_path, portfolio())
+    routes, live = routing(tmp_path, portfolio())
     request = chat("auto:best", "How many eggs are left for the market?")
     chosen = (await routes.decide(request)).model
-    for model in fleet.models.values():
-        for live in model.deployments:
-            live.breaker.take_out(fleet.clock(), "key refused")
+    for model in live.models.values():
+        for deployment in model.deployments:
+            deployment.breaker.take_out(live.clock(), "key refused")
     assert (await routes.decide(request)).model == chosen
 
 

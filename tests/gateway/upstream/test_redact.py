@@ -25,7 +25,7 @@ def told(message: str) -> tuple[str, str]:
     """Reason and message for the client of an error with this message."""
     failure = classify(400, {}, orjson.dumps({"error": {"message": message}}))
     redact(failure, DEPLOYMENT, {})
-    assert failure.told is None
+    assert failure.error_body is None
     assert failure.error is not None
     return failure.reason, failure.error["message"]
 

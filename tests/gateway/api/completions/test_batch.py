@@ -76,7 +76,7 @@ def test_a_sum_with_an_unknown_part_is_unknown() -> None:
 
 def test_streams_of_several_prompts_are_one() -> None:
     identity: dict[str, Any] = {}
-    whole = CompletionsWriter(usage_asked=True, identity=identity)
+    whole = CompletionsWriter(usage_requested=True, identity=identity)
     first, second = PromptWriter(0, 2, identity), PromptWriter(1, 2, identity)
     data = b""
     for writer, chunk in (

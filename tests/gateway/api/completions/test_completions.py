@@ -122,17 +122,17 @@ async def test_what_only_an_upstream_of_this_format_can_serve(fields: dict[str, 
 
 async def test_several_prompts_are_several_choices_but_no_capability() -> None:
     request = await parse(prompt=["one", "two", "three"])
-    assert (request.choices, request.query) == (3, "one\ntwo\nthree")
+    assert (request.choice_count, request.query) == (3, "one\ntwo\nthree")
     assert "several" not in request.requirements.capabilities
     request = await parse(prompt=["one", "two"], n=2)
-    assert request.choices == 4
+    assert request.choice_count == 4
     assert "several" in request.requirements.capabilities
 
 
 @pytest.mark.parametrize(("prompt", "tokens"), [([5] * 300, 300), ([[5] * 20, [6] * 400], 400)])
 async def test_token_numbers_are_counted(prompt: Any, tokens: int) -> None:
     requirements = (await parse(prompt=prompt)).requirements
-    assert (requirements.prompt_tokens, requirements.prompt_bound) == (tokens, 2 * tokens)
+    assert (requirements.prompt_tokens, requirements.max_prompt_tokens) == (tokens, 2 * tokens)
 
 
 @pytest.mark.parametrize(
@@ -176,15 +176,15 @@ async def test_upstreams_of_this_format_get_the_clients_bytes() -> None:
     native = (await DIALECT.parse(body, {})).native
     assert native is not None
     expected = body.strip().replace(b'"auto"', b'"up"').replace(b"{", b'{"stream_options":{"include_usage":true},', 1)
-    assert native.outgoing("up") == expected
+    assert native.upstream_body("up") == expected
     for options in (None, {}, {"include_usage": False, "x": 1}):
         native = (await parse(stream=True, stream_options=options)).native
         assert native is not None
-        assert orjson.loads(native.outgoing("up"))["stream_options"] == (options or {}) | {"include_usage": True}
+        assert orjson.loads(native.upstream_body("up"))["stream_options"] == (options or {}) | {"include_usage": True}
     for more in ({}, {"stream": False}, {"stream": True, "stream_options": {"include_usage": True}}):
         native = (await parse(**more)).native
         assert native is not None
-        assert native.outgoing("up") == orjson.dumps(ASK | more | {"model": "up"})
+        assert native.upstream_body("up") == orjson.dumps(ASK | more | {"model": "up"})
 
 
 # Whole answers

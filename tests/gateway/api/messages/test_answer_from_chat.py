@@ -24,7 +24,7 @@ from gateway.core.errors import (
     UpstreamsFailed,
 )
 from gateway.provider_errors.failures import UpstreamFailure
-from gateway.request.chat_request import translated
+from gateway.request.chat_request import translated_request
 from gateway.request.request import Native
 
 REQUEST: dict[str, Any] = {"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
@@ -36,7 +36,7 @@ def whole(said: dict[str, Any], finish: Any = "stop", request: dict[str, Any] | 
     asked = REQUEST | (request or {})
     choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant"} | said} | more.pop("choice", {})
     completion = {"id": "chatcmpl-1", "choices": [choice], "usage": None} | more
-    sent = translated(translate(asked).fields, Native("messages", orjson.dumps(asked), asked))
+    sent = translated_request(translate(asked).fields, Native("messages", orjson.dumps(asked), asked))
     body = Messages().whole(sent, Complete(orjson.dumps(completion), completion, None), "llama")
     return anthropic.types.Message.model_validate_json(body, strict=True)
 
@@ -167,7 +167,7 @@ def test_usage_that_no_provider_could_bill() -> None:
 
 def test_an_answer_of_the_same_format_passes_but_for_the_name() -> None:
     body = b'{"id": "msg_1", "type": "message",  "model": "claude-x", "content": [], "new": [1.0]}'
-    asked = translated(translate(REQUEST).fields, Native("messages", b"", REQUEST))
+    asked = translated_request(translate(REQUEST).fields, Native("messages", b"", REQUEST))
     given = Messages().whole(asked, Complete(body, orjson.loads(body), None, "messages"), "claude")
     assert given == body.replace(b'"claude-x"', b'"claude"')
     nested = body.replace(b'"content": []', b'"content": [{"type": "tool_use", "input": {"model": "x"}}]')

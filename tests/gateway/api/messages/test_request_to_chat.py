@@ -334,7 +334,7 @@ def test_structured_output(closed: bool) -> None:
     expected = {"type": "json_schema", "json_schema": described}
     assert chat(ASK, output_config={"format": form})["response_format"] == expected
     assert chat(ASK, output_format=form)["response_format"] == expected
-    assert parse(body(ASK, output_format=form)).structured
+    assert parse(body(ASK, output_format=form)).requires_json
 
 
 def test_the_user_fits_chat() -> None:
@@ -359,8 +359,8 @@ def test_the_native_form_is_the_clients_own() -> None:
     assert native is not None
     assert (native.api, native.body) == ("messages", sent)
     assert native.headers == {"anthropic-version": "2023-06-01", "anthropic-beta": "a,b"}
-    assert native.outgoing("claude") == sent.replace(b'"auto"', b'"claude"')
-    assert orjson.loads(request.outgoing("gpt")) == {
+    assert native.upstream_body("claude") == sent.replace(b'"auto"', b'"claude"')
+    assert orjson.loads(request.upstream_body("gpt")) == {
         "model": "gpt",
         "messages": [{"role": "user", "content": "hi"}],
         "max_tokens": 5,

@@ -365,7 +365,7 @@ async def test_upstreams_of_the_same_format_get_the_bytes() -> None:
     request = await dialect().parse(body, {b"openai-beta": b"x=1", b"authorization": b"secret"})
     assert request.native is not None
     assert request.native.api == "responses"
-    assert request.native.outgoing("gpt") == body.replace(b"auto", b"gpt")
+    assert request.native.upstream_body("gpt") == body.replace(b"auto", b"gpt")
     assert request.native.headers == {"openai-beta": "x=1"}
     assert request.native.fields["brand_new"] == {"x": 1.0}
 
