@@ -8,16 +8,16 @@ RouterError
 
 
 class RouterError(Exception):
-    pass
+    """The base of all errors of the router."""
 
 
 class DataError(RouterError):
-    pass
+    """Evaluation data cannot be used."""
 
 
 class ArtifactError(RouterError):
-    pass
+    """A checkpoint, encoder or model space cannot be read or does not fit the others, or a name is not in the space."""
 
 
 class MissingPackage(RouterError):
-    pass
+    """An optional package is not installed; the message has the command that installs it."""

@@ -36,7 +36,7 @@ def predict(data: Path, checkpoint: Path | None, trust: bool, space: Path, split
     from router.model.serving import Router
 
     loaded = load_checkpoint(checkpoint, trust=trust)
-    router = Router.of(loaded, [space])
+    router = Router.with_spaces(loaded, [space])
     queries = load_queries(data)
     asked = np.flatnonzero(queries.splits == split)
     if not len(asked):

@@ -223,7 +223,7 @@ def load_router(checkpoint: Path | None, trust: bool, space: Path | None) -> "tu
 
     folder = checkpoint or PRETRAINED
     loaded = load_checkpoint(folder, trust=trust)
-    return loaded, Router.of(loaded, [space or folder / "space.safetensors"])
+    return loaded, Router.with_spaces(loaded, [space or folder / "space.safetensors"])
 
 
 def _load_space(space: Path | None) -> "ModelSpace":

@@ -130,6 +130,11 @@ class Locus:
         return np.asarray(self._anchor_shares @ after.variance(self._anchor_design), np.float32)
 
     @cached_property
+    def mean_coefficients(self) -> NDArray[np.float32]:
+        """The mean model's coefficients on [1, benchmarks, domains, closeness], (F,), float32."""
+        return self.features.folded(self.prior.mean)
+
+    @cached_property
     def guessed_variances(self) -> NDArray[np.float32]:
         """Squared standard error, per domain, (C,), of a model of which nothing is known but its overall ability."""
         finer = self.prior.variance.copy()

@@ -42,7 +42,7 @@ class Predictor:
 
     def __init__(self, locus: Locus, coefficients: NDArray[np.float32], variances: NDArray[np.float32]) -> None:
         self._features = locus.features
-        self._mean = locus.features.folded(locus.prior.mean)
+        self._mean = locus.mean_coefficients
         self._fine_t = np.ascontiguousarray(coefficients.T)
         levels = locus.profiles @ self._fine_t  # (B + C, M)
         by_benchmark, by_domain = np.split(levels, [locus.features.benchmarks])

@@ -108,15 +108,27 @@ class ModelSpace:
             k: how many; None gives all.
             among: only these; None gives the whole space.
         """
-        model = self.find(model)
-        row = self._row[model]
-        distances = np.linalg.norm(self.z - self.z[row], axis=1)
-        others = [
+        name = self.find(model)
+        others = self.nearest(self.z[self._row[name]], among=among)
+        return [neighbor for neighbor in others if neighbor.model != name][:k]
+
+    def nearest(
+        self, z: NDArray[np.float32], k: int | None = None, among: Collection[str] | None = None
+    ) -> list[Neighbor]:
+        """The models by their distance to an embedding, nearest first; ties by name.
+
+        Args:
+            z: (d,), float32, of the same checkpoint.
+            k: how many; None gives all.
+            among: only these; None gives the whole space.
+        """
+        distances = np.linalg.norm(self.z - z, axis=1)  # (M,), Euclidean
+        listed = [
             Neighbor(name, float(distance))
             for name, distance in zip(self.models, distances, strict=True)
-            if name != model and (among is None or name in among)
+            if among is None or name in among
         ]
-        return sorted(others, key=lambda n: (n.distance, n.model))[:k]
+        return sorted(listed, key=lambda n: (n.distance, n.model))[:k]
 
     def merged(self, other: "ModelSpace") -> "ModelSpace":
         """Both together; where both have a model, the other's embedding counts.
