@@ -11,7 +11,7 @@ from gateway.answering.retry import Budget
 from gateway.answering.splice import Way
 from gateway.answering.transcript import Transcript
 from gateway.api.dialect import Writer
-from gateway.config.portfolio import Settings
+from gateway.config.settings import Settings
 from gateway.core.vocabulary import Clock
 from gateway.request.conversation import Turn
 from gateway.request.request import Request

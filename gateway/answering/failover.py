@@ -26,7 +26,7 @@ from gateway.answering.retry_loop import RetryLoop
 from gateway.answering.transcript import Transcript
 from gateway.api.dialect import Writer
 from gateway.bodies.offload import offloaded
-from gateway.config.portfolio import Settings
+from gateway.config.settings import Settings
 from gateway.core.errors import ProviderRejected
 from gateway.deployments.live import LiveDeployment
 from gateway.provider_errors.failures import REQUEST_FAULTS, Cause, UpstreamFailure

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from gateway.config.portfolio import RetrySettings
+from gateway.config.settings import RetrySettings
 from gateway.provider_errors.failures import QUICK_RETRY, Cause, UpstreamFailure
 
 ASKED_OTHERWISE = frozenset({Cause.FIELD_REFUSED, Cause.VALUE_REFUSED})  # the next call is sent with a change

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import gateway.demo
-from gateway.config.portfolio import Deployment, Model, Portfolio, Price, Settings
+from gateway.config.portfolio import Deployment, Model, Portfolio, Price
 from gateway.config.providers import is_local
+from gateway.config.settings import Settings
 from gateway.demo.skills import MODELS
 from gateway.upstream.reachability import address, why_silent
 

@@ -72,8 +72,8 @@ def _json_line(row: dict[str, Any]) -> str:
 def _record_path(config: Path | None) -> Path:
     import os
 
-    from gateway.config.portfolio import Settings
     from gateway.config.portfolio_file import PortfolioError, load_portfolio
+    from gateway.config.settings import Settings
 
     path = config or find_portfolio()
     if path is None:  # the record of `locus serve --demo`

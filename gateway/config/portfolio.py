@@ -8,32 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from gateway.config.addresses import is_loopback
 from gateway.config.providers import Prefill
 from gateway.config.schema import DEFAULT_POLICY, FIRST_TOKEN_S, DeploymentEntry
 from gateway.config.secret import Secret
-from gateway.config.settings import BreakerSettings, LoadSettings, RetrySettings, Settings, UtilityCalls
+from gateway.config.settings import Settings
 from gateway.core.vocabulary import ENCODER
 from router.encode.encoder import MAX_TOKENS
 from router.model.policy import Policy
-
-# The names of other modules in this list are for imports that are older than those modules.
-__all__ = [
-    "BUILT_IN",
-    "DEFAULT_POLICIES",
-    "ENCODER",
-    "BreakerSettings",
-    "Deployment",
-    "LoadSettings",
-    "Model",
-    "Portfolio",
-    "Price",
-    "RetrySettings",
-    "Secret",
-    "Settings",
-    "UtilityCalls",
-    "is_loopback",
-]
 
 _DEFAULTS = DeploymentEntry(model=ENCODER)
 

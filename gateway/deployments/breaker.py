@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.config.portfolio import BreakerSettings
+from gateway.config.settings import BreakerSettings
 
 WINDOW = 20  # outcomes from which the failure rate is computed
 MAX_FAILURE_RATE = 0.5

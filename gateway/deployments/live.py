@@ -7,8 +7,9 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from gateway.config.portfolio import BUILT_IN, BreakerSettings, Deployment, Model, Portfolio
+from gateway.config.portfolio import BUILT_IN, Deployment, Model, Portfolio
 from gateway.config.providers import Prefill
+from gateway.config.settings import BreakerSettings
 from gateway.core.vocabulary import Clock
 from gateway.deployments.breaker import Breaker, Refusal
 from gateway.deployments.learned_refusals import LearnedRefusals

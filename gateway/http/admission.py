@@ -11,7 +11,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.bodies.memory_budget import MemoryBudget
-from gateway.config.portfolio import LoadSettings
+from gateway.config.settings import LoadSettings
 from gateway.core.client import Client
 from gateway.core.client_limits import LIMITS
 from gateway.core.errors import Overloaded

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.dialect import Dialect
-from gateway.config.portfolio import Settings
+from gateway.config.settings import Settings
 from gateway.http.admission import Admission, Admitted
 from gateway.http.authentication_failures import AuthenticationFailures
 from gateway.http.completions_endpoint import CompletionsEndpoint

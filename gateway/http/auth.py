@@ -7,7 +7,9 @@ from functools import lru_cache
 
 from starlette.types import Scope
 
-from gateway.config.portfolio import Secret, Settings, is_loopback
+from gateway.config.addresses import is_loopback
+from gateway.config.secret import Secret
+from gateway.config.settings import Settings
 from gateway.core.errors import AuthenticationFailed, Forbidden, GatewayError
 
 Headers = dict[bytes, bytes]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.config.portfolio import Settings
+from gateway.config.settings import Settings
 
 METHODS = ("GET", "HEAD", "POST", "DELETE")
 

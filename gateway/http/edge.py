@@ -15,7 +15,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.dialect import Dialect
-from gateway.config.portfolio import Settings
+from gateway.config.settings import Settings
 from gateway.core.errors import AuthenticationFailed, GatewayError, InternalError, MethodNotAllowed, NotFound, Stopped
 from gateway.core.key_digest import with_key_digest
 from gateway.core.request_ids import new_request_id

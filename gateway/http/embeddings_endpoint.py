@@ -9,9 +9,9 @@ from starlette.types import Send
 from gateway.api.dialect import Headers
 from gateway.api.embeddings.dialect import Embeddings
 from gateway.bodies.offload import offloaded
-from gateway.config.portfolio import ENCODER
 from gateway.core.client import Client
 from gateway.core.errors import InvalidRequest
+from gateway.core.vocabulary import ENCODER
 from gateway.deployments.live import LiveDeployments, LiveModel
 from gateway.http.accounting import RequestLog
 from gateway.http.request_exchange import ClientWatch, Endpoint, RequestExchange, send_json

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gateway.bodies.offload import LARGE, offloaded
-from gateway.config.portfolio import UtilityCalls
+from gateway.config.settings import UtilityCalls
 from gateway.request.chat_request import ChatRequest
 from gateway.request.overrides import with_overrides
 from gateway.request.utility_calls import mark_utility_call

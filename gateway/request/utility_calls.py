@@ -5,7 +5,7 @@ They are recognised by how their prompts begin, where the portfolio file asks fo
 
 from dataclasses import replace
 
-from gateway.config.portfolio import UtilityCalls
+from gateway.config.settings import UtilityCalls
 from gateway.request.chat_request import ChatRequest
 from gateway.request.query_text import message_text
 

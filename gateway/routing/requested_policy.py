@@ -3,8 +3,9 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from gateway.config.portfolio import ENCODER, Portfolio
+from gateway.config.portfolio import Portfolio
 from gateway.core.errors import InvalidRequest, UnknownModel
+from gateway.core.vocabulary import ENCODER
 from gateway.request.chat_request import ChatRequest, Overrides
 from gateway.request.model_names import did_you_mean, unknown_model
 from gateway.routing.decision import AUTO

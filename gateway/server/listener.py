@@ -5,7 +5,8 @@ import os
 import socket
 from dataclasses import replace
 
-from gateway.config.portfolio import Portfolio, is_loopback
+from gateway.config.addresses import is_loopback
+from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import PortfolioError
 from gateway.core.client_limits import BACKLOG
 

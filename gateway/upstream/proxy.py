@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from gateway.config.portfolio import is_loopback
+from gateway.config.addresses import is_loopback
 
 log = logging.getLogger("locus.proxy")
 

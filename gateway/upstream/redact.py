@@ -10,7 +10,8 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
-from gateway.config.portfolio import Deployment, Secret
+from gateway.config.portfolio import Deployment
+from gateway.config.secret import Secret
 from gateway.provider_errors.failures import UpstreamFailure
 from gateway.provider_errors.request_echo import mask_request_text
 

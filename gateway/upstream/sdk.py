@@ -18,7 +18,8 @@ from gateway.api.chat.reader import ChatReader, check_complete
 from gateway.api.chat.wellformed import finish_reason
 from gateway.bodies.lenient_json import clean, dumps, loads_clean
 from gateway.bodies.sse import Event
-from gateway.config.portfolio import Deployment, Secret
+from gateway.config.portfolio import Deployment
+from gateway.config.secret import Secret
 from gateway.core.answer import Chunk, ChunkStream, Complete, Usage
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify

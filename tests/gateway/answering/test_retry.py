@@ -5,7 +5,7 @@ import random
 import pytest
 
 from gateway.answering.retry import BACKOFF_S, MAX_TRIES, QUICK_RETRY_S, WINDOW_S, Budget, retry_delay
-from gateway.config.portfolio import RetrySettings
+from gateway.config.settings import RetrySettings
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
 SETTINGS = RetrySettings(retries=2, max_retry_after=10.0)

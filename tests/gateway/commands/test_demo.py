@@ -26,8 +26,8 @@ from click.testing import CliRunner
 from gateway.commands.demo_portfolio import SPACE, demo_portfolio, reachable
 from gateway.commands.main import main
 from gateway.commands.serve_or_demo import arguments
-from gateway.config.portfolio import Settings
 from gateway.config.portfolio_file import load_portfolio
+from gateway.config.settings import Settings
 from gateway.demo.provider import SimulatedProvider
 from gateway.demo.questions import KINDS, find_question, generate
 from gateway.demo.skills import LABEL, MODELS

@@ -11,8 +11,9 @@ import yaml
 from click.testing import CliRunner, Result
 
 from gateway.commands.main import main
-from gateway.config.portfolio import Portfolio, Price, Secret
+from gateway.config.portfolio import Portfolio, Price
 from gateway.config.portfolio_file import load_portfolio
+from gateway.config.secret import Secret
 from gateway.migrate.model_aliases import KNOWN, resembles, same_model
 from router.model.serving import SPACE
 from router.model.space import ModelSpace

@@ -1,4 +1,4 @@
-from gateway.config.portfolio import BreakerSettings
+from gateway.config.settings import BreakerSettings
 from gateway.deployments.breaker import TAKEN_OUT_S, WINDOW, Breaker, Refusal
 
 SETTINGS = BreakerSettings(breaker_failures=3, cool_down=5, max_cool_down=20)

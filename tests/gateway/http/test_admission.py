@@ -11,8 +11,8 @@ import orjson
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from gateway.config.portfolio import LoadSettings, Settings
 from gateway.config.portfolio_file import load_portfolio
+from gateway.config.settings import LoadSettings, Settings
 from gateway.core.client_limits import LIMITS
 from gateway.core.errors import Overloaded
 from gateway.http.admission import Admission, Admitted

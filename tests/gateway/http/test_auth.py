@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.config.portfolio import Portfolio, Secret
+from gateway.config.portfolio import Portfolio
+from gateway.config.secret import Secret
 from gateway.core.errors import AuthenticationFailed, Forbidden
 from gateway.http.auth import (
     Headers,

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.config.portfolio import Settings
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
+from gateway.config.settings import Settings
 from gateway.http.app import create_app
 from gateway.http.cors import Cors
 from gateway.http.service import open_service

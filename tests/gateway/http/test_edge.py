@@ -16,8 +16,9 @@ import pytest
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from gateway.config.portfolio import Secret, Settings
 from gateway.config.portfolio_file import load_portfolio
+from gateway.config.secret import Secret
+from gateway.config.settings import Settings
 from gateway.core.key_digest import key_digest
 from gateway.core.safe_logging import DefectFormatter, describe, hide_texts, loop_defect
 from gateway.http.authentication_failures import AuthenticationFailures

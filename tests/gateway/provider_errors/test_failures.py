@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from gateway.answering.retry import retry_delay
-from gateway.config.portfolio import RetrySettings
+from gateway.config.settings import RetrySettings
 from gateway.provider_errors.failures import (
     Cause,
     UpstreamFailure,

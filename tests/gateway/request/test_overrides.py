@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.config.portfolio import UtilityCalls
+from gateway.config.settings import UtilityCalls
 from gateway.request.chat_request import parse_chat
 from gateway.request.utility_calls import mark_utility_call
 from tests.gateway.running import Gateway, entry, gateway

@@ -14,8 +14,9 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from gateway.bodies.request_body import read_body
-from gateway.config.portfolio import LoadSettings, Secret, Settings
 from gateway.config.portfolio_file import load_portfolio
+from gateway.config.secret import Secret
+from gateway.config.settings import LoadSettings, Settings
 from gateway.core.client_limits import LIMITS, ClientLimits
 from gateway.http.admission import Admission, Admitted
 from gateway.http.edge import Edge

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.portfolio import Portfolio, Secret
+from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
+from gateway.config.secret import Secret
 from gateway.server.listener import CannotListen, for_listener, listen, refusal
 
 

@@ -5,7 +5,8 @@ from urllib.parse import quote
 import orjson
 import pytest
 
-from gateway.config.portfolio import Deployment, Secret
+from gateway.config.portfolio import Deployment
+from gateway.config.secret import Secret
 from gateway.provider_errors.failures import classify
 from gateway.upstream.redact import redact
 
