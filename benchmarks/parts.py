@@ -22,7 +22,7 @@ from benchmarks.provider import CHUNKS, STREAM
 from benchmarks.servers import QUESTION, chat_body, write_portfolio
 from gateway.answering.relay import Relay
 from gateway.answering.transcript import Transcript
-from gateway.api.chat.writer import ChatWriter
+from gateway.api.chat.stream_writer import ChatWriter
 from gateway.bodies.sse import EventReader
 from gateway.config.portfolio_file import load_portfolio
 from gateway.deployments.live import LiveDeployments

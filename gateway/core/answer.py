@@ -85,7 +85,7 @@ class Chunk(NamedTuple):
 
     Attributes:
         raw: its bytes as received; empty if they must not be relayed.
-        fields: a chat chunk in the form that `gateway.api.chat.wellformed` guarantees; translated if `raw` has another format.
+        fields: a chat chunk as `gateway.api.chat.chunk_normalizer` makes it; translated if `raw` has another format.
         api: the API format of `raw`.
     """
 

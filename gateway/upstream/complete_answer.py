@@ -3,7 +3,8 @@
 import codecs
 from typing import Any
 
-from gateway.api.chat.reader import assembled, check_complete
+from gateway.api.chat.completion_normalizer import normalize_completion
+from gateway.api.chat.stream_to_completion import completion_of_stream
 from gateway.bodies.lenient_json import dumps
 from gateway.core.answer import Complete, Usage
 from gateway.core.vocabulary import Api
@@ -21,7 +22,7 @@ def read_complete(data: bytes, api: Api) -> Complete:
         UpstreamFailure: the body is not an answer, or lacks what an answer must have.
     """
     fields, strict = read_answer_object(data, api)
-    checked = check_complete(fields) if api == "chat" else FORMATS[api].check(fields)
+    checked = normalize_completion(fields) if api == "chat" else FORMATS[api].check(fields)
     usage = Usage.read(checked.get("usage")) if api == "chat" else FORMATS[api].usage(checked)
     return Complete(data if strict and checked is fields else dumps(checked), checked, usage, api)
 
@@ -34,7 +35,7 @@ def read_answer_object(data: bytes, api: Api) -> tuple[dict[str, Any], bool]:
     """
     if api == "chat" and data.removeprefix(codecs.BOM_UTF8).lstrip().startswith(EVENT_LINES):
         check_cost(data)
-        return assembled(data), False
+        return completion_of_stream(data), False
     fields, strict = lenient_object(data)
     if fields is None:
         raise UpstreamFailure(Cause.UNREADABLE, detail="not a JSON object")

@@ -5,8 +5,8 @@ import codecs
 
 import aiohttp
 
-from gateway.api.chat.reader import ChatReader
-from gateway.api.chat.wellformed import ChunkMender
+from gateway.api.chat.chunk_normalizer import ChunkNormalizer
+from gateway.api.chat.stream_reader import ChatReader
 from gateway.api.dialect import Reader
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import LARGE, offloaded
@@ -36,7 +36,7 @@ class DirectStream:
         self._content = response.content
         self._api = api
         self._reader: Reader = ChatReader(choices=choices) if api == "chat" else FORMATS[api].reader()
-        self._mender = ChunkMender()  # of chunks that another format's reader makes
+        self._normalizer = ChunkNormalizer()  # of chunks that another format's reader makes
         self._events = EventReader()
         self._meter = StreamMeter()
         self._loop = asyncio.get_running_loop()
@@ -139,7 +139,7 @@ class DirectStream:
             return None
         self._unreadable = 0
         if chunk.api != "chat":
-            chunk = chunk._replace(fields=self._mender.mended(chunk.fields, strict=bool(chunk.raw)))
+            chunk = chunk._replace(fields=self._normalizer.normalize(chunk.fields, strict=bool(chunk.raw)))
         return chunk
 
     def _late_usage(self, event: Event) -> Chunk | None:
@@ -190,7 +190,7 @@ class DirectStream:
             return []
         if isinstance(self._reader, ChatReader):
             check_cost(bytes(self._body))
-            return [self._reader.whole(bytes(self._body))]
+            return [self._reader.read_completion(bytes(self._body))]
         form = FORMATS[self._api]
         events = form.events(form.check(read_answer_object(bytes(self._body), self._api)[0]))
         read = [self._reader.read(Event(b"", dumps(event))) for event in events]

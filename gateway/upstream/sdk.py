@@ -14,8 +14,9 @@ from typing import Any
 
 import orjson
 
-from gateway.api.chat.reader import ChatReader, check_complete
-from gateway.api.chat.wellformed import finish_reason
+from gateway.api.chat.completion_normalizer import normalize_completion
+from gateway.api.chat.finish_reasons import finish_reason
+from gateway.api.chat.stream_reader import ChatReader
 from gateway.bodies.lenient_json import clean, dumps, loads_clean
 from gateway.bodies.sse import Event
 from gateway.config.portfolio import Deployment
@@ -75,7 +76,7 @@ class SdkUpstream:
             raise _failure(exc) from exc
         body = _written(answer)
         given, strict = loads_clean(body)
-        fields = check_complete(given)
+        fields = normalize_completion(given)
         usage = Usage.read(fields.get("usage"))
         if all(_says_nothing(choice, choice.get("message")) for choice in fields["choices"]) and not _billed(usage):
             raise UpstreamFailure(Cause.UNREADABLE, detail="an answer without content")

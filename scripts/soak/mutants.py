@@ -90,7 +90,7 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
     ),
     "usage is told twice": (
         Edit(
-            "gateway/api/chat/writer.py",
+            "gateway/api/chat/stream_writer.py",
             'return encode(kept | {"choices": [], "usage": usage, "model": model}) + DONE',
             'return encode(kept | {"choices": [], "usage": usage, "model": model}) * 2 + DONE',
         ),

@@ -1,7 +1,7 @@
-"""`POST /v1/chat/completions`, the format that everything inside is in."""
+"""`POST /v1/chat/completions`: the format in which the gateway works internally."""
 
-from gateway.api.chat import hybrid
-from gateway.api.chat.writer import ChatWriter, renamed
+from gateway.api.chat import mixed_format
+from gateway.api.chat.stream_writer import ChatWriter, with_model_name
 from gateway.api.dialect import Headers, Writer
 from gateway.api.responses.dialect import Responses
 from gateway.bodies.offload import offloaded
@@ -14,10 +14,10 @@ from gateway.request.request import parse_object
 
 
 class Chat:
-    """The dialect.
+    """The chat completions format; see `gateway.api.dialect.Dialect`.
 
     Args:
-        responses: reads the requests that are half of the Responses API.
+        responses: reads requests that use parts of the Responses API.
     """
 
     api: Api = "chat"
@@ -27,16 +27,20 @@ class Chat:
 
     async def parse(self, body: bytes, headers: Headers) -> ChatRequest:
         fields = await offloaded(len(body), parse_object, body)
-        if hybrid.is_hybrid(fields):
-            return await hybrid.parse(fields, body, headers, self._responses)
+        if mixed_format.is_mixed(fields):
+            return await mixed_format.parse(fields, body, headers, self._responses)
         return await offloaded(len(body), checked_chat_request, body, fields)
 
     def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
-        return hybrid.whole(request, complete, model) if request.freeform else renamed(complete, model)
+        return (
+            mixed_format.response_body(request, complete, model)
+            if request.freeform
+            else with_model_name(complete, model)
+        )
 
     def writer(self, request: ChatRequest) -> ChatWriter:
         if request.freeform:
-            return hybrid.HybridWriter(request.freeform, usage_requested=request.usage_requested)
+            return mixed_format.MixedWriter(request.freeform, usage_requested=request.usage_requested)
         return ChatWriter(usage_requested=request.usage_requested)
 
     async def finished(

@@ -1,6 +1,6 @@
-"""Tool calls of one choice as OpenAI writes them, out of what lesser servers write.
+"""The tool calls of one choice as OpenAI writes them, from what other providers write.
 
-Each call has its place in the order of their beginning, its id and name once, and arguments that are text.
+Each call has an index in the order in which the calls began, its id and name once, and arguments that are a string.
 """
 
 import uuid
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.bodies import lenient_json
+from gateway.core.chat_types import FunctionCall, ToolCall
+from gateway.core.json_types import JsonObject
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
-Fields = dict[str, Any]
-MAX_CALLS = 1_024  # of one answer; no model makes so many
+MAX_CALLS = 1_024  # of one answer; far more than any model makes
 _PLACED = frozenset({"index", "id", "type", "function", "name", "arguments"})
 
 
@@ -19,33 +20,34 @@ _PLACED = frozenset({"index", "id", "type", "function", "name", "arguments"})
 class _Call:
     id: str = ""
     name: str = ""
-    custom: bool = False  # a call of a freeform tool, whose input is no JSON
-    begun: bool = False  # some of its arguments have come
+    custom: bool = False  # a call of a freeform tool, whose input is not JSON
+    begun: bool = False  # arguments have come
 
-    def further(self, name: str) -> str:
-        """What is new of a name, which may come in pieces, or again with each delta."""
+    def new_name(self, name: str) -> str:
+        """The part of the name that is new. Providers send it in pieces, or again with each delta."""
         if not name or self.begun or name == self.name:
             return ""
         new = name[len(self.name) :] if name.startswith(self.name) else name
         self.name += new
         return new
 
-    def function(self, given: Fields, name: str, *, first: bool) -> Fields:
-        """Its `function`, with what is new of the name."""
-        told = {key: value for key, value in given.items() if key not in ("name", "arguments")}
+    def function(self, given: JsonObject, name: str, *, first: bool) -> FunctionCall:
+        """The `function` of the delta, with the new part of the name."""
+        new: Any = {key: value for key, value in given.items() if key not in ("name", "arguments")}
         if name:
-            told["name"] = name
+            new["name"] = name
         arguments = given.get("arguments")
         if arguments is not None and not isinstance(arguments, str):
             arguments = lenient_json.dumps(arguments).decode()
         if arguments is not None or first:
-            told["arguments"] = arguments or ""
+            new["arguments"] = arguments or ""
         self.begun = self.begun or bool(arguments and arguments.strip())
-        return told
+        function: FunctionCall = new
+        return function
 
 
 class ToolCalls:
-    """Puts the deltas of one choice's calls right."""
+    """Normalizes the `tool_calls` of one choice, delta by delta."""
 
     __slots__ = ("_by_id", "_calls", "_places")
 
@@ -57,8 +59,8 @@ class ToolCalls:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
-    def right(self, value: Any) -> bool:
-        """Whether these are only further arguments of calls that have begun, in the form that they must have."""
+    def are_further_arguments(self, value: object) -> bool:
+        """True if the entries are normal and only add arguments to calls that have begun."""
         if value is None:
             return True
         if type(value) is not list:
@@ -74,11 +76,11 @@ class ToolCalls:
                 self._calls[index].begun = bool(arguments.strip())
         return True
 
-    def mended(self, value: Any) -> list[Fields]:
-        """The entries of `tool_calls` as they must be; what is no call is left out.
+    def normalize(self, value: object) -> list[ToolCall]:
+        """The entries of `tool_calls` as OpenAI would write them. Entries that are not objects are left out.
 
         Raises:
-            UpstreamFailure: more calls than any answer has.
+            UpstreamFailure: the answer has more than `MAX_CALLS` calls.
         """
         if isinstance(value, dict):
             value = [value]
@@ -88,27 +90,27 @@ class ToolCalls:
         return [self._call(call) for call in value if isinstance(call, dict)]
 
     def check(self) -> None:
-        """Whether the calls can be made, now that no more of them comes.
+        """Checks the calls at the end of the choice.
 
         Raises:
-            UpstreamFailure: one lacks the name of its tool, which must have been lost.
+            UpstreamFailure: a call has no tool name.
         """
         if any(not call.name and not call.custom for call in self._calls):
             raise UpstreamFailure(Cause.UNREADABLE, detail="a tool call without a name")
 
-    def without_arguments(self) -> list[Fields]:
-        """Entries that give an empty object to the calls without any arguments, at the end of the answer.
+    def empty_arguments(self) -> list[ToolCall]:
+        """Entries with `{}` as arguments for the calls that got none, for the end of the choice.
 
         OpenAI writes `{}` for a tool without parameters, and clients parse it.
         """
-        told = []
+        entries: list[ToolCall] = []
         for place, call in enumerate(self._calls):
             if call.name and not call.begun and not call.custom:
                 call.begun = True
-                told.append({"index": place, "function": {"arguments": "{}"}})
-        return told
+                entries.append({"index": place, "function": {"arguments": "{}"}})
+        return entries
 
-    def _call(self, given: Fields) -> Fields:
+    def _call(self, given: JsonObject) -> ToolCall:
         function = given.get("function")
         if not isinstance(function, dict):  # a few servers write name and arguments beside the id
             function = {key: given[key] for key in ("name", "arguments") if key in given}
@@ -117,24 +119,25 @@ class ToolCalls:
         known = len(self._calls)
         place = self._place(number(given.get("index")), call_id, name)
         first, call = place == known, self._calls[place]
-        told: Fields = {"index": place}
+        new: Any = {"index": place}
         call.custom = call.custom or "custom" in given
         if first or "type" in given:
-            told["type"] = "custom" if call.custom else "function"
-        further = call.further(name)
+            new["type"] = "custom" if call.custom else "function"
+        new_name = call.new_name(name)
         if not call.id and (call_id or call.name):
-            told["id"] = call.id = call_id or f"call_{uuid.uuid4().hex[:24]}"
+            new["id"] = call.id = call_id or f"call_{uuid.uuid4().hex[:24]}"
         if not call.custom:
-            told["function"] = call.function(function, further, first=first)
-        return told | {key: value for key, value in given.items() if key not in _PLACED}
+            new["function"] = call.function(function, new_name, first=first)
+        entry: ToolCall = new | {key: value for key, value in given.items() if key not in _PLACED}
+        return entry
 
     def _place(self, index: int | None, call_id: str, name: str) -> int:
-        """Where the call is among all; a new place for one that begins here."""
+        """The index of the call that the delta belongs to; a new one for a call that begins here."""
         if index is not None:
             place = self._places.get(index)
             if place is not None and not (name and call_id and self._calls[place].id not in ("", call_id)):
                 return place
-            if not name and not call_id and self._calls:  # it goes on with one whose index came otherwise
+            if not name and not call_id and self._calls:  # more arguments, under another index than before
                 self._places[index] = len(self._calls) - 1
                 return len(self._calls) - 1
         elif call_id:
@@ -157,13 +160,14 @@ def _check_number(calls: int) -> None:
         raise UpstreamFailure(Cause.UNREADABLE, detail=f"an answer of more than {MAX_CALLS} tool calls")
 
 
-def number(index: Any) -> int | None:
+def number(index: object) -> int | None:
+    """An index that may be a string of digits; None for other values."""
     if type(index) is int:
         return index
     return int(index) if isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 9 else None
 
 
-def _id(value: Any) -> str:
+def _id(value: object) -> str:
     if isinstance(value, str):
         return value
     return str(value) if type(value) is int else ""

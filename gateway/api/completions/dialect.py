@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 
-from gateway.api.chat.frame import CHUNK, LEGACY, Frame
-from gateway.api.chat.reader import told_object
-from gateway.api.chat.wellformed import finish_reason
+from gateway.api.chat.envelope import CHUNK, LEGACY, Envelope
+from gateway.api.chat.finish_reasons import finish_reason
+from gateway.api.chat.stream_reader import event_object
 from gateway.api.completions.logprobs import to_chat, to_legacy
 from gateway.api.completions.prompts import is_prompt, prompts_of, texts_among
 from gateway.api.dialect import Headers, Writer
@@ -85,7 +85,7 @@ def check(fields: dict[str, Any]) -> dict[str, Any]:
             _finish(choice) or "stop",
         )
         mended.append(choice | own)
-    return Frame(LEGACY).framed(fields if mended == choices else fields | {"choices": mended})
+    return Envelope(LEGACY).normalize(fields if mended == choices else fields | {"choices": mended})
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ class CompletionsReader:
 
     def __init__(self) -> None:
         self.ended = False
-        self._frame = Frame(LEGACY)
+        self._envelope = Envelope(LEGACY)
 
     def read(self, event: Event) -> Chunk | None:
         data = event.data or b""
@@ -245,13 +245,13 @@ class CompletionsReader:
             self.ended = True
             return None
         given, strict = loads(data)
-        told = told_object(given)
+        told = event_object(given)
         if told is None:
             return None
         choices = told.get("choices")
         if choices is None and not isinstance(told.get("usage"), dict):
             return None
-        fields = self._frame.framed(told)
+        fields = self._envelope.normalize(told)
         right = strict and fields is given and isinstance(choices, list)
         if not isinstance(choices, list):
             choices = [] if choices is None else [choices]

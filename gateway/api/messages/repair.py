@@ -3,7 +3,7 @@
 Blocks and events of unknown types are not changed.
 """
 
-from gateway.api.chat.wellformed import finish_reason
+from gateway.api.chat.finish_reasons import finish_reason
 from gateway.api.messages.answer_from_chat import message_id, tool_id, tool_input
 from gateway.core.json_types import JsonObject
 from gateway.provider_errors.failures import Cause, UpstreamFailure

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from gateway.api.chat.wellformed import finish_reason
+from gateway.api.chat.finish_reasons import finish_reason
 from gateway.api.messages.repair import is_valid_event, repaired_message
 from gateway.bodies.lenient_json import dumps, loads
 from gateway.bodies.sse import Event

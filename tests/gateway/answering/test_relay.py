@@ -10,7 +10,7 @@ import pytest
 from gateway.answering.relay import Relay
 from gateway.answering.splice import Splice
 from gateway.answering.transcript import Transcript
-from gateway.api.chat.writer import ChatWriter
+from gateway.api.chat.stream_writer import ChatWriter
 from gateway.core.answer import Chunk, Usage
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.request.chat_request import parse_chat

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.api.chat.wellformed import ChunkMender
+from gateway.api.chat.chunk_normalizer import ChunkNormalizer
 from gateway.api.responses.stream_reader import ResponsesReader
 from gateway.api.responses.stream_writer import ResponsesWriter
 from gateway.bodies.sse import EventReader
@@ -30,8 +30,8 @@ async def writer(**fields: Any) -> ResponsesWriter:
 
 def mended(*chunks: Chunk) -> list[Chunk]:
     """The chunks as all writers get them."""
-    mender = ChunkMender()
-    return [one._replace(fields=mender.mended(one.fields)) for one in chunks]
+    normalizer = ChunkNormalizer()
+    return [one._replace(fields=normalizer.normalize(one.fields)) for one in chunks]
 
 
 def texts(response: dict[str, Any]) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api.chat.hybrid import HybridWriter
+from gateway.api.chat.mixed_format import MixedWriter
 from gateway.core.answer import Chunk
 from tests.gateway.running import entry, gateway
 from tests.gateway.upstreams import ScriptedProvider, chunk, completion, reply, stream
@@ -74,7 +74,7 @@ async def test_what_only_the_responses_api_has_is_refused(tmp_path: Path) -> Non
 
 
 def test_the_end_of_one_choice_leaves_the_input_of_another_readable() -> None:
-    writer = HybridWriter(frozenset({"ApplyPatch"}), usage_requested=False)
+    writer = MixedWriter(frozenset({"ApplyPatch"}), usage_requested=False)
 
     def piece(index: int, arguments: str, finish: str | None = None, **more: Any) -> dict[str, Any]:
         calls = [{"index": 0, "function": more | {"arguments": arguments}}] if arguments or more else []

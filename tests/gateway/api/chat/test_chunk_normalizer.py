@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.chat.reader import ChatReader, assembled, check_complete
-from gateway.api.chat.wellformed import finish_reason
+from gateway.api.chat.completion_normalizer import normalize_completion
+from gateway.api.chat.finish_reasons import finish_reason
+from gateway.api.chat.stream_reader import ChatReader
+from gateway.api.chat.stream_to_completion import completion_of_stream
 from gateway.bodies.sse import Event, EventReader
 from gateway.core.answer import Usage
 from gateway.provider_errors.failures import Cause, UpstreamFailure
@@ -268,7 +270,7 @@ def test_a_whole_answer_is_put_right() -> None:
             {"function": {"name": "g", "arguments": None}},
         ],
     }
-    fields = check_complete({"choices": [{"message": message, "finish_reason": "stop"}]})
+    fields = normalize_completion({"choices": [{"message": message, "finish_reason": "stop"}]})
     choice = fields["choices"][0]
     first, second = choice["message"].pop("tool_calls")
     assert choice == {
@@ -280,25 +282,25 @@ def test_a_whole_answer_is_put_right() -> None:
     assert (second["id"][:5], second["function"]) == ("call_", {"name": "g", "arguments": "{}"})
     right = {"id": "c1", "object": "chat.completion", "created": 1}
     right |= {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
-    assert check_complete(right) is right
+    assert normalize_completion(right) is right
 
 
 def test_a_whole_message_behind_its_pieces_is_no_more_text() -> None:
     last = {"index": 0, "message": {"role": "assistant", "content": "one two"}, "finish_reason": "stop"}
     parts = [chunk("m", {"content": "one"}), chunk("m", {"content": " two"}), chunk("m", None, choices=[last]), DONE]
-    assert assembled(b"".join(parts))["choices"][0]["message"]["content"] == "one two"
+    assert completion_of_stream(b"".join(parts))["choices"][0]["message"]["content"] == "one two"
 
 
 def test_an_event_stream_is_put_together() -> None:
     parts = [*CALLS["nulls"], call(index=1, id="b", type="function", function=F), chunk("m", {}, "stop"), DONE]
-    (choice,) = assembled(b"".join(parts))["choices"]
+    (choice,) = completion_of_stream(b"".join(parts))["choices"]
     assert choice["finish_reason"] == "tool_calls"
     assert [c["function"] for c in choice["message"]["tool_calls"]] == [
         {"name": "f", "arguments": '{"x":1}'},
         {"name": "f", "arguments": "{}"},
     ]
     with pytest.raises(UpstreamFailure) as cut:
-        assembled(b"".join(parts[:2]))
+        completion_of_stream(b"".join(parts[:2]))
     assert cut.value.cause is Cause.UNREADABLE
 
 
@@ -312,7 +314,10 @@ def test_an_event_stream_is_put_together() -> None:
     ],
 )
 def test_content_of_any_type_is_text_or_parts(content: Any, said: Any) -> None:
-    assert check_complete({"choices": [{"message": {"content": content}}]})["choices"][0]["message"]["content"] == said
+    assert (
+        normalize_completion({"choices": [{"message": {"content": content}}]})["choices"][0]["message"]["content"]
+        == said
+    )
 
 
 def test_zeros_are_no_usage() -> None:
@@ -375,7 +380,7 @@ def test_more_tool_calls_than_any_model_makes_are_a_failure() -> None:
     calls = [{"id": f"c{i}", "type": "function", "function": {"name": "f", "arguments": "{}"}} for i in range(1_100)]
     whole = {"choices": [{"index": 0, "message": {"role": "assistant", "tool_calls": calls}, "finish_reason": "stop"}]}
     with pytest.raises(UpstreamFailure) as told:
-        check_complete(whole)
+        normalize_completion(whole)
     assert told.value.cause is Cause.UNREADABLE
     reader = ChatReader()
     events = EventReader().feed(b"".join(call(index=i, **one) for i, one in enumerate(calls)))

@@ -1,4 +1,4 @@
-"""Chat completions, the format that everything inside is in: bytes pass, but for the model's name."""
+"""Chat chunks -> the chat completions stream of one client. The bytes of a chunk pass, with the public name of the model."""
 
 import re
 
@@ -13,10 +13,10 @@ _MODEL_FIELD = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
 
 
 class ChatWriter:
-    """Chunks keep their bytes where they can.
+    """Writes one stream. A chunk keeps its bytes if nothing but the model name has to change.
 
     Args:
-        usage_requested: whether the client wants a last chunk with the usage.
+        usage_requested: the client wants a last chunk with the usage.
     """
 
     def __init__(self, *, usage_requested: bool) -> None:
@@ -36,10 +36,10 @@ class ChatWriter:
             self._model, self._seen_bytes = model, b""
             self._model_bytes = encode({"model": model})[len(b"data: {") : -len(b"}\n\n")]
         if fields.get("model") != self._seen_model or not self._seen_bytes:
-            found = _MODEL_FIELD.findall(raw)
+            matches = _MODEL_FIELD.findall(raw)
             self._seen_model = fields.get("model")
-            # Without a model of its own, what was found is a field of some nested object.
-            self._seen_bytes = found[0] if len(found) == 1 and isinstance(self._seen_model, str) else b""
+            # If the chunk has no model of its own, the match is a field of a nested object.
+            self._seen_bytes = matches[0] if len(matches) == 1 and isinstance(self._seen_model, str) else b""
         if self._seen_bytes and self._seen_bytes in raw:
             return raw.replace(self._seen_bytes, self._model_bytes)
         return encode(fields | {"model": model})
@@ -51,11 +51,11 @@ class ChatWriter:
         return encode(kept | {"choices": [], "usage": usage, "model": model}) + DONE
 
     def error(self, error: GatewayError) -> bytes:
-        """An error event without `[DONE]`, which is no clean ending."""
+        """An error event. `[DONE]` does not follow, since the answer is not complete."""
         return encode(error.envelope())
 
 
-def renamed(complete: Complete, model: str) -> bytes:
-    """The bytes of an answer with the model's public name."""
+def with_model_name(complete: Complete, model: str) -> bytes:
+    """The bytes of an answer, with the public name of the model."""
     body = replace_model_name(complete.body, str(complete.fields.get("model") or ""), model)
     return dumps(complete.fields | {"model": model}) if body is None else body

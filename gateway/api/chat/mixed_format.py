@@ -1,7 +1,7 @@
-"""Requests to chat completions that are half of the Responses API, as Cursor's are; their answers are chat's.
+"""Requests to chat completions that use parts of the Responses API, such as Cursor's. Their answers are chat completions.
 
-Instead of `messages` they may have `input` items, and beside chat's tools flat freeform ones, whose input is any text. Those
-become functions with one text; in the answer the client reads that text as the call's arguments.
+Such a request may have `input` items instead of `messages`, and freeform tools in the form of the Responses API, whose input is
+any text. A freeform tool becomes a function with one string; in the answer, the client gets that string as the call's arguments.
 """
 
 from dataclasses import replace
@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from gateway.api.chat.writer import ChatWriter, renamed
+from gateway.api.chat.stream_writer import ChatWriter, with_model_name
 from gateway.api.dialect import Headers
 from gateway.api.responses import freeform_tools
 from gateway.api.responses.answer_from_chat import native_request, tool_names_of
@@ -18,17 +18,16 @@ from gateway.api.responses.tools_to_chat import ChatTools
 from gateway.core.answer import Chunk, Complete
 from gateway.core.chat_types import ChatChunk, ChunkChoice, ToolCall
 from gateway.core.errors import InvalidRequest
+from gateway.core.json_types import JsonObject
 from gateway.request.chat_request import ChatRequest, checked_chat_request
 
-Fields = dict[str, Any]
 
-
-def is_hybrid(fields: Fields) -> bool:
-    """Whether it is half of the Responses API."""
+def is_mixed(fields: JsonObject) -> bool:
+    """True if the request uses parts of the Responses API."""
     return ("input" in fields and "messages" not in fields) or bool(_flat(fields))
 
 
-async def parse(fields: Fields, body: bytes, headers: Headers, responses: Responses) -> ChatRequest:
+async def parse(fields: JsonObject, body: bytes, headers: Headers, responses: Responses) -> ChatRequest:
     """The chat request.
 
     Raises:
@@ -48,17 +47,17 @@ async def parse(fields: Fields, body: bytes, headers: Headers, responses: Respon
     )
 
 
-def whole(request: ChatRequest, complete: Complete, model: str) -> bytes:
-    """A whole answer, with the input of freeform tools as it is."""
+def response_body(request: ChatRequest, complete: Complete, model: str) -> bytes:
+    """The body of a complete answer, with the plain input of freeform tools."""
     choices = [_unwrapped(choice, request.freeform) for choice in complete.fields["choices"]]
-    return renamed(replace(complete, body=b"{}", fields=complete.fields | {"choices": choices}), model)
+    return with_model_name(replace(complete, body=b"{}", fields=complete.fields | {"choices": choices}), model)
 
 
-class HybridWriter(ChatWriter):
-    """Writes the input of freeform tools as it is.
+class MixedWriter(ChatWriter):
+    """Writes a stream with the plain input of freeform tools.
 
     Args:
-        names: the functions that stand for freeform tools.
+        names: of the functions that stand for freeform tools.
     """
 
     def __init__(self, names: frozenset[str], *, usage_requested: bool) -> None:
@@ -74,7 +73,7 @@ class HybridWriter(ChatWriter):
         delta = choice.get("delta") or {}
         index = choice.get("index") or 0
         calls = [self._call(index, call) for call in delta.get("tool_calls") or ()]
-        if choice.get("finish_reason") is not None:  # what could not be read before is told now
+        if choice.get("finish_reason") is not None:  # input that could not be decoded before is written now
             for (of, number), reader in self._readers.items():
                 if of == index and (rest := reader.close()[0]):
                     calls.append({"index": number, "function": {"arguments": rest}})
@@ -92,8 +91,8 @@ class HybridWriter(ChatWriter):
         return call | {"function": function | {"arguments": reader.feed(function.get("arguments") or "")}}
 
 
-def _flat(fields: Fields) -> list[Fields]:
-    """The freeform tools in the Responses API's form."""
+def _flat(fields: JsonObject) -> list[JsonObject]:
+    """The freeform tools that are in the form of the Responses API."""
     tools = fields.get("tools")
     if not isinstance(tools, list):
         return []
@@ -104,8 +103,8 @@ def _is_flat(tool: Any) -> bool:
     return isinstance(tool, dict) and tool.get("type") == "custom" and isinstance(tool.get("name"), str)
 
 
-def _chat(fields: Fields) -> ChatRequest:
-    """Of a chat request with flat tools among its own."""
+def _chat(fields: JsonObject) -> ChatRequest:
+    """The chat request for a chat request with such tools."""
     given = ChatTools({"tools": _flat(fields)})
     functions = {function["function"]["name"]: function for function in given.fields["tools"]}
     names = given.names.freeform_functions
@@ -118,7 +117,7 @@ def _chat(fields: Fields) -> ChatRequest:
 
 
 def _message(message: Any, names: frozenset[str]) -> Any:
-    """A turn as chat has it: no content is null, and the arguments of freeform calls are JSON again."""
+    """A message in the form of chat: missing content is null, and the arguments of freeform calls are JSON again."""
     if not isinstance(message, dict) or not isinstance(calls := message.get("tool_calls"), list):
         return message
     wrapped = [_wrapped(call, names) for call in calls]
@@ -134,7 +133,7 @@ def _wrapped(call: Any, names: frozenset[str]) -> Any:
     }
 
 
-def _unwrapped(choice: Fields, names: frozenset[str]) -> Fields:
+def _unwrapped(choice: JsonObject, names: frozenset[str]) -> JsonObject:
     message = choice["message"]
     calls = message.get("tool_calls")
     if not isinstance(calls, list):

@@ -1,6 +1,6 @@
-"""What stands around the choices of a chat chunk or answer: id, time, kind, usage; and the log probabilities beside them.
+"""The envelope of a chat chunk or answer: its id, creation time, object type and usage. Also the log probabilities of choices.
 
-Typed clients refuse a chunk in which one of these has another type than OpenAI's, so whatever is wrong is put right or left out.
+Typed clients refuse a chunk if one of these fields has another type than OpenAI's, so wrong values are converted or left out.
 """
 
 import time
@@ -11,29 +11,29 @@ from typing import Any, TypeGuard, TypeVar
 from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.core.json_types import JsonObject
 
-Framed = TypeVar("Framed", JsonObject, ChatChunk)
+Enveloped = TypeVar("Enveloped", JsonObject, ChatChunk)
 CHUNK = "chat.completion.chunk"
 ANSWER = "chat.completion"
 LEGACY = "text_completion"
-MAX_NUMBER = 1 << 53  # whole numbers that every JSON parser reads exactly
+MAX_NUMBER = 1 << 53  # the largest integer that every JSON parser reads exactly
 _TEXTS = ("system_fingerprint", "service_tier")
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 
-def is_framed(fields: Mapping[str, Any], kind: str) -> bool:
-    """Whether all is right around the choices. Quick, since every chunk is asked this."""
+def has_normal_envelope(fields: Mapping[str, Any], kind: str) -> bool:
+    """True if every field of the envelope has OpenAI's type. Fast, since it is called for each chunk."""
     if type(fields.get("id")) is not str or type(fields.get("created")) is not int or fields.get("object") != kind:
         return False
     for key in _TEXTS:
         if key in fields and type(fields[key]) is not str and fields[key] is not None:
             return False
     usage = fields.get("usage")
-    return usage is None or _is_counted(usage)
+    return usage is None or _is_normal_usage(usage)
 
 
-class Frame:
-    """Frames what belongs to one answer: what a server does not say is made up once.
+class Envelope:
+    """Normalizes the envelopes of one answer. An id or a time that the provider does not send is generated once per answer.
 
     Args:
         kind: the `object` of each chunk or answer.
@@ -46,23 +46,23 @@ class Frame:
         self._id = ""
         self._created = 0
 
-    def framed(self, fields: Framed) -> Framed:
-        """The chunk or answer as it must be around its choices: `fields` itself, where that is right."""
-        if is_framed(fields, self._kind):
+    def normalize(self, fields: Enveloped) -> Enveloped:
+        """The chunk or answer with a normal envelope; the same object if nothing has to change."""
+        if has_normal_envelope(fields, self._kind):
             return fields
-        new = fields | {"id": self._name(fields.get("id")), "created": self._time(fields.get("created"))}
+        new = fields | {"id": self._id_of(fields.get("id")), "created": self._created_at(fields.get("created"))}
         new["object"] = self._kind
         if not isinstance(new.get("system_fingerprint"), str | None):
             new.pop("system_fingerprint")
         if not isinstance(new.get("service_tier"), str | None):
             new.pop("service_tier")
-        if new.get("usage") is not None and (usage := mended_usage(new["usage"])) is not None:
+        if new.get("usage") is not None and (usage := normalize_usage(new["usage"])) is not None:
             new["usage"] = usage
         else:
             new.pop("usage", None)
         return new
 
-    def _name(self, given: Any) -> str:
+    def _id_of(self, given: Any) -> str:
         if isinstance(given, str) and given:
             return given
         if type(given) is int:
@@ -70,21 +70,21 @@ class Frame:
         self._id = self._id or f"{'cmpl' if self._kind == LEGACY else 'chatcmpl'}-{uuid.uuid4().hex}"
         return self._id
 
-    def _time(self, given: Any) -> int:
-        number = _whole_number(given)
+    def _created_at(self, given: Any) -> int:
+        number = _integer(given)
         if number:
             return number
         self._created = self._created or int(time.time())
         return self._created
 
 
-def mended_usage(usage: object) -> ChatUsage | None:
-    """A usage object with counts that are whole numbers; None where it has none that can be read."""
-    if _is_counted(usage):
+def normalize_usage(usage: object) -> ChatUsage | None:
+    """A usage object with integer counts; None if no count can be read."""
+    if _is_normal_usage(usage):
         return usage
     if not isinstance(usage, dict):
         return None
-    prompt, completion, total = (_whole_number(usage.get(key)) for key in _COUNTS)
+    prompt, completion, total = (_integer(usage.get(key)) for key in _COUNTS)
     if prompt is None and completion is None:
         return None
     prompt, completion = prompt or 0, completion or 0
@@ -100,15 +100,15 @@ def mended_usage(usage: object) -> ChatUsage | None:
     return counted
 
 
-def mended_logprobs(value: Any) -> Any:
-    """The log probabilities of a choice; None where they are none that a client could read."""
+def normalize_logprobs(value: Any) -> Any:
+    """The log probabilities of a choice; None if a client could not read them."""
     if not isinstance(value, dict) or not any(isinstance(value.get(key), list) for key in ("content", "refusal")):
         return None
     lists = [value.get(key) for key in ("content", "refusal")]
-    return value if all(tokens is None or _are_tokens(tokens, deep=True) for tokens in lists) else None
+    return value if all(tokens is None or _are_token_logprobs(tokens, deep=True) for tokens in lists) else None
 
 
-def _is_counted(usage: object) -> TypeGuard[ChatUsage]:
+def _is_normal_usage(usage: object) -> TypeGuard[ChatUsage]:
     if type(usage) is not dict:
         return False
     for key in _COUNTS:
@@ -127,19 +127,19 @@ def _is_counted(usage: object) -> TypeGuard[ChatUsage]:
     return True
 
 
-def _are_tokens(value: Any, *, deep: bool = False) -> bool:
+def _are_token_logprobs(value: Any, *, deep: bool = False) -> bool:
     return isinstance(value, list) and all(
         isinstance(token, dict)
         and isinstance(token.get("token"), str)
         and type(token.get("logprob")) in (int, float)
         and isinstance(token.get("bytes"), list | None)
-        and (not deep or token.get("top_logprobs") is None or _are_tokens(token["top_logprobs"]))
+        and (not deep or token.get("top_logprobs") is None or _are_token_logprobs(token["top_logprobs"]))
         for token in value
     )
 
 
-def _whole_number(value: Any) -> int | None:
-    """The number that a value stands for, as `7`, `7.0` and `"7"`; None where it stands for none, or one that is too large."""
+def _integer(value: Any) -> int | None:
+    """The integer that `7`, `7.0` or `"7"` means; None for other values and for larger integers than `MAX_NUMBER`."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 17:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
