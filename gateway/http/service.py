@@ -111,7 +111,7 @@ async def open_service(
         DirectUpstream(proxies) as direct,
     ):
         metrics = metrics or Metrics()
-        upstreams = Upstreams(direct, SdkUpstream(), lambda: service.in_force.router.encoder)
+        upstreams = Upstreams(direct, SdkUpstream(), lambda texts: service.in_force.routing.encoder_queue.embed(texts))
         failover = Failover(upstreams, clock)
         async with HealthChecks(failover, clock) as health, LoopMonitor(metrics.loop_paused):
             service = Service(in_force, failover, health, recorder, metrics, ConversationTable(clock), responses, clock)

@@ -126,7 +126,7 @@ class Routing:
 
     def encoding(self, request: ChatRequest) -> Encoding | None:
         """The encoding of the query if it is known or quickly computed; None otherwise."""
-        return self.encoder_queue.at_once(request.query)
+        return self.encoder_queue.encode_now(request.query)
 
     async def scores(self, request: ChatRequest) -> Scores:
         """The scores of a request that names its model, whose decision has none."""

@@ -7,8 +7,8 @@ import asyncio
 import re
 from base64 import b64decode, b64encode
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import orjson
@@ -24,11 +24,8 @@ from gateway.request.embeddings_request import embedding_inputs
 from gateway.request.request import Request
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.sdk import SdkUpstream
-from router.encode.encoder import QueryEncoder
 
 PATH = "/embeddings"
-BATCH = 16  # texts that a slow encoder gets at once
-HOLD_S = 0.002  # a quick encoder lets the event loop go on after so long
 LARGE = 1 << 18  # bytes; of a longer answer the vectors are not parsed: that takes 2 ms a megabyte
 IN_THREAD = 1 << 20  # bytes; a longer answer is read in a thread
 # Fields that are arguments of litellm; none of them can redirect a call.
@@ -39,21 +36,21 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _FIRST = re.compile(rb'"embedding"\s*:\s*(["\[])')
 _DATA = re.compile(rb'"data"\s*:\s*\[')
 
-Vectors = NDArray[np.float32]
+Vectors: TypeAlias = NDArray[np.float32]
+Embed: TypeAlias = Callable[[Sequence[str]], Awaitable[Vectors]]  # texts -> vectors of unit norm, (n, d)
 
 
 class EmbeddingsUpstream:
     """Asks for embeddings.
 
     Args:
-        encoder: gives the one in force, for the built-in model.
+        embed: computes the vectors of the built-in model.
     """
 
-    def __init__(self, direct: DirectUpstream, sdk: SdkUpstream, encoder: Callable[[], QueryEncoder]) -> None:
+    def __init__(self, direct: DirectUpstream, sdk: SdkUpstream, embed: Embed) -> None:
         self._direct = direct
         self._sdk = sdk
-        self._encoder = encoder
-        self._turn = asyncio.Lock()
+        self._embed = embed
 
     async def complete(
         self,
@@ -72,7 +69,7 @@ class EmbeddingsUpstream:
             UpstreamFailure: whatever went wrong, classified.
         """
         if deployment.path == "built_in":
-            vectors = await self._encode(embedding_inputs(request))
+            vectors = await self._embed(embedding_inputs(request))
             return _answer(request, vectors, Usage(request.requirements.prompt_tokens))
         if deployment.path == "litellm":
             data, usage = await self._sdk.embed(deployment, _arguments(request, dropped))
@@ -100,25 +97,6 @@ class EmbeddingsUpstream:
         api: Api = "embeddings",
     ) -> ChunkStream:
         raise NotImplementedError("embeddings are not streamed")
-
-    async def _encode(self, texts: list[str]) -> Vectors:
-        """Unit-norm vectors, (n, text_dim); the statistics of the text that routing adds to them are no part of a direction."""
-        encoder = self._encoder()
-        parts: list[Vectors] = []
-        if encoder.quick:
-            loop = asyncio.get_running_loop()
-            until = loop.time() + HOLD_S
-            for text in texts:
-                parts.append(encoder.encode([text])[:, : encoder.text_dim])
-                if loop.time() > until:
-                    await asyncio.sleep(0)
-                    until = loop.time() + HOLD_S
-        else:
-            for start in range(0, len(texts), BATCH):
-                async with self._turn:  # one batch at a time, even if others wait: routing needs the processor too
-                    batch = await asyncio.to_thread(encoder.encode, texts[start : start + BATCH])
-                parts.append(batch[:, : encoder.text_dim])
-        return np.concatenate(parts)
 
 
 def read_answer(body: bytes, wanted: int, *, packed: bool = False) -> Complete:

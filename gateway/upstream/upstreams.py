@@ -1,28 +1,25 @@
 """Chooses the upstream of a call, by the deployment and the API of the call."""
 
-from collections.abc import Callable
-
 from gateway.config.portfolio import Deployment
 from gateway.core.upstream import Upstream
 from gateway.core.vocabulary import Api
 from gateway.request.request import Request
 from gateway.upstream.direct import DirectUpstream
-from gateway.upstream.embedding_calls import EmbeddingsUpstream
+from gateway.upstream.embedding_calls import Embed, EmbeddingsUpstream
 from gateway.upstream.sdk import SdkUpstream
-from router.encode.encoder import QueryEncoder
 
 
 class Upstreams:
     """All upstreams of a process.
 
     Args:
-        encoder: returns the query encoder in force, which serves the built-in embedding model.
+        embed: computes the vectors of the built-in embedding model.
     """
 
-    def __init__(self, direct: DirectUpstream, sdk: SdkUpstream, encoder: Callable[[], QueryEncoder]) -> None:
+    def __init__(self, direct: DirectUpstream, sdk: SdkUpstream, embed: Embed) -> None:
         self.direct = direct
         self._sdk = sdk
-        self._embeddings = EmbeddingsUpstream(direct, sdk, encoder)
+        self._embeddings = EmbeddingsUpstream(direct, sdk, embed)
 
     async def choose(self, deployment: Deployment, api: Api) -> Upstream[Deployment, Request]:
         """The upstream that calls `deployment` in the format `api`, ready to be called.

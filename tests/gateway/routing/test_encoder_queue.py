@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gateway.routing.encoder_queue import BATCH, EncoderQueue
+from gateway.routing.encoder_queue import INPUTS_PER_BATCH, QUERIES_PER_BATCH, EncoderQueue
 from router.encode.encoder import QueryEncoder
 from router.encode.load import load_encoder
 from tests.gateway.commands.test_demo import REPOSITORY, free_port
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Slow:
-    """A text encoder that takes as long as the test wants; notes what it is asked, and in which threads."""
+    """A text encoder that waits until the test lets it continue, and records its texts and threads."""
 
     spec, hash, dim, quick = "slow", "slow", 3, False
 
@@ -40,42 +40,42 @@ class Slow:
         return np.array([[len(text), 1, 1] for text in texts], np.float32)
 
 
-def slow(known: int = 100) -> tuple[Slow, EncoderQueue]:
+def slow(cache_size: int = 100) -> tuple[Slow, EncoderQueue]:
     text = Slow()
-    return text, EncoderQueue(QueryEncoder(text), known)
+    return text, EncoderQueue(QueryEncoder(text), cache_size)
 
 
-async def test_what_arrives_during_a_batch_is_the_next_one() -> None:
+async def test_texts_that_arrive_during_a_batch_make_up_the_next_one() -> None:
     text, encodings = slow()
     first = asyncio.create_task(encodings.encode("first"))
-    await eventually(lambda: text.batches == [["first"]])  # nobody waits for it to fill
-    others = [asyncio.create_task(encodings.encode(f"{i}" * (1 + i % 7))) for i in range(BATCH + 4)]
+    await eventually(lambda: text.batches == [["first"]])  # a batch starts at once, however small
+    others = [asyncio.create_task(encodings.encode(f"{i}" * (1 + i % 7))) for i in range(QUERIES_PER_BATCH + 4)]
     twin = asyncio.create_task(encodings.encode("0"))
     await asyncio.sleep(0)
     text.go_on.release(3)
     q = await first
     assert (q.shape, q[0, 0]) == ((1, 3 + 34), 5)
     rows = await asyncio.gather(*others)
-    assert [len(batch) for batch in text.batches] == [1, BATCH, 4]
-    assert [row[0, 0] for row in rows] == [len(f"{i}" * (1 + i % 7)) for i in range(BATCH + 4)]
+    assert [len(batch) for batch in text.batches] == [1, QUERIES_PER_BATCH, 4]
+    assert [row[0, 0] for row in rows] == [len(f"{i}" * (1 + i % 7)) for i in range(QUERIES_PER_BATCH + 4)]
     np.testing.assert_array_equal(await twin, rows[0])
     assert threading.get_ident() not in text.threads
 
 
-async def test_the_loop_runs_on_while_a_text_is_encoded() -> None:
+async def test_the_event_loop_runs_while_a_text_is_encoded() -> None:
     text, encodings = slow()
     task = asyncio.create_task(encodings.encode("long"))
     await eventually(lambda: bool(text.batches))
     for _ in range(100):
         await asyncio.sleep(0)
     assert not task.done()
-    assert encodings.at_once("long") is None
+    assert encodings.encode_now("long") is None
     text.go_on.release()
     await task
-    assert encodings.at_once("long") is not None
+    assert encodings.encode_now("long") is not None
 
 
-async def test_who_leaves_takes_nobody_along() -> None:
+async def test_a_cancelled_request_does_not_affect_the_others() -> None:
     text, encodings = slow()
     first = asyncio.create_task(encodings.encode("first"))
     beside = asyncio.create_task(encodings.encode("first"))
@@ -87,17 +87,17 @@ async def test_who_leaves_takes_nobody_along() -> None:
     text.go_on.release(3)
     assert (await stays)[0, 0] == 5
     assert (await beside)[0, 0] == 5
-    assert not any("gone" in batch for batch in text.batches)  # nobody wants it any more
-    assert encodings.at_once("first") is not None
+    assert not any("gone" in batch for batch in text.batches)  # its request was cancelled
+    assert encodings.encode_now("first") is not None
     for task in (first, gone):
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert (await encodings.encode("stays"))[0, 0] == 5  # known: encoded once
+    assert (await encodings.encode("stays"))[0, 0] == 5  # cached: encoded once
     only = asyncio.create_task(encodings.encode("only"))
     await eventually(lambda: text.batches[-1] == ["only"])
     only.cancel()
     text.go_on.release()
-    await eventually(lambda: encodings.at_once("only") is not None)
+    await eventually(lambda: encodings.encode_now("only") is not None)
 
 
 async def test_a_text_that_cannot_be_encoded_fails_alone() -> None:
@@ -112,15 +112,15 @@ async def test_a_text_that_cannot_be_encoded_fails_alone() -> None:
     assert (await encodings.encode("again"))[0, 0] == 5
 
 
-async def test_so_many_are_known_and_the_latest_used_stay() -> None:
-    text, encodings = slow(known=2)
+async def test_the_least_recently_used_encoding_leaves_the_cache() -> None:
+    text, encodings = slow(cache_size=2)
     text.go_on.release(10)
     for name in ("a", "b"):
         await encodings.encode(name)
-    assert encodings.at_once("a") is not None
+    assert encodings.encode_now("a") is not None
     await encodings.encode("c")
-    assert encodings.at_once("a") is not None
-    assert encodings.at_once("b") is None
+    assert encodings.encode_now("a") is not None
+    assert encodings.encode_now("b") is None
     assert text.batches == [["a"], ["b"], ["c"]]
 
 
@@ -133,6 +133,100 @@ async def test_a_quick_encoder_never_suspends() -> None:
         np.testing.assert_array_equal(done.value.value, encoder.encode(["What is 2 + 2?"]))
     with pytest.raises(ValueError, match="read-only"):
         done.value.value[0, 0] = 1.0
+
+
+async def test_embeddings_are_the_first_columns_and_not_cached() -> None:
+    text, encodings = slow()
+    text.go_on.release(10)
+    vectors = await encodings.embed(["one", "three", "one"])
+    assert vectors.dtype == np.float32
+    np.testing.assert_array_equal(vectors, np.array([[3, 1, 1], [5, 1, 1], [3, 1, 1]], np.float32))
+    assert text.batches == [["one", "three"]]
+    assert encodings.encode_now("one") is None
+    encoder = load_encoder()
+    vectors = await EncoderQueue(encoder).embed(["What is 2 + 2?", ""])
+    np.testing.assert_array_equal(vectors, encoder.encode(["What is 2 + 2?", ""])[:, : encoder.text_dim])
+
+
+async def test_a_query_waits_for_one_small_batch_of_a_large_request_for_embeddings() -> None:
+    text, encodings = slow()
+    inputs = [f"input {i}" for i in range(100)]
+    embedding = asyncio.create_task(encodings.embed(inputs))
+    await eventually(lambda: len(text.batches) == 1)
+    queries = [asyncio.create_task(encodings.encode(f"query {i}")) for i in range(QUERIES_PER_BATCH + 1)]
+    await asyncio.sleep(0)
+    text.go_on.release(2)
+    await asyncio.gather(*queries[:QUERIES_PER_BATCH])
+    text.go_on.release(100)
+    await queries[-1]
+    assert (await embedding).shape == (100, 3)
+    assert text.batches[0] == inputs[:INPUTS_PER_BATCH]
+    assert text.batches[1][:QUERIES_PER_BATCH] == [f"query {i}" for i in range(QUERIES_PER_BATCH)]
+    assert text.batches[2][0] == f"query {QUERIES_PER_BATCH}"
+    assert max(len([text for text in batch if text in inputs]) for batch in text.batches) == INPUTS_PER_BATCH
+
+
+async def test_requests_for_embeddings_take_turns() -> None:
+    text, encodings = slow()
+    large = asyncio.create_task(encodings.embed([f"{i}" for i in range(40)]))
+    await eventually(lambda: len(text.batches) == 1)
+    small = asyncio.create_task(encodings.embed(["small"]))
+    await asyncio.sleep(0)
+    text.go_on.release(2)
+    assert (await small)[0, 0] == 5
+    assert not large.done()
+    text.go_on.release(40)
+    assert (await large).shape == (40, 3)
+
+
+async def test_a_cancelled_request_for_embeddings_leaves_the_queue() -> None:
+    text, encodings = slow()
+    first = asyncio.create_task(encodings.encode("first"))
+    await eventually(lambda: len(text.batches) == 1)
+    waiting = asyncio.create_task(encodings.embed(["waiting"] * 3))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    text.go_on.release()
+    await first
+    running = asyncio.create_task(encodings.embed([f"{i}" for i in range(40)]))
+    await eventually(lambda: len(text.batches) == 2)
+    running.cancel()
+    text.go_on.release(2)
+    assert (await encodings.encode("next"))[0, 0] == 4
+    assert text.batches == [["first"], ["0", "1", "2", "3"], ["next"]]
+    for task in (waiting, running):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_an_input_that_cannot_be_encoded_fails_its_own_request_only() -> None:
+    text, encodings = slow()
+    text.go_on.release(20)
+    bad, good, query = await asyncio.gather(
+        encodings.embed(["a", "bad", "c", "d", "e"]),
+        encodings.embed(["good"]),
+        encodings.encode("query"),
+        return_exceptions=True,
+    )
+    assert isinstance(bad, ValueError)
+    assert isinstance(good, np.ndarray)
+    assert isinstance(query, np.ndarray)
+    assert not any("e" in batch for batch in text.batches)  # the request has failed by then
+
+
+async def test_a_query_that_is_an_input_too_is_encoded_once_and_cached() -> None:
+    text, encodings = slow()
+    first = asyncio.create_task(encodings.encode("first"))
+    await eventually(lambda: len(text.batches) == 1)
+    both = asyncio.gather(encodings.embed(["both", "other"]), encodings.encode("both"))
+    await asyncio.sleep(0)
+    text.go_on.release(2)
+    vectors, q = await both
+    np.testing.assert_array_equal(vectors[0], q[0, :3])
+    assert text.batches == [["first"], ["both", "other"]]
+    assert encodings.encode_now("both") is q
+    assert encodings.encode_now("other") is None
+    await first
 
 
 SERVE = """
