@@ -8,9 +8,11 @@ from dataclasses import replace
 
 from starlette.types import Send
 
-from gateway.api.completions.batch import merged
-from gateway.api.completions.dialect import API, CompletionsWriter, request_of
+from gateway.api.completions.batch import merged_answer
 from gateway.api.completions.prompts import prompts_of, texts_among, tokens_among
+from gateway.api.completions.request_to_chat import to_chat_request
+from gateway.api.completions.stream_writer import CompletionsWriter
+from gateway.api.completions.text_completion import API
 from gateway.api.dialect import Headers
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import offloaded
@@ -147,12 +149,12 @@ async def with_texts(request: ChatRequest, deployments: LiveDeployments) -> tupl
     if not (tokens := await offloaded(size, tokens_among, prompts)):
         return request, await offloaded(size, texts_among, prompts), None
     texts, tokenizer = await decoded(tokens, deployments, request.model)
-    return await offloaded(size, request_of, native.body, native.fields, texts), texts, tokenizer
+    return await offloaded(size, to_chat_request, native.body, native.fields, texts), texts, tokenizer
 
 
 def _merged(answers: list[JsonObject], n: int, headers: RawHeaders) -> bytes:
     """The body. Many client libraries hide headers, so it also names the stand-in, and the models if several answered."""
-    body = merged(answers, n)
+    body = merged_answer(answers, n)
     models = [answer["model"] for answer in answers]
     fields = header_fields(headers)
     if "stand_in" in fields or len(set(models)) > 1:

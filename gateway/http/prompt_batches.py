@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from gateway.answering.open_call import OpenCall
-from gateway.api.completions.batch import PromptWriter, request_of_prompt, total_usage
-from gateway.api.completions.dialect import whole_fields
+from gateway.api.completions.answer_from_chat import completion_fields
+from gateway.api.completions.batch import PromptWriter, request_for_prompt, total_usage
+from gateway.api.completions.text_completion import CompletionEnvelope
 from gateway.bodies.json_cost import BYTES_PER_BYTE
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.memory_budget import charge
@@ -53,7 +54,7 @@ class Batch:
         self,
         request: ChatRequest,
         texts: Sequence[str],
-        identity: JsonObject,
+        identity: CompletionEnvelope,
         request_log: RequestLog,
         service: Service,
     ) -> None:
@@ -86,7 +87,7 @@ class Batch:
                 assert complete is not None
                 self.answer_bytes += len(complete.body)
                 answers[number] = await offloaded(
-                    len(complete.body), whole_fields, complete, open_call.candidate.model.name
+                    len(complete.body), completion_fields, complete, open_call.candidate.model.name
                 )
                 headers[number] = prompt_log.start_answer(open_call)
                 overhead_s += prompt_log.overhead_s
@@ -139,7 +140,7 @@ class Batch:
         size = self._common_bytes + MAX_BYTES_PER_CHAR * len(text)
         charge(BYTES_PER_BYTE * size)
         try:
-            request = await offloaded(size, request_of_prompt, self._request, number, text)
+            request = await offloaded(size, request_for_prompt, self._request, number, text)
             writer = PromptWriter(number, self.n, self._identity)
             async with ChatAnswer(request, Conversation(), writer, prompt_log, self._service) as open_call:
                 yield prompt_log, open_call

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.api.completions import dialect as completions
+from gateway.api.completions import stream_reader as completions
 from gateway.api.dialect import Reader
 from gateway.api.messages import stream_reader as messages
 from gateway.api.responses import stream_reader as responses
@@ -43,6 +43,10 @@ FORMATS: Mapping[Api, Format] = {
         responses.events_of_answer,
     ),
     "completions": Format(
-        "/completions", completions.CompletionsReader, completions.check, completions.usage, lambda answer: [answer]
+        "/completions",
+        completions.CompletionsReader,
+        completions.checked_answer,
+        completions.billed_usage,
+        lambda answer: [answer],
     ),
 }

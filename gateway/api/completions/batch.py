@@ -1,22 +1,24 @@
-"""A legacy completions request with several prompts: a request for each, and their answers as one.
+"""A legacy completions request with several prompts: one request for each prompt, and one answer made of theirs.
 
-Choice `c` of prompt `p` has the index `p * n + c`.
+Choice `c` of prompt `p` has the index `p * n + c`, where `n` is the number of choices for each prompt.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
-from gateway.api.completions.dialect import API, CompletionsWriter, head, request_of
 from gateway.api.completions.prompts import prompts_of
+from gateway.api.completions.request_to_chat import to_chat_request
+from gateway.api.completions.stream_writer import CompletionsWriter
+from gateway.api.completions.text_completion import API, CompletionEnvelope, completion_envelope
 from gateway.bodies.lenient_json import dumps
 from gateway.core.answer import Chunk, Usage
 from gateway.core.chat_types import ChatChunk, ChatUsage
+from gateway.core.json_types import JsonObject
 from gateway.request.chat_request import ChatRequest
 
 
-def request_of_prompt(request: ChatRequest, number: int, text: str) -> ChatRequest:
-    """The request that has only one of the prompts.
+def request_for_prompt(request: ChatRequest, number: int, text: str) -> ChatRequest:
+    """Return the request that has only one of the prompts.
 
     Args:
         number: of the prompt, from 0.
@@ -25,29 +27,30 @@ def request_of_prompt(request: ChatRequest, number: int, text: str) -> ChatReque
     native = request.native
     assert native is not None
     fields = native.fields | {"prompt": prompts_of(native.fields)[number]}
-    one = request_of(dumps(fields), fields, [text])
-    return replace(one, overrides=request.overrides, is_utility_call=request.is_utility_call)
+    single = to_chat_request(dumps(fields), fields, [text])
+    return replace(single, overrides=request.overrides, is_utility_call=request.is_utility_call)
 
 
-def merged(answers: Sequence[dict[str, Any]], n: int) -> dict[str, Any]:
-    """One whole answer.
+def merged_answer(answers: Sequence[JsonObject], n: int) -> JsonObject:
+    """Return one complete answer with the choices of all.
 
     Args:
-        answers: to each prompt, in this format.
-        n: how many choices each prompt was to get.
+        answers: one for each prompt, in the format of this API.
+        n: number of choices for each prompt.
     """
     choices = []
     for number, answer in enumerate(answers):
-        given = sorted(answer["choices"], key=_index)[:n]
-        choices += [choice | {"index": number * n + at} for at, choice in enumerate(given)]
+        own = sorted(answer["choices"], key=_index)[:n]
+        choices += [choice | {"index": number * n + position} for position, choice in enumerate(own)]
     first = answers[0]
-    body = head(first, first["model"], native=True) | {"choices": choices}
-    usage = total_usage(answer.get("usage") for answer in answers)
-    return body if usage is None else body | {"usage": usage}
+    merged: JsonObject = {**completion_envelope(first, first["model"], keep_id=True), "choices": choices}
+    if (usage := total_usage(answer.get("usage") for answer in answers)) is not None:
+        merged["usage"] = usage
+    return merged
 
 
-def total_usage(usages: Iterable[Any]) -> ChatUsage | None:
-    """The usage of all answers; None where that of one is not known."""
+def total_usage(usages: Iterable[object]) -> ChatUsage | None:
+    """Return the usage of all answers together; None if that of one answer is missing or invalid."""
     total = Usage()
     for value in usages:
         if (usage := Usage.read(value)) is None:
@@ -61,22 +64,22 @@ def total_usage(usages: Iterable[Any]) -> ChatUsage | None:
 
 
 class PromptWriter(CompletionsWriter):
-    """Writes the answer to one prompt into the stream of all. What ends that stream is not its to write.
+    """Writes the answer to one prompt into the stream of all. The end of that stream is written by another writer.
 
     Args:
         number: of the prompt, from 0.
-        n: how many choices it is to get.
-        identity: as a `CompletionsWriter`'s.
+        n: number of choices for each prompt.
+        identity: see `CompletionsWriter`.
     """
 
-    def __init__(self, number: int, n: int, identity: dict[str, Any]) -> None:
+    def __init__(self, number: int, n: int, identity: CompletionEnvelope) -> None:
         super().__init__(usage_requested=False, identity=identity)
-        self._first = number * n
+        self._first_index = number * n
         self._n = n
 
     def write(self, chunk: Chunk, fields: ChatChunk, model: str) -> bytes:
         choices = [
-            choice | {"index": self._first + index}
+            choice | {"index": self._first_index + index}
             for choice in fields["choices"]
             if (index := choice.get("index") or 0) < self._n
         ]
@@ -85,5 +88,5 @@ class PromptWriter(CompletionsWriter):
         return super().write(Chunk(b"", fields, API), fields | {"choices": choices}, model)
 
 
-def _index(choice: dict[str, Any]) -> int:
+def _index(choice: JsonObject) -> int:
     return choice.get("index") or 0

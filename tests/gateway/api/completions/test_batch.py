@@ -6,8 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.api.completions.batch import PromptWriter, merged, request_of_prompt, total_usage
-from gateway.api.completions.dialect import Completions, CompletionsWriter
+from gateway.api.completions.batch import PromptWriter, merged_answer, request_for_prompt, total_usage
+from gateway.api.completions.dialect import Completions
+from gateway.api.completions.stream_writer import CompletionsWriter
+from gateway.api.completions.text_completion import CompletionEnvelope
 from gateway.request.chat_request import ChatRequest, Overrides
 from tests.conformance import validate
 from tests.gateway.api.completions.test_completions import USAGE, chat_chunk, native_event, read, written
@@ -22,7 +24,7 @@ async def parse(**fields: Any) -> ChatRequest:
 async def test_each_prompt_is_a_request_of_its_own() -> None:
     request = await parse(prompt=["one", "two"], n=2, stop="\n", logprobs=1)
     overrides = Overrides(exclude=frozenset({"llama-8b"}))
-    second = request_of_prompt(replace(request, overrides=overrides), 1, "two")
+    second = request_for_prompt(replace(request, overrides=overrides), 1, "two")
     alone = await parse(prompt="two", n=2, stop="\n", logprobs=1)
     assert (second.fields, second.requirements, second.overrides) == (alone.fields, alone.requirements, overrides)
     assert second.native is not None
@@ -30,7 +32,7 @@ async def test_each_prompt_is_a_request_of_its_own() -> None:
 
 
 async def test_deployments_of_the_format_get_the_token_numbers() -> None:
-    second = request_of_prompt(await parse(prompt=[[1, 2], [3]]), 1, "$")
+    second = request_for_prompt(await parse(prompt=[[1, 2], [3]]), 1, "$")
     assert second.fields["messages"] == [{"role": "user", "content": "$"}]
     assert second.native is not None
     assert second.native.fields["prompt"] == [3]
@@ -50,7 +52,7 @@ def text_answer(*texts: str, **more: Any) -> dict[str, Any]:
 def test_answers_become_one() -> None:
     first, second = text_answer("a", "b", usage=USAGE), text_answer("c", "d", id="cmpl-2", created=2, usage=USAGE)
     second["choices"].reverse()
-    value = merged([first, second], 2)
+    value = merged_answer([first, second], 2)
     validate(value, "CreateCompletionResponse")
     assert [(choice["index"], choice["text"]) for choice in value["choices"]] == list(enumerate("abcd"))
     usage = {"prompt_tokens": 14, "completion_tokens": 6, "total_tokens": 20}
@@ -58,9 +60,9 @@ def test_answers_become_one() -> None:
 
 
 def test_each_prompt_keeps_its_indexes_whatever_a_provider_gives() -> None:
-    value = merged([text_answer("a", "too many"), text_answer("b")], 1)
+    value = merged_answer([text_answer("a", "too many"), text_answer("b")], 1)
     assert [(choice["index"], choice["text"]) for choice in value["choices"]] == [(0, "a"), (1, "b")]
-    value = merged([text_answer("too few"), text_answer("b", "c")], 2)
+    value = merged_answer([text_answer("too few"), text_answer("b", "c")], 2)
     assert [(choice["index"], choice["text"]) for choice in value["choices"]] == [(0, "too few"), (2, "b"), (3, "c")]
     assert "usage" not in value
 
@@ -75,7 +77,7 @@ def test_a_sum_with_an_unknown_part_is_unknown() -> None:
 
 
 def test_streams_of_several_prompts_are_one() -> None:
-    identity: dict[str, Any] = {}
+    identity: CompletionEnvelope = {}
     whole = CompletionsWriter(usage_requested=True, identity=identity)
     first, second = PromptWriter(0, 2, identity), PromptWriter(1, 2, identity)
     data = b""

@@ -9,8 +9,10 @@ import openai
 import orjson
 import pytest
 
-from gateway.api.completions.dialect import Completions, CompletionsReader, check, native_only, usage
+from gateway.api.completions.dialect import Completions
 from gateway.api.completions.prompts import prompts_of, texts_among
+from gateway.api.completions.request_to_chat import native_only_field
+from gateway.api.completions.stream_reader import CompletionsReader, billed_usage, checked_answer
 from gateway.bodies.sse import EventReader
 from gateway.core.answer import Chunk, Complete, Usage
 from gateway.core.errors import InvalidRequest, StreamBroken
@@ -112,7 +114,7 @@ async def test_log_probabilities_are_asked_for_as_chat_does(count: int) -> None:
     ],
 )
 async def test_what_only_an_upstream_of_this_format_can_serve(fields: dict[str, Any], field: str | None) -> None:
-    assert native_only(ASK | fields, texts_among(prompts_of(ASK | fields))) == field
+    assert native_only_field(ASK | fields, texts_among(prompts_of(ASK | fields))) == field
     request = await parse(**fields)
     assert (request.requirements.api, request.requirements.api_field) == (
         None if field is None else "completions",
@@ -266,9 +268,9 @@ async def test_log_probabilities_in_a_stream_count_on() -> None:
 
 async def test_a_native_answer_keeps_its_bytes_but_for_the_name() -> None:
     body = b'{"id":"x-1", "object":"text_completion","created":5,"model":"up","choices":[{"text":"a \\u00e9","index":0,"logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10},"timings":{"f":1.10}}'
-    fields = check(orjson.loads(body))
-    assert usage(fields) == Usage(7, 3)
-    complete = Complete(body, fields, usage(fields), "completions")
+    fields = checked_answer(orjson.loads(body))
+    assert billed_usage(fields) == Usage(7, 3)
+    complete = Complete(body, fields, billed_usage(fields), "completions")
     assert DIALECT.whole(await parse(), complete, "llama-8b") == body.replace(b'"up"', b'"llama-8b"')
     nested = body.replace(b'"timings":{', b'"timings":{"model":"up",')
     complete = Complete(nested, orjson.loads(nested), None, "completions")
@@ -282,7 +284,7 @@ async def test_a_native_answer_keeps_its_bytes_but_for_the_name() -> None:
 )
 def test_an_answer_that_is_none(fields: dict[str, Any]) -> None:
     with pytest.raises(UpstreamFailure) as raised:
-        check(fields)
+        checked_answer(fields)
     assert raised.value.cause is Cause.UNREADABLE
 
 
