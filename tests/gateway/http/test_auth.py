@@ -1,7 +1,5 @@
 """Authentication as functions of a request's headers."""
 
-from dataclasses import replace
-
 import pytest
 
 from gateway.config.portfolio import Portfolio
@@ -93,7 +91,7 @@ def test_another_machine_is_not_this_one(client: tuple[str, int] | None) -> None
 
 
 def test_the_admin_key_makes_the_operator() -> None:
-    settings = replace(SETTINGS, admin_key=Secret("sk-admin"), keys=KEYS)
+    settings = SETTINGS.model_copy(update={"admin_key": Secret("sk-admin"), "keys": KEYS})
     check_operator({b"x-api-key": b"sk-admin"}, settings)
     for headers in ({}, {b"x-api-key": b"sk-one"}):
         with pytest.raises(AuthenticationFailed):
@@ -102,7 +100,7 @@ def test_the_admin_key_makes_the_operator() -> None:
 
 
 def test_without_an_admin_key_this_machine_is_the_operator_of_a_loopback_gateway() -> None:
-    check_operator({}, replace(SETTINGS, host="127.0.0.1"))
+    check_operator({}, SETTINGS.model_copy(update={"host": "127.0.0.1"}))
     for headers, host in (({}, "0.0.0.0"), ({b"via": b"1.1 proxy"}, "127.0.0.1"), ({b"origin": b"null"}, "127.0.0.1")):
         with pytest.raises(Forbidden):
-            check_operator(headers, replace(SETTINGS, host=host))
+            check_operator(headers, SETTINGS.model_copy(update={"host": host}))

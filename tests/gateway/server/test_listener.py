@@ -17,7 +17,7 @@ from gateway.server.listener import CannotListen, for_listener, listen, refusal
 
 def portfolio(host: str, port: int, *keys: Secret) -> Portfolio:
     empty = Portfolio(path=Path("portfolio.yaml"), models=())
-    return replace(empty, settings=replace(empty.settings, host=host, port=port, keys=keys))
+    return replace(empty, settings=empty.settings.model_copy(update={"host": host, "port": port, "keys": keys}))
 
 
 @pytest.mark.parametrize(
