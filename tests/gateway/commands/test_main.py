@@ -24,7 +24,9 @@ def test_help_groups_commands_and_cuts_nothing(columns: int) -> None:
     assert "..." not in shown.replace("[ARGS]...", "")
     assert max(map(len, shown.splitlines())) <= columns
     words = " ".join(shown.split())
-    assert "Turn evaluations from elsewhere into a folder for `locus train`; each FORMAT has its own --help." in words
+    assert (
+        "Convert evaluations of other projects to a folder for `locus train`; each FORMAT has its own --help." in words
+    )
 
 
 @pytest.mark.parametrize("group", [["import"], ["import-config"], ["plot"], ["portfolio"]])
