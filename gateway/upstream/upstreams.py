@@ -5,7 +5,7 @@ from gateway.core.upstream import Upstream
 from gateway.core.vocabulary import Api
 from gateway.request.request import Request
 from gateway.upstream.direct import DirectUpstream
-from gateway.upstream.embedding_calls import Embed, EmbeddingsUpstream
+from gateway.upstream.embeddings_upstream import Embed, EmbeddingsUpstream
 from gateway.upstream.sdk import SdkUpstream
 
 
