@@ -58,6 +58,6 @@ class OpenCall:
         else:
             self.live.succeeded()
         if self.usage is not None:
-            self.live.count_tokens(self.usage.prompt_tokens + self.usage.completion_tokens)
+            self.live.add_used_tokens(self.usage.prompt_tokens + self.usage.completion_tokens)
         if self.relay is not None:  # last, because it may be cancelled
             await self.relay.aclose()

@@ -1,7 +1,7 @@
 """The form of a request that one deployment accepts: its API, its reasoning, and the changes it has asked for. Pure."""
 
 from gateway.answering.adaptation import adapted
-from gateway.api.signatures import SIGNATURES, unsigned
+from gateway.api.reasoning import SIGNATURES, without_reasoning
 from gateway.core.vocabulary import Api
 from gateway.deployments.live import LiveDeployment
 from gateway.request.conversation import Turn
@@ -49,9 +49,9 @@ def _with_readable_reasoning(
     That is the reasoning of another model, and signatures that a translation to chat keeps for providers that know them.
     """
     if (last is not None and last.model != candidate.model.name) or SIGNATURES in dropped:
-        return unsigned(request) or request
+        return without_reasoning(request) or request
     if api == "chat" and request.native is not None and live.spec.path == "direct":
-        request = unsigned(request, text=False) or request
+        request = without_reasoning(request, plain_text=False) or request
     if last is not None and last.mixed:
-        return unsigned(request, finished=True) or request
+        return without_reasoning(request, finished_turns_only=True) or request
     return request

@@ -19,7 +19,7 @@ from gateway.answering.prepared_request import call_api, prepared
 from gateway.answering.relay import Relay
 from gateway.answering.splice import Splice
 from gateway.answering.transcript import Transcript
-from gateway.api.signatures import SIGNATURES, is_signature_error, unsigned
+from gateway.api.reasoning import SIGNATURES, is_reasoning_error, without_reasoning
 from gateway.bodies.offload import offloaded
 from gateway.core.answer import Complete
 from gateway.deployments.live import LiveDeployment
@@ -189,8 +189,8 @@ class UpstreamCall:
     async def _refused(self, failure: UpstreamFailure) -> UpstreamFailure:
         """A refusal of the request: notes a change with which the deployment may accept it, if one is known."""
         request, size, changes = self._call_request.request, len(self._call_request.request.body), self._changes
-        signed = SIGNATURES not in self._dropped and is_signature_error(failure.error or {})
-        if signed and await offloaded(size, unsigned, request) is not None:
+        signed = SIGNATURES not in self._dropped and is_reasoning_error(failure.error or {})
+        if signed and await offloaded(size, without_reasoning, request) is not None:
             changes.names |= {SIGNATURES}
             return UpstreamFailure(Cause.FIELD_REFUSED, failure.status, field=SIGNATURES)
         if self._api == request.api:

@@ -1,7 +1,7 @@
-"""What an API format must bring. Inside the gateway a request is a chat request, and an answer chat chunks or a completion.
+"""The interface of an API format. Internally a request is a chat request, and an answer is chat chunks or a chat completion.
 
-A dialect reads a client's request into a chat request, and writes the answer in the client's format. Where the upstream
-speaks the client's format too, its bytes pass: they carry their chat equivalent along, which failover and accounting read.
+A dialect reads a client's request into a chat request, and writes the answer in the client's format. If the upstream also speaks
+that format, the bytes of its answer are relayed; their chat equivalent comes with them, for failover and accounting.
 """
 
 from collections.abc import Mapping
@@ -20,106 +20,107 @@ RequestT = TypeVar("RequestT", bound=Request)
 
 
 class Format(Protocol[RequestT]):
-    """The format of one endpoint's requests and whole answers. One object serves all requests."""
+    """The format of the requests and complete answers of one endpoint. One object serves all requests."""
 
     @property
     def api(self) -> Api: ...
 
     async def parse(self, body: bytes, headers: Headers) -> RequestT:
-        """The request.
+        """Return the request.
 
         Args:
-            headers: the client's, names in lower case.
+            headers: of the client's request; names in lower case.
 
         Raises:
-            InvalidRequest: it cannot be read; `param` names the field as the client wrote it.
+            InvalidRequest: the request is invalid; `param` names the field as the client wrote it.
         """
         ...
 
-    def whole(self, request: RequestT, complete: Complete, model: str) -> bytes:
-        """The body of an answer that is not streamed.
+    def complete_answer(self, request: RequestT, complete: Complete, model: str) -> bytes:
+        """Return the body of an answer that is not streamed.
 
         Args:
-            complete: in this format already where `complete.api` is this dialect's, else a chat completion.
+            complete: the upstream's answer: in this format if `complete.api` is the same as `api`, else a chat completion.
             model: the portfolio's name of the model that answered.
         """
         ...
 
     def error(self, error: GatewayError, request_id: str) -> bytes:
-        """The body of an error answer, in this format's shape."""
+        """Return the body of an error response in this format."""
         ...
 
 
 class Dialect(Format[ChatRequest], Protocol):
-    """The format of an endpoint whose requests are chats, and whose answers may be streamed."""
+    """The format of an endpoint that serves chat requests, and that can stream their answers."""
 
     def writer(self, request: ChatRequest) -> "Writer":
-        """The writer of the stream of one answer."""
+        """Return the writer of the stream of one answer."""
         ...
 
     async def finished(
         self, request: ChatRequest, answer: "bytes | Writer", headers: Headers, session: str | None
     ) -> None:
-        """Called when an answer is complete, before its end is sent: a format may store it for later requests. Never fails.
+        """Called when an answer is complete, before its end is sent. A format may store the answer for later requests.
+
+        Never raises.
 
         Args:
             answer: the body that the client gets, or the writer of its stream.
-            headers: of the request; they name the client.
+            headers: of the request; they identify the client.
             session: of the conversation.
         """
         ...
 
     def error_event(self, error: GatewayError) -> bytes:
-        """The last event of a stream that ends early, for a stream that was not written by a `Writer` of this format."""
+        """Return the last event of a stream that ends early, for callers that do not have its `Writer`."""
         ...
 
 
 class Writer(Protocol):
-    """One client's stream, by however many models it is written. Bytes that it returns are whole events."""
+    """Writes the stream of one client; several models may contribute to it. It returns complete events."""
 
     def write(self, chunk: Chunk, fields: ChatChunk, model: str) -> bytes:
-        """The events for a chunk; may be empty.
+        """Return the events for a chunk; may be empty.
 
         Args:
-            chunk: as it came. Where `chunk.api` is the writer's and it has bytes of its own (`chunk.raw`), those pass, but
-                for the model's name; the writer still notes what they open and close, since another model may go on with
-                chat chunks.
-            fields: the chat chunk that the client shall get; it may differ from `chunk.fields`, as where a continued stream
-                keeps its first id. Never has usage, unless `chunk` passes as it is.
-            model: the portfolio's name of the model that wrote it.
+            chunk: as received. If `chunk.api` is the writer's format and `chunk.raw` is not empty, these bytes are relayed with
+                the model's name replaced. The writer still records what they open and close, since another model may continue
+                the stream with chat chunks.
+            fields: the chat chunk that the client is to get. It may differ from `chunk.fields`: a continued stream keeps its
+                first id. Has no usage, unless `chunk` is relayed unchanged.
+            model: the portfolio's name of the model that wrote the chunk.
         """
         ...
 
     def end(self, usage: ChatUsage | None, model: str) -> bytes:
-        """The end of a whole answer.
+        """Return the end of a complete answer.
 
         Args:
-            usage: in the form of chat completions, of all models together; None where it is not known.
-            model: the one that wrote last.
+            usage: of all models together, in the form of chat completions; None if it is not known.
+            model: the model that wrote last.
         """
         ...
 
     def error(self, error: GatewayError) -> bytes:
-        """The end of an answer that broke off. Must not look like a proper one."""
+        """Return the end of an answer that is cut off. Clients must be able to distinguish it from a proper end."""
         ...
 
 
 class Reader(Protocol):
-    """Reads one upstream stream of this format. Wraps each event as a `Chunk` with its chat equivalent."""
+    """Reads one upstream stream of a format. It returns each event as a `Chunk`, with the chat equivalent."""
 
     def read(self, event: Event) -> Chunk | None:
-        """The chunk of an event that has data. `fields` is a chat chunk, with `choices: []` where chat knows nothing of it.
+        """Return the chunk for an event that has data; None for a keep-alive event without content, such as a ping.
 
-        Without bytes of its own (`raw`) where the client may not get the event as it is. None where it is a sign of life that
-        says nothing, such as a ping in a format without any.
+        `Chunk.fields` has `choices: []` if chat has no equivalent. `Chunk.raw` is empty if the event must not be relayed.
 
         Raises:
-            UpstreamFailure: an error inside the stream.
-            ValueError: it cannot be read.
+            UpstreamFailure: the event is an error.
+            ValueError: the event cannot be read.
         """
         ...
 
     @property
     def ended(self) -> bool:
-        """Whether the last event of a proper stream has been read."""
+        """True if the last event of a complete stream has been read."""
         ...

@@ -1,9 +1,9 @@
-"""The tools that only a provider runs itself, such as web search: what of them is told to clients."""
+"""Tools that only a provider can run itself, such as web search: their names in headers and error messages."""
 
-MOST_TOLD = 10  # of the types that are told
-_CHARS = 40
+MAX_LISTED_TOOLS = 10  # in one header or message
+_MAX_CHARS = 40
 
 
-def told_type(kind: str) -> str:
-    """The type of a tool in words that may stand in a header and in an error; `unknown` where it is no plain name."""
-    return kind if len(kind) <= _CHARS and kind.isascii() and kind.isidentifier() else "unknown"
+def displayable_name(name: str) -> str:
+    """Return a tool's type or name if it is a plain identifier, which is safe in a header; otherwise `unknown`."""
+    return name if len(name) <= _MAX_CHARS and name.isascii() and name.isidentifier() else "unknown"

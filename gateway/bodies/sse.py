@@ -129,6 +129,6 @@ def _event(raw: bytes) -> Event:
     return Event(raw, b"\n".join(data) if data else None, kind)
 
 
-def encode(value: object) -> bytes:
+def json_event(value: object) -> bytes:
     """Return one event with `value` as JSON data."""
     return b"data: " + dumps(value) + b"\n\n"

@@ -204,7 +204,7 @@ class LiveDeployment:
         times = sorted(self._times[stream])
         return times[int(quantile * len(times))] if len(times) >= MIN_TIMES else None
 
-    def count_tokens(self, tokens: int) -> None:
+    def add_used_tokens(self, tokens: int) -> None:
         """Counts tokens towards `tpm`."""
         self._begin_minute(self._clock())
         self._tokens += tokens

@@ -25,7 +25,7 @@ from gateway.http.answer_headers import RawHeaders, header_fields
 from gateway.http.exchange import ChatEndpoint, ChatExchange
 from gateway.http.prompt_batches import Batch
 from gateway.http.request_exchange import ClientWatch, send_json
-from gateway.http.token_prompts import Undecodable, decoded
+from gateway.http.token_prompts import Undecodable, decoded_prompts
 from gateway.request.chat_request import ChatRequest
 from gateway.request.interpretation import interpret
 from gateway.request.overrides import OWN_FIELD
@@ -148,7 +148,7 @@ async def with_texts(request: ChatRequest, deployments: LiveDeployments) -> tupl
     size, prompts = len(native.body), prompts_of(native.fields)
     if not (tokens := await offloaded(size, tokens_among, prompts)):
         return request, await offloaded(size, texts_among, prompts), None
-    texts, tokenizer = await decoded(tokens, deployments, request.model)
+    texts, tokenizer = await decoded_prompts(tokens, deployments, request.model)
     return await offloaded(size, to_chat_request, native.body, native.fields, texts), texts, tokenizer
 
 

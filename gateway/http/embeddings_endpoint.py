@@ -56,7 +56,7 @@ class EmbeddingsExchange(RequestExchange):
             complete = open_call.complete
             assert complete is not None, "embeddings are not streamed"
             size = max(len(complete.body), len(body))
-            answer = await offloaded(size, self._format.whole, request, complete, live.name)
+            answer = await offloaded(size, self._format.complete_answer, request, complete, live.name)
             await send_json(200, answer, request_log.start_answer(open_call), send, client)
         finally:
             dispatch.close()

@@ -91,7 +91,7 @@ class ChatExchange(RequestExchange):
         request = self._request
         assert request is not None
         size = max(len(complete.body), len(request.body))
-        body = await offloaded(size, self._dialect.whole, request, complete, open_call.candidate.model.name)
+        body = await offloaded(size, self._dialect.complete_answer, request, complete, open_call.candidate.model.name)
         own = self._request_log.start_answer(open_call)
         if open_call.candidate.stand_in:  # many client libraries hide headers
             body = await offloaded(size, with_field, body, OWN_FIELD, header_fields(own))

@@ -27,7 +27,9 @@ class Undecodable(ValueError):
     """Raised if token numbers cannot be decoded; the message is for the client."""
 
 
-async def decoded(prompts: Sequence[Sequence[int]], deployments: LiveDeployments, model: str) -> tuple[list[str], str]:
+async def decoded_prompts(
+    prompts: Sequence[Sequence[int]], deployments: LiveDeployments, model: str
+) -> tuple[list[str], str]:
     """The texts of these prompts, and the tokenizer that was used.
 
     Args:

@@ -35,7 +35,7 @@ class Finding:
         return f"{self.file}:{self.line}: {self.where}: {self.message}"
 
 
-class Values:
+class ImportedValues:
     """Reads values, and collects findings and problems.
 
     Args:

@@ -15,7 +15,7 @@ from gateway.config.lined_yaml import Node
 from gateway.config.portfolio_text import portfolio_text
 from gateway.config.schema import FIRST_TOKEN_S
 from gateway.config.yaml_file import YamlError
-from gateway.migrate.import_values import Finding, Values
+from gateway.migrate.import_values import Finding, ImportedValues
 from gateway.migrate.litellm_files import read_with_includes
 from gateway.migrate.litellm_models import ModelList
 from gateway.migrate.litellm_settings import SettingsImport
@@ -65,7 +65,7 @@ def import_litellm(
     Raises:
         ImportProblems: all problems of the file.
     """
-    values = Values(environment, literals=literals)
+    values = ImportedValues(environment, literals=literals)
     try:
         root = read_with_includes(path, values)
     except YamlError as exc:
@@ -85,7 +85,7 @@ def _in_order(findings: list[Finding]) -> list[Finding]:
 class _Importer:
     """Turns the root of a configuration into the mappings of a portfolio file."""
 
-    def __init__(self, root: Node, space: Collection[str], values: Values) -> None:
+    def __init__(self, root: Node, space: Collection[str], values: ImportedValues) -> None:
         self._root = root
         self._values = values
         self._list = ModelList(values, root)

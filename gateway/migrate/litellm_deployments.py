@@ -13,7 +13,7 @@ from gateway.config.litellm_table import CAPABILITIES
 from gateway.config.litellm_table import entry as listed_entry
 from gateway.config.providers import OPENAI_COMPATIBLE, Target, resolve
 from gateway.config.references import ENVIRONMENT
-from gateway.migrate.import_values import Values
+from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.lost_settings import DROP_PARAMS, LOST
 
 # Defaults of requests, which LiteLLM lets a deployment have.
@@ -25,7 +25,7 @@ _HARMLESS_HEADERS = frozenset({"http-referer", "x-title", "user-agent", "anthrop
 
 
 @dataclass(slots=True)
-class Deployment:
+class ImportedDeployment:
     """A deployment as it will be written, and what LiteLLM says of the model behind it."""
 
     node: Node
@@ -39,19 +39,19 @@ class Deployment:
 
 
 @dataclass(slots=True)
-class Model:
+class ImportedModel:
     name: str
     node: Node
-    deployments: list[Deployment] = field(default_factory=list)
+    deployments: list[ImportedDeployment] = field(default_factory=list)
 
 
 class DeploymentImport:
     """Reads deployments from the entries of `model_list`."""
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: ImportedValues) -> None:
         self._values = values
 
-    def read(self, entry: Node, params: Node, info: Node, model: str) -> Deployment | None:
+    def read(self, entry: Node, params: Node, info: Node, model: str) -> ImportedDeployment | None:
         base = params.get("api_base") or params.get("base_url")
         if (both := params.get("base_url")) is not None and both is not base:
             self._values.report(both, "lost", "api_base counts")
@@ -69,7 +69,7 @@ class DeploymentImport:
             values["api_base"] = self._values.reference(api_base)
         base_node = info.get("base_model")
         base_model = None if base_node is None else self._values.resolved_text(base_node)
-        deployment = Deployment(entry, target, model, base_model or None, values)
+        deployment = ImportedDeployment(entry, target, model, base_model or None, values)
         self._key(params, deployment)
         for name in ("rpm", "tpm", "max_parallel_requests"):
             node, own = params.get(name), entry.get(name)
@@ -103,7 +103,7 @@ class DeploymentImport:
             )
         return good
 
-    def _key(self, params: Node, deployment: Deployment) -> None:
+    def _key(self, params: Node, deployment: ImportedDeployment) -> None:
         node, target = params.get("api_key"), deployment.target
         if node is not None:
             value = self._values.raw_text(node)
@@ -120,7 +120,7 @@ class DeploymentImport:
             )
             self._look(params.get("api_base") or params, deployment, "api_base", message)
 
-    def _load_and_time(self, params: Node, deployment: Deployment) -> None:
+    def _load_and_time(self, params: Node, deployment: ImportedDeployment) -> None:
         values = deployment.values
         for names in (("timeout", "request_timeout"), ("stream_timeout",)):
             for name in names:
@@ -142,7 +142,7 @@ class DeploymentImport:
                 message = "a weight is more than 0 here: it is asked once in a thousand times, and when others fail"
                 self._look(node, deployment, "weight", message)
 
-    def _headers(self, params: Node, deployment: Deployment) -> None:
+    def _headers(self, params: Node, deployment: ImportedDeployment) -> None:
         headers: dict[str, str] = {}
         for key in ("headers", "extra_headers"):
             node = params.get(key)
@@ -165,7 +165,7 @@ class DeploymentImport:
         if headers:
             deployment.values["extra_headers"] = headers
 
-    def _facts(self, params: Node, info: Node, deployment: Deployment) -> None:
+    def _facts(self, params: Node, info: Node, deployment: ImportedDeployment) -> None:
         """Prices, windows and capabilities, from model_info or, as LiteLLM also has it, litellm_params."""
         for holder in (info, params):
             for key in ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"):
@@ -197,13 +197,13 @@ class DeploymentImport:
         node = info.get("disable_background_health_check")
         deployment.health_checks = node is None or self._values.flag(node) is not True
 
-    def _fact(self, deployment: Deployment, name: str, value: Any, node: Node) -> None:
+    def _fact(self, deployment: ImportedDeployment, name: str, value: Any, node: Node) -> None:
         if name in deployment.facts:
             self._values.report(node, "lost", f"line {deployment.facts[name][1].line} counts")
         else:
             deployment.facts[name] = (value, node)
 
-    def _others(self, params: Node, deployment: Deployment) -> None:
+    def _others(self, params: Node, deployment: ImportedDeployment) -> None:
         """What LiteLLM's own call understands is carried over; a server that is asked directly has no such settings."""
         for name, node in params.value.items():
             if node.used or node.value is None:
@@ -231,7 +231,7 @@ class DeploymentImport:
                 value = node.plain()
                 deployment.values[name] = self._values.reference(value) if isinstance(value, str) else value
 
-    def _look(self, node: Node, deployment: Deployment, key: str, message: str) -> None:
+    def _look(self, node: Node, deployment: ImportedDeployment, key: str, message: str) -> None:
         self._values.report(node, "look", message)
         deployment.comments.setdefault(key, []).append(f"LOOK {message}")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from gateway.config.document import kind_of
 from gateway.config.lined_yaml import Node, read_lined
 from gateway.config.yaml_file import YamlError
-from gateway.migrate.import_values import Values
+from gateway.migrate.import_values import ImportedValues
 
 
-def read_with_includes(path: Path, values: Values) -> Node:
+def read_with_includes(path: Path, values: ImportedValues) -> Node:
     """The root of a file. As with LiteLLM, an included file extends lists and replaces everything else.
 
     Raises:
@@ -17,7 +17,7 @@ def read_with_includes(path: Path, values: Values) -> Node:
     return _read(path, values, {path.resolve()})
 
 
-def _read(path: Path, values: Values, seen: set[Path]) -> Node:
+def _read(path: Path, values: ImportedValues, seen: set[Path]) -> Node:
     """A file with what it includes: lists are extended, everything else is replaced, as LiteLLM has it."""
     root = read_lined(path)
     if not isinstance(root.value, dict):
@@ -47,7 +47,7 @@ def _read(path: Path, values: Values, seen: set[Path]) -> Node:
     return root
 
 
-def _extend(root: Node, other: Node, values: Values) -> None:
+def _extend(root: Node, other: Node, values: ImportedValues) -> None:
     for key, node in other.value.items():
         if key == "include":
             continue

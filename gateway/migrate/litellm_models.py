@@ -7,8 +7,8 @@ from gateway.config.lined_yaml import Node
 from gateway.config.litellm_table import entry as listed_entry
 from gateway.config.providers import THROUGH_LITELLM
 from gateway.core.vocabulary import ENCODER
-from gateway.migrate.import_values import Values
-from gateway.migrate.litellm_deployments import DeploymentImport, Model, listed_mode
+from gateway.migrate.import_values import ImportedValues
+from gateway.migrate.litellm_deployments import DeploymentImport, ImportedModel, listed_mode
 
 _MODES = ("chat", "responses", "embedding")
 _OPENAI_LIKE = frozenset({"custom_openai", "openai_like"})
@@ -23,13 +23,13 @@ class ModelList:
         notes: what the reader of the new file should know of what is not in it.
     """
 
-    def __init__(self, values: Values, root: Node) -> None:
+    def __init__(self, values: ImportedValues, root: Node) -> None:
         self._values = values
         self._root = root
         self._deployments = DeploymentImport(values)
         self._unread: dict[str, Node] = {}
-        self.models: dict[str, Model] = {}
-        self.embedding_models: dict[str, Model] = {}
+        self.models: dict[str, ImportedModel] = {}
+        self.embedding_models: dict[str, ImportedModel] = {}
         self.notes: list[str] = []
 
     def read(self, entries: Node) -> None:
@@ -89,7 +89,7 @@ class ModelList:
         name.used = True
         deployment = self._deployments.read(entry, params, info, model)
         if deployment is not None:
-            mine.setdefault(name.value, Model(name.value, entry)).deployments.append(deployment)
+            mine.setdefault(name.value, ImportedModel(name.value, entry)).deployments.append(deployment)
 
     def _with_credentials(self, params: Node, credentials: Mapping[str, Node]) -> Node:
         reference = params.get("litellm_credential_name")

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from gateway.config.document import Place
 from gateway.config.lined_yaml import Node
 from gateway.config.settings import BreakerSettings
-from gateway.migrate.import_values import Values
-from gateway.migrate.litellm_deployments import Deployment, Model
+from gateway.migrate.import_values import ImportedValues
+from gateway.migrate.litellm_deployments import ImportedDeployment, ImportedModel
 
 _STRATEGY = re.compile(r"simple-shuffle|least-busy|(usage|latency|cost)-based-routing(-v2)?")
 
@@ -19,7 +19,7 @@ class SettingsImport:
         comments: comments of the portfolio file, by the place that they belong to.
     """
 
-    def __init__(self, values: Values, root: Node) -> None:
+    def __init__(self, values: ImportedValues, root: Node) -> None:
         self._values = values
         self._root = root
         self.comments: dict[Place, list[str]] = {}
@@ -91,7 +91,7 @@ class SettingsImport:
             self._values.report(general, "lost", f"{router.where} counts, as with LiteLLM")
         return router or general
 
-    def set_defaults(self, models: Iterable[Model]) -> None:
+    def set_defaults(self, models: Iterable[ImportedModel]) -> None:
         """Writes the defaults of all deployments to each deployment that has no value of its own."""
         models = list(models)
         deployments = [d for model in models for d in model.deployments]
@@ -108,7 +108,7 @@ class SettingsImport:
             for model in models:
                 _weigh_by_limits(model, self._values)
 
-    def _limits(self, deployments: list[Deployment]) -> None:
+    def _limits(self, deployments: list[ImportedDeployment]) -> None:
         router = self.setting("router_settings", "timeout")
         general = self.setting("litellm_settings", "request_timeout")
         if router is not None and general is not None:
@@ -129,7 +129,7 @@ class SettingsImport:
             for deployment in deployments:
                 deployment.values.setdefault(name, int(number) if name.startswith("max") else number)
 
-    def _health_checks(self, deployments: list[Deployment]) -> None:
+    def _health_checks(self, deployments: list[ImportedDeployment]) -> None:
         node = self.setting("general_settings", "background_health_checks")
         interval = self.setting("general_settings", "health_check_interval")
         if node is None or self._values.flag(node) is not True:
@@ -145,7 +145,7 @@ class SettingsImport:
                 deployment.values["health_check_interval"] = seconds
 
 
-def _weigh_by_limits(model: Model, values: Values) -> None:
+def _weigh_by_limits(model: ImportedModel, values: ImportedValues) -> None:
     """Writes weights by rpm, else by tpm, if no weight is given: LiteLLM shares the load so."""
     written = [deployment.values for deployment in model.deployments]
     if any("weight" in v for v in written):

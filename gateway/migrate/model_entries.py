@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from gateway.config.document import Place
 from gateway.config.litellm_table import CAPABILITIES, Listed, look_up
 from gateway.config.portfolio_file import FALLBACK_WINDOW
-from gateway.migrate.import_values import Values
-from gateway.migrate.litellm_deployments import Deployment, Model
+from gateway.migrate.import_values import ImportedValues
+from gateway.migrate.litellm_deployments import ImportedDeployment, ImportedModel
 from gateway.migrate.model_aliases import resembles, same_model
 
 _UNKNOWN = Listed(None, None, None, None, frozenset())
@@ -21,12 +21,12 @@ class ModelEntries:
         comments: comments of the portfolio file, by the place that they belong to.
     """
 
-    def __init__(self, values: Values, space: Collection[str]) -> None:
+    def __init__(self, values: ImportedValues, space: Collection[str]) -> None:
         self._values = values
         self._space = space
         self.comments: dict[Place, list[str]] = {}
 
-    def model(self, i: int, model: Model) -> dict[str, Any]:
+    def model(self, i: int, model: ImportedModel) -> dict[str, Any]:
         """The entry of a chat model, which is number `i`."""
         written: dict[str, Any] = {"name": model.name}
         self._embedding(i, model, written)
@@ -34,7 +34,7 @@ class ModelEntries:
         self._describe(i, model, written)
         return written
 
-    def embedding_model(self, i: int, model: Model) -> dict[str, Any]:
+    def embedding_model(self, i: int, model: ImportedModel) -> dict[str, Any]:
         """The entry of an embedding model, which is number `i`."""
         where: Place = ("embedding_models", i)
         written: dict[str, Any] = {"name": model.name}
@@ -55,13 +55,13 @@ class ModelEntries:
             written["dimensions"] = dimensions
         return written
 
-    def _write_deployments(self, where: Place, model: Model, written: dict[str, Any]) -> None:
+    def _write_deployments(self, where: Place, model: ImportedModel, written: dict[str, Any]) -> None:
         written["deployments"] = [deployment.values for deployment in model.deployments]
         for j, deployment in enumerate(model.deployments):
             for key, lines in deployment.comments.items():
                 self.comments[(*where, "deployments", j, key)] = lines
 
-    def _embedding(self, i: int, model: Model, written: dict[str, Any]) -> None:
+    def _embedding(self, i: int, model: ImportedModel, written: dict[str, Any]) -> None:
         names = [_spelling(deployment) for deployment in model.deployments]
         found = {same_model(name, self._space) for name in names}
         if len(found) == 1 and (name := found.pop()) is not None:
@@ -75,7 +75,7 @@ class ModelEntries:
         lines = [f"LOOK {message}.", *(f"embedding: {hint}  # is it this one?" for hint in hints)]
         self.comments[("models", i, "deployments")] = lines
 
-    def _known(self, model: Model) -> tuple[dict[str, Any], Listed | None, Listed | None]:
+    def _known(self, model: ImportedModel) -> tuple[dict[str, Any], Listed | None, Listed | None]:
         """What LiteLLM's entries say of a model, its table of the base_model, and its table of the model itself."""
         facts: dict[str, Any] = {}
         for deployment in model.deployments:
@@ -93,7 +93,7 @@ class ModelEntries:
         tabled = next((entry for d in model.deployments if (entry := look_up(d.model)) is not None), None)
         return facts, base, tabled
 
-    def _describe(self, i: int, model: Model, written: dict[str, Any]) -> None:
+    def _describe(self, i: int, model: ImportedModel, written: dict[str, Any]) -> None:
         """Price, windows and capabilities: LiteLLM's own, else those of base_model; what is left is for its table."""
         facts, base, tabled = self._known(model)
         listed = base or tabled or _UNKNOWN
@@ -121,7 +121,7 @@ class ModelEntries:
     def _price(
         self,
         where: Place,
-        model: Model,
+        model: ImportedModel,
         written: dict[str, Any],
         facts: dict[str, Any],
         listed: Listed,
@@ -144,7 +144,7 @@ class ModelEntries:
             self.comments[(*where, "price")] = [f"LOOK {message}; USD per million tokens"]
 
 
-def _spelling(deployment: Deployment) -> str:
+def _spelling(deployment: ImportedDeployment) -> str:
     """The name to recognise a model by; "" where it may mean anything."""
     if deployment.base_model is not None:
         name = deployment.base_model

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import orjson
 
 from gateway.record.metrics import Metrics, Totals
-from gateway.server.link_messages import FromWorker, Others, ToWorker, encode
+from gateway.server.link_messages import FromWorker, Others, ToWorker, encode_message
 from gateway.server.reload import Fingerprint
 
 log = logging.getLogger("locus.workers")
@@ -110,10 +110,10 @@ class Link:
                 self._send_totals(only_changed=True)
 
     def _send_totals(self, *, only_changed: bool = False) -> None:
-        line = encode({"kind": "totals", "totals": self.metrics.dump()})
+        line = encode_message({"kind": "totals", "totals": self.metrics.dump()})
         if not only_changed or line != self._last_totals:
             self._last_totals = line
             self._writer.write(line)
 
     def _send(self, message: FromWorker) -> None:
-        self._writer.write(encode(message))
+        self._writer.write(encode_message(message))

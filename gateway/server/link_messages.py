@@ -66,6 +66,6 @@ ToWorker = Stop | Reload | SendTotals | Others
 FromWorker = Ready | Reloaded | OwnTotals | AskOthers
 
 
-def encode(message: ToWorker | FromWorker) -> bytes:
+def encode_message(message: ToWorker | FromWorker) -> bytes:
     """The message as one line."""
     return orjson.dumps(message) + b"\n"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import orjson
 
 from gateway.record.metrics import TotalsDump
-from gateway.server.link_messages import FromWorker, ToWorker, encode
+from gateway.server.link_messages import FromWorker, ToWorker, encode_message
 
 SEND_S = 1.0  # how long a worker may take to receive a message
 STEADY_S = 10.0  # a worker that ran this long is restarted almost at once
@@ -84,7 +84,7 @@ class WorkerSlot:
             return
         try:
             self._link.settimeout(SEND_S)
-            self._link.sendall(encode(message))
+            self._link.sendall(encode_message(message))
             self._link.setblocking(False)
         except TimeoutError:  # part of a line may have been sent, so the link cannot be used again
             self.disconnect()

@@ -25,7 +25,7 @@ MAX_CONTAINERS = 400_000  # objects and lists, and
 MAX_VALUES = 2_000_000  # keys and values of an answer: beyond any with log probabilities
 
 
-async def read_body(response: aiohttp.ClientResponse, idle_s: float) -> bytes:
+async def read_response_body(response: aiohttp.ClientResponse, idle_s: float) -> bytes:
     """A whole body; of an error's, the beginning. Its memory is charged to the request that is being served.
 
     Args:

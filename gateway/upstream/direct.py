@@ -15,7 +15,7 @@ from gateway.core.answer import ChunkStream, Complete
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import classify
 from gateway.request.request import Native, Request
-from gateway.upstream.body import read_body
+from gateway.upstream.body import read_response_body
 from gateway.upstream.complete_answer import read_complete
 from gateway.upstream.connection_failure import CLIENT_ERRORS, connection_failure
 from gateway.upstream.direct_stream import DirectStream
@@ -98,7 +98,7 @@ class DirectUpstream:
                 if _is_success(response):
                     return DirectStream(response, api, request.choice_count)
                 try:
-                    data = await read_body(response, deployment.idle_timeout_s)
+                    data = await read_response_body(response, deployment.idle_timeout_s)
                 finally:
                     response.release()
         except CLIENT_ERRORS as exc:
@@ -121,7 +121,7 @@ class DirectUpstream:
             async with asyncio.timeout(deployment.timeout_s):
                 response = await call
                 try:
-                    data = await read_body(response, deployment.idle_timeout_s)
+                    data = await read_response_body(response, deployment.idle_timeout_s)
                 finally:
                     response.release()
         except CLIENT_ERRORS as exc:

@@ -13,7 +13,7 @@ from gateway.core.vocabulary import Api
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class UpstreamFormat:
     """One format.
 
     Attributes:
@@ -31,18 +31,18 @@ class Format:
     events: Callable[[dict[str, Any]], list[dict[str, Any]]]
 
 
-FORMATS: Mapping[Api, Format] = {
-    "messages": Format(
+FORMATS: Mapping[Api, UpstreamFormat] = {
+    "messages": UpstreamFormat(
         "/messages", messages.MessagesReader, messages.checked_answer, messages.billed_usage, messages.events_of_answer
     ),
-    "responses": Format(
+    "responses": UpstreamFormat(
         "/responses",
         responses.ResponsesReader,
         responses.checked_answer,
         responses.billed_usage,
         responses.events_of_answer,
     ),
-    "completions": Format(
+    "completions": UpstreamFormat(
         "/completions",
         completions.CompletionsReader,
         completions.checked_answer,

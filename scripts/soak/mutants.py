@@ -91,8 +91,8 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
     "usage is told twice": (
         Edit(
             "gateway/api/chat/stream_writer.py",
-            'return encode(kept | {"choices": [], "usage": usage, "model": model}) + DONE',
-            'return encode(kept | {"choices": [], "usage": usage, "model": model}) * 2 + DONE',
+            'return json_event(kept | {"choices": [], "usage": usage, "model": model}) + DONE',
+            'return json_event(kept | {"choices": [], "usage": usage, "model": model}) * 2 + DONE',
         ),
     ),
     "every record says 200": (

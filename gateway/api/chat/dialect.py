@@ -5,7 +5,7 @@ from gateway.api.chat.stream_writer import ChatWriter, with_model_name
 from gateway.api.dialect import Headers, Writer
 from gateway.api.responses.dialect import Responses
 from gateway.bodies.offload import offloaded
-from gateway.bodies.sse import encode
+from gateway.bodies.sse import json_event
 from gateway.core.answer import Complete
 from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
@@ -31,7 +31,7 @@ class Chat:
             return await mixed_format.parse(fields, body, headers, self._responses)
         return await offloaded(len(body), checked_chat_request, body, fields)
 
-    def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
+    def complete_answer(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         return (
             mixed_format.response_body(request, complete, model)
             if request.freeform
@@ -52,4 +52,4 @@ class Chat:
         return error.body()
 
     def error_event(self, error: GatewayError) -> bytes:
-        return encode(error.envelope())
+        return json_event(error.envelope())

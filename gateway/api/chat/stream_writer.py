@@ -4,7 +4,7 @@ import re
 
 from gateway.bodies.json_edit import replace_model_name
 from gateway.bodies.lenient_json import dumps
-from gateway.bodies.sse import DONE, encode
+from gateway.bodies.sse import DONE, json_event
 from gateway.core.answer import Chunk, Complete
 from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.core.errors import GatewayError
@@ -31,10 +31,10 @@ class ChatWriter:
         self._last = fields
         raw = chunk.raw
         if not raw or fields is not chunk.fields:
-            return encode(fields | {"model": model})
+            return json_event(fields | {"model": model})
         if model != self._model:
             self._model, self._seen_bytes = model, b""
-            self._model_bytes = encode({"model": model})[len(b"data: {") : -len(b"}\n\n")]
+            self._model_bytes = json_event({"model": model})[len(b"data: {") : -len(b"}\n\n")]
         if fields.get("model") != self._seen_model or not self._seen_bytes:
             matches = _MODEL_FIELD.findall(raw)
             self._seen_model = fields.get("model")
@@ -42,17 +42,17 @@ class ChatWriter:
             self._seen_bytes = matches[0] if len(matches) == 1 and isinstance(self._seen_model, str) else b""
         if self._seen_bytes and self._seen_bytes in raw:
             return raw.replace(self._seen_bytes, self._model_bytes)
-        return encode(fields | {"model": model})
+        return json_event(fields | {"model": model})
 
     def end(self, usage: ChatUsage | None, model: str) -> bytes:
         if usage is None or not self._usage_requested:
             return DONE
         kept = {key: value for key, value in self._last.items() if key != "locus"}
-        return encode(kept | {"choices": [], "usage": usage, "model": model}) + DONE
+        return json_event(kept | {"choices": [], "usage": usage, "model": model}) + DONE
 
     def error(self, error: GatewayError) -> bytes:
         """An error event. `[DONE]` does not follow, since the answer is not complete."""
-        return encode(error.envelope())
+        return json_event(error.envelope())
 
 
 def with_model_name(complete: Complete, model: str) -> bytes:

@@ -11,7 +11,7 @@ from gateway.api.dialect import Headers, Writer
 from gateway.bodies.json_edit import replace_model_name
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import offloaded
-from gateway.bodies.sse import encode
+from gateway.bodies.sse import json_event
 from gateway.core.answer import Complete
 from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
@@ -32,7 +32,7 @@ class Completions:
         check_fields(fields)
         return to_chat_request(body, fields)
 
-    def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
+    def complete_answer(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         if complete.api == API:
             body = replace_model_name(complete.body, str(complete.fields.get("model") or ""), model)
             if body is not None:
@@ -51,4 +51,4 @@ class Completions:
         return error.body()
 
     def error_event(self, error: GatewayError) -> bytes:
-        return encode(error.envelope())
+        return json_event(error.envelope())

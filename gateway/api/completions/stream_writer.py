@@ -12,7 +12,7 @@ from gateway.api.completions.text_completion import (
     legacy_finish_reason,
 )
 from gateway.bodies.json_edit import replace_model_name
-from gateway.bodies.sse import DONE, EventReader, encode
+from gateway.bodies.sse import DONE, EventReader, json_event
 from gateway.core.answer import Chunk
 from gateway.core.chat_types import ChatChunk, ChatUsage, ChunkChoice
 from gateway.core.errors import GatewayError
@@ -49,7 +49,7 @@ class CompletionsWriter:
         visible = [choice for choice in choices if choice["text"] or choice["finish_reason"] is not None]
         if not visible:
             return b""
-        return encode(self._envelope(model) | {"choices": visible} | additional_fields(fields))
+        return json_event(self._envelope(model) | {"choices": visible} | additional_fields(fields))
 
     def end(self, usage: ChatUsage | None, model: str) -> bytes:
         if usage is None or not self._usage_requested:
@@ -57,11 +57,11 @@ class CompletionsWriter:
         last = self._usage_chunk
         if last is not None and last.fields["usage"] == usage:
             return _renamed_chunk(last, model, keep_usage=True) + DONE
-        return encode(self._envelope(model) | {"choices": [], "usage": usage}) + DONE
+        return json_event(self._envelope(model) | {"choices": [], "usage": usage}) + DONE
 
     def error(self, error: GatewayError) -> bytes:
         """Return an error event. `[DONE]` does not follow it, since the answer is not complete."""
-        return encode(error.envelope())
+        return json_event(error.envelope())
 
     def _envelope(self, model: str) -> dict[str, object]:
         return {**(self.identity or completion_envelope({}, model)), "model": model}
@@ -93,4 +93,4 @@ def _renamed_chunk(chunk: Chunk, model: str, *, keep_usage: bool = False) -> byt
         return body
     data = next(event.data for event in EventReader().feed(chunk.raw) if event.data)
     changed = orjson.loads(data) | {"model": model}
-    return encode(changed if keep_usage else {key: value for key, value in changed.items() if key != "usage"})
+    return json_event(changed if keep_usage else {key: value for key, value in changed.items() if key != "usage"})

@@ -23,7 +23,7 @@ class Embeddings:
     async def parse(self, body: bytes, headers: Headers) -> EmbeddingsRequest:
         return await offloaded(len(body), parse_embeddings, body)
 
-    def whole(self, request: EmbeddingsRequest, complete: Complete, model: str) -> bytes:
+    def complete_answer(self, request: EmbeddingsRequest, complete: Complete, model: str) -> bytes:
         return renamed(complete, model)
 
     def error(self, error: GatewayError, request_id: str) -> bytes:

@@ -40,7 +40,7 @@ class Messages:
         request = translated_request(translation.fields, native, translation.native_only)
         return replace(request, left_out=translation.left_out) if translation.left_out else request
 
-    def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
+    def complete_answer(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         if complete.api == self.api:
             name = complete.fields.get("model")
             body = replace_model_name(complete.body, name, model) if isinstance(name, str) else None

@@ -1,7 +1,7 @@
 """The tools of a Messages request -> chat functions."""
 
-from gateway.api.function_names import NAME_CHARS, short_name
-from gateway.api.provider_tools import MOST_TOLD, told_type
+from gateway.api.function_names import MAX_NAME_CHARS, short_name
+from gateway.api.provider_tools import MAX_LISTED_TOOLS, displayable_name
 from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import JsonObject
 from gateway.core.validation import objects, optional, required, string, unknown_value
@@ -33,10 +33,10 @@ class ChatTools:
                 if kind in (None, "custom") or "input_schema" in tool:
                     self.functions.append(_function(tool, where))
                 elif not kind.startswith(_SEARCH_TYPE_PREFIX):  # chat offers all functions without a search
-                    provided[f"tools.{told_type(kind)}"] = None
+                    provided[f"tools.{displayable_name(kind)}"] = None
         if optional(fields, "mcp_servers", list, "a list of servers"):
             provided["mcp_servers"] = None
-        self.left_out = tuple(provided)[:MOST_TOLD]
+        self.left_out = tuple(provided)[:MAX_LISTED_TOOLS]
         choice = optional(fields, "tool_choice", dict, "an object")
         self.choice = self._choice(choice)
         if provided and not self.functions and self.native_only is None and (choice or {}).get("type") != "none":
@@ -67,7 +67,7 @@ class ChatTools:
             at = "tool_choice.name"
             raise InvalidRequest(f"`{at}` is `{name[:100]}`, and no tool has that name.", param=at)
         if not any(function["function"]["name"] == short_name(name) for function in self.functions):
-            self.native_only = f"tool_choice.name: {told_type(name)}"
+            self.native_only = f"tool_choice.name: {displayable_name(name)}"
             return {}
         return {"tool_choice": {"type": "function", "function": {"name": short_name(name)}}}
 
@@ -89,7 +89,7 @@ def long_names(fields: JsonObject) -> dict[str, str]:
         fields: of a Messages request that has been checked.
     """
     names = [tool["name"] for tool in fields.get("tools") or () if isinstance(tool.get("name"), str)]
-    return {short_name(name): name for name in names if len(name) > NAME_CHARS}
+    return {short_name(name): name for name in names if len(name) > MAX_NAME_CHARS}
 
 
 def is_strict(schema: object) -> bool:

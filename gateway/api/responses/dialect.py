@@ -32,7 +32,7 @@ from gateway.api.responses.types import Item, Response
 from gateway.bodies.json_edit import replace_model_name
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import LARGE, offloaded
-from gateway.bodies.sse import encode
+from gateway.bodies.sse import json_event
 from gateway.core.answer import Complete
 from gateway.core.errors import GatewayError, PreviousResponseNotFound
 from gateway.core.json_types import JsonObject
@@ -75,7 +75,7 @@ class Responses:
         request = await offloaded(size, _chat_request, parsed, earlier)
         return request if stored is None else replace(request, session=stored.session)
 
-    def whole(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
+    def complete_answer(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         if complete.api != "responses":
             return orjson.dumps(response_from_completion(request, complete.fields, model, int(self._clock())))
         previous_id = previous_response_id_of(native_request(request))
@@ -102,7 +102,7 @@ class Responses:
 
     def error_event(self, error: GatewayError) -> bytes:
         event = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
-        return b"event: error\n" + encode(event | {"sequence_number": 0})
+        return b"event: error\n" + json_event(event | {"sequence_number": 0})
 
     async def finished(
         self, request: ChatRequest, answer: bytes | Writer, headers: Headers, session: str | None

@@ -97,7 +97,7 @@ class ResponsesReader:
 
     def _last(self, event: Event, response: Response) -> Chunk:
         self._ended = True
-        chunk = self._chunk([{"index": 0, "delta": {}, "finish_reason": finish_reason(response)}])
+        chunk = self._chunk([{"index": 0, "delta": {}, "finish_reason": response_finish_reason(response)}])
         if (counts := chat_usage(response)) is not None:
             chunk["usage"] = counts
         return Chunk(event.raw, chunk, "responses")
@@ -196,7 +196,7 @@ def chat_usage(response: Response) -> ChatUsage | None:
     return chat
 
 
-def finish_reason(response: Response) -> str:
+def response_finish_reason(response: Response) -> str:
     """Return the finish reason of chat for a finished Response object."""
     if response.get("status") == "incomplete":
         details = response.get("incomplete_details")

@@ -6,7 +6,7 @@ The Responses API groups functions in namespaces, such as `mcp__web__` with `fet
 
 from typing import Literal, NamedTuple
 
-from gateway.api.function_names import allowed_name, hashed_name
+from gateway.api.function_names import name_with_hash, valid_name
 
 Kind = Literal["function_call", "custom_tool_call", "tool_search_call"]
 SEARCH = "tool_search"  # the chat function for tool search that the client runs
@@ -36,9 +36,9 @@ class ToolNames:
         key = (tool.namespace, tool.name)
         if key in self._chat_names:
             return None
-        name = allowed_name(f"{tool.namespace or ''}{tool.name}")
+        name = valid_name(f"{tool.namespace or ''}{tool.name}")
         if name in self._tools:  # for example namespace `a` with `b_c`, and namespace `a_b` with `c`
-            name = hashed_name(name, repr(key))
+            name = name_with_hash(name, repr(key))
         if name in self._tools:
             return None
         self._tools[name] = tool
@@ -47,7 +47,7 @@ class ToolNames:
 
     def chat_name(self, name: str, namespace: str | None = None) -> str:
         """Return the chat name of the client's tool, also of one that only an earlier turn called."""
-        return self._chat_names.get((namespace, name)) or allowed_name(f"{namespace or ''}{name}")
+        return self._chat_names.get((namespace, name)) or valid_name(f"{namespace or ''}{name}")
 
     def client_tool(self, name: str) -> ClientTool:
         """Return the client's tool for a chat function; a function of this name if the model invented it."""

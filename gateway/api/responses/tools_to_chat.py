@@ -9,7 +9,7 @@ Tools that a provider runs itself (web search, MCP, …) exist only in the Respo
 
 from collections.abc import Iterable
 
-from gateway.api.provider_tools import MOST_TOLD, told_type
+from gateway.api.provider_tools import MAX_LISTED_TOOLS, displayable_name
 from gateway.api.responses import freeform_tools
 from gateway.api.responses.tool_names import SEARCH, ClientTool, Kind, ToolNames
 from gateway.core.errors import InvalidRequest
@@ -47,14 +47,14 @@ class ChatTools:
             if given.get("type") in ITEMS_WITH_TOOLS:
                 self._add(optional(given, "tools", list, "a list of tools", where) or [], f"{where}.tools")
         self._choose(fields.get("tool_choice"))
-        self.left_out = tuple(f"tools.{kind}" for kind in self._provider)[:MOST_TOLD]
+        self.left_out = tuple(f"tools.{kind}" for kind in self._provider)[:MAX_LISTED_TOOLS]
         if self._functions:
             self.fields["tools"] = self._functions
             parallel = optional(fields, "parallel_tool_calls", bool, "true or false")
             if parallel is not None:
                 self.fields["parallel_tool_calls"] = parallel
         elif self._provider and self.native_only is None and fields.get("tool_choice") != "none":
-            self.native_only = f"tools: {', '.join(list(self._provider)[:MOST_TOLD])}"
+            self.native_only = f"tools: {', '.join(list(self._provider)[:MAX_LISTED_TOOLS])}"
 
     def _add(self, tools: list[object], where: str, namespace: JsonObject | None = None) -> None:
         for i, given in enumerate(tools):
@@ -70,7 +70,7 @@ class ChatTools:
                 if tool.get("execution") == "client":
                     self._add_search(tool, at)
             else:
-                self._provider[told_type(kind)] = None
+                self._provider[displayable_name(kind)] = None
 
     def _add_function(self, tool: JsonObject, kind: str, where: str, namespace: JsonObject | None) -> None:
         call_type: Kind = "function_call" if kind == "function" else "custom_tool_call"
@@ -142,8 +142,8 @@ class ChatTools:
                 )
             elif kind == "namespace":
                 namespaces.add(string(tool, "name", at))
-            elif told_type(kind) in self._provider:
-                provider[told_type(kind)] = None
+            elif displayable_name(kind) in self._provider:
+                provider[displayable_name(kind)] = None
         self._provider = provider
         self._functions = [
             function

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.answering.adaptation import LIMIT
 from gateway.answering.prepared_request import call_api, prepared
-from gateway.api.signatures import SIGNATURES
+from gateway.api.reasoning import SIGNATURES
 from gateway.core.vocabulary import Api
 from gateway.request.chat_request import ChatRequest, Native, parse_chat
 from gateway.request.conversation import Turn

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.bodies.sse import MAX_EVENT_BYTES, Event, EventReader, encode
+from gateway.bodies.sse import MAX_EVENT_BYTES, Event, EventReader, json_event
 
 BOM = b"\xef\xbb\xbf"
 
@@ -172,7 +172,7 @@ def test_a_long_stream_of_short_events_is_not_refused() -> None:
 
 def test_encode_is_read_back() -> None:
     value = {"text": "line\nbreak", "ü": 1}
-    assert [orjson.loads(data) for data in read([encode(value)])] == [value]
+    assert [orjson.loads(data) for data in read([json_event(value)])] == [value]
 
 
 @pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])

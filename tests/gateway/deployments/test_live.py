@@ -36,9 +36,9 @@ def test_tokens_per_minute_forbid_calls_too(tmp_path: Path) -> None:
     clock = Time()
     live = deployment(tmp_path, clock, tpm=100)
     live.start()
-    live.count_tokens(99)
+    live.add_used_tokens(99)
     assert live.unavailable() is None
-    live.count_tokens(1)
+    live.add_used_tokens(1)
     assert live.unavailable() == "tpm reached"
     clock.now += 60
     assert live.unavailable() is None

@@ -1,11 +1,11 @@
-"""Values of another program's configuration: read, or reported with their line."""
+"""ImportedValues of another program's configuration: read, or reported with their line."""
 
 from pathlib import Path
 
 import pytest
 
 from gateway.config.lined_yaml import Node
-from gateway.migrate.import_values import Values
+from gateway.migrate.import_values import ImportedValues
 
 FILE = Path("c.yaml")
 
@@ -14,8 +14,8 @@ def node(value: object) -> Node:
     return Node(FILE, 3, "router_settings.key", value)
 
 
-def values(literals: bool = True, **environment: str) -> Values:
-    return Values(environment, literals=literals)
+def values(literals: bool = True, **environment: str) -> ImportedValues:
+    return ImportedValues(environment, literals=literals)
 
 
 @pytest.mark.parametrize(("value", "expected"), [(3, 3), ("2.5", 2.5), (4.0, 4), ("os.environ/N", 7)])

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from gateway.config.yaml_file import YamlError
-from gateway.migrate.import_values import Values
+from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.litellm_files import read_with_includes
 
 
-def read(folder: Path, **files: str) -> tuple[object, Values]:
+def read(folder: Path, **files: str) -> tuple[object, ImportedValues]:
     for name, text in files.items():
         (folder / f"{name}.yaml").write_text(text)
-    values = Values({}, literals=True)
+    values = ImportedValues({}, literals=True)
     return read_with_includes(folder / "main.yaml", values).plain(), values
 
 
@@ -38,4 +38,4 @@ def test_a_missing_include_is_a_problem_and_a_missing_file_an_error(tmp_path: Pa
     _, values = read(tmp_path, main="include: [none.yaml]\n")
     assert [p.line for p in values.problems] == [1]
     with pytest.raises(YamlError, match="no such file"):
-        read_with_includes(tmp_path / "none.yaml", Values({}, literals=True))
+        read_with_includes(tmp_path / "none.yaml", ImportedValues({}, literals=True))

@@ -4,22 +4,22 @@ from pathlib import Path
 
 from gateway.config.lined_yaml import read_lined
 from gateway.config.providers import resolve
-from gateway.migrate.import_values import Values
-from gateway.migrate.litellm_deployments import Deployment, Model
+from gateway.migrate.import_values import ImportedValues
+from gateway.migrate.litellm_deployments import ImportedDeployment, ImportedModel
 from gateway.migrate.litellm_settings import SettingsImport
 
 
-def settings(folder: Path, text: str) -> tuple[SettingsImport, Values]:
+def settings(folder: Path, text: str) -> tuple[SettingsImport, ImportedValues]:
     path = folder / "c.yaml"
     path.write_text(text)
-    values = Values({}, literals=True)
+    values = ImportedValues({}, literals=True)
     return SettingsImport(values, read_lined(path)), values
 
 
-def model(folder: Path, *limits: dict[str, float]) -> Model:
+def model(folder: Path, *limits: dict[str, float]) -> ImportedModel:
     node = read_lined(folder / "c.yaml")
     name, target = "openai/gpt-4o", resolve("openai/gpt-4o", None)
-    return Model("m", node, [Deployment(node, target, name, None, dict(written)) for written in limits])
+    return ImportedModel("m", node, [ImportedDeployment(node, target, name, None, dict(written)) for written in limits])
 
 
 def test_retries_failures_and_cool_down_are_translated(tmp_path: Path) -> None:

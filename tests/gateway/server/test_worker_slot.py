@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.record.metrics import Totals, TotalsDump
-from gateway.server.link_messages import FromWorker, Others, encode
+from gateway.server.link_messages import FromWorker, Others, encode_message
 from gateway.server.totals_exchange import TotalsExchange
 from gateway.server.worker_slot import BACKOFF_S, MAX_BACKOFF_S, STEADY_S, WorkerSlot
 
@@ -46,7 +46,7 @@ def counted(number: float) -> TotalsDump:
 
 def test_messages_may_arrive_in_parts(workers: Workers) -> None:
     slot, end = workers.slots[0], workers.ends[0]
-    line = encode(READY)
+    line = encode_message(READY)
     end.sendall(line + line[:5])
     assert list(slot.receive()) == [READY]
     assert list(slot.receive()) == []
@@ -57,7 +57,7 @@ def test_messages_may_arrive_in_parts(workers: Workers) -> None:
 
 def test_a_worker_that_closes_its_link_is_heard_to_the_end(workers: Workers) -> None:
     slot, end = workers.slots[0], workers.ends[0]
-    end.sendall(encode(READY))
+    end.sendall(encode_message(READY))
     end.close()
     assert list(slot.receive()) == [READY]
     assert not slot.connected
@@ -85,12 +85,12 @@ def test_a_question_is_answered_once_all_others_have_sent_their_totals(workers: 
     first.ready = second.ready = True
     exchange = TotalsExchange(workers.slots)
     exchange.ask(first, 7)
-    assert workers.ends[1].recv(100) == encode({"kind": "send_totals"})
+    assert workers.ends[1].recv(100) == encode_message({"kind": "send_totals"})
     exchange.answer_due(0.0)
     assert len(exchange.deadlines) == 1
     exchange.received(second, counted(3))
     expected: Others = {"kind": "others", "number": 7, "living": [counted(3)], "ended": Totals().dump()}
-    assert workers.ends[0].recv(1 << 16) == encode(expected)
+    assert workers.ends[0].recv(1 << 16) == encode_message(expected)
     assert exchange.deadlines == []
 
 
@@ -102,7 +102,7 @@ def test_the_last_known_totals_are_used_after_the_deadline(workers: Workers) -> 
     exchange.ask(first, 1)
     exchange.answer_due(exchange.deadlines[0])
     expected: Others = {"kind": "others", "number": 1, "living": [counted(2)], "ended": Totals().dump()}
-    assert workers.ends[0].recv(1 << 16) == encode(expected)
+    assert workers.ends[0].recv(1 << 16) == encode_message(expected)
 
 
 def test_counts_of_an_ended_worker_stay_and_its_gauges_do_not(workers: Workers) -> None:
@@ -115,4 +115,4 @@ def test_counts_of_an_ended_worker_stay_and_its_gauges_do_not(workers: Workers) 
     ended = Totals()
     ended.add("locus_records_lost", (), 2)
     expected: Others = {"kind": "others", "number": 1, "living": [], "ended": ended.dump()}
-    assert workers.ends[0].recv(1 << 16) == encode(expected)
+    assert workers.ends[0].recv(1 << 16) == encode_message(expected)

@@ -14,7 +14,7 @@ from aiohttp.client_reqrep import ConnectionKey
 from gateway.bodies.memory_budget import MemoryBudget
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.upstream import body
-from gateway.upstream.body import StreamMeter, check_cost, read_body
+from gateway.upstream.body import StreamMeter, check_cost, read_response_body
 from gateway.upstream.connection_failure import connection_failure
 from tests.gateway.running import entry, gateway
 from tests.gateway.upstreams import Call, ScriptedProvider, answer, chunk, completion, head, reply
@@ -120,7 +120,7 @@ async def test_of_an_error_the_beginning_is_read(tmp_path: Path) -> None:
     async with ScriptedProvider(long_error) as up, aiohttp.ClientSession() as session:
         for path in ("a", "b"):
             async with session.post(f"{up.base_url}/{path}", json={}) as response:
-                data = await read_body(response, 5.0)
+                data = await read_response_body(response, 5.0)
                 assert data.startswith(b'{"error"')
                 assert len(data) < 3 * body.MAX_ERROR_BYTES
                 assert response.closed
@@ -131,7 +131,7 @@ async def test_an_answer_that_finds_no_memory_is_no_fault_of_the_provider() -> N
         with MemoryBudget(lambda: MB).account() as account:
             async with session.post(f"{up.base_url}/chat/completions", json={}) as response:
                 with pytest.raises(UpstreamFailure) as failed:
-                    await read_body(response, 5.0)
+                    await read_response_body(response, 5.0)
             assert failed.value.cause is Cause.LOCAL
             account.charge(-account.charged)
             with pytest.raises(UpstreamFailure) as failed:

@@ -194,7 +194,7 @@ async def test_upstreams_of_this_format_get_the_clients_bytes() -> None:
 
 def whole(request: ChatRequest, fields: dict[str, Any], api: Any = "chat") -> dict[str, Any]:
     complete = Complete(orjson.dumps(fields), fields, Usage(7, 3), api)
-    value: dict[str, Any] = orjson.loads(DIALECT.whole(request, complete, "llama-8b"))
+    value: dict[str, Any] = orjson.loads(DIALECT.complete_answer(request, complete, "llama-8b"))
     validate(value, "CreateCompletionResponse")
     return value
 
@@ -271,10 +271,10 @@ async def test_a_native_answer_keeps_its_bytes_but_for_the_name() -> None:
     fields = checked_answer(orjson.loads(body))
     assert billed_usage(fields) == Usage(7, 3)
     complete = Complete(body, fields, billed_usage(fields), "completions")
-    assert DIALECT.whole(await parse(), complete, "llama-8b") == body.replace(b'"up"', b'"llama-8b"')
+    assert DIALECT.complete_answer(await parse(), complete, "llama-8b") == body.replace(b'"up"', b'"llama-8b"')
     nested = body.replace(b'"timings":{', b'"timings":{"model":"up",')
     complete = Complete(nested, orjson.loads(nested), None, "completions")
-    answer = orjson.loads(DIALECT.whole(await parse(), complete, "llama-8b"))
+    answer = orjson.loads(DIALECT.complete_answer(await parse(), complete, "llama-8b"))
     assert (answer["model"], answer["timings"]["model"]) == ("llama-8b", "up")
 
 
@@ -426,7 +426,7 @@ async def client(fields: dict[str, Any]) -> AsyncIterator[openai.AsyncOpenAI]:
     async def answer(call: Call, writer: asyncio.StreamWriter) -> None:
         request = await DIALECT.parse(call.raw, {})
         if not request.stream:
-            await reply(200, DIALECT.whole(request, Complete(b"", fields, None), "llama-8b"))(call, writer)
+            await reply(200, DIALECT.complete_answer(request, Complete(b"", fields, None), "llama-8b"))(call, writer)
             return
         out = DIALECT.writer(request)
         body = b"".join(out.write(chunk, chunk.fields, "llama-8b") for chunk in TOLD) + out.end(USAGE, "llama-8b")

@@ -37,7 +37,7 @@ def whole(said: dict[str, Any], finish: Any = "stop", request: dict[str, Any] | 
     choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant"} | said} | more.pop("choice", {})
     completion = {"id": "chatcmpl-1", "choices": [choice], "usage": None} | more
     sent = translated_request(translate(asked).fields, Native("messages", orjson.dumps(asked), asked))
-    body = Messages().whole(sent, Complete(orjson.dumps(completion), completion, None), "llama")
+    body = Messages().complete_answer(sent, Complete(orjson.dumps(completion), completion, None), "llama")
     return anthropic.types.Message.model_validate_json(body, strict=True)
 
 
@@ -168,10 +168,10 @@ def test_usage_that_no_provider_could_bill() -> None:
 def test_an_answer_of_the_same_format_passes_but_for_the_name() -> None:
     body = b'{"id": "msg_1", "type": "message",  "model": "claude-x", "content": [], "new": [1.0]}'
     asked = translated_request(translate(REQUEST).fields, Native("messages", b"", REQUEST))
-    given = Messages().whole(asked, Complete(body, orjson.loads(body), None, "messages"), "claude")
+    given = Messages().complete_answer(asked, Complete(body, orjson.loads(body), None, "messages"), "claude")
     assert given == body.replace(b'"claude-x"', b'"claude"')
     nested = body.replace(b'"content": []', b'"content": [{"type": "tool_use", "input": {"model": "x"}}]')
-    given = Messages().whole(asked, Complete(nested, orjson.loads(nested), None, "messages"), "claude")
+    given = Messages().complete_answer(asked, Complete(nested, orjson.loads(nested), None, "messages"), "claude")
     assert orjson.loads(given) == orjson.loads(nested) | {"model": "claude"}
 
 

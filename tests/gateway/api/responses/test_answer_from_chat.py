@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 async def answered(answer: Complete, **fields: Any) -> dict[str, Any]:
     """The Response object, checked against the official document."""
     given = dialect()
-    response: dict[str, Any] = orjson.loads(given.whole(await parsed(given, **fields), answer, "m1"))
+    response: dict[str, Any] = orjson.loads(given.complete_answer(await parsed(given, **fields), answer, "m1"))
     validate(response, "Response")
     return response
 
@@ -119,10 +119,10 @@ async def test_a_native_answer_passes_but_for_the_model() -> None:
     body = orjson.dumps(NATIVE).replace(b"{", b"{  ", 1)
     given = dialect()
     answer = Complete(body, orjson.loads(body), None, "responses")
-    assert given.whole(await parsed(given), answer, "m1") == body.replace(b"up", b"m1")
+    assert given.complete_answer(await parsed(given), answer, "m1") == body.replace(b"up", b"m1")
     lacking = {"id": "resp_1", "model": "up", "output": [], "created_at": "now", "tools": None, "usage": []}
     answer = Complete(orjson.dumps(lacking), lacking, None, "responses")
-    told = orjson.loads(given.whole(await parsed(given, tools=[FUNCTION]), answer, "m1"))
+    told = orjson.loads(given.complete_answer(await parsed(given, tools=[FUNCTION]), answer, "m1"))
     assert (told["id"], told["model"], told["usage"], told["tools"][0]["name"]) == ("resp_1", "m1", None, "weather")
     assert type(told["created_at"]) is int
 
@@ -131,7 +131,7 @@ async def test_a_model_field_in_a_tool_does_not_confuse() -> None:
     fields = NATIVE | {"tools": [{"type": "image_generation", "model": "gpt-image"}]}
     given = dialect()
     answer = Complete(orjson.dumps(fields), fields, None, "responses")
-    assert orjson.loads(given.whole(await parsed(given), answer, "m1")) == fields | {"model": "m1"}
+    assert orjson.loads(given.complete_answer(await parsed(given), answer, "m1")) == fields | {"model": "m1"}
 
 
 def test_usage_in_the_form_of_this_api() -> None:

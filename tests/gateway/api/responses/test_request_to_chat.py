@@ -356,7 +356,7 @@ async def test_no_depth_is_too_much_for_the_answer(depth: int) -> None:
             request = await given.parse(body, {})
         except InvalidRequest:  # named as such; anything else is a failure
             continue
-        assert json.loads(given.whole(request, complete({"content": "x"}), "m"))["output"]
+        assert json.loads(given.complete_answer(request, complete({"content": "x"}), "m"))["output"]
         assert given.writer(request).end(None, "m")
 
 

@@ -339,7 +339,7 @@ async def test_a_conversation_goes_on_from_its_last_response(tmp_path: Path) -> 
         first = await parsed(given, input="What is the weather?", tools=[FUNCTION], instructions="Be brief.")
         call = {"id": "a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
         answer = complete({"content": None, "reasoning_content": "Hm", "tool_calls": [call]}, "tool_calls")
-        got = orjson.loads(given.whole(first, answer, "m1"))
+        got = orjson.loads(given.complete_answer(first, answer, "m1"))
         await given.store_response(first, got, "me", "s1")
 
         output = {"type": "function_call_output", "call_id": "a", "output": "sunny"}

@@ -12,7 +12,7 @@ from gateway.api.responses.stream_reader import (
     chat_usage,
     checked_answer,
     events_of_answer,
-    finish_reason,
+    response_finish_reason,
 )
 from gateway.bodies.sse import Event, EventReader
 from gateway.core.answer import Chunk, Usage
@@ -242,9 +242,10 @@ def test_usage_and_finish_reason_in_the_form_of_chat() -> None:
         "completion_tokens_details": details,
     }
     assert chat_usage({"usage": {"input_tokens": 3}}) is None
-    assert finish_reason({"status": "completed", "output": [{"type": "custom_tool_call"}]}) == "tool_calls"
-    assert finish_reason({"status": "completed", "output": None}) == "stop"
+    assert response_finish_reason({"status": "completed", "output": [{"type": "custom_tool_call"}]}) == "tool_calls"
+    assert response_finish_reason({"status": "completed", "output": None}) == "stop"
     assert (
-        finish_reason({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}) == "content_filter"
+        response_finish_reason({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}})
+        == "content_filter"
     )
-    assert finish_reason({"status": "incomplete"}) == "length"
+    assert response_finish_reason({"status": "incomplete"}) == "length"

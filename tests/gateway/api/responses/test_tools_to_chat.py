@@ -51,7 +51,9 @@ async def answered(deltas: list[dict[str, Any]], **fields: Any) -> list[dict[str
         for delta in deltas
         for d in delta["tool_calls"]
     ]
-    whole = orjson.loads(given.whole(request, complete({"content": None, "tool_calls": calls}, "tool_calls"), "m1"))
+    whole = orjson.loads(
+        given.complete_answer(request, complete({"content": None, "tool_calls": calls}, "tool_calls"), "m1")
+    )
     validate(whole, "Response")
     assert [parts(item) for item in whole["output"]] == [parts(item) for item in streamed]
     return [parts(item) for item in streamed]
