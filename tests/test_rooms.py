@@ -33,6 +33,7 @@ FLOOR_OF = {
     (package, room): floor for package, floors in FLOORS.items() for floor, rooms in enumerate(floors) for room in rooms
 }
 MODULES = [path for package in FLOORS for path in sorted((ROOT / package).rglob("*.py"))]
+OUTSIDE = {"research", "tests", "scripts", "benchmarks"}
 MOST_LINES = {"module": 350, "class": 250, "function": 50}
 
 
@@ -87,4 +88,16 @@ def test_the_wheel_imports_nothing_of_the_repository_around_it() -> None:
         assert not outside, f"{path}: {outside}"
 
 
-OUTSIDE = {"research", "tests", "scripts", "benchmarks"}
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES}
+    graph = {
+        name: {
+            known
+            for _, target in imported(ast.parse(path.read_text(encoding="utf-8")))
+            if (known := target if target in names else target.rpartition(".")[0]) in names and known != name
+        }
+        for name, path in names.items()
+    }
+    while removable := {name for name, targets in graph.items() if not targets & graph.keys()}:
+        graph = {name: targets for name, targets in graph.items() if name not in removable}
+    assert not graph, f"circles among, or modules above circles: {sorted(graph)}"
