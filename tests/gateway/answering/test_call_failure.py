@@ -54,7 +54,7 @@ def test_faults_of_the_deployment_count_and_faults_of_the_request_do_not(tmp_pat
     for _ in range(20):
         update_breaker(live, UpstreamFailure(Cause.CONTENT_FILTER), clock())
     assert live.breaker.state(clock()) == "closed"
-    for _ in range(live.breaker.settings.failures):
+    for _ in range(live.breaker.settings.breaker_failures):
         update_breaker(live, UpstreamFailure(Cause.TIMEOUT), clock())
     assert live.breaker.state(clock()) == "open"
 
@@ -70,7 +70,7 @@ def test_a_refused_key_takes_the_deployment_out_and_is_logged_once(
     update_breaker(live, refused, clock())
     assert live.breaker.confirmed
     assert [record.getMessage() for record in caplog.records] == [
-        f"m/0 is taken out for {live.breaker.settings.cool_down_s:.0f} s: {refused}: Invalid API key"
+        f"m/0 is taken out for {live.breaker.settings.cool_down:.0f} s: {refused}: Invalid API key"
     ]
 
 
