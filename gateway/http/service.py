@@ -20,8 +20,8 @@ from gateway.record.request_record import Recorder
 from gateway.request.conversation import ConversationTable
 from gateway.routing.routing import Routing
 from gateway.upstream.direct import DirectUpstream
+from gateway.upstream.litellm_upstream import LitellmUpstream
 from gateway.upstream.proxy import Proxies
-from gateway.upstream.sdk import SdkUpstream
 from gateway.upstream.upstreams import Upstreams
 from router.errors import ArtifactError
 from router.model.serving import Router
@@ -111,7 +111,9 @@ async def open_service(
         DirectUpstream(proxies) as direct,
     ):
         metrics = metrics or Metrics()
-        upstreams = Upstreams(direct, SdkUpstream(), lambda texts: service.in_force.routing.encoder_queue.embed(texts))
+        upstreams = Upstreams(
+            direct, LitellmUpstream(), lambda texts: service.in_force.routing.encoder_queue.embed(texts)
+        )
         failover = Failover(upstreams, clock)
         async with HealthChecks(failover, clock) as health, LoopMonitor(metrics.loop_paused):
             service = Service(in_force, failover, health, recorder, metrics, ConversationTable(clock), responses, clock)

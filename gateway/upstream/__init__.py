@@ -1,1 +1,1 @@
-"""Calls to providers. `direct` relays the bytes of OpenAI-compatible ones, `sdk` goes through litellm for the rest."""
+"""Calls to providers: `direct` passes bytes on to compatible ones, and `litellm_upstream` calls all others through litellm."""

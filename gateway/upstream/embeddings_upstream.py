@@ -17,7 +17,7 @@ from gateway.request.embeddings_request import embedding_inputs
 from gateway.request.request import Request
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.embeddings_response import Vectors, in_order, read_embeddings, write_embeddings
-from gateway.upstream.sdk import SdkUpstream
+from gateway.upstream.litellm_upstream import LitellmUpstream
 
 PATH = "/embeddings"
 IN_THREAD = 1 << 20  # bytes; a longer response is read in a thread
@@ -35,9 +35,9 @@ class EmbeddingsUpstream:
         embed: computes the vectors of the built-in model.
     """
 
-    def __init__(self, direct: DirectUpstream, sdk: SdkUpstream, embed: Embed) -> None:
+    def __init__(self, direct: DirectUpstream, litellm: LitellmUpstream, embed: Embed) -> None:
         self._direct = direct
-        self._sdk = sdk
+        self._litellm = litellm
         self._embed = embed
 
     async def complete(
@@ -75,7 +75,7 @@ class EmbeddingsUpstream:
         raise NotImplementedError("embeddings are not streamed")
 
     async def _through_litellm(self, deployment: Deployment, request: Request, dropped: frozenset[str]) -> Complete:
-        data, usage = await self._sdk.embed(deployment, litellm_arguments(request, dropped))
+        data, usage = await self._litellm.embed(deployment, litellm_arguments(request, dropped))
         vectors = [item["embedding"] for item in in_order(data, len(embedding_inputs(request)))]
         dimensions, width = request.fields.get("dimensions"), len(vectors[0])
         if dimensions not in (None, width):  # litellm omits a parameter that the provider does not support

@@ -6,7 +6,7 @@ from gateway.core.vocabulary import Api
 from gateway.request.request import Request
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.embeddings_upstream import Embed, EmbeddingsUpstream
-from gateway.upstream.sdk import SdkUpstream
+from gateway.upstream.litellm_upstream import LitellmUpstream
 
 
 class Upstreams:
@@ -16,10 +16,10 @@ class Upstreams:
         embed: computes the vectors of the built-in embedding model.
     """
 
-    def __init__(self, direct: DirectUpstream, sdk: SdkUpstream, embed: Embed) -> None:
+    def __init__(self, direct: DirectUpstream, litellm: LitellmUpstream, embed: Embed) -> None:
         self.direct = direct
-        self._sdk = sdk
-        self._embeddings = EmbeddingsUpstream(direct, sdk, embed)
+        self._litellm = litellm
+        self._embeddings = EmbeddingsUpstream(direct, litellm, embed)
 
     async def choose(self, deployment: Deployment, api: Api) -> Upstream[Deployment, Request]:
         """The upstream that calls `deployment` in the format `api`, ready to be called.
@@ -30,5 +30,5 @@ class Upstreams:
             return self._embeddings
         if api != "chat" or deployment.path == "direct":
             return self.direct
-        await self._sdk.load()
-        return self._sdk
+        await self._litellm.load()
+        return self._litellm
