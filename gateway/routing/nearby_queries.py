@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from router.model.evidence import Found
+from router.model.evidence import NearestQueries
 from router.model.serving import Router
 
 
@@ -26,11 +26,11 @@ def explain_evidence(
     return {"queries": [asdict(query) for query in found.queries], "why_none": found.why_none}
 
 
-def _found(router: Router, q: NDArray[np.float32] | None, winner: str | None, runner_up: str | None) -> Found:
+def _found(router: Router, q: NDArray[np.float32] | None, winner: str | None, runner_up: str | None) -> NearestQueries:
     if winner is None or runner_up is None:
-        return Found((), "there are not two models with an embedding to compare")
+        return NearestQueries((), "there are not two models with an embedding to compare")
     if winner == runner_up:
-        return Found((), f"both models are {winner} in the model space")
+        return NearestQueries((), f"both models are {winner} in the model space")
     if q is None:
-        return Found((), "the encoding of the query is not known")
+        return NearestQueries((), "the encoding of the query is not known")
     return router.evidence.nearest(q.reshape(-1)[: router.encoder.text_dim], winner, runner_up)

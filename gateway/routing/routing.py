@@ -18,7 +18,7 @@ from gateway.routing.eligibility import Eligibility, allows
 from gateway.routing.encoder_queue import EncoderQueue, Encoding
 from gateway.routing.requested_policy import check_model_names, requested_policy
 from router.model.model_table import ModelTable, PricePerMtok, with_switch_price
-from router.model.policy import Policy, believed, choose
+from router.model.policy import Policy, choose, lower_bounds
 from router.model.serving import Router
 
 
@@ -79,7 +79,7 @@ class Routing:
         scores = self._scores(request, await self._encode(request), requirements)
         callable_ = self._eligibility.callable(scores.capable)
         eligible = callable_ & ~np.isnan(scores.p_correct)
-        p_believed = believed(scores.p_correct, scores.standard_error, policy)
+        p_believed = lower_bounds(scores.p_correct, scores.standard_error, policy)
         if overrides.min_p_correct is not None and (enough := eligible & (p_believed >= overrides.min_p_correct)).any():
             eligible = enough
         switch = self._switch(request, conversation)

@@ -110,12 +110,12 @@ def suggest(
 
 def _traffic(weights: Path | None, loaded: "Checkpoint", router: "Router") -> "Traffic":
     from router.explore.traffic import BENCHMARK_WEIGHTS, anchor_traffic, prompt_traffic, weighted_traffic
-    from router.model.anchors import unpack
+    from router.model.anchors import load_anchors
 
     if weights is None:
-        return anchor_traffic(unpack(loaded))
+        return anchor_traffic(load_anchors(loaded))
     if weights.suffix in BENCHMARK_WEIGHTS:
-        return weighted_traffic(weights, unpack(loaded))
+        return weighted_traffic(weights, load_anchors(loaded))
     return prompt_traffic(weights, router.encoder)
 
 

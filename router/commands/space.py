@@ -143,12 +143,12 @@ def find(text: str, k: int, by: str, checkpoint: Path | None, trust: bool, space
     import numpy as np
 
     from router.explore.profile import hypothetical, matches, parse_profile
-    from router.model.anchors import unpack
+    from router.model.anchors import load_anchors
     from router.model.locus import Locus
 
     profile = parse_profile(text)
     loaded, router = load_router(checkpoint, trust, space)
-    anchors = unpack(loaded)
+    anchors = load_anchors(loaded)
     hypothetical_evaluations = hypothetical(anchors, profile)
     z = (
         Locus.restore(loaded.weights, loaded.card["config"])
@@ -187,13 +187,13 @@ def plot_space(out: Path, neighbors: int, checkpoint: Path | None, trust: bool, 
     """Draw a map of the models: models that are near in the space are near on the map."""
     from router.explore.clusters import pairwise_distances
     from router.explore.space_map import SpaceMap, draw_map, html_page, project_to_plane
-    from router.model.anchors import unpack
+    from router.model.anchors import load_anchors
 
     _require_suffix("--out", out, ".png", ".html")
     if out.suffix == ".png":
         require("matplotlib", extra="plot")
     loaded, router = load_router(checkpoint, trust, space)
-    anchors = unpack(loaded)
+    anchors = load_anchors(loaded)
     models = router.space.models
     p = router.scorer(models).p_correct(anchors.q)
     xy, explained = project_to_plane(pairwise_distances(router.space.z))

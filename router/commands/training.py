@@ -25,9 +25,10 @@ def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: 
     from router.encode.load import load_encoder
     from router.model.checkpoint import save_checkpoint
     from router.model.evidence import evidence_file
-    from router.train.evidence_builder import gather
+    from router.train.evidence_builder import build_evidence
+    from router.train.feature_map import STATE
     from router.train.model_card import EVIDENCE_KEY, describe, describe_evidence
-    from router.train.train import STATE, STEPS
+    from router.train.train import STEPS
     from router.train.train import train as run_training
 
     dataset = load_dataset(data).without(excluded)
@@ -36,16 +37,16 @@ def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: 
     q = loaded.encode(dataset.prompts)
     with progress_bar("training", STEPS) as advance:
         trained = run_training(dataset, q, loaded.text_dim, seed, out, advance)
-    evaluations = gather(dataset, q[:, : loaded.text_dim], loaded.hash)
+    evaluations = build_evidence(dataset, q[:, : loaded.text_dim], loaded.hash)
     card = describe(dataset, q, loaded, seed, trained, excluded) | {EVIDENCE_KEY: describe_evidence(evaluations)}
     checkpoint = save_checkpoint(out, trained.locus.weights(), card)
-    trained.space.of(checkpoint).save(out / "space.safetensors")
+    trained.space.with_checkpoint(checkpoint).save(out / "space.safetensors")
     evaluations.save(evidence_file(out / "space.safetensors"))
     (out / STATE).unlink(missing_ok=True)
-    kept = [verdict.benchmark for verdict in trained.verdicts if verdict.guarded]
+    kept = [result.benchmark for result in trained.guard if result.guarded]
     click.echo(
         f"{out}: checkpoint {checkpoint[:12]}, {len(trained.space.models)} embeddings; best single model kept in "
-        f"{len(kept)} of {len(trained.verdicts)} benchmarks" + (f": {', '.join(kept)}" if kept else "")
+        f"{len(kept)} of {len(trained.guard)} benchmarks" + (f": {', '.join(kept)}" if kept else "")
     )
 
 
@@ -79,7 +80,7 @@ def embed(
     from router.model.evidence import evidence_file
     from router.model.locus import Locus
     from router.train.evaluate import embed_all
-    from router.train.evidence_builder import gather
+    from router.train.evidence_builder import build_evidence
 
     loaded = load_checkpoint(checkpoint, trust=trust)
     dataset = load_dataset(data).without(excluded)
@@ -98,7 +99,7 @@ def embed(
             progress=lambda: advance(next(done), ""),
         )
     space.save(out)
-    gather(dataset, q[:, : encoder.text_dim], encoder.hash, split).save(evidence_file(out))
+    build_evidence(dataset, q[:, : encoder.text_dim], encoder.hash, split).save(evidence_file(out))
     click.echo(f"{out}: {len(space.models)} embeddings from {sum(space.evaluations)} evaluations")
 
 
@@ -118,7 +119,7 @@ def evidence(data: Path, checkpoint: Path | None, trust: bool, excluded: tuple[s
     from router.errors import DataError
     from router.model.checkpoint import amend_card, load_checkpoint
     from router.model.evidence import evidence_file
-    from router.train.evidence_builder import gather
+    from router.train.evidence_builder import build_evidence
     from router.train.model_card import EVIDENCE_KEY, describe_evidence
 
     loaded = load_checkpoint(checkpoint, trust=trust)
@@ -128,7 +129,7 @@ def evidence(data: Path, checkpoint: Path | None, trust: bool, excluded: tuple[s
         raise DataError(f"{data}: not the data that the checkpoint in {loaded.folder} was trained on")
     dataset = dataset.without({*about.get("excluded_benchmarks", ()), *excluded})
     encoder = loaded.encoder()
-    evaluations = gather(dataset, encoder.encode(dataset.prompts)[:, : encoder.text_dim], encoder.hash)
+    evaluations = build_evidence(dataset, encoder.encode(dataset.prompts)[:, : encoder.text_dim], encoder.hash)
     file = evidence_file(loaded.folder / "space.safetensors")
     size = len(evaluations.save(file))
     amend_card(loaded, {EVIDENCE_KEY: describe_evidence(evaluations)})

@@ -1,7 +1,7 @@
-"""Anchor queries: a small sample of the training queries that travels with a checkpoint, as encodings and benchmark names.
+"""Anchor queries: a small sample of the training queries, kept in a checkpoint as encodings and benchmark names.
 
-They stand for the data where there is none: what a model is expected to reach on a benchmark is its mean P(correct) over that
-benchmark's anchors. No text of a query is kept.
+They represent the training data after training. For example, the expected accuracy of a model on a benchmark is its mean P(correct)
+over that benchmark's anchors. The texts of the queries are not kept.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,14 +15,14 @@ from router.errors import ArtifactError, DataError
 from router.model.checkpoint import Checkpoint
 
 NUMBER = 1024
-AT_LEAST = 16  # of each benchmark that has so many
+MIN_PER_BENCHMARK = 16  # or all queries of a smaller benchmark
 WEIGHTS_KEY = "anchors.q"
 CARD_KEY = "anchors"
 
 
 @dataclass(frozen=True)
 class Anchors:
-    """A queries, those of one benchmark next to each other.
+    """A queries. Those of one benchmark are adjacent.
 
     Attributes:
         q: encodings, (A, d_q), float32.
@@ -36,7 +36,7 @@ class Anchors:
         """Only the anchors of these benchmarks.
 
         Raises:
-            DataError: names every benchmark that no anchor is of, and those that there are.
+            DataError: a benchmark has no anchors; names all of these, and the benchmarks that have.
         """
         known = dict.fromkeys(self.benchmarks.tolist())
         unknown = [name for name in benchmarks if name not in known]
@@ -48,7 +48,7 @@ class Anchors:
         return Anchors(self.q[keep], self.benchmarks[keep])
 
     def counts(self) -> dict[str, int]:
-        """Number of anchors of each benchmark, in the order of the rows: what a card says under `anchors`."""
+        """Number of anchors of each benchmark, in the order of the rows, for the card."""
         names, counts = np.unique(self.benchmarks, return_counts=True)
         return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
@@ -65,9 +65,9 @@ class Anchors:
         return {name: p[self.benchmarks == name].mean(axis=0, dtype=np.float64) for name in names}
 
     def weights(self, traffic: Mapping[str, float]) -> NDArray[np.float64]:
-        """What each anchor counts when benchmarks count as `traffic` says: (A,), summing to 1.
+        """The weight of each anchor if the benchmarks have the weights in `traffic`, (A,), float64, summing to 1.
 
-        Each benchmark's weight is divided evenly among its anchors; benchmarks that `traffic` does not name count nothing.
+        Each benchmark's weight is divided evenly among its anchors. Benchmarks that `traffic` does not name have weight 0.
 
         Raises:
             DataError: a benchmark has no anchors, or no weight is above 0.
@@ -81,15 +81,16 @@ class Anchors:
 
 
 def choose_anchors(data: Queries, q: NDArray[np.float32], number: int = NUMBER, seed: int = 0) -> Anchors:
-    """Draws anchors from split `train`: of each benchmark a share by the square root of its size, at random within it.
+    """Draws anchors from split `train`, at random within each benchmark.
 
-    Large benchmarks are shortened and small ones not lost: each gives at least 16, or all that it has. Where `number` is
-    too small for that, all give equally many.
+    The number from each benchmark is proportional to the square root of its size, so that large benchmarks do not dominate, but
+    at least 16, or all queries that it has. If `number` is too small for that, all benchmarks give the same number.
 
     Args:
-        q: encodings of all queries, (Q, d_q), in the order of the data.
-        number: how many; a smaller split `train` gives all of its queries.
-        seed: same seed, same anchors.
+        data: the queries.
+        q: encodings of all queries, (Q, d_q), float32, in the order of the data.
+        number: of anchors; a smaller split `train` gives all of its queries.
+        seed: the same seed gives the same anchors.
 
     Raises:
         DataError: split `train` is empty.
@@ -106,11 +107,11 @@ def choose_anchors(data: Queries, q: NDArray[np.float32], number: int = NUMBER, 
     return Anchors(np.ascontiguousarray(q[rows], np.float32), data.benchmarks[rows])
 
 
-def unpack(checkpoint: Checkpoint) -> Anchors:
+def load_anchors(checkpoint: Checkpoint) -> Anchors:
     """The anchors of a checkpoint.
 
     Raises:
-        ArtifactError: it has none, or its card and its arrays do not fit.
+        ArtifactError: the checkpoint has no anchors, or its card and its arrays do not fit each other.
     """
     q, counts = checkpoint.weights.get(WEIGHTS_KEY), checkpoint.card.get(CARD_KEY)
     if q is None or counts is None:
@@ -127,24 +128,41 @@ def unpack(checkpoint: Checkpoint) -> Anchors:
 
 
 def shares(sizes: NDArray[np.int64], number: int) -> NDArray[np.int64]:
-    """How many of each benchmark: (B,), summing to `number` or to all there are."""
+    """The number of queries to take from each benchmark, by the square root of its size.
+
+    Args:
+        sizes: of the benchmarks, (B,), int64.
+        number: of queries in total.
+
+    Returns:
+        (B,), int64, summing to `number`, or to all queries if there are fewer.
+    """
     number = min(number, int(sizes.sum()))
-    floor = np.minimum(sizes, AT_LEAST)
+    floor = np.minimum(sizes, MIN_PER_BENCHMARK)
     if floor.sum() >= number:
-        return _filled(np.zeros(len(sizes)), np.minimum(sizes, AT_LEAST), np.ones(len(sizes)), number)
-    return _filled(floor.astype(np.float64), sizes, np.sqrt(sizes), number)
+        return _allocate(np.zeros(len(sizes)), floor, np.ones(len(sizes)), number)
+    return _allocate(floor.astype(np.float64), sizes, np.sqrt(sizes), number)
 
 
-def _filled(
+def _allocate(
     floor: NDArray[np.float64], cap: NDArray[np.int64], rate: NDArray[np.float64], number: int
 ) -> NDArray[np.int64]:
-    """Whole numbers near `level * rate`, each between its floor and its cap, at the level where they sum to `number`."""
+    """Integers near `level * rate`, each between its floor and its cap, with the level at which they sum to `number`.
+
+    The level is found by bisection; the largest remainders are rounded up until the sum is exact.
+
+    Args:
+        floor, cap, rate: (B,) each.
+
+    Returns:
+        (B,), int64.
+    """
     low, high = 0.0, float((cap / rate).max())
-    for _ in range(60):
+    for _ in range(60):  # halvings: the level is then exact to float64
         level = (low + high) / 2
         low, high = (level, high) if np.clip(level * rate, floor, cap).sum() < number else (low, level)
     exact = np.clip(high * rate, floor, cap)
-    whole = np.floor(exact + 1e-9).astype(np.int64)
-    left = number - int(whole.sum())
-    whole[np.argsort(whole - exact, kind="stable")[:left]] += 1
-    return whole
+    counts = np.floor(exact + 1e-9).astype(np.int64)
+    missing = number - int(counts.sum())
+    counts[np.argsort(counts - exact, kind="stable")[:missing]] += 1
+    return counts

@@ -1,7 +1,7 @@
-"""Checkpoints on disk: `locus.safetensors` with the weights, `card.json` with everything one must know about them.
+"""Checkpoints on disk: `locus.safetensors` has the weights, `card.json` describes them.
 
-A checkpoint's id is the SHA-256 of its weights file. The card repeats it, every model space names it, and the loader
-refuses what does not belong together.
+The id of a checkpoint is the SHA-256 of its weights file. The card and every model space repeat it; loading fails if they
+differ.
 """
 
 import hashlib
@@ -32,10 +32,10 @@ class Checkpoint:
 
     Attributes:
         id: SHA-256 of the weights file.
-        card: encoder, data, metrics, versions, licences; see `router.train.train`.
+        card: encoder, data, metrics, versions, licences; see `router.train.model_card`.
         weights: parameter name -> array, float32.
-        folder: where it was read from.
-        trusted: whether an encoder whose files may run code may be loaded because the card names it.
+        folder: the folder it was read from.
+        trusted: True if the card may name an encoder whose files may run code.
     """
 
     id: str
@@ -45,13 +45,15 @@ class Checkpoint:
     trusted: bool = False
 
     def encoder(self) -> QueryEncoder:
-        """The query encoder that it was trained on.
+        """Loads the query encoder that the checkpoint was trained on.
 
         Raises:
-            ArtifactError: it cannot be loaded, its weights are others now, or it would have to be trusted.
+            ArtifactError: the encoder cannot be loaded, its weights have changed, or its files may run code and the checkpoint
+                is not trusted.
+            MissingPackage: the encoder needs a package that is not installed.
         """
         wanted = self.card["encoder"]
-        encoder = load_encoder(self._harmless(wanted["spec"]))
+        encoder = load_encoder(self._allowed_encoder(wanted["spec"]))
         if encoder.hash != wanted["hash"]:
             raise ArtifactError(
                 f"{self.folder}: trained on encoder {wanted['spec']} with hash {wanted['hash'][:12]}, but the one that "
@@ -59,11 +61,14 @@ class Checkpoint:
             )
         return encoder
 
-    def _harmless(self, spec: str) -> str:
-        """What to load for the encoder of the card.
+    def _allowed_encoder(self, spec: str) -> str:
+        """The argument of `load_encoder` for the encoder that the card names.
 
-        The maker of the checkpoint wrote that name. The shipped encoders, and a static one inside the folder, are tokens
-        and numbers only; anything else is loaded by sentence-transformers, which imports what its files name.
+        The author of the checkpoint chose that name. The shipped encoders, and a static one inside the folder, consist of tokens
+        and numbers. Any other is loaded by sentence-transformers, which imports the modules that the encoder's files name.
+
+        Raises:
+            ArtifactError: the files of the encoder may run code, and the checkpoint is not trusted.
         """
         if spec in (STATIC, MINILM):
             return spec
@@ -80,7 +85,16 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, weights: Mapping[str, NDArray[np.float32]], card: Mapping[str, Any]) -> str:
-    """Writes weights and card; returns the checkpoint id."""
+    """Writes weights and card.
+
+    Args:
+        folder: is created if it is missing.
+        weights: parameter name -> array, float32.
+        card: its content without format and checkpoint id.
+
+    Returns:
+        The checkpoint id. Equal weights give equal bytes and an equal id.
+    """
     from safetensors.numpy import save
 
     data = save(dict(weights), {"format": str(FORMAT)})
@@ -92,7 +106,7 @@ def save_checkpoint(folder: Path, weights: Mapping[str, NDArray[np.float32]], ca
 
 
 def amend_card(checkpoint: Checkpoint, values: Mapping[str, Any]) -> None:
-    """Adds to the card of a checkpoint on disk, or replaces there; weights and id stay."""
+    """Adds or replaces keys in the card of a checkpoint on disk. Weights and id do not change."""
     _write_card(checkpoint.folder, {**checkpoint.card, **values})
 
 
@@ -101,10 +115,11 @@ def _write_card(folder: Path, card: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(folder: Path | None = None, *, trust: bool = False) -> Checkpoint:
-    """The checkpoint in a folder; None: the shipped one.
+    """Reads the checkpoint in a folder.
 
     Args:
-        trust: its encoder may be one whose files may run code.
+        folder: None: the shipped checkpoint.
+        trust: allow an encoder whose files may run code.
 
     Raises:
         ArtifactError: a file is missing, unreadable, of another format, or weights and card do not belong together.

@@ -1,6 +1,6 @@
 """Evidence for a choice: the evaluated queries nearest to a request that one model passed and another failed.
 
-It is read when it is first asked for, from the files beside the model spaces.
+The files beside the model spaces are read at the first use.
 """
 
 import logging
@@ -20,19 +20,24 @@ log = logging.getLogger("locus.evidence")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The nearest such queries, nearest first; where there are none, why."""
+class NearestQueries:
+    """The evidence for one choice.
+
+    Attributes:
+        queries: the nearest first.
+        why_none: the reason if there are none.
+    """
 
     queries: tuple[EvaluatedQuery, ...]
     why_none: str | None = None
 
 
 class Evidence:
-    """The evidence beside some model spaces. Nothing is read before it is asked for.
+    """The evidence beside some model spaces. Reads the files at the first call of `nearest`.
 
     Args:
-        files: as `evidence_file` names them; they may be missing.
-        encoder: hash of the text encoder that requests are encoded by.
+        files: paths from `evidence_file`; a file may be missing.
+        encoder: hash of the text encoder that encodes the requests.
     """
 
     def __init__(self, files: Sequence[Path], encoder: str) -> None:
@@ -40,32 +45,34 @@ class Evidence:
         self._encoder = encoder
         self._read: list[Evaluations] | None = None
 
-    def nearest(self, text: NDArray[np.float32], winner: str, runner_up: str, k: int = 5) -> Found:
+    def nearest(self, text: NDArray[np.float32], winner: str, runner_up: str, k: int = 5) -> NearestQueries:
         """The evaluated queries nearest to a request that the winner passed and the runner-up failed.
 
-        Several files are one: where two have the same query of a benchmark, the later one counts.
+        If two files have the same query of a benchmark, the later one counts.
 
         Args:
-            text: text encoding of the request, (d,).
+            text: text encoding of the request, (d,), float32.
             winner, runner_up: names in the model space.
+            k: number of queries at most.
         """
         if self._read is None:
             self._read = self._readable()
-        found = {
+        by_id = {
             (query.benchmark, query.query_id): query
             for evaluations in self._read
             for query in evaluations.nearest(text, winner, runner_up, k)
         }
-        queries = sorted(found.values(), key=lambda query: -query.similarity)[:k]
-        return Found(tuple(queries), None if queries else self._why_none(self._read, winner, runner_up))
+        queries = sorted(by_id.values(), key=lambda query: -query.similarity)[:k]
+        return NearestQueries(tuple(queries), None if queries else self._why_none(self._read, winner, runner_up))
 
     def _readable(self) -> list[Evaluations]:
+        """The files that can be read and belong to the encoder; logs a warning for each other file that exists."""
         read = []
         for path in self._files:
             try:
                 evaluations = Evaluations.load(path)
             except ArtifactError as exc:
-                if path.exists():  # else it was made before there was evidence
+                if path.exists():  # a space from an earlier version has no evidence file
                     log.warning("no evidence from a file: %s", exc)
                 continue
             if evaluations.encoder != self._encoder:
@@ -76,16 +83,17 @@ class Evidence:
 
     @staticmethod
     def _why_none(read: Sequence[Evaluations], winner: str, runner_up: str) -> str:
+        """The reason why no query was found."""
         if not read:
             return "no evaluations are kept beside the model spaces; `locus evidence` and `locus embed` write them"
-        strangers = [name for name in (winner, runner_up) if not any(name in evaluations for evaluations in read)]
-        if strangers:
-            return f"no evaluations of {' and '.join(strangers)} are kept"
+        unknown = [name for name in (winner, runner_up) if not any(name in evaluations for evaluations in read)]
+        if unknown:
+            return f"no evaluations of {' and '.join(unknown)} are kept"
         if not any(winner in evaluations and runner_up in evaluations for evaluations in read):
             return f"{winner} and {runner_up} were evaluated in different data"
         return f"no query is kept that {winner} passed and {runner_up} failed"
 
 
 def evidence_file(space: Path) -> Path:
-    """Where the evidence of a model space lies: space.safetensors -> space.evidence.safetensors"""
+    """The path of the evidence of a model space: space.safetensors -> space.evidence.safetensors"""
     return space.with_name(space.name.removesuffix(".safetensors") + SUFFIX)

@@ -85,12 +85,15 @@ class Evaluations:
         """The k queries nearest to a request that the winner passed and the runner-up failed, nearest first.
 
         Args:
-            text: text encoding of the request, (d,).
+            text: text encoding of the request, (d,), float32.
+            winner, runner_up: names of models; one without evaluations gives no queries.
+            k: number of queries at most.
         """
         if winner not in self or runner_up not in self:
             return []
-        won, lost = self.tenths[self._row[winner]], self.tenths[self._row[runner_up]]
+        won, lost = self.tenths[self._row[winner]], self.tenths[self._row[runner_up]]  # (Q,) each
         rows = np.flatnonzero((won >= PASSED) & (lost < PASSED) & (lost != NOT_EVALUATED))
+        # Both in the basis, k columns: (n, k) codes and the projected request (k,). Cosines need no scale of the codes.
         similarity = _cosines(self.codes[rows].astype(np.float32), text @ self.basis.astype(np.float32))
         ends = np.cumsum(list(self.benchmarks.values()))
         names = list(self.benchmarks)
@@ -158,6 +161,6 @@ def _check_format(path: Path, header: object) -> None:
 
 
 def _cosines(rows: NDArray[np.float32], vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The cosine of each row with the vector, (n, k) and (k,) -> (n,); 0 where either is zero."""
+    """The cosine of each row with the vector, (n, k) and (k,) -> (n,), float32; 0 if either is zero."""
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows) * (vector @ vector))
     return np.asarray(rows @ vector / np.maximum(norms, np.float32(1e-12)))

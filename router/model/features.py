@@ -1,7 +1,7 @@
-"""Query encoding -> features ψ(x) that models are read out on: which kind of question it is, and where it lies among them.
+"""Query encoding -> features ψ(x): the kind of question, and its place among the anchor queries. Read-outs are linear in ψ.
 
-Three scales, coarse to fine: the posterior over benchmarks, the posterior over domains (the categories inside benchmarks),
-and a kernel between the query and the anchors. numpy only: the serving process computes this.
+ψ has three scales, from coarse to fine: the posterior over benchmarks, the posterior over domains (the categories inside
+benchmarks), and a kernel between the query and the anchors. numpy only: the serving process computes this.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 TEXT_LENGTH = 0.7  # length scale of the kernel on unit-norm text encodings
-SURFACE_LENGTH = 0.7  # length scale on standardised surface statistics, per square root of their number
-SURFACE_CLIP = 4.0  # standard deviations
+SURFACE_LENGTH = 0.7  # length scale on standardised surface statistics, times the square root of their number
+SURFACE_CLIP = 4.0  # standard deviations; a text of unusual length or form does not leave the training range further
 TEXT_GAIN = 4.0  # brings text encodings to the scale of the surface statistics, for the classifier
 
 
@@ -31,18 +31,23 @@ class Features:
     domains: NDArray[np.float32]
     closeness: NDArray[np.float32]
 
+    def joined(self) -> NDArray[np.float32]:
+        """Rows [1, benchmarks, domains, closeness], (n, F), float32, F = 1 + B + C + A: what a model's coefficients apply to."""
+        ones = np.ones((len(self.domains), 1), np.float32)
+        return np.concatenate([ones, self.benchmarks, self.domains, self.closeness], axis=1)
+
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """ψ. Its arrays are those of a checkpoint under `features.`.
+    """ψ. A checkpoint has these arrays under `features.`, and the anchors under `anchors.q`. All are float32 except `parent`.
 
     Attributes:
-        text_dim: width of the text part of an encoding.
-        mean, scale: of the surface statistics, (S,).
+        text_dim: number of text columns in an encoding.
+        mean, scale: mean and standard deviation of the surface statistics, (S,).
         anchors: encodings of the anchor queries, (A, d_q).
         projection: closeness -> E decorrelated kernel features (Nyström), (A, E).
         hidden, hidden_bias, output, output_bias: the domain classifier, (d_q, H), (H,), (H, C), (C,).
-        parent: benchmark of each domain, (C,).
+        parent: index of each domain's benchmark, (C,), int64.
     """
 
     text_dim: int
@@ -58,7 +63,7 @@ class FeatureMap:
 
     @classmethod
     def restore(cls, weights: Mapping[str, NDArray[np.float32]], text_dim: int) -> "FeatureMap":
-        """From a checkpoint's arrays.
+        """The feature map in a checkpoint's arrays.
 
         Raises:
             KeyError: an array is missing.
@@ -69,7 +74,7 @@ class FeatureMap:
         return cls(text_dim, anchors=anchors, parent=weights["features.parent"].astype(np.int64), **arrays)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """Its arrays as a checkpoint keeps them, but for the anchors."""
+        """The arrays for a checkpoint, name -> float32 array, without the anchors."""
         names = ("mean", "scale", "projection", "hidden", "hidden_bias", "output", "output_bias", "parent")
         return {f"features.{name}": np.ascontiguousarray(getattr(self, name), np.float32) for name in names}
 
@@ -80,46 +85,56 @@ class FeatureMap:
 
     @property
     def benchmarks(self) -> int:
-        """B."""
+        """B, the number of benchmarks."""
         return int(self.parent.max()) + 1
 
     def __call__(self, q: NDArray[np.float32]) -> Features:
-        """(n, d_q) encodings -> features."""
-        x = standardised(q, self.text_dim, self.mean, self.scale)
-        hidden = np.maximum(x @ self.hidden + self.hidden_bias, 0.0)
-        logits = hidden @ self.output + self.output_bias
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        """Query encodings, (n, d_q), float32 -> their features."""
+        x = standardised(q, self.text_dim, self.mean, self.scale)  # (n, d_q)
+        hidden = np.maximum(x @ self.hidden + self.hidden_bias, 0.0)  # ReLU, (n, H)
+        logits = hidden @ self.output + self.output_bias  # (n, C)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))  # softmax; the maximum is taken out against overflow
         domains = odds / odds.sum(axis=1, keepdims=True)
         return Features(domains @ self._membership, domains, self._closeness(x))
 
     def design(self, features: Features) -> NDArray[np.float32]:
-        """Rows [1, benchmarks, domains, closeness · projection], (n, D): what a read-out is linear in."""
+        """ψ(x): rows [1, benchmarks, domains, closeness · projection], (n, D), float32: what a read-out w is linear in."""
         ones = np.ones((len(features.domains), 1), np.float32)
         return np.concatenate(
             [ones, features.benchmarks, features.domains, features.closeness @ self.projection], axis=1
         )
 
-    def folded(self, w: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Coefficients of `design`, (..., D), as coefficients of [1, benchmarks, domains, closeness], (..., F), float32."""
-        plain = w.shape[-1] - self.projection.shape[1]
+    def joined_coefficients(self, w: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Coefficients of `design`, (..., D), as coefficients of `Features.joined`, (..., F), float32.
+
+        ψ·w = joined·c with c = [w of the first terms, projection · w of the kernel terms]. This saves serving the projection of
+        every query.
+        """
+        plain = w.shape[-1] - self.projection.shape[1]  # 1 + B + C
         return np.concatenate([w[..., :plain], w[..., plain:] @ self.projection.T], axis=-1).astype(np.float32)
 
     @cached_property
     def _membership(self) -> NDArray[np.float32]:
+        """1 where a domain is in a benchmark, (C, B): sums posteriors over domains to posteriors over benchmarks."""
         return np.eye(self.benchmarks, dtype=np.float32)[self.parent]
 
     @cached_property
     def _standard_anchors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The anchors scaled for the kernel, transposed, (d_q, A), and half their squared norms, (A,)."""
         x = _for_kernel(standardised(self.anchors, self.text_dim, self.mean, self.scale), self.text_dim)
         return np.ascontiguousarray(x.T), (x**2).sum(axis=1) / 2
 
     def _closeness(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The kernel exp(-|x - a|² / 2) of each query with each anchor, (n, d_q) -> (n, A), float32.
+
+        -|x - a|² / 2 = x·a - |x|² / 2 - |a|² / 2: one matrix product for all pairs, then in place.
+        """
         anchors, anchor_norms = self._standard_anchors
         scaled = _for_kernel(x, self.text_dim)
         exponent = scaled @ anchors
         exponent -= anchor_norms
         exponent -= (scaled**2).sum(axis=1, keepdims=True) / 2
-        np.minimum(exponent, 0.0, out=exponent)
+        np.minimum(exponent, 0.0, out=exponent)  # rounding may make the squared distance to an equal query negative
         np.exp(exponent, out=exponent)
         return exponent
 
@@ -127,7 +142,16 @@ class FeatureMap:
 def standardised(
     q: NDArray[np.float32], text_dim: int, mean: NDArray[np.float32], scale: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Encodings with text and surface on one scale, (n, d_q)."""
+    """Encodings with text and surface on one scale: text times a gain, surface less its mean in standard deviations, clipped.
+
+    Args:
+        q: query encodings, (n, d_q), float32.
+        text_dim: number of text columns.
+        mean, scale: of the surface statistics, (S,), float32.
+
+    Returns:
+        (n, d_q), float32.
+    """
     out = np.empty_like(q)
     np.multiply(q[:, :text_dim], np.float32(TEXT_GAIN), out=out[:, :text_dim])
     surface = out[:, text_dim:]
@@ -138,7 +162,14 @@ def standardised(
 
 
 def kernel(x: NDArray[np.float32], text_dim: int) -> NDArray[np.float32]:
-    """Gaussian kernel on text times Gaussian kernel on surface between standardised encodings, (n, n)."""
+    """The kernel between all pairs of standardised encodings: a Gaussian on text times a Gaussian on surface.
+
+    Args:
+        x: (n, d_q), float32.
+
+    Returns:
+        (n, n), float32, in (0, 1].
+    """
     scaled = _for_kernel(x, text_dim)
     norms = (scaled**2).sum(axis=1) / 2
     closeness: NDArray[np.float32] = np.exp(np.minimum(scaled @ scaled.T - norms - norms[:, None], 0.0))
@@ -146,11 +177,12 @@ def kernel(x: NDArray[np.float32], text_dim: int) -> NDArray[np.float32]:
 
 
 def _for_kernel(x: NDArray[np.float32], text_dim: int) -> NDArray[np.float32]:
-    """Scaled so that the kernel is exp(-|a - b|² / 2)."""
+    """Standardised encodings divided by the length scales, so that the kernel is exp(-|a - b|² / 2), (n, d_q)."""
     return x / _kernel_scale(text_dim, x.shape[1] - text_dim)
 
 
 @cache
 def _kernel_scale(text_dim: int, surface_dim: int) -> NDArray[np.float32]:
+    """Length scale of each column, (d_q,), float32."""
     text = np.full(text_dim, TEXT_GAIN * TEXT_LENGTH, np.float32)
     return np.append(text, np.full(surface_dim, SURFACE_LENGTH * np.sqrt(max(1, surface_dim)), np.float32))

@@ -17,14 +17,14 @@ EMBEDDING_DIM = 128
 
 @dataclass(frozen=True)
 class Embedding:
-    """What one pass over a model's evaluations gives.
+    """The embedding of one model, and what predictions need.
 
     Attributes:
-        z: (128,), float32: the place in the model space; Euclidean distance is the root mean square difference in behaviour
-            over the anchors' kinds of question, as far as 128 directions show it.
-        coefficients: (F,), float32: the read-out relative to the mean model, on [1, benchmarks, domains, closeness].
+        z: (128,), float32: the place in the model space. The Euclidean distance between two models approximates the root mean
+            square difference of their predictions over the anchors' kinds of question.
+        coefficients: (F,), float32: the read-out less that of the mean model, on `Features.joined`.
         variances: (C,), float32: squared standard error of a prediction, per domain.
-        evaluations: how many it was read from.
+        evaluations: the number of evaluations it was computed from.
     """
 
     z: NDArray[np.float32]
@@ -39,12 +39,12 @@ class Locus:
 
     Attributes:
         features: ψ.
-        prior: how models differ.
+        prior: the prior of read-outs.
         basis: read-out -> z, (D, 128), float64.
-        origin: read-out that has z = 0, (D,), float64.
-        profiles: mean of [1, benchmarks, domains, closeness] over the training queries of each benchmark, then of each
-            domain, (B + C, F).
-        trust: how far each benchmark's domain term and its kernel term are believed, (2, B), in [0, 1]; see `router.train.guard`.
+        origin: the read-out with z = 0, (D,), float64.
+        profiles: mean of `Features.joined` over the training queries of each benchmark, then of each domain, (B + C, F), float32.
+        trust: weight of the domain term and of the kernel term in each benchmark, (2, B), float32, in [0, 1]; see
+            `router.train.guard`.
     """
 
     features: FeatureMap
@@ -56,7 +56,7 @@ class Locus:
 
     @classmethod
     def restore(cls, weights: Mapping[str, NDArray[np.float32]], config: Mapping[str, Any]) -> "Locus":
-        """From a checkpoint's arrays and the card's `config`.
+        """The LOCUS in a checkpoint's arrays and its card's `config`.
 
         Raises:
             ArtifactError: an array is missing, or the shapes do not fit.
@@ -80,7 +80,7 @@ class Locus:
         return locus
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """Array name -> array, as in a checkpoint, but for the anchors."""
+        """The arrays of a checkpoint, name -> array: float32, the anchors float16."""
         arrays = {
             "prior.mean": self.prior.mean,
             "prior.variance": self.prior.variance,
@@ -110,47 +110,49 @@ class Locus:
         if len(q) == 0 or q.shape != (len(y), width):
             raise ValueError(f"expected (n, {width}) encodings and (n,) scores, got {q.shape}, {np.shape(y)}")
         rows = np.ascontiguousarray(np.column_stack([q, y]), np.float32)
-        # Sums are the same in any order in exact arithmetic, in floats they are not: a canonical order makes them so.
+        # A float sum depends on the order of its terms, so the rows are sorted by their bytes first.
         rows = rows[np.argsort(rows.view(f"V{rows.itemsize * rows.shape[1]}")[:, 0], kind="stable")]
-        psi = self.features.design(self.features(rows[:, :-1]))
-        return self.read(Statistics.of(psi, rows[:, -1]), len(rows))
+        psi = self.features.design(self.features(rows[:, :-1]))  # (n, D)
+        return self.embed_statistics(Statistics.of(psi, rows[:, -1]), len(rows))
 
-    def read(self, known: Statistics, evaluations: int) -> Embedding:
-        """The embedding that a set of evaluations gives, from its statistics on `features.design`."""
+    def embed_statistics(self, known: Statistics, evaluations: int) -> Embedding:
+        """The embedding of a model from the statistics of its evaluations on `features.design`."""
         after = posterior(self._prior_root, self.prior.mean, known)
         return Embedding(
             ((after.mean - self.origin) @ self.basis).astype(np.float32),
-            self.features.folded(after.mean - self.prior.mean),
+            self.features.joined_coefficients(after.mean - self.prior.mean),
             self.variances(after),
             evaluations,
         )
 
     def variances(self, after: Posterior) -> NDArray[np.float32]:
-        """Squared standard error of predictions after some evaluations, mean over the anchors of each domain, (C,)."""
+        """Squared standard error of predictions after the evaluations: the mean over the anchors of each domain, (C,), float32."""
         return np.asarray(self._anchor_shares @ after.variance(self._anchor_design), np.float32)
 
     @cached_property
     def mean_coefficients(self) -> NDArray[np.float32]:
-        """The mean model's coefficients on [1, benchmarks, domains, closeness], (F,), float32."""
-        return self.features.folded(self.prior.mean)
+        """The mean model's coefficients on `Features.joined`, (F,), float32."""
+        return self.features.joined_coefficients(self.prior.mean)
 
     @cached_property
-    def guessed_variances(self) -> NDArray[np.float32]:
-        """Squared standard error, per domain, (C,), of a model of which nothing is known but its overall ability."""
+    def prior_variances(self) -> NDArray[np.float32]:
+        """Squared standard error per domain, (C,), float32, for a model of which only the overall ability is known."""
         finer = self.prior.variance.copy()
-        finer[0] = 0.0
+        finer[0] = 0.0  # the constant term is the overall ability
         return np.asarray(self._anchor_shares @ (self._anchor_design**2 @ finer), np.float32)
 
     @cached_property
     def _prior_root(self) -> NDArray[np.float64]:
+        """R with R Rᵀ the prior covariance, (D, D)."""
         return self.prior.root()
 
     @cached_property
     def _anchor_design(self) -> NDArray[np.float64]:
+        """ψ of the anchors, (A, D)."""
         return self.features.design(self.features(self.features.anchors)).astype(np.float64)
 
     @cached_property
     def _anchor_shares(self) -> NDArray[np.float64]:
-        """What each anchor counts for each domain, (C, A), rows sum to 1."""
+        """The weight of each anchor in each domain, (C, A), rows sum to 1: the posterior of the domain."""
         shares = self.features(self.features.anchors).domains.T.astype(np.float64) + 1e-6
         return np.asarray(shares / shares.sum(axis=1, keepdims=True))

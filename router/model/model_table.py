@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from router.model.policy import Policy, believed, utilities
+from router.model.policy import Policy, lower_bounds, utilities
 from router.model.serving import Router
 
 TOKENS_PER_MTOK = 1e6
@@ -119,7 +119,7 @@ def policy_utilities(
     policy: Policy,
 ) -> NDArray[np.float64]:
     """The values by which a policy compares models, (M,), float64: utility of the p_correct that the policy believes."""
-    return utilities(believed(p_correct, standard_error, policy), price_usd, policy)
+    return utilities(lower_bounds(p_correct, standard_error, policy), price_usd, policy)
 
 
 def highest(values: NDArray[np.float64], allowed: NDArray[np.bool_], number: int) -> list[int]:

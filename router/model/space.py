@@ -19,7 +19,7 @@ LARGEST = 1 << 30  # bytes of a file
 
 @dataclass(frozen=True, slots=True)
 class Neighbor:
-    """A model and its distance to the one that was asked about."""
+    """A model of the space and its distance to a given model."""
 
     model: str
     distance: float
@@ -29,12 +29,15 @@ class ModelSpace:
     """Embeddings of M models, all from one checkpoint.
 
     Attributes:
-        models: M names.
-        z: (M, d), float32.
-        coefficients: (M, F), float32: read-outs, for the predictor.
+        models: M names, `provider/name`.
+        z: embeddings, (M, d), float32.
+        coefficients: (M, F), float32: read-outs less that of the mean model, for the predictor.
         variances: (M, C), float32: squared standard errors of predictions per domain.
-        evaluations: M numbers, how many evaluations each embedding was read from.
-        checkpoint: id of the checkpoint that emitted them.
+        evaluations: M numbers of evaluations, from which the embeddings were computed.
+        checkpoint: id of the checkpoint that computed them.
+
+    Raises:
+        ValueError: a name occurs twice, or the lengths differ.
     """
 
     def __init__(
@@ -59,12 +62,12 @@ class ModelSpace:
         self._short: dict[str, list[str]] | None = None
 
     def find(self, name: str) -> str:
-        """The model of the space that a name means: its own, or one without its maker or date that a single model bears.
+        """The full name of a model in the space, given that name in full or without provider, date, or both.
 
-        `gpt-4o` is `openai/gpt-4o-2024-08-06`, as long as no other snapshot of it is in the space.
+        `gpt-4o` gives `openai/gpt-4o-2024-08-06` if the space has no other snapshot of it.
 
         Raises:
-            ArtifactError: none is; or several are, which it names.
+            ArtifactError: the space has no such model; the message has close names. Or it has several; the message has these.
         """
         if name in self._row:
             return name
@@ -73,15 +76,15 @@ class ModelSpace:
             for model in self.models:
                 for form in _short_forms(model):
                     self._short.setdefault(form, []).append(model)
-        found = self._short.get(_spelling(name), [])
-        if len(found) > 1:
-            raise ArtifactError(f"{name!r} may be {' or '.join(found)}; write which")
-        if not found:
+        matches = self._short.get(_spelling(name), [])
+        if len(matches) > 1:
+            raise ArtifactError(f"{name!r} may be {' or '.join(matches)}; write which")
+        if not matches:
             raise ArtifactError(f"the model space has no {name!r}{self._hint(name)}")
-        return found[0]
+        return matches[0]
 
     def rows(self, models: Sequence[str]) -> NDArray[np.int64]:
-        """Row of each model in `z`; names are looked up as by `find`.
+        """The row of each model in `z`, (n,), int64. Accepts the names that `find` accepts.
 
         Raises:
             ArtifactError: names every model that is not in the space, with the closest names that are.
@@ -105,8 +108,12 @@ class ModelSpace:
         """The other models by distance, nearest first; ties by name.
 
         Args:
-            k: how many; None gives all.
-            among: only these; None gives the whole space.
+            model: a name, as for `find`.
+            k: number of models; None: all.
+            among: full names of the models to search; None: the whole space.
+
+        Raises:
+            ArtifactError: the space does not have the model.
         """
         name = self.find(model)
         others = self.nearest(self.z[self._row[name]], among=among)
@@ -119,8 +126,8 @@ class ModelSpace:
 
         Args:
             z: (d,), float32, of the same checkpoint.
-            k: how many; None gives all.
-            among: only these; None gives the whole space.
+            k: number of models; None: all.
+            among: full names of the models to search; None: the whole space.
         """
         distances = np.linalg.norm(self.z - z, axis=1)  # (M,), Euclidean
         listed = [
@@ -131,10 +138,10 @@ class ModelSpace:
         return sorted(listed, key=lambda n: (n.distance, n.model))[:k]
 
     def merged(self, other: "ModelSpace") -> "ModelSpace":
-        """Both together; where both have a model, the other's embedding counts.
+        """A space with the models of both. If both have a model, the embedding of `other` counts.
 
         Raises:
-            ArtifactError: they come from different checkpoints, so their distances mean nothing.
+            ArtifactError: the spaces come from different checkpoints, so that distances between them have no meaning.
         """
         if self.checkpoint != other.checkpoint:
             raise ArtifactError(
@@ -150,11 +157,12 @@ class ModelSpace:
             self.checkpoint,
         )
 
-    def of(self, checkpoint: str) -> "ModelSpace":
-        """The same space, signed with the id of the checkpoint that emitted it."""
+    def with_checkpoint(self, checkpoint: str) -> "ModelSpace":
+        """The same space with another checkpoint id."""
         return ModelSpace(self.models, self.z, self.coefficients, self.variances, self.evaluations, checkpoint)
 
     def save(self, path: Path) -> None:
+        """Writes the space. Equal spaces give equal bytes."""
         from safetensors.numpy import save
 
         about = {
@@ -163,16 +171,17 @@ class ModelSpace:
             "models": self.models,
             "evaluations": self.evaluations,
         }
-        # One key: the order of several would differ from run to run, and with it the bytes of the file.
+        # One metadata key: safetensors does not keep the order of several, and the bytes would differ from run to run.
         metadata = {"space": json.dumps(about, ensure_ascii=False)}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(save({"z": self.z, "coefficients": self.coefficients, "variances": self.variances}, metadata))
 
     @classmethod
     def load(cls, path: Path) -> "ModelSpace":
-        """
+        """Reads a model space.
+
         Raises:
-            ArtifactError: missing, unreadable, not a model space, or of another format.
+            ArtifactError: the file is missing, unreadable, not a model space, or of another format.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -190,6 +199,7 @@ class ModelSpace:
             raise ArtifactError(f"{path}: not a readable model space: {exc}") from exc
 
     def _hint(self, name: str) -> str:
+        """The end of an error message: up to three models with names close to `name`."""
         forms: dict[str, str] = {}
         for model in self.models:
             for form in sorted(_short_forms(model), key=len, reverse=True):
@@ -203,11 +213,12 @@ _DATE = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2}|\d{4})$")
 
 
 def _spelling(name: str) -> str:
+    """`GPT 4.1` -> `gpt-4-1`"""
     return re.sub(r"[ _.:@]", "-", name.lower())
 
 
 def _short_forms(model: str) -> set[str]:
-    """`openai/gpt-4o-2024-08-06` may be written without its maker, without its date, and without both."""
-    whole = _spelling(model)
-    forms = {whole, _DATE.sub("", whole)}
+    """The names of a model in full, without provider, without date, and without both; see `_spelling`."""
+    full = _spelling(model)
+    forms = {full, _DATE.sub("", full)}
     return forms | {form.rpartition("/")[2] for form in forms}

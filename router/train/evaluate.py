@@ -1,4 +1,4 @@
-"""Embeds and predicts whole datasets, and measures how well the predictions route and how often they are right."""
+"""Embeds and predicts whole datasets, and measures the accuracy of routing and of the predictions of correctness."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,13 +28,17 @@ def embed_all(
     checkpoint: str,
     progress: Callable[[], None] = lambda: None,
 ) -> ModelSpace:
-    """One forward pass per model that has evaluations in the split.
+    """Embeds each model that has evaluations in a split.
 
     Args:
-        q: query encodings, (Q, d_q).
-        per_model: at most so many evaluations of each, drawn at random; None takes all.
+        locus: the trained LOCUS.
+        data: the evaluations.
+        q: query encodings, (Q, d_q), float32.
+        split: "train", "val" or "test".
+        per_model: largest number of evaluations to use of each model, drawn at random; None: all.
+        seed: of the draw.
         checkpoint: id to write into the space.
-        progress: called after each model.
+        progress: called after each model, also after one without evaluations.
 
     Raises:
         DataError: no model has evaluations in the split.
@@ -56,7 +60,7 @@ def embed_all(
 
 
 def space_of(names: Sequence[str], embeddings: Sequence[Embedding], checkpoint: str) -> ModelSpace:
-    """Embeddings as a model space."""
+    """A model space of embeddings, in their order."""
     return ModelSpace(
         names,
         np.stack([e.z for e in embeddings]),
@@ -70,7 +74,18 @@ def space_of(names: Sequence[str], embeddings: Sequence[Embedding], checkpoint: 
 def predict_all(
     locus: Locus, data: Dataset, q: NDArray[np.float32], space: ModelSpace, split: str
 ) -> NDArray[np.float32]:
-    """P(correct) in the dataset's order, (M, Q), float32; NaN outside the split and for models that the space lacks."""
+    """P(correct) of the models of a space on the queries of a split.
+
+    Args:
+        locus: of the checkpoint that made the space.
+        data: the dataset; its scores are not read.
+        q: query encodings, (Q, d_q), float32.
+        space: the embeddings.
+        split: "train", "val" or "test".
+
+    Returns:
+        (M, Q), float32, in the dataset's order; NaN outside the split and for models that the space lacks.
+    """
     predictor, known = predictor_of(locus, data, space)
     queries = data.where(split)
     p = np.full(data.scores.shape, np.nan, np.float32)
@@ -79,7 +94,7 @@ def predict_all(
 
 
 def predictor_of(locus: Locus, data: Dataset, space: ModelSpace) -> tuple[Predictor, NDArray[np.int64]]:
-    """The predictor of those models of the dataset that the space has, and their indices in the dataset."""
+    """A predictor of the models of the dataset that the space has, and their indices in the dataset, (k,), int64."""
     present = set(space.models)
     known = np.array([m for m, name in enumerate(data.models) if name in present], np.int64)
     rows = space.rows([data.models[m] for m in known])
@@ -88,7 +103,14 @@ def predictor_of(locus: Locus, data: Dataset, space: ModelSpace) -> tuple[Predic
 
 @dataclass(frozen=True)
 class Row:
-    """Results on one pool or benchmark. Accuracies in [0, 1]; prediction accuracies are None where a method predicts none."""
+    """Results on one pool or benchmark.
+
+    Attributes:
+        name: of the pool or benchmark.
+        queries, models: their numbers; 0 models for the macro average.
+        routing: method -> accuracy of the chosen models, in [0, 1].
+        prediction: method -> share of evaluations whose correctness was predicted, in [0, 1].
+    """
 
     name: str
     queries: int
@@ -98,13 +120,18 @@ class Row:
 
 
 def evaluate(data: Dataset, text: NDArray[np.float32], p: NDArray[np.float32], split: str = "test") -> list[Row]:
-    """Routing and correctness-prediction accuracy per pool, macro over pools, and per benchmark.
+    """Routing accuracy and correctness-prediction accuracy per pool, macro over pools, and per benchmark.
 
-    Best single (chosen on train) and kNN (k chosen on val) are measured on the same queries and models.
+    LOCUS, the best single model (chosen on train) and kNN (k chosen on val) are measured on the same queries and models.
 
     Args:
-        text: text encodings, (Q, text_dim), for kNN.
-        p: LOCUS's predictions, (M, Q).
+        data: the evaluations.
+        text: text encodings, (Q, text_dim), float32, for kNN.
+        p: predictions of LOCUS, (M, Q), float32.
+        split: the split to measure on.
+
+    Raises:
+        DataError: no query of the split was answered by two models.
     """
     neighbours, k = knn(data, text, split)
     methods = {"LOCUS": p, f"kNN (k={k})": neighbours}
@@ -135,6 +162,13 @@ def _row(
     methods: dict[str, NDArray[np.float32]],
     single: NDArray[np.float32] | None = None,
 ) -> Row:
+    """Measures methods on one pool.
+
+    Args:
+        name: of the row.
+        methods: name -> predictions, (M, Q).
+        single: values whose highest one is the best single model, (M, Q); None: that of this pool.
+    """
     single = best_single(data, pool) if single is None else single
     scores = data.scores[np.ix_(pool.models, pool.queries)]
     answered = ~np.isnan(scores)
@@ -142,7 +176,7 @@ def _row(
     prediction = {}
     for method, p in methods.items():
         routing[method] = float(routed_scores(data, pool, p).mean())
-        said = p[np.ix_(pool.models, pool.queries)][answered] >= 0.5
-        prediction[method] = float((1 - np.abs(said - scores[answered])).mean())
+        predicted = p[np.ix_(pool.models, pool.queries)][answered] >= 0.5
+        prediction[method] = float((1 - np.abs(predicted - scores[answered])).mean())
     routing["oracle"] = float(np.nanmax(scores, axis=0).mean())
     return Row(name, len(pool.queries), len(pool.models), routing, prediction)

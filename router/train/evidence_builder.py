@@ -1,4 +1,7 @@
-"""Evaluation data -> the few evaluations that are kept beside a model space: see `router.model.evidence_file`."""
+"""Evaluation data -> the evidence file beside a model space: a sample of queries that tell models apart.
+
+See `router.model.evidence_file` for the format.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,28 +12,31 @@ from router.model.anchors import shares
 from router.model.evidence_file import NOT_EVALUATED, PASSED, Evaluations
 
 NUMBER = 32_768  # queries at most
-DIMENSIONS = 160  # that are kept of a text encoding
-CLIP = 4.0  # standard deviations of a coordinate, to either side of 0, that the levels of an int8 code span
-PASS_SCORE = PASSED / 10
+DIMENSIONS = 160  # of the text encoding that are kept
+CLIP = 4.0  # standard deviations of a coordinate that the levels of an int8 code reach, on either side of 0
+PASS_SCORE = PASSED / 10  # a score of at least this is a pass
 
 
-def gather(
+def build_evidence(
     data: Dataset, text: NDArray[np.float32], encoder: str, split: str = "train", number: int = NUMBER
 ) -> Evaluations:
-    """What is kept of a split: queries that some model passed and some other failed; the others are no evidence.
+    """The evidence of a split: queries that at least one model passed and another one failed.
 
-    Where there are more than `number`, each benchmark gives a share by the square root of its size, drawn at random. Same data,
-    same bytes, on one kind of CPU.
+    If there are more than `number`, each benchmark gives a share by the square root of its size, drawn at random. The same data
+    gives the same bytes on one kind of CPU.
 
     Args:
-        text: text encodings of all queries, (Q, d), unit-norm.
+        data: the evaluations.
+        text: text encodings of all queries, (Q, d), float32, unit-norm.
         encoder: hash of the encoder.
+        split: "train", "val" or "test".
+        number: of queries at most.
     """
     in_split = data.where(split)
     models = np.flatnonzero((~np.isnan(data.scores[:, in_split])).any(axis=1))
     rows, benchmarks = _choose(data, in_split, number)
     scores = data.scores[np.ix_(models, rows)]
-    with threadpool_limits(1):  # how a product is divided among threads changes its last bits
+    with threadpool_limits(1):  # the last bits of a product depend on how it is divided among threads
         basis = _basis(text[rows])
         codes = _codes(text[rows], basis)
     return Evaluations(
@@ -45,40 +51,46 @@ def gather(
 
 
 def _choose(data: Dataset, in_split: NDArray[np.int64], number: int) -> tuple[NDArray[np.int64], dict[str, int]]:
-    """Indices of the queries that are kept, benchmark by benchmark, and how many each gives."""
+    """Indices of the queries that are kept, adjacent by benchmark, and the number from each benchmark."""
     scores = data.scores[:, in_split]
-    telling = in_split[(scores >= PASS_SCORE).any(axis=0) & (scores < PASS_SCORE).any(axis=0)]
-    names, sizes = np.unique(data.benchmarks[telling], return_counts=True)
+    informative = in_split[(scores >= PASS_SCORE).any(axis=0) & (scores < PASS_SCORE).any(axis=0)]
+    names, sizes = np.unique(data.benchmarks[informative], return_counts=True)
     if not len(names):
-        return telling, {}
+        return informative, {}
     counts = shares(sizes, number)
     rng = np.random.default_rng(number)
     chosen = [
-        np.sort(rng.permutation(telling[data.benchmarks[telling] == name])[:count])
+        np.sort(rng.permutation(informative[data.benchmarks[informative] == name])[:count])
         for name, count in zip(names, counts, strict=True)
     ]
     return np.concatenate(chosen), {name: int(n) for name, n in zip(names.tolist(), counts, strict=True) if n}
 
 
 def _basis(text: NDArray[np.float32]) -> NDArray[np.float16]:
-    """The directions that hold most of the encodings, turned at random so that each coordinate holds as much: (d, k)."""
+    """The principal directions of the encodings, rotated at random: (d, k), float16, orthonormal to its precision.
+
+    The rotation spreads the variance evenly over the coordinates, so that one scale suits the int8 codes of all of them.
+    """
     x = text.astype(np.float64)
-    _, vectors = np.linalg.eigh(x.T @ x)
-    kept = vectors[:, ::-1][:, :DIMENSIONS]
-    turn, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((kept.shape[1], kept.shape[1])))
-    return np.ascontiguousarray(kept @ turn, np.float16)
+    _, vectors = np.linalg.eigh(x.T @ x)  # (d, d), eigenvalues ascending
+    principal = vectors[:, ::-1][:, :DIMENSIONS]
+    rotation, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((principal.shape[1], principal.shape[1])))
+    return np.ascontiguousarray(principal @ rotation, np.float16)
 
 
 def _codes(text: NDArray[np.float32], basis: NDArray[np.float16]) -> NDArray[np.int8]:
-    """Coordinates in the basis, (Q, k), in 255 levels around 0, relative to the row's length: only its direction counts."""
-    kept = text @ basis.astype(np.float32)
-    deviation = np.linalg.norm(kept, axis=1, keepdims=True) / np.sqrt(np.float32(basis.shape[1]))
-    levels = np.rint(kept / np.maximum(deviation, np.float32(1e-12)) * np.float32(127 / CLIP))
+    """Coordinates in the basis as int8 codes, (Q, d) -> (Q, k): 255 levels around 0, in standard deviations of the row.
+
+    Codes are used for cosines only, so the length of a row is not kept.
+    """
+    coordinates = text @ basis.astype(np.float32)  # (Q, k)
+    deviation = np.linalg.norm(coordinates, axis=1, keepdims=True) / np.sqrt(np.float32(basis.shape[1]))  # (Q, 1)
+    levels = np.rint(coordinates / np.maximum(deviation, np.float32(1e-12)) * np.float32(127 / CLIP))
     return np.asarray(np.clip(levels, -127, 127), np.int8)
 
 
 def _tenths(scores: NDArray[np.float32]) -> NDArray[np.int8]:
-    """Scores rounded to tenths, but never across the line between failed and passed: 0.48 -> 4. NaN: not evaluated."""
+    """Scores rounded to tenths, same shape, int8. A failed score stays failed: 0.48 -> 4, not 5. NaN -> `NOT_EVALUATED`."""
     tenths = np.rint(scores * 10)
     tenths = np.where(scores < PASS_SCORE, np.minimum(tenths, PASSED - 1), tenths)
     return np.where(np.isnan(scores), NOT_EVALUATED, np.nan_to_num(tenths)).astype(np.int8)

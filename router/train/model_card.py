@@ -1,4 +1,4 @@
-"""The card of a checkpoint: what it was made from, by what, under which licences, and how good it was on `val`."""
+"""The card of a checkpoint: its data and their licences, encoder, settings, package versions, and its accuracy on `val`."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
@@ -60,7 +60,16 @@ def describe(
     trained: Trained,
     excluded: Collection[str],
 ) -> dict[str, Any]:
-    """The card's content, but for format and checkpoint id."""
+    """The card's content without format and checkpoint id.
+
+    Args:
+        data: what was trained on.
+        q: query encodings, (Q, d_q), float32.
+        encoder: made `q`.
+        seed: of training.
+        trained: the result of training.
+        excluded: benchmarks that were left out of the data.
+    """
     benchmarks = sorted(set(data.benchmarks.tolist()))
     return {
         "method": "LOCUS (arXiv 2601.21082)",
@@ -83,16 +92,16 @@ def describe(
         },
         CARD_KEY: trained.anchors.counts(),
         "guard": [
-            {name: _rounded(value) for name, value in asdict(verdict).items()} | {"best_single_kept": verdict.guarded}
-            for verdict in trained.verdicts
+            {name: _rounded(value) for name, value in asdict(result).items()} | {"best_single_kept": result.guarded}
+            for result in trained.guard
         ],
-        "metrics": {"val_routing_accuracy": _by_pool(data, q, trained)},
+        "metrics": {"val_routing_accuracy": _val_accuracy(data, q, trained)},
         "versions": {name: version(name) for name in ("locus-gateway", "torch", "numpy", "safetensors", "tokenizers")},
     }
 
 
 def describe_evidence(evaluations: Evaluations, split: str = "train") -> dict[str, Any]:
-    """What the evidence beside the checkpoint's space was made from: the card's content under `evidence`."""
+    """The card's content under `evidence`: split and size of the evidence file beside the checkpoint's model space."""
     return {
         "split": split,
         "models": len(evaluations.models),
@@ -102,15 +111,17 @@ def describe_evidence(evaluations: Evaluations, split: str = "train") -> dict[st
 
 
 def _rounded(value: object) -> object:
+    """Floats to four digits; anything else as it is."""
     return round(value, 4) if isinstance(value, float) else value
 
 
 def _evaluated(data: Dataset) -> NDArray[np.bool_]:
-    """Which models have train evaluations, (M,)."""
+    """True for models with train evaluations, (M,), bool."""
     return np.asarray((~np.isnan(data.scores[:, data.where("train")])).any(axis=1))
 
 
-def _by_pool(data: Dataset, q: NDArray[np.float32], trained: Trained) -> dict[str, dict[str, float]]:
+def _val_accuracy(data: Dataset, q: NDArray[np.float32], trained: Trained) -> dict[str, dict[str, float]]:
+    """Routing accuracy on `val` of LOCUS and of the best single model, by pool, in [0, 1]."""
     p = predict_all(trained.locus, data, q, trained.space, "val")
     return {
         pool.name: {

@@ -48,7 +48,7 @@ def train_world(folder: Path) -> Path:
     assert result.exit_code == 0, result.output
     loaded = load_checkpoint(out)
     card = {key: value for key, value in loaded.card.items() if key not in ("format", "checkpoint", CARD_KEY)}
-    ModelSpace.load(out / "space.safetensors").of(save_checkpoint(bare, loaded.weights, card)).save(
+    ModelSpace.load(out / "space.safetensors").with_checkpoint(save_checkpoint(bare, loaded.weights, card)).save(
         bare / "space.safetensors"
     )
     return out

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from router.data.dataset import Queries, load_queries
 from router.encode.load import load_encoder
 from router.errors import ArtifactError, DataError
-from router.model.anchors import CARD_KEY, WEIGHTS_KEY, Anchors, choose_anchors, unpack
+from router.model.anchors import CARD_KEY, WEIGHTS_KEY, Anchors, choose_anchors, load_anchors
 from router.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 
@@ -88,16 +88,16 @@ def test_packed_into_a_checkpoint_on_disk_they_come_back(tmp_path: Path) -> None
     card = {"encoder": {"spec": "static", "hash": "h"}, "config": {}, CARD_KEY: anchors.counts()}
     save_checkpoint(tmp_path, {WEIGHTS_KEY: anchors.q.astype(np.float16)}, card)  # type: ignore[dict-item]
     loaded = load_checkpoint(tmp_path)
-    back = unpack(loaded)
+    back = load_anchors(loaded)
     assert back.q.dtype == np.float32
     assert counts(anchors) == back.counts()
     np.testing.assert_array_equal(back.benchmarks, anchors.benchmarks)
     np.testing.assert_allclose(back.q, anchors.q, atol=1e-3)
 
 
-def test_unpacking_leaves_the_checkpoint_as_it_was() -> None:
+def test_loading_leaves_the_checkpoint_as_it_was() -> None:
     q = np.full((2, 3), 2.0, np.float32)
-    unpack(checkpoint({"anchors.q": q}, {CARD_KEY: {"a": 2}}))
+    load_anchors(checkpoint({"anchors.q": q}, {CARD_KEY: {"a": 2}}))
     assert (q == 2.0).all()
 
 
@@ -117,7 +117,7 @@ def test_a_checkpoint_without_usable_anchors_is_refused(
     weights: dict[str, Any], card: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ArtifactError, match=message):
-        unpack(checkpoint(weights, card))
+        load_anchors(checkpoint(weights, card))
 
 
 def test_anchors_of_the_public_data_stand_for_its_means(evaluations: Path) -> None:

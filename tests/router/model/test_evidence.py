@@ -21,7 +21,7 @@ from router.model.evidence import Evidence, evidence_file
 from router.model.evidence_file import Evaluations
 from router.model.serving import SPACE, Router
 from router.model.space import ModelSpace
-from router.train.evidence_builder import DIMENSIONS, gather
+from router.train.evidence_builder import DIMENSIONS, build_evidence
 from tests.router.datasets import write_dataset
 
 N = np.nan
@@ -61,7 +61,7 @@ def test_only_queries_that_the_winner_passed_and_the_runner_up_failed_count() ->
     won = [1.0, 1.0, 0.0, 1.0, 0.7, N, 0.0]
     lost = [0.0, 1.0, 0.0, N, 0.48, 0.0, 1.0]
     text = directions(7)
-    kept = gather(dataset([won, lost, [0, 0, 0, 0, 0, 1, 1]]), text, "e")
+    kept = build_evidence(dataset([won, lost, [0, 0, 0, 0, 0, 1, 1]]), text, "e")
     assert kept.query_ids.tolist() == [10, 11, 13, 14, 15, 16]  # all failed 12: it tells nobody from anybody
     found = kept.nearest(text[4], "a", "b", 5)
     assert [query.query_id for query in found] == [14, 10]
@@ -78,7 +78,7 @@ def test_each_query_has_its_benchmark_and_scores_whatever_their_order() -> None:
     scores = np.where(rng.random((5, 203)) < 0.3, np.nan, rng.integers(0, 11, (5, 203)) / 10)
     benchmarks = [("one", "two", "three")[i] for i in rng.integers(0, 3, 203)]
     data = dataset(scores.tolist(), benchmarks)
-    kept = gather(data, directions(203), "e")
+    kept = build_evidence(data, directions(203), "e")
     seen = 0
     for a, winner in enumerate("abcde"):
         for b, runner_up in enumerate("abcde"):
@@ -98,7 +98,7 @@ def test_each_query_has_its_benchmark_and_scores_whatever_their_order() -> None:
 def test_a_bounded_number_of_every_benchmark_is_kept() -> None:
     benchmarks = ["large"] * 400 + ["small"] * 40 + ["tiny"] * 4
     data = dataset([[1.0] * 444, [0.0] * 444], benchmarks)
-    kept = gather(data, directions(444), "e", number=100)
+    kept = build_evidence(data, directions(444), "e", number=100)
     assert sum(kept.benchmarks.values()) == len(kept.query_ids) == 100
     assert kept.benchmarks["tiny"] == 4
     assert kept.benchmarks["large"] > kept.benchmarks["small"] >= 16
@@ -110,12 +110,12 @@ def test_a_bounded_number_of_every_benchmark_is_kept() -> None:
 
 def test_only_the_split_is_read() -> None:
     data = dataset([[1.0, 1.0], [0.0, 0.0]], split="test")
-    assert gather(data, directions(2), "e").models == ()
-    assert gather(data, directions(2), "e", split="test").query_ids.tolist() == [10, 11]
+    assert build_evidence(data, directions(2), "e").models == ()
+    assert build_evidence(data, directions(2), "e", split="test").query_ids.tolist() == [10, 11]
 
 
 def test_a_model_alone_has_no_queries_that_tell_it_from_another(tmp_path: Path) -> None:
-    gather(dataset([[1.0, 0.0]]), directions(2), "e").save(tmp_path / "e")
+    build_evidence(dataset([[1.0, 0.0]]), directions(2), "e").save(tmp_path / "e")
     assert Evaluations.load(tmp_path / "e").models == ("a",)
     why = Evidence([tmp_path / "e"], "e").nearest(directions(2)[0], "a", "b").why_none
     assert why == "no evaluations of b are kept"
@@ -124,7 +124,7 @@ def test_a_model_alone_has_no_queries_that_tell_it_from_another(tmp_path: Path) 
 @pytest.mark.parametrize("width", [1, 3, 64, DIMENSIONS + 7])
 def test_near_stays_near(width: int, tmp_path: Path) -> None:
     text = directions(300, width)
-    gather(dataset([[1.0] * 300, [0.0] * 300]), text, "e").save(tmp_path / "e")
+    build_evidence(dataset([[1.0] * 300, [0.0] * 300]), text, "e").save(tmp_path / "e")
     kept = Evaluations.load(tmp_path / "e")
     found = [kept.nearest(text[i], "a", "b", 3) for i in range(50)]
     assert all(-1.001 <= query.similarity <= 1.001 for queries in found for query in queries)
@@ -137,7 +137,7 @@ def test_near_stays_near(width: int, tmp_path: Path) -> None:
 def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
     scores = np.random.default_rng(0).random((4, 90)).tolist()
     for name in ("a", "b"):
-        gather(dataset(scores), directions(90), "e", number=50).save(tmp_path / name)
+        build_evidence(dataset(scores), directions(90), "e", number=50).save(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     Evaluations.load(tmp_path / "a").save(tmp_path / "c")
     assert (tmp_path / "c").read_bytes() == (tmp_path / "a").read_bytes()
@@ -145,8 +145,8 @@ def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_later_files_count_over_earlier_ones(tmp_path: Path) -> None:
     text = directions(3)
-    gather(dataset([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), text, "e").save(tmp_path / "1")
-    gather(dataset([[0.8, 1.0], [0.0, 0.0], [0.0, 1.0]], ["x", "y"]), text[:2], "e").save(tmp_path / "2")
+    build_evidence(dataset([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), text, "e").save(tmp_path / "1")
+    build_evidence(dataset([[0.8, 1.0], [0.0, 0.0], [0.0, 1.0]], ["x", "y"]), text[:2], "e").save(tmp_path / "2")
     both = Evidence([tmp_path / "1", tmp_path / "missing", tmp_path / "2"], "e")
     found = both.nearest(text[0], "a", "b").queries
     assert {(query.benchmark, query.query_id): query.winner_score for query in found} == {
@@ -160,9 +160,9 @@ def test_later_files_count_over_earlier_ones(tmp_path: Path) -> None:
 
 def test_where_there_is_none_the_reason_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     text = directions(2)
-    gather(dataset([[1.0, 1.0], [0.0, 1.0]]), text, "e").save(tmp_path / "1")
+    build_evidence(dataset([[1.0, 1.0], [0.0, 1.0]]), text, "e").save(tmp_path / "1")
     other = dataset([[1.0], [0.0], [0.0]])
-    gather(Dataset(**{**vars(other), "models": ("c", "d", "e")}), text[:1], "e").save(tmp_path / "2")
+    build_evidence(Dataset(**{**vars(other), "models": ("c", "d", "e")}), text[:1], "e").save(tmp_path / "2")
 
     def why(files: list[str], winner: str, runner_up: str, encoder: str = "e") -> str | None:
         return Evidence([tmp_path / name for name in files], encoder).nearest(text[0], winner, runner_up).why_none
@@ -186,7 +186,7 @@ def test_files_that_are_no_evidence_are_refused(tmp_path: Path) -> None:
     save_file({"z": np.zeros(2, np.float32)}, file, {"space": "{}"})
     with pytest.raises(ArtifactError, match="not evidence of format 2"):
         Evaluations.load(file)
-    kept = gather(dataset([[1.0, 1.0], [0.0, 0.0]]), directions(2), "e")
+    kept = build_evidence(dataset([[1.0, 1.0], [0.0, 0.0]]), directions(2), "e")
     about = {"format": 2, "encoder": "e", "models": ["a", "b"], "benchmarks": {"x": 2}}
     arrays = {name: getattr(kept, name) for name in ("query_ids", "basis", "codes", "tenths")}
     for wrong, says in (

@@ -66,7 +66,7 @@ def test_folded_coefficients_give_the_same_value(features: FeatureMap) -> None:
     assert design.shape == (7, features.width) == (7, 1 + 2 + 3 + 2)
     w = np.random.default_rng(4).normal(size=features.width)
     flat = np.concatenate([np.ones((7, 1)), out.benchmarks, out.domains, out.closeness], axis=1)
-    np.testing.assert_allclose(flat @ features.folded(w), design @ w, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(flat @ features.joined_coefficients(w), design @ w, rtol=1e-4, atol=1e-5)
 
 
 def test_it_is_the_same_from_a_checkpoint(features: FeatureMap) -> None:

@@ -8,7 +8,7 @@ from router.encode.load import load_encoder
 from router.errors import ArtifactError
 from router.model.checkpoint import load_checkpoint
 from router.model.locus import Embedding, Locus
-from router.model.predictor import Prediction, Predictor, bend
+from router.model.predictor import Prediction, Predictor, soft_clip
 from router.train.evaluate import space_of
 from tests.router.datasets import tables
 
@@ -91,7 +91,7 @@ def test_where_the_guard_decides_models_are_ordered_by_their_means(locus: Locus,
 
 def test_the_bend_keeps_order_and_stays_inside() -> None:
     value = np.linspace(-0.3, 1.3, 1001, dtype=np.float32)
-    bent = bend(value)
+    bent = soft_clip(value)
     assert (np.diff(bent) > 0).all()
     assert 0 <= bent.min() <= bent.max() <= 1
     inside = (value > 0.2) & (value < 0.8)

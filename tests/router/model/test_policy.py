@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.model.policy import TIE, Policy, believed, choose, utilities
+from router.model.policy import TIE, Policy, choose, lower_bounds, utilities
 
 BEST = Policy("best")
 
@@ -31,7 +31,7 @@ def test_choices_by_hand(p: list[float], price: list[float], policy: Policy, cho
     assert pick(p, price, policy, [not np.isnan(x) for x in p]) == chosen
 
 
-def test_nobody_eligible_is_nobody() -> None:
+def test_without_an_eligible_model_none_is_chosen() -> None:
     assert pick([0.9, 0.8], [1, 1], eligible=[False, False]) is None
     assert pick([0.9, 0.8], [1, 1], eligible=[False, True]) == 1
 
@@ -59,7 +59,7 @@ def test_caution_takes_standard_errors_off_and_prefers_the_well_known_model() ->
     price = np.zeros(3)
     eligible = np.ones(3, np.bool_)
     bold, careful = Policy("bold"), Policy("careful", caution=1.0)
-    np.testing.assert_array_equal(believed(p, error, bold), p)
-    np.testing.assert_allclose(believed(p, error, careful), [0.62, 0.69, 0.0], atol=1e-6)
-    assert choose(believed(p, error, bold), price, eligible, bold) == 0
-    assert choose(believed(p, error, careful), price, eligible, careful) == 1
+    np.testing.assert_array_equal(lower_bounds(p, error, bold), p)
+    np.testing.assert_allclose(lower_bounds(p, error, careful), [0.62, 0.69, 0.0], atol=1e-6)
+    assert choose(lower_bounds(p, error, bold), price, eligible, bold) == 0
+    assert choose(lower_bounds(p, error, careful), price, eligible, careful) == 1

@@ -17,7 +17,8 @@ from router.data.dataset import load_dataset
 from router.encode.load import load_encoder
 from router.errors import ArtifactError, DataError
 from router.model.space import ModelSpace
-from router.train.train import STATE, train
+from router.train.feature_map import STATE
+from router.train.train import train
 
 SKILLS = {"lab/adder": (0.95, 0.15), "lab/traveller": (0.15, 0.95), "lab/weak": (0.3, 0.3), "lab/newcomer": (0.9, 0.2)}
 
