@@ -9,7 +9,7 @@ from gateway.config.portfolio import Deployment, Model, Portfolio, Price
 from gateway.config.providers import is_local
 from gateway.config.settings import Settings
 from gateway.demo.skills import MODELS
-from gateway.upstream.reachability import address, why_silent
+from gateway.upstream.reachability import address_of, connection_error
 
 SPACE = Path(gateway.demo.__file__).parent / "space.safetensors"
 CONTEXT_WINDOW = 200_000  # agents send long prompts, and ask for 32,000 tokens whatever the model
@@ -53,5 +53,5 @@ async def reachable(portfolio: Portfolio) -> bool:
     usable = [d for m in portfolio.models for d in m.deployments if d.missing_key is None]
     if any(d.api_base is None or not is_local(d.api_base) for d in usable):
         return True
-    addresses = {address(d.api_base) for d in usable if d.api_base is not None}
-    return None in await asyncio.gather(*map(why_silent, addresses))
+    addresses = {address_of(d.api_base) for d in usable if d.api_base is not None}
+    return None in await asyncio.gather(*map(connection_error, addresses))

@@ -1,16 +1,16 @@
 """Reads a complete answer of a direct call, in the format of the call."""
 
 import codecs
-from typing import Any
 
 from gateway.api.chat.completion_normalizer import normalize_completion
 from gateway.api.chat.stream_to_completion import completion_of_stream
 from gateway.bodies.lenient_json import dumps
 from gateway.core.answer import Complete, Usage
+from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
-from gateway.upstream.body import check_cost, lenient_object
 from gateway.upstream.formats import FORMATS
+from gateway.upstream.response_body import check_cost, lenient_object
 
 EVENT_LINES = (b"data:", b"event:", b":", b"id:", b"retry:")  # beginnings of the lines of an event stream
 
@@ -27,7 +27,7 @@ def read_complete(data: bytes, api: Api) -> Complete:
     return Complete(data if strict and checked is fields else dumps(checked), checked, usage, api)
 
 
-def read_answer_object(data: bytes, api: Api) -> tuple[dict[str, Any], bool]:
+def read_answer_object(data: bytes, api: Api) -> tuple[JsonObject, bool]:
     """The JSON object of a complete answer, and True if its bytes may be passed on unchanged.
 
     Raises:

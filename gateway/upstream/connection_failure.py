@@ -8,7 +8,7 @@ import aiohttp
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
 
-def why_unreachable(exc: OSError) -> str:
+def unreachable_reason(exc: OSError) -> str:
     """The reason why no connection could be opened, without the address."""
     match exc:
         case socket.gaierror():
@@ -34,7 +34,7 @@ def connection_failure(exc: Exception) -> UpstreamFailure:
         case OSError(errno=number) if number in _LOCAL_FAULTS:
             return UpstreamFailure(Cause.LOCAL, detail=errno.errorcode[number])
         case aiohttp.ClientConnectorError():
-            reason = why_unreachable(exc.os_error)
+            reason = unreachable_reason(exc.os_error)
             return UpstreamFailure(Cause.CONNECTION, detail=type(exc).__name__, reason=reason)
         case TimeoutError():
             return UpstreamFailure(Cause.TIMEOUT, detail="silent beyond the limit")

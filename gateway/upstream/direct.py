@@ -15,19 +15,19 @@ from gateway.core.answer import ChunkStream, Complete
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import classify
 from gateway.request.request import Native, Request
-from gateway.upstream.body import read_response_body
 from gateway.upstream.complete_answer import read_complete
 from gateway.upstream.connection_failure import CLIENT_ERRORS, connection_failure
 from gateway.upstream.direct_stream import DirectStream
 from gateway.upstream.formats import FORMATS
 from gateway.upstream.proxy import Proxies
 from gateway.upstream.request_headers import provider_model_name, request_headers
+from gateway.upstream.response_body import read_response_body
 
 KEEP_ALIVE_S = 120.0
 WRITTEN_AT_ONCE = (
     1 << 20
-)  # bytes of a request; a longer one is written in pieces, each after the one before has been sent
-MAX_HEADER_BYTES = 64 << 10  # of one header of an answer; proxies add long ones
+)  # bytes; a longer request body is written in pieces, each after the previous one has been sent
+MAX_HEADER_BYTES = 64 << 10  # of one response header; proxies add long ones
 MAX_HEADERS = 1_000
 
 
@@ -106,7 +106,7 @@ class DirectUpstream:
         raise classify(response.status, response.headers, data)
 
     async def fetch(self, deployment: Deployment, path: str, body: bytes, native: Native | None = None) -> bytes:
-        """The body of a successful answer, as it came.
+        """The body of a successful answer, unchanged.
 
         Args:
             native: the client's request, whose forwarded headers are sent too.
@@ -137,7 +137,7 @@ class DirectUpstream:
             body = await offloaded(len(request.body), request.upstream_body, deployment.upstream_model, dropped)
             return await self._send(deployment, "/chat/completions", body, request_headers(deployment))
         native = request.native
-        assert native is not None, "only a request's own format is spoken besides chat"
+        assert native is not None, "besides chat, a call has the request's own format"
         body = await offloaded(len(native.body), native.upstream_body, provider_model_name(deployment))
         return await self._send(deployment, FORMATS[api].path, body, request_headers(deployment, native))
 
@@ -147,10 +147,10 @@ class DirectUpstream:
         assert self._session is not None, "use as an async context manager"
         base = deployment.native_base or deployment.api_base
         assert base is not None, "the direct path needs an address"
-        proxy = self._proxies.of(base)
+        proxy = self._proxies.proxy_for(base)
         if proxy is not None and base.startswith(
             "http:"
-        ):  # the request itself goes to the proxy, not a CONNECT before it
+        ):  # the proxy gets the request itself, without a CONNECT before it
             headers |= proxy.headers
         return self._session.post(
             f"{base}{path}",

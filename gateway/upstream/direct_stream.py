@@ -14,17 +14,15 @@ from gateway.bodies.sse import MAX_EVENT_BYTES, Event, EventReader
 from gateway.core.answer import Chunk
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
-from gateway.upstream.body import COUNTED, PIECE, StreamMeter, check_cost, lenient_object
 from gateway.upstream.complete_answer import EVENT_LINES, read_answer_object
 from gateway.upstream.connection_failure import CLIENT_ERRORS, connection_failure
 from gateway.upstream.formats import FORMATS
+from gateway.upstream.response_body import COUNTED, READ_SIZE, StreamMeter, check_cost, lenient_object
 
-MAX_BAD_EVENTS = (
-    3  # one unreadable event in a healthy stream is skipped; a stream with this many in a row is not healthy
-)
-MAX_FIRST_BYTES = 64 << 10  # of white space, before the kind of body is recognised
-# An unreadable event held a part of the answer if one of these is in it. They may be keys within a text, so no quote behind them.
-# Such events may have other quotes than JSON.
+MAX_BAD_EVENTS = 3  # in a row; fewer unreadable events in a healthy stream are skipped
+MAX_FIRST_BYTES = 64 << 10  # of white space before the answer
+# An unreadable event contained a part of the answer if one of these is in it. Some have no quotes, since the event may have other
+# quotes than JSON, or escaped ones.
 _TEXT_MARKS = (b"choices", b'"delta', b'"text', b'"content', b'"chat.completion', b'"response.', b'"message_')
 
 
@@ -36,15 +34,15 @@ class DirectStream:
         self._content = response.content
         self._api = api
         self._reader: Reader = ChatReader(choices=choices) if api == "chat" else FORMATS[api].reader()
-        self._normalizer = ChunkNormalizer()  # of chunks that another format's reader makes
+        self._normalizer = ChunkNormalizer()  # for the chunks that the reader of another format makes
         self._events = EventReader()
         self._meter = StreamMeter()
         self._loop = asyncio.get_running_loop()
         self._deadline = 0.0
         self._waiting = False
         self._timer: asyncio.TimerHandle | None = None
-        self._head: bytes | None = b""  # the first bytes; None once the kind of body is recognised
-        self._body: bytearray | None = None  # of a whole answer
+        self._head: bytes | None = b""  # the first bytes; None after the kind of body is recognised
+        self._body: bytearray | None = None  # of a complete answer
         self._unreadable = 0  # unreadable events in a row
         self.size = 0
         self._failure: UpstreamFailure | None = None
@@ -68,8 +66,8 @@ class DirectStream:
             self._start_timer()
         self._waiting = True
         try:
-            data = await self._content.read(PIECE)
-            await self._meter.took(len(data), self._events.held)
+            data = await self._content.read(READ_SIZE)
+            await self._meter.received(len(data), self._events.held)
         except CLIENT_ERRORS as exc:
             raise connection_failure(exc) from exc
         finally:
@@ -85,7 +83,7 @@ class DirectStream:
         """Ends a silence that is too long. One timer serves many reads: a timer for each would be a third of their cost."""
         self._timer = None
         if not self._waiting:
-            return  # the next read sets it again
+            return  # the next read starts it again
         if self._loop.time() < self._deadline:
             self._start_timer()
         else:
@@ -99,7 +97,7 @@ class DirectStream:
             if self._head is not None:
                 data = self._recognise(data)
             if self._body is not None:
-                return self._whole_answer(data)
+                return self._complete_answer(data)
             if self._head is None:
                 for event in self._events.feed(data) if data else self._events.close():
                     if len(event.raw) > COUNTED:
@@ -119,10 +117,10 @@ class DirectStream:
             last: the stream ended in it, without a blank line.
 
         Raises:
-            UpstreamFailure: the event is an error, or is unreadable and held a part of the answer.
+            UpstreamFailure: the event is an error, or is unreadable and contained a part of the answer.
         """
         reader = self._reader
-        if self._ended and reader.ended:  # a few servers report the usage behind the end
+        if self._ended and reader.ended:  # a few servers report the usage after the end
             return self._late_usage(event)
         try:
             chunk = reader.read(event)
@@ -153,21 +151,21 @@ class DirectStream:
         """Counts an event that cannot be read.
 
         Raises:
-            UpstreamFailure: it held a part of the answer, or the stream was cut within it, or too many followed each other.
+            UpstreamFailure: it contained a part of the answer, the stream was cut within it, or there were too many in a row.
         """
         lost = any(mark in data for mark in _TEXT_MARKS)
         if not lost and not data.lstrip().startswith((b"{", b"[")):
-            return  # a time, a word: some servers keep the connection open so
+            return  # a time or a word, by which some servers keep the connection open
         self._unreadable += 1
         if lost or last or self._unreadable >= MAX_BAD_EVENTS:
-            raise UpstreamFailure(Cause.UNREADABLE, detail="events that are no chunks")
+            raise UpstreamFailure(Cause.UNREADABLE, detail="events that are not chunks")
 
     def _recognise(self, data: bytes) -> bytes:
         """Recognises a stream or a complete answer by its first bytes, whatever the content type says; returns those bytes."""
         assert self._head is not None
         self._head += data
         if len(self._head) > MAX_FIRST_BYTES:
-            raise UpstreamFailure(Cause.UNREADABLE, detail="a stream of blanks")
+            raise UpstreamFailure(Cause.UNREADABLE, detail="a stream of white space")
         start = self._head.removeprefix(codecs.BOM_UTF8).lstrip()
         if not start and data:
             return b""
@@ -177,11 +175,11 @@ class DirectStream:
             if data and any(line.startswith(start) for line in EVENT_LINES):
                 return b""
             kind = self._response.content_type
-            raise UpstreamFailure(Cause.UNREADABLE, detail=f"content type {kind} in place of a stream")
+            raise UpstreamFailure(Cause.UNREADABLE, detail=f"content type {kind} instead of a stream")
         data, self._head = self._head, None
         return data
 
-    def _whole_answer(self, data: bytes) -> list[Chunk]:
+    def _complete_answer(self, data: bytes) -> list[Chunk]:
         assert self._body is not None
         self._body += data
         if len(self._body) > MAX_EVENT_BYTES:
@@ -199,7 +197,7 @@ class DirectStream:
     async def aclose(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        # A connection with bytes still to come cannot be used again; closing it tells the provider to stop.
+        # A connection with unread data cannot be used again. Closing it makes the provider stop.
         if self._content.at_eof():
             self._response.release()
         else:

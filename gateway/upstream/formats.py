@@ -1,14 +1,14 @@
-"""The formats that an upstream may speak besides chat completions: where, and how its answers are read."""
+"""The API formats of upstreams besides chat completions: their paths, and the functions that read their answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.api.completions import stream_reader as completions
 from gateway.api.dialect import Reader
 from gateway.api.messages import stream_reader as messages
 from gateway.api.responses import stream_reader as responses
 from gateway.core.answer import Usage
+from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import Api
 
 
@@ -17,18 +17,18 @@ class UpstreamFormat:
     """One format.
 
     Attributes:
-        path: below the deployment's base.
-        reader: makes what reads one stream.
-        check: an answer's fields, as they are; UpstreamFailure where they are none of this format.
-        usage: what a whole answer was billed.
-        events: the events that a whole answer, which has been checked, amounts to.
+        path: the path below the deployment's base URL.
+        reader: makes a reader for one stream.
+        check: returns the fields of a complete answer unchanged; raises UpstreamFailure if they are not an answer of this format.
+        usage: the billed tokens of a complete answer.
+        events: the stream events that are equivalent to a complete answer, which has been checked.
     """
 
     path: str
     reader: Callable[[], Reader]
-    check: Callable[[dict[str, Any]], dict[str, Any]]
-    usage: Callable[[dict[str, Any]], Usage | None]
-    events: Callable[[dict[str, Any]], list[dict[str, Any]]]
+    check: Callable[[JsonObject], JsonObject]
+    usage: Callable[[JsonObject], Usage | None]
+    events: Callable[[JsonObject], list[JsonObject]]
 
 
 FORMATS: Mapping[Api, UpstreamFormat] = {

@@ -141,7 +141,7 @@ class _LitellmStream:
         try:
             read = self._reader.read(Event(b"data: " + data + b"\n\n", data))
         except ValueError as exc:
-            raise UpstreamFailure(Cause.UNREADABLE, detail="events that are no chunks") from exc
+            raise UpstreamFailure(Cause.UNREADABLE, detail="events that are not chunks") from exc
         return read or Chunk(b"", {"choices": []})
 
     async def aclose(self) -> None:

@@ -1,6 +1,6 @@
-"""The proxies that the environment names: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, as curl and most clients read them.
+"""The proxies that the environment names: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, read as curl and most clients do.
 
-Servers on this machine are always called directly. Credentials of a proxy appear in no text.
+Servers on this machine are called directly. No log line or error contains the credentials of a proxy.
 """
 
 import ipaddress
@@ -24,7 +24,7 @@ class Proxy:
 
     Attributes:
         url: without credentials.
-        headers: for the proxy alone: its credentials, where it has any.
+        headers: the credentials, sent to the proxy only; empty if it has none.
     """
 
     url: str
@@ -32,30 +32,30 @@ class Proxy:
 
 
 class Proxies:
-    """Which proxy a URL is called through.
+    """Finds the proxy through which a URL is called.
 
     Args:
-        environment: read once; a lower-case name comes before its upper-case one.
+        environment: read once; a lower-case name takes precedence over its upper-case form.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._by_scheme: dict[str, Proxy] = {}
-        self._exceptions = tuple(map(_Exception.parse, _named(environment, "no_proxy")[1].replace(",", " ").split()))
-        self._known: dict[str, Proxy | None] = {}
+        self._direct = tuple(map(_NoProxy.parse, _variable(environment, "no_proxy")[1].replace(",", " ").split()))
+        self._cache: dict[str, Proxy | None] = {}
         for scheme in _SUPPORTED:
-            name, value = _named(environment, f"{scheme}_proxy")
+            name, value = _variable(environment, f"{scheme}_proxy")
             if not value:
-                name, value = _named(environment, "all_proxy")
-            if (proxy := _read(name, value)) is not None:
+                name, value = _variable(environment, "all_proxy")
+            if (proxy := _parse_proxy(name, value)) is not None:
                 self._by_scheme[scheme] = proxy
 
-    def of(self, url: str) -> Proxy | None:
-        """The proxy for a URL; None where it is called directly."""
+    def proxy_for(self, url: str) -> Proxy | None:
+        """The proxy for a URL; None if it is called directly."""
         if not self._by_scheme:
             return None
-        if url not in self._known:
-            self._known[url] = self._find(url)
-        return self._known[url]
+        if url not in self._cache:
+            self._cache[url] = self._find(url)
+        return self._cache[url]
 
     def _find(self, url: str) -> Proxy | None:
         parts = urlsplit(url)
@@ -63,22 +63,22 @@ class Proxies:
         if is_loopback(host) or host.endswith(".localhost"):
             return None
         port = parts.port or _PORTS.get(parts.scheme, 0)
-        if any(exception.covers(host, port) for exception in self._exceptions):
+        if any(entry.covers(host, port) for entry in self._direct):
             return None
         return self._by_scheme.get(parts.scheme)
 
 
 @dataclass(frozen=True, slots=True)
-class _Exception:
-    """One entry of NO_PROXY: a host with all names below it, an address, a network, or `*`; each perhaps with a port."""
+class _NoProxy:
+    """One entry of NO_PROXY: a host and its subdomains, an address, a network or `*`, each with or without a port."""
 
     name: str
     network: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None
     port: int | None = None
 
     @classmethod
-    def parse(cls, text: str) -> "_Exception":
-        """`parse(".example.com:8080")` covers `example.com` and all names below it, on port 8080."""
+    def parse(cls, text: str) -> "_NoProxy":
+        """`parse(".example.com:8080")` covers `example.com` and its subdomains, on port 8080."""
         name, port = text.lower(), None
         head, colon, tail = name.rpartition(":")
         if colon and tail.isdigit() and (":" not in head or head.endswith("]")):
@@ -100,16 +100,16 @@ class _Exception:
         return self.name == "*" or host == self.name or (bool(self.name) and host.endswith(f".{self.name}"))
 
 
-def _named(environment: Mapping[str, str], name: str) -> tuple[str, str]:
-    """The variable's name as it is written, and its value; empty where it is not set."""
+def _variable(environment: Mapping[str, str], name: str) -> tuple[str, str]:
+    """The name of the variable as it is set, and its value; an empty value if it is not set."""
     names = [name] if name == "http_proxy" and "REQUEST_METHOD" in environment else [name, name.upper()]
-    for written in names:  # a CGI's HTTP_PROXY is a header that the client chose
+    for written in names:  # not HTTP_PROXY in a CGI process: there it is a header of the client
         if written in environment:
             return written, environment[written].strip()
     return name, ""
 
 
-def _read(name: str, value: str) -> Proxy | None:
+def _parse_proxy(name: str, value: str) -> Proxy | None:
     if not value:
         return None
     try:
@@ -118,7 +118,7 @@ def _read(name: str, value: str) -> Proxy | None:
     except ValueError:
         host, port = None, None
     if not host:
-        log.warning("%s is not used: its value is no URL of a proxy", name)
+        log.warning("%s is not used: its value is not the URL of a proxy", name)
         return None
     if parts.scheme not in _SUPPORTED:
         log.warning("%s is not used: a proxy must begin with http:// or https://, not %s://", name, parts.scheme)

@@ -1,7 +1,7 @@
-"""Which deployments accept connections: looked at when they come into force, and again and again while they do not.
+"""Checks that the servers of deployments accept connections: once for a new deployment, and repeatedly while its server does not.
 
-A deployment whose server does not listen cools down, with the reason, until it does: so the gateway can start before a model
-server of its machine has started, and uses it within seconds once it has. No request is sent, only a connection opened.
+A deployment whose server does not listen cools down until it does. So the gateway may start before a local model server, and
+uses it within seconds after its start. A check opens a connection and sends no request.
 """
 
 import asyncio
@@ -12,26 +12,26 @@ from urllib.parse import urlsplit
 from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployment, LiveDeployments
 from gateway.provider_errors.failures import Cause
-from gateway.upstream.connection_failure import why_unreachable
+from gateway.upstream.connection_failure import unreachable_reason
 from gateway.upstream.proxy import Proxies
 
 log = logging.getLogger("locus.reachability")
 
 INTERVAL_S = 2.0
-CONNECT_S = 1.0
-AT_ONCE = 50  # connections that are opened at the same time
+CONNECT_TIMEOUT_S = 1.0
+MAX_CONCURRENT = 50  # checks
 _PORTS = {"https": 443}
 
 Address = tuple[str, int]
 
 
 class Reachability:
-    """Looks at the deployments in force. Use as an async context manager, which has looked once when it is entered.
+    """Checks the deployments in force. Use as an async context manager; the first check is over when it is entered.
 
     Args:
         deployments: gives the one in force.
-        proxies: through which some are called: then it is the proxy that must accept connections.
-        level: of the log, for what is told; several processes tell the same.
+        proxies: the proxies of deployments; if a deployment has one, the proxy must accept connections.
+        level: the log level for servers that do not accept connections. It is lower in all worker processes but one.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Reachability:
         self._proxies = proxies
         self._interval_s = interval_s
         self._level = level
-        self._known: frozenset[LiveDeployment] = frozenset()
+        self._checked: frozenset[LiveDeployment] = frozenset()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Reachability":
-        await self.look()
-        self._task = asyncio.create_task(self._watch(), name="reachability")
+        await self.check()
+        self._task = asyncio.create_task(self._check_periodically(), name="reachability")
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -60,94 +60,102 @@ class Reachability:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    async def look(self) -> None:
-        """Opens a connection to each deployment that is new, silent, or failed to be reached by requests."""
+    async def check(self) -> None:
+        """Checks each deployment that is new, whose last check failed, or that requests could not reach."""
         lives = frozenset(live for model in self._deployments().all_models() for live in model.deployments)
-        asked: dict[Address, list[LiveDeployment]] = {}
+        to_check: dict[Address, list[LiveDeployment]] = {}
         for live in lives:
-            at = None if live.spec.missing_key is not None else self._address(live)
-            if at is not None and (live not in self._known or live.unreachable is not None or _cut_off(live)):
-                asked.setdefault(at, []).append(live)
-        self._known = lives
-        turn = asyncio.Semaphore(AT_ONCE)
-        answers = await asyncio.gather(*(_connect(at, turn) for at in asked))
-        for (at, answer), deployments in zip(zip(asked, answers, strict=True), asked.values(), strict=True):
-            if answer is None:
-                self._answers(at, deployments)
+            address = None if live.spec.missing_key is not None else self._address_of(live)
+            if address is not None and (
+                live not in self._checked or live.unreachable is not None or _requests_failed(live)
+            ):
+                to_check.setdefault(address, []).append(live)
+        self._checked = lives
+        limit = asyncio.Semaphore(MAX_CONCURRENT)
+        errors = await asyncio.gather(*(_check_one(address, limit) for address in to_check))
+        for (address, deployments), error in zip(to_check.items(), errors, strict=True):
+            if error is None:
+                self._mark_reachable(address, deployments)
             else:
-                self._does_not_answer(at, deployments, answer)
+                self._mark_unreachable(address, deployments, error)
 
-    async def _watch(self) -> None:
+    async def _check_periodically(self) -> None:
         while True:
             await asyncio.sleep(self._interval_s)
-            await self.look()
+            await self.check()
 
-    def _answers(self, at: Address, deployments: Iterable[LiveDeployment]) -> None:
-        back = [live for live in deployments if live.unreachable is not None]
-        for live in back:
+    def _mark_reachable(self, address: Address, deployments: Iterable[LiveDeployment]) -> None:
+        reachable = [live for live in deployments if live.unreachable is not None]
+        for live in reachable:
             live.unreachable = None
             if not live.breaker.taken_out:
                 live.breaker.success()
-        if back:
-            log.log(min(self._level, logging.INFO), "%s accepts connections now: %s", _written(at), _names(back))
+        if reachable:
+            log.log(
+                min(self._level, logging.INFO),
+                "%s accepts connections now: %s",
+                _host_and_port(address),
+                _names(reachable),
+            )
 
-    def _does_not_answer(self, at: Address, deployments: Iterable[LiveDeployment], reason: str) -> None:
+    def _mark_unreachable(self, address: Address, deployments: Iterable[LiveDeployment], reason: str) -> None:
         new = [live for live in deployments if live.unreachable != reason]
         for live in deployments:
             live.unreachable = reason
             if not live.breaker.taken_out:
-                live.breaker.failure(self._clock(), reason, 2 * self._interval_s + CONNECT_S)
+                live.breaker.failure(self._clock(), reason, 2 * self._interval_s + CONNECT_TIMEOUT_S)
         if new:
             log.log(
                 self._level,
-                "%s: %s; looked at again every %g s, and used as soon as it accepts connections: %s",
-                _written(at),
+                "%s: %s; checked again every %g s, and used as soon as it accepts connections: %s",
+                _host_and_port(address),
                 reason,
                 self._interval_s,
                 _names(new),
             )
 
-    def _address(self, live: LiveDeployment) -> Address | None:
+    def _address_of(self, live: LiveDeployment) -> Address | None:
         base = live.spec.native_base or live.spec.api_base
-        if base is None:  # litellm alone knows it
+        if base is None:  # only litellm knows the address
             return None
-        proxy = self._proxies.of(base)
-        return address(base if proxy is None else proxy.url)
+        proxy = self._proxies.proxy_for(base)
+        return address_of(base if proxy is None else proxy.url)
 
 
-def address(url: str) -> Address:
-    """Host and port of a URL."""
+def address_of(url: str) -> Address:
+    """The host and port of a URL."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 80)
 
 
-async def why_silent(at: Address) -> str | None:
-    """Why nothing accepts connections at an address; None where something does."""
+async def connection_error(address: Address) -> str | None:
+    """The reason why no server accepts connections at an address, or None."""
     try:
-        async with asyncio.timeout(CONNECT_S):
-            _, writer = await asyncio.open_connection(*at)
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(*address)
     except TimeoutError:
-        return f"no connection within {CONNECT_S:g} s"
-    except UnicodeError:  # no name that IDNA can write
+        return f"no connection within {CONNECT_TIMEOUT_S:g} s"
+    except UnicodeError:  # the host is not a valid IDNA name
         return "unknown host name"
     except OSError as exc:
-        return why_unreachable(exc)
+        return unreachable_reason(exc)
     writer.close()
     return None
 
 
-async def _connect(at: Address, turn: asyncio.Semaphore) -> str | None:
-    async with turn:
-        return await why_silent(at)
+async def _check_one(address: Address, limit: asyncio.Semaphore) -> str | None:
+    async with limit:
+        return await connection_error(address)
 
 
-def _cut_off(live: LiveDeployment) -> bool:
-    """Whether requests fail to reach it."""
+def _requests_failed(live: LiveDeployment) -> bool:
+    """True if the breaker is open because requests could not connect."""
     return live.breaker.open_until is not None and live.breaker.reason == Cause.CONNECTION.value
 
 
-def _written(at: Address) -> str:
-    return f"[{at[0]}]:{at[1]}" if ":" in at[0] else f"{at[0]}:{at[1]}"
+def _host_and_port(address: Address) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _names(deployments: Iterable[LiveDeployment]) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.config.addresses import AddressError, check_address
-from gateway.upstream.reachability import why_silent
+from gateway.upstream.reachability import connection_error
 
 
 @pytest.mark.parametrize(
@@ -81,4 +81,4 @@ def test_ollamas_own_api_is_not_what_is_called(address: str) -> None:
 async def test_a_host_that_no_name_system_knows_is_a_problem_and_no_crash(host: str) -> None:
     with pytest.raises(AddressError, match="host or the port is not valid"):
         check_address(f"http://{host}/v1", "openai")
-    assert await why_silent((host, 80)) == "unknown host name"
+    assert await connection_error((host, 80)) == "unknown host name"

@@ -18,7 +18,7 @@ PROXY = {"http_proxy": "http://proxy.example:3128", "https_proxy": "http://secur
 
 
 def through(url: str, **environment: str) -> str | None:
-    proxy = Proxies(environment).of(url)
+    proxy = Proxies(environment).proxy_for(url)
     return None if proxy is None else proxy.url
 
 
@@ -73,7 +73,7 @@ def test_no_proxy(no_proxy: str, direct: list[str], proxied: list[str]) -> None:
 
 
 def test_credentials_are_kept_apart() -> None:
-    proxy = Proxies({"https_proxy": "http://ada:s%40cret@proxy.example:3128"}).of("https://provider.example")
+    proxy = Proxies({"https_proxy": "http://ada:s%40cret@proxy.example:3128"}).proxy_for("https://provider.example")
     assert proxy is not None
     assert proxy.url == "http://proxy.example:3128"
     assert proxy.headers == {"proxy-authorization": "Basic " + base64.b64encode(b"ada:s@cret").decode()}

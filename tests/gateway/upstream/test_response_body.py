@@ -1,4 +1,4 @@
-"""What providers answer is read within limits, and what this machine lacks is not the provider's fault."""
+"""The limits of provider responses, and faults of this machine, which are not faults of the provider."""
 
 import asyncio
 import errno
@@ -13,9 +13,9 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from gateway.bodies.memory_budget import MemoryBudget
 from gateway.provider_errors.failures import Cause, UpstreamFailure
-from gateway.upstream import body
-from gateway.upstream.body import StreamMeter, check_cost, read_response_body
+from gateway.upstream import response_body
 from gateway.upstream.connection_failure import connection_failure
+from gateway.upstream.response_body import StreamMeter, check_cost, read_response_body
 from tests.gateway.running import entry, gateway
 from tests.gateway.upstreams import Call, ScriptedProvider, answer, chunk, completion, head, reply
 
@@ -26,7 +26,7 @@ MB = 1 << 20
 
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "MAX_ANSWER_BYTES", MB)
+    monkeypatch.setattr(response_body, "MAX_ANSWER_BYTES", MB)
 
 
 async def endless(call: Call, writer: asyncio.StreamWriter) -> str:
@@ -50,7 +50,7 @@ async def endless(call: Call, writer: asyncio.StreamWriter) -> str:
 async def test_an_answer_beyond_the_limits_is_a_failure_of_its_provider(
     tmp_path: Path, large: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body, "MAX_CONTAINERS", 100_000)
+    monkeypatch.setattr(response_body, "MAX_CONTAINERS", 100_000)
     async with ScriptedProvider(large) as bad, ScriptedProvider(answer("whole")) as good:
         models = [entry("llama-8b", bad.base_url), entry("mistral-7b", good.base_url)]
         async with gateway(tmp_path, models, gateway={"retries": 0}) as run:
@@ -89,7 +89,7 @@ async def test_other_work_runs_while_much_arrives_at_once() -> None:
 
     task = asyncio.create_task(other())
     for _ in range(100):
-        await meter.took(body.PIECE, 0)
+        await meter.received(response_body.READ_SIZE, 0)
     task.cancel()
     assert turns >= 99
 
@@ -98,13 +98,13 @@ async def test_an_event_that_does_not_end_is_charged() -> None:
     budget = MemoryBudget(lambda: 100 * MB)
     meter = StreamMeter()
     with budget.account():
-        for held in range(0, MB, body.PIECE):
-            await meter.took(body.PIECE, held)
+        for held in range(0, MB, response_body.READ_SIZE):
+            await meter.received(response_body.READ_SIZE, held)
         assert budget.charged > MB // 2
-        await meter.took(10, 0)
+        await meter.received(10, 0)
         assert budget.charged == 0
         with pytest.raises(UpstreamFailure) as failed:
-            await meter.took(10, 100 * MB)
+            await meter.received(10, 100 * MB)
         assert failed.value.cause is Cause.LOCAL
 
 
@@ -122,7 +122,7 @@ async def test_of_an_error_the_beginning_is_read(tmp_path: Path) -> None:
             async with session.post(f"{up.base_url}/{path}", json={}) as response:
                 data = await read_response_body(response, 5.0)
                 assert data.startswith(b'{"error"')
-                assert len(data) < 3 * body.MAX_ERROR_BYTES
+                assert len(data) < 3 * response_body.MAX_ERROR_BYTES
                 assert response.closed
 
 
