@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.config.addresses import AddressError
-from gateway.config.document import Document, Place, is_secret_name, shown
+from gateway.config.document import Document, is_secret_name, shown
 from gateway.config.litellm_table import look_up
 from gateway.config.portfolio import Deployment
 from gateway.config.problems import similar
@@ -13,6 +13,7 @@ from gateway.config.providers import ADDRESS_VARIABLES, Prefill, Target, resolve
 from gateway.config.references import ENVIRONMENT, Found, Values
 from gateway.config.schema import DeploymentEntry, EmbeddingModelEntry, ModelEntry
 from gateway.config.secret import Secret
+from gateway.config.yaml_reader import Place
 
 # LiteLLM's parameters that configure its call rather than travel in the request body.
 LITELLM_PARAMS = re.compile(

@@ -10,12 +10,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from gateway.config.yaml_file import Scalars, YamlError, line_of, read_yaml
+from gateway.config.yaml_reader import Place, YamlError, YamlNode, place_text, read_yaml
 
 MOST_PROBLEMS = 100  # that are told of one file
-Place = tuple[str | int, ...]  # of a value in the file: ("models", 0, "name")
 _SECRET_NAME = re.compile(r"key|token|secret|password|credential|header|auth|jwt", re.IGNORECASE)
 _ADDRESS = "api_base"  # whose path or query may hold a key
 _NOT_SECRET = frozenset({"first_token_timeout", "max_output_tokens", "max_input_tokens", "max_tokens", "keys"})
@@ -46,10 +43,8 @@ class Document:
         self.path = path
         self.problems: list[Problem] = []
         self._lines: dict[Place, int] = {(): 1}
-        self._scalars = Scalars(path)
         try:
-            node = read_yaml(path)
-            self.value: Any = None if node is None else self._read(node, ())
+            self.value: Any = self._plain(read_yaml(path))
         except YamlError as exc:
             raise PortfolioError([str(exc)]) from exc
         if not isinstance(self.value, dict):
@@ -67,7 +62,7 @@ class Document:
 
     def place(self, where: Place) -> str:
         """`models[0].name`."""
-        return "".join(f"[{p}]" if isinstance(p, int) else f".{_key(p)}" for p in where).lstrip(".") or "the file"
+        return place_text(where) or "the file"
 
     def locate(self, where: Place) -> str:
         """`config/portfolio.yaml:12: models[0].name`."""
@@ -84,35 +79,24 @@ class Document:
         rest = len(unique) - MOST_PROBLEMS
         return PortfolioError(problems + ([f"{self.path}: and {rest} more"] if rest > 0 else []))
 
-    def _read(self, node: yaml.Node, where: Place) -> Any:
-        """Recurses no deeper than `read_yaml` lets a file be."""
-        if isinstance(node, yaml.MappingNode):
-            values: dict[Any, Any] = {}
-            for key_node, value_node in node.value:
-                line = line_of(key_node)
-                if key_node.tag == "tag:yaml.org,2002:merge":
-                    raise YamlError(f"{self.path}:{line}: not valid YAML: `<<` is not read: repeat the keys")
-                key = self._scalars.value(key_node)
-                at = (*where, key if isinstance(key, str | int) else str(key))
-                first = self._lines.get(at)
-                self._lines[at] = line
-                if key in values:
-                    self.report(at, f"the key occurs twice; line {first} has it first")
-                values[key] = self._read(value_node, at)
-            return values
-        if isinstance(node, yaml.SequenceNode):
-            items = []
-            for i, item in enumerate(node.value):
-                self._lines[(*where, i)] = line_of(item)
-                items.append(self._read(item, (*where, i)))
-            return items
-        return self._scalars.value(node)
+    def _plain(self, node: YamlNode) -> Any:
+        """The value of a node. Notes its lines, and reports the keys that occur twice."""
+        self._lines[node.place] = node.line
+        if isinstance(node.value, dict):
+            if node.repeats:
+                self._report_repeats(node)
+            return {key: self._plain(child) for key, child in node.value.items()}
+        if isinstance(node.value, list):
+            return [self._plain(child) for child in node.value]
+        return node.value
 
-
-def _key(name: str) -> str:
-    """A key as a terminal may show it."""
-    text = name if name.isprintable() else name.encode("unicode_escape").decode()
-    return text if len(text) <= 60 else text[:57] + "..."
+    def _report_repeats(self, mapping: YamlNode) -> None:
+        lines: dict[Place, int] = {}
+        for child in (*mapping.repeats, *mapping.children()):
+            self._plain(child)
+            if child.place in lines:
+                self.report(child.place, f"the key occurs twice; line {lines[child.place]} has it first")
+            lines[child.place] = child.line
 
 
 def shown(where: Place, value: Any) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from gateway.config.document import Place
 from gateway.config.schema import (
     DeploymentEntry,
     EmbeddingModelEntry,
@@ -16,6 +15,7 @@ from gateway.config.schema import (
     PriceEntry,
 )
 from gateway.config.settings import Hedging, Settings, UtilityCalls
+from gateway.config.yaml_reader import Place
 
 # One line of a file for each key whose form does not follow from its type or default.
 _EXAMPLES: Mapping[str, str] = {

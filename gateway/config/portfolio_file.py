@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from gateway.config.deployment_reader import Deployments
-from gateway.config.document import MOST_PROBLEMS, Document, Place, PortfolioError
+from gateway.config.document import MOST_PROBLEMS, Document, PortfolioError
 from gateway.config.litellm_table import Listed, look_up
 from gateway.config.portfolio import DEFAULT_POLICIES, Model, Portfolio, Price
 from gateway.config.problems import problem, repaired
@@ -20,6 +20,7 @@ from gateway.config.schema import (
     PortfolioEntry,
 )
 from gateway.config.settings_reader import check_writable, resolve_settings
+from gateway.config.yaml_reader import Place
 from router.model.policy import Policy
 
 __all__ = ["PortfolioError", "load_portfolio"]

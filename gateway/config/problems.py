@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gateway.config.document import Document, Place, Problem, shown
+from gateway.config.document import Document, Problem, shown
 from gateway.config.examples import example_of, mapping_at
 from gateway.config.schema import (
     DeploymentEntry,
@@ -18,6 +18,7 @@ from gateway.config.schema import (
     PortfolioEntry,
 )
 from gateway.config.settings import Settings
+from gateway.config.yaml_reader import Place
 
 _MODELS = ("models", "embedding_models")
 

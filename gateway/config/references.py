@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.config.addresses import SHELL
-from gateway.config.document import Document, Place, is_secret_name
+from gateway.config.document import Document, is_secret_name
 from gateway.config.secret import Secret
+from gateway.config.yaml_reader import Place
 
 ENVIRONMENT = "os.environ/"
 _VARIABLE = re.compile(r"[^\s=/$\x00]+")

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.config.addresses import is_loopback
-from gateway.config.document import Document, Place
+from gateway.config.document import Document
 from gateway.config.front_ends import FRONT_ENDS
 from gateway.config.references import Values
 from gateway.config.secret import Secret
 from gateway.config.settings import Settings, UtilityCalls
+from gateway.config.yaml_reader import Place
 from router.model.policy import Policy
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.config.document import kind_of
-from gateway.config.lined_yaml import Node
 from gateway.config.references import ENVIRONMENT
+from gateway.config.yaml_reader import YamlNode
 
 Kind = Literal["look", "changed", "lost"]
 
@@ -57,7 +57,7 @@ class ImportedValues:
         self.variables: dict[str, None] = {}
         self.literal_secrets = False
 
-    def resolved_text(self, node: Node) -> str | None:
+    def resolved_text(self, node: YamlNode) -> str | None:
         """The text of a key that cannot hold a reference in a portfolio: a reference is replaced by its value."""
         value = self.raw_text(node)
         if value is None or not value.startswith(ENVIRONMENT):
@@ -70,7 +70,7 @@ class ImportedValues:
         self.report(node, "changed", f"the value of {variable} at the time of import is written")
         return content
 
-    def raw_text(self, node: Node) -> str | None:
+    def raw_text(self, node: YamlNode) -> str | None:
         """The text of a scalar, with references as they are. Anything else is a problem."""
         node.used = True
         if isinstance(node.value, bool) or not isinstance(node.value, str | int | float):
@@ -78,7 +78,7 @@ class ImportedValues:
             return None
         return str(node.value).strip()
 
-    def number(self, node: Node, least: float | None = None) -> float | None:
+    def number(self, node: YamlNode, least: float | None = None) -> float | None:
         """A finite number, as int if it is a whole one. A number below `least` is reported as lost."""
         value = node.value
         if isinstance(value, str) and value.startswith(ENVIRONMENT):
@@ -98,7 +98,7 @@ class ImportedValues:
             return None
         return int(number) if number.is_integer() else number
 
-    def flag(self, node: Node) -> bool | None:
+    def flag(self, node: YamlNode) -> bool | None:
         """True or false, also if it is written as a text."""
         node.used = True
         if isinstance(node.value, str) and node.value.lower() in ("true", "false"):
@@ -108,7 +108,7 @@ class ImportedValues:
             return None
         return node.value
 
-    def secret(self, node: Node, value: str, *, sure: bool = True) -> str:
+    def secret(self, node: YamlNode, value: str, *, sure: bool = True) -> str:
         """The text to write for a value that may be a secret.
 
         Args:
@@ -126,7 +126,7 @@ class ImportedValues:
             if sure:
                 self.report(node, "look", "a literal secret, carried over: write os.environ/NAME instead")
             return value
-        word = re.sub(r"\W+", "_", node.where.rpartition(".")[2]).upper()
+        word = re.sub(r"\W+", "_", node.key).upper()
         self.report(node, "look", f"not printed: set {word}_{node.line} to it, or write to a file with --out")
         return self.reference(f"{ENVIRONMENT}{word}_{node.line}")
 
@@ -136,20 +136,20 @@ class ImportedValues:
             self.variables[value[len(ENVIRONMENT) :]] = None
         return value
 
-    def report(self, node: Node, kind: Kind, message: str) -> None:
+    def report(self, node: YamlNode, kind: Kind, message: str) -> None:
         """Adds a finding about a node and marks the node as used."""
         node.used = True
         self.report_entry(node, kind, message)
 
-    def report_entry(self, node: Node, kind: Kind, message: str) -> None:
+    def report_entry(self, node: YamlNode, kind: Kind, message: str) -> None:
         """Adds a finding about an entry as a whole. Its parts are marked as used, or reported, by themselves."""
         self.findings.append(Finding(node.file, node.line, node.where or "the file", message, kind))
 
-    def add_problem(self, node: Node, message: str, where: str | None = None) -> None:
+    def add_problem(self, node: YamlNode, message: str, where: str | None = None) -> None:
         """Adds a problem: nothing is imported."""
         self.problems.append(Finding(node.file, node.line, where or node.where, message, "look"))
 
-    def wrong_type(self, node: Node, expected: str) -> None:
+    def wrong_type(self, node: YamlNode, expected: str) -> None:
         """Adds the problem that a value is not of the expected type."""
         node.used = True
         self.add_problem(node, f"found {kind_of(node.value)}, expected {expected}")

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.config.document import Place
-from gateway.config.lined_yaml import Node
 from gateway.config.portfolio_text import portfolio_text
 from gateway.config.schema import FIRST_TOKEN_S
-from gateway.config.yaml_file import YamlError
+from gateway.config.yaml_reader import Place, YamlError, YamlNode
 from gateway.migrate.import_values import Finding, ImportedValues
 from gateway.migrate.litellm_files import read_with_includes
 from gateway.migrate.litellm_models import ModelList
@@ -85,7 +83,7 @@ def _in_order(findings: list[Finding]) -> list[Finding]:
 class _Importer:
     """Turns the root of a configuration into the mappings of a portfolio file."""
 
-    def __init__(self, root: Node, space: Collection[str], values: ImportedValues) -> None:
+    def __init__(self, root: YamlNode, space: Collection[str], values: ImportedValues) -> None:
         self._root = root
         self._values = values
         self._list = ModelList(values, root)
@@ -204,11 +202,11 @@ class _Importer:
             )
         unused = [child for node in self._root.unused() for child in _settings_of(node)]
         for node in unused:
-            self._values.report(node, "lost", LOST.get(node.where.rpartition(".")[2], "no equivalent"))
+            self._values.report(node, "lost", LOST.get(node.key, "no equivalent"))
         for node, key in _repeats(self._root):
             self._values.report(node, "lost", f"the key {key} occurs again below, which counts, as with LiteLLM")
 
-    def _fallbacks(self, key: str, node: Node) -> None:
+    def _fallbacks(self, key: str, node: YamlNode) -> None:
         """Lists of stand-ins, each named on its own line."""
         why = {
             "context_window_fallbacks": "no list: a request goes only to models that it fits",
@@ -234,14 +232,14 @@ class _Importer:
         node.plain()
 
 
-def _settings_of(node: Node) -> list[Node]:
+def _settings_of(node: YamlNode) -> list[YamlNode]:
     """A section of settings is named key by key, anything else as a whole."""
-    section = node.where.endswith(("_settings", ".model_info")) and isinstance(node.value, dict)
+    section = (node.key.endswith("_settings") or node.key == "model_info") and isinstance(node.value, dict)
     return [child for child in node.children() if child.value is not None] if section else [node]
 
 
-def _repeats(node: Node) -> Iterator[tuple[Node, str]]:
+def _repeats(node: YamlNode) -> Iterator[tuple[YamlNode, str]]:
     for repeated in node.repeats:
-        yield repeated, repeated.where.rpartition(".")[2]
+        yield repeated, repeated.key
     for child in node.children():
         yield from _repeats(child)

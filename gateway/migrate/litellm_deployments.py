@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from gateway.config.deployment_reader import LITELLM_PARAMS, UNKNOWN_ADDRESS
 from gateway.config.document import is_secret_name
-from gateway.config.lined_yaml import Node
 from gateway.config.litellm_table import CAPABILITIES
 from gateway.config.litellm_table import entry as listed_entry
 from gateway.config.providers import OPENAI_COMPATIBLE, Target, resolve
 from gateway.config.references import ENVIRONMENT
+from gateway.config.yaml_reader import YamlNode
 from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.lost_settings import DROP_PARAMS, LOST
 
@@ -28,20 +28,20 @@ _HARMLESS_HEADERS = frozenset({"http-referer", "x-title", "user-agent", "anthrop
 class ImportedDeployment:
     """A deployment as it will be written, and what LiteLLM says of the model behind it."""
 
-    node: Node
+    node: YamlNode
     target: Target
     model: str
     base_model: str | None
     values: dict[str, Any]
     comments: dict[str, list[str]] = field(default_factory=dict)
-    facts: dict[str, tuple[Any, Node]] = field(default_factory=dict)
+    facts: dict[str, tuple[Any, YamlNode]] = field(default_factory=dict)
     health_checks: bool = True
 
 
 @dataclass(slots=True)
 class ImportedModel:
     name: str
-    node: Node
+    node: YamlNode
     deployments: list[ImportedDeployment] = field(default_factory=list)
 
 
@@ -51,7 +51,7 @@ class DeploymentImport:
     def __init__(self, values: ImportedValues) -> None:
         self._values = values
 
-    def read(self, entry: Node, params: Node, info: Node, model: str) -> ImportedDeployment | None:
+    def read(self, entry: YamlNode, params: YamlNode, info: YamlNode, model: str) -> ImportedDeployment | None:
         base = params.get("api_base") or params.get("base_url")
         if (both := params.get("base_url")) is not None and both is not base:
             self._values.report(both, "lost", "api_base counts")
@@ -89,7 +89,7 @@ class DeploymentImport:
             )
         return deployment
 
-    def _is_address(self, node: Node, api_base: str) -> bool:
+    def _is_address(self, node: YamlNode, api_base: str) -> bool:
         try:
             parts = urlsplit(api_base)
         except ValueError:
@@ -103,7 +103,7 @@ class DeploymentImport:
             )
         return good
 
-    def _key(self, params: Node, deployment: ImportedDeployment) -> None:
+    def _key(self, params: YamlNode, deployment: ImportedDeployment) -> None:
         node, target = params.get("api_key"), deployment.target
         if node is not None:
             value = self._values.raw_text(node)
@@ -120,7 +120,7 @@ class DeploymentImport:
             )
             self._look(params.get("api_base") or params, deployment, "api_base", message)
 
-    def _load_and_time(self, params: Node, deployment: ImportedDeployment) -> None:
+    def _load_and_time(self, params: YamlNode, deployment: ImportedDeployment) -> None:
         values = deployment.values
         for names in (("timeout", "request_timeout"), ("stream_timeout",)):
             for name in names:
@@ -142,7 +142,7 @@ class DeploymentImport:
                 message = "a weight is more than 0 here: it is asked once in a thousand times, and when others fail"
                 self._look(node, deployment, "weight", message)
 
-    def _headers(self, params: Node, deployment: ImportedDeployment) -> None:
+    def _headers(self, params: YamlNode, deployment: ImportedDeployment) -> None:
         headers: dict[str, str] = {}
         for key in ("headers", "extra_headers"):
             node = params.get(key)
@@ -165,7 +165,7 @@ class DeploymentImport:
         if headers:
             deployment.values["extra_headers"] = headers
 
-    def _facts(self, params: Node, info: Node, deployment: ImportedDeployment) -> None:
+    def _facts(self, params: YamlNode, info: YamlNode, deployment: ImportedDeployment) -> None:
         """Prices, windows and capabilities, from model_info or, as LiteLLM also has it, litellm_params."""
         for holder in (info, params):
             for key in ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"):
@@ -197,13 +197,13 @@ class DeploymentImport:
         node = info.get("disable_background_health_check")
         deployment.health_checks = node is None or self._values.flag(node) is not True
 
-    def _fact(self, deployment: ImportedDeployment, name: str, value: Any, node: Node) -> None:
+    def _fact(self, deployment: ImportedDeployment, name: str, value: Any, node: YamlNode) -> None:
         if name in deployment.facts:
             self._values.report(node, "lost", f"line {deployment.facts[name][1].line} counts")
         else:
             deployment.facts[name] = (value, node)
 
-    def _others(self, params: Node, deployment: ImportedDeployment) -> None:
+    def _others(self, params: YamlNode, deployment: ImportedDeployment) -> None:
         """What LiteLLM's own call understands is carried over; a server that is asked directly has no such settings."""
         for name, node in params.value.items():
             if node.used or node.value is None:
@@ -231,7 +231,7 @@ class DeploymentImport:
                 value = node.plain()
                 deployment.values[name] = self._values.reference(value) if isinstance(value, str) else value
 
-    def _look(self, node: Node, deployment: ImportedDeployment, key: str, message: str) -> None:
+    def _look(self, node: YamlNode, deployment: ImportedDeployment, key: str, message: str) -> None:
         self._values.report(node, "look", message)
         deployment.comments.setdefault(key, []).append(f"LOOK {message}")
 

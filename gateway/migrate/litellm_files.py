@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from gateway.config.document import kind_of
-from gateway.config.lined_yaml import Node, read_lined
-from gateway.config.yaml_file import YamlError
+from gateway.config.yaml_reader import YamlError, YamlNode, read_yaml
 from gateway.migrate.import_values import ImportedValues
 
 
-def read_with_includes(path: Path, values: ImportedValues) -> Node:
+def read_with_includes(path: Path, values: ImportedValues) -> YamlNode:
     """The root of a file. As with LiteLLM, an included file extends lists and replaces everything else.
 
     Raises:
@@ -17,9 +16,9 @@ def read_with_includes(path: Path, values: ImportedValues) -> Node:
     return _read(path, values, {path.resolve()})
 
 
-def _read(path: Path, values: ImportedValues, seen: set[Path]) -> Node:
+def _read(path: Path, values: ImportedValues, seen: set[Path]) -> YamlNode:
     """A file with what it includes: lists are extended, everything else is replaced, as LiteLLM has it."""
-    root = read_lined(path)
+    root = read_yaml(path, lenient=True)
     if not isinstance(root.value, dict):
         found = kind_of(root.value)
         values.add_problem(root, f"found {found}, expected a mapping with `model_list`", "the file")
@@ -47,7 +46,7 @@ def _read(path: Path, values: ImportedValues, seen: set[Path]) -> Node:
     return root
 
 
-def _extend(root: Node, other: Node, values: ImportedValues) -> None:
+def _extend(root: YamlNode, other: YamlNode, values: ImportedValues) -> None:
     for key, node in other.value.items():
         if key == "include":
             continue

@@ -3,9 +3,9 @@
 import copy
 from collections.abc import Mapping
 
-from gateway.config.lined_yaml import Node
 from gateway.config.litellm_table import entry as listed_entry
 from gateway.config.providers import THROUGH_LITELLM
+from gateway.config.yaml_reader import YamlNode
 from gateway.core.vocabulary import ENCODER
 from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.litellm_deployments import DeploymentImport, ImportedModel, listed_mode
@@ -23,23 +23,23 @@ class ModelList:
         notes: what the reader of the new file should know of what is not in it.
     """
 
-    def __init__(self, values: ImportedValues, root: Node) -> None:
+    def __init__(self, values: ImportedValues, root: YamlNode) -> None:
         self._values = values
         self._root = root
         self._deployments = DeploymentImport(values)
-        self._unread: dict[str, Node] = {}
+        self._unread: dict[str, YamlNode] = {}
         self.models: dict[str, ImportedModel] = {}
         self.embedding_models: dict[str, ImportedModel] = {}
         self.notes: list[str] = []
 
-    def read(self, entries: Node) -> None:
+    def read(self, entries: YamlNode) -> None:
         credentials = self._credentials()
         for entry in entries.value:
             self._entry(entry, credentials)
 
-    def _credentials(self) -> dict[str, Node]:
+    def _credentials(self) -> dict[str, YamlNode]:
         """`credential_list`: name -> values, which deployments refer to."""
-        found: dict[str, Node] = {}
+        found: dict[str, YamlNode] = {}
         listed = self._root.get("credential_list")
         if listed is not None and not isinstance(listed.value, list):
             self._values.wrong_type(listed, "a list of credentials")
@@ -54,12 +54,12 @@ class ModelList:
             self._unread[name.value] = copy.deepcopy(values)
         return found
 
-    def _entry(self, entry: Node, credentials: Mapping[str, Node]) -> None:
+    def _entry(self, entry: YamlNode, credentials: Mapping[str, YamlNode]) -> None:
         if not isinstance(entry.value, dict):
             self._values.wrong_type(entry, "a mapping with model_name and litellm_params")
             return
         name, params = entry.get("model_name"), entry.get("litellm_params")
-        info = entry.get("model_info") or Node(entry.file, entry.line, f"{entry.where}.model_info", {})
+        info = entry.get("model_info") or YamlNode(entry.file, entry.line, (*entry.place, "model_info"), {})
         for key, node, wanted in (("model_name", name, str), ("litellm_params", params, dict)):
             if node is None:
                 self._values.add_problem(entry, "missing", f"{entry.where}.{key}")
@@ -91,7 +91,7 @@ class ModelList:
         if deployment is not None:
             mine.setdefault(name.value, ImportedModel(name.value, entry)).deployments.append(deployment)
 
-    def _with_credentials(self, params: Node, credentials: Mapping[str, Node]) -> Node:
+    def _with_credentials(self, params: YamlNode, credentials: Mapping[str, YamlNode]) -> YamlNode:
         reference = params.get("litellm_credential_name")
         if reference is None:
             return params
@@ -102,9 +102,9 @@ class ModelList:
             return params
         values.plain()
         shared = copy.deepcopy(self._unread[reference.value])  # each deployment that refers to it uses it anew
-        return Node(params.file, params.line, params.where, shared.value | params.value)
+        return YamlNode(params.file, params.line, params.place, shared.value | params.value)
 
-    def _upstream_name(self, params: Node) -> str | None:
+    def _upstream_name(self, params: YamlNode) -> str | None:
         """LiteLLM's full name of the model, with a provider that we know it by."""
         node = params.get("model")
         if node is None:
@@ -133,7 +133,7 @@ class ModelList:
             self._values.report(node, "changed", f"written as {model}")
         return model
 
-    def _skipped(self, entry: Node, name: Node, model: str, info: Node) -> bool:
+    def _skipped(self, entry: YamlNode, name: YamlNode, model: str, info: YamlNode) -> bool:
         """Whether this is an entry that no portfolio can have. It is named as a whole."""
         blocked = info.get("blocked")
         kind = _kind(info, model)
@@ -156,7 +156,7 @@ class ModelList:
         return True
 
 
-def _kind(info: Node, model: str) -> object:
+def _kind(info: YamlNode, model: str) -> object:
     """The mode of a model, such as "embedding": from the entry, else from LiteLLM's table, else by its provider."""
     mode = info.get("mode")
     if mode is not None:

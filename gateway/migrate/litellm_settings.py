@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from gateway.config.document import Place
-from gateway.config.lined_yaml import Node
 from gateway.config.settings import BreakerSettings
+from gateway.config.yaml_reader import Place, YamlNode
 from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.litellm_deployments import ImportedDeployment, ImportedModel
 
@@ -19,12 +18,12 @@ class SettingsImport:
         comments: comments of the portfolio file, by the place that they belong to.
     """
 
-    def __init__(self, values: ImportedValues, root: Node) -> None:
+    def __init__(self, values: ImportedValues, root: YamlNode) -> None:
         self._values = values
         self._root = root
         self.comments: dict[Place, list[str]] = {}
 
-    def setting(self, section: str, key: str) -> Node | None:
+    def setting(self, section: str, key: str) -> YamlNode | None:
         """The value of a key in one of the sections, or None."""
         node = self._root.get(section)
         return None if node is None else node.get(key)
@@ -84,7 +83,7 @@ class SettingsImport:
             "LOOK LiteLLM serves every address; for that add `host: 0.0.0.0`. Keys from its database are not valid here."
         ]
 
-    def _either(self, key: str) -> Node | None:
+    def _either(self, key: str) -> YamlNode | None:
         """A setting of router_settings, else of litellm_settings."""
         router, general = self.setting("router_settings", key), self.setting("litellm_settings", key)
         if router is not None and general is not None:

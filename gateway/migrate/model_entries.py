@@ -4,9 +4,9 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.config.document import Place
 from gateway.config.litellm_table import CAPABILITIES, Listed, look_up
 from gateway.config.portfolio_file import FALLBACK_WINDOW
+from gateway.config.yaml_reader import Place
 from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.litellm_deployments import ImportedDeployment, ImportedModel
 from gateway.migrate.model_aliases import resembles, same_model

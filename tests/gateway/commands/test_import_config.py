@@ -371,7 +371,7 @@ litellm_settings: {num_retries: often, request_timeout: true}
         ("model_list: []", "config.yaml:1: model_list: found an empty list"),
         ("model_list: &a [*a]", "config.yaml:1: not valid YAML: an alias inside itself"),
         ("model_list: &a {<<: *a}", "config.yaml:1: not valid YAML: an alias inside itself"),
-        ("{x: 1}: 2", "config.yaml:1: a key must be a plain word"),
+        ("{x: 1}: 2", "config.yaml:1: not valid YAML: a key must be a plain word"),
         (one('model: "openai/*"'), "config.yaml:1: model_list: no model is left"),
         ("include: [gone.yaml]", "config.yaml:1: include[0]: gone.yaml: no such file"),
         ("model_list: !!int x", "config.yaml:1: not valid YAML: not a valid int"),
@@ -385,7 +385,7 @@ def test_what_is_no_configuration(tmp_path: Path, config: str, problem: str) -> 
 def test_a_bomb_of_aliases_is_refused(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
-    assert "with what aliases stand for" in problems(tmp_path, "\n".join(lines))[0]
+    assert "with aliases expanded" in problems(tmp_path, "\n".join(lines))[0]
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

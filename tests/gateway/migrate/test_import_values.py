@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.lined_yaml import Node
+from gateway.config.yaml_reader import YamlNode
 from gateway.migrate.import_values import ImportedValues
 
 FILE = Path("c.yaml")
 
 
-def node(value: object) -> Node:
-    return Node(FILE, 3, "router_settings.key", value)
+def node(value: object) -> YamlNode:
+    return YamlNode(FILE, 3, ("router_settings", "key"), value)
 
 
 def values(literals: bool = True, **environment: str) -> ImportedValues:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.yaml_file import YamlError
+from gateway.config.yaml_reader import YamlError
 from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.litellm_files import read_with_includes
 

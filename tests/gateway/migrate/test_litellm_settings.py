@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from gateway.config.lined_yaml import read_lined
 from gateway.config.providers import resolve
+from gateway.config.yaml_reader import read_yaml
 from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.litellm_deployments import ImportedDeployment, ImportedModel
 from gateway.migrate.litellm_settings import SettingsImport
@@ -13,11 +13,11 @@ def settings(folder: Path, text: str) -> tuple[SettingsImport, ImportedValues]:
     path = folder / "c.yaml"
     path.write_text(text)
     values = ImportedValues({}, literals=True)
-    return SettingsImport(values, read_lined(path)), values
+    return SettingsImport(values, read_yaml(path, lenient=True)), values
 
 
 def model(folder: Path, *limits: dict[str, float]) -> ImportedModel:
-    node = read_lined(folder / "c.yaml")
+    node = read_yaml(folder / "c.yaml", lenient=True)
     name, target = "openai/gpt-4o", resolve("openai/gpt-4o", None)
     return ImportedModel("m", node, [ImportedDeployment(node, target, name, None, dict(written)) for written in limits])
 
