@@ -98,7 +98,7 @@ def test_relay_a_stream_of_20_chunks(benchmark: BenchmarkFixture) -> None:
 
     async def relay() -> int:
         loop = asyncio.get_running_loop()
-        source = DirectStream(_Response(), "chat")  # type: ignore[arg-type]
+        source = DirectStream(_Response(), "chat", 1)  # type: ignore[arg-type]
         out = Relay(source, "m0", Transcript(request), ChatWriter(usage_requested=False), 30.0, 3600.0, lambda: True)
         await out.open(loop.time() + 30.0)
         events = 0
@@ -187,7 +187,7 @@ def test_record_and_count_a_request(benchmark: BenchmarkFixture, tmp_path: Path)
         metrics.request_started()
         metrics.request_finished()
         recorder.add(RECORD)
-        metrics.count_request(RECORD, parts)
+        metrics.count_request(RECORD, parts, ())
 
     benchmark(take)
 
