@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-_HOLDERS = (dict, list)
+_CONTAINERS = (dict, list)
 _LONE = re.compile("[\ud800-\udfff]")
 _NO_BYTE = re.compile(
     "[\ud800-\udc7f\udd00-\udfff]"
@@ -21,7 +21,7 @@ REPLACEMENT = "\ufffd"
 MAX_DEPTH = 500  # deeper than any answer; Python can still serialise this depth
 
 
-def loads(data: bytes) -> tuple[Any, bool]:
+def loads(data: bytes) -> tuple[object, bool]:
     """Parse JSON leniently.
 
     Returns:
@@ -45,7 +45,7 @@ def loads(data: bytes) -> tuple[Any, bool]:
     return value, strict
 
 
-def loads_clean(data: bytes) -> tuple[Any, bool]:
+def loads_clean(data: bytes) -> tuple[object, bool]:
     """Parse a complete text like `loads`; lone surrogates become U+FFFD.
 
     Raises:
@@ -55,7 +55,7 @@ def loads_clean(data: bytes) -> tuple[Any, bool]:
     return (value, True) if strict else (clean(value), False)
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: object) -> bytes:
     """Serialise a value, including deeply nested ones and integers beyond 64 bits, which orjson refuses."""
     try:
         return orjson.dumps(value)
@@ -91,11 +91,14 @@ def split_half(text: str) -> tuple[str, str]:
     return whole, half or rest.decode("ascii", "surrogateescape")
 
 
-def _check_depth(value: Any) -> None:
-    level = [value] if type(value) in _HOLDERS else []
+def _check_depth(value: object) -> None:
+    level = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(MAX_DEPTH):
         level = [
-            each for one in level for each in (one.values() if type(one) is dict else one) if type(each) in _HOLDERS
+            each
+            for one in level
+            for each in (one.values() if isinstance(one, dict) else one)
+            if isinstance(each, _CONTAINERS)
         ]
         if not level:
             return

@@ -29,9 +29,11 @@ deployment.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
+
+from gateway.core.json_types import JsonObject
 
 # Tells client libraries not to retry. Set only where a retry cannot succeed; after an outage it would end an agent's work.
 NO_RETRY = {"x-should-retry": "false"}
@@ -65,7 +67,7 @@ class GatewayError(Exception):
         """The OpenAI error envelope as JSON."""
         return orjson.dumps(self.envelope())
 
-    def envelope(self) -> dict[str, Any]:
+    def envelope(self) -> JsonObject:
         """The OpenAI error envelope: `{"error": {"message", "type", "param", "code"}}`."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
@@ -193,7 +195,7 @@ class ProviderRejected(GatewayError):
 
     type = "invalid_request_error"
 
-    def __init__(self, status: int, error: Mapping[str, Any], cause: str) -> None:
+    def __init__(self, status: int, error: Mapping[str, object], cause: str) -> None:
         super().__init__(str(error.get("message") or "The provider rejected the request."), headers=NO_RETRY)
         self.status = status if 400 <= status < 500 else 400  # some servers refuse requests with a 500
         self.error = dict(error)
@@ -205,7 +207,7 @@ class ProviderRejected(GatewayError):
     def recorded(self) -> str:
         return self.cause
 
-    def envelope(self) -> dict[str, Any]:
+    def envelope(self) -> JsonObject:
         fields = {key: self.error.get(key) for key in ("type", "param", "code")}
         known = {key: value for key, value in fields.items() if isinstance(value, str)}
         own = {"message": self.message, "type": self.type, "param": None, "code": self.code}

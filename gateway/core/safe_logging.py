@@ -7,8 +7,8 @@ import threading
 import traceback
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
 
+from gateway.core.json_types import JsonObject
 from gateway.core.printable import log_line
 
 log = logging.getLogger("locus.defects")
@@ -54,11 +54,13 @@ class DefectFormatter(logging.Formatter):
         places = getattr(record, "places", None)
         return line if places is None else f"{line}:\n{places}"
 
-    def formatException(self, ei: Any) -> str:
+    def formatException(
+        self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+    ) -> str:
         return describe(ei[1]) if ei[1] is not None else ""
 
 
-def loop_defect(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def loop_defect(loop: asyncio.AbstractEventLoop, context: JsonObject) -> None:
     """Exception handler of the event loop. asyncio's default handler prints callback arguments, which contain received data."""
     what = str(context.get("message", "")).partition(" callback ")[0]
     exc = context.get("exception")
@@ -81,7 +83,7 @@ def hide_texts() -> None:
         if args.exc_value is not None:
             log_defect(log, f"a thread ended: {args.thread.name if args.thread else '?'}", args.exc_value)
 
-    def ignored(args: Any) -> None:
+    def ignored(args: "sys.UnraisableHookArgs") -> None:
         if args.exc_value is not None:
             log_defect(log, "ignored", args.exc_value)
 

@@ -62,7 +62,7 @@ class ChunkNormalizer:
             fields = fields | {"choices": changed}
         return self.characters.join(fields) if self.characters.held or not strict else fields
 
-    def _is_normal(self, choice: Mapping[str, Any]) -> bool:
+    def _is_normal(self, choice: Mapping[str, object]) -> bool:
         """True if nothing has to change. Fast, since every chunk comes here; the first and last of a choice give False."""
         delta, index = choice.get("delta"), choice.get("index")
         if type(delta) is not dict or type(index) is not int or choice.get("finish_reason") is not None:
@@ -88,7 +88,7 @@ class ChunkNormalizer:
                 return False
         return not choice.get("error") and choice.get("logprobs") is None
 
-    def _normalize(self, choice: Mapping[str, Any], at: int, *, complete: bool) -> ChunkChoice:
+    def _normalize(self, choice: Mapping[str, object], at: int, *, complete: bool) -> ChunkChoice:
         if choice.get("error"):
             raise classify_event(choice["error"])
         finish = finish_reason(choice.get("finish_reason"))

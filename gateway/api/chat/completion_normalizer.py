@@ -1,7 +1,5 @@
 """Complete chat completions as OpenAI writes them, from what other providers write."""
 
-from typing import Any
-
 from gateway.api.chat.envelope import ANSWER, Envelope, normalize_logprobs
 from gateway.api.chat.finish_reasons import finish_reason
 from gateway.api.chat.message_content import message_of
@@ -12,14 +10,13 @@ from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_ev
 _NOT_PLAIN = frozenset({"error", "delta", "text"})  # keys of a choice that has to be normalized
 
 
-def normalize_completion(fields: Any) -> JsonObject:
+def normalize_completion(fields: object) -> JsonObject:
     """A chat completion as OpenAI would write it; the same object if nothing has to change.
 
     Raises:
         UpstreamFailure: it has no list of choices with messages, or a choice failed.
     """
-    choices = fields.get("choices") if isinstance(fields, dict) else None
-    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+    if not isinstance(fields, dict) or not _are_objects(fields.get("choices")):
         raise UpstreamFailure(Cause.UNREADABLE, detail="no choices in the answer")
     return Envelope(ANSWER).normalize(normalize_choices(fields))
 
@@ -65,17 +62,18 @@ def _normalize_choice(choice: JsonObject, at: int) -> JsonObject:
         if not given:
             raise UpstreamFailure(Cause.UNREADABLE, detail="no message in the answer")
     state = MessageNormalizer()
-    message: Any = state.normalize(given)
+    message = state.normalize(given)
     message["role"] = "assistant"
     message.setdefault("content", None)
     if state.calls:
         state.calls.check()
-        places = {call["index"]: call for call in message["tool_calls"]}
+        calls = message.get("tool_calls") or []
+        places = {call["index"]: call for call in calls}
         for call in state.calls.empty_arguments():
             places[call["index"]]["function"]["arguments"] = "{}"
         indexed = [isinstance(call, dict) and "index" in call for call in _list(given.get("tool_calls"))]
         if not all(indexed):  # only streams have indices
-            for call in message["tool_calls"]:
+            for call in calls:
                 del call["index"]
         if finish in TOOL_CALL_ENDS:
             finish = "tool_calls"
@@ -87,5 +85,9 @@ def _normalize_choice(choice: JsonObject, at: int) -> JsonObject:
     return kept | {"index": index if type(index) is int else at, "message": message, "finish_reason": finish}
 
 
-def _list(value: object) -> list[Any]:
+def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(element, dict) for element in value)

@@ -6,9 +6,9 @@ Typed clients refuse a chunk if one of these fields has another type than OpenAI
 import time
 import uuid
 from collections.abc import Mapping
-from typing import Any, TypeGuard, TypeVar
+from typing import TypeGuard, TypeVar
 
-from gateway.core.chat_types import ChatChunk, ChatUsage
+from gateway.core.chat_types import ChatChunk, ChatUsage, Logprobs
 from gateway.core.json_types import JsonObject
 
 Enveloped = TypeVar("Enveloped", JsonObject, ChatChunk)
@@ -21,7 +21,7 @@ _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 
-def has_normal_envelope(fields: Mapping[str, Any], kind: str) -> bool:
+def has_normal_envelope(fields: Mapping[str, object], kind: str) -> bool:
     """True if every field of the envelope has OpenAI's type. Fast, since it is called for each chunk."""
     if type(fields.get("id")) is not str or type(fields.get("created")) is not int or fields.get("object") != kind:
         return False
@@ -62,7 +62,7 @@ class Envelope:
             new.pop("usage", None)
         return new
 
-    def _id_of(self, given: Any) -> str:
+    def _id_of(self, given: object) -> str:
         if isinstance(given, str) and given:
             return given
         if type(given) is int:
@@ -70,7 +70,7 @@ class Envelope:
         self._id = self._id or f"{'cmpl' if self._kind == LEGACY else 'chatcmpl'}-{uuid.uuid4().hex}"
         return self._id
 
-    def _created_at(self, given: Any) -> int:
+    def _created_at(self, given: object) -> int:
         number = _integer(given)
         if number:
             return number
@@ -88,7 +88,7 @@ def normalize_usage(usage: object) -> ChatUsage | None:
     if prompt is None and completion is None:
         return None
     prompt, completion = prompt or 0, completion or 0
-    new: Any = usage | {"prompt_tokens": prompt, "completion_tokens": completion}
+    new: JsonObject = usage | {"prompt_tokens": prompt, "completion_tokens": completion}
     new["total_tokens"] = prompt + completion if total is None else total
     for key in _DETAILS:
         details = new.get(key)
@@ -96,16 +96,19 @@ def normalize_usage(usage: object) -> ChatUsage | None:
             new[key] = {name: count for name, count in details.items() if count is None or type(count) is int}
         elif details is not None:
             del new[key]
-    counted: ChatUsage = new
-    return counted
+    return new if _is_normal_usage(new) else None
 
 
-def normalize_logprobs(value: Any) -> Any:
+def normalize_logprobs(value: object) -> Logprobs | None:
     """The log probabilities of a choice; None if a client could not read them."""
-    if not isinstance(value, dict) or not any(isinstance(value.get(key), list) for key in ("content", "refusal")):
-        return None
-    lists = [value.get(key) for key in ("content", "refusal")]
-    return value if all(tokens is None or _are_token_logprobs(tokens, deep=True) for tokens in lists) else None
+    return value if _are_logprobs(value) else None
+
+
+def _are_logprobs(value: object) -> TypeGuard[Logprobs]:
+    if not isinstance(value, dict):
+        return False
+    lists = [tokens for key in ("content", "refusal") if (tokens := value.get(key)) is not None]
+    return bool(lists) and all(_are_token_logprobs(tokens, deep=True) for tokens in lists)
 
 
 def _is_normal_usage(usage: object) -> TypeGuard[ChatUsage]:
@@ -127,7 +130,7 @@ def _is_normal_usage(usage: object) -> TypeGuard[ChatUsage]:
     return True
 
 
-def _are_token_logprobs(value: Any, *, deep: bool = False) -> bool:
+def _are_token_logprobs(value: object, *, deep: bool = False) -> bool:
     return isinstance(value, list) and all(
         isinstance(token, dict)
         and isinstance(token.get("token"), str)
@@ -138,7 +141,7 @@ def _are_token_logprobs(value: Any, *, deep: bool = False) -> bool:
     )
 
 
-def _integer(value: Any) -> int | None:
+def _integer(value: object) -> int | None:
     """The integer that `7`, `7.0` or `"7"` means; None for other values and for larger integers than `MAX_NUMBER`."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 17:
         value = int(value)

@@ -1,7 +1,6 @@
 """The text, reasoning and message of a choice, out of the forms in which providers write them."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from gateway.bodies import lenient_json
 from gateway.core.json_types import JsonObject
@@ -11,7 +10,7 @@ _TEXT_KEYS = ("text", "thinking", "summary", "reasoning", "content")  # of a rea
 _MAX_DEPTH = 6  # of parts within parts
 
 
-def message_of(choice: Mapping[str, Any], *, begun: bool) -> JsonObject:
+def message_of(choice: Mapping[str, object], *, begun: bool) -> JsonObject:
     """What a choice of a stream adds, under whichever key the provider writes it.
 
     Args:

@@ -29,7 +29,7 @@ class MessageNormalizer:
         self._role = False
         self._name = ""  # of the one function of the older API
 
-    def normalize(self, given: Mapping[str, Any]) -> ChatMessage:
+    def normalize(self, given: Mapping[str, object]) -> ChatMessage:
         """The delta or message as OpenAI would write it."""
         new: Any = {}
         for key, value in given.items():

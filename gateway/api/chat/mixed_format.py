@@ -5,7 +5,6 @@ any text. A freeform tool becomes a function with one string; in the answer, the
 """
 
 from dataclasses import replace
-from typing import Any
 
 import orjson
 
@@ -99,7 +98,7 @@ def _flat(fields: JsonObject) -> list[JsonObject]:
     return [tool for tool in tools if _is_flat(tool)]
 
 
-def _is_flat(tool: Any) -> bool:
+def _is_flat(tool: object) -> bool:
     return isinstance(tool, dict) and tool.get("type") == "custom" and isinstance(tool.get("name"), str)
 
 
@@ -116,7 +115,7 @@ def _chat(fields: JsonObject) -> ChatRequest:
     return replace(checked_chat_request(orjson.dumps(changed), changed), freeform=names)
 
 
-def _message(message: Any, names: frozenset[str]) -> Any:
+def _message(message: object, names: frozenset[str]) -> object:
     """A message in the form of chat: missing content is null, and the arguments of freeform calls are JSON again."""
     if not isinstance(message, dict) or not isinstance(calls := message.get("tool_calls"), list):
         return message
@@ -124,8 +123,10 @@ def _message(message: Any, names: frozenset[str]) -> Any:
     return message | {"content": message.get("content") or None, "tool_calls": wrapped}
 
 
-def _wrapped(call: Any, names: frozenset[str]) -> Any:
-    function = call.get("function") if isinstance(call, dict) else None
+def _wrapped(call: object, names: frozenset[str]) -> object:
+    if not isinstance(call, dict):
+        return call
+    function = call.get("function")
     if not isinstance(function, dict) or function.get("name") not in names:
         return call
     return call | {
@@ -138,12 +139,12 @@ def _unwrapped(choice: JsonObject, names: frozenset[str]) -> JsonObject:
     calls = message.get("tool_calls")
     if not isinstance(calls, list):
         return choice
-    told = []
+    unwrapped = []
     for call in calls:
         function = (call.get("function") or {}) if isinstance(call, dict) else {}
         if function.get("name") in names:
             call = call | {
                 "function": function | {"arguments": freeform_tools.unwrapped_input(function.get("arguments") or "")}
             }
-        told.append(call)
-    return choice | {"message": message | {"tool_calls": told}}
+        unwrapped.append(call)
+    return choice | {"message": message | {"tool_calls": unwrapped}}

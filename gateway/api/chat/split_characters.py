@@ -1,24 +1,26 @@
 """Characters that a provider splits between two chunks, as halves of a surrogate pair or of a UTF-8 sequence."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypeAlias
 
 from gateway.bodies import lenient_json
 from gateway.bodies.lenient_json import REPLACEMENT, split_half
 from gateway.core.chat_types import ChatChunk, ChunkChoice
+
+Place: TypeAlias = tuple[int, str] | tuple[int, int, str]
+"""A text of a stream: choice and field, or choice, tool call and field."""
 
 
 class SplitCharacters:
     """Holds back the first half of a character until the next chunk of the same text brings the second.
 
     Attributes:
-        held: the halves, by choice and field; for arguments by choice, tool call and field.
+        held: the halves, by the place of their text.
     """
 
     __slots__ = ("held",)
 
     def __init__(self) -> None:
-        self.held: dict[tuple[Any, ...], str] = {}
+        self.held: dict[Place, str] = {}
 
     def join(self, fields: ChatChunk) -> ChatChunk:
         """The chunk without lone surrogates: halves from earlier chunks are put in front, new ones are held back."""
@@ -27,10 +29,10 @@ class SplitCharacters:
         chunk: ChatChunk = rest | {"choices": choices}
         return chunk
 
-    def _join_choice(self, choice: Mapping[str, Any]) -> ChunkChoice:
+    def _join_choice(self, choice: ChunkChoice) -> ChunkChoice:
         index, delta = choice["index"], choice["delta"]
         ended = choice.get("finish_reason") is not None
-        texts: dict[tuple[Any, ...], str] = {(index, k): v for k, v in delta.items() if isinstance(v, str)}
+        texts: dict[Place, str] = {(index, k): v for k, v in delta.items() if isinstance(v, str)}
         calls = [call for call in delta.get("tool_calls") or () if isinstance(call.get("function"), dict)]
         texts |= {(index, call["index"], "arguments"): call["function"].get("arguments", "") for call in calls}
         for key in [key for key in self.held if key[0] == index and (ended or key in texts)]:

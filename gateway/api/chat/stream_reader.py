@@ -87,7 +87,7 @@ def _is_text_chunk(value: object, *, single: bool) -> TypeGuard[ChatChunk]:
     )
 
 
-def event_object(value: Any) -> JsonObject | None:
+def event_object(value: object) -> JsonObject | None:
     """The object of an event; None for an event without content, which a server sends to keep the connection open.
 
     Raises:
@@ -108,7 +108,7 @@ def event_object(value: Any) -> JsonObject | None:
     return fields
 
 
-def _chunk(value: Any) -> ChatChunk | None:
+def _chunk(value: object) -> ChatChunk | None:
     """The object of an event, with a list of objects as `choices`; None for an event without choices and usage.
 
     Raises:

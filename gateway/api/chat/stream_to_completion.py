@@ -1,7 +1,6 @@
 """An event stream of chat chunks -> one chat completion."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from gateway.api.chat.stream_reader import ChatReader
 from gateway.bodies.sse import EventReader
@@ -42,9 +41,9 @@ class _Text(list[str]):
     """Pieces of a text, joined once at the end."""
 
 
-def _add(message: JsonObject, delta: Mapping[str, Any]) -> None:
+def _add(message: JsonObject, delta: Mapping[str, object]) -> None:
     for key, value in delta.items():
-        if key == "tool_calls" and value:
+        if key == "tool_calls" and isinstance(value, list) and value:
             calls = message.setdefault("tool_calls", [])
             for call in value:
                 if call["index"] == len(calls):
@@ -54,7 +53,7 @@ def _add(message: JsonObject, delta: Mapping[str, Any]) -> None:
             message[key] = _sum(message.get(key), value)
 
 
-def _sum(so_far: Any, more: Any) -> Any:
+def _sum(so_far: object, more: object) -> object:
     """The sum of two pieces of a stream: texts and lists are joined, objects merged. Linear time over all pieces."""
     if isinstance(more, str):
         if not isinstance(so_far, _Text):
@@ -73,7 +72,7 @@ def _sum(so_far: Any, more: Any) -> Any:
     return so_far if more is None else more
 
 
-def _joined(value: Any) -> Any:
+def _joined(value: object) -> object:
     if isinstance(value, _Text):
         return "".join(value)
     if isinstance(value, list):
