@@ -1,11 +1,12 @@
-"""Reads the bytes of a chat request into a typed `ChatRequest`, once, when it arrives."""
+"""Parses the body of a chat request into a typed `ChatRequest`, once, when it arrives."""
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
 
 from gateway.core.errors import InvalidRequest
+from gateway.core.json_types import JsonObject
 from gateway.core.validation import expected
 from gateway.core.vocabulary import Api
 from gateway.request.chat_templates import system_first
@@ -18,14 +19,16 @@ from gateway.request.tool_results import results_after_calls
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What a client asks of the gateway itself for one request; see `gateway.request.overrides`.
+    """A client's settings for the routing of one request; `gateway.request.overrides` reads them.
 
     Attributes:
-        cost_weight: as a policy's.
-        min_p_correct: models that are less probably correct are not chosen, as long as there are others.
-        allow: no other model may answer; None: all may.
-        failover: whether another model than the chosen one may answer.
-        session: the conversation, by the client's own name.
+        policy: the name of the policy to route by.
+        cost_weight: replaces the policy's cost weight.
+        min_p_correct: models with a lower P(correct) are chosen only if no other model is available.
+        allow: only these models may answer; None allows all models.
+        exclude: these models may not answer.
+        failover: if False, only the chosen model may answer.
+        session: the client's own name for the conversation.
     """
 
     policy: str | None = None
@@ -42,10 +45,11 @@ class ChatRequest(Request):
     """A validated chat request.
 
     Attributes:
-        session: the conversation that the request continues, if its format names one (`previous_response_id`).
-        freeform: functions that stand for tools with plain text as input; the client gets that text as it is.
-        utility: a small call that a front end makes on its own; it belongs to no conversation.
-        cached_query: `query`, if it has been read already.
+        overrides: the client's settings for routing.
+        session: the id of the conversation, if the format names one (`previous_response_id`).
+        freeform: names of the functions that represent tools with plain text as input; the client gets this text unchanged.
+        is_utility_call: the request is a small call that a chat front end makes by itself; it belongs to no conversation.
+        cached_query: the value of `query`, if it has been extracted before.
     """
 
     api: ClassVar[Api] = "chat"
@@ -58,12 +62,12 @@ class ChatRequest(Request):
 
     @property
     def query(self) -> str:
-        """The text that the choice is made by; see `query_text`."""
+        """The text by which a model is chosen; see `query_text`."""
         return query_text(self.fields["messages"]) if self.cached_query is None else self.cached_query
 
     @property
     def mid_turn(self) -> bool:
-        """Whether it has results of tool calls that the last answer made. Then that answer is still being worked on."""
+        """True if the request returns the results of the last answer's tool calls, so that the same turn continues."""
         for message in reversed(self.fields["messages"]):
             if message["role"] in ("tool", "function"):
                 return True
@@ -73,28 +77,30 @@ class ChatRequest(Request):
 
 
 def parse_chat(body: bytes) -> ChatRequest:
-    """The chat request in `body`.
+    """Parse and check the body of a chat request.
 
     Raises:
-        InvalidRequest: not JSON, not an object, or a field that the gateway reads has the wrong type; `param` names it.
+        InvalidRequest: the body is no JSON object, or a field that the gateway reads is invalid; `param` names the field.
     """
     return checked_chat_request(body, parse_object(body))
 
 
-def translated_request(fields: dict[str, Any], native: Native, native_only: str | None = None) -> ChatRequest:
-    """The chat request that a request of another format amounts to, in an order that chat templates take.
+def translated_request(fields: JsonObject, native: Native, native_only: str | None = None) -> ChatRequest:
+    """Return a chat request for a request in another format. Its messages are in an order that chat templates accept.
 
     Args:
-        fields: of the chat request.
-        native_only: the field of the native request that chat has nothing for, if any.
+        fields: the fields of the chat request.
+        native: the client's own request.
+        native_only: a field of the client's request that a chat request cannot express. Only upstreams that speak the
+            client's format can then serve the request.
 
     Raises:
-        InvalidRequest: as `parse_chat`; `param` is the chat request's.
+        InvalidRequest: as `parse_chat`; `param` names a field of the chat request.
     """
     fields = fields | {"messages": system_first(results_after_calls(fields["messages"]))}
     try:
         body = orjson.dumps(fields)
-    except orjson.JSONEncodeError as exc:  # what was read was less deep
+    except orjson.JSONEncodeError as exc:  # the translation adds levels to what was parsed
         raise InvalidRequest(f"The body is nested deeper than {MAX_DEPTH} levels.") from exc
     request = checked_chat_request(body, fields, native)
     if native_only is None:
@@ -102,8 +108,12 @@ def translated_request(fields: dict[str, Any], native: Native, native_only: str 
     return replace(request, requirements=replace(request.requirements, api=native.api, api_field=native_only))
 
 
-def checked_chat_request(body: bytes, fields: dict[str, Any], native: Native | None = None) -> ChatRequest:
-    """Checks the fields that the gateway reads."""
+def checked_chat_request(body: bytes, fields: JsonObject, native: Native | None = None) -> ChatRequest:
+    """Check the fields that the gateway reads.
+
+    Raises:
+        InvalidRequest: a field is missing or has the wrong type; `param` names it.
+    """
     model = model_name(fields, "a model name, `auto` or `auto:<policy>`")
     stream = fields.get("stream")
     if stream is not None and not isinstance(stream, bool):

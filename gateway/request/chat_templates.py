@@ -1,32 +1,34 @@
-"""The order in which chat templates take messages. Pure: messages in, messages out.
+"""Puts messages into an order that chat templates accept. Pure functions from messages to messages.
 
-Servers render a chat by the template of its model. Many templates refuse a request whose system message is not the first,
-where the user speaks directly after a tool, or where two turns in a row are of one role. OpenAI takes no images from tools.
+Servers render a conversation with the chat template of the model. Many templates refuse a system message that is not the first
+message, a user message directly after a tool result, or two consecutive turns of the same role. OpenAI accepts no images in tool
+results.
 """
 
-from typing import Any
+from collections.abc import Iterable, Sequence
 
+from gateway.core.json_types import JsonObject
 from gateway.request.query_text import message_text
 
-Message = dict[str, Any]
-Part = dict[str, Any]
+Message = JsonObject
+Content = str | list[JsonObject] | None
 
-REMINDER = "<system-reminder>\n{text}\n</system-reminder>"  # agents mark such text alike, so that models know the mark
+REMINDER = "<system-reminder>\n{text}\n</system-reminder>"  # agents mark such text in the same way, so that models know the element
 MEDIA_NOTE = "(The images and files of this result are in the user's next message.)"
 MEDIA_OF = "(Of the result of the tool call {call}:)"
-NO_REASONING = " "  # as other gateways write it
-BRIDGE = "I have the results of the tools."  # what the assistant says between a tool and the user
+NO_REASONING = " "  # a space, as other gateways write it
+BRIDGE = "I have the results of the tools."  # an assistant turn between a tool result and the user
 _SYSTEM = frozenset({"system", "developer"})
 _TOOLS = frozenset({"tool", "function"})
 _PLAIN = frozenset({"role", "content"})
 
 
 def system_first(messages: list[Message]) -> list[Message]:
-    """The messages with one system message, which is the first. The same list where it is so already.
+    """Return the messages with a single system message, the first one; the same list if it has this form already.
 
-    System messages at the beginning become one. A later one goes into the user's turn or the tool result before it, marked
-    as a `system-reminder`; behind an assistant's turn it goes into the user's next turn, or is a turn of its own. What has
-    been sent before never changes when another one is added, so that the provider's prompt cache holds.
+    System messages at the beginning are joined. A later one is added to the preceding user turn or tool result, marked as a
+    `system-reminder`. After an assistant turn it is added to the next user turn, or becomes a user turn. A new message never
+    changes earlier messages, so that the provider's prompt cache stays valid.
     """
     if not any(message["role"] in _SYSTEM for message in messages[1:]):
         return messages
@@ -41,7 +43,7 @@ def system_first(messages: list[Message]) -> list[Message]:
         if role in _SYSTEM:
             waiting.append(REMINDER.format(text=message_text(message)))
             continue
-        if waiting and role not in _TOOLS:  # results follow their calls, whatever stands between
+        if waiting and role not in _TOOLS:  # results must directly follow their calls
             if turns.role == "user" or turns.role in _TOOLS:
                 turns.extend(waiting)
             elif role == "user":
@@ -61,9 +63,10 @@ def system_first(messages: list[Message]) -> list[Message]:
 
 
 def strict_order(messages: list[Message]) -> list[Message]:
-    """The messages in an order that every known template takes. An equal list where they are in it already.
+    """Return the messages in an order that every known template accepts; an equal list if they have this order already.
 
-    Beside `system_first`: the assistant speaks between a tool and the user, and neighbours of one role are one turn.
+    In addition to `system_first`, an assistant turn is put between a tool result and a user turn, and consecutive turns of the
+    same role are joined.
     """
     turns = _Turns()
     for message in system_first(messages):
@@ -78,20 +81,20 @@ def strict_order(messages: list[Message]) -> list[Message]:
 
 
 def without_system(messages: list[Message]) -> list[Message]:
-    """The messages in the strict order, with the system's words at the beginning of the user's first turn."""
+    """Return the messages in strict order, with the system prompt at the beginning of the first user turn."""
     first, *rest = strict_order(messages)
     if first["role"] not in _SYSTEM:
         return [first, *rest]
-    words = first.get("content")
+    system_prompt = first.get("content")
     if rest and rest[0]["role"] == "user":
-        return [rest[0] | {"content": _joined([words, rest[0].get("content")])}, *rest[1:]]
-    return [{"role": "user", "content": words}, *rest]
+        return [rest[0] | {"content": _joined([system_prompt, rest[0].get("content")])}, *rest[1:]]
+    return [{"role": "user", "content": system_prompt}, *rest]
 
 
 def with_reasoning(messages: list[Message]) -> list[Message]:
-    """The messages with some reasoning where tools are called without any, as by another model: some servers demand it.
+    """Return the messages with `reasoning_content` in each assistant message that calls tools: some servers require it.
 
-    Reasoning that goes by its other name, as of OpenRouter and vLLM, is that reasoning.
+    The reasoning is taken from the field `reasoning` (OpenRouter, vLLM) if that is set. Calls by another model may have none.
     """
     return [
         message | {"reasoning_content": _reasoning(message)}
@@ -107,7 +110,7 @@ def _reasoning(message: Message) -> str:
 
 
 def with_text_content(messages: list[Message]) -> list[Message]:
-    """The messages with their content as a string where all of its parts are text."""
+    """Return the messages with a string as content wherever all content parts are text."""
     return [
         message | {"content": "\n\n".join(part["text"] for part in content)}
         if isinstance(content := message.get("content"), list) and all(isinstance(p.get("text"), str) for p in content)
@@ -116,46 +119,48 @@ def with_text_content(messages: list[Message]) -> list[Message]:
     ]
 
 
-def tool_result(call: str, text: str, media: list[Part]) -> tuple[Message, list[Part]]:
-    """The message of a tool's result, and the parts for the user's message behind the last of the results.
+def tool_result(call: str, text: str, media: list[JsonObject]) -> tuple[Message, list[JsonObject]]:
+    """Return the message for a tool result, and the content parts for the user message after the results.
 
     Args:
-        call: id of the call.
-        media: images and files of the result, for which a tool's message has no room.
+        call: the id of the tool call.
+        media: images and files of the result, which a tool message cannot contain.
     """
     if not media:
         return {"role": "tool", "tool_call_id": call, "content": text}, []
-    said = f"{text}\n{MEDIA_NOTE}" if text else MEDIA_NOTE
+    content = f"{text}\n{MEDIA_NOTE}" if text else MEDIA_NOTE
     parts = [{"type": "text", "text": MEDIA_OF.format(call=call)}, *media]
-    return {"role": "tool", "tool_call_id": call, "content": said}, parts
+    return {"role": "tool", "tool_call_id": call, "content": content}, parts
 
 
 class _Turns:
-    """Collects messages; content may be added to the last one, in linear time."""
+    """Collects messages, and adds content to the last one. It takes linear time in total."""
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
-        self._more: list[Any] = []  # contents that the last message gets besides its own
+        self._more: list[Content] = []  # contents to add to the last message
 
     @property
     def role(self) -> str | None:
-        """Of the last message."""
+        """The role of the last message; None if there is no message."""
         return self._messages[-1]["role"] if self._messages else None
 
     @property
     def plain(self) -> bool:
-        """Whether the last message has nothing but content."""
+        """True if the last message has no fields other than its role and content."""
         return self._messages[-1].keys() <= _PLAIN
 
     def add(self, message: Message) -> None:
+        """Add a message after the last one."""
         self._close()
         self._messages.append(message)
 
-    def extend(self, contents: Any) -> None:
-        """Adds contents to the last message."""
+    def extend(self, contents: Iterable[Content]) -> None:
+        """Add contents to the last message."""
         self._more += contents
 
     def finished(self) -> list[Message]:
+        """Return all messages."""
         self._close()
         return self._messages
 
@@ -166,12 +171,13 @@ class _Turns:
             self._more = []
 
 
-def _joined(contents: list[Any]) -> Any:
-    """Several contents as one: a string where all are strings, else parts."""
-    given = [content for content in contents if content]
-    if all(isinstance(content, str) for content in given):
-        return "\n\n".join(given)
-    parts: list[Part] = []
-    for content in given:
+def _joined(contents: Sequence[Content]) -> Content:
+    """Return several contents as one: a string if all of them are strings, else a list of parts."""
+    texts = [content for content in contents if content and isinstance(content, str)]
+    not_empty = [content for content in contents if content]
+    if len(texts) == len(not_empty):
+        return "\n\n".join(texts)
+    parts: list[JsonObject] = []
+    for content in not_empty:
         parts += [{"type": "text", "text": content}] if isinstance(content, str) else content
     return parts

@@ -1,9 +1,10 @@
-"""Reads the bytes of a request for embeddings into a typed `EmbeddingsRequest`."""
+"""Parses the body of an embeddings request into a typed `EmbeddingsRequest`."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from gateway.core.errors import InvalidRequest
+from gateway.core.json_types import JsonObject
 from gateway.core.validation import expected, json_type
 from gateway.core.vocabulary import CHARS_PER_TOKEN, Api
 from gateway.request.model_names import model_name
@@ -13,16 +14,16 @@ from gateway.request.requirements import Requirements
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingsRequest(Request):
-    """A validated request for embeddings."""
+    """A validated embeddings request."""
 
     api: ClassVar[Api] = "embeddings"
 
 
 def parse_embeddings(body: bytes) -> EmbeddingsRequest:
-    """The embeddings request in `body`.
+    """Parse and check the body of an embeddings request.
 
     Raises:
-        InvalidRequest: not JSON, not an object, or a field that the gateway reads has the wrong type; `param` names it.
+        InvalidRequest: the body is no JSON object, or a field that the gateway reads is invalid; `param` names the field.
     """
     fields = parse_object(body)
     model = model_name(fields, "the name of an embedding model")
@@ -36,17 +37,17 @@ def parse_embeddings(body: bytes) -> EmbeddingsRequest:
     return EmbeddingsRequest(body, fields, model, requirements)
 
 
-def embedding_inputs(request: Request) -> list[Any]:
-    """The inputs of a request for embeddings, one for each vector: texts, or lists of token numbers."""
+def embedding_inputs(request: Request) -> list[str | list[int]]:
+    """Return the inputs of an embeddings request, one for each vector: texts, or lists of token numbers."""
     given = request.fields["input"]
     return [given] if isinstance(given, str) or isinstance(given[0], int) else given
 
 
-def _checked_tokens(fields: dict[str, Any]) -> int:
-    """The approximate number of tokens of all inputs, after a check of their types."""
+def _checked_tokens(fields: JsonObject) -> int:
+    """Check the types of the inputs, and return an estimate of their tokens."""
     given = fields.get("input")
     if isinstance(given, str) and given:
-        return _about(given)
+        return _estimated_tokens(given)
     what = "a string, a list of strings, or token numbers, and not empty"
     if not isinstance(given, list) or not given:
         raise InvalidRequest(expected("input", what, fields), param="input")
@@ -55,7 +56,7 @@ def _checked_tokens(fields: dict[str, Any]) -> int:
     tokens = 0
     for i, item in enumerate(given):
         if isinstance(item, str):
-            tokens += _about(item)
+            tokens += _estimated_tokens(item)
         elif isinstance(item, list) and item and all(type(number) is int for number in item):
             tokens += len(item)
         else:
@@ -68,5 +69,5 @@ def _checked_tokens(fields: dict[str, Any]) -> int:
     return tokens
 
 
-def _about(text: str) -> int:
+def _estimated_tokens(text: str) -> int:
     return -(-len(text) // CHARS_PER_TOKEN)

@@ -1,6 +1,6 @@
-"""From a parsed request to one that is understood: what it asks of the gateway, whether it is a utility call, its query.
+"""Interprets a parsed chat request before routing: overrides, utility calls, and the query text.
 
-What takes long for a large request runs in a thread, since all of it reads the whole conversation.
+Each step may read the whole conversation, so that large requests are interpreted in a thread.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ from gateway.request.utility_calls import mark_utility_call
 
 
 async def interpret(request: ChatRequest, headers: Mapping[bytes, bytes], calls: UtilityCalls | None) -> ChatRequest:
-    """The request with all that can be read from it before it is routed.
+    """Return the request with its overrides and, for a large request, its query; utility calls are marked.
 
     Args:
-        headers: the client's, names in lower case.
-        calls: which requests are utility calls.
+        headers: the client's headers, names in lower case.
+        calls: how to identify utility calls; None identifies none.
 
     Raises:
-        InvalidRequest: as `controlled`.
+        InvalidRequest: an override is invalid; `param` names its header or field.
     """
     return await offloaded(len(request.body), _interpret, request, headers, calls)
 

@@ -1,29 +1,30 @@
-"""What the last answer of a conversation says: the text and the tool calls, by which its next request is recognised.
+"""Extracts the text and the tool calls of an answer, which identify the conversation of a later request.
 
-Clients send an answer back nearly as they got it: without reasoning, without white space at its ends, with ids in their
-API's alphabet. Two answers are the same where nothing else differs.
+Clients return an answer nearly as they received it. They may remove reasoning and the white space at its ends, and change ids to
+the alphabet of their API. Answers that differ in nothing else count as equal.
 """
 
 import re
 from collections.abc import Collection
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gateway.core.answer import Complete
+from gateway.core.json_types import JsonObject
 from gateway.request.query_text import message_text
 
-TEXT_CHARS = 20_000  # of an answer; two that differ only later are rare, and work per request is bounded
-MAX_CALLS = 1_000  # of an answer, likewise
-_NOT_IN_EVERY_ID = re.compile(r"[^A-Za-z0-9]")
+TEXT_CHARS = 20_000  # of an answer that are compared; bounds the work per request
+MAX_CALLS = 1_000  # of an answer that are compared
+_NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]")
 _THINK, _THINK_END = "<think>", "</think>"
 
 
 class LastAnswer(NamedTuple):
-    """One answer.
+    """The parts of one answer that identify it.
 
     Attributes:
-        text: without reasoning and without white space at its ends.
-        calls: ids of its tool calls, letters and digits only.
+        text: the text without reasoning, and without white space at its ends.
+        calls: the sorted ids of its tool calls, reduced to letters and digits.
     """
 
     text: str
@@ -31,12 +32,12 @@ class LastAnswer(NamedTuple):
 
     @property
     def is_identifiable(self) -> bool:
-        """Whether there is anything to recognise it by."""
+        """True if the answer has text or tool calls."""
         return bool(self.text or self.calls)
 
 
-def answer_in_messages(messages: list[dict[str, Any]]) -> tuple[LastAnswer, str] | None:
-    """The last assistant message of a chat request, and the text of the user message that it answers; None without one."""
+def answer_in_messages(messages: list[JsonObject]) -> tuple[LastAnswer, str] | None:
+    """Return the last assistant message of a chat request, and the text of the user message that it answers; or None."""
     last: LastAnswer | None = None
     for message in reversed(messages):
         role = message["role"]
@@ -49,7 +50,7 @@ def answer_in_messages(messages: list[dict[str, Any]]) -> tuple[LastAnswer, str]
 
 
 def answer_in_response(complete: Complete) -> LastAnswer:
-    """A whole answer's, in whatever format the deployment wrote it."""
+    """Return the identifying parts of a complete response in any API format."""
     fields = complete.fields
     if complete.api == "chat":
         choice = next(iter(_objects(fields.get("choices"))), {})
@@ -66,22 +67,23 @@ def answer_in_response(complete: Complete) -> LastAnswer:
     return last_answer(str(choice.get("text") or ""), ())
 
 
-def last_answer(text: str, calls: Collection[Any]) -> LastAnswer:
+def last_answer(text: str, calls: Collection[object]) -> LastAnswer:
+    """Return the identifying parts of an answer, given its text and the ids of its tool calls."""
     text = text.strip()
     if text.startswith(_THINK) and (end := text.find(_THINK_END)) >= 0:
         text = text[end + len(_THINK_END) :].lstrip()
-    given = islice(calls, MAX_CALLS)
-    ids = sorted({_NOT_IN_EVERY_ID.sub("", call) for call in given if isinstance(call, str)}) if calls else ()
+    first_calls = islice(calls, MAX_CALLS)
+    ids = sorted({_NOT_ALPHANUMERIC.sub("", call) for call in first_calls if isinstance(call, str)}) if calls else ()
     return LastAnswer(text if len(text) <= TEXT_CHARS else text[:TEXT_CHARS].rstrip(), tuple(ids))
 
 
-def _chat_calls(message: dict[str, Any]) -> list[Any]:
+def _chat_calls(message: JsonObject) -> list[object]:
     return [call.get("id") for call in _objects(message.get("tool_calls"))]
 
 
-def _texts(parts: list[dict[str, Any]]) -> str:
+def _texts(parts: list[JsonObject]) -> str:
     return "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
-def _objects(value: Any) -> list[dict[str, Any]]:
+def _objects(value: object) -> list[JsonObject]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

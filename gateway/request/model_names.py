@@ -1,27 +1,27 @@
-"""Names of models and policies in requests: which are names at all, and what a wrong one was probably meant to be."""
+"""Checks the model names in requests, and suggests similar names for an unknown one."""
 
 import difflib
 import re
 from collections.abc import Collection
-from typing import Any
 
 from gateway.core.client_limits import LONGEST_NAME
 from gateway.core.errors import InvalidRequest, UnknownModel
+from gateway.core.json_types import JsonObject
 from gateway.core.validation import expected
 
-_COMPARED = 64  # characters; more would cost time and tell no more
-_TO_COMPARE = 150  # names
+_COMPARED_CHARS = 64  # of each name; bounds the time
+_COMPARED_NAMES = 150
 _UNDATED = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2}|latest)$")
 
 
-def model_name(fields: dict[str, Any], what: str) -> str:
-    """The field `model` of a request.
+def model_name(fields: JsonObject, what: str) -> str:
+    """Return the field `model` of a request.
 
     Args:
-        what: it must be, for the client.
+        what: describes valid values in the error message.
 
     Raises:
-        InvalidRequest: it is missing, no text, or too long for a name, which would fill records and logs.
+        InvalidRequest: the name is missing, no string, or too long.
     """
     name = fields.get("model")
     if not isinstance(name, str) or not name:
@@ -30,9 +30,10 @@ def model_name(fields: dict[str, Any], what: str) -> str:
 
 
 def checked_name(name: str, param: str) -> str:
-    """
+    """Return a name unchanged if it is not too long for records and logs.
+
     Raises:
-        InvalidRequest: too long for a name.
+        InvalidRequest: the name is too long.
     """
     if len(name) > LONGEST_NAME:
         raise InvalidRequest(f"`{param}` has a name of more than {LONGEST_NAME} characters.", param=param)
@@ -40,41 +41,42 @@ def checked_name(name: str, param: str) -> str:
 
 
 def unknown_model(name: str, known: Collection[str], more: str = "", param: str = "model") -> UnknownModel:
-    """The error for a model that the portfolio lacks.
+    """Return the error for a model that the portfolio does not contain.
 
     Args:
-        known: what could have been meant.
-        more: a sentence behind it.
+        known: the names from which similar ones are suggested.
+        more: a sentence to add to the message.
     """
     checked_name(name, param)
-    told = f"The model `{name}` is not in the portfolio{did_you_mean(name, known)} {more}".rstrip()
-    return UnknownModel(told, param=param)
+    message = f"The model `{name}` is not in the portfolio{did_you_mean(name, known)} {more}".rstrip()
+    return UnknownModel(message, param=param)
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """`; did you mean `gpt-4o`?` for one to three known names that are close, else a full stop."""
+    """Return `; did you mean `gpt-4o`?` with one to three similar names; a full stop if no name is similar."""
     close = similar_names(name, known)
     return f"; did you mean {' or '.join(f'`{other}`' for other in close)}?" if close else "."
 
 
 def similar_names(name: str, known: Collection[str], most: int = 3) -> list[str]:
-    """Known names that are close to a name, the closest first: without a maker's prefix and a date they may be the same.
+    """Return known names that are similar to a name, the most similar first.
 
-    Compares the first characters of the first few hundred, so that its time is bounded.
+    If a known name differs only in its provider prefix, date or case, it is the only result. At most 64 characters of 150 names
+    are compared, so that the time is bounded.
     """
-    wanted = _bare(name)
-    bare: dict[str, str] = {}
-    for other in list(known)[:_TO_COMPARE]:
-        bare.setdefault(_bare(other), other)
-    same = [other for key, other in bare.items() if key == wanted]
+    wanted = _normalized(name)
+    by_normalized: dict[str, str] = {}
+    for other in list(known)[:_COMPARED_NAMES]:
+        by_normalized.setdefault(_normalized(other), other)
+    same = [other for key, other in by_normalized.items() if key == wanted]
     if same:
         return same[:1]
-    close = difflib.get_close_matches(wanted, list(bare), n=most, cutoff=0.75)
+    close = difflib.get_close_matches(wanted, list(by_normalized), n=most, cutoff=0.75)
     if not close and len(wanted) >= 3:
-        close = [key for key in bare if key.startswith(f"{wanted}-") or wanted.startswith(f"{key}-")][:most]
-    return [bare[key] for key in close]
+        close = [key for key in by_normalized if key.startswith(f"{wanted}-") or wanted.startswith(f"{key}-")][:most]
+    return [by_normalized[key] for key in close]
 
 
-def _bare(name: str) -> str:
-    """`_bare("openai/GPT-4o-2024-08-06")` is `gpt-4o`."""
-    return _UNDATED.sub("", name.lower().rpartition("/")[2][:_COMPARED])
+def _normalized(name: str) -> str:
+    """Return a name without provider prefix and date: `_normalized("openai/GPT-4o-2024-08-06")` is `gpt-4o`."""
+    return _UNDATED.sub("", name.lower().rpartition("/")[2][:_COMPARED_CHARS])

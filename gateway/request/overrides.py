@@ -1,16 +1,18 @@
-"""What a client may ask of the gateway for one request: by `x-locus-…` headers, or by a `locus` object in the body.
+"""Reads a client's overrides for one request: `x-locus-…` headers, or a `locus` object in the body.
 
-Clients that can set neither have `auto:<policy>` in the model's name. A header wins over the same field of the body.
+If a header and a field of the body set the same override, the header takes precedence. Clients that can send neither can
+select a policy by the model name `auto:<policy>`.
 """
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import orjson
 
 from gateway.core.errors import InvalidRequest
+from gateway.core.json_types import JsonObject
 from gateway.core.validation import json_type
 from gateway.request.chat_request import ChatRequest, Overrides
 from gateway.request.model_names import checked_name
@@ -21,25 +23,27 @@ MAX_SESSION_CHARS = 256
 MAX_NAMES = 1_000
 FIELDS = ("policy", "cost_weight", "min_p_correct", "allow", "exclude", "failover", "session")
 
+_Value = tuple[object, str]  # the value of an override, and the header or field that it comes from
+
 
 def with_overrides(request: ChatRequest, headers: Mapping[bytes, bytes]) -> ChatRequest:
-    """The request with what its headers and its body ask of the gateway; upstreams do not see that.
+    """Return the request with its overrides, and without the `locus` object, which is not sent upstream.
 
     Args:
-        headers: of the request, names in lower case.
+        headers: the headers of the request, names in lower case.
 
     Raises:
-        InvalidRequest: a value that cannot be; `param` names the header or field.
+        InvalidRequest: an override is unknown or invalid; `param` names the header or field.
     """
-    given = {name: value for name, value in headers.items() if name.startswith(PREFIX)}
+    locus_headers = {name: value for name, value in headers.items() if name.startswith(PREFIX)}
     native = request.native
-    own = (request.fields if native is None else native.fields).get(OWN_FIELD)
-    if not given and own is None:
+    locus_object = (request.fields if native is None else native.fields).get(OWN_FIELD)
+    if not locus_headers and locus_object is None:
         return request
-    asked = _of_body(own) | _of_headers(given)
-    read: dict[str, Any] = {name: _READ[name](value, where) for name, (value, where) in asked.items()}
-    overrides = Overrides(**read)
-    if own is None:
+    values = _body_values(locus_object) | _header_values(locus_headers)
+    checked: JsonObject = {name: _CHECKS[name](value, where) for name, (value, where) in values.items()}
+    overrides = Overrides(**checked)
+    if locus_object is None:
         return replace(request, overrides=overrides)
     if native is not None:
         fields = {key: value for key, value in native.fields.items() if key != OWN_FIELD}
@@ -48,56 +52,58 @@ def with_overrides(request: ChatRequest, headers: Mapping[bytes, bytes]) -> Chat
     return replace(request, overrides=overrides, fields=fields, body=orjson.dumps(fields))
 
 
-def _of_headers(given: Mapping[bytes, bytes]) -> dict[str, tuple[Any, str]]:
-    asked: dict[str, tuple[Any, str]] = {}
-    for raw, value in given.items():
+def _header_values(headers: Mapping[bytes, bytes]) -> dict[str, _Value]:
+    """Return the value of each override in the headers."""
+    values: dict[str, _Value] = {}
+    for raw, value in headers.items():
         header = raw.decode("latin-1")
         name = header[len(PREFIX) :].replace("-", "_")
         if name not in FIELDS:
             known = ", ".join(f"x-locus-{field.replace('_', '-')}" for field in FIELDS)
             raise InvalidRequest(f"There is no header `{header[:64]}`; there are {known}.", param=header[:64])
-        asked[name] = (value.decode("latin-1").strip(), header)
-    return asked
+        values[name] = (value.decode("latin-1").strip(), header)
+    return values
 
 
-def _of_body(own: Any) -> dict[str, tuple[Any, str]]:
-    if own is None:
+def _body_values(locus_object: object) -> dict[str, _Value]:
+    """Return the value of each override in the `locus` object of the body."""
+    if locus_object is None:
         return {}
-    if not isinstance(own, dict):
-        raise InvalidRequest(f"`{OWN_FIELD}` must be an object, not {json_type(own)}.", param=OWN_FIELD)
-    for name in own:
+    if not isinstance(locus_object, dict):
+        raise InvalidRequest(f"`{OWN_FIELD}` must be an object, not {json_type(locus_object)}.", param=OWN_FIELD)
+    for name in locus_object:
         if name not in FIELDS:
             raise InvalidRequest(
                 f"`{OWN_FIELD}` has no `{name[:64]}`; it has {', '.join(FIELDS)}.", param=f"{OWN_FIELD}.{name[:64]}"
             )
-    return {name: (value, f"{OWN_FIELD}.{name}") for name, value in own.items() if value is not None}
+    return {name: (value, f"{OWN_FIELD}.{name}") for name, value in locus_object.items() if value is not None}
 
 
-def _text(value: Any, where: str) -> str:
+def _text(value: object, where: str) -> str:
     if not isinstance(value, str) or not value or len(value) > MAX_SESSION_CHARS:
         raise InvalidRequest(f"`{where}` must be a text of 1 to {MAX_SESSION_CHARS} characters.", param=where)
     return value
 
 
-def _number(value: Any, where: str, most: float, what: str) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 <= number <= most:
+def _number(value: object, where: str, largest: float, what: str) -> float:
+    number = math.nan
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError):
+            number = float(value)
+    if not 0 <= number <= largest:
         raise InvalidRequest(f"`{where}` must be {what}.", param=where)
     return number
 
 
-def _cost_weight(value: Any, where: str) -> float:
+def _cost_weight(value: object, where: str) -> float:
     return _number(value, where, 1e9, "a number of at least 0: the probability that one US dollar is worth")
 
 
-def _probability(value: Any, where: str) -> float:
+def _probability(value: object, where: str) -> float:
     return _number(value, where, 1.0, "a probability from 0 to 1")
 
 
-def _names(value: Any, where: str) -> frozenset[str]:
+def _names(value: object, where: str) -> frozenset[str]:
     names = [name.strip() for name in value.split(",", MAX_NAMES)] if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names[: MAX_NAMES + 1]):
         names = []
@@ -106,7 +112,7 @@ def _names(value: Any, where: str) -> frozenset[str]:
     return frozenset(checked_name(name, where) for name in names)
 
 
-def _switch(value: Any, where: str) -> bool:
+def _switch(value: object, where: str) -> bool:
     if isinstance(value, bool):
         return value
     word = value.lower() if isinstance(value, str) else None
@@ -115,7 +121,7 @@ def _switch(value: Any, where: str) -> bool:
     return word in ("on", "true")
 
 
-_READ = {
+_CHECKS: dict[str, Callable[[object, str], object]] = {
     "policy": _text,
     "cost_weight": _cost_weight,
     "min_p_correct": _probability,

@@ -1,7 +1,7 @@
-"""Counts the tokens of a prompt, where an estimate will not do: by OpenAI's cl100k_base, whose table litellm brings.
+"""Counts the tokens of a prompt if an estimate is not sufficient, with OpenAI's tokenizer cl100k_base, which litellm includes.
 
-Other models' tokenizers differ by some percent. Where that matters after all the provider says so, and a model with a larger
-window is asked.
+The tokenizers of other models differ by a few percent. If a prompt is too long after all, the provider refuses it, and a model
+with a larger context window is called.
 """
 
 import asyncio
@@ -10,21 +10,24 @@ import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gateway.request.requirements import Requirements
 
+if TYPE_CHECKING:
+    from tiktoken import Encoding
+
 ENCODING = "cl100k_base"
-AT_ONCE_CHARS = 20_000  # a few ms; more is counted in a thread
-PIECE_CHARS = 200_000  # the tokenizer takes quadratic time for a long run of one character
+INLINE_CHARS = 20_000  # take a few milliseconds; longer prompts are counted in a thread
+PIECE_CHARS = 200_000  # encoded at a time: for a long run of one character the tokenizer takes quadratic time
 
 
 async def with_exact_prompt_tokens(requirements: Requirements) -> Requirements:
-    """The need with the tokens of its prompt counted."""
+    """Return the requirements with the prompt's tokens counted by the tokenizer."""
     if requirements.prompt_tokens_exact:
         return requirements
     chars = sum(map(len, requirements.texts))
-    if chars <= AT_ONCE_CHARS and openai_tokenizer.cache_info().currsize:
+    if chars <= INLINE_CHARS and openai_tokenizer.cache_info().currsize:
         tokens = _count(requirements.texts)
     else:
         tokens = await asyncio.to_thread(_count, requirements.texts)
@@ -41,16 +44,16 @@ def _count(texts: tuple[str, ...]) -> int:
 
 
 @cache
-def openai_tokenizer(name: str) -> Any:
-    """A tokenizer of OpenAI's, read on the first use: some tenths of a second.
+def openai_tokenizer(name: str) -> "Encoding":
+    """Return a tokenizer of OpenAI. The first call loads it, which takes some tenths of a second.
 
     Args:
-        name: one whose table litellm brings.
+        name: of an encoding that litellm includes.
     """
     package = importlib.util.find_spec("litellm")
     if package is not None and package.origin is not None:
         tables = Path(package.origin).parent / "litellm_core_utils" / "tokenizers"
-        os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(tables))  # or it would be downloaded
+        os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(tables))  # otherwise tiktoken downloads the table
     import tiktoken
 
     return tiktoken.get_encoding(name)

@@ -1,26 +1,27 @@
-"""The text that a conversation is routed by."""
+"""Extracts from a conversation the text by which it is routed."""
 
 import re
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
 
-QUERY_MIN_CHARS = 24  # below this a last user turn ("go on") says nothing by itself
-QUERY_MAX_CHARS = 8_000  # well above the encoder's 512 tokens; bounds the work per request
-# What agents put around the words of their user: the state of an editor, reminders, instructions from files.
-_WRAPPING = "system-reminder|environment_details|environment_context|user_instructions|additional_data"
-_OPENING = re.compile(rf"<({_WRAPPING})\b[^<>]{{0,1000}}>")  # bounded, so that many unclosed tags take linear time
+from gateway.core.json_types import JsonObject
+
+QUERY_MIN_CHARS = 24  # a shorter last user turn ("go on") does not identify the task
+QUERY_MAX_CHARS = 8_000  # much more than the encoder's 512 tokens; bounds the work per request
+# Elements that agents add to the text of the user: the state of an editor, reminders, instructions from files.
+_ELEMENTS = "system-reminder|environment_details|environment_context|user_instructions|additional_data"
+_OPENING = re.compile(rf"<({_ELEMENTS})\b[^<>]{{0,1000}}>")  # bounded, so that the search takes linear time
 _SPACE = re.compile(r"\s*")
-SEARCHED_CHARS = 300_000  # of one message, and
-SEARCHED_TAGS = 2_000  # bound the work on a message that is nearly all wrapping
+SEARCHED_CHARS = 300_000  # at the beginning of one message
+SEARCHED_TAGS = 2_000  # of one message
 
 
-def query_text(messages: list[dict[str, Any]]) -> str:
-    """The text that represents a conversation to the query encoder.
+def query_text(messages: list[JsonObject]) -> str:
+    """Return the text that the query encoder encodes for a conversation: at most 8,000 characters.
 
-    The last user turn, without what agents put around it (`<system-reminder>`, `<environment_details>` and their like);
-    while that is shorter than 24 characters ("go on"), the user turn before it is put in front. Without any user turn, the
-    last message that has text. At most 8,000 characters, from the start.
+    The text is the last user turn, without the elements that agents add (`<system-reminder>`, `<environment_details>` and
+    similar ones). If it is shorter than 24 characters ("go on"), earlier user turns are put before it. If no user turn has
+    text, the text is the last message that has any.
     """
     turns: list[str] = []
     length = 0
@@ -36,26 +37,25 @@ def query_text(messages: list[dict[str, Any]]) -> str:
     return "\n".join(reversed(turns))[:QUERY_MAX_CHARS]
 
 
-def user_text(message: dict[str, Any]) -> str:
-    """The text of one message, without what agents put around it."""
-    return _own_words(message_text(message))
-
-
-def _own_words(text: str) -> str:
-    """What the user wrote; all of it where nothing else is left."""
+def user_text(message: JsonObject) -> str:
+    """Return the text of one message without the elements that agents add; the whole text if nothing else is left."""
+    text = message_text(message)
     if "</" not in text:
         return text
-    return _unwrapped(text[:SEARCHED_CHARS]).strip() or text
+    return _without_elements(text[:SEARCHED_CHARS]).strip() or text
 
 
-def _unwrapped(text: str) -> str:
-    """`text` without its wrapped parts, as far as the query needs it. Linear: no stretch is searched twice for one tag."""
-    kept: list[str] = []
+def _without_elements(text: str) -> str:
+    """Return the beginning of `text` that the query needs, without the elements of agents.
+
+    It takes linear time: no part of the text is searched twice for the same tag.
+    """
+    parts: list[str] = []
     end = length = 0
-    closed_at: dict[str, int] = {}  # the next closing tag of each kind, or -1 where there is no further one
+    closed_at: dict[str, int] = {}  # position of the next closing tag of each name; -1 if there is no further one
     for tag in islice(_OPENING.finditer(text), SEARCHED_TAGS):
         start = tag.start()
-        if start < end:  # inside of what was left out
+        if start < end:  # inside an element that was removed
             continue
         name = tag.group(1)
         closing = closed_at.get(name, 0)
@@ -63,19 +63,19 @@ def _unwrapped(text: str) -> str:
             closing = closed_at[name] = text.find(f"</{name}>", tag.end())
         if closing < 0:
             continue
-        kept.append(text[end:start])
-        length += len(kept[-1].strip())
+        parts.append(text[end:start])
+        length += len(parts[-1].strip())
         space = _SPACE.match(text, closing + len(name) + 3)
-        assert space is not None  # an empty match at least
+        assert space is not None  # the pattern matches the empty string
         end = space.end()
         if length >= QUERY_MAX_CHARS:
             break
-    kept.append(text[end : end + 2 * QUERY_MAX_CHARS])
-    return "".join(kept)
+    parts.append(text[end : end + 2 * QUERY_MAX_CHARS])
+    return "".join(parts)
 
 
-def message_text(message: Mapping[str, Any]) -> str:
-    """The text of one message; the text parts joined by newlines where its content is a list of parts."""
+def message_text(message: Mapping[str, object]) -> str:
+    """Return the text of one message. If its content is a list of parts, their texts are joined by newlines."""
     content = message.get("content")
     if isinstance(content, str):
         return content

@@ -1,13 +1,13 @@
-"""A client's request: its bytes and fields, the model it names, and the body that an upstream is sent.
+"""The base class of client requests: body, fields, model name, and the body that is sent upstream.
 
-`ChatRequest` and `EmbeddingsRequest` are the kinds of request. The gateway reads only the fields that routing, failover and
-accounting need. An upstream is sent the client's own bytes with the model's name replaced, not a new serialisation.
+`ChatRequest` and `EmbeddingsRequest` derive from it. The gateway reads only the fields that routing, failover and accounting
+need. It sends the client's own bytes upstream, with the model name replaced; it does not serialize the fields again.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
 
@@ -16,52 +16,56 @@ from gateway.bodies.json_edit import occurs_more_than, replace_model_name
 from gateway.bodies.memory_budget import charge
 from gateway.bodies.request_body import COUNTED
 from gateway.core.errors import BodyTooLarge, InvalidRequest
+from gateway.core.json_types import JsonObject
 from gateway.core.validation import json_type
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import ALTERNATIVE_NAME, OPTIONAL_FIELDS
 from gateway.request.requirements import Requirements
 
-MAX_DEPTH = 250  # of nested lists and objects; what is deeper could be read but not written again
+MAX_DEPTH = 250  # of nested lists and objects; orjson can parse deeper JSON but not serialize it
 _OPEN_BRACE = re.compile(rb"\s*\{")
 
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """A request as the client wrote it, in another format than chat: for upstreams that speak that format too.
+    """A client's request in a format other than chat, for upstreams that speak this format natively.
 
     Attributes:
+        api: the format.
+        body: the JSON that `fields` were parsed from.
         headers: the client's headers that belong to the format, such as `anthropic-beta`.
     """
 
     api: Api
     body: bytes
-    fields: dict[str, Any]
+    fields: JsonObject
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def upstream_body(self, model: str) -> bytes:
-        """The body for an upstream: the client's bytes with the model name changed."""
+        """Return the body for an upstream: the client's bytes with the model name replaced."""
         body = replace_model_name(self.body, self.fields["model"], model)
         return orjson.dumps(self.fields | {"model": model}) if body is None else body
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What requests of every kind have in common.
+    """The common part of all kinds of requests.
 
     Attributes:
         body: the JSON that `fields` were parsed from.
         model: the model name that the client sent.
-        stream: the client asked for a stream.
-        usage_requested: the client asked for the usage at the end of a stream.
-        native: the client's own request, if it came in another format and this is its translation.
-        left_out: parts of the client's request that the translation cannot express, as `tools.web_search`. Visible ASCII.
+        requirements: what the request requires of a model.
+        stream: the client requests a stream.
+        usage_requested: the client requests a usage chunk at the end of the stream (`stream_options.include_usage`).
+        native: the client's own request, if this request is a translation of it.
+        left_out: parts of the client's request that the translation cannot express, such as `tools.web_search`. Visible ASCII.
         api: the format of `body`.
     """
 
     api: ClassVar[Api]
 
     body: bytes
-    fields: dict[str, Any]
+    fields: JsonObject
     model: str
     requirements: Requirements
     stream: bool = False
@@ -71,29 +75,29 @@ class Request:
 
     @property
     def choice_count(self) -> int:
-        """How many choices the client asked for."""
+        """The number of choices that the client requests."""
         n = self.fields.get("n")
         return n if isinstance(n, int) else 1
 
     @property
     def requires_json(self) -> bool:
-        """Whether the answer must be JSON."""
+        """True if the answer must be JSON."""
         form = self.fields.get("response_format")
         return isinstance(form, dict) and form.get("type") in ("json_object", "json_schema")
 
     def sends_field(self, field: str) -> bool:
-        """Whether this optional field is sent to upstreams. Usage is asked for in every stream."""
+        """Return True if this optional field is sent upstream. The gateway requests the usage of every stream."""
         return field in self.fields or (field == "stream_options" and self.stream)
 
     def is_valid_optional_field(self, field: str) -> bool:
-        """Whether this optional field was the gateway's own, or sent by the client in a form that the OpenAI API allows."""
+        """Return True if the gateway added this optional field, or its value has the type that the OpenAI API defines."""
         value = self.fields.get(field)
         if isinstance(value, dict) and field == "stream_options":
             return self.stream and value.keys() == {"include_usage"}
         return value is None or field in ALTERNATIVE_NAME or isinstance(value, OPTIONAL_FIELDS[field])
 
-    def fields_without(self, dropped: frozenset[str]) -> dict[str, Any]:
-        """The fields without those that an upstream has refused; a limit of the answer's length keeps its other name."""
+    def fields_without(self, dropped: frozenset[str]) -> JsonObject:
+        """Return the fields without `dropped`. A dropped output limit is sent under its alternative name instead."""
         fields = self.fields
         refused = dropped & fields.keys()
         if not refused:
@@ -102,7 +106,7 @@ class Request:
         return {key: value for key, value in fields.items() if key not in refused} | renamed
 
     def upstream_body(self, model: str, dropped: frozenset[str] = frozenset()) -> bytes:
-        """The body for an upstream: the client's bytes with the model name changed and usage asked for in streams.
+        """Return the body for an upstream: the client's bytes with the model name replaced, and usage requested in streams.
 
         Args:
             model: the name that the upstream expects.
@@ -116,22 +120,22 @@ class Request:
                 changed["stream_options"] = {**(fields.get("stream_options") or {}), "include_usage": True}
             return orjson.dumps(changed)
         body = replace_model_name(self.body, self.model, model)
-        if body is None:  # duplicate keys, or the pattern occurs in a nested object too: take the slow, certain way
+        if body is None:  # duplicate keys, or a nested object with the same key: serialize the fields instead
             body = orjson.dumps(fields | {"model": model})
         if ask_usage:
             brace = _OPEN_BRACE.match(body)
-            assert brace is not None  # it parsed as an object with a model in it
+            assert brace is not None  # the body was parsed as an object that has a model
             body = b'{"stream_options":{"include_usage":true},' + body[brace.end() :]
         return body
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in `body`.
+def parse_object(body: bytes) -> JsonObject:
+    """Parse a body that must be a JSON object.
 
     Raises:
-        InvalidRequest: it is none, or nested too deeply.
-        BodyTooLarge: it has more values than any request needs.
-        Overloaded: there is no memory for it now.
+        InvalidRequest: the body is no JSON object, or it is nested too deeply.
+        BodyTooLarge: the body has more values than any request needs.
+        Overloaded: the gateway's memory budget has no room for the parsed body now.
     """
     if len(body) > COUNTED:
         cost = json_cost(body)
@@ -153,8 +157,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return fields
 
 
-def _too_deep(fields: dict[str, Any]) -> bool:
-    """orjson reads 1,024 levels but writes only about 250."""
+def _too_deep(fields: JsonObject) -> bool:
+    """Return True if orjson cannot serialize the fields: it parses 1,024 levels but serializes only about 250."""
     try:
         orjson.dumps(fields)
     except orjson.JSONEncodeError:

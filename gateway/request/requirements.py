@@ -1,33 +1,40 @@
-"""What a request asks of a model: capabilities, and how many tokens. Reading that checks the messages on the way."""
+"""Reads what a chat request requires of a model: its capabilities, and room for the prompt and the output.
+
+Reading the requirements also checks the types of the messages, so that they are walked through only once.
+"""
 
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
 from gateway.core.errors import InvalidRequest
+from gateway.core.json_types import JsonObject
 from gateway.core.validation import expected, json_type
 from gateway.core.vocabulary import CHARS_PER_TOKEN, Api
 
+TOKENS_PER_MESSAGE = 4  # for the role and the separators of the chat template
 TOKENS_PER_IMAGE = 1_000
 TOKENS_PER_FILE = 2_000
 MAX_BYTES_PER_CHAR = 4  # of UTF-8
-ENCODED_CHARS = 1_000_000  # the bytes of a longer text are not counted: that takes a millisecond a megabyte
-MAX_OUTPUT_TOKENS = 1 << 31  # beyond every model; a larger limit means the same
+ENCODED_CHARS = 1_000_000  # longer texts are not encoded to count their bytes, which takes one millisecond per megabyte
+MAX_OUTPUT_TOKENS = 1 << 31  # higher than the limit of any model; a larger value means the same
 PARTS = {"image_url": "vision", "input_image": "vision", "input_audio": "audio", "file": "files", "input_file": "files"}
+_PART_TOKENS = {"vision": TOKENS_PER_IMAGE, "files": TOKENS_PER_FILE, "audio": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What a request asks of a model.
+    """What a request requires of a model.
 
     Attributes:
         capabilities: subset of {"tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output", "several",
             "logprobs"}.
-        prompt_tokens: length of the prompt, tokens: estimated, or `counted`.
-        output_tokens: the client's own output limit, tokens; None where it set none.
-        api: only an upstream that speaks this format itself can serve it, because of `api_field`.
-        texts: what the estimate is of; `around` is what it takes for roles, images and files, tokens.
+        prompt_tokens: the length of the prompt in tokens. An estimate, unless `prompt_tokens_exact` is set.
+        output_tokens: the client's output limit in tokens; None if the client sets no limit.
+        api: if set, only an upstream that speaks this format natively can serve the request, because of `api_field`.
+        texts: the texts of the prompt, from which its tokens are estimated.
+        overhead_tokens: the tokens for roles, images and files, which `texts` does not contain.
+        prompt_tokens_exact: True if a tokenizer has counted the prompt's tokens.
     """
 
     capabilities: frozenset[str]
@@ -41,50 +48,76 @@ class Requirements:
 
     @property
     def max_prompt_tokens(self) -> int:
-        """The prompt is certainly no longer, tokens: no token of a text is shorter than a byte of its UTF-8."""
-        return sum(map(_bytes_at_most, self.texts)) + 2 * self.overhead_tokens
+        """An upper bound of the prompt's tokens: each token of a text takes at least one byte of its UTF-8."""
+        return sum(map(_max_bytes, self.texts)) + 2 * self.overhead_tokens
 
 
-def read_requirements(fields: dict[str, Any]) -> Requirements:
-    """What a chat request needs.
+def read_requirements(fields: JsonObject) -> Requirements:
+    """Return what a chat request requires of a model.
 
     Raises:
-        InvalidRequest: `messages` or an output limit is not what it must be; `param` names it.
+        InvalidRequest: `messages` or an output limit is invalid; `param` names the field.
     """
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages:
         raise InvalidRequest(expected("messages", "a list of at least one message", fields), param="messages")
-    capabilities = set()
+    capabilities: set[str] = set()
     texts: list[str] = []
-    images = files = 0
+    overhead_tokens = TOKENS_PER_MESSAGE * len(messages) + _read_messages(messages, texts, capabilities)
+    _read_options(fields, texts, capabilities)
+    return Requirements(
+        capabilities=frozenset(capabilities),
+        prompt_tokens=sum(map(len, texts)) // CHARS_PER_TOKEN + overhead_tokens,
+        output_tokens=_output_limit(fields),
+        texts=tuple(texts),
+        overhead_tokens=overhead_tokens,
+    )
+
+
+def _read_messages(messages: list[object], texts: list[str], capabilities: set[str]) -> int:
+    """Check the messages, collect their texts and capabilities, and return the tokens for images and files."""
+    tokens = 0
     for i, message in enumerate(messages):
-        where = f"messages[{i}]"
         if not isinstance(message, dict):
+            where = f"messages[{i}]"
             raise InvalidRequest(f"`{where}` must be an object, not {json_type(message)}.", param=where)
         if not isinstance(message.get("role"), str):
+            where = f"messages[{i}]"
             raise InvalidRequest(expected("role", "a string", message, where), param=f"{where}.role")
         content = message.get("content")
         if isinstance(content, str):
             texts.append(content)
         elif isinstance(content, list):
-            for j, part in enumerate(content):
-                if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-                    at = f"{where}.content[{j}]"
-                    raise InvalidRequest(f"`{at}` must be an object with a `type`, not {json_type(part)}.", param=at)
-                if (capability := PARTS.get(part["type"])) is not None:
-                    capabilities.add(capability)
-                    images += capability == "vision"
-                    files += capability == "files"
-                elif isinstance(part.get("text"), str):
-                    texts.append(part["text"])
+            tokens += _read_parts(content, i, texts, capabilities)
         elif content is not None:
+            where = f"messages[{i}]"
             raise InvalidRequest(
                 expected("content", "a string, a list of parts or null", message, where), param=f"{where}.content"
             )
-        if isinstance(thought := message.get("reasoning_content"), str):
-            texts.append(thought)
+        if isinstance(reasoning := message.get("reasoning_content"), str):
+            texts.append(reasoning)
         if calls := message.get("tool_calls"):
             texts.append(orjson.dumps(calls).decode())
+    return tokens
+
+
+def _read_parts(parts: list[object], message: int, texts: list[str], capabilities: set[str]) -> int:
+    """Check the content parts of one message, given its index, and return the tokens for its images and files."""
+    tokens = 0
+    for j, part in enumerate(parts):
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            where = f"messages[{message}].content[{j}]"
+            raise InvalidRequest(f"`{where}` must be an object with a `type`, not {json_type(part)}.", param=where)
+        if (capability := PARTS.get(part["type"])) is not None:
+            capabilities.add(capability)
+            tokens += _PART_TOKENS[capability]
+        elif isinstance(part.get("text"), str):
+            texts.append(part["text"])
+    return tokens
+
+
+def _read_options(fields: JsonObject, texts: list[str], capabilities: set[str]) -> None:
+    """Collect the capabilities that the fields beside `messages` require, and the texts of tools and schemas."""
     if tools := fields.get("tools") or fields.get("functions"):
         capabilities.add("tools")
         texts.append(orjson.dumps(tools).decode())
@@ -93,24 +126,16 @@ def read_requirements(fields: dict[str, Any]) -> Requirements:
         capabilities.add("json_schema")
         texts.append(orjson.dumps(response_format).decode())
     if isinstance(modalities := fields.get("modalities"), list):
-        capabilities |= {f"{kind}_output" for kind in ("audio", "image") if kind in modalities}
+        capabilities.update(f"{kind}_output" for kind in ("audio", "image") if kind in modalities)
     n = fields.get("n")
     if isinstance(n, int) and n > 1:
         capabilities.add("several")
     if fields.get("logprobs"):
         capabilities.add("logprobs")
-    chars = sum(map(len, texts))
-    overhead_tokens = 4 * len(messages) + images * TOKENS_PER_IMAGE + files * TOKENS_PER_FILE
-    return Requirements(
-        capabilities=frozenset(capabilities),
-        prompt_tokens=chars // CHARS_PER_TOKEN + overhead_tokens,
-        output_tokens=_output_limit(fields),
-        texts=tuple(texts),
-        overhead_tokens=overhead_tokens,
-    )
 
 
-def _bytes_at_most(text: str) -> int:
+def _max_bytes(text: str) -> int:
+    """Return an upper bound of the length of a text in UTF-8; exact up to a million characters."""
     if text.isascii():
         return len(text)
     if len(text) > ENCODED_CHARS:
@@ -118,7 +143,7 @@ def _bytes_at_most(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
-def _output_limit(fields: dict[str, Any]) -> int | None:
+def _output_limit(fields: JsonObject) -> int | None:
     for key in ("max_completion_tokens", "max_tokens"):
         value = fields.get(key)
         if value is not None:

@@ -1,56 +1,59 @@
-"""Results of tool calls, put where chat APIs demand them: all of them directly behind the message with the calls.
+"""Moves the results of tool calls directly after the message with the calls, where chat APIs require them.
 
-The Messages and the Responses API pair calls and results by id, so that other messages may stand between. Chat APIs refuse that.
+The Messages API and the Responses API match calls and results by id, and allow other messages between them. Chat APIs do not.
 """
 
 from collections import defaultdict, deque
-from typing import Any
+from collections.abc import Sequence
 
+from gateway.core.json_types import JsonObject
 from gateway.request.chat_templates import tool_result
 
-Message = dict[str, Any]
-Parts = list[dict[str, Any]]
-_Place = tuple[int, int]  # of a call: the index of its message, and its own in there
+Message = JsonObject
+Parts = list[JsonObject]
+_Content = str | Parts  # of a tool message or a user message
+_Place = tuple[int, int]  # of a call: the index of its message, and the index of the call in it
 NO_RESULT = "(no result)"
 
 
 def results_after_calls(messages: list[Message]) -> list[Message]:
-    """The messages with every result directly behind its call; what stood between them follows.
+    """Return the messages with each result directly after its call, and messages between them moved after the results.
 
-    A call without a result gets a short one. A result without a call is a message of the user. Images and files, for which tool
-    messages have no room, are shown by the user behind the last result of that message. The same list where it is so already.
+    A call without a result gets a placeholder. A result without a call becomes a user message. Images and files, which tool
+    messages cannot contain, follow in a user message after the last result. The same list is returned if it has this order
+    already.
 
     Args:
-        messages: of a chat request, in the client's order. The content of a tool message may be a list of any parts.
+        messages: the messages of a chat request. The content of a tool message may be a list of any parts.
     """
     if _in_order(messages):
         return messages
-    answers, lost = _paired(messages)
+    results, orphans = _matched(messages)
     ordered: list[Message] = []
-    shown: Parts = []  # of results: what waits for a message of the user
+    media: Parts = []  # of results, for the next user message
     for at, message in enumerate(messages):
         if message["role"] == "tool":
-            if at not in lost:
+            if at not in orphans:
                 continue
             message = {"role": "user", "content": message["content"] or NO_RESULT}
-        if shown:
+        if media:
             if message["role"] == "user":
-                message = message | {"content": shown + _parts(message["content"])}
+                message = message | {"content": media + _parts(message["content"])}
             else:
-                ordered.append({"role": "user", "content": shown})
-            shown = []
+                ordered.append({"role": "user", "content": media})
+            media = []
         ordered.append(message)
         for number, call in enumerate(message.get("tool_calls") or ()):
-            result, others = _result(call["id"], answers.get((at, number), ()))
+            result, others = _result(call["id"], results.get((at, number), ()))
             ordered.append(result)
-            shown += others
-    if shown:
-        ordered.append({"role": "user", "content": shown})
+            media += others
+    if media:
+        ordered.append({"role": "user", "content": media})
     return ordered
 
 
 def can_be_paired(messages: list[Message]) -> bool:
-    """Whether a client's own messages have the ids and contents by which `results_after_calls` puts them in order."""
+    """Return True if the messages have the ids and contents that `results_after_calls` needs."""
     return all(
         isinstance(message.get("tool_call_id"), str) and _is_content(message.get("content"))
         if message["role"] == "tool"
@@ -60,7 +63,7 @@ def can_be_paired(messages: list[Message]) -> bool:
     )
 
 
-def _is_content(content: Any) -> bool:
+def _is_content(content: object) -> bool:
     return isinstance(content, str) or (
         isinstance(content, list)
         and all(isinstance(p, dict) and (p.get("type") != "text" or isinstance(p.get("text"), str)) for p in content)
@@ -69,7 +72,7 @@ def _is_content(content: Any) -> bool:
 
 
 def _in_order(messages: list[Message]) -> bool:
-    """Whether the results, each a text, follow their calls, as they nearly always do."""
+    """Return True if each result is a string and directly follows its calls, which is the usual case."""
     waiting: set[str] = set()
     for message in messages:
         if message["role"] == "tool":
@@ -85,45 +88,43 @@ def _in_order(messages: list[Message]) -> bool:
     return not waiting
 
 
-def _paired(messages: list[Message]) -> tuple[dict[_Place, list[Any]], set[int]]:
-    """The contents of the results of each call, and the indexes of the results that have no call.
+def _matched(messages: list[Message]) -> tuple[dict[_Place, list[_Content]], set[int]]:
+    """Return the contents of the results of each call, and the message indexes of the results without a call.
 
-    Ids may come again in later messages: a result belongs to the last message before it that has a call of its id, or to the
-    first one behind it.
+    Later messages may reuse an id. A result belongs to the last preceding message that has a call with its id; if there is none,
+    to the first following one.
     """
-    answers: dict[_Place, list[Any]] = defaultdict(list)
-    waiting: dict[str, deque[_Place]] = defaultdict(
-        deque
-    )  # calls of the last message with this id, without a result yet
+    results: dict[_Place, list[_Content]] = defaultdict(list)
+    waiting: dict[str, deque[_Place]] = defaultdict(deque)  # by id: calls of its last message that have no result yet
     last: dict[str, _Place] = {}
-    early: dict[str, deque[int]] = defaultdict(deque)
-    lost: set[int] = set()
+    early: dict[str, deque[int]] = defaultdict(deque)  # by id: indexes of results that precede their call
+    orphans: set[int] = set()
     for at, message in enumerate(messages):
         if message["role"] == "tool":
             name = message["tool_call_id"]
             if waiting[name]:
-                answers[waiting[name].popleft()].append(message["content"])
+                results[waiting[name].popleft()].append(message["content"])
             elif name in last:
-                answers[last[name]].append(message["content"])
+                results[last[name]].append(message["content"])
             else:
                 early[name].append(at)
-                lost.add(at)
+                orphans.add(at)
         for number, call in enumerate(message.get("tool_calls") or ()):
             name, place = call["id"], (at, number)
             last[name] = place
             if early[name]:
-                came = early[name].popleft()
-                lost.remove(came)
-                answers[place].append(messages[came]["content"])
+                result = early[name].popleft()
+                orphans.remove(result)
+                results[place].append(messages[result]["content"])
                 continue
             if waiting[name] and waiting[name][0][0] != at:
                 waiting[name].clear()
             waiting[name].append(place)
-    return answers, lost
+    return results, orphans
 
 
-def _result(call_id: str, contents: Any) -> tuple[Message, Parts]:
-    """The tool message of a call; and what of its results is no text, for a message of the user."""
+def _result(call_id: str, contents: Sequence[_Content]) -> tuple[Message, Parts]:
+    """Return the tool message for a call, and the parts of its results that are not text, for a user message."""
     texts: list[str] = []
     others: Parts = []
     for content in contents:
@@ -138,5 +139,5 @@ def _result(call_id: str, contents: Any) -> tuple[Message, Parts]:
     return tool_result(call_id, "\n".join(texts) if contents else NO_RESULT, others)
 
 
-def _parts(content: Any) -> Parts:
+def _parts(content: _Content) -> Parts:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content

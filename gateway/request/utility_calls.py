@@ -1,6 +1,7 @@
-"""Utility calls: the small requests that chat front ends make on their own, for titles, tags and follow-up questions.
+"""Identifies utility calls: small requests that chat front ends make by themselves, for titles, tags and follow-up questions.
 
-They are recognised by how their prompts begin, where the portfolio file asks for it, and go to a policy of their own.
+If the portfolio file configures `utility_calls`, patterns are searched in the prompts, and the calls that match are routed by
+a policy of their own.
 """
 
 from dataclasses import replace
@@ -9,11 +10,14 @@ from gateway.config.settings import UtilityCalls
 from gateway.request.chat_request import ChatRequest
 from gateway.request.query_text import message_text
 
-SEARCHED_CHARS = 8_000  # of the system prompt and of the last user turn, each
+SEARCHED_CHARS = 8_000  # at the beginning of the system prompt, and of the last user turn
 
 
 def mark_utility_call(request: ChatRequest, calls: UtilityCalls | None) -> ChatRequest:
-    """The request with the policy of utility calls, where it is one. One that names a model or a policy keeps that."""
+    """Return the request with the policy for utility calls if it is one; else the same request.
+
+    A request that names a model or a policy is never treated as a utility call.
+    """
     named = request.model.partition(":")[0] != "auto" or request.overrides.policy is not None
     if calls is None or named or not _is_utility(request, calls):
         return request

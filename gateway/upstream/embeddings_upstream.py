@@ -57,7 +57,9 @@ class EmbeddingsUpstream:
         """
         match deployment.path:
             case "built_in":
-                vectors = await self._embed(embedding_inputs(request))
+                # The endpoint admits only texts for the built-in encoder.
+                texts = [text for text in embedding_inputs(request) if isinstance(text, str)]
+                vectors = await self._embed(texts)
                 return write_embeddings(request, vectors, Usage(request.requirements.prompt_tokens))
             case "litellm":
                 return await self._through_litellm(deployment, request, dropped)

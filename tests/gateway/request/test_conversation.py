@@ -231,7 +231,7 @@ def test_long_names_of_sessions_are_kept_short_and_told_apart() -> None:
 def test_the_table_is_bounded_and_the_cache_grows_cold() -> None:
 
     now = 0.0
-    sessions = ConversationTable(lambda: now, most=4)
+    sessions = ConversationTable(lambda: now, max_turns=4)
     request = parse_chat(orjson.dumps({"model": "auto", "messages": NEXT}))
     for name in (b"a", b"b", b"c"):
         sessions.record_answer(sessions.find(request, {b"session_id": name}), "m", 10_000, LastAnswer(name.decode()))
