@@ -1,34 +1,34 @@
-"""The causes of failed calls, and the request fields that a provider may refuse without harm to the answer."""
+"""Defines the causes of failed upstream calls, and the request fields that can be dropped without changing the answer."""
 
 from collections.abc import Mapping
 from enum import Enum
 
 
 class Cause(Enum):
-    """Why a call failed. The value is the word in logs, metrics and `/v1/route`."""
+    """The cause of a failed call. Logs, metrics and `/v1/route` show the value."""
 
     RATE_LIMITED = "rate_limited"
-    OVERLOADED = "overloaded"  # 503, 529, a model that is still being loaded: it passes by itself
+    OVERLOADED = "overloaded"  # 503, 529, or the model is still loading: temporary
     SERVER_ERROR = "server_error"
     CONNECTION = "connection"
     TIMEOUT = "timeout"
-    UNREADABLE = "unreadable"
-    LOCAL = "local"  # a fault of this machine, such as no free port: says nothing about the provider
-    AUTH = "auth"  # the provider says that the key is refused
-    NOT_FOUND = "not_found"  # the provider says that the model is unknown
-    QUOTA = "quota"  # the provider says that the account's money or quota is used up
-    REFUSED = "refused"  # 401, 402, 403 or 404 without these words: perhaps only this request is refused
-    CONTEXT_LENGTH = "context_length"  # the prompt is longer than the model's window
-    TOO_LARGE = "too_large"  # the request is larger than this deployment takes; another one may take it
+    UNREADABLE = "unreadable"  # the response is not valid in its API format
+    LOCAL = "local"  # a fault of this machine, such as no free port; not the provider's fault
+    AUTH = "auth"  # the provider refuses the API key
+    NOT_FOUND = "not_found"  # the provider does not know the model
+    QUOTA = "quota"  # the account's credit or quota is used up
+    REFUSED = "refused"  # 401, 402, 403 or 404 for an unknown reason: it may apply to this request only
+    CONTEXT_LENGTH = "context_length"  # the prompt is longer than the model's context window
+    TOO_LARGE = "too_large"  # the request is larger than this deployment accepts; another one may accept it
     CONTENT_FILTER = "content_filter"
-    FIELD_REFUSED = "field_refused"  # the deployment does not know the optional field `field`
-    VALUE_REFUSED = "value_refused"  # it knows `field`, but refuses the value in this request
-    UNSUPPORTED = "unsupported"  # this model cannot take the request (a role, tools, a template rule): others may
-    REJECTED = "rejected"
-    DIVERGED = "diverged"  # a fresh answer that does not say what the client has already
+    FIELD_REFUSED = "field_refused"  # the deployment does not know an optional field of the request
+    VALUE_REFUSED = "value_refused"  # the deployment knows the field but refuses its value
+    UNSUPPORTED = "unsupported"  # this model cannot serve the request (a role, tools, a template rule); others may
+    REJECTED = "rejected"  # the request is invalid for every model
+    DIVERGED = "diverged"  # a repeated answer differs from what the client has received already
 
 
-# Fields of a request without which the answer is still the one that was asked for, with the type that each has.
+# Request fields that do not change the meaning of the answer, with their types.
 OPTIONAL_FIELDS: Mapping[str, type] = {
     "stream_options": dict,
     "parallel_tool_calls": bool,
@@ -43,5 +43,5 @@ OPTIONAL_FIELDS: Mapping[str, type] = {
     "seed": int,
     "user": str,
 }
-# Two names of one field: of the newer OpenAI models some know the second alone, of other servers many only the first.
+# Two names of one field. Some newer OpenAI models accept only the second one; many other servers accept only the first one.
 ALTERNATIVE_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}

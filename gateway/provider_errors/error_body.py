@@ -1,25 +1,25 @@
-"""Reads the body of an error answer, whatever shape a server gives it. Pure.
+"""Parses the body of an error response in any form. Pure functions.
 
-Servers write `{"error": {…}}`, `{"error": "…"}`, `[{"error": {…}}]`, `{"detail": [{"loc": …, "msg": …}]}`, another server's
-error as JSON inside a string, a page of HTML, or a line of text. What is read of it is bounded, and so is the time that takes.
+Servers send `{"error": {…}}`, `{"error": "…"}`, `[{"error": {…}}]`, `{"detail": [{"loc": …, "msg": …}]}`, an error of another
+server as JSON in a string, an HTML page, or plain text. The amount that is read is limited, and so is the time.
 """
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
-from gateway.provider_errors.retry_after import wait_in_field, wait_in_words
+from gateway.core.json_types import JsonObject
+from gateway.provider_errors.retry_after import wait_in_field, wait_in_text
 
 MAX_JSON = 1 << 18  # bytes of a body that are parsed
 MAX_TEXT = 20_000  # characters of a body that are read as text
-MAX_WORDS = 1_500  # characters of the provider's words that are kept: first two thirds and last third
+MAX_MESSAGE = 1_500  # characters of the message: its first 1,000 and its last 500
 MAX_REASON = 300
 _MAX_DEPTH = 10
-_MAX_VALUES = 60  # objects and strings that are looked at
+_MAX_VALUES = 60  # objects and strings that are read
 
 _TEXTS = (
     "message", "Message", "error_message", "errorMessage", "msg", "error", "errors", "detail", "details",
@@ -42,39 +42,39 @@ _WAITS = ("retryDelay", "retry_delay", "retry_after", "retry_after_seconds", "es
 _HTML = re.compile(r"<(?:title|h1|h2|p)(?:\s[^<>]{0,200})?>([^<]{1,300})", re.IGNORECASE)
 _INVISIBLE = re.compile(
     "[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]"
-)  # they would hide words, and keys, from what searches them
+)  # in a message they would hide words, and secrets, from pattern searches
 _SPACES = re.compile(r"\s+")
-_GIVEN = 40  # characters of an input that a validation error repeats
+_MAX_INPUT = 40  # characters of an input that a validation error repeats
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """What an error answer says.
+    """The content of an error response.
 
     Attributes:
-        message: the provider's words, all of them.
-        codes: its codes, types and statuses in lower case, from every level.
-        param: the request field that it names in a field of its own, such as `messages.0.role`.
-        error: as an OpenAI error object.
-        wait_s: how long it asks to wait, seconds.
-        status: the HTTP status that the body itself names.
+        message: all messages of the error, joined.
+        codes: the codes, types and statuses of all levels, in lower case.
+        param: the request field that the error names, such as `messages.0.role`.
+        error: the error as an OpenAI error object.
+        wait_s: the wait time that the error asks for, in seconds.
+        status: the HTTP status that the body contains.
     """
 
     message: str
     codes: frozenset[str]
     param: str | None
-    error: Mapping[str, Any]
+    error: JsonObject
     wait_s: float | None
     status: int | None
 
     @property
     def reason(self) -> str:
-        """The words in one line of at most 300 characters, without control characters."""
+        """The message in one line of at most 300 characters, without control characters."""
         return one_line(self.message)
 
 
 def read_error(body: bytes) -> ErrorBody:
-    """What the body of an error answer says."""
+    """Parse the body of an error response."""
     try:
         value = orjson.loads(body) if len(body) <= MAX_JSON else None
     except orjson.JSONDecodeError:
@@ -84,41 +84,42 @@ def read_error(body: bytes) -> ErrorBody:
     return read_error_value(value if isinstance(value, str) else _page(body[:MAX_TEXT].decode("utf-8", "replace")))
 
 
-def read_error_value(value: Any) -> ErrorBody:
-    """What an error says that has been parsed already: an object, a list of them, or a text."""
-    found = _Found()
-    found.read(value, 0)
-    message = _INVISIBLE.sub("", _bounded("; ".join(dict.fromkeys(found.texts))))
+def read_error_value(value: object) -> ErrorBody:
+    """Return the content of an error that is parsed JSON: an object, a list of objects, or a string."""
+    reader = _ErrorReader()
+    reader.read(value, 0)
+    message = _INVISIBLE.sub("", _bounded("; ".join(dict.fromkeys(reader.texts))))
     if not message and isinstance(value, dict | list) and value:
         message = _bounded(orjson.dumps(value, default=str).decode()[:MAX_TEXT] if _is_shallow(value) else "")
     error = _error_object(value)
     if message:
         error["message"] = message
-    wait_s = found.wait_s if found.wait_s is not None else wait_in_words(message)
-    return ErrorBody(message, frozenset(found.codes), found.param, error, wait_s, found.status)
+    wait_s = reader.wait_s if reader.wait_s is not None else wait_in_text(message)
+    return ErrorBody(message, frozenset(reader.codes), reader.param, error, wait_s, reader.status)
 
 
 def one_line(text: str) -> str:
-    """A text in one line of at most 300 characters; control characters are escaped, so that a terminal shows them as text."""
+    """Return a text in one line of at most 300 characters, with control characters escaped so that terminals do not obey them."""
     line = _SPACES.sub(" ", text[: 4 * MAX_REASON]).strip()
     line = "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in line)
     return line if len(line) <= MAX_REASON else line[: MAX_REASON - 1] + "…"
 
 
 @dataclass(slots=True)
-class _Found:
-    """What has been found so far on the way through an error."""
+class _ErrorReader:
+    """Walks through an error and collects its messages, codes, field, wait time and status."""
 
     texts: list[str] = field(default_factory=list)
     codes: set[str] = field(default_factory=set)
     param: str | None = None
     wait_s: float | None = None
     status: int | None = None
-    left: int = _MAX_VALUES
+    remaining: int = _MAX_VALUES
 
-    def read(self, value: Any, depth: int) -> None:
-        self.left -= 1
-        if self.left < 0 or depth > _MAX_DEPTH:
+    def read(self, value: object, depth: int) -> None:
+        """Read a value and the values in it, up to the limits of depth and number."""
+        self.remaining -= 1
+        if self.remaining < 0 or depth > _MAX_DEPTH:
             return
         if isinstance(value, str):
             self._text(value, depth)
@@ -129,7 +130,7 @@ class _Found:
             self._object(value, depth)
 
     def _text(self, text: str, depth: int) -> None:
-        """A text, or what another server's error says that was put into one."""
+        """Read a text. If it contains an error as JSON, that error is read instead."""
         start = text.find("{")
         inner = _json(text[start : text.rfind("}") + 1]) if 0 <= start < MAX_TEXT else None
         if isinstance(inner, dict) and inner:
@@ -140,7 +141,7 @@ class _Found:
         elif text.strip():
             self.texts.append(text[:MAX_TEXT].strip())
 
-    def _object(self, value: dict[str, Any], depth: int) -> None:
+    def _object(self, value: JsonObject, depth: int) -> None:
         for key in _CODES:
             self._code(value.get(key))
         for key in _WAITS:
@@ -157,22 +158,23 @@ class _Found:
             if inner is not None and (key != "reason" or not isinstance(inner, str)):
                 self.read(inner, depth + 1)
 
-    def _code(self, code: Any) -> None:
+    def _code(self, code: object) -> None:
         if isinstance(code, int) and not isinstance(code, bool) and self.status is None and 400 <= code < 600:
             self.status = code
         if isinstance(code, str | int) and not isinstance(code, bool):
             self.codes.add(str(code)[:200].lower())
 
-    def _validation(self, loc: list[Any], msg: str, given: Any) -> None:
-        """One finding of pydantic, as FastAPI tells it: where, what, and what was given."""
+    def _validation(self, loc: list[object], msg: str, given: object) -> None:
+        """Read one validation error of pydantic, as FastAPI sends it: location, message and input."""
         path = ".".join(str(part)[:100] for part in loc[:12] if part != "body")
         if self.param is None and path:
             self.param = path
-        short = isinstance(given, str) and len(given) <= _GIVEN
+        short = isinstance(given, str) and len(given) <= _MAX_INPUT
         self.texts.append(f"{path}: {msg[:500]}" + (f" (given: {given})" if short else ""))
 
 
-def _json(text: str) -> Any:
+def _json(text: str) -> object:
+    """Return the parsed JSON of a text, which may be escaped once more; None if it is no JSON."""
     for candidate in (text, text.replace("\\n", " ").replace('\\"', '"')):
         try:
             return orjson.loads(candidate)
@@ -182,22 +184,23 @@ def _json(text: str) -> Any:
 
 
 def _page(text: str) -> str:
-    """The title and headings of a page of HTML; any other text as it is."""
+    """Return the title and the headings of an HTML page; any other text unchanged."""
     if text.lstrip()[:1] != "<":
         return text
-    said = (_SPACES.sub(" ", html.unescape(part)).strip() for part in _HTML.findall(text))
-    return "; ".join(dict.fromkeys(part for part in said if part)) or text[:MAX_REASON]
+    headings = (_SPACES.sub(" ", html.unescape(part)).strip() for part in _HTML.findall(text))
+    return "; ".join(dict.fromkeys(part for part in headings if part)) or text[:MAX_REASON]
 
 
 def _bounded(text: str) -> str:
-    if len(text) <= MAX_WORDS:
+    """Return a text of at most `MAX_MESSAGE` characters: the beginning and the end of a longer one."""
+    if len(text) <= MAX_MESSAGE:
         return text
-    tail = MAX_WORDS // 3
-    return f"{text[: MAX_WORDS - tail]} {text[-tail:]}"
+    tail = MAX_MESSAGE // 3
+    return f"{text[: MAX_MESSAGE - tail]} {text[-tail:]}"
 
 
-def _is_shallow(value: Any) -> bool:
-    """orjson reads 1,024 levels but writes only about 250."""
+def _is_shallow(value: object) -> bool:
+    """Return True if orjson can serialize the value: it parses 1,024 levels but serializes only about 250."""
     try:
         orjson.dumps(value, default=str)
     except orjson.JSONEncodeError:
@@ -205,18 +208,19 @@ def _is_shallow(value: Any) -> bool:
     return True
 
 
-def _error_object(value: Any) -> dict[str, Any]:
-    """The OpenAI error object of an error, as far as it has one: plain values alone."""
+def _error_object(value: object) -> JsonObject:
+    """Return the OpenAI error object in an error, with its plain values only; empty if there is none."""
     for error in _objects(value):
-        told = {
+        fields = {
             key: error[key] for key in ("message", "type", "param", "code") if isinstance(error.get(key), str | int)
         }
-        if told:
-            return told
+        if fields:
+            return fields
     return {}
 
 
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
+def _objects(value: object) -> Iterator[JsonObject]:
+    """Yield the objects of an error that may be an OpenAI error object, the innermost first."""
     if isinstance(value, list) and value:
         value = value[0]
     if isinstance(value, dict):

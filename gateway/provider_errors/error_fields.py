@@ -1,16 +1,16 @@
-"""Which field of the request an error is about, and whether the field is unknown or only its value is refused. Pure."""
+"""Finds the request field that an error is about, and if the field is unknown or only its value is refused. Pure functions."""
 
 import re
 
 from gateway.provider_errors.causes import ALTERNATIVE_NAME, OPTIONAL_FIELDS
 
-# Fields that change the answer: without them it is another one, so another model is asked rather than this one without them.
+# Fields that change the meaning of the answer. They are never dropped; another model is called instead.
 MODEL_FIELDS = frozenset(
     """temperature top_p top_k min_p presence_penalty frequency_penalty repetition_penalty stop tools tool_choice functions
     function_call response_format logprobs top_logprobs logit_bias n modalities audio prediction thinking
     web_search_options stream dimensions encoding_format input_type suffix echo best_of reasoning_content""".split()  # noqa: SIM905
 )
-_SAME = {  # other names under which servers speak of a field
+_ALIASES = {  # other names that servers use for a field
     "reasoning": "reasoning_content",
     "reasoning_details": "reasoning_content",
     "stop_sequences": "stop",
@@ -18,9 +18,9 @@ _SAME = {  # other names under which servers speak of a field
     "output_config": "reasoning_effort",
 }
 _OPTIONAL = frozenset(OPTIONAL_FIELDS) | frozenset(ALTERNATIVE_NAME)
-_FIELDS = _OPTIONAL | MODEL_FIELDS | frozenset(_SAME)
+_FIELDS = _OPTIONAL | MODEL_FIELDS | frozenset(_ALIASES)
 VOCABULARY = _FIELDS | {"developer", "system", "user", "assistant", "tool", "function", "messages", "content", "model"}
-_PLAIN = ("temperature", "verbosity")  # words that mean nothing else; as do all with an underscore
+_PLAIN = ("temperature", "verbosity")  # like names with an underscore, these have no other meaning in a sentence
 
 
 def _any_of(names: frozenset[str]) -> str:
@@ -63,11 +63,13 @@ _THIS_MODEL = re.compile(
 
 
 def named_field(param: str | None, text: str) -> str | None:
-    """The field that an error is about: one of `OPTIONAL_FIELDS`, `ALTERNATIVE_NAME`, `MODEL_FIELDS` or `tool_call_id`.
+    """Return the field that an error is about, or None.
+
+    It is one of `OPTIONAL_FIELDS`, `ALTERNATIVE_NAME`, `MODEL_FIELDS`, or `tool_call_id`.
 
     Args:
-        param: the field that the error names in a field of its own, perhaps as a path.
-        text: the provider's words in lower case.
+        param: the field or path that the error contains as a separate value.
+        text: the error message in lower case.
     """
     if param is not None:
         param = param.lower()
@@ -76,22 +78,22 @@ def named_field(param: str | None, text: str) -> str | None:
         parts = [part for part in re.split(r"[.\[\]/]+", param) if part and not part.isdigit()]
         for part in (*parts[:1], *parts[-1:]):
             if part in _FIELDS:
-                return _SAME.get(part, part)
+                return _ALIASES.get(part, part)
         if parts:
             return None
     if (match := _NAMED.search(text)) is None:
         return None
     name = next(name for name in match.groupdict().values() if name)
-    return _SAME.get(name, name)
+    return _ALIASES.get(name, name)
 
 
 def is_optional_field(field: str) -> bool:
-    """Whether the answer without this field is still the one that was asked for."""
+    """Return True if the field can be dropped without changing the meaning of the answer."""
     return field in _OPTIONAL
 
 
 def is_unknown_field(field: str, codes: frozenset[str], text: str) -> bool:
-    """Whether the error says that the field itself is unknown, not that its value is refused."""
+    """Return True if the error says that the field itself is unknown, and not only that its value is refused."""
     if codes & {"unsupported_parameter", "unknown_parameter", "extra_forbidden"}:
         return True
     if codes & {"unsupported_value", "invalid_value"} or _VALUE.search(text):
@@ -102,5 +104,5 @@ def is_unknown_field(field: str, codes: frozenset[str], text: str) -> bool:
 
 
 def is_model_limitation(text: str) -> bool:
-    """Whether the words, in lower case, say that this one model cannot do something."""
+    """Return True if the error message, in lower case, says that this model does not support something."""
     return _THIS_MODEL.search(text) is not None

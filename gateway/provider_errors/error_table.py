@@ -1,7 +1,8 @@
-"""The table of what providers' errors mean: status, codes and words -> cause. The first row that matches decides. Data only.
+"""The table that classifies providers' errors: status, codes and phrases give a cause. The first row that matches decides.
 
-Rows go from the surest words to the vaguest. The status decides alone only where no row matches: servers tell dead keys with 400,
-and a prompt that is too long with 500.
+Rows are ordered from the most specific phrases to the vaguest. The status alone decides only if no row matches: some servers
+report an invalid key with status 400, and a prompt that is too long with status 500. This module is longer than others because it
+holds one table of data, whose order is its meaning.
 """
 
 import re
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from gateway.provider_errors.causes import Cause
 from gateway.provider_errors.error_body import ErrorBody
 
-Statuses = frozenset[int | None]  # None: an error inside a stream that names no status
+Statuses = frozenset[int | None]  # None: an error in a stream, without a status
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,43 +19,48 @@ class Row:
     """One row of the table.
 
     Attributes:
-        words: found in the provider's words or codes, in lower case.
-        codes: one of the error's codes, types or statuses, in lower case.
-        statuses: of the answer; empty: any.
-        field: what of the request the error is about, where the row says so.
+        cause: the cause of errors that match.
+        phrases: pattern that is searched in the message and codes of the error, in lower case.
+        codes: codes, types or statuses of the error, in lower case; one of them is sufficient for a match.
+        statuses: the HTTP statuses that can match; empty matches all.
+        field: the part of the request that errors of this row are about, if known.
     """
 
     cause: Cause
-    words: re.Pattern[str] | None
+    phrases: re.Pattern[str] | None
     codes: frozenset[str]
     statuses: Statuses
     field: str | None
 
-    def matches(self, status: int | None, told: ErrorBody, text: str) -> bool:
-        """Whether an error is one of this row.
+    def matches(self, status: int | None, error: ErrorBody, text: str) -> bool:
+        """Return True if an error matches this row.
 
         Args:
-            text: the provider's words and codes in lower case, with single spaces.
+            status: of the response; None for an error in a stream.
+            error: the error.
+            text: its message and codes in lower case, with single spaces.
         """
         if self.statuses and status not in self.statuses:
             return False
-        return not self.codes.isdisjoint(told.codes) or (self.words is not None and self.words.search(text) is not None)
+        if not self.codes.isdisjoint(error.codes):
+            return True
+        return self.phrases is not None and self.phrases.search(text) is not None
 
 
 def _row(
-    cause: Cause, statuses: Statuses, words: str, codes: str = "", field: str | None = None, names: str = ""
+    cause: Cause, statuses: Statuses, phrases: str, codes: str = "", field: str | None = None, names: str = ""
 ) -> Row:
-    """A row of phrases, one a line, as regular expressions. Repeats in them are bounded: the words are a stranger's.
+    """Return a row. Each line of `phrases` is a regular expression; repetitions in it are bounded, since the text is untrusted.
 
     Args:
-        names: stands in the phrases for `NAME`.
+        names: a pattern that replaces `NAME` in the phrases.
     """
-    phrases = [line.strip().replace("NAME", f"(?:{names})") for line in words.strip().splitlines()]
-    return Row(cause, re.compile("|".join(phrases)) if words else None, frozenset(codes.split()), statuses, field)
+    patterns = [line.strip().replace("NAME", f"(?:{names})") for line in phrases.strip().splitlines()]
+    return Row(cause, re.compile("|".join(patterns)) if phrases else None, frozenset(codes.split()), statuses, field)
 
 
 def _media(field: str, names: str) -> Row:
-    """Content of a kind that this model does not take."""
+    """Return a row for a content type that the model does not accept."""
     return _row(
         Cause.UNSUPPORTED,
         _REQUEST,
@@ -80,12 +86,12 @@ _KEY: Statuses = frozenset({400, 401, 403, 412, 422, 424, 498, 500, 502, 503, No
 _NAMES_MODEL: Statuses = frozenset({400, 403, 404, 405, 410, 412, 422, 424, 498, 500, 502, 503, None})
 _TOO_LONG: Statuses = frozenset({400, 404, 413, 422, 424, 500, 502, None})
 _BUSY: Statuses = frozenset({400, 409, 412, 424, 429, 498, 500, 502, 503, 529, None})
-# What may stand between "model" and what is wrong with it: nothing else that the state could be of.
+# Text between "model" and its state. It excludes other nouns that the state could belong to.
 _BETWEEN = (
     r"\bmodels?\b(?:(?!\b(?:file|image|url|tool|vector|audio|document|video|parameter|role|does not support)s?\b)"
     r"[^;]){0,80}?"
 )
-_GONE = (
+_UNAVAILABLE = (
     r"does(?: not|n't) exist",
     r"not exist",
     r"not found",
@@ -119,7 +125,7 @@ TABLE: tuple[Row, ...] = (
         """,
         codes="responsibleaipolicyviolation data_inspection_failed datainspectionfailed contentpolicyviolationerror",
     ),
-    # Bedrock's words for tokens per minute, which say nothing of the prompt's length.
+    # Bedrock reports a limit of tokens per minute in this way; it does not mean that the prompt is too long.
     _row(Cause.RATE_LIMITED, frozenset({400, 429, None}), "too many tokens, please wait", "throttlingexception"),
     # A limit of this deployment for one request; another may have a higher one.
     _row(
@@ -144,7 +150,7 @@ TABLE: tuple[Row, ...] = (
         """,
         codes="context_length_exceeded exceed_context_size_error model_max_prompt_tokens_exceeded contextwindowexceedederror",
     ),
-    # More than this model can write. Without the limit it writes as much as it can, which is less.
+    # The output limit is higher than the model's maximum. Without a limit the model writes up to its maximum.
     _row(
         Cause.VALUE_REFUSED,
         _REQUEST,
@@ -160,7 +166,7 @@ TABLE: tuple[Row, ...] = (
         field="max_tokens",
         names=r"\bmax_?(?:completion_|output_?)?tokens",
     ),
-    # A path such as `messages.0.tool_calls.0.id` is named along with a string that is too long.
+    # The path of an id, such as `messages.0.tool_calls.0.id`, can occur with "string too long", so this row precedes the next.
     _row(
         Cause.UNSUPPORTED,
         _REQUEST,
@@ -205,7 +211,7 @@ TABLE: tuple[Row, ...] = (
         (?:messages?|input|prompt|content)[\w.\[\]'\"`]{0,30}: string too long
         """,
     ),
-    # Money and quotas. A quota per day is used up for long; one per minute, with a time to wait, is a rate limit.
+    # Credit and quotas. A daily quota is used up for long; a quota per minute, or with a wait time, is a rate limit.
     _row(
         Cause.REFUSED,
         frozenset({402, 403, None}),
@@ -283,7 +289,7 @@ TABLE: tuple[Row, ...] = (
         "expired_token authenticationerror incorrect_api_key_error unsupported_country_region_territory",
         names=r"api[ _-]?keys?|x-api-key|(?:subscription|access) key|(?:api|access|bearer|security) token|auth\w* header",
     ),
-    # Unknown, retired, not loaded, or not this key's; or a path that this server does not have.
+    # The model is unknown, retired, not loaded or not available to this key; or the server does not have the path.
     _row(
         Cause.NOT_FOUND,
         _NAMES_MODEL,
@@ -316,9 +322,9 @@ TABLE: tuple[Row, ...] = (
         (?:no route matched|route not found|no static resource)
         """,
         codes="invalid_model modelnotfound model_not_found_error model_not_supported",
-        names="|".join(_GONE),
+        names="|".join(_UNAVAILABLE),
     ),
-    # It passes by itself.
+    # Temporary states.
     _row(
         Cause.OVERLOADED,
         _BUSY,
@@ -354,7 +360,7 @@ TABLE: tuple[Row, ...] = (
         """,
         codes="resource_exhausted too_many_requests",
     ),
-    # Reasoning that another model or account signed: `gateway.api.signatures` takes it out.
+    # Reasoning with the signature of another model or account; `gateway.api.signatures` removes it.
     _row(
         Cause.REJECTED,
         frozenset({400, 422, None}),
@@ -366,7 +372,7 @@ TABLE: tuple[Row, ...] = (
         thinking.{0,6} blocks in the latest
         """,
     ),
-    # What the Responses API says of a request inside a stream, where no status is.
+    # Errors of the Responses API in a stream, which have no status.
     _row(Cause.CONTENT_FILTER, frozenset({400, None}), "", "bio_policy cyber_policy image_content_policy_violation"),
     _row(
         Cause.REJECTED,
@@ -386,14 +392,14 @@ TABLE: tuple[Row, ...] = (
         """,
         field="reasoning_effort",
     ),
-    # Groq says so with 403.
+    # Groq uses status 403 for this.
     _row(
         Cause.VALUE_REFUSED,
         frozenset({400, 403, 422, None}),
         r"service[_ ]tier\b.{0,40}not available",
         field="service_tier",
     ),
-    # What this model cannot take; another one may.
+    # This model cannot serve the request; another one may.
     _row(
         Cause.UNSUPPORTED,
         _REQUEST,
@@ -506,7 +512,7 @@ TABLE: tuple[Row, ...] = (
     _row(Cause.UNSUPPORTED, _REQUEST, "no endpoints found that (?:can )?support", field="tool_choice"),
 )
 
-# What a status means where the words say nothing; others below 500 are `REFUSED`, and those from 500 `SERVER_ERROR`.
+# The cause by status if no row matches. Other statuses below 500 mean `REFUSED`; those from 500 on mean `SERVER_ERROR`.
 BY_STATUS = {
     400: Cause.REJECTED,
     406: Cause.REJECTED,

@@ -1,11 +1,10 @@
-"""What a failed call to an upstream means for the next step. Pure: status, headers and body -> one `UpstreamFailure`."""
+"""Classifies failed upstream calls. Pure functions: status, headers and body give an `UpstreamFailure`."""
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from http import HTTPStatus
-from typing import Any
 
 from gateway.core.safe_logging import log_defect
 from gateway.provider_errors.causes import ALTERNATIVE_NAME, OPTIONAL_FIELDS, Cause
@@ -34,14 +33,17 @@ __all__ = [
 log = logging.getLogger("locus.upstream")
 
 
-NEEDS_OPERATOR = frozenset({Cause.AUTH, Cause.NOT_FOUND, Cause.QUOTA})  # time does not heal these: an operator must
-REQUEST_FAULTS = frozenset({Cause.CONTENT_FILTER, Cause.REJECTED})  # the request is at fault: no other model is asked
+NEEDS_OPERATOR = frozenset(
+    {Cause.AUTH, Cause.NOT_FOUND, Cause.QUOTA}
+)  # these do not end by themselves: an operator must act
+REQUEST_FAULTS = frozenset(
+    {Cause.CONTENT_FILTER, Cause.REJECTED}
+)  # the request itself is at fault: no other model is called
 QUICK_RETRY = frozenset({Cause.SERVER_ERROR, Cause.CONNECTION, Cause.UNREADABLE})
-_SAYS_NOTHING = {"", *(status.phrase.lower() for status in HTTPStatus)}
-_WAITING = frozenset(
-    {Cause.RATE_LIMITED, Cause.OVERLOADED, Cause.SERVER_ERROR, Cause.QUOTA}
-)  # a time to wait makes sense
-_TOLD = frozenset(  # the client may hear of it in the provider's own words
+_NO_REASON = {"", *(status.phrase.lower() for status in HTTPStatus)}
+# Causes for which a wait time is meaningful.
+_WITH_WAIT = frozenset({Cause.RATE_LIMITED, Cause.OVERLOADED, Cause.SERVER_ERROR, Cause.QUOTA})
+_SHOWN_TO_CLIENT = frozenset(  # the client gets the provider's own error object
     {
         Cause.CONTEXT_LENGTH,
         Cause.TOO_LARGE,
@@ -53,7 +55,7 @@ _TOLD = frozenset(  # the client may hear of it in the provider's own words
         Cause.REJECTED,
     }
 )
-_STATUS_OF_CODE = {  # of errors inside a stream, which often name no status
+_STATUS_OF_CODE = {  # for errors in a stream, which often contain no status
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
     "ratelimiterror": 429,
@@ -87,26 +89,26 @@ _STATUS_OF_CODE = {  # of errors inside a stream, which often name no status
 
 @dataclass(eq=False)
 class UpstreamFailure(Exception):
-    """One failed call.
+    """Raised when an upstream call fails.
 
     Attributes:
-        cause: what kind of failure.
-        status: the provider's HTTP status; None where it never answered.
-        retry_after_s: what the provider asked for, seconds.
-        error: the provider's own error object, only for causes that the client should hear of.
-        field: the request field that the error is about, where it is known: for `FIELD_REFUSED` and `VALUE_REFUSED` one of
+        cause: the kind of failure.
+        status: the provider's HTTP status; None if there was no response.
+        retry_after_s: the wait time that the provider asked for, in seconds.
+        error: the provider's own error object; only for causes that are shown to the client.
+        field: the request field that the error is about, if known. For `FIELD_REFUSED` and `VALUE_REFUSED` it is one of
             `OPTIONAL_FIELDS` or `ALTERNATIVE_NAME`; for `UNSUPPORTED` any field, or `developer`, `roles`, `prefill`,
             `tool_call_id`, `reasoning_content`, `missing_reasoning`, `image`, `audio`, `file`, `content`.
-        detail: a word for the log; never contains the provider's text.
-        reason: the provider's own words in one line, for the client, the record and the log. `redact` takes the deployment's
-            secrets and the request's own words out of it before it goes anywhere.
-        told: the whole error as it came, to classify it again; None where the provider never answered.
+        detail: additional information for the log; it never contains the provider's text.
+        reason: the error message in one line, for the client, the record and the log. `redact` removes the deployment's secrets
+            and the request's own text before the reason is used.
+        error_body: the complete error, to classify it again; None if there was no response.
     """
 
     cause: Cause
     status: int | None = None
     retry_after_s: float | None = None
-    error: Mapping[str, Any] | None = None
+    error: Mapping[str, object] | None = None
     field: str | None = None
     detail: str = ""
     reason: str = ""
@@ -114,13 +116,13 @@ class UpstreamFailure(Exception):
 
     @property
     def client_message(self) -> str:
-        """What the provider said, with the request's own words where it repeats them: for the client alone."""
+        """The error message for the client. It may repeat text of the request, so that only this client may see it."""
         return str((self.error or {}).get("message") or self.reason)
 
     @property
     def has_no_reason(self) -> bool:
-        """Whether the provider gives no reason but, at most, the name of a status, as a server does that does not know the path."""
-        return self.client_message.strip(" .;0123456789").lower() in _SAYS_NOTHING
+        """True if the error has no message, or only the name of a status, as servers send it for an unknown path."""
+        return self.client_message.strip(" .;0123456789").lower() in _NO_REASON
 
     def __str__(self) -> str:
         status = "" if self.status is None else f" {self.status}"
@@ -128,73 +130,73 @@ class UpstreamFailure(Exception):
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamFailure:
-    """The failure that an answer with an error status stands for."""
+    """Classify a response that has an error status."""
     return _failure(status, read_error(body), parse_retry_after(headers))
 
 
-def classify_event(error: Any) -> UpstreamFailure:
-    """The failure that an `error` object inside a stream, or in an answer with status 200, stands for."""
-    told = read_error_value(error)
-    return _failure(told.status or _status_of(told.codes), told, None)
+def classify_event(error: object) -> UpstreamFailure:
+    """Classify an `error` object in a stream, or in a response with status 200."""
+    body = read_error_value(error)
+    return _failure(body.status or _status_of(body.codes), body, None)
 
 
-def classify_without_request_text(failure: UpstreamFailure, request: Mapping[str, Any]) -> UpstreamFailure:
-    """The failure, classified again without those of the provider's words that the request put into its mouth.
+def classify_without_request_text(failure: UpstreamFailure, request: Mapping[str, object]) -> UpstreamFailure:
+    """Classify a failure again, without the text of the request that its message repeats.
 
-    Providers repeat refused values, so a client could write `unknown parameter: seed` into one. What changes the state that all
-    clients share must be decided by this.
+    Providers repeat refused values, so that a client could write `unknown parameter: seed` into one. Changes of the state that all
+    clients share must depend on this classification only. If the message repeats nothing, the same object is returned.
 
     Args:
-        request: its fields.
+        request: the fields of the request.
     """
     if failure.error_body is None:
         return failure
-    told = mask_request_text(failure.error_body, request)
-    return failure if told is failure.error_body else _failure(failure.status, told, failure.retry_after_s)
+    body = mask_request_text(failure.error_body, request)
+    return failure if body is failure.error_body else _failure(failure.status, body, failure.retry_after_s)
 
 
 def unexpected(exc: Exception) -> UpstreamFailure:
-    """The failure that an unexpected exception stands for."""
+    """Log an unexpected exception, and return a failure for it."""
     log_defect(log, "an upstream call failed unexpectedly", exc)
     return UpstreamFailure(Cause.UNREADABLE, detail=type(exc).__name__)
 
 
-def _failure(status: int | None, told: ErrorBody, retry_after_s: float | None) -> UpstreamFailure:
-    cause, field = _cause(status, told)
+def _failure(status: int | None, body: ErrorBody, retry_after_s: float | None) -> UpstreamFailure:
+    cause, field = _cause(status, body)
     return UpstreamFailure(
         cause,
         status=status,
-        retry_after_s=retry_after_s if retry_after_s is not None or cause not in _WAITING else told.wait_s,
-        error=told.error if cause in _TOLD else None,
+        retry_after_s=retry_after_s if retry_after_s is not None or cause not in _WITH_WAIT else body.wait_s,
+        error=body.error if cause in _SHOWN_TO_CLIENT else None,
         field=field,
-        reason=told.reason,
-        error_body=told,
+        reason=body.reason,
+        error_body=body,
     )
 
 
-def _cause(status: int | None, told: ErrorBody) -> tuple[Cause, str | None]:
-    """What an error means by the table, and the request field that it is about where that is known."""
-    text = " ".join((*told.message.lower().split(), "|", *sorted(told.codes)))
+def _cause(status: int | None, body: ErrorBody) -> tuple[Cause, str | None]:
+    """Return the cause of an error, and the request field that it is about, if known."""
+    text = " ".join((*body.message.lower().split(), "|", *sorted(body.codes)))
     for row in TABLE:
-        if row.matches(status, told, text):
+        if row.matches(status, body, text):
             return row.cause, row.field
-    if status in (400, 422, None) and (of_field := _of_field(told, text)) is not None:
+    if status in (400, 422, None) and (of_field := _of_field(body, text)) is not None:
         return of_field
     if status is not None and 400 <= status < 500:
         return BY_STATUS.get(status, Cause.REFUSED), None
     return BY_STATUS.get(status or 500, Cause.SERVER_ERROR), None
 
 
-def _of_field(told: ErrorBody, text: str) -> tuple[Cause, str | None] | None:
-    """The cause of an error that names a field of the request, or something that this one model cannot do."""
-    field = named_field(told.param, text)
+def _of_field(body: ErrorBody, text: str) -> tuple[Cause, str | None] | None:
+    """Return the cause of an error that names a request field or a limitation of the model; None for other errors."""
+    field = named_field(body.param, text)
     if field is None:
         return (Cause.UNSUPPORTED, None) if is_model_limitation(text) else None
     if not is_optional_field(field):
         return Cause.UNSUPPORTED, field
-    return (Cause.FIELD_REFUSED if is_unknown_field(field, told.codes, text) else Cause.VALUE_REFUSED), field
+    return (Cause.FIELD_REFUSED if is_unknown_field(field, body.codes, text) else Cause.VALUE_REFUSED), field
 
 
 def _status_of(codes: frozenset[str]) -> int | None:
-    """The HTTP status that an error's type or code stands for; None where it has none of the known ones."""
+    """Return the HTTP status for the first known error type or code; None if no code is known."""
     return next((status for code, status in _STATUS_OF_CODE.items() if code in codes), None)

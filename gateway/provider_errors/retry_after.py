@@ -1,4 +1,4 @@
-"""How long a provider asks to wait: in its headers, in fields of its error, or in its sentence."""
+"""Reads the wait time that a provider asks for: from headers, from fields of the error, or from the error message."""
 
 import datetime as dt
 import email.utils
@@ -11,7 +11,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _AMOUNT = r"\d{1,9}(?:\.\d{1,9})?"
 _UNIT = r"(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)"
 _PART = re.compile(rf"({_AMOUNT})\s?({_UNIT})(?![a-z])|({_AMOUNT})(ms|[smhd])", re.IGNORECASE)
-_SAID = re.compile(
+_SENTENCE = re.compile(
     rf"(?:retry|try again|wait|available)(?: again)?(?: (?:in|after|for|about|another|approximately|at least)){{1,2}}"
     rf" ((?:{_AMOUNT}\s?{_UNIT}[ ,]{{0,2}}){{1,4}})",
     re.IGNORECASE,
@@ -22,9 +22,9 @@ _FIELD = re.compile(
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by `retry-after-ms` or `Retry-After` (RFC 9110, 10.2.3: seconds or a date); None without one.
+    """Return the seconds to wait by `retry-after-ms` or `Retry-After` (RFC 9110, 10.2.3: seconds or a date), or None.
 
-    At most a day: no provider may put itself out of use for longer.
+    At most one day, so that a wrong header cannot disable a deployment for longer.
     """
     try:
         if (ms := headers.get("retry-after-ms")) is not None:
@@ -39,13 +39,13 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def wait_in_words(text: str) -> float | None:
-    """Seconds to wait by a provider's sentence; None where it names no time.
+def wait_in_text(text: str) -> float | None:
+    """Return the seconds to wait that an error message names, or None.
 
-    `wait_in_words("Please try again in 1m6.5s.")` is 66.5.
+    `wait_in_text("Please try again in 1m6.5s.")` is 66.5.
     """
-    if (said := _SAID.search(text)) is not None:
-        parts = _PART.findall(said.group(1))
+    if (sentence := _SENTENCE.search(text)) is not None:
+        parts = _PART.findall(sentence.group(1))
         return _limited(
             sum(float(amount or short) * _UNITS[_unit(unit or letter)] for amount, unit, short, letter in parts)
         )
@@ -55,7 +55,7 @@ def wait_in_words(text: str) -> float | None:
 
 
 def wait_in_field(value: object) -> float | None:
-    """Seconds to wait by a field such as `"retryDelay": "2.5s"` or `"retry_after": 3`; None where it is no time."""
+    """Return the seconds to wait by a field such as `"retryDelay": "2.5s"` or `"retry_after": 3`; None if it is no time."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _limited(float(value))
     if isinstance(value, str) and (match := re.fullmatch(rf"({_AMOUNT})(ms|s)?", value.strip())):
