@@ -1,1 +1,1 @@
-"""The simulated provider: something to route between, and to fail over from, before any real model is plugged in."""
+"""The simulated provider, for routing and failover without real models."""

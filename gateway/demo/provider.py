@@ -1,20 +1,20 @@
-"""A real HTTP server that speaks the OpenAI protocol for the simulated models, one port each, so that each can go down."""
+"""Serves the simulated models over HTTP with the OpenAI API. Each has a port of its own, so that each can be stopped."""
 
 import asyncio
 import time
 import uuid
-from typing import Any
 
 import orjson
 from aiohttp import web
 
+from gateway.core.json_types import JsonObject
 from gateway.demo.skills import MODELS, SimulatedModel
 from gateway.request.query_text import user_text
 
 FINGERPRINT = "simulated"
-MAX_BODY_BYTES = 1 << 30  # the gateway has a limit of its own
-QUESTION_CHARS = 4_000  # of the end of the last user message: agents put long texts before a question
-PAUSE_S = 0.02  # between streamed words: slow enough to be seen
+MAX_BODY_BYTES = 1 << 30  # the gateway has a lower limit
+QUESTION_CHARS = 4_000  # at the end of the last user message: agents put long texts before a question
+PAUSE_S = 0.02  # between streamed words: slow enough to be visible
 
 
 class SimulatedProvider:
@@ -31,11 +31,12 @@ class SimulatedProvider:
 
     @property
     def base_urls(self) -> dict[str, str]:
-        """Base URL of each model; it stays the same when the model is stopped and started."""
+        """The base URL of each model. It stays the same when the model is stopped and started again."""
         return {name: f"http://127.0.0.1:{port}/v1" for name, port in self._ports.items()}
 
     @property
     def running(self) -> set[str]:
+        """The names of the models that are running."""
         return set(self._runners)
 
     async def __aenter__(self) -> "SimulatedProvider":
@@ -48,10 +49,10 @@ class SimulatedProvider:
             await self.stop(name)
 
     async def start(self, name: str) -> None:
-        """Takes calls for a model (again).
+        """Start a model, or start it again.
 
         Raises:
-            KeyError: no such model.
+            KeyError: there is no such model.
         """
         model = next((m for m in MODELS if m.name == name), None)
         if model is None:
@@ -79,7 +80,7 @@ class SimulatedProvider:
         """Closes a model's port and connections: from now on it is refused.
 
         Raises:
-            KeyError: no such model.
+            KeyError: there is no such model.
         """
         if name not in self._ports:
             raise KeyError(name)
@@ -111,7 +112,7 @@ class SimulatedProvider:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
 
-        async def chunk(delta: dict[str, Any] | None, finish: str | None = None, **more: Any) -> None:
+        async def chunk(delta: JsonObject | None, finish: str | None = None, **more: object) -> None:
             choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
             event = head | {"object": "chat.completion.chunk", "choices": choices} | more
             await response.write(b"data: " + orjson.dumps(event) + b"\n\n")
@@ -127,23 +128,23 @@ class SimulatedProvider:
         return response
 
 
-def _last_user_text(messages: list[dict[str, Any]]) -> str:
+def _last_user_text(messages: list[JsonObject]) -> str:
     return next((user_text(message) for message in reversed(messages) if message["role"] == "user"), "")
 
 
-def _media(messages: list[dict[str, Any]]) -> str | None:
-    """The type of the first content that is no text."""
+def _media(messages: list[JsonObject]) -> str | None:
+    """Return the type of the first content part that is not text, or None."""
     parts = (part for message in messages if isinstance(message.get("content"), list) for part in message["content"])
     return next((part["type"] for part in parts if part["type"] not in ("text", "refusal")), None)
 
 
 def _usage(request: bytes, text: str) -> dict[str, int]:
-    """Rough token counts, 4 bytes each: nothing here has a tokeniser."""
+    """Return rough token counts of 4 bytes per token: simulated models have no tokenizer."""
     counts = {"prompt_tokens": len(request) // 4 + 1, "completion_tokens": len(text) // 4 + 1}
     return counts | {"total_tokens": sum(counts.values())}
 
 
-def _json(value: Any, status: int = 200) -> web.Response:
+def _json(value: object, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
 
 

@@ -1,6 +1,6 @@
-"""Generated questions with checkable answers, in the manner of the public benchmarks that the router was trained on.
+"""Generates questions with known answers, similar to those of the public benchmarks that the router was trained on.
 
-A template is both: filled in with numbers it asks, and read back from a prompt it answers.
+A template generates a question from random numbers, and finds its own questions in a prompt to answer them.
 """
 
 import itertools
@@ -16,10 +16,10 @@ class Template:
     """One form of question.
 
     Attributes:
-        kind: the skill it takes.
+        kind: the skill that the question requires.
         text: the question, with a field such as `{a}` for each number.
-        ranges: bounds of each number, inclusive.
-        answer: the numbers -> the right answer as text.
+        ranges: the bounds of each number, inclusive.
+        answer: returns the correct answer for the numbers.
     """
 
     kind: str
@@ -28,11 +28,11 @@ class Template:
     answer: Callable[..., str]
 
     def ask(self, rng: random.Random) -> str:
-        """The question with random numbers."""
+        """Return the question with random numbers."""
         return self.text.format(**{name: rng.randint(low, high) for name, (low, high) in self.ranges.items()})
 
     def solve(self, prompt: str) -> str | None:
-        """The right answer where the prompt contains this question; else None."""
+        """Return the correct answer if the prompt contains this question, else None."""
         match = self._pattern.search(" ".join(prompt.split()))
         if match is None:
             return None
@@ -155,7 +155,7 @@ KINDS = tuple(dict.fromkeys(template.kind for template in TEMPLATES))
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question with its right answer."""
+    """A question with its correct answer."""
 
     kind: str
     prompt: str
@@ -163,7 +163,7 @@ class Question:
 
 
 def generate(number: int, seed: int) -> Iterator[Question]:
-    """Distinct questions, kinds and templates in turn; the same seed gives the same ones."""
+    """Yield distinct questions, one template after the other. The same seed gives the same questions."""
     rng = random.Random(seed)
     seen: set[str] = set()
     for template in itertools.cycle(TEMPLATES):
@@ -177,7 +177,7 @@ def generate(number: int, seed: int) -> Iterator[Question]:
 
 
 def find_question(prompt: str) -> Question | None:
-    """The generated question that a prompt contains, with its answer; None for anything else."""
+    """Return the generated question that a prompt contains, or None."""
     for template in TEMPLATES:
         answer = template.solve(prompt)
         if answer is not None:

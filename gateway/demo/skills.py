@@ -1,4 +1,4 @@
-"""Simulated models: who answers which kind of question how often, at what price. The same question, the same answer."""
+"""Defines the simulated models: their skills by kind of question, and their prices. Answers are deterministic."""
 
 import hashlib
 import re
@@ -11,11 +11,11 @@ LABEL = "[simulated]"
 
 @dataclass(frozen=True, slots=True)
 class SimulatedModel:
-    """A model without any language in it.
+    """A simulated model, which only answers generated questions.
 
     Attributes:
-        skill: share of right answers for each kind, in the order of `KINDS`.
-        usd_per_mtok: price in and out.
+        skill: the share of correct answers for each kind, in the order of `KINDS`.
+        usd_per_mtok: the prices for input and output, in USD per million tokens.
     """
 
     name: str
@@ -23,7 +23,7 @@ class SimulatedModel:
     usd_per_mtok: tuple[float, float]
 
     def answer(self, prompt: str) -> str:
-        """Right, plausibly wrong, or an honest word where the prompt is none of the generated questions."""
+        """Return a correct or a wrong answer; for any other prompt, a text that says that the model is simulated."""
         question = find_question(prompt)
         if question is None:
             return (
@@ -36,7 +36,7 @@ class SimulatedModel:
 
 
 def _wrong(answer: str) -> str:
-    """Off by one in its first number, or a cut-off text."""
+    """Return a wrong answer: the first number is increased by one; a text without numbers loses its last character."""
     number = re.search(r"\d+", answer)
     if number is None:
         return answer[:-1] or "unknown"

@@ -1,42 +1,42 @@
-"""How long the event loop is held: everything else waits while one piece of work runs in it."""
+"""Measures how long single pieces of work block the event loop."""
 
 import asyncio
 import time
 from collections.abc import Callable
 
-INTERVAL_S = 0.01  # a hundred looks a second cost a thousandth of a core; a shorter pause than this may be missed
-SMALLEST_S = 0.002  # what is counted: less is the system's own imprecision
+INTERVAL_S = 0.01  # a hundred checks per second take a thousandth of a core; shorter pauses may be missed
+MIN_PAUSE_S = 0.002  # shorter delays are imprecision of the timer
 
 
 class LoopMonitor:
-    """Looks at the clock every 10 ms and tells by how much each look was late. Use as an async context manager.
+    """Checks the clock every 10 ms and reports by how much each check is late. Use as an async context manager.
 
     Args:
-        paused: gets each pause, seconds.
+        on_pause: called with each pause, in seconds.
         clock: monotonic seconds.
     """
 
-    def __init__(self, paused: Callable[[float], object], clock: Callable[[], float] = time.monotonic) -> None:
-        self._paused = paused
+    def __init__(self, on_pause: Callable[[float], object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._on_pause = on_pause
         self._clock = clock
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> "LoopMonitor":
         self._loop = asyncio.get_running_loop()
-        self._wait()
+        self._schedule()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _wait(self) -> None:
+    def _schedule(self) -> None:
         self._due = self._clock() + INTERVAL_S
-        self._timer = self._loop.call_later(INTERVAL_S, self._look)
+        self._timer = self._loop.call_later(INTERVAL_S, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         late = self._clock() - self._due
-        if late >= SMALLEST_S:
-            self._paused(late)
-        self._wait()
+        if late >= MIN_PAUSE_S:
+            self._on_pause(late)
+        self._schedule()

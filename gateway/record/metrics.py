@@ -1,4 +1,4 @@
-"""Prometheus metrics. Labels are public names only: portfolio models, deployment ids, policies, causes.
+"""Collects and exports Prometheus metrics. Labels are public names only: portfolio models, deployment ids, policies, causes.
 
 Each update changes one dictionary entry; prometheus_client writes the text when it is asked for. Its own `Counter` and
 `Histogram` classes are not used, since the seven updates of one request took them 9 microseconds instead of 1, and 22 in its
@@ -48,7 +48,7 @@ GAUGES = {
     "locus_records_pending": "Records that wait to be written",
     "locus_memory_charged_bytes": "Estimate of the memory that requests in progress hold; see max_memory_mb",
 }
-LARGEST = {  # gauges whose value for several processes is the largest one, not the sum
+LARGEST = {  # gauges that are combined over several processes by their maximum, not by their sum
     "locus_records_oldest_seconds": "How long the oldest record has waited to be written",
     "locus_event_loop_longest_pause_seconds": "Longest time since the start for which the event loop was blocked",
 }
@@ -56,7 +56,7 @@ Labels = tuple[str, ...]
 
 
 class TotalsDump(TypedDict):
-    """`Totals` as lists for JSON: label values and what they have; available: model and deployment, can be called, known."""
+    """`Totals` as lists for JSON: pairs of label values and value. The values of `available` are two numbers; see `Totals`."""
 
     counters: dict[str, list[tuple[Labels, float]]]
     histograms: dict[str, list[tuple[Labels, list[float]]]]
@@ -78,12 +78,12 @@ class Totals:
         self.available: dict[Labels, tuple[float, float]] = {}
 
     def add(self, name: str, labels: Labels, value: float = 1.0) -> None:
-        """Adds `value` to a counter."""
+        """Add `value` to a counter."""
         counter = self.counters[name]
         counter[labels] = counter.get(labels, 0.0) + value
 
     def observe(self, name: str, labels: Labels, seconds: float) -> None:
-        """Adds one value to a histogram."""
+        """Add one value to a histogram."""
         bounds = HISTOGRAMS[name][2]
         counts = self.histograms[name].get(labels)
         if counts is None:
@@ -94,7 +94,7 @@ class Totals:
         counts[-1] += seconds
 
     def dump(self) -> TotalsDump:
-        """As lists, for JSON."""
+        """Return the totals as lists, for JSON."""
         return {
             "counters": {name: list(values.items()) for name, values in self.counters.items()},
             "histograms": {name: list(values.items()) for name, values in self.histograms.items()},
@@ -103,10 +103,11 @@ class Totals:
         }
 
     def merge(self, dumped: TotalsDump, *, gauges: bool = True) -> None:
-        """Adds the totals of another process.
+        """Add the totals of another process.
 
         Args:
-            gauges: add gauges and availability, too; False for a process that has ended.
+            dumped: the totals.
+            gauges: also add gauges and availability; False for a process that has ended.
         """
         for name, counter in dumped["counters"].items():
             for labels, value in counter:
@@ -119,12 +120,12 @@ class Totals:
             return
         for name, value in dumped["gauges"].items():
             self.gauges[name] = max(self.gauges[name], value) if name in LARGEST else self.gauges[name] + value
-        for labels, (available, known_by) in dumped["available"]:
+        for labels, (available_in, known_in) in dumped["available"]:
             before = self.available.get(tuple(labels), (0.0, 0.0))
-            self.available[tuple(labels)] = (before[0] + available, before[1] + known_by)
+            self.available[tuple(labels)] = (before[0] + available_in, before[1] + known_in)
 
     def families(self) -> Iterable[Metric]:
-        """The metrics as prometheus_client's objects."""
+        """Yield the metrics as objects of prometheus_client."""
         for name, (what, labels) in COUNTERS.items():
             counter = CounterMetricFamily(name, what, labels=labels)
             for values, total in self.counters[name].items():
@@ -143,13 +144,13 @@ class Totals:
             "1 if a call may be made now; for several worker processes the share of them that may call",
             labels=["model", "deployment"],
         )
-        for values, (can, all_) in self.available.items():
-            available.add_metric(values, can / all_)
+        for values, (available_in, known_in) in self.available.items():
+            available.add_metric(values, available_in / known_in)
         yield available
 
 
 class Metrics:
-    """Counts what happens in this process, and writes the text that Prometheus reads.
+    """Counts the requests and calls of this process, and writes the exposition text for Prometheus.
 
     Args:
         ask_others: requests the totals of the gateway's other processes.
@@ -175,33 +176,34 @@ class Metrics:
         self.in_flight = 0
 
     def watch(self, deployments: Callable[[], LiveDeployments], recorder: Recorder) -> None:
-        """Sets the sources of what is read only when metrics are written: availability of deployments, lost records."""
+        """Set the sources for the availability of deployments and for lost records, which are read only during export."""
         self._deployments = deployments
         self._recorder = recorder
 
     def watch_admission(self, waiting: Callable[[], int], charged: Callable[[], int]) -> None:
-        """Sets the sources of two gauges: waiting requests, and the bytes that are charged to requests in progress."""
+        """Set the sources of two gauges: waiting requests, and the bytes that are charged to requests in progress."""
         self._waiting = waiting
         self._charged = charged
 
     def request_started(self) -> None:
-        """A chat request has arrived."""
+        """Count a request that has arrived."""
         self.in_flight += 1
 
     def request_finished(self) -> None:
-        """A chat request is over."""
+        """Count a request that is finished."""
         self.in_flight -= 1
 
     def loop_paused(self, seconds: float) -> None:
-        """The event loop was blocked for this time."""
+        """Count a time for which the event loop was blocked."""
         self._totals.observe("locus_event_loop_pause_seconds", (), seconds)
         self._longest_pause_s = max(self._longest_pause_s, seconds)
 
     def request_refused(self, reason: str) -> None:
+        """Count a request that was refused at a limit of the gateway."""
         self._totals.add("locus_requests_refused", (reason,))
 
     def authentication_failed(self, key: str, reason: str) -> None:
-        """A request had no valid key.
+        """Count a request without a valid key.
 
         Args:
             key: "gateway" or "admin".
@@ -210,12 +212,15 @@ class Metrics:
         self._totals.add("locus_keys_refused", (key, reason))
 
     def attempt_failed(self, deployment: str, cause: str) -> None:
+        """Count a failed upstream call."""
         self._totals.add("locus_failed_attempts", (deployment, cause))
 
     def count_request(self, record: Record, parts: Sequence[Part], continued: Iterable[str]) -> None:
-        """Counts a finished request; tokens and cost count for the model that wrote each part of the answer.
+        """Count the result of a finished request. Tokens and cost count for the model that wrote each part of the answer.
 
         Args:
+            record: the record of the request.
+            parts: the parts of its answer.
             continued: models that continued a broken stream.
         """
         totals = self._totals
@@ -238,7 +243,7 @@ class Metrics:
             totals.add("locus_stand_ins", (record.chosen or "", model))
 
     def dump(self) -> TotalsDump:
-        """This process's totals, for the others."""
+        """Return the totals of this process for the other processes."""
         totals = self._totals
         if self._recorder is not None:
             totals.counters["locus_records_lost"][()] = float(self._recorder.lost)
@@ -254,18 +259,18 @@ class Metrics:
             (model.name, live.spec.id): (float(live.unavailable() is None), 1.0)
             for model in (self._deployments().all_models() if self._deployments is not None else ())
             for live in model.deployments
-            if live.spec.path != "built_in"  # that is this process
+            if live.spec.path != "built_in"  # the built-in path is this process itself
         }
         return totals.dump()
 
     async def exposition(self) -> bytes:
-        """The exposition text for all processes, with their current totals."""
+        """Return the exposition text for all processes, with their current totals."""
         if self._ask_others is not None:
             await self._ask_others()
         return self.render()
 
     def render(self) -> bytes:
-        """The exposition text, with the last known totals of other processes."""
+        """Return the exposition text, with the last known totals of the other processes."""
         totals = Totals()
         totals.merge(self.dump())
         if self._add_others is not None:
@@ -276,6 +281,8 @@ class Metrics:
 
 
 class _Exposed(Collector):
+    """Passes totals to prometheus_client."""
+
     def __init__(self, totals: Totals) -> None:
         self._totals = totals
 

@@ -1,8 +1,8 @@
-"""Record: one row per request, written to SQLite in batches, off the request path.
+"""Writes one record per request to SQLite, in batches and outside the request path.
 
-`add` only appends to a bounded buffer. A database that cannot be written (disk full, locked) never fails a request: rows
-wait in the buffer and are tried again, and only beyond its bound are the oldest lost, and counted. A damaged database is kept
-under another name, and a new one begun; so it is where the file is moved or removed.
+`add` only appends to a bounded buffer. If the database cannot be written (disk full, locked), requests do not fail: records wait
+in the buffer and are tried again. If the buffer is full, the oldest records are lost and counted. A damaged database is renamed,
+and a new one is created. A new one is also created if the file is moved or removed.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ from gateway.core.safe_logging import log_defect
 
 log = logging.getLogger("locus.record")
 
-BUFFER = 10_000  # records, and
-BUFFER_BYTES = 64 << 20  # of their prompts, which wait at most
-MAX_NAME_CHARS = 256  # of a model's name as a client wrote it
+BUFFER_RECORDS = 10_000  # records that wait at most
+BUFFER_CHARS = 64 << 20  # of the prompts of all waiting records
+MAX_NAME_CHARS = 256  # of a model name that a client sent
 FLUSH_S = 0.25
-BATCH = 500
+BATCH_RECORDS = 500
 
 
 class Part(NamedTuple):
-    """A call that the client has its answer, or the beginning or rest of it, from.
+    """A call that produced the client's answer, or a part of it.
 
     Attributes:
-        estimated: the provider did not say what it billed, so that the tokens are counted by the text.
+        estimated: the provider reported no usage, so that the tokens are estimated from the text.
     """
 
     model: str
@@ -45,32 +45,32 @@ class Part(NamedTuple):
     estimated: bool
 
     def plus(self, other: "Part") -> "Part":
-        """Both calls to the same deployment as one."""
+        """Return this part and another part of the same deployment as one."""
         tokens = self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens
         cost_usd = self.cost_usd + other.cost_usd
         return Part(self.model, self.deployment, *tokens, cost_usd, self.estimated or other.estimated)
 
 
 class Record(NamedTuple):
-    """What happened to one request. Times in ms, prices in USD; JSON columns hold lists of objects.
+    """The record of one request. Times are in milliseconds, prices in USD; JSON columns hold lists of objects.
 
     Attributes:
-        request_id: the client's own where it sent one, so not always unique.
+        request_id: the client's own id if it sent one, so that it is not always unique.
         time: seconds since the epoch, at arrival.
         requested: the `model` of the request.
-        chosen, served: portfolio names; they differ where a stand-in answered.
-        candidates: `[{"model", "p_correct", "price_usd"}]` of the 20 best models by the policy; None where one was named.
+        chosen, served: portfolio models; they differ if a stand-in answered.
+        candidates: `[{"model", "p_correct", "price_usd"}]` of the 20 best models by the policy; None if the client named a model.
         failover: `[{"model", "deployment", "cause", "status", "elapsed_ms", "distance", "predicted_loss", "after_content"}]`,
-            the calls that did not serve the request, or not to its end, in order; distance and loss against the chosen model.
-        parts: a `Part` each, in order, where a stream was continued by another call; tokens and cost are their sums. Of a batch
-            of prompts a `Part` for each deployment that answered any, where there are several; chosen, served, deployment,
-            p_correct, candidates and what is known of a stand-in are those of the first prompt.
-        usage_estimated: some provider did not say what it billed, as one whose stream was cut.
-        error: code of the error that the client got; `client_disconnected` where it left.
-        prompt: the messages as JSON, only where the portfolio asks to store them.
+            the failed calls in order, including streams that broke; distance and loss are relative to the chosen model.
+        parts: if another call continued a stream, the `Part` of each call in order; tokens and cost are their sums. For a
+            batch of prompts that several deployments answered, a `Part` for each deployment; chosen, served, deployment,
+            p_correct, candidates and the columns about a stand-in are those of the first prompt.
+        usage_estimated: a provider reported no usage, for example because its stream broke.
+        error: the code of the error that the client received; `client_disconnected` if the client disconnected.
+        prompt: the messages as JSON; only if the portfolio file enables this.
         api: the format of the request: "chat", "messages", "responses", "completions" or "embeddings".
-        conversation: "kept" or "switched" where it had a model already.
-        simulated: the gateway was in demo mode, so that no answer is real.
+        conversation: "kept" or "switched" if the conversation had a model already.
+        simulated: the gateway was in demo mode, so that the answer is simulated.
     """
 
     request_id: str
@@ -114,11 +114,11 @@ class Recorder:
     """Writes records to a database file. Use as an async context manager; leaving it flushes.
 
     Args:
-        path: the SQLite file; None records nothing.
+        path: the SQLite file; None disables the record.
         clock: monotonic seconds.
 
     Attributes:
-        lost: records that never reached the file.
+        lost: the number of records that were not written.
     """
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -126,7 +126,7 @@ class Recorder:
         self._path = path
         self._clock = clock
         self._buffer: deque[_Pending] = deque()
-        self._size = 0  # of what is in the buffer, bytes
+        self._size = 0  # of the prompts in the buffer, characters
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -135,12 +135,12 @@ class Recorder:
 
     @property
     def pending(self) -> int:
-        """How many records wait to be written."""
+        """The number of records that wait to be written."""
         return len(self._buffer)
 
     @property
     def oldest_s(self) -> float:
-        """How long the oldest of them has waited, seconds."""
+        """The time that the oldest of them has waited, in seconds."""
         return self._clock() - self._buffer[0].since if self._buffer else 0.0
 
     async def __aenter__(self) -> "Recorder":
@@ -158,7 +158,7 @@ class Recorder:
             log.error("%d records could not be written to %s", self.pending, self._path)
 
     def add(self, record: Record) -> None:
-        """Takes a record; never blocks and never fails."""
+        """Add a record to the buffer. It never blocks and never fails."""
         if self._path is None:
             return
         if record.requested is not None and len(record.requested) > MAX_NAME_CHARS:
@@ -166,19 +166,19 @@ class Recorder:
         size = 0 if record.prompt is None else len(record.prompt)
         self._buffer.append(_Pending(record, self._clock(), size))
         self._size += size
-        while len(self._buffer) > BUFFER or (self._size > BUFFER_BYTES and len(self._buffer) > 1):
+        while len(self._buffer) > BUFFER_RECORDS or (self._size > BUFFER_CHARS and len(self._buffer) > 1):
             self._size -= self._buffer.popleft().size
-            self._lose()
+            self._count_lost()
         self._wake.set()
 
-    def _lose(self) -> None:
+    def _count_lost(self) -> None:
         self.lost += 1
         if not self._losing:
             self._losing = True
             log.critical("records are lost: the oldest of those that wait to be written to %s", self._path)
 
     async def _run(self, path: Path) -> None:
-        """Until it is stopped; then one last flush. Never cancelled: a connection that is being opened must be closed."""
+        """Write records until the recorder is stopped, then flush. Never cancelled, so that every connection is closed."""
         while True:
             opened: int | None = None
             try:
@@ -193,19 +193,19 @@ class Recorder:
                     opened = inode(path)
                     while True:
                         await self._wake.wait()
-                        if inode(path) != opened:  # what is written to it now would be lost with it
-                            log.warning("%s was moved or removed; a new one is begun", path)
+                        if inode(path) != opened:  # records written to it now would be lost
+                            log.warning("%s was moved or removed; a new database is created", path)
                             with contextlib.suppress(sqlite3.Error):
                                 await db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # into the file that was moved
                             break
                         self._wake.clear()
                         await self._flush(db)
-                        self._say_written(path)
+                        self._report_written(path)
                         if self._stop.is_set():
                             return
                         await self._pause(FLUSH_S)
-            except Exception as exc:  # whatever happens to the file, records wait and requests go on
-                if not self._say_failing(path, exc):
+            except Exception as exc:  # records wait and requests continue, whatever happens to the file
+                if not self._report_failure(path, exc):
                     log_defect(log, "records cannot be written", exc)
                 moved = is_damage(exc) and await asyncio.to_thread(move_aside, path, opened)
                 if self._stop.is_set() and not moved:
@@ -213,38 +213,46 @@ class Recorder:
                 self._wake.set()
                 await self._pause(4 * FLUSH_S)
 
-    def _say_failing(self, path: Path, exc: Exception) -> bool:
-        """Logs that records wait, once until they are written again. False: this exception was not to be expected."""
+    def _report_failure(self, path: Path, exc: Exception) -> bool:
+        """Log once that records wait. Return True if the exception is an expected one: an error of the database or the file."""
         expected = isinstance(exc, sqlite3.Error | OSError)
         if expected and not self._failing:
             log.critical("records cannot be written to %s and wait in memory: %s", path, exc)
         self._failing = True
         return expected
 
-    def _say_written(self, path: Path) -> None:
+    def _report_written(self, path: Path) -> None:
+        """Log that records are written again after a failure."""
         if self._failing:
             log.warning("records are written to %s again; %d were lost", path, self.lost)
         self._failing = self._losing = False
 
     async def _pause(self, seconds: float) -> None:
+        """Wait, but not longer than until the recorder is stopped."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
 
     async def _flush(self, db: aiosqlite.Connection) -> None:
+        """Write all waiting records in batches."""
         while self._buffer:
-            batch = list(islice(self._buffer, BATCH))
+            batch = list(islice(self._buffer, BATCH_RECORDS))
             try:
                 await db.executemany(_INSERT, [pending.record for pending in batch])
-            except (OverflowError, UnicodeError, sqlite3.ProgrammingError) as exc:  # a value that no column can hold
+            except (
+                OverflowError,
+                UnicodeError,
+                sqlite3.ProgrammingError,
+            ) as exc:  # SQLite cannot store one of the values
                 await db.rollback()
-                batch = batch[:1]  # so that the one at fault is found, and only it is lost
+                batch = batch[:1]  # insert the records singly, so that only the faulty one is lost
                 await self._insert_one(db, batch[0].record, exc)
             await db.commit()
-            for pending in batch:  # only what is safely written leaves; the oldest may have been dropped meanwhile
+            for pending in batch:  # the oldest may have been dropped from the buffer meanwhile
                 if self._buffer and self._buffer[0] is pending:
                     self._size -= self._buffer.popleft().size
 
     async def _insert_one(self, db: aiosqlite.Connection, record: Record, cause: Exception) -> None:
+        """Write a record after its batch failed with `cause`; if it fails in the same way, count it as lost."""
         try:
             await db.execute(_INSERT, record)
         except type(cause) as exc:
@@ -253,7 +261,7 @@ class Recorder:
 
 
 class _Pending(NamedTuple):
-    """A record that waits since a time by the clock; `size` is of its prompt, characters."""
+    """A waiting record, the time when it was added, and the size of its prompt in characters."""
 
     record: Record
     since: float
@@ -261,7 +269,7 @@ class _Pending(NamedTuple):
 
 
 async def _add_columns(db: aiosqlite.Connection) -> None:
-    """Brings a database that an older version began up to date."""
+    """Add the columns that a database of an older version lacks."""
     async with db.execute("PRAGMA table_info(requests)") as rows:
         known = {row[1] for row in await rows.fetchall()}
     for column in COLUMNS:
