@@ -56,12 +56,12 @@ async def test_a_full_buffer_loses_the_oldest_and_counts_them(tmp_path: Path) ->
     path = tmp_path / "record.db"
     path.mkdir()
     async with Recorder(path) as recorder:
-        for i in range(request_record.BUFFER + 7):
+        for i in range(request_record.BUFFER_RECORDS + 7):
             recorder.add(row(i))
         assert recorder.lost == 7
-        assert recorder.pending == request_record.BUFFER
+        assert recorder.pending == request_record.BUFFER_RECORDS
         path.rmdir()
-    assert read_last(path, 1)[0]["request_id"] == f"r{request_record.BUFFER + 6}"
+    assert read_last(path, 1)[0]["request_id"] == f"r{request_record.BUFFER_RECORDS + 6}"
 
 
 async def test_no_path_records_nothing(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ async def test_how_many_wait_and_how_long(tmp_path: Path, caplog: pytest.LogCapt
 async def test_what_waits_is_bounded_in_bytes_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "record.db"
     path.mkdir()
-    prompt = '"' + "x" * (request_record.BUFFER_BYTES // 4 - 2) + '"'
+    prompt = '"' + "x" * (request_record.BUFFER_CHARS // 4 - 2) + '"'
     async with Recorder(path) as recorder:
         for i in range(6):
             recorder.add(row(i)._replace(prompt=prompt))
