@@ -9,7 +9,7 @@ from gateway.core.errors import ContextTooLong, GatewayError, ProviderRejected, 
 from gateway.deployments.live import LiveDeployment
 from gateway.provider_errors.error_body import one_line
 from gateway.provider_errors.failures import NEEDS_OPERATOR, Cause, UpstreamFailure
-from gateway.routing.candidate import Candidate, reasons, uncallable
+from gateway.routing.candidate import Candidate, none_callable, unavailable_reasons
 
 HEDGED = "hedged"  # another call answered first
 CANCELLED = "cancelled"  # the client left, or the gateway stopped
@@ -97,9 +97,10 @@ def all_failed(attempts: Attempts, candidates: Iterable[Candidate]) -> GatewayEr
     else:
         status = 503 if barred or causes <= _UNAVAILABLE or _unreachable(asked, causes) else 502
     if asked and not attempts.entries and all(live.spec.missing_key is not None for live in asked):
-        return uncallable(asked)
+        return none_callable(asked)
     sentences = [
-        _tried(attempts) or f"No deployment of a model that can serve this request is available now{reasons(asked)}."
+        _tried(attempts)
+        or f"No deployment of a model that can serve this request is available now{unavailable_reasons(asked)}."
     ]
     if barred:
         names = ", ".join(f"{candidate.model.name} ({candidate.predicted_loss or 0.0:.3f})" for candidate in barred)

@@ -1,4 +1,4 @@
-"""A model that may answer a request, and the error where none of them can be called."""
+"""A model that may answer a request, and the error for a request whose candidates cannot be called."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ from itertools import islice
 from gateway.core.errors import UpstreamsFailed
 from gateway.deployments.live import LiveDeployment, LiveModel
 
-MOST_REASONS = 5  # that a client is told where no model can be called
+MAX_REASONS = 5  # in the error message
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model to ask.
+    """A model that may be called for a request.
 
     Attributes:
-        stand_in: it is not the chosen model.
-        distance: a stand-in's embedding distance to the chosen model; None where one of them has no embedding.
-        predicted_loss: p_correct of the chosen model minus that of this one, for this query; None likewise.
-        named: the client asked for it: whatever is known of what it can do, its provider shall say.
+        stand_in: True for any model but the chosen one.
+        distance: the embedding distance of a stand-in to the chosen model; None if one of them has no embedding.
+        predicted_loss: p_correct of the chosen model minus that of this one, for this query; None if one of them is not known.
+        named: the client named this model, so its provider decides what it can do, not the portfolio.
         barred: the policy's `max_predicted_loss` forbids it.
-        single: only one of its deployments may be asked, and no other model.
+        single: only one of its deployments may be called, and no other model.
     """
 
     model: LiveModel
@@ -32,18 +32,18 @@ class Candidate:
     single: bool = False
 
 
-def uncallable(deployments: Sequence[LiveDeployment]) -> UpstreamsFailed:
-    """The error where no deployment that could answer has a key: coming back does not help before an operator has set one."""
+def none_callable(deployments: Sequence[LiveDeployment]) -> UpstreamsFailed:
+    """The error for a request whose deployments all need an operator, for instance to set a key. A retry does not help."""
     return UpstreamsFailed(
-        503, f"No model that can serve this request can be called{reasons(deployments)}.", retryable=False
+        503, f"No model that can serve this request can be called{unavailable_reasons(deployments)}.", retryable=False
     )
 
 
-def reasons(deployments: Iterable[LiveDeployment]) -> str:
-    """Why deployments cannot be called, each reason once with the first deployment that has it."""
+def unavailable_reasons(deployments: Iterable[LiveDeployment]) -> str:
+    """The reasons why deployments cannot be called, in parentheses: each reason once, with the first deployment that has it."""
     first: dict[str, str] = {}
     for live in deployments:
         if (reason := live.unavailable()) is not None:
             first.setdefault(reason, live.spec.id)
-    told = "; ".join(f"{deployment}: {reason}" for reason, deployment in islice(first.items(), MOST_REASONS))
-    return told and f" ({told})"
+    text = "; ".join(f"{deployment}: {reason}" for reason, deployment in islice(first.items(), MAX_REASONS))
+    return text and f" ({text})"

@@ -1,4 +1,4 @@
-"""The choice of a model for one request, and the values that it was made by."""
+"""The choice of a model for one request, and the values on which it is based."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,14 +15,15 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What is known of every model for one request. Arrays are (M,), in portfolio order.
+    """The scores of every model for one request. Arrays are (M,), in portfolio order.
 
     Attributes:
         p_correct: predicted correctness, float32; NaN for a model without an embedding.
         standard_error: of p_correct, float32; NaN likewise.
         price_usd: expected price of this request, float64, USD.
         capable: the model can serve the request, and the client allows it.
-        guarded: nothing finer than the best single model of the query's kind was worth believing.
+        guarded: the predictions are the models' means on the query's kind, since no finer prediction was better than the best
+            single model there.
         requirements: those that `capable` and `price_usd` are for: the prompt's tokens are counted if the estimate left a
             model's context window in doubt.
     """

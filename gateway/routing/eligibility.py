@@ -18,9 +18,7 @@ from gateway.request.chat_request import ChatRequest, Overrides
 from gateway.request.prompt_length import with_exact_prompt_tokens
 from gateway.request.requirements import Requirements
 
-ANSWER_TOKENS = (
-    4_096  # tokens that a model must have left for the answer, unless the client's limit is lower; see `output_limit`
-)
+ANSWER_TOKENS = 4_096  # tokens that must be left for the answer, unless the client's limit is lower; see `output_limit`
 ANSWER_SHARE = 8  # of a small window, an eighth is enough
 CAPABILITIES = ("tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output")
 APIS: tuple[Api, ...] = ("messages", "responses", "completions")
@@ -33,7 +31,7 @@ class Eligibility:
         live: the live state of each model, in the same order.
 
     Attributes:
-        names: of the models.
+        names: the names of the models.
         assumed: models whose context window is assumed, not known, (M,), bool.
     """
 
@@ -81,7 +79,7 @@ class Eligibility:
         return able
 
     def answer_room(self, requirements: Requirements) -> NDArray[np.int64]:
-        """Tokens that must be left for the answer, (M,): a higher limit of the client's is reduced to the room that there is."""
+        """Tokens that must be left for the answer, (M,): a higher limit of the client is reduced."""
         room: NDArray[np.int64] = np.minimum(requirements.output_tokens or 0, self._room)
         return room
 
@@ -91,8 +89,8 @@ class Eligibility:
         If all of them are taken out, those that have a key: the last resort may still ask them.
         """
         out_until = np.array([breaker.out_until for breaker in self._breakers])
-        hopeful = capable & self._with_any(~self._no_key & (out_until <= self._clock()))
-        return hopeful if hopeful.any() else capable & self._with_any(~self._no_key)
+        healthy = capable & self._with_any(~self._no_key & (out_until <= self._clock()))
+        return healthy if healthy.any() else capable & self._with_any(~self._no_key)
 
     async def measured(self, request: ChatRequest) -> Requirements:
         """The request's requirements, with its tokens counted if a bound and an estimate leave a model's window in doubt."""
@@ -133,7 +131,7 @@ class Eligibility:
         return ContextTooLong(message, tokens=tokens, window=window)
 
     def none_capable(self, overrides: Overrides, requirements: Requirements) -> NoEligibleModel:
-        """The error for a request that no model can serve: what all models lack, then what each one lacks besides."""
+        """The error for a request that no model can serve: what all models lack, then what each one lacks in addition."""
         lacks = [self.lacks(i, overrides, requirements) for i in range(len(self.names))]
         common = set(lacks[0]).intersection(*lacks)
         reasons = [f"all models: {', '.join(sorted(common))}"] if common else []

@@ -27,7 +27,7 @@ def requested_policy(portfolio: Portfolio, request: ChatRequest) -> Policy:
     elif model.startswith(f"{AUTO}:"):
         policy = _named(portfolio, model[len(AUTO) + 1 :], "model", f"{AUTO}:")
     elif model == ENCODER or any(model == one.name for one in portfolio.embedding_models):
-        raise InvalidRequest(f"`{model}` is an embedding model, for /v1/embeddings alone.", param="model")
+        raise InvalidRequest(f"`{model}` is an embedding model, for /v1/embeddings only.", param="model")
     else:
         names = [one.name for one in portfolio.models]
         known = [*names, AUTO, *(f"{AUTO}:{policy}" for policy in portfolio.policies)]
@@ -45,7 +45,7 @@ def check_model_names(overrides: Overrides, names: Collection[str]) -> None:
     """Checks the models that a client allows and excludes.
 
     Args:
-        names: of the portfolio's models.
+        names: the names of the portfolio's models.
 
     Raises:
         UnknownModel: one of them is not in the portfolio.

@@ -1,10 +1,10 @@
-"""The decision for a person: every candidate with p, price, utility and verdict, and why."""
+"""Explains a decision for `POST /v1/route`: each model with P(correct), price, utility and a reason."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from gateway.core.json_types import JsonObject
 from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation
 from gateway.routing.decision import Decision, Scores
@@ -13,21 +13,28 @@ from gateway.routing.routing import Routing
 from router.model.policy import Policy
 
 
-async def explain(routing: Routing, request: ChatRequest, conversation: Conversation) -> dict[str, Any]:
-    """The body of an answer of `/v1/route`.
+async def explain(routing: Routing, request: ChatRequest, conversation: Conversation) -> JsonObject:
+    """The response body of `/v1/route`.
 
     Raises:
-        GatewayError: as `Routing.decide` does.
+        GatewayError: as for `Routing.decide`.
     """
     decision = await routing.decide(request, conversation)
     scores = decision.scores or await routing.scores(request)
-    in_order = list(routing.candidates(request, replace(decision, scores=scores)))
-    barred = {candidate.model.name for candidate in in_order if candidate.barred}
+    candidates_in_order = list(routing.candidates(request, replace(decision, scores=scores)))
+    barred = {candidate.model.name for candidate in candidates_in_order if candidate.barred}
     next_candidate = next(
-        (candidate for candidate in in_order if not candidate.barred and candidate.model.unavailable() is None), None
+        (
+            candidate
+            for candidate in candidates_in_order
+            if not candidate.barred and candidate.model.unavailable() is None
+        ),
+        None,
     )
     serving = None if next_candidate is None else next_candidate.model.name
-    candidates = [_candidate(routing, i, request, decision, scores, serving, barred) for i in range(len(routing.names))]
+    candidates = [
+        _explain_model(routing, i, request, decision, scores, serving, barred) for i in range(len(routing.names))
+    ]
     candidates.sort(key=lambda c: (not c["eligible"], -(c["utility"] if c["utility"] is not None else -np.inf)))
     return {
         "policy": None if decision.policy is None else decision.policy.name,
@@ -54,10 +61,8 @@ async def explain(routing: Routing, request: ChatRequest, conversation: Conversa
     }
 
 
-def _evidence(
-    routing: Routing, request: ChatRequest, decision: Decision, candidates: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Evaluated queries near this one that the chosen model passed and the best of the others failed."""
+def _evidence(routing: Routing, request: ChatRequest, decision: Decision, candidates: list[JsonObject]) -> JsonObject:
+    """Evaluated queries near this one that the chosen model passed and the best other model failed."""
     others = [c for c in candidates if c["eligible"] and c["model"] != decision.model]
     runner_up = others[0] if others else None
     found = explain_evidence(
@@ -69,8 +74,8 @@ def _evidence(
     return {"passed_by": decision.model, "failed_by": runner_up and runner_up["model"]} | found
 
 
-def _conversation(routing: Routing, decision: Decision, conversation: Conversation) -> dict[str, Any] | None:
-    """What stays the same by it, and what another model would have to be better by."""
+def _conversation(routing: Routing, decision: Decision, conversation: Conversation) -> JsonObject | None:
+    """The model of the conversation, and the price of a switch to another model; None if it has no model yet."""
     switch = decision.switch
     if switch is None:
         return None
@@ -86,7 +91,7 @@ def _conversation(routing: Routing, decision: Decision, conversation: Conversati
     }
 
 
-def _candidate(
+def _explain_model(
     routing: Routing,
     i: int,
     request: ChatRequest,
@@ -94,7 +99,7 @@ def _candidate(
     scores: Scores,
     serving: str | None,
     barred: set[str],
-) -> dict[str, Any]:
+) -> JsonObject:
     name = routing.names[i]
     p, standard_error = float(scores.p_correct[i]), float(scores.standard_error[i])
     known = not np.isnan(p)
@@ -145,7 +150,9 @@ def _chosen_because(decision: Decision, scores: Scores) -> list[str]:
     if decision.kept:
         why = ["the conversation keeps its model: no other one is better by more than the switch costs"]
     if scores.guarded:
-        why.append("by the models' means on this kind of question: nothing finer beat the best single model there")
+        why.append(
+            "based on the models' means on this kind of question: no finer prediction was better than the best single model there"
+        )
     return why
 
 
@@ -158,7 +165,7 @@ def _passed_over_because(decision: Decision, p: float, standard_error: float, ut
         return "better, but by less than the switch costs" if decision.kept and better else "lower utility"
     bound = p - policy.caution * standard_error
     if bound >= policy.min_p_correct:
-        return "dearer"
+        return "more expensive"
     return f"{_quantity(policy)} below {policy.min_p_correct}"
 
 

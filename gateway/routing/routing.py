@@ -1,4 +1,4 @@
-"""Chooses the model for a request, and its stand-ins in order: encode the query, score all models, apply the policy."""
+"""Chooses the model for a request and orders its stand-ins: encodes the query, scores all models, applies the policy."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from gateway.deployments.live import LiveDeployments
 from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation
 from gateway.request.requirements import Requirements
-from gateway.routing.candidate import Candidate, uncallable
+from gateway.routing.candidate import Candidate, none_callable
 from gateway.routing.decision import Decision, Scores, Switch
 from gateway.routing.eligibility import Eligibility, allows
 from gateway.routing.encoder_queue import EncoderQueue, Encoding
@@ -85,7 +85,8 @@ class Routing:
         switch = self._switch(request, conversation)
         if switch is not None:
             scores.price_usd[switch.model] -= switch.lost_cache_usd
-            if switch.forbidden and callable_[switch.model]:  # stays, even if it could not be chosen anew
+            # The conversation keeps its model, even if the policy could not choose it for a new one.
+            if switch.forbidden and callable_[switch.model]:
                 return Decision(self.names, policy, switch.model, scores, switch)
             p_believed = with_switch_price(p_believed, switch.model, switch.p_correct)
         chosen = choose(p_believed, scores.price_usd, eligible, policy)
@@ -112,7 +113,7 @@ class Routing:
         scores = decision.scores or self._scores(request, self.encoding(request), request.requirements)
         limit = (decision.policy or self._default).max_predicted_loss
         capable, eligibility = scores.capable, self._eligibility
-        if eligibility.assumed.any():  # an assumed window keeps no model from standing in: its provider knows better
+        if eligibility.assumed.any():  # a model with an assumed window may stand in: its provider knows the window
             able = eligibility.able(scores.requirements) & eligibility.allowed(request.overrides)
             capable = capable | (eligibility.assumed & able)
         for i, distance in self._table.by_distance(chosen):
@@ -141,7 +142,7 @@ class Routing:
             raise InvalidRequest(f"The request names `{request.model}` and excludes it.", param="model")
         self._check_named(request, named)
         if self._default.max_predicted_loss is not None and not self._quick:
-            await self._encode(request)  # else no stand-in could be held to the limit
+            await self._encode(request)  # otherwise the limit could not be applied to stand-ins
         return Decision(self.names, None, named)
 
     def _check_named(self, request: ChatRequest, named: int) -> None:
@@ -192,5 +193,5 @@ class Routing:
             return NoEligibleModel("No model of the portfolio has an embedding, so `auto` cannot choose; name a model.")
         able = np.intersect1d(np.flatnonzero(capable), self._table.embedded)
         if len(able):
-            return uncallable([d for i in able for d in self.live[i].deployments])
+            return none_callable([d for i in able for d in self.live[i].deployments])
         return self._eligibility.none_capable(request.overrides, requirements)

@@ -76,7 +76,7 @@ async def test_cheap_takes_the_cheapest_that_is_good_enough(tmp_path: Path) -> N
     async with gateway(tmp_path, models, policies=policies, default_policy="low") as run:
         easy = await explained(run, "auto")
         assert easy["chosen"] == "mistral-7b"
-        assert {c["why"] for c in easy["candidates"] if c["model"] != "mistral-7b"} == {"dearer"}
+        assert {c["why"] for c in easy["candidates"] if c["model"] != "mistral-7b"} == {"more expensive"}
         impossible = await explained(run, "auto:high")  # nobody reaches it: the best one then
         assert impossible["chosen"] == max(impossible["candidates"], key=lambda c: c["p_correct"])["model"]
         assert "p_correct below 1.0" in {c["why"] for c in impossible["candidates"]}

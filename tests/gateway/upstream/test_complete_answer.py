@@ -2,6 +2,7 @@ import orjson
 import pytest
 
 from gateway.core.answer import Usage
+from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.upstream.complete_answer import read_answer_object, read_complete
 
@@ -73,6 +74,6 @@ def test_an_error_with_status_200_is_classified() -> None:
         ),
     ],
 )
-def test_answers_of_other_formats(api: str, fields: dict[str, object], usage: Usage) -> None:
-    complete = read_complete(orjson.dumps(fields), api)  # type: ignore[arg-type]
+def test_answers_of_other_formats(api: Api, fields: dict[str, object], usage: Usage) -> None:
+    complete = read_complete(orjson.dumps(fields), api)
     assert (complete.usage, complete.api) == (usage, api)

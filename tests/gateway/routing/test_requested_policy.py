@@ -1,0 +1,80 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config.portfolio import Portfolio
+from gateway.config.portfolio_file import load_portfolio
+from gateway.core.errors import InvalidRequest, UnknownModel
+from gateway.request.chat_request import ChatRequest, Overrides
+from gateway.request.requirements import Requirements
+from gateway.routing.requested_policy import check_model_names, requested_policy
+from router.model.policy import Policy
+from tests.gateway.running import entry, write_portfolio
+
+URL = "http://127.0.0.1:9/v1"
+
+
+def portfolio(folder: Path) -> Portfolio:
+    vectors = {"name": "vectors", "deployments": [{"model": "openai/v", "api_base": URL, "api_key": "k"}]}
+    return load_portfolio(write_portfolio(folder, [entry("llama-8b", URL)], embedding_models=[vectors]), {})
+
+
+def asked(model: str, **overrides: Any) -> ChatRequest:
+    requirements = Requirements(frozenset(), 1, None)
+    return ChatRequest(b"", {}, model, requirements, overrides=Overrides(**overrides))
+
+
+@pytest.mark.parametrize(
+    ("request_", "policy"),
+    [
+        (asked("auto:best"), Policy("best")),
+        (asked("auto:cheap"), Policy("cheap", rule="cheapest", min_p_correct=0.6)),
+        (asked("auto:cheap", policy="balanced"), Policy("balanced", cost_weight=10.0)),
+        (asked("auto:cheap", min_p_correct=0.8), Policy("cheap", rule="cheapest", min_p_correct=0.8)),
+        (asked("auto:best", min_p_correct=0.8), Policy("best")),
+        (asked("auto:best", cost_weight=3.0), Policy("best", cost_weight=3.0)),
+        (asked("auto:cheap", cost_weight=3.0), Policy("cheap", cost_weight=3.0, min_p_correct=0.6)),
+    ],
+)
+def test_the_model_name_and_the_overrides_give_the_policy(
+    tmp_path: Path, request_: ChatRequest, policy: Policy
+) -> None:
+    assert requested_policy(portfolio(tmp_path), request_) == policy
+
+
+def test_auto_is_the_default_policy(tmp_path: Path) -> None:
+    given = portfolio(tmp_path)
+    assert requested_policy(given, asked("auto")) is given.policies[given.default_policy]
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (asked("llama-8"), "`llama-8b`"),
+        (asked("auto:chaep"), "There are auto:best, auto:balanced, auto:cheap."),
+        (asked("auto", policy="fast"), "There is no policy `fast`"),
+    ],
+)
+def test_unknown_names(tmp_path: Path, request_: ChatRequest, says: str) -> None:
+    with pytest.raises(UnknownModel) as caught:
+        requested_policy(portfolio(tmp_path), request_)
+    assert says in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["vectors", "locus-encoder"])
+def test_an_embedding_model_cannot_chat(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidRequest, match="embedding model"):
+        requested_policy(portfolio(tmp_path), asked(name))
+
+
+def test_allowed_and_excluded_models_must_exist() -> None:
+    names = ("a", "b")
+    check_model_names(Overrides(allow=frozenset({"a"}), exclude=frozenset({"b"})), names)
+    for overrides, param in (
+        (Overrides(allow=frozenset({"c"})), "x-locus-allow"),
+        (Overrides(exclude=frozenset({"c"})), "x-locus-exclude"),
+    ):
+        with pytest.raises(UnknownModel) as caught:
+            check_model_names(overrides, names)
+        assert caught.value.param == param
