@@ -24,7 +24,7 @@ BY_LOCK := install --quiet --require-hashes --no-deps --no-compile --only-binary
 LOCKED := $(PIP) $(BY_LOCK)
 CPU_TORCH := $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not m.version("torch").endswith("+cpu"))'
 
-.PHONY: run test test-fast test-clients agents lint soak soak-mutants bench bench-parts lock audit clean
+.PHONY: run test test-fast test-clients agents lint soak soak-mutants bench bench-parts research research-folders lock audit clean
 
 # With CONFIG=FILE that portfolio. Without, config/portfolio.yaml, or the demo where it names no model that can be called.
 run: $(READY)
@@ -65,6 +65,18 @@ bench: $(DEV_READY)
 
 bench-parts: $(DEV_READY)
 	$(BIN)/python -m pytest benchmarks/parts.py -p no:cacheprovider --benchmark-sort=name --benchmark-columns=median,iqr,min,rounds
+
+# Compares our router with those of the literature on evaluation data; see research/README.md.
+RESEARCH_USAGE := make research needs DATA=FOLDER with queries, models and evaluations.parquet, and OUT=FOLDER for the report
+research: research-folders $(DEV_READY)
+	$(BIN)/python -m research.bench $(DATA) --out $(OUT)
+
+research-folders:
+ifeq ($(and $(DATA),$(OUT)),)
+	@echo '$(RESEARCH_USAGE)' >&2; exit 1
+else
+	@test -d '$(DATA)' || { echo '$(DATA): no such folder. $(RESEARCH_USAGE)' >&2; exit 1; }
+endif
 
 # The stamps depend on the locks, so a second call installs nothing, and a changed lock installs what changed.
 $(READY): requirements.lock pyproject.toml

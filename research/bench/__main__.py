@@ -1,4 +1,4 @@
-"""The command `python -m research.bench`. Everything heavy loads inside it."""
+"""The command `python -m research.bench`. It imports heavy packages when it runs."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ NONE = "none"
     "claims",
     multiple=True,
     type=click.Choice([*TABLES, NONE]),
-    help="Only this claim table, which needs the row ours; repeatable. Default: all of them where no row is left out.",
+    help="Only this claim table, which needs the row ours; repeatable. Default: all, if all rows are run.",
 )
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Repetitions of what is trained.")
 @click.option(
@@ -35,15 +35,12 @@ NONE = "none"
 )
 @readable_errors
 def bench(data: Path, out: Path, names: tuple[str, ...], claims: tuple[str, ...], seeds: int, encoder: str) -> None:
-    """Measure routers of the literature and ours on DATA: tuned on `val`, judged on `test`. Goes on where it was stopped."""
-    import json
-
+    """Compare routers of the literature and ours on DATA: tuned on `val`, measured on `test`. Continues a stopped run."""
     from research.bench.evidence import Evidence
     from research.bench.main_table import main_table
-    from research.bench.report import main_json, markdown
+    from research.bench.report import main_json
     from research.bench.rows import methods
     from research.bench.runs import Runs
-    from research.bench.tables import sections
     from research.bench.tables.context import Context, families_of, prices_of
     from research.bench.tables.kept import Kept
     from research.bench.tuning import fits, tune
@@ -54,39 +51,25 @@ def bench(data: Path, out: Path, names: tuple[str, ...], claims: tuple[str, ...]
     dataset, loaded, ours = load_dataset(data), load_encoder(encoder), Kept(out / "routers")
     chosen = [ours if method.name == OURS else method for method in methods(names)]
     click.echo(f"{len(dataset.models)} models, {len(dataset.prompts)} queries; encoding", err=True)
-    q = loaded.encode(dataset.prompts)
-    whole, text = (Runs(out / "rows", Evidence.of(dataset, part)) for part in (q, q[:, : loaded.text_dim].copy()))
+    q = loaded.encode(dataset.prompts)  # (Q, d_q)
+    text = Runs(out / "rows", Evidence.of(dataset, q[:, : loaded.text_dim].copy()))  # the other rows take the text part
+    full = Runs(out / "rows", Evidence.of(dataset, q))
     done = iter(range(1, 10**9))
     with progress_bar("bench", sum(fits(method, seeds) for method in chosen)) as advance:
         tuned = [
-            tune(whole if method.name == OURS else text, method, seeds, lambda note: advance(next(done), note))
+            tune(full if method.name == OURS else text, method, seeds, lambda note: advance(next(done), note))
             for method in chosen
         ]
     rows = {row.name: row for row in tuned}
-    tables = _tables(
-        wanted,
-        lambda say: Context(
-            dataset,
-            q,
-            loaded.text_dim,
-            rows,
-            ours,
-            out / "rows",
-            prices_of(data),
-            families_of(data),
-            loaded.encode,
-            say,
-        ),
-        out / "tables",
-    )
-    found = {
+    parts = (dataset, q, loaded.text_dim, rows, ours, out / "rows", prices_of(data), families_of(data), loaded.encode)
+    tables = _tables(wanted, lambda say: Context(*parts, say), out / "tables")
+    report = {
         "data": dataset.hash,
         "encoder": {"spec": loaded.spec, "hash": loaded.hash},
         **main_json(main_table(text.evidence, tuned, OURS), tuned, seeds),
         "tables": tables,
     }
-    (out / "bench.json").write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (out / "report.md").write_text(markdown(found, sections()), encoding="utf-8")
+    _write(out, report)
     click.echo(f"{out / 'report.md'}: {len(tuned)} rows, {len(tables)} claim tables")
 
 
@@ -94,11 +77,11 @@ def wanted_tables(rows: Sequence[str], claims: Sequence[str]) -> list[str]:
     """The claim tables to measure, in the report's order.
 
     Args:
-        rows: only these rows are run; none: all.
-        claims: as asked for.
+        rows: the rows to run; empty: all.
+        claims: the tables that the user named; empty: all if all rows are run, else none.
 
     Raises:
-        DataError: tables are asked for, but not the row that they are about.
+        DataError: the user named tables, but left out the row that they are about.
     """
     if NONE in claims or (rows and not claims):
         return []
@@ -110,10 +93,10 @@ def wanted_tables(rows: Sequence[str], claims: Sequence[str]) -> list[str]:
 def _tables(
     wanted: Sequence[str], context_of: Callable[[Callable[[str], None]], "Context"], folder: Path
 ) -> dict[str, dict[str, Any]]:
-    """Measures claim tables behind a progress bar.
+    """Measures claim tables and shows a progress bar.
 
     Args:
-        context_of: told whom to tell what was just done.
+        context_of: makes the context, given the function that reports progress.
     """
     from research.bench.tables import measure
 
@@ -125,6 +108,17 @@ def _tables(
                 found |= measure(context, folder, [name])
                 advance(len(found), name)
     return found
+
+
+def _write(out: Path, report: dict[str, Any]) -> None:
+    """Writes bench.json and report.md."""
+    import json
+
+    from research.bench.report import markdown
+    from research.bench.tables import sections
+
+    (out / "bench.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / "report.md").write_text(markdown(report, sections()), encoding="utf-8")
 
 
 if __name__ == "__main__":

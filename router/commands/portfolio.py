@@ -12,6 +12,7 @@ from router.commands.options import FILE, JSON, SPACE, checkpoint_options, reada
 from router.commands.space import load_router
 from router.commands.terminal import show, table_of
 from router.errors import DataError
+from router.explore.model_prices import EXPECTED_OUTPUT_TOKENS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from router.explore.traffic import Traffic
     from router.model.checkpoint import Checkpoint
     from router.model.serving import Router
-
-EXPECTED_OUTPUT_TOKENS = 400  # as the gateway expects where a client sets no limit
 
 
 @click.group(cls=CommandGroup)

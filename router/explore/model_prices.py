@@ -10,6 +10,9 @@ from router.errors import DataError
 from router.explore.text_file import read_text, read_yaml
 
 COLUMNS = ("model", "usd_per_mtok_in", "usd_per_mtok_out")
+# The estimate of a request's price, as in the gateway: only differences between models matter.
+CHARS_PER_TOKEN = 4
+EXPECTED_OUTPUT_TOKENS = 400
 
 
 @dataclass(frozen=True, slots=True)

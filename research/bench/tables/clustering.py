@@ -4,7 +4,7 @@ Clusters against the families that the data name, halves of one model's evaluati
 real models, made of their `test` accuracies, searched among embeddings from `train`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,31 +71,45 @@ def auc(same: NDArray[np.float64], different: NDArray[np.float64]) -> float:
 
 
 def section(result: dict[str, Any]) -> str:
-    found = result["clusters"]
-    text = ["## 7. Clusters, copies and profiles"]
-    if found["families"]:
-        text += [
-            "Average-linkage clusters of the embeddings, as many as there are families, against the families that the data name "
-            f"({found['families']} families of {found['models']} models). Neighbour: share of the models with a relative whose "
-            "nearest neighbour is one. Models of different pools were asked different questions; each pool by "
-            "itself is the fairer view.",
-            grid(
-                ["models", "number", "adjusted Rand", "adjusted mutual information", "neighbour, %", "by chance, %"],
+    text = [
+        "## 7. Clusters, copies and profiles",
+        *_family_text(result["clusters"]),
+        *_copies_text(result["duplicates"]),
+    ]
+    text += _profile_text(result["profiles"])
+    return "\n\n".join(text)
+
+
+def _family_text(found: Mapping[str, Any]) -> list[str]:
+    """Clusters against families; empty if the data name none."""
+    if not found["families"]:
+        return []
+    return [
+        "Average-linkage clusters of the embeddings, as many as there are families, against the families that the data name "
+        f"({found['families']} families of {found['models']} models). Neighbour: share of the models with a relative whose "
+        "nearest neighbour is one. Models of different pools were asked different questions; each pool by "
+        "itself is the fairer view.",
+        grid(
+            ["models", "number", "adjusted Rand", "adjusted mutual information", "neighbour, %", "by chance, %"],
+            [
                 [
-                    [
-                        e["models_of"],
-                        str(e["models"]),
-                        number(e["ari"]),
-                        number(e["ami"]),
-                        percent(e["neighbour"]),
-                        percent(e["chance"]),
-                    ]
-                    for e in found["agreement"]
-                ],
-            ),
-            picture("clustering", "Dendrogram of the model space"),
-        ]
-    text += [
+                    e["models_of"],
+                    str(e["models"]),
+                    number(e["ari"]),
+                    number(e["ami"]),
+                    percent(e["neighbour"]),
+                    percent(e["chance"]),
+                ]
+                for e in found["agreement"]
+            ],
+        ),
+        picture("clustering", "Dendrogram of the model space"),
+    ]
+
+
+def _copies_text(duplicates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Recognition of copies of a model."""
+    return [
         "Copies: each model's train evaluations are split into two disjoint samples, as if two names hid one model. AUC: how "
         "often two samples of one model are nearer than samples of two models; within pools, of two models of one pool. Found: "
         f"copies of {PLANTED} models are put beside one sample of every model, {PLANTINGS} times anew; how many of them "
@@ -111,23 +125,26 @@ def section(result: dict[str, Any]) -> str:
                     percent(e["found"]),
                     number(e["others"], 1),
                 ]
-                for e in result["duplicates"]
+                for e in duplicates
             ],
         ),
     ]
-    profiles = result["profiles"]
-    if profiles:
-        text += [
-            f"Profiles: the accuracies of each of {profiles['models']} models on its benchmarks (on `test`, at least {FEWEST} "
-            "queries) are made into the evaluations of a hypothetical model, and the models nearest to its embedding are looked "
-            "up. Recall at k: how often the model itself is among the k nearest. For comparison: nearest by the train accuracies "
-            "on the same benchmarks, which a search without the space would need to have for every model; and by chance.",
-            grid(
-                ["search", *(f"recall at {k}, %" for k in KS)],
-                [[name, *(percent(profiles["recall"][name][str(k)]) for k in KS)] for name in profiles["recall"]],
-            ),
-        ]
-    return "\n\n".join(text)
+
+
+def _profile_text(profiles: Mapping[str, Any] | None) -> list[str]:
+    """Search by accuracies; empty if no model has enough queries."""
+    if not profiles:
+        return []
+    return [
+        f"Profiles: the accuracies of each of {profiles['models']} models on its benchmarks (on `test`, at least {FEWEST} "
+        "queries) are made into the evaluations of a hypothetical model, and the models nearest to its embedding are looked "
+        "up. Recall at k: how often the model itself is among the k nearest. For comparison: nearest by the train accuracies "
+        "on the same benchmarks, which a search without the space would need to have for every model; and by chance.",
+        grid(
+            ["search", *(f"recall at {k}, %" for k in KS)],
+            [[name, *(percent(profiles["recall"][name][str(k)]) for k in KS)] for name in profiles["recall"]],
+        ),
+    ]
 
 
 def plot(result: dict[str, Any], folder: Path) -> None:

@@ -1,11 +1,9 @@
-"""Claim 8: quality against price: the curve of each row by cost weight, its hull, and what the best single model's level costs.
+"""Claim 8: accuracy against price: each row's curve by cost weight, its hull, and the cost of the best single model's accuracy.
 
-A query costs (characters of its prompt / 4) tokens in and a fixed number out, at the price list's rates. The area is
-RouterBench's AIQ (arXiv 2403.12031): the mean height of the non-decreasing concave hull over the pool's range of cost.
+The area is RouterBench's AIQ (arXiv 2403.12031): the mean height of the non-decreasing concave hull over the pool's range of cost.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,64 +15,30 @@ from research.bench.evidence import BESIDE, macro
 from research.bench.main_table import MACRO
 from research.bench.rows import OURS
 from research.bench.tables.cells import grid, number, percent, picture, points
+from research.bench.tables.cost_curves import (
+    WEIGHTS,
+    Priced,
+    Sweep,
+    area,
+    cost_of,
+    cost_on_hull,
+    hull,
+    query_prices,
+    swept,
+)
 from research.bench.tuning import Tuned
 from router.data.baselines import mean_scores
 from router.data.pools import Pool
+from router.explore.model_prices import CHARS_PER_TOKEN, EXPECTED_OUTPUT_TOKENS
 
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
 
 VERSION = 2
-CHARS_PER_TOKEN = 4
-TOKENS_OUT = 400
-WEIGHTS = 80  # cost weights between 0 and one at which nothing but price counts
 RESAMPLES = 200
 LEVELS = (1.0, 0.97)  # of the best single model's accuracy
 SINGLE_MODELS = "single models"  # RouterBench's zero router: the hull of the models themselves
-DENSE = 0.95  # of a pool's queries, which a model must have answered to be a point of that
-
-
-@dataclass(frozen=True)
-class Priced:
-    """A pool with prices; models are sorted by price, so that of equals the cheaper one is chosen.
-
-    Attributes:
-        name: of the pool.
-        queries: indices, (n,).
-        models: indices, (M,).
-        scores: (M, n), NaN where a model did not answer.
-        usd: price of each query at each model, (M, n).
-        mean: each model's mean score on the pool's train queries, (M,): the best single model has the highest.
-    """
-
-    name: str
-    queries: NDArray[np.int64]
-    models: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    usd: NDArray[np.float64]
-    mean: NDArray[np.float32]
-
-    @property
-    def answered(self) -> NDArray[np.bool_]:
-        return ~np.isnan(self.scores)
-
-    def span(self) -> tuple[float, float]:
-        """USD per query of always choosing the cheapest and the dearest model that answered."""
-        cheap = np.where(self.answered, self.usd, np.inf).min(axis=0)
-        return float(cheap.mean()), float(np.where(self.answered, self.usd, -np.inf).max(axis=0).mean())
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """One routing per cost weight, ascending: score and price of the chosen model, (n, W) each."""
-
-    score: NDArray[np.float64]
-    usd: NDArray[np.float64]
-
-    def curve(self, weight: NDArray[np.float64] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean USD and accuracy by cost weight, (W,) each; queries weighted, or alike."""
-        w = np.ones(len(self.score)) if weight is None else weight
-        return w @ self.usd / w.sum(), w @ self.score / w.sum()
+DENSE = 0.95  # least share of a pool's queries that a model answered, to be a point of that hull
 
 
 def measure(context: "Context") -> dict[str, Any]:
@@ -93,76 +57,6 @@ def measure(context: "Context") -> dict[str, Any]:
     return {"pools": found, "unpriced": unpriced}
 
 
-def query_prices(context: "Context", models: NDArray[np.int64], queries: NDArray[np.int64]) -> NDArray[np.float64]:
-    """USD of each query at each model, (M, n); all of them have a price."""
-    tokens = np.array([len(context.data.prompts[i]) for i in queries.tolist()]) / CHARS_PER_TOKEN
-    prices = [context.prices[context.data.models[m]] for m in models.tolist()]
-    return np.array([[price.usd(float(n), TOKENS_OUT) for n in tokens] for price in prices])
-
-
-def cost_weights(usd: NDArray[np.float64]) -> NDArray[np.float64]:
-    """0, a geometric series, and infinity for practical purposes, in 1/USD, ascending."""
-    largest, smallest = float(usd.max()), max(float(usd[usd > 0].min(initial=usd.max())), 1e-9)
-    series = np.geomspace(1e-3 / max(largest, 1e-9), 10 / smallest, WEIGHTS)
-    return np.array([0.0, *series, 1e6 / smallest])
-
-
-def swept(pool: Priced, p: NDArray[np.float32]) -> Sweep:
-    """Routes to the highest p - weight * price at every cost weight.
-
-    Args:
-        p: P(correct), (M of the data, Q), NaN counts as the lowest.
-    """
-    value = p[np.ix_(pool.models, pool.queries)].astype(np.float64)
-    value = np.where(pool.answered, np.where(np.isnan(value), -10.0, value), -np.inf)
-    rows = np.arange(len(pool.queries))
-    choice = np.stack([(value - weight * pool.usd).argmax(axis=0) for weight in cost_weights(pool.usd)], axis=1)
-    return Sweep(pool.scores[choice, rows[:, None]], pool.usd[choice, rows[:, None]])
-
-
-def hull(usd: NDArray[np.float64], accuracy: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Corners of the least concave, non-decreasing curve on or above the points, by ascending cost."""
-    best = -np.inf
-    corners: list[tuple[float, float]] = []
-    for x, y in sorted(zip(usd.tolist(), accuracy.tolist(), strict=True), key=lambda point: (point[0], -point[1])):
-        if y <= best:
-            continue
-        best = y
-        while len(corners) > 1 and _below(corners[-2], corners[-1], (x, y)):
-            corners.pop()
-        corners.append((x, y))
-    xs, ys = np.array(corners).T
-    return xs, ys
-
-
-def area(usd: NDArray[np.float64], accuracy: NDArray[np.float64], span: tuple[float, float]) -> float:
-    """AIQ: mean height of the hull from the least to the greatest cost of the pool, in [0, 1].
-
-    Left of the first corner nothing can be bought, and nothing is reached; right of the last one the height stays.
-    """
-    xs, ys = hull(usd, accuracy)
-    low, high = span
-    if high <= low:
-        return float(ys[-1])
-    x = np.unique(np.clip(np.concatenate([[low, high], xs]), low, high))
-    y = np.interp(x, xs, ys, left=0.0)
-    return float(np.trapezoid(y, x) / (high - low))
-
-
-def cost_of(usd: NDArray[np.float64], accuracy: NDArray[np.float64], level: float) -> float | None:
-    """The least mean cost of a swept routing that reaches an accuracy; None where none does."""
-    reached = usd[accuracy >= level - 1e-12]
-    return float(reached.min()) if len(reached) else None
-
-
-def cost_on_hull(usd: NDArray[np.float64], accuracy: NDArray[np.float64], level: float) -> float | None:
-    """The same where each query's cost weight may be drawn by lot from two: where the hull reaches an accuracy."""
-    xs, ys = hull(usd, accuracy)
-    if ys[-1] < level - 1e-12:
-        return None
-    return float(np.interp(level, ys, xs))
-
-
 def section(result: dict[str, Any]) -> str:
     pools = result["pools"]
     if not pools:
@@ -172,24 +66,40 @@ def section(result: dict[str, Any]) -> str:
     columns = [*pools, MACRO]
     text = [
         "## 8. Cost",
-        f"A query costs a prompt's characters / {CHARS_PER_TOKEN} tokens in and {TOKENS_OUT} tokens out at the rates of "
-        "`prices.csv`. Every row routes to the highest p − cost weight × price, over "
+        f"A query costs a prompt's characters / {CHARS_PER_TOKEN} tokens in and {EXPECTED_OUTPUT_TOKENS} tokens out at the rates "
+        "of `prices.csv`. Every row routes to the highest p − cost weight × price, over "
         f"{WEIGHTS + 2} cost weights from 0 to one where only price counts; of a row's settings the one with the larger area on "
         "`val` is taken. AIQ: mean height of the non-decreasing concave hull between the costs of always choosing the cheapest and "
         f"always the dearest model, %. `{SINGLE_MODELS}` is the hull of the models themselves, chosen with knowledge of `test`.",
         grid(["row", *columns], [[name, *(percent(_aiq(pools, name, c), 2) for c in columns)] for name in names]),
     ]
+    text += _difference_text(pools, names) + _level_text(pools, swept_rows)
+    if OURS in names:
+        text += _chosen_text(pools)
+    if result["unpriced"]:
+        text.append(f"Without a price, and so left out: {', '.join(result['unpriced'])}.")
+    return "\n\n".join([*text, picture("cost", "Accuracy against cost per query")])
+
+
+def _difference_text(pools: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Differences of AIQ to our row; empty if our row was not run."""
     others = [name for name in names if name != OURS and "difference" in next(iter(pools.values()))["rows"][name]]
-    if others:
-        lines = []
-        for name in others:
-            gaps = {pool: found["rows"][name]["difference"] for pool, found in pools.items()}
-            cells = [f"{points(g['mean'], 2)} [{points(g['low'], 2)}, {points(g['high'], 2)}]" for g in gaps.values()]
-            lines.append([name, *cells])
-        text += [
-            f"AIQ of each row less that of {OURS}, in points, with the 95% interval of a paired bootstrap over test queries:",
-            grid(["row", *pools], lines),
-        ]
+    if not others:
+        return []
+    lines = []
+    for name in others:
+        gaps = {pool: found["rows"][name]["difference"] for pool, found in pools.items()}
+        cells = [f"{points(g['mean'], 2)} [{points(g['low'], 2)}, {points(g['high'], 2)}]" for g in gaps.values()]
+        lines.append([name, *cells])
+    return [
+        f"AIQ of each row less that of {OURS}, in points, with the 95% interval of a paired bootstrap over test queries:",
+        grid(["row", *pools], lines),
+    ]
+
+
+def _level_text(pools: Mapping[str, Any], swept_rows: Sequence[str]) -> list[str]:
+    """The least cost of each row at which it reaches a level of accuracy."""
+    text = []
     for level in LEVELS:
         label = "the best single model's accuracy" if level == 1 else f"{100 * level:.0f}% of it"
         text += [
@@ -203,20 +113,21 @@ def section(result: dict[str, Any]) -> str:
                 ],
             ),
         ]
-    if OURS in names:
-        lines = [
-            [f"{pool}, {100 * level:.0f}%", *_chosen_cells(found["rows"][OURS]["chosen"].get(str(level)))]
-            for pool, found in pools.items()
-            for level in LEVELS
-        ]
-        text += [
-            f"{OURS} at the cost weight that `val` chooses to reach that level there (the cost weight above is chosen with "
-            "knowledge of `test`), as shares of the best single model's accuracy and cost on `test`:",
-            grid(["pool, level", "share of accuracy", "share of cost"], lines),
-        ]
-    if result["unpriced"]:
-        text.append(f"Without a price, and so left out: {', '.join(result['unpriced'])}.")
-    return "\n\n".join([*text, picture("cost", "Accuracy against cost per query")])
+    return text
+
+
+def _chosen_text(pools: Mapping[str, Any]) -> list[str]:
+    """Our row at the cost weights that `val` chooses."""
+    lines = [
+        [f"{pool}, {100 * level:.0f}%", *_chosen_cells(found["rows"][OURS]["chosen"].get(str(level)))]
+        for pool, found in pools.items()
+        for level in LEVELS
+    ]
+    return [
+        f"{OURS} at the cost weight that `val` chooses to reach that level there (the cost weight above is chosen with "
+        "knowledge of `test`), as shares of the best single model's accuracy and cost on `test`:",
+        grid(["pool, level", "share of accuracy", "share of cost"], lines),
+    ]
 
 
 def plot(result: dict[str, Any], folder: Path) -> None:
@@ -353,11 +264,6 @@ def _differences(of_rows: Mapping[str, Sequence[Sweep]], span: tuple[float, floa
             low, high = np.quantile(spread[name] - spread[OURS], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
             found[name] = {"mean": measured[name] - measured[OURS], "low": float(low), "high": float(high)}
     return found
-
-
-def _below(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
-    """Whether b is on or below the line from a to c."""
-    return (b[1] - a[1]) * (c[0] - a[0]) <= (c[1] - a[1]) * (b[0] - a[0])
 
 
 def _aiq(pools: Mapping[str, Any], name: str, column: str) -> float | None:

@@ -3,7 +3,7 @@
 Models are chosen on train queries by predictions alone and judged by routing among them on `test`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from pathlib import Path
@@ -180,6 +180,12 @@ def section(result: dict[str, Any]) -> str:
         if any(value is not None for value in e["curves"][way])
     ]
     text.append(grid(["pool, chosen by", *map(str, sizes)], lines))
+    text += _budget_text(pools)
+    return "\n\n".join([*text, picture("portfolio", "Routing accuracy by number of models")])
+
+
+def _budget_text(pools: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The part of the section about budgets; empty if the data have no prices."""
     budgets = [
         [
             f"{e['pool']}, {number(b['share'])}",
@@ -192,17 +198,17 @@ def section(result: dict[str, Any]) -> str:
         for e in pools
         for b in e["budgets"]
     ]
-    if budgets:
-        text += [
-            "Coverage-greedy under a budget, as a share of what the best single model (on train) costs: fewest models that reach "
-            f"{100 * ENOUGH:.0f}% of what all reach within the budget, as predicted; then on `test` accuracy, and cost in USD per "
-            "1,000 queries, at the cost weight that the budget sets.",
-            grid(
-                ["pool, budget", "models", "cost", "accuracy, %", "best single's cost", "best single's accuracy, %"],
-                budgets,
-            ),
-        ]
-    return "\n\n".join([*text, picture("portfolio", "Routing accuracy by number of models")])
+    if not budgets:
+        return []
+    return [
+        "Coverage-greedy under a budget, as a share of what the best single model (on train) costs: fewest models that reach "
+        f"{100 * ENOUGH:.0f}% of what all reach within the budget, as predicted; then on `test` accuracy, and cost in USD per "
+        "1,000 queries, at the cost weight that the budget sets.",
+        grid(
+            ["pool, budget", "models", "cost", "accuracy, %", "best single's cost", "best single's accuracy, %"],
+            budgets,
+        ),
+    ]
 
 
 def plot(result: dict[str, Any], folder: Path) -> None:
@@ -223,7 +229,7 @@ def plot(result: dict[str, Any], folder: Path) -> None:
 
 def _budgets(context: "Context", problem: Problem) -> list[dict[str, Any]]:
     """Portfolios at shares of the best single model's price; empty without prices."""
-    from research.bench.tables.cost import query_prices
+    from research.bench.tables.cost_curves import query_prices
 
     names = [context.data.models[m] for m in problem.models]
     if any(name not in context.prices for name in names):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from research.bench.tables.cells import grid, number, picture
+from router.explore.model_prices import CHARS_PER_TOKEN
 from router.model.policy import Policy, choose
 from router.model.predictor import Predictor
 
@@ -99,11 +100,12 @@ def _choosing(context: "Context", models: int, repeats: int) -> dict[str, float]
 
 
 def _encoding(context: "Context", repeats: int) -> dict[str, float] | None:
-    """Of prompts of the data, cut or repeated to about `TOKENS` tokens, by four characters a token; None without an encoder."""
+    """The time to encode prompts of the data, cut or repeated to about `TOKENS` tokens; None without an encoder."""
     if context.encode is None:
         return None
     encode, prompts = context.encode, [context.data.prompts[i] for i in context.data.where("test")[:repeats].tolist()]
-    cut = [(prompt * (1 + 4 * TOKENS // max(1, len(prompt))))[: 4 * TOKENS] for prompt in prompts]
+    chars = CHARS_PER_TOKEN * TOKENS
+    cut = [(prompt * (1 + chars // max(1, len(prompt))))[:chars] for prompt in prompts]
     return {"tokens": TOKENS, "ms": median_ms(lambda i: encode([cut[i % len(cut)]]), repeats)}
 
 

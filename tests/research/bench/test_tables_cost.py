@@ -6,7 +6,7 @@ import pytest
 from research.bench.rows import OURS
 from research.bench.tables import cost as table
 from research.bench.tables.context import Context
-from research.bench.tables.cost import Priced, area, cost_of, cost_on_hull, hull, swept
+from research.bench.tables.cost_curves import Priced, area, cost_of, cost_on_hull, hull, query_prices, swept
 
 _ = np.nan
 
@@ -85,7 +85,7 @@ def test_equal_predictions_go_to_the_cheaper_model_and_unknown_ones_last(pool: P
 
 
 def test_a_query_costs_its_prompt_and_a_fixed_answer(small: Context) -> None:
-    usd = table.query_prices(small, np.array([2]), np.array([7]))
+    usd = query_prices(small, np.array([2]), np.array([7]))
     tokens = len(small.data.prompts[7]) / 4 + 400
     assert usd[0, 0] == pytest.approx(3.0 * tokens / 1e6)
 

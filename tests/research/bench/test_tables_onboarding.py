@@ -7,7 +7,8 @@ import torch
 from research.bench.rows import OURS
 from research.bench.tables import onboarding as table
 from research.bench.tables.context import Context
-from research.bench.tables.onboarding import AGREEMENT, FOLDED, FRESH, OWN, REFIT, agreement, refit, sample
+from research.bench.tables.newcomers import AGREEMENT, OWN, REFIT, Embedded, agreement, refit
+from research.bench.tables.onboarding import FOLDED, FRESH, sample
 from tests.research.bench.table_world import LATER
 
 _ = np.nan
@@ -71,7 +72,7 @@ def test_newcomers_of_known_kinds_are_predicted_well_from_few_evaluations(result
 def test_a_model_with_no_more_evaluations_than_asked_for_does_not_count(small: Context) -> None:
     case = next(table._fresh(small))
     rows = [small.answered(m) for m in LATER]
-    whole = table._results(case, table.Embedded(case), case.p_known, rows, 0.0)
+    whole = table._results(case, Embedded(case), case.p_known, rows, 0.0)
     found = table._compared([whole], whole, rows, max(map(len, rows)))
     assert found["models"] == 0
     assert found["prediction"] is None

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core import vocabulary
 from router.errors import DataError
+from router.explore import model_prices
 from router.explore.model_prices import TokenPrice, read_names, read_prices
 
 
@@ -76,3 +78,9 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
             read_names(path)
         with pytest.raises(DataError, match=f"{path.name}: unreadable"):
             read_prices(path)
+
+
+def test_a_price_is_estimated_as_in_the_gateway() -> None:
+    """The router does not import the gateway, so both have these two numbers."""
+    assert model_prices.CHARS_PER_TOKEN == vocabulary.CHARS_PER_TOKEN
+    assert model_prices.EXPECTED_OUTPUT_TOKENS == vocabulary.EXPECTED_OUTPUT_TOKENS
