@@ -29,43 +29,14 @@ from gateway.commands.serve_or_demo import arguments
 from gateway.config.portfolio_file import load_portfolio
 from gateway.config.settings import Settings
 from gateway.demo.provider import SimulatedProvider
-from gateway.demo.questions import KINDS, find_question, generate
-from gateway.demo.skills import LABEL, MODELS
+from gateway.demo.questions import generate
+from gateway.demo.skills import MODELS
 from router.model.serving import Router
 from router.model.space import ModelSpace
 from tests.gateway.running import entry, running, write_portfolio
 
 TOM = "Tom drives 50 miles per hour for 3 hours, rests, and then drives 40 miles per hour for 2 hours. How many miles does Tom drive in total?"
 REPOSITORY = Path(__file__).parents[3]
-
-
-def test_questions_are_answered_by_reading_them() -> None:
-    assert find_question(f"Please: {TOM} Thanks!") is not None
-    assert find_question(TOM).answer == "230"  # type: ignore[union-attr]
-    assert find_question("What is the capital of France?") is None
-    python = next(q for q in generate(30, 5) if "def f(nums, k)" in q.prompt)
-    code = python.prompt.split("\n\n", 1)[1]
-    body, call = code.rsplit("\n\n", 1)
-    scope: dict[str, Any] = {}
-    exec(body, scope)  # the template's own formula against Python itself
-    assert str(eval(call, scope)) == python.answer
-
-
-def test_generation_is_seeded_distinct_and_covers_every_kind() -> None:
-    questions = list(generate(300, 1))
-    assert len({q.prompt for q in questions}) == 300
-    assert {q.kind for q in questions} == set(KINDS)
-    assert questions == list(generate(300, 1))
-    assert questions != list(generate(300, 2))
-
-
-def test_skills_show_in_the_answers() -> None:
-    questions = list(generate(600, 3))
-    for model in MODELS:
-        for kind, skill in zip(KINDS, model.skill, strict=True):
-            asked = [q for q in questions if q.kind == kind]
-            right = np.mean([f"{LABEL} The answer is {q.answer}." == model.answer(q.prompt) for q in asked])
-            assert right == pytest.approx(skill, abs=0.15)
 
 
 def test_routing_over_the_demo_space_beats_the_best_single_model() -> None:

@@ -7,11 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.core.answer import Complete
-from gateway.core.vocabulary import Api
 from gateway.request.chat_request import parse_chat
 from gateway.request.conversation import ConversationTable
-from gateway.request.last_answer import LastAnswer, answer_in_response
+from gateway.request.last_answer import LastAnswer
 from gateway.request.overrides import with_overrides
 from tests.gateway.running import Gateway, entry, gateway
 from tests.gateway.upstreams import Reply, ScriptedProvider, answer, completion, error, reply
@@ -165,29 +163,6 @@ async def test_a_conversation_is_recognised_in_every_api(tmp_path: Path, path: s
             found = await run.http.post(url, json=body)
             assert found.status_code == 200, found.text
             assert (found.headers["x-locus-model"], found.headers["x-locus-conversation"]) == ("mistral-7b", "kept")
-
-
-@pytest.mark.parametrize(
-    ("fields", "api", "expected"),
-    [
-        ({"choices": [{"message": {"content": "<think>hm</think>\n Yes. "}}]}, "chat", LastAnswer("Yes.")),
-        ({"choices": [{"message": {"tool_calls": [{"id": "call-1"}, {}]}}]}, "chat", LastAnswer("", ("call1",))),
-        (
-            {"content": [{"type": "text", "text": "A"}, {"type": "tool_use", "id": "toolu_1"}]},
-            "messages",
-            LastAnswer("A", ("toolu1",)),
-        ),
-        (
-            {"output": [{"type": "message", "content": [{"text": "A"}]}, {"type": "function_call", "call_id": "c_1"}]},
-            "responses",
-            LastAnswer("A", ("c1",)),
-        ),
-        ({"choices": [{"text": "A "}]}, "completions", LastAnswer("A")),
-        ({"choices": []}, "chat", LastAnswer("")),
-    ],
-)
-def test_the_last_answer_is_read_from_every_format(fields: dict[str, Any], api: Api, expected: LastAnswer) -> None:
-    assert answer_in_response(Complete(b"", fields, None, api)) == expected
 
 
 @pytest.mark.parametrize(
