@@ -8,6 +8,7 @@ import orjson
 from gateway.answering.splice import Way, anchor
 from gateway.answering.transcript import Transcript
 from gateway.config.providers import Prefill
+from gateway.core.vocabulary import CHARS_PER_TOKEN
 from gateway.deployments.live import LiveDeployment
 from gateway.request.request import Request
 
@@ -49,5 +50,5 @@ def continuation(request: Request, transcript: Transcript, way: Way, form: Prefi
     fields["messages"] = [*request.fields["messages"], *more]
     for key in ("max_tokens", "max_completion_tokens"):
         if fields.get(key) is not None:
-            fields[key] = max(1, fields[key] - max(transcript.contents, len(text) // 4))
+            fields[key] = max(1, fields[key] - max(transcript.contents, len(text) // CHARS_PER_TOKEN))
     return replace(request, body=orjson.dumps(fields), fields=fields, native=None)

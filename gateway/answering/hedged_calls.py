@@ -7,11 +7,11 @@ from gateway.answering.call_context import CallRequest, RequestContext
 from gateway.answering.hedge import Hedge, Judge
 from gateway.answering.open_call import OpenCall
 from gateway.answering.retry_loop import RetryLoop
+from gateway.core.vocabulary import EXPECTED_OUTPUT_TOKENS
 from gateway.deployments.live import LiveDeployment
 from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
 
-EXPECTED_TOKENS = 400  # of an answer, unless the client sets a lower limit
 SLOW_TOKENS_PER_S = 20.0  # output speed of a slow model
 SLOW_QUANTILE = 0.95  # quantile of a deployment's usual times that is not yet silence
 
@@ -79,6 +79,6 @@ def silence_s(request: Request, live: LiveDeployment) -> float:
     """
     if request.stream:
         return live.spec.first_token_timeout_s
-    tokens = min(request.requirements.output_tokens or EXPECTED_TOKENS, EXPECTED_TOKENS)
+    tokens = min(request.requirements.output_tokens or EXPECTED_OUTPUT_TOKENS, EXPECTED_OUTPUT_TOKENS)
     usual_s = live.usual_time_s(SLOW_QUANTILE, stream=False) or 0.0
     return max(live.spec.first_token_timeout_s + tokens / SLOW_TOKENS_PER_S, 2 * usual_s)

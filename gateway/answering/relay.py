@@ -14,6 +14,7 @@ from gateway.api.dialect import Writer
 from gateway.bodies.offload import LARGE, offloaded
 from gateway.core.answer import Chunk, ChunkStream, Usage
 from gateway.core.chat_types import ChatUsage, ChunkChoice
+from gateway.core.vocabulary import CHARS_PER_TOKEN
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
 MAX_HELD_CHUNKS = 10_000  # without content
@@ -71,7 +72,7 @@ class Relay:
         first_piece, first_content = self._first
         last_piece, last_content = self._last or (len(self.transcript.pieces), self.transcript.contents)
         chars = sum(map(len, self.transcript.pieces[first_piece:last_piece]))
-        return Usage(0, max(last_content - first_content, -(-chars // 4)))
+        return Usage(0, max(last_content - first_content, -(-chars // CHARS_PER_TOKEN)))
 
     async def open(self, deadline: float) -> None:
         """Reads up to the first content that the client does not have yet.

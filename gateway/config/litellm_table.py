@@ -9,8 +9,10 @@ from typing import Any
 
 import orjson
 
+from gateway.core.vocabulary import OUTPUT_CAPABILITIES, Capability
+
 TABLE = "model_prices_and_context_window_backup.json"
-CAPABILITIES = {  # the table's flag -> our name
+CAPABILITIES: dict[str, Capability] = {  # the table's flag -> our name
     "supports_function_calling": "tools",
     "supports_vision": "vision",
     "supports_response_schema": "json_schema",
@@ -30,7 +32,7 @@ class Listed:
     usd_per_mtok_out: float | None
     context_window: int | None
     max_output_tokens: int | None
-    capabilities: frozenset[str]
+    capabilities: frozenset[Capability]
     prefill: bool = False  # whether it goes on from an assistant message at the end
     usd_per_mtok_cached: float | None = None  # of the part of a prompt that the provider has in its cache
     dimensions: int | None = None  # of an embedding model's vectors
@@ -61,11 +63,11 @@ def look_up(model: str) -> Listed | None:
     )
 
 
-def _capabilities(found: Mapping[str, Any]) -> frozenset[str]:
-    able = {name for flag, name in CAPABILITIES.items() if found.get(flag) is True}
+def _capabilities(found: Mapping[str, Any]) -> frozenset[Capability]:
+    able: set[Capability] = {name for flag, name in CAPABILITIES.items() if found.get(flag) is True}
     outputs = found.get("supported_output_modalities")
     if isinstance(outputs, list):  # of images the table has no flag
-        able |= {f"{kind}_output" for kind in ("audio", "image") if kind in outputs}
+        able |= {capability for kind, capability in OUTPUT_CAPABILITIES.items() if kind in outputs}
     return frozenset(able)
 
 

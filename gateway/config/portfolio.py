@@ -12,7 +12,7 @@ from gateway.config.providers import Prefill
 from gateway.config.schema import DEFAULT_POLICY, FIRST_TOKEN_S, DeploymentEntry
 from gateway.config.secret import Secret
 from gateway.config.settings import Settings
-from gateway.core.vocabulary import ENCODER
+from gateway.core.vocabulary import ENCODER, Capability
 from router.encode.encoder import MAX_TOKENS
 from router.model.policy import Policy
 
@@ -84,8 +84,8 @@ class Model:
         embedding: its name in the model space; None: only served when named.
         context_window: tokens; of an embedding model, those of each input.
         window_known: False where the context window is only assumed.
-        capabilities: subset of {"tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output",
-            "reasoning"}; the last one is only shown.
+        capabilities: what the model can do. No request asks for "reasoning"; it makes the default of
+            `first_token_timeout` longer.
         dimensions: of an embedding model's vectors; None where they are not known.
     """
 
@@ -95,7 +95,7 @@ class Model:
     price: Price
     context_window: int
     max_output_tokens: int | None = None
-    capabilities: frozenset[str] = frozenset()
+    capabilities: frozenset[Capability] = frozenset()
     dimensions: int | None = None
     window_known: bool = True
 

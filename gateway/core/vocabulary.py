@@ -5,8 +5,10 @@ from typing import Literal
 
 Api = Literal["chat", "messages", "responses", "completions", "embeddings"]
 Capability = Literal["tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output", "reasoning"]
+Requirement = Capability | Literal["several", "logprobs"]  # what a request may need of a model
 Clock = Callable[[], float]
 
 ENCODER = "locus-encoder"  # the built-in embedding model: the encoder of queries, which every gateway has
+OUTPUT_CAPABILITIES: dict[str, Capability] = {"audio": "audio_output", "image": "image_output"}  # by modality
 CHARS_PER_TOKEN = 4
 EXPECTED_OUTPUT_TOKENS = 400  # where the client sets no lower limit; only differences between models matter

@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 
 from gateway.core.json_types import JsonObject
+from gateway.core.vocabulary import CHARS_PER_TOKEN
 from gateway.demo.skills import MODELS, SimulatedModel
 from gateway.request.query_text import user_text
 
@@ -140,7 +141,10 @@ def _media(messages: list[JsonObject]) -> str | None:
 
 def _usage(request: bytes, text: str) -> dict[str, int]:
     """Return rough token counts of 4 bytes per token: simulated models have no tokenizer."""
-    counts = {"prompt_tokens": len(request) // 4 + 1, "completion_tokens": len(text) // 4 + 1}
+    counts = {
+        "prompt_tokens": len(request) // CHARS_PER_TOKEN + 1,
+        "completion_tokens": len(text) // CHARS_PER_TOKEN + 1,
+    }
     return counts | {"total_tokens": sum(counts.values())}
 
 

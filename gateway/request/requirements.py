@@ -10,7 +10,7 @@ import orjson
 from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import JsonObject
 from gateway.core.validation import expected, json_type
-from gateway.core.vocabulary import CHARS_PER_TOKEN, Api
+from gateway.core.vocabulary import CHARS_PER_TOKEN, OUTPUT_CAPABILITIES, Api, Capability, Requirement
 
 TOKENS_PER_MESSAGE = 4  # for the role and the separators of the chat template
 TOKENS_PER_IMAGE = 1_000
@@ -18,7 +18,13 @@ TOKENS_PER_FILE = 2_000
 MAX_BYTES_PER_CHAR = 4  # of UTF-8
 ENCODED_CHARS = 1_000_000  # longer texts are not encoded to count their bytes, which takes one millisecond per megabyte
 MAX_OUTPUT_TOKENS = 1 << 31  # higher than the limit of any model; a larger value means the same
-PARTS = {"image_url": "vision", "input_image": "vision", "input_audio": "audio", "file": "files", "input_file": "files"}
+PARTS: dict[str, Capability] = {
+    "image_url": "vision",
+    "input_image": "vision",
+    "input_audio": "audio",
+    "file": "files",
+    "input_file": "files",
+}
 _PART_TOKENS = {"vision": TOKENS_PER_IMAGE, "files": TOKENS_PER_FILE, "audio": 0}
 
 
@@ -37,7 +43,7 @@ class Requirements:
         prompt_tokens_exact: True if a tokenizer has counted the prompt's tokens.
     """
 
-    capabilities: frozenset[str]
+    capabilities: frozenset[Requirement]
     prompt_tokens: int
     output_tokens: int | None
     api: Api | None = None
@@ -61,7 +67,7 @@ def read_requirements(fields: JsonObject) -> Requirements:
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages:
         raise InvalidRequest(expected("messages", "a list of at least one message", fields), param="messages")
-    capabilities: set[str] = set()
+    capabilities: set[Requirement] = set()
     texts: list[str] = []
     overhead_tokens = TOKENS_PER_MESSAGE * len(messages) + _read_messages(messages, texts, capabilities)
     _read_options(fields, texts, capabilities)
@@ -74,7 +80,7 @@ def read_requirements(fields: JsonObject) -> Requirements:
     )
 
 
-def _read_messages(messages: list[object], texts: list[str], capabilities: set[str]) -> int:
+def _read_messages(messages: list[object], texts: list[str], capabilities: set[Requirement]) -> int:
     """Check the messages, collect their texts and capabilities, and return the tokens for images and files."""
     tokens = 0
     for i, message in enumerate(messages):
@@ -101,7 +107,7 @@ def _read_messages(messages: list[object], texts: list[str], capabilities: set[s
     return tokens
 
 
-def _read_parts(parts: list[object], message: int, texts: list[str], capabilities: set[str]) -> int:
+def _read_parts(parts: list[object], message: int, texts: list[str], capabilities: set[Requirement]) -> int:
     """Check the content parts of one message, given its index, and return the tokens for its images and files."""
     tokens = 0
     for j, part in enumerate(parts):
@@ -116,7 +122,7 @@ def _read_parts(parts: list[object], message: int, texts: list[str], capabilitie
     return tokens
 
 
-def _read_options(fields: JsonObject, texts: list[str], capabilities: set[str]) -> None:
+def _read_options(fields: JsonObject, texts: list[str], capabilities: set[Requirement]) -> None:
     """Collect the capabilities that the fields beside `messages` require, and the texts of tools and schemas."""
     if tools := fields.get("tools") or fields.get("functions"):
         capabilities.add("tools")
@@ -126,7 +132,7 @@ def _read_options(fields: JsonObject, texts: list[str], capabilities: set[str]) 
         capabilities.add("json_schema")
         texts.append(orjson.dumps(response_format).decode())
     if isinstance(modalities := fields.get("modalities"), list):
-        capabilities.update(f"{kind}_output" for kind in ("audio", "image") if kind in modalities)
+        capabilities.update(name for modality, name in OUTPUT_CAPABILITIES.items() if modality in modalities)
     n = fields.get("n")
     if isinstance(n, int) and n > 1:
         capabilities.add("several")

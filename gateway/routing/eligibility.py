@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gateway.bodies.offload import offloaded
 from gateway.config.portfolio import Model
 from gateway.core.errors import ContextTooLong, NoEligibleModel
-from gateway.core.vocabulary import Api, Clock
+from gateway.core.vocabulary import Api, Capability, Clock, Requirement
 from gateway.deployments.live import LiveModel
 from gateway.request.chat_request import ChatRequest, Overrides
 from gateway.request.prompt_length import with_exact_prompt_tokens
@@ -20,7 +20,15 @@ from gateway.request.requirements import Requirements
 
 ANSWER_TOKENS = 4_096  # tokens that must be left for the answer, unless the client's limit is lower; see `output_limit`
 ANSWER_SHARE = 8  # of a small window, an eighth is enough
-CAPABILITIES = ("tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output")
+CAPABILITIES: tuple[Capability, ...] = (
+    "tools",
+    "vision",
+    "json_schema",
+    "audio",
+    "files",
+    "audio_output",
+    "image_output",
+)
 APIS: tuple[Api, ...] = ("messages", "responses", "completions")
 
 
@@ -47,7 +55,9 @@ class Eligibility:
         self._window = np.array([model.context_window for model in models], np.int64)
         self._room = np.minimum(self._window // ANSWER_SHARE, ANSWER_TOKENS)
         self.assumed = np.array([not model.window_known for model in models], np.bool_)
-        self._can = {c: np.array([c in model.capabilities for model in models], np.bool_) for c in CAPABILITIES}
+        self._can: dict[Requirement, NDArray[np.bool_]] = {
+            c: np.array([c in model.capabilities for model in models], np.bool_) for c in CAPABILITIES
+        }
         self._can["several"] = np.array([any(d.several for d in m.deployments) for m in models], np.bool_)
         self._can["logprobs"] = np.array([any(d.logprobs for d in m.deployments) for m in models], np.bool_)
         self._speaks = {
