@@ -24,7 +24,7 @@ BY_LOCK := install --quiet --require-hashes --no-deps --no-compile --only-binary
 LOCKED := $(PIP) $(BY_LOCK)
 CPU_TORCH := $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not m.version("torch").endswith("+cpu"))'
 
-.PHONY: run test test-fast test-clients agents lint soak soak-mutants bench bench-parts research research-folders lock audit clean
+.PHONY: run test test-fast test-clients agents lint docs soak soak-mutants bench bench-parts research research-folders lock audit clean
 
 # With CONFIG=FILE that portfolio. Without, config/portfolio.yaml, or the demo where it names no model that can be called.
 run: $(READY)
@@ -49,6 +49,10 @@ lint: $(DEV_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# docs/configuration.md and config/portfolio.schema.json, from the descriptions in the settings' own modules.
+docs: $(READY)
+	$(BIN)/python -m scripts.make_configuration_docs
 
 # Random faults under load, for so many minutes; see docs/reliability.md.
 soak: $(CLIENTS_READY)

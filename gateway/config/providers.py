@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from gateway.config.addresses import AddressError, check_address
+from gateway.config.addresses import AddressError, check_address, is_loopback
 
 # How a request asks a server to continue an assistant message at its end. "message": the server does so by itself;
 # "prefix": by a mark on the message; "vllm": by two fields of the request; "": the server cannot continue it.
@@ -262,5 +262,4 @@ def _maker(name: str) -> str | None:
 
 def is_local(api_base: str) -> bool:
     """Return True if this address is on this machine."""
-    host = urlsplit(api_base).hostname or ""
-    return host in ("localhost", "::1") or (host.startswith("127.") and host.replace(".", "").isdigit())
+    return is_loopback(urlsplit(api_base).hostname or "")

@@ -23,6 +23,7 @@ from gateway.config.field_types import (
 )
 from gateway.config.settings import Settings
 from gateway.core.vocabulary import Capability
+from router.model.policy import Policy
 
 FIRST_TOKEN_S = 10.0  # the default of `first_token_timeout`
 REASONING_FIRST_TOKEN_S = 60.0  # its default for models that think before they answer
@@ -148,7 +149,7 @@ class PolicyEntry(FileModel):
         None, description="The cheapest model with at least this P(correct) is chosen"
     )
     caution: Number = Field(
-        0.0,
+        Policy("").caution,
         description="Standard errors that are subtracted from each P(correct) first, so that a model with few evaluations must "
         "be better by more",
     )

@@ -28,12 +28,16 @@ from gateway.api.responses.types import Item, Response
 from gateway.bodies.json_cost import BYTES_PER_BYTE, MAX_CONTAINERS
 from gateway.bodies.memory_budget import charge
 from gateway.bodies.offload import offloaded
+from gateway.config.settings import Settings
 from gateway.core.errors import InvalidRequest
 
 PRUNE_S = 60.0
 PRUNE_SHARE = 20  # after writing a twentieth of all bytes, the store is pruned at once
 LONGEST_CHAIN = 10_000  # responses; a longer conversation fits no model's context window
 MAX_REFERENCES = 2_000  # item references in one request
+
+
+_SETTINGS = Settings()  # the defaults of a portfolio file
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,10 @@ class StoreLimits:
             items that a request refers to.
     """
 
-    retention_s: float = 30 * 86_400.0
+    retention_s: float = _SETTINGS.response_retention
     responses: int = 100_000
     bytes: int = 1 << 30
-    conversation_bytes: int = 20 << 20
+    conversation_bytes: int = _SETTINGS.max_body_bytes
 
 
 class ResponseStore:
