@@ -1,4 +1,4 @@
-"""Changes to a JSON body that leave its other bytes as they are: a model's name replaced, a field added."""
+"""Edits a JSON body and keeps its other bytes unchanged: replaces the name of the model, or adds a field."""
 
 import re
 from collections.abc import Iterator
@@ -8,32 +8,32 @@ import orjson
 
 from gateway.bodies.offload import LARGE
 
-FIRST_BYTES = 300
+MAX_FIRST_BYTES = 300  # occurrences of the first byte that are checked one by one
 MAX_ESCAPED = 12  # bytes of an escaped character beyond the Basic Multilingual Plane, the longest form of one
 _MODEL_FIELD = re.compile(rb'"model"\s*:\s*"')
 
 
 def replace_model_name(body: bytes, old: str, new: str) -> bytes | None:
-    """`body` with its one `"model": old` field set to `new`; None where there is not exactly one such field.
+    """Return `body` with its only `"model": old` field set to `new`; None if it does not have exactly one such field.
 
-    A quote inside a JSON string is always escaped, so the pattern can only match a key, never text. A letter of `model`
-    may be escaped too, which hides a key from the pattern: bodies with such escapes, which clients do not write, get None.
-    `splice_model(b'{"model": "auto", "n": 1}', "auto", "gpt-4o")` is `b'{"model": "gpt-4o", "n": 1}'`.
+    A quote inside a JSON string is always escaped, so the pattern can only match a key, never text. A key whose letters are
+    escaped would not match; clients do not write such keys, and a body with such escapes gets None.
+    `replace_model_name(b'{"model": "auto", "n": 1}', "auto", "gpt-4o")` is `b'{"model": "gpt-4o", "n": 1}'`.
     """
     if _occurs(body, b"\\u006"):
         return None
     name = orjson.dumps(new)[1:-1]
-    at = _only(body, b'"model"')  # as nearly always; a quote inside a string is escaped, so this is the key
+    at = _only(body, b'"model"')  # the usual case; a quote inside a string is escaped, so this is the key
     if at is not None:
         for key in (b'"model": "', b'"model":"'):
             if body.startswith(written := key + old.encode(errors="replace") + b'"', at):
-                whole = memoryview(body)
-                return b"".join((whole[:at], key, name, b'"', whole[at + len(written) :]))
+                view = memoryview(body)
+                return b"".join((view[:at], key, name, b'"', view[at + len(written) :]))
     keys = list(islice(_MODEL_FIELD.finditer(body), 2))
     if len(keys) != 1:
         return None
     start = keys[0].end()
-    end = body.find(b'"', start, start + MAX_ESCAPED * len(old) + 1)  # of a name with a quote in it: not the end
+    end = body.find(b'"', start, start + MAX_ESCAPED * len(old) + 1)  # too early if the name contains a quote
     try:
         written = orjson.loads(body[start - 1 : end + 1])
     except orjson.JSONDecodeError:
@@ -42,7 +42,7 @@ def replace_model_name(body: bytes, old: str, new: str) -> bytes | None:
 
 
 def with_field(body: bytes, name: str, value: object) -> bytes:
-    """`body`, a JSON object that is not empty, with one more field; of one that may have the field already it is replaced."""
+    """Return `body`, a JSON object that is not empty, with one more field. A field of the same name is replaced."""
     key = orjson.dumps(name)
     end = body.rfind(b"}")
     if key in body or end < 0:
@@ -51,12 +51,13 @@ def with_field(body: bytes, name: str, value: object) -> bytes:
 
 
 def _places(body: bytes, needle: bytes) -> Iterator[int]:
-    """Where `needle` occurs in a large body. Its first byte is found at ten times the speed of the whole, so that leads on.
+    """Yield the positions of `needle` in a large body.
 
-    Each hit of that byte costs Python's time: of many, the rest of the body is searched as usual.
+    Searching for one byte is ten times as fast as searching for several, so the first byte is searched for and the rest compared.
+    Each occurrence of that byte takes a step in Python, so after `MAX_FIRST_BYTES` of them the needle itself is searched for.
     """
     first, at = needle[:1], -1
-    for _ in range(FIRST_BYTES):
+    for _ in range(MAX_FIRST_BYTES):
         at = body.find(first, at + 1)
         if at < 0:
             return
@@ -71,7 +72,7 @@ def _occurs(body: bytes, needle: bytes) -> bool:
 
 
 def _only(body: bytes, needle: bytes) -> int | None:
-    """Where `needle` occurs, if it does so once."""
+    """Return the position of `needle` if it occurs exactly once, else None."""
     if len(body) < LARGE:
         return body.find(needle) if body.count(needle) == 1 else None
     places = _places(body, needle)

@@ -14,31 +14,32 @@ from gateway.core.printable import log_line
 log = logging.getLogger("locus.defects")
 
 
-def log_defect(logger: logging.Logger, what: str, exc: BaseException) -> None:
+def log_exception(logger: logging.Logger, what: str, exc: BaseException) -> None:
     """Log the message `what` with the types and tracebacks of an exception and its causes, without exception messages."""
-    logger.error("%s", what, extra={"places": describe(exc)})
+    logger.error("%s", what, extra={"places": safe_traceback(exc)})
 
 
-def describe(exc: BaseException) -> str:
+def safe_traceback(exc: BaseException) -> str:
     """Return types and tracebacks of an exception and its causes, the first cause first; never an exception message."""
     parts = []
-    for one in reversed(list(_chain(exc))):
-        parts.append("".join(traceback.format_tb(one.__traceback__)) + type(one).__name__)
-        if isinstance(one, BaseExceptionGroup):
-            parts += [describe(inner) for inner in one.exceptions]
+    for link in reversed(list(_chain(exc))):
+        parts.append("".join(traceback.format_tb(link.__traceback__)) + type(link).__name__)
+        if isinstance(link, BaseExceptionGroup):
+            parts += [safe_traceback(inner) for inner in link.exceptions]
     return "\n".join(parts)
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, its cause, the cause of that, and so on, as Python prints them; a cycle ends."""
     seen: set[int] = set()
-    one: BaseException | None = exc
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        yield one
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    link: BaseException | None = exc
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
-class DefectFormatter(logging.Formatter):
+class SafeFormatter(logging.Formatter):
     """Formatter of the root handler: it removes exception messages from the `exc_info` of every library.
 
     Each record is one line without control characters; only tracebacks take more lines.
@@ -57,35 +58,35 @@ class DefectFormatter(logging.Formatter):
     def formatException(
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
     ) -> str:
-        return describe(ei[1]) if ei[1] is not None else ""
+        return safe_traceback(ei[1]) if ei[1] is not None else ""
 
 
-def loop_defect(loop: asyncio.AbstractEventLoop, context: JsonObject) -> None:
+def log_loop_exception(loop: asyncio.AbstractEventLoop, context: JsonObject) -> None:
     """Exception handler of the event loop. asyncio's default handler prints callback arguments, which contain received data."""
     what = str(context.get("message", "")).partition(" callback ")[0]
     exc = context.get("exception")
     if exc is not None:
-        log_defect(log, f"in the event loop: {what}", exc)
+        log_exception(log, f"in the event loop: {what}", exc)
     else:
         log.error("in the event loop: %s", what)
 
 
-def hide_texts() -> None:
+def install_exception_hooks() -> None:
     """Install hooks so that uncaught exceptions (main thread, other threads, destructors) are logged without their messages."""
 
     def crash(kind: type[BaseException], exc: BaseException, tb: TracebackType | None) -> None:
         if isinstance(exc, KeyboardInterrupt):
             sys.__excepthook__(kind, exc, tb)
         else:
-            log_defect(log, "crashed", exc)
+            log_exception(log, "crashed", exc)
 
     def thread(args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None:
-            log_defect(log, f"a thread ended: {args.thread.name if args.thread else '?'}", args.exc_value)
+            log_exception(log, f"a thread ended: {args.thread.name if args.thread else '?'}", args.exc_value)
 
     def ignored(args: "sys.UnraisableHookArgs") -> None:
         if args.exc_value is not None:
-            log_defect(log, "ignored", args.exc_value)
+            log_exception(log, "ignored", args.exc_value)
 
     sys.excepthook = crash
     threading.excepthook = thread

@@ -19,7 +19,7 @@ from gateway.config.settings import Settings
 from gateway.core.errors import AuthenticationFailed, GatewayError, InternalError, MethodNotAllowed, NotFound, Stopped
 from gateway.core.key_digest import with_key_digest
 from gateway.core.request_ids import new_request_id
-from gateway.core.safe_logging import log_defect
+from gateway.core.safe_logging import log_exception
 from gateway.http.auth import Headers, check_key, check_local, check_operator, given_key
 from gateway.http.authentication_failures import AuthenticationFailures, Key
 from gateway.http.dialects import dialect_of
@@ -98,7 +98,7 @@ class Edge:
                     {"type": "http.response.body", "body": dialect_of(path, self._dialects).error_event(Stopped())}
                 )
         except Exception as exc:
-            log_defect(log, f"request {request_id} failed", exc)
+            log_exception(log, f"request {request_id} failed", exc)
             if started is not None:
                 raise
             internal = InternalError("The gateway failed; its log has the details.")

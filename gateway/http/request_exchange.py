@@ -12,7 +12,7 @@ from gateway.api.dialect import Headers
 from gateway.bodies.request_body import read_body
 from gateway.core.client import Client
 from gateway.core.errors import GatewayError, InternalError, Stopped
-from gateway.core.safe_logging import log_defect
+from gateway.core.safe_logging import log_exception
 from gateway.core.vocabulary import Api
 from gateway.http.accounting import RequestLog
 from gateway.http.service import Service
@@ -82,7 +82,7 @@ class RequestExchange(ABC):
                 except GatewayError as error:
                     await self.refuse(error, send, client)
                 except Exception as exc:
-                    log_defect(log, f"request {request_log.id} failed", exc)
+                    log_exception(log, f"request {request_log.id} failed", exc)
                     await self.refuse(InternalError("The gateway failed; its log has the details."), send, client)
             if client.disconnected:
                 request_log.error = "client_disconnected"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from http import HTTPStatus
 
-from gateway.core.safe_logging import log_defect
+from gateway.core.safe_logging import log_exception
 from gateway.provider_errors.causes import ALTERNATIVE_NAME, OPTIONAL_FIELDS, Cause
 from gateway.provider_errors.error_body import ErrorBody, read_error, read_error_value
 from gateway.provider_errors.error_fields import is_model_limitation, is_optional_field, is_unknown_field, named_field
@@ -157,7 +157,7 @@ def classify_without_request_text(failure: UpstreamFailure, request: Mapping[str
 
 def unexpected(exc: Exception) -> UpstreamFailure:
     """Log an unexpected exception, and return a failure for it."""
-    log_defect(log, "an upstream call failed unexpectedly", exc)
+    log_exception(log, "an upstream call failed unexpectedly", exc)
     return UpstreamFailure(Cause.UNREADABLE, detail=type(exc).__name__)
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import aiosqlite
 
 from gateway.core.damaged_sqlite import inode, is_damage, move_aside
-from gateway.core.safe_logging import log_defect
+from gateway.core.safe_logging import log_exception
 
 log = logging.getLogger("locus.record")
 
@@ -206,7 +206,7 @@ class Recorder:
                         await self._pause(FLUSH_S)
             except Exception as exc:  # records wait and requests continue, whatever happens to the file
                 if not self._report_failure(path, exc):
-                    log_defect(log, "records cannot be written", exc)
+                    log_exception(log, "records cannot be written", exc)
                 moved = is_damage(exc) and await asyncio.to_thread(move_aside, path, opened)
                 if self._stop.is_set() and not moved:
                     return
@@ -257,7 +257,7 @@ class Recorder:
             await db.execute(_INSERT, record)
         except type(cause) as exc:
             self.lost += 1
-            log_defect(log, f"the record of request {record.request_id} cannot be written", exc)
+            log_exception(log, f"the record of request {record.request_id} cannot be written", exc)
 
 
 class _Pending(NamedTuple):

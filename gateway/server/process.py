@@ -5,7 +5,7 @@ import ctypes
 import gc
 import logging
 
-from gateway.core.safe_logging import DefectFormatter, hide_texts
+from gateway.core.safe_logging import SafeFormatter, install_exception_hooks
 
 ENOUGH_FILES = 1 << 20
 # Each request leaves objects that stay for a while: its conversation and its record. With Python's own thresholds all of them
@@ -20,9 +20,9 @@ def log_to_stderr(name: str = "") -> None:
         name: of the process, written in each line; if given, it replaces a log that was set up before.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(DefectFormatter(f"%(asctime)s{name} %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(SafeFormatter(f"%(asctime)s{name} %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=bool(name))
-    hide_texts()
+    install_exception_hooks()
 
 
 def freeze_startup_objects() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
-from gateway.core.safe_logging import log_defect
+from gateway.core.safe_logging import log_exception
 from router.errors import RouterError
 
 log = logging.getLogger("locus.reload")
@@ -124,7 +124,7 @@ class Reloader:
             self._report(str(exc))
         except Exception as exc:  # a defect; its text may contain values of the file, so only type and place are logged
             self._seen = now
-            log_defect(log, "the portfolio in force stays, since reading the changed file failed", exc)
+            log_exception(log, "the portfolio in force stays, since reading the changed file failed", exc)
             self._report(f"unexpected {type(exc).__name__}; the log says where")
         else:
             for warning in portfolio.warnings:

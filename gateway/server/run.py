@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from threadpoolctl import threadpool_limits
 
 from gateway.config.portfolio import Portfolio
-from gateway.core.safe_logging import loop_defect
+from gateway.core.safe_logging import log_loop_exception
 from gateway.http.app import create_app
 from gateway.http.service import Service, open_service
 from gateway.server.launch import Launch
@@ -33,7 +33,7 @@ async def run(launch: Launch) -> None:
         asyncio.CancelledError: it was asked to stop before it accepted requests.
     """
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(loop_defect)
+    loop.set_exception_handler(log_loop_exception)
     # The matrix products of a decision are small: more threads would cost more CPU time than they save.
     threadpool_limits(1, user_api="blas")
     stop = StopRequests(once=launch.worker is not None)

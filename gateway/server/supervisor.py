@@ -22,7 +22,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 
-from gateway.core.safe_logging import log_defect
+from gateway.core.safe_logging import log_exception
 from gateway.server.link_messages import FromWorker, Reloaded, ToWorker
 from gateway.server.reload import Fingerprint
 from gateway.server.totals_exchange import TotalsExchange
@@ -177,7 +177,7 @@ class Supervisor:
                 slot.close_inherited()
             status = self._work(worker)
         except BaseException as exc:
-            log_defect(log, f"worker {worker.index + 1} failed", exc)
+            log_exception(log, f"worker {worker.index + 1} failed", exc)
         finally:
             os._exit(status)
 

@@ -37,7 +37,7 @@ async def parse(fields: JsonObject, body: bytes, headers: Headers, responses: Re
     request = await responses.parse(body, headers)
     if request.requirements.api is not None:
         raise InvalidRequest(
-            f"Chat has nothing for `{request.requirements.api_field}`; ask by `/v1/responses`.", param="input"
+            f"Chat completions cannot express `{request.requirements.api_field}`; use `/v1/responses`.", param="input"
         )
     options = fields.get("stream_options")
     asked = isinstance(options, dict) and bool(options.get("include_usage"))

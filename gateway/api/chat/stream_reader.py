@@ -98,7 +98,7 @@ def event_object(value: object) -> JsonObject | None:
         value = value[0]  # as Gemini writes errors
     if not isinstance(value, dict):
         if isinstance(value, list | str) and value:
-            raise ValueError("neither a chunk nor a sign of life")
+            raise ValueError("neither a chunk nor a keep-alive")
         return None
     fields: JsonObject = value
     if fields.get("error"):
@@ -126,7 +126,7 @@ def _chunk(value: object) -> ChatChunk | None:
     elif isinstance(choices, dict):
         fields = fields | {"choices": [choices]}
     if not _has_choices(fields):
-        raise ValueError("choices that are no objects")
+        raise ValueError("choices that are not objects")
     return fields
 
 

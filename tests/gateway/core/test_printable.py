@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from gateway.core.printable import MAX_CHARS, printable
-from gateway.core.safe_logging import DefectFormatter, log_defect
+from gateway.core.safe_logging import SafeFormatter, log_exception
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_what_a_terminal_would_obey_is_escaped(text: str, shown: str) -> None:
 def test_every_log_line_is_one_line() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(DefectFormatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(SafeFormatter("%(levelname)s %(name)s: %(message)s"))
     logger = logging.Logger("test")
     logger.addHandler(handler)
     logger.warning("model %s", "x\n2026-01-01 INFO locus: all is well\x1b[2J")
@@ -37,7 +37,7 @@ def test_every_log_line_is_one_line() -> None:
     try:
         raise ValueError(text)
     except ValueError as exc:
-        log_defect(logger, "request a\nb failed", exc)
+        log_exception(logger, "request a\nb failed", exc)
         logger.exception("again")
     first, second, third, *places = stream.getvalue().splitlines()
     assert first == "WARNING test: model x\\n2026-01-01 INFO locus: all is well\\x1b[2J"

@@ -7,7 +7,13 @@ import threading
 
 import pytest
 
-from gateway.core.safe_logging import DefectFormatter, describe, hide_texts, log_defect, loop_defect
+from gateway.core.safe_logging import (
+    SafeFormatter,
+    install_exception_hooks,
+    log_exception,
+    log_loop_exception,
+    safe_traceback,
+)
 
 SECRET = "sk-secret"
 
@@ -23,14 +29,14 @@ def raised() -> ValueError:
 
 
 def test_types_and_places_of_all_causes_first_cause_first() -> None:
-    text = describe(raised())
+    text = safe_traceback(raised())
     assert [line for line in text.splitlines() if not line.startswith(" ")] == ["KeyError", "ValueError"]
     assert "test_safe_logging.py" in text
     assert "SECRET" not in text.replace("raise KeyError(SECRET)", "").replace("raise ValueError(SECRET) from cause", "")
 
 
 def test_the_exceptions_of_a_group_are_described() -> None:
-    text = describe(ExceptionGroup(SECRET, [raised(), OSError(SECRET)]))
+    text = safe_traceback(ExceptionGroup(SECRET, [raised(), OSError(SECRET)]))
     assert text.splitlines()[0] == "ExceptionGroup"
     assert text.endswith("OSError")
     assert SECRET not in text
@@ -39,13 +45,13 @@ def test_the_exceptions_of_a_group_are_described() -> None:
 def test_a_cycle_of_causes_ends() -> None:
     first, second = ValueError(), KeyError()
     first.__cause__, second.__cause__ = second, first
-    assert describe(first) == "KeyError\nValueError"
+    assert safe_traceback(first) == "KeyError\nValueError"
 
 
 def test_a_suppressed_context_is_left_out() -> None:
     exc = ValueError()
     exc.__context__, exc.__suppress_context__ = KeyError(), True
-    assert describe(exc) == "ValueError"
+    assert safe_traceback(exc) == "ValueError"
 
 
 def test_the_formatter_hides_messages_that_others_have_cached(caplog: pytest.LogCaptureFixture) -> None:
@@ -54,7 +60,7 @@ def test_the_formatter_hides_messages_that_others_have_cached(caplog: pytest.Log
         "x", logging.ERROR, __file__, 1, "failed\nagain", (), (ValueError, exc, exc.__traceback__)
     )
     record.exc_text = f"ValueError: {SECRET}"
-    text = DefectFormatter("%(message)s").format(record)
+    text = SafeFormatter("%(message)s").format(record)
     assert text.startswith("failed\\nagain\n")
     assert text.endswith("ValueError")
     assert SECRET not in text
@@ -63,8 +69,8 @@ def test_the_formatter_hides_messages_that_others_have_cached(caplog: pytest.Log
 def test_errors_of_the_event_loop_are_logged_without_arguments(caplog: pytest.LogCaptureFixture) -> None:
     loop = asyncio.new_event_loop()
     try:
-        loop_defect(loop, {"message": f"Exception in callback f('{SECRET}')", "exception": raised()})
-        loop_defect(loop, {"message": "Task was destroyed but it is pending!"})
+        log_loop_exception(loop, {"message": f"Exception in callback f('{SECRET}')", "exception": raised()})
+        log_loop_exception(loop, {"message": "Task was destroyed but it is pending!"})
     finally:
         loop.close()
     assert [record.getMessage() for record in caplog.records] == [
@@ -79,7 +85,7 @@ def test_uncaught_exceptions_are_logged_without_messages(
 ) -> None:
     for module, hook in ((sys, "excepthook"), (threading, "excepthook"), (sys, "unraisablehook")):
         monkeypatch.setattr(module, hook, getattr(module, hook))  # restored after the test
-    hide_texts()
+    install_exception_hooks()
     exc = raised()
     sys.excepthook(ValueError, exc, None)
     threading.excepthook(threading.ExceptHookArgs((ValueError, exc, None, threading.current_thread())))
@@ -88,6 +94,6 @@ def test_uncaught_exceptions_are_logged_without_messages(
 
 
 def test_a_defect_keeps_its_description(caplog: pytest.LogCaptureFixture) -> None:
-    log_defect(logging.getLogger("locus.test"), "request failed", OSError(SECRET))
+    log_exception(logging.getLogger("locus.test"), "request failed", OSError(SECRET))
     (record,) = caplog.records
     assert (record.getMessage(), record.__dict__["places"]) == ("request failed", "OSError")

@@ -20,7 +20,7 @@ from gateway.config.portfolio_file import load_portfolio
 from gateway.config.secret import Secret
 from gateway.config.settings import Settings
 from gateway.core.key_digest import key_digest
-from gateway.core.safe_logging import DefectFormatter, describe, hide_texts, loop_defect
+from gateway.core.safe_logging import SafeFormatter, install_exception_hooks, log_loop_exception, safe_traceback
 from gateway.http.authentication_failures import AuthenticationFailures
 from gateway.http.edge import Edge
 from tests.gateway.running import DIALECTS, Gateway, entry, gateway, running, serving, write_portfolio
@@ -162,7 +162,7 @@ async def test_a_defect_is_logged_by_type_and_place(
             assert CANARY not in response.text
         except httpx.RemoteProtocolError:
             assert path == "/later"
-    printed = "\n".join(DefectFormatter().format(record) for record in caplog.records)
+    printed = "\n".join(SafeFormatter().format(record) for record in caplog.records)
     assert CANARY not in printed
     assert all(kind in printed for kind in kinds)
     assert "in fails" in printed
@@ -171,7 +171,7 @@ async def test_a_defect_is_logged_by_type_and_place(
 async def test_the_event_loop_tells_no_arguments(caplog: pytest.LogCaptureFixture) -> None:
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler()
-    loop.set_exception_handler(loop_defect)
+    loop.set_exception_handler(log_loop_exception)
 
     def callback(secret: str) -> None:
         raise RuntimeError(secret)
@@ -195,7 +195,7 @@ async def test_the_event_loop_tells_no_arguments(caplog: pytest.LogCaptureFixtur
 def test_crashes_tell_no_texts(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     for place, name in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
         monkeypatch.setattr(place, name, getattr(place, name))
-    hide_texts()
+    install_exception_hooks()
 
     def run() -> None:
         raise RuntimeError(CANARY)
@@ -222,9 +222,9 @@ def test_a_log_of_another_library_shows_no_text() -> None:
     info = (raised.type, raised.value, raised.tb)
     record = logging.LogRecord("uvicorn.error", logging.ERROR, "x.py", 1, "failed", (), info)
     logging.Formatter().format(record)  # leaves its text in the record
-    assert "RuntimeError" in DefectFormatter().format(record)
-    assert CANARY not in DefectFormatter().format(record)
-    assert "test_edge" in describe(raised.value)
+    assert "RuntimeError" in SafeFormatter().format(record)
+    assert CANARY not in SafeFormatter().format(record)
+    assert "test_edge" in safe_traceback(raised.value)
 
 
 @pytest.mark.parametrize(

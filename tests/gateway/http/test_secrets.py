@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
-from gateway.core.safe_logging import DefectFormatter
+from gateway.core.safe_logging import SafeFormatter
 from tests.gateway.running import EMBEDDINGS, Gateway, running, write_portfolio
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, answer, chunk, head, reply, reset, silent, stream
 
@@ -227,7 +227,7 @@ def everything(response: httpx.Response) -> bytes:
 def as_served(caplog: pytest.LogCaptureFixture, level: int) -> None:
     """Captures what `locus serve` would print, were it to log from this level on. The test's own client is left out."""
     caplog.set_level(level)
-    caplog.handler.setFormatter(DefectFormatter("%(levelname)s %(name)s: %(message)s"))
+    caplog.handler.setFormatter(SafeFormatter("%(levelname)s %(name)s: %(message)s"))
     caplog.handler.addFilter(lambda record: not record.name.startswith("httpcore"))
 
 
