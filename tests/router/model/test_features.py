@@ -60,13 +60,14 @@ def test_posteriors_sum_to_one_and_a_benchmark_holds_its_domains(features: Featu
     np.testing.assert_allclose(out.benchmarks[:, 1], out.domains[:, 2], rtol=1e-5)
 
 
-def test_folded_coefficients_give_the_same_value(features: FeatureMap) -> None:
+def test_joined_coefficients_give_the_value_of_the_design(features: FeatureMap) -> None:
     out = features(encodings(7, 3))
     design = features.design(out)
     assert design.shape == (7, features.width) == (7, 1 + 2 + 3 + 2)
     w = np.random.default_rng(4).normal(size=features.width)
     flat = np.concatenate([np.ones((7, 1)), out.benchmarks, out.domains, out.closeness], axis=1)
-    np.testing.assert_allclose(flat @ features.joined_coefficients(w), design @ w, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(out.joined(), flat.astype(np.float32))
+    np.testing.assert_allclose(out.joined() @ features.joined_coefficients(w), design @ w, rtol=1e-4, atol=1e-5)
 
 
 def test_it_is_the_same_from_a_checkpoint(features: FeatureMap) -> None:

@@ -63,3 +63,11 @@ def test_more_evidence_leaves_less_doubt() -> None:
     doubt = [posterior(p.root(), p.mean, Statistics.of(psi[:n], y[:n])).variance(at).mean() for n in (5, 20, 100, 400)]
     assert doubt == sorted(doubt, reverse=True)
     assert doubt[-1] < 0.1 * doubt[0]
+
+
+def test_statistics_of_disjoint_sets_add_up() -> None:
+    psi, y = evaluations(40)
+    total = Statistics.sum([Statistics.of(psi[:15], y[:15]), Statistics.of(psi[15:], y[15:])])
+    expected = Statistics.of(psi, y)
+    np.testing.assert_allclose(total.gram, expected.gram, atol=1e-4)
+    np.testing.assert_allclose(total.moment, expected.moment, atol=1e-4)
