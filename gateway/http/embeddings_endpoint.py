@@ -1,7 +1,8 @@
-"""`POST /v1/embeddings`: texts in, vectors out, by the embedding model that the request names, and never by another.
+"""`POST /v1/embeddings`: returns the vectors of texts, computed by the embedding model that the request names.
 
-Vectors of two models cannot be compared, so nothing is chosen here, and only another deployment of the same model stands
-in for one that fails. All else is as with chat: `gateway.http.exchange` runs the request, `gateway.answering.failover` the calls.
+Vectors of different models cannot be compared, so the gateway does not choose the model, and only another deployment of the same
+model may replace one that fails. `gateway.http.request_exchange` runs the request and `gateway.answering.failover` the calls, as
+for chat.
 """
 
 from starlette.types import Send
@@ -21,7 +22,7 @@ from gateway.request.model_names import unknown_model
 from gateway.routing.candidate import Candidate
 from gateway.routing.decision import AUTO, Decision
 
-MAX_INPUTS = 2048  # of the built-in model, as OpenAI's API has it
+MAX_INPUTS = 2048  # of a request to the built-in model; the limit of OpenAI's API
 
 
 class EmbeddingsEndpoint(Endpoint):
@@ -44,7 +45,7 @@ class EmbeddingsExchange(RequestExchange):
     async def answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
         request_log = self._request_log
         request_log.request = request = await self._format.parse(body, self._headers)
-        live = named(request_log.in_force.deployments, request.model)
+        live = embedding_model(request_log.in_force.deployments, request.model)
         if live.name == ENCODER:
             check_built_in(request, request_log.in_force.router.encoder.text_dim)
         request_log.decision = Decision((live.name,), None, 0)
@@ -64,11 +65,11 @@ class EmbeddingsExchange(RequestExchange):
                 await request_log.open_call.aclose()
 
 
-def named(deployments: LiveDeployments, name: str) -> LiveModel:
-    """The embedding model of a name.
+def embedding_model(deployments: LiveDeployments, name: str) -> LiveModel:
+    """The embedding model with this name.
 
     Raises:
-        InvalidRequest: it is `auto`, or a chat model.
+        InvalidRequest: the name is `auto`, or that of a chat model.
         UnknownModel: no model has the name.
     """
     live = deployments.embedding_models.get(name)
@@ -81,15 +82,15 @@ def named(deployments: LiveDeployments, name: str) -> LiveModel:
             param="model",
         )
     if name in deployments.models:
-        raise InvalidRequest(f"`{name}` is a chat model, no embedding model. {known}", param="model")
+        raise InvalidRequest(f"`{name}` is a chat model, not an embedding model. {known}", param="model")
     raise unknown_model(name, deployments.embedding_models, known)
 
 
 def check_built_in(request: EmbeddingsRequest, dimensions: int) -> None:
-    """Whether the built-in model can answer this.
+    """Checks that the built-in model can answer a request.
 
     Args:
-        dimensions: of its vectors.
+        dimensions: the width of its vectors.
 
     Raises:
         InvalidRequest: it cannot; `param` names the field.

@@ -1,4 +1,4 @@
-"""The format of `POST /v1/embeddings`: a request has inputs in place of messages, and its answer is never streamed."""
+"""The format of `POST /v1/embeddings`: a request has inputs instead of messages, and its answer is never streamed."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from gateway.request.embeddings_request import EmbeddingsRequest, parse_embeddin
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """The endpoint's format."""
+    """Reads requests and writes answers and errors of the endpoint."""
 
     api: Api = "embeddings"
 
@@ -24,13 +24,13 @@ class Embeddings:
         return await offloaded(len(body), parse_embeddings, body)
 
     def complete_answer(self, request: EmbeddingsRequest, complete: Complete, model: str) -> bytes:
-        return renamed(complete, model)
+        return with_model_name(complete, model)
 
     def error(self, error: GatewayError, request_id: str) -> bytes:
         return error.body()
 
 
-def renamed(complete: Complete, model: str) -> bytes:
-    """The answer's body with the portfolio's name for its model."""
+def with_model_name(complete: Complete, model: str) -> bytes:
+    """The body of an answer, with the portfolio's name of its model."""
     body = replace_model_name(complete.body, str(complete.fields.get("model") or ""), model)
     return dumps(orjson.loads(complete.body) | {"model": model}) if body is None else body

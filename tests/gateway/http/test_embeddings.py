@@ -320,7 +320,7 @@ async def test_a_long_list_lets_others_go_on(tmp_path: Path) -> None:
     [
         ("auto", 400, "vectors of two models cannot be compared. Embedding models are `vectors`, `locus-encoder`."),
         ("auto:best", 400, "`auto:best` does not choose among embedding models"),
-        ("llama-8b", 400, "`llama-8b` is a chat model, no embedding model. Embedding models are `vectors`"),
+        ("llama-8b", 400, "`llama-8b` is a chat model, not an embedding model. Embedding models are `vectors`"),
         ("gpt-9", 404, "`gpt-9` is not in the portfolio. Embedding models are `vectors`"),
     ],
 )

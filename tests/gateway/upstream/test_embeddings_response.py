@@ -5,7 +5,7 @@ import numpy as np
 import orjson
 import pytest
 
-from gateway.api.embeddings.dialect import renamed
+from gateway.api.embeddings.dialect import with_model_name
 from gateway.core.answer import Usage
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.request.embeddings_request import parse_embeddings
@@ -33,7 +33,7 @@ def test_the_vectors_of_a_long_answer_are_not_parsed(more: dict[str, Any]) -> No
     complete = read_embeddings(body, UNPARSED_BYTES // 5000)
     assert complete.usage is not None
     assert complete.usage.prompt_tokens == 3
-    assert orjson.loads(renamed(complete, "vectors")) == long_answer(**more) | {"model": "vectors"}
+    assert orjson.loads(with_model_name(complete, "vectors")) == long_answer(**more) | {"model": "vectors"}
 
 
 def test_a_long_answer_without_usage_or_model_keeps_its_vectors() -> None:
@@ -42,7 +42,7 @@ def test_a_long_answer_without_usage_or_model_keeps_its_vectors() -> None:
     complete = read_embeddings(orjson.dumps(answer), UNPARSED_BYTES // 5000)
     assert complete.usage is None
     usage = {"prompt_tokens": 0, "total_tokens": 0}
-    assert orjson.loads(renamed(complete, "vectors")) == answer | {"model": "vectors", "usage": usage}
+    assert orjson.loads(with_model_name(complete, "vectors")) == answer | {"model": "vectors", "usage": usage}
 
 
 def test_a_truncated_long_answer_is_a_failure() -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import orjson
 
 from gateway.config.portfolio import Deployment
@@ -31,7 +33,7 @@ OWN = {
 MESSAGES = [{"role": "user", "content": "Hi"}]
 
 
-def arguments(dropped: frozenset[str] = frozenset(), **fields: object) -> dict[str, object]:
+def arguments(dropped: frozenset[str] = frozenset(), **fields: Any) -> dict[str, Any]:
     body = {"model": "auto", "messages": MESSAGES} | fields
     return chat_arguments(DEPLOYMENT, parse_chat(orjson.dumps(body)), dropped)
 
@@ -48,7 +50,7 @@ def test_fields_of_the_chat_api_are_arguments_and_others_go_into_the_body() -> N
 
 
 def test_a_client_cannot_set_the_arguments_of_the_deployment() -> None:
-    given = {"api_base": "http://thief.example", "api_key": "x", "timeout": 1, "aws_region_name": "us"}
+    given: dict[str, Any] = {"api_base": "http://thief.example", "api_key": "x", "timeout": 1, "aws_region_name": "us"}
     assert arguments(**given) == OWN | {"messages": MESSAGES, "extra_body": given}
 
 

@@ -62,7 +62,7 @@ def test_a_request_that_litellm_cannot_translate_is_unsupported() -> None:
     failure = litellm_failure(failed(transform_request))
     assert (failure.cause, failure.status) == (Cause.UNSUPPORTED, 400)
     assert failure.error is not None
-    assert failure.error["message"].endswith("Invalid image received")
+    assert str(failure.error["message"]).endswith("Invalid image received")
 
 
 def test_a_network_error_is_a_connection_failure() -> None:

@@ -28,7 +28,7 @@ def told(message: str) -> tuple[str, str]:
     redact(failure, DEPLOYMENT, {})
     assert failure.error_body is None
     assert failure.error is not None
-    return failure.reason, failure.error["message"]
+    return failure.reason, str(failure.error["message"])
 
 
 @pytest.mark.parametrize(
