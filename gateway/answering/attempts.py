@@ -8,23 +8,12 @@ from math import ceil
 from gateway.core.errors import ContextTooLong, GatewayError, ProviderRejected, UpstreamsFailed
 from gateway.deployments.live import LiveDeployment
 from gateway.provider_errors.error_body import one_line
-from gateway.provider_errors.failures import NEEDS_OPERATOR, Cause, UpstreamFailure
+from gateway.provider_errors.failures import NEEDS_OPERATOR, REQUEST_FAULTS, Cause, UpstreamFailure
 from gateway.routing.candidate import Candidate, none_callable, unavailable_reasons
 
 HEDGED = "hedged"  # another call answered first
 CANCELLED = "cancelled"  # the client left, or the gateway stopped
 MAX_RETRY_AFTER_S = 300  # in the response to a client
-_REQUEST_FAULTS = frozenset(
-    {
-        Cause.CONTEXT_LENGTH,
-        Cause.TOO_LARGE,
-        Cause.CONTENT_FILTER,
-        Cause.FIELD_REFUSED,
-        Cause.VALUE_REFUSED,
-        Cause.UNSUPPORTED,
-        Cause.REJECTED,
-    }
-)
 _UNAVAILABLE = NEEDS_OPERATOR | {Cause.REFUSED, Cause.OVERLOADED, Cause.RATE_LIMITED, Cause.LOCAL}
 _OWN_ACCESS = frozenset({401, 402, 403, 407, 429})  # a client would read these as being about its access to the gateway
 _OF_REQUEST = re.compile(
@@ -118,7 +107,7 @@ def _unreachable(asked: Iterable[LiveDeployment], causes: set[Cause]) -> bool:
 def _is_refusal(failure: UpstreamFailure) -> bool:
     """Return True if the request is at fault. A 401, 402 or 403 must name a part of the request, a 404 what is missing."""
     if failure.cause is not Cause.REFUSED:
-        return failure.cause in _REQUEST_FAULTS
+        return failure.cause in REQUEST_FAULTS
     if failure.status in _OWN_ACCESS:
         return _OF_REQUEST.search(failure.client_message.lower()) is not None
     return not failure.has_no_reason

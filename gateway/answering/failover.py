@@ -29,7 +29,7 @@ from gateway.bodies.offload import offloaded
 from gateway.config.settings import Settings
 from gateway.core.errors import ProviderRejected
 from gateway.deployments.live import LiveDeployment
-from gateway.provider_errors.failures import REQUEST_FAULTS, Cause, UpstreamFailure
+from gateway.provider_errors.failures import NO_FAILOVER, Cause, UpstreamFailure
 from gateway.request.conversation import Turn
 from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
@@ -180,7 +180,7 @@ class Dispatch:
             ProviderRejected: the request is at fault, so that no other deployment is called.
             UpstreamsFailed: too many models cannot serve the request.
         """
-        if failure.cause in REQUEST_FAULTS or (failure.cause is Cause.UNSUPPORTED and candidate.named):
+        if failure.cause in NO_FAILOVER or (failure.cause is Cause.UNSUPPORTED and candidate.named):
             raise ProviderRejected(failure.status or 400, failure.error or {}, failure.cause.value) from failure
         if failure.cause is Cause.CONTEXT_LENGTH:
             self._call_order.overran(candidate)

@@ -10,7 +10,7 @@ from gateway.bodies.offload import offloaded
 from gateway.core.errors import NoEligibleModel, ProviderRejected
 from gateway.deployments.live import LiveDeployment
 from gateway.http.service import Service
-from gateway.provider_errors.failures import REQUEST_FAULTS, UpstreamFailure
+from gateway.provider_errors.failures import NO_FAILOVER, UpstreamFailure
 from gateway.request.chat_request import ChatRequest
 from gateway.request.overrides import with_overrides
 from gateway.request.prompt_length import with_exact_prompt_tokens
@@ -63,7 +63,7 @@ async def _count_at(service: Service, live: LiveDeployment, native: Native) -> R
         body = await offloaded(len(native.body), native.upstream_body, provider_model_name(live.spec))
         answer = await service.failover.upstreams.direct.fetch(live.spec, PATH, body, native)
     except UpstreamFailure as failure:
-        if failure.cause in REQUEST_FAULTS:
+        if failure.cause in NO_FAILOVER:
             await offloaded(len(native.body), redact, failure, live.spec, native.fields)
             raise ProviderRejected(failure.status or 400, failure.error or {}, failure.cause.value) from failure
         return None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from gateway.core.json_depth import is_serializable
 from gateway.core.json_types import JsonObject
 from gateway.provider_errors.retry_after import wait_in_field, wait_in_text
 
@@ -90,7 +91,7 @@ def read_error_value(value: object) -> ErrorBody:
     reader.read(value, 0)
     message = _INVISIBLE.sub("", _bounded("; ".join(dict.fromkeys(reader.texts))))
     if not message and isinstance(value, dict | list) and value:
-        message = _bounded(orjson.dumps(value, default=str).decode()[:MAX_TEXT] if _is_shallow(value) else "")
+        message = _bounded(orjson.dumps(value, default=str).decode()[:MAX_TEXT] if is_serializable(value) else "")
     error = _error_object(value)
     if message:
         error["message"] = message
@@ -164,13 +165,13 @@ class _ErrorReader:
         if isinstance(code, str | int) and not isinstance(code, bool):
             self.codes.add(str(code)[:200].lower())
 
-    def _validation(self, loc: list[object], msg: str, given: object) -> None:
+    def _validation(self, loc: list[object], msg: str, value: object) -> None:
         """Read one validation error of pydantic, as FastAPI sends it: location, message and input."""
         path = ".".join(str(part)[:100] for part in loc[:12] if part != "body")
         if self.param is None and path:
             self.param = path
-        short = isinstance(given, str) and len(given) <= _MAX_INPUT
-        self.texts.append(f"{path}: {msg[:500]}" + (f" (given: {given})" if short else ""))
+        short = isinstance(value, str) and len(value) <= _MAX_INPUT
+        self.texts.append(f"{path}: {msg[:500]}" + (f" (given: {value})" if short else ""))
 
 
 def _json(text: str) -> object:
@@ -197,15 +198,6 @@ def _bounded(text: str) -> str:
         return text
     tail = MAX_MESSAGE // 3
     return f"{text[: MAX_MESSAGE - tail]} {text[-tail:]}"
-
-
-def _is_shallow(value: object) -> bool:
-    """Return True if orjson can serialize the value: it parses 1,024 levels but serializes only about 250."""
-    try:
-        orjson.dumps(value, default=str)
-    except orjson.JSONEncodeError:
-        return False
-    return True
 
 
 def _error_object(value: object) -> JsonObject:

@@ -18,6 +18,7 @@ __all__ = [
     "ALTERNATIVE_NAME",
     "MAX_RETRY_AFTER_S",
     "NEEDS_OPERATOR",
+    "NO_FAILOVER",
     "OPTIONAL_FIELDS",
     "QUICK_RETRY",
     "REQUEST_FAULTS",
@@ -33,28 +34,25 @@ __all__ = [
 log = logging.getLogger("locus.upstream")
 
 
-NEEDS_OPERATOR = frozenset(
-    {Cause.AUTH, Cause.NOT_FOUND, Cause.QUOTA}
-)  # these do not end by themselves: an operator must act
-REQUEST_FAULTS = frozenset(
-    {Cause.CONTENT_FILTER, Cause.REJECTED}
-)  # the request itself is at fault: no other model is called
+# These causes do not end by themselves: an operator must act.
+NEEDS_OPERATOR = frozenset({Cause.AUTH, Cause.NOT_FOUND, Cause.QUOTA})
+# The request is invalid for every model, so that no other model is called.
+NO_FAILOVER = frozenset({Cause.CONTENT_FILTER, Cause.REJECTED})
+# One quick retry is useful.
 QUICK_RETRY = frozenset({Cause.SERVER_ERROR, Cause.CONNECTION, Cause.UNREADABLE})
-_NO_REASON = {"", *(status.phrase.lower() for status in HTTPStatus)}
+# The request is at fault, at least for this model.
+REQUEST_FAULTS = NO_FAILOVER | {
+    Cause.CONTEXT_LENGTH,
+    Cause.TOO_LARGE,
+    Cause.FIELD_REFUSED,
+    Cause.VALUE_REFUSED,
+    Cause.UNSUPPORTED,
+}
 # Causes for which a wait time is meaningful.
 _WITH_WAIT = frozenset({Cause.RATE_LIMITED, Cause.OVERLOADED, Cause.SERVER_ERROR, Cause.QUOTA})
-_SHOWN_TO_CLIENT = frozenset(  # the client gets the provider's own error object
-    {
-        Cause.CONTEXT_LENGTH,
-        Cause.TOO_LARGE,
-        Cause.CONTENT_FILTER,
-        Cause.FIELD_REFUSED,
-        Cause.VALUE_REFUSED,
-        Cause.UNSUPPORTED,
-        Cause.REFUSED,
-        Cause.REJECTED,
-    }
-)
+# The client gets the provider's own error object.
+_SHOWN_TO_CLIENT = REQUEST_FAULTS | {Cause.REFUSED}
+_NO_REASON = {"", *(status.phrase.lower() for status in HTTPStatus)}
 _STATUS_OF_CODE = {  # for errors in a stream, which often contain no status
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,

@@ -1,6 +1,6 @@
 """Collects and exports Prometheus metrics. Labels are public names only: portfolio models, deployment ids, policies, causes.
 
-Each update changes one dictionary entry; prometheus_client writes the text when it is asked for. Its own `Counter` and
+Each update changes one dictionary entry; prometheus_client writes the text on request. Its own `Counter` and
 `Histogram` classes are not used, since the seven updates of one request took them 9 microseconds instead of 1, and 22 in its
 multiprocess mode (0.26, Python 3.11, best of 40 rounds): every request would pay this on the event loop.
 """

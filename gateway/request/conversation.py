@@ -98,7 +98,8 @@ class ConversationTable:
         """Return the conversation that a request continues. May run in a thread.
 
         It is identified by the last answer in the request, if the gateway gave that answer to the same client; else by the
-        session that the request names. The beginning of a conversation cannot identify it: agents begin each one alike.
+        session that the request names. The beginning of a conversation does not identify it, since agents
+        begin all conversations in the same way.
         """
         if request.is_utility_call:
             return Conversation()

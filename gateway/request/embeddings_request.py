@@ -39,22 +39,22 @@ def parse_embeddings(body: bytes) -> EmbeddingsRequest:
 
 def embedding_inputs(request: Request) -> list[str | list[int]]:
     """Return the inputs of an embeddings request, one for each vector: texts, or lists of token numbers."""
-    given = request.fields["input"]
-    return [given] if isinstance(given, str) or isinstance(given[0], int) else given
+    inputs = request.fields["input"]
+    return [inputs] if isinstance(inputs, str) or isinstance(inputs[0], int) else inputs
 
 
 def _checked_tokens(fields: JsonObject) -> int:
     """Check the types of the inputs, and return an estimate of their tokens."""
-    given = fields.get("input")
-    if isinstance(given, str) and given:
-        return _estimated_tokens(given)
+    inputs = fields.get("input")
+    if isinstance(inputs, str) and inputs:
+        return _estimated_tokens(inputs)
     what = "a string, a list of strings, or token numbers, and not empty"
-    if not isinstance(given, list) or not given:
+    if not isinstance(inputs, list) or not inputs:
         raise InvalidRequest(expected("input", what, fields), param="input")
-    if all(type(item) is int for item in given):
-        return len(given)
+    if all(type(item) is int for item in inputs):
+        return len(inputs)
     tokens = 0
-    for i, item in enumerate(given):
+    for i, item in enumerate(inputs):
         if isinstance(item, str):
             tokens += _estimated_tokens(item)
         elif isinstance(item, list) and item and all(type(number) is int for number in item):
@@ -64,7 +64,7 @@ def _checked_tokens(fields: JsonObject) -> int:
             raise InvalidRequest(
                 f"`{at}` must be a string or a list of token numbers, not {json_type(item)}.", param=at
             )
-    if len({type(item) for item in given}) > 1:
+    if len({type(item) for item in inputs}) > 1:
         raise InvalidRequest("`input` has strings and token numbers: send them apart.", param="input")
     return tokens
 

@@ -58,22 +58,24 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
     return f"; did you mean {' or '.join(f'`{other}`' for other in close)}?" if close else "."
 
 
-def similar_names(name: str, known: Collection[str], most: int = 3) -> list[str]:
+def similar_names(name: str, known: Collection[str], limit: int = 3) -> list[str]:
     """Return known names that are similar to a name, the most similar first.
 
     If a known name differs only in its provider prefix, date or case, it is the only result. At most 64 characters of 150 names
     are compared, so that the time is bounded.
     """
-    wanted = _normalized(name)
+    normalized = _normalized(name)
     by_normalized: dict[str, str] = {}
     for other in list(known)[:_COMPARED_NAMES]:
         by_normalized.setdefault(_normalized(other), other)
-    same = [other for key, other in by_normalized.items() if key == wanted]
+    same = [other for key, other in by_normalized.items() if key == normalized]
     if same:
         return same[:1]
-    close = difflib.get_close_matches(wanted, list(by_normalized), n=most, cutoff=0.75)
-    if not close and len(wanted) >= 3:
-        close = [key for key in by_normalized if key.startswith(f"{wanted}-") or wanted.startswith(f"{key}-")][:most]
+    close = difflib.get_close_matches(normalized, list(by_normalized), n=limit, cutoff=0.75)
+    if not close and len(normalized) >= 3:
+        close = [key for key in by_normalized if key.startswith(f"{normalized}-") or normalized.startswith(f"{key}-")][
+            :limit
+        ]
     return [by_normalized[key] for key in close]
 
 
