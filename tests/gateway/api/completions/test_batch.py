@@ -12,7 +12,7 @@ from gateway.api.completions.stream_writer import CompletionsWriter
 from gateway.api.completions.text_completion import CompletionEnvelope
 from gateway.request.chat_request import ChatRequest, Overrides
 from tests.conformance import validate
-from tests.gateway.api.completions.test_completions import USAGE, chat_chunk, native_event, read, written
+from tests.gateway.api.completions.examples import USAGE, chat_chunk, native_event, read, written
 
 pytestmark = pytest.mark.anyio
 
