@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.commands.ollama_models import ADDRESS, OllamaModel
-from gateway.config.litellm_table import look_up
+from gateway.config.litellm_table import model_facts
 from gateway.config.portfolio_text import portfolio_text
 from gateway.migrate.model_aliases import resembles, same_model
 
@@ -180,7 +180,7 @@ def _hosted_entry(model: Hosted, names: Mapping[str, str]) -> dict[str, object]:
 
 def _listed(name: str) -> dict[str, object]:
     """Returns what LiteLLM's table says of a model, as keys of the portfolio; empty if it does not list the model."""
-    listed = look_up(name)
+    listed = model_facts(name)
     if listed is None or listed.usd_per_mtok_in is None or listed.usd_per_mtok_out is None:
         return {}
     price = {"input": listed.usd_per_mtok_in, "output": listed.usd_per_mtok_out}

@@ -1,28 +1,33 @@
-"""Base URLs of providers: what no call could reach is refused, with what to write. An address itself never shows."""
+"""Checks the base URLs of providers. Messages say what to write instead and do not show the address, which may hold a key."""
 
 import ipaddress
 import re
 from urllib.parse import urlsplit
 
-SHELL = re.compile(r"\$\{\w|\$\(|\{\{|^\$\w+$|^%\w+%$|^<.*>$|^`.*`$")  # also of templates and of examples in manuals
+SHELL_SYNTAX = re.compile(
+    r"\$\{\w|\$\(|\{\{|^\$\w+$|^%\w+%$|^<.*>$|^`.*`$"
+)  # also templates, and placeholders of manuals
 _ENVIRONMENT = "os.environ"
-# What gateway and litellm append themselves.
+# Endings that the gateway or litellm appends.
 _ENDINGS = re.compile(r"/(chat/completions|completions|responses|messages|embeddings|chat|models)$")
 _OLLAMA_ENDINGS = re.compile(r"/api(/\w+)?$")
-_WHOLE = frozenset({"azure", "azure_ai", "huggingface", "sagemaker", "vertex_ai", "vertex_ai_beta", "cloudflare"})
+_WHOLE_URL_PROVIDERS = frozenset(
+    {"azure", "azure_ai", "huggingface", "sagemaker", "vertex_ai", "vertex_ai_beta", "cloudflare"}
+)
 
 
 class AddressError(ValueError):
-    """An address that no call can reach; the message says what to write."""
+    """Raised for an address that no call can reach. The message says what to write."""
 
 
 def check_address(address: str, provider: str) -> None:
-    """
+    """Checks that an address is a base URL.
+
     Args:
-        provider: prefix of LiteLLM's model names, since some take whole URLs with a path and a query.
+        provider: prefix of LiteLLM's model names. Some providers accept complete URLs with a path and a query.
 
     Raises:
-        AddressError: it is no `http(s)://host…` that paths can be appended to.
+        AddressError: it is not an `http(s)://host…` URL that paths can be appended to.
     """
     fault = _fault(address, provider)
     if fault is not None:
@@ -30,7 +35,8 @@ def check_address(address: str, provider: str) -> None:
 
 
 def _fault(address: str, provider: str) -> str | None:
-    if SHELL.search(address):
+    """The reason why an address is refused, or None."""
+    if SHELL_SYNTAX.search(address):
         return "shell syntax is not read here; write os.environ/NAME, where NAME holds the whole address"
     if _ENVIRONMENT in address:
         return "a reference must be the whole value: write os.environ/NAME, where NAME holds the whole address"
@@ -51,7 +57,7 @@ def _fault(address: str, provider: str) -> str | None:
         return "the host or the port is not valid; expected an address such as http://127.0.0.1:8000/v1"
     if "#" in address:
         return "there is a fragment (#…) in the address; leave it out"
-    if provider in _WHOLE:
+    if provider in _WHOLE_URL_PROVIDERS:
         return None
     if "?" in address:
         return "there is a query (?…) in the address, which paths would be appended to; leave it out"

@@ -6,11 +6,11 @@ from typing import Any
 
 from gateway.config.addresses import AddressError
 from gateway.config.document import Document, is_secret_name, shown
-from gateway.config.litellm_table import look_up
+from gateway.config.litellm_table import model_facts
 from gateway.config.portfolio import Deployment
 from gateway.config.problems import similar
 from gateway.config.providers import ADDRESS_VARIABLES, Prefill, Target, resolve
-from gateway.config.references import ENVIRONMENT, Found, Values
+from gateway.config.references import ENVIRONMENT, References, ResolvedValue
 from gateway.config.schema import DeploymentEntry, EmbeddingModelEntry, ModelEntry
 from gateway.config.secret import Secret
 from gateway.config.yaml_reader import Place
@@ -27,9 +27,9 @@ UNKNOWN_ADDRESS = "http://not-set.invalid/v1"  # in place of an address whose en
 class Deployments:
     """Reads the deployments of each model."""
 
-    def __init__(self, document: Document, values: Values) -> None:
+    def __init__(self, document: Document, references: References) -> None:
         self._document = document
-        self._values = values
+        self._references = references
 
     def read(
         self, where: Place, model: ModelEntry | EmbeddingModelEntry, first_token_s: float
@@ -61,22 +61,26 @@ class Deployments:
             local = local or target.local or (base is not None and missing is not None)
         return tuple(deployments), local
 
-    def _address(self, at: Place, value: str) -> Found:
+    def _address(self, at: Place, value: str) -> ResolvedValue:
         """The base URL: the text of the file unchanged, or the value of the environment variable."""
-        return self._values.find((*at, "api_base"), value) if value.startswith(ENVIRONMENT) else Found(value)
+        return (
+            self._references.resolve((*at, "api_base"), value)
+            if value.startswith(ENVIRONMENT)
+            else ResolvedValue(value)
+        )
 
     def _address_missing(self, target: Target) -> str | None:
         """The environment variable of the provider's address, if the provider has one and it is not set."""
         variable = ADDRESS_VARIABLES.get(target.provider)
-        return None if variable is None else self._values.variable(variable).missing
+        return None if variable is None else self._references.environment_variable(variable).missing
 
     def _key(self, at: Place, entry: DeploymentEntry, target: Target) -> tuple[Secret | None, str | None]:
         """The key of a deployment, or the name of the variable that should hold it."""
         if entry.api_key is not None:
-            return self._values.key((*at, "api_key"), entry.api_key)
+            return self._references.key((*at, "api_key"), entry.api_key)
         if target.key_variable is None:
             return None, None
-        return self._values.key((*at, "model"), self._values.variable(target.key_variable))
+        return self._references.key((*at, "model"), self._references.environment_variable(target.key_variable))
 
     def _deployment(
         self, at: Place, id_: str, model: str, entry: DeploymentEntry, target: Target, missing: str | None
@@ -94,7 +98,7 @@ class Deployments:
                 (*at, "apis"), f"{target.provider}/ is reached through litellm, by chat completions only"
             )
         if missing is not None:
-            self._values.unset(missing, id_)
+            self._references.unset(missing, id_)
         return Deployment(
             id=id_,
             model=model,
@@ -124,13 +128,13 @@ class Deployments:
         """The headers of every call, and the first environment variable of one that is not set."""
         headers, missing = {}, None
         for name, value in entry.extra_headers.items():
-            secret, unset = self._values.header((*at, "extra_headers", name), value)
+            secret, unset = self._references.header((*at, "extra_headers", name), value)
             missing = missing or unset
             if secret is not None:
                 headers[name] = secret
         organization = (entry.model_extra or {}).get("organization")
         if target.direct and isinstance(organization, str):
-            secret, unset = self._values.header((*at, "organization"), organization)
+            secret, unset = self._references.header((*at, "organization"), organization)
             missing = missing or unset
             if secret is not None:
                 headers["openai-organization"] = secret
@@ -149,7 +153,7 @@ class Deployments:
                 hint = f"; did you mean {close}?" if close else f" of {target.provider}/"
                 self._document.report(where, f"unknown key{hint}")
             elif isinstance(value, str) and (is_secret_name(name) or value.startswith(ENVIRONMENT)):
-                secret, unset = self._values.secret(where, value)
+                secret, unset = self._references.secret(where, value)
                 missing = missing or unset
                 params |= {} if secret is None else {name: secret}
             elif is_secret_name(name):
@@ -172,8 +176,8 @@ class Deployments:
 def _prefill(entry: DeploymentEntry, target: Target) -> Prefill:
     form: Prefill = target.prefill
     if not target.direct:
-        listed = look_up(entry.model) if entry.prefill is None else None
-        form = "prefix" if entry.prefill or (listed is not None and listed.prefill) else ""
+        facts = model_facts(entry.model) if entry.prefill is None else None
+        form = "prefix" if entry.prefill or (facts is not None and facts.prefill) else ""
     if entry.prefill is None:
         return form
     return (form or "message") if entry.prefill else ""

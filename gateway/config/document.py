@@ -1,6 +1,6 @@
-"""A portfolio file as plain values with the line of every key, and what is wrong with it.
+"""A portfolio file as plain values with the line of every key, and the problems that were found in it.
 
-A problem names file, line and key, what was found and what was expected; values of keys that hold secrets never show.
+A problem names the file, the line, the key, the value that was found and the value that was expected. Secrets are not shown.
 """
 
 import os
@@ -12,9 +12,9 @@ from typing import Any
 
 from gateway.config.yaml_reader import Place, YamlError, YamlNode, place_text, read_yaml
 
-MOST_PROBLEMS = 100  # that are told of one file
+MOST_PROBLEMS = 100  # reported of one file
 _SECRET_NAME = re.compile(r"key|token|secret|password|credential|header|auth|jwt", re.IGNORECASE)
-_ADDRESS = "api_base"  # whose path or query may hold a key
+_ADDRESS = "api_base"  # its path or query may contain a key
 _NOT_SECRET = frozenset({"first_token_timeout", "max_output_tokens", "max_input_tokens", "max_tokens", "keys"})
 
 
@@ -28,6 +28,8 @@ class PortfolioError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
+    """A mistake in the file, and its line."""
+
     line: int
     text: str
 
@@ -52,28 +54,29 @@ class Document:
             raise PortfolioError([f"{path}:1: found {found}, expected a mapping with `models`"])
 
     def line(self, where: Place) -> int:
-        """The line of a key, or of the nearest thing around it."""
+        """The line of a key or an item; if the file does not have it, that of the nearest mapping or list around it."""
         while where not in self._lines:
             where = where[:-1]
         return self._lines[where]
 
-    def report(self, where: Place, what: str) -> None:
-        self.problems.append(Problem(self.line(where), f"{self.place(where)}: {what}"))
+    def report(self, where: Place, message: str) -> None:
+        """Adds a problem."""
+        self.problems.append(Problem(self.line(where), f"{self.place(where)}: {message}"))
 
     def place(self, where: Place) -> str:
-        """`models[0].name`."""
+        """The place as a text, such as `models[0].name`."""
         return place_text(where) or "the file"
 
     def locate(self, where: Place) -> str:
-        """`config/portfolio.yaml:12: models[0].name`."""
+        """File, line and place, such as `config/portfolio.yaml:12: models[0].name`."""
         return f"{self.path}:{self.line(where)}: {self.place(where)}"
 
     def file(self, name: str | Path) -> Path:
-        """A path of the file: `~` is the home folder, and a relative one begins at the file's own folder."""
+        """A path that the file names. `~` is the home folder; a relative path begins at the folder of the file."""
         return self.path.parent / os.path.expanduser(name)
 
     def error(self) -> PortfolioError:
-        """All problems, or the first hundred of more."""
+        """The error with all problems, at most `MOST_PROBLEMS` of them."""
         unique = list(dict.fromkeys(sorted(self.problems, key=lambda p: p.line)))
         problems = [f"{self.path}:{p.line}: {p.text}" for p in unique[:MOST_PROBLEMS]]
         rest = len(unique) - MOST_PROBLEMS
@@ -100,7 +103,7 @@ class Document:
 
 
 def shown(where: Place, value: Any) -> str:
-    """A value as an error may show it."""
+    """A value in the form in which an error may show it: without secrets, and not too long."""
     if value is None or isinstance(value, dict | list):
         return kind_of(value)
     if any(is_secret_name(str(part)) for part in where) or "keys" in where or _ADDRESS in where:
@@ -112,7 +115,7 @@ def shown(where: Place, value: Any) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """`kind_of(["a"])` is "a list"."""
+    """The type of a value in plain English: `kind_of(["a"])` is "a list"."""
     if isinstance(value, dict | list):
         return f"{'an empty' if not value else 'a'} {'mapping' if isinstance(value, dict) else 'list'}"
     if value is None:
@@ -122,5 +125,5 @@ def kind_of(value: Any) -> str:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a key of this name holds a secret."""
+    """Return True if the value of a key with this name is a secret."""
     return name not in _NOT_SECRET and bool(_SECRET_NAME.search(name))

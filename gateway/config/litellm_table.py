@@ -1,11 +1,10 @@
-"""Prices, context windows and capabilities from the table that the litellm package brings, read without importing it."""
+"""Prices, context windows and capabilities of models, from the table in the litellm package. litellm is not imported."""
 
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -25,55 +24,64 @@ CAPABILITIES: dict[str, Capability] = {  # the table's flag -> our name
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """What the table says of a model; None where it says nothing. Prices in USD per million tokens."""
+class ModelFacts:
+    """What the table says about a model; None if it says nothing. Prices are in USD per million tokens.
+
+    Attributes:
+        prefill: True if the model continues an assistant message at the end of the conversation.
+        usd_per_mtok_cached: price of the part of a prompt that the provider has in its cache.
+        dimensions: length of an embedding model's vectors.
+    """
 
     usd_per_mtok_in: float | None
     usd_per_mtok_out: float | None
     context_window: int | None
     max_output_tokens: int | None
     capabilities: frozenset[Capability]
-    prefill: bool = False  # whether it goes on from an assistant message at the end
-    usd_per_mtok_cached: float | None = None  # of the part of a prompt that the provider has in its cache
-    dimensions: int | None = None  # of an embedding model's vectors
+    prefill: bool = False
+    usd_per_mtok_cached: float | None = None
+    dimensions: int | None = None
 
 
-def entry(model: str) -> Mapping[str, Any] | None:
-    """What the table says of a LiteLLM model name: by its full name, else without its provider."""
+UNKNOWN = ModelFacts(None, None, None, None, frozenset())
+
+
+def table_entry(model: str) -> Mapping[str, object] | None:
+    """The entry of a LiteLLM model name: that of the full name, else that of the name without the provider."""
     table = _table()
-    bare = model.partition("/")[2]
-    found = table.get(model) or (table.get(bare) if bare else None)
-    return found if isinstance(found, dict) else None
+    bare_name = model.partition("/")[2]
+    entry = table.get(model) or (table.get(bare_name) if bare_name else None)
+    return entry if isinstance(entry, dict) else None
 
 
-def look_up(model: str) -> Listed | None:
-    """The entry of a LiteLLM model name, as `entry` finds it; None where there is none."""
-    found = entry(model)
-    if found is None:
+def model_facts(model: str) -> ModelFacts | None:
+    """The facts in the table's entry of a LiteLLM model name; None if the table has no entry."""
+    entry = table_entry(model)
+    if entry is None:
         return None
-    return Listed(
-        _per_million(found.get("input_cost_per_token")),
-        _per_million(found.get("output_cost_per_token")),
-        _count(found.get("max_input_tokens")) or _count(found.get("max_tokens")),
-        _count(found.get("max_output_tokens")),
-        _capabilities(found),
-        found.get("supports_assistant_prefill") is True,
-        _per_million(found.get("cache_read_input_token_cost")),
-        _count(found.get("output_vector_size")),
+    return ModelFacts(
+        _per_million(entry.get("input_cost_per_token")),
+        _per_million(entry.get("output_cost_per_token")),
+        _count(entry.get("max_input_tokens")) or _count(entry.get("max_tokens")),
+        _count(entry.get("max_output_tokens")),
+        _capabilities(entry),
+        entry.get("supports_assistant_prefill") is True,
+        _per_million(entry.get("cache_read_input_token_cost")),
+        _count(entry.get("output_vector_size")),
     )
 
 
-def _capabilities(found: Mapping[str, Any]) -> frozenset[Capability]:
-    able: set[Capability] = {name for flag, name in CAPABILITIES.items() if found.get(flag) is True}
-    outputs = found.get("supported_output_modalities")
-    if isinstance(outputs, list):  # of images the table has no flag
+def _capabilities(entry: Mapping[str, object]) -> frozenset[Capability]:
+    able: set[Capability] = {name for flag, name in CAPABILITIES.items() if entry.get(flag) is True}
+    outputs = entry.get("supported_output_modalities")
+    if isinstance(outputs, list):  # the table has no flag for images
         able |= {capability for kind, capability in OUTPUT_CAPABILITIES.items() if kind in outputs}
     return frozenset(able)
 
 
 @cache
-def _table() -> Mapping[str, Any]:
-    """The parsed table, some 40 ms; read only where a portfolio leaves something to it. Empty without the package."""
+def _table() -> Mapping[str, object]:
+    """The parsed table; empty if litellm is not installed. Parsing takes about 40 ms, so it is read only when needed."""
     package = importlib.util.find_spec("litellm")
     if package is None or package.origin is None:
         return {}
@@ -84,9 +92,9 @@ def _table() -> Mapping[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _per_million(value: Any) -> float | None:
+def _per_million(value: object) -> float | None:
     return round(value * 1e6, 6) if isinstance(value, int | float) else None
 
 
-def _count(value: Any) -> int | None:
+def _count(value: object) -> int | None:
     return int(value) if isinstance(value, int | float) and value > 0 else None

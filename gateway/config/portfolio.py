@@ -1,6 +1,6 @@
 """The portfolio in force: models, their deployments, policies and settings, as frozen values.
 
-What a file says is checked and turned into these by `gateway.config.portfolio_file`; nothing else in the gateway reads files.
+`gateway.config.portfolio_file` checks a file and makes these values of it. No other part of the gateway reads the file.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _DEFAULTS = DeploymentEntry(model=ENCODER)
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens; `cached` is what the part of a prompt costs that the provider still has in its cache."""
+    """USD per million tokens. `cached` is the price of the part of a prompt that the provider has in its cache."""
 
     usd_per_mtok_in: float
     usd_per_mtok_out: float
@@ -30,25 +30,26 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One place where a model can be called.
+    """A server where a model can be called.
 
     Attributes:
-        id: public: `<model>/<number>`.
-        path: "direct" relays bytes to an OpenAI-compatible server, "litellm" translates, "built_in" is this process itself.
+        id: its public name, `<model>/<number>`.
+        path: "direct" relays bytes to an OpenAI-compatible server, "litellm" translates, "built_in" is this process.
         upstream_model: the name that the upstream expects (direct) or LiteLLM's full name.
         api_base: direct: the base that `/chat/completions` is appended to.
-        headers: sent with every call.
-        timeout_s: for a whole answer that is not streamed.
-        first_token_timeout_s, idle_timeout_s: of a stream: until the first content, and between events.
+        headers: headers that every call sends.
+        timeout_s: longest wait for a complete answer that is not streamed.
+        first_token_timeout_s: longest wait for the first content of a stream.
+        idle_timeout_s: longest wait between two events of a stream.
         rpm, tpm: requests and tokens per minute that may be sent; None: unlimited.
-        prefill: how it is told to go on from an assistant message at the end, as believed until it refuses.
-        several: gives more than one choice where `n` asks for them.
+        prefill: how a request asks it to continue an assistant message at its end. A guess, until the deployment refuses.
+        several: supports `n` (several choices).
         logprobs: gives log probabilities in OpenAI's form.
-        apis: what it speaks besides chat completions: of "messages", "responses" and "completions".
+        apis: API formats that it supports besides chat completions: of "messages", "responses" and "completions".
         native_base: the base that the paths of `apis` are appended to, as `/messages`; `api_base` on the direct path.
-        health_check_s: asked for one token this often, seconds; None: never.
+        health_check_s: interval of health checks, seconds; None: no health checks.
         params: further LiteLLM parameters, for the litellm path.
-        missing_key: the environment variable that should hold a key and is not set: the deployment cannot be used.
+        missing_key: an environment variable that the deployment needs and that is not set, so that it cannot be used; or None.
     """
 
     id: str
@@ -78,15 +79,15 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that clients can name, and that `auto` can choose where it has an embedding.
+    """A model that clients can name. `auto` can choose it if it has an embedding.
 
     Attributes:
-        embedding: its name in the model space; None: only served when named.
-        context_window: tokens; of an embedding model, those of each input.
-        window_known: False where the context window is only assumed.
+        embedding: its name in the model space; None: it is used only when a request names it.
+        context_window: most tokens of prompt and answer; of an embedding model, most tokens of one input.
+        window_known: False if the context window is a guess.
         capabilities: what the model can do. No request asks for "reasoning"; it makes the default of
             `first_token_timeout` longer.
-        dimensions: of an embedding model's vectors; None where they are not known.
+        dimensions: length of an embedding model's vectors; None if it is not known.
     """
 
     name: str
@@ -118,17 +119,17 @@ DEFAULT_POLICIES: Mapping[str, Policy] = {
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
-    """Everything that a portfolio file says.
+    """The content of a portfolio file.
 
     Attributes:
-        path: where it came from; None for the built-in simulated one.
-        embedding_models: serve `/v1/embeddings`, each under its own name only: vectors of two models cannot be compared.
-        checkpoint: folder of a checkpoint of one's own; None: the shipped one.
-        trust_checkpoint: whether its encoder may be one whose files may run code.
-        spaces: model spaces, over the shipped one.
-        places: model name -> where the file names its embedding, for errors that only the model space can raise.
-        warnings: for the operator.
-        simulated: True for the built-in demo alone.
+        path: the file; None for the simulated portfolio of the demo.
+        embedding_models: the models for `/v1/embeddings`. They have no stand-ins: vectors of two models cannot be compared.
+        checkpoint: folder of the user's own checkpoint; None: the shipped checkpoint.
+        trust_checkpoint: True if files of its encoder may run code.
+        spaces: model spaces in addition to the shipped one.
+        places: model name -> place of its embedding in the file, for errors that are found when the model space is loaded.
+        warnings: texts for the operator.
+        simulated: True only for the demo.
     """
 
     path: Path | None

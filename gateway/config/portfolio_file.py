@@ -1,4 +1,4 @@
-"""Portfolio file -> `Portfolio`: YAML with positions, checked by pydantic, every problem reported at once."""
+"""Reads a portfolio file: YAML with line numbers, checked by pydantic. All problems are reported at once."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from gateway.config.deployment_reader import Deployments
 from gateway.config.document import MOST_PROBLEMS, Document, PortfolioError
-from gateway.config.litellm_table import Listed, look_up
+from gateway.config.litellm_table import UNKNOWN, ModelFacts, model_facts
 from gateway.config.portfolio import DEFAULT_POLICIES, Model, Portfolio, Price
 from gateway.config.problems import problem, repaired
-from gateway.config.references import Values
+from gateway.config.references import References
 from gateway.config.schema import (
     FIRST_TOKEN_S,
     REASONING_FIRST_TOKEN_S,
@@ -32,8 +32,8 @@ def load_portfolio(path: Path, environment: Mapping[str, str], *, writes: bool =
     """Reads and checks a portfolio file. Relative paths in it begin at its folder.
 
     Args:
-        environment: where `os.environ/NAME` references are looked up.
-        writes: whether it is a problem if the record cannot be written.
+        environment: the environment variables that `os.environ/NAME` refers to.
+        writes: True if it is a problem that the record cannot be written.
 
     Raises:
         PortfolioError: all problems of the file.
@@ -62,19 +62,19 @@ def load_portfolio(path: Path, environment: Mapping[str, str], *, writes: bool =
 
 
 class _Builder:
-    """A checked entry -> values, resolving references to the environment, providers and LiteLLM's table."""
+    """Turns a checked file into a `Portfolio`, with the environment, the providers and LiteLLM's table."""
 
     def __init__(self, document: Document, entry: PortfolioEntry, environment: Mapping[str, str], writes: bool) -> None:
         self._document = document
         self._entry = entry
         self._writes = writes
-        self._values = Values(document, environment)
-        self._deployments = Deployments(document, self._values)
+        self._references = References(document, environment)
+        self._deployments = Deployments(document, self._references)
 
     def build(self) -> Portfolio:
         entry = self._entry
         policies = self._policies()
-        settings = resolve_settings(self._document, self._values, entry.gateway, policies)
+        settings = resolve_settings(self._document, self._references, entry.gateway, policies)
         if self._writes:
             check_writable(self._document, settings)
         if entry.default_policy not in policies:
@@ -95,11 +95,11 @@ class _Builder:
             places={
                 model.name: self._document.locate(("models", i, "embedding")) for i, model in enumerate(entry.models)
             },
-            warnings=self._values.warnings,
+            warnings=self._references.warnings,
         )
 
     def _check_names(self) -> None:
-        """Clients name models of both kinds in one way, so no two may have one name."""
+        """Reports names that occur twice. Chat models and embedding models share one set of names."""
         named: list[tuple[Place, str]] = [(("models", i), m.name) for i, m in enumerate(self._entry.models)]
         named += [(("embedding_models", i), m.name) for i, m in enumerate(self._entry.embedding_models)]
         first: dict[str, Place] = {}
@@ -127,11 +127,11 @@ class _Builder:
         where: Place = ("models", i)
         listed = _listed(model, (model.price, model.context_window, model.capabilities))
         capabilities = listed.capabilities if model.capabilities is None else frozenset(model.capabilities)
-        patience_s = REASONING_FIRST_TOKEN_S if "reasoning" in capabilities else FIRST_TOKEN_S
-        deployments, local = self._deployments.read(where, model, patience_s)
+        first_token_s = REASONING_FIRST_TOKEN_S if "reasoning" in capabilities else FIRST_TOKEN_S
+        deployments, local = self._deployments.read(where, model, first_token_s)
         window = model.context_window or listed.context_window
         if window is None:
-            self._values.warn(where, f"context_window of {model.name} is not known; {FALLBACK_WINDOW} is assumed")
+            self._references.warn(where, f"context_window of {model.name} is not known; {FALLBACK_WINDOW} is assumed")
         return Model(
             name=model.name,
             deployments=deployments,
@@ -149,7 +149,7 @@ class _Builder:
         listed = _listed(model, (model.price, model.max_input_tokens, model.dimensions))
         most = model.max_input_tokens or listed.context_window
         if most is None:
-            self._values.warn(where, f"max_input_tokens of {model.name} is not known; {FALLBACK_WINDOW} is assumed")
+            self._references.warn(where, f"max_input_tokens of {model.name} is not known; {FALLBACK_WINDOW} is assumed")
         return Model(
             name=model.name,
             deployments=deployments,
@@ -159,7 +159,9 @@ class _Builder:
             dimensions=model.dimensions or listed.dimensions,
         )
 
-    def _price(self, where: Place, model: ModelEntry | EmbeddingModelEntry, listed: Listed, *, required: bool) -> Price:
+    def _price(
+        self, where: Place, model: ModelEntry | EmbeddingModelEntry, listed: ModelFacts, *, required: bool
+    ) -> Price:
         if isinstance(model.price, EmbeddingPriceEntry):
             return Price(model.price.input, 0.0, model.price.input)
         if model.price is not None:
@@ -181,10 +183,10 @@ class _Builder:
         return Price(0.0, 0.0, 0.0)
 
 
-def _listed(model: ModelEntry | EmbeddingModelEntry, given: tuple[object, ...]) -> Listed:
-    """What LiteLLM's table says of the first deployment that it has, where the entry leaves anything to it.
+def _listed(model: ModelEntry | EmbeddingModelEntry, given: tuple[object, ...]) -> ModelFacts:
+    """The facts of the first deployment that LiteLLM's table has; unknown ones if all that is `given` is set.
 
-    Reading it costs some 40 ms.
+    The table is then not read, which takes about 40 ms.
     """
-    found = (look_up(entry.model) for entry in model.deployments) if None in given else ()
-    return next((listed for listed in found if listed is not None), Listed(None, None, None, None, frozenset()))
+    facts = (model_facts(entry.model) for entry in model.deployments) if None in given else ()
+    return next((listed for listed in facts if listed is not None), UNKNOWN)

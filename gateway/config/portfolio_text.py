@@ -1,4 +1,4 @@
-"""A portfolio as YAML text with comments, laid out as a person would write it."""
+"""Writes a portfolio as YAML text with comments, laid out as a person would write it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -6,13 +6,16 @@ from typing import Any
 import yaml
 
 Comments = Mapping[tuple[str | int, ...], Sequence[str]]
-_BLOCKS = frozenset(
-    {"models", "embedding_models", "deployments", "gateway"}
-)  # what stands on lines of its own; all else is one line
+# Keys whose values are written on several lines. Every other value is written on the line of its key.
+_BLOCKS = frozenset({"models", "embedding_models", "deployments", "gateway"})
 
 
 def portfolio_text(portfolio: Mapping[str, Any], comments: Comments) -> str:
-    """The text of a portfolio; `comments` are written above the key that each path leads to, `()` at the top."""
+    """The text of a portfolio.
+
+    Args:
+        comments: place -> lines to write above the key or item there; `()` is the top of the file.
+    """
     lines = [*_comment(comments, (), "")]
     for key, value in portfolio.items():
         lines += ["", *_entry(key, value, comments, (), "")]
@@ -35,7 +38,7 @@ def _entry(key: str, value: Any, comments: Comments, where: tuple[str | int, ...
             yield ""
         yield from _comment(comments, (*here, i), indent + "  ")
         inside = [line for name, inner in item.items() for line in _entry(name, inner, comments, (*here, i), "")]
-        # The dash stands before the first key; a comment of that key belongs above the dash.
+        # The dash is on the line of the first key, so a comment of that key is written above the dash.
         first = next(n for n, line in enumerate(inside) if not line.startswith("#"))
         yield from (f"{indent}  {line}" for line in inside[:first])
         yield f"{indent}  - {inside[first]}"

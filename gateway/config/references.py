@@ -1,10 +1,10 @@
-"""Values of a portfolio file that refer to the environment, and the warnings that come of them."""
+"""Resolves the values of a portfolio file that refer to environment variables, and collects warnings about them."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.config.addresses import SHELL
+from gateway.config.addresses import SHELL_SYNTAX
 from gateway.config.document import Document, is_secret_name
 from gateway.config.secret import Secret
 from gateway.config.yaml_reader import Place
@@ -12,18 +12,18 @@ from gateway.config.yaml_reader import Place
 ENVIRONMENT = "os.environ/"
 _VARIABLE = re.compile(r"[^\s=/$\x00]+")
 _SHELL_VARIABLE = re.compile(r"\$([A-Z][A-Z0-9_]*)|\$\{([A-Z][A-Z0-9_]*)\}")
-# References as Python, Node and other gateways write them, and our own inside other text.
+# References in the syntax of Python, Node and other gateways, and our own syntax within a longer text.
 _REFERENCE = re.compile(r"os\.environ|os\.getenv|process\.env\b|^env[:.]\w")
 _ASSIGNMENT = re.compile(r"export\s|set\s|[A-Z_][A-Z0-9_]*=[^=]")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a value of the file comes to.
+class ResolvedValue:
+    """A value of the file after references are resolved.
 
     Attributes:
-        text: without white space around it; None where the environment variable is not set, or the value is no reference.
-        variable: the environment variable that it refers to.
+        text: the text, without white space around it; None if the environment variable is not set or the value is invalid.
+        variable: the environment variable that the value refers to; None if it is not a reference.
     """
 
     text: str | None
@@ -31,12 +31,12 @@ class Found:
 
     @property
     def missing(self) -> str | None:
-        """The environment variable that would have to be set."""
+        """The environment variable that must be set; None if there is a text."""
         return self.variable if self.text is None else None
 
 
-class Values:
-    """Resolves references, and collects what to warn of.
+class References:
+    """Resolves references and collects warnings.
 
     Attributes:
         warnings: one line each.
@@ -46,7 +46,7 @@ class Values:
         self._document = document
         self._environment = environment
         self._warnings: list[str] = []
-        self._unset: dict[str, list[str]] = {}  # environment variable -> deployments that wait for it
+        self._unset: dict[str, list[str]] = {}  # environment variable -> deployments that need it
         self._literal: list[Place] = []
 
     @property
@@ -54,33 +54,33 @@ class Values:
         return (*self._warnings, *self._without_value(), *self._literal_secrets())
 
     def unset(self, variable: str, deployment: str) -> None:
-        """Notes that a deployment waits for an environment variable."""
+        """Notes that a deployment cannot be used until an environment variable is set."""
         self._unset.setdefault(variable, []).append(deployment)
 
-    def find(self, where: Place, value: str) -> Found:
-        """A value, or what the environment variable holds that it refers to."""
+    def resolve(self, where: Place, value: str) -> ResolvedValue:
+        """The text of a value, or of the environment variable that it refers to."""
         if value.startswith(ENVIRONMENT):
             variable = value[len(ENVIRONMENT) :].strip()
             if not _VARIABLE.fullmatch(variable):
                 self._document.report(where, "expected the name of an environment variable behind os.environ/")
-                return Found(None)
-            return self.variable(variable)
-        return Found(value.strip())
+                return ResolvedValue(None)
+            return self.environment_variable(variable)
+        return ResolvedValue(value.strip())
 
-    def variable(self, name: str) -> Found:
-        """What an environment variable holds; one that is empty counts as not set."""
-        return Found(self._environment.get(name, "").strip() or None, name)
+    def environment_variable(self, name: str) -> ResolvedValue:
+        """The text of an environment variable. An empty variable counts as not set."""
+        return ResolvedValue(self._environment.get(name, "").strip() or None, name)
 
-    def own_key(self, where: Place, value: str) -> Secret | None:
-        """A key of the gateway itself, whose variable must be set."""
+    def gateway_key(self, where: Place, value: str) -> Secret | None:
+        """A key of the gateway itself. It is a problem if its environment variable is not set."""
         key, missing = self.key(where, value)
         if missing is not None:
             self._document.report(where, f"the environment variable {missing} is not set")
         return key
 
-    def key(self, where: Place, value: str | Found) -> tuple[Secret | None, str | None]:
+    def key(self, where: Place, value: str | ResolvedValue) -> tuple[Secret | None, str | None]:
         """A key as it is sent in a header, or the name of the variable that is not set."""
-        found = value if isinstance(value, Found) else self._secret(where, value)
+        found = value if isinstance(value, ResolvedValue) else self._secret(where, value)
         if found.text is not None and (fault := _key_fault(found.text)) is not None:
             self._report(where, found, fault)
         return (None if found.text is None else Secret(found.text)), found.missing
@@ -97,23 +97,23 @@ class Values:
         found = self._secret(where, value)
         return (None if found.text is None else Secret(found.text)), found.missing
 
-    def _secret(self, where: Place, value: str) -> Found:
-        found = self.find(where, value)
+    def _secret(self, where: Place, value: str) -> ResolvedValue:
+        found = self.resolve(where, value)
         if found.variable is not None or found.text is None:
             return found
-        if SHELL.search(found.text) or _REFERENCE.search(found.text):
+        if SHELL_SYNTAX.search(found.text) or _REFERENCE.search(found.text):
             self._report(where, found, f"is no reference; {_to_write(found.text)}")
-            return Found(None)
+            return ResolvedValue(None)
         if is_secret_name(str(where[-1])) or "keys" in where:
             self._literal.append(where)
         return found
 
-    def _report(self, where: Place, found: Found, fault: str) -> None:
+    def _report(self, where: Place, found: ResolvedValue, fault: str) -> None:
         subject = "the value" if found.variable is None else f"the environment variable {found.variable}"
         self._document.report(where, f"{subject} {fault}")
 
     def _literal_secrets(self) -> list[str]:
-        """One warning for all secrets that the file holds itself."""
+        """One warning for all secrets that the file itself contains."""
         if not self._literal:
             return []
         first = self._document.locate(self._literal[0])
@@ -122,7 +122,7 @@ class Values:
         return [f"{first}{more}: a literal secret; write os.environ/NAME instead, so that the file can be shared"]
 
     def _without_value(self) -> list[str]:
-        """One warning for all deployments that wait for an environment variable."""
+        """One warning for all deployments that need an environment variable which is not set."""
         if not self._unset:
             return []
         number = sum(map(len, self._unset.values()))
@@ -130,8 +130,9 @@ class Values:
         plural = "deployment, which is" if number == 1 else "deployments, which are"
         return [f"{self._document.path}: no key or address set for {number} {plural} not used: {each}"]
 
-    def warn(self, where: Place, what: str) -> None:
-        self._warnings.append(f"{self._document.locate(where)}: {what}")
+    def warn(self, where: Place, message: str) -> None:
+        """Adds a warning about a place of the file."""
+        self._warnings.append(f"{self._document.locate(where)}: {message}")
 
 
 def _some(names: list[str], most: int = 3) -> str:
@@ -140,14 +141,16 @@ def _some(names: list[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-_FOREIGN_BYTES = dict.fromkeys(range(0xDC80, 0xDD00))  # as Python shows those of an environment that is not UTF-8
+_FOREIGN_BYTES = dict.fromkeys(
+    range(0xDC80, 0xDD00)
+)  # Python's characters for bytes of an environment that is not UTF-8
 
 
 def _key_fault(key: str) -> str | None:
-    """Why no key can look so; None where one can."""
+    """The reason why a text cannot be a key, or None."""
     if (key[0] == key[-1] and key[0] in "\"'`") or key[0] in "“”‘’":
         return "has quotation marks around it; leave them out"
-    if SHELL.search(key) or ENVIRONMENT in key:
+    if SHELL_SYNTAX.search(key) or ENVIRONMENT in key:
         return "has the syntax of a shell or a template in it; it must be the key itself"
     if key.lower().startswith("bearer "):
         return "begins with `Bearer`, which is added by itself; leave it out"

@@ -9,20 +9,22 @@ from pathlib import Path
 from gateway.config.addresses import is_loopback
 from gateway.config.document import Document
 from gateway.config.front_ends import FRONT_ENDS
-from gateway.config.references import Values
+from gateway.config.references import References
 from gateway.config.secret import Secret
 from gateway.config.settings import Settings, UtilityCalls
 from gateway.config.yaml_reader import Place
 from router.model.policy import Policy
 
 
-def resolve_settings(document: Document, values: Values, written: Settings, policies: Mapping[str, Policy]) -> Settings:
+def resolve_settings(
+    document: Document, references: References, written: Settings, policies: Mapping[str, Policy]
+) -> Settings:
     """The settings with keys from the environment and with paths that begin at the file's folder.
 
     `model_fields_set` stays as the file has it. Mistakes are reported to the document.
     """
-    keys = [values.own_key(("gateway", "keys", i), key.reveal()) for i, key in enumerate(written.keys)]
-    admin_key = written.admin_key and values.own_key(("gateway", "admin_key"), written.admin_key.reveal())
+    keys = [references.gateway_key(("gateway", "keys", i), key.reveal()) for i, key in enumerate(written.keys)]
+    admin_key = written.admin_key and references.gateway_key(("gateway", "admin_key"), written.admin_key.reveal())
     _check_access(document, written, keys, admin_key)
     if written.utility_calls is not None:
         _check_utility_calls(document, written.utility_calls, policies)

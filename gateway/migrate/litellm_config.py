@@ -1,8 +1,8 @@
-"""A LiteLLM proxy configuration -> a portfolio file, and a report of what could not be carried over.
+"""Turns a LiteLLM proxy configuration into a portfolio file, and reports the settings that are lost or changed.
 
-Reads the file and the files that it includes, and writes none. Every key of the input is used or appears in the report:
-keys that this code does not know are recognised because their node was never used. The report shows no values but names
-of models, strategies and environment variables.
+Reads the file and the files that it includes; writes no file. Every key of the input is used or appears in the report:
+a key that this code does not know is found because its node was never used. The report shows no values except the names of
+models, strategies and environment variables.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -24,7 +24,7 @@ _SECTIONS = ("litellm_settings", "router_settings", "general_settings", "environ
 
 
 class ImportProblems(Exception):
-    """A configuration that cannot be imported; one line each, in file order."""
+    """Raised for a configuration that cannot be imported. `problems` has one line for each mistake, in file order."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -33,11 +33,11 @@ class ImportProblems(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A portfolio made of a configuration.
+    """The portfolio made from a configuration.
 
     Attributes:
         variables: environment variables that the portfolio refers to.
-        literal_secrets: whether the text holds keys themselves.
+        literal_secrets: True if the text contains keys, not only references to them.
     """
 
     text: str
@@ -52,13 +52,13 @@ class Imported:
 def import_litellm(
     path: Path, space: Collection[str], environment: Mapping[str, str], *, literals: bool = True
 ) -> Imported:
-    """Reads a LiteLLM proxy configuration and all that it includes.
+    """Imports a LiteLLM proxy configuration and the files that it includes.
 
     Args:
         space: names of the model space.
-        environment: where a reference is looked up that our file can only have as a value: an address, a number.
-            Never one to a key.
-        literals: whether keys that the configuration holds itself are carried over. Else a reference stands for each.
+        environment: the environment variables. References to addresses and numbers are replaced by their values, because a
+            portfolio file cannot refer to those; references to keys are kept.
+        literals: True if keys that the configuration itself contains are copied; else a reference replaces each.
 
     Raises:
         ImportProblems: all problems of the file.
@@ -154,7 +154,7 @@ class _Importer:
         return comments
 
     def _aliases(self) -> None:
-        """Another name for a model becomes a model of that name which `auto` never chooses."""
+        """Adds a model for each alias of a model. `auto` never chooses it."""
         aliases = self._settings.setting("router_settings", "model_group_alias")
         if aliases is None:
             return
@@ -207,7 +207,7 @@ class _Importer:
             self._values.report(node, "lost", f"the key {key} occurs again below, which counts, as with LiteLLM")
 
     def _fallbacks(self, key: str, node: YamlNode) -> None:
-        """Lists of stand-ins, each named on its own line."""
+        """Reports each list of fallbacks, which has no equivalent."""
         why = {
             "context_window_fallbacks": "no list: a request goes only to models that it fits",
             "content_policy_fallbacks": "no equivalent: a refusal is passed on",
@@ -233,7 +233,7 @@ class _Importer:
 
 
 def _settings_of(node: YamlNode) -> list[YamlNode]:
-    """A section of settings is named key by key, anything else as a whole."""
+    """The nodes to report: the keys of a section of settings, or the node itself."""
     section = (node.key.endswith("_settings") or node.key == "model_info") and isinstance(node.value, dict)
     return [child for child in node.children() if child.value is not None] if section else [node]
 

@@ -1,4 +1,4 @@
-"""One entry of LiteLLM's `model_list` -> a deployment in the terms of a portfolio file."""
+"""Turns an entry of LiteLLM's `model_list` into a deployment of a portfolio file."""
 
 import json
 import re
@@ -8,15 +8,14 @@ from urllib.parse import urlsplit
 
 from gateway.config.deployment_reader import LITELLM_PARAMS, UNKNOWN_ADDRESS
 from gateway.config.document import is_secret_name
-from gateway.config.litellm_table import CAPABILITIES
-from gateway.config.litellm_table import entry as listed_entry
+from gateway.config.litellm_table import CAPABILITIES, table_entry
 from gateway.config.providers import OPENAI_COMPATIBLE, Target, resolve
 from gateway.config.references import ENVIRONMENT
 from gateway.config.yaml_reader import YamlNode
 from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.lost_settings import DROP_PARAMS, LOST
 
-# Defaults of requests, which LiteLLM lets a deployment have.
+# Parameters of requests, which a LiteLLM deployment may give defaults for.
 _REQUEST = re.compile(
     r"temperature|top_[pk]|max_(completion_)?tokens|(presence|frequency)_penalty|stop|seed|n|reasoning_effort|"
     r"response_format|tools|tool_choice|extra_body|user|logit_bias|thinking"
@@ -26,7 +25,14 @@ _HARMLESS_HEADERS = frozenset({"http-referer", "x-title", "user-agent", "anthrop
 
 @dataclass(slots=True)
 class ImportedDeployment:
-    """A deployment as it will be written, and what LiteLLM says of the model behind it."""
+    """A deployment as it will be written, with the facts that LiteLLM's entry states about its model.
+
+    Attributes:
+        values: the mapping to write.
+        comments: key of `values` -> lines to write above it.
+        facts: prices, limits and capability flags by name, each with its node.
+        health_checks: False if the entry turns its health checks off.
+    """
 
     node: YamlNode
     target: Target
@@ -166,7 +172,7 @@ class DeploymentImport:
             deployment.values["extra_headers"] = headers
 
     def _facts(self, params: YamlNode, info: YamlNode, deployment: ImportedDeployment) -> None:
-        """Prices, windows and capabilities, from model_info or, as LiteLLM also has it, litellm_params."""
+        """Reads prices, limits and capabilities from `model_info`, and prices also from `litellm_params`, as LiteLLM does."""
         for holder in (info, params):
             for key in ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"):
                 node = holder.get(key)
@@ -204,7 +210,7 @@ class DeploymentImport:
             deployment.facts[name] = (value, node)
 
     def _others(self, params: YamlNode, deployment: ImportedDeployment) -> None:
-        """What LiteLLM's own call understands is carried over; a server that is asked directly has no such settings."""
+        """Copies the parameters of LiteLLM's own calls. A deployment that is called directly has no such parameters."""
         for name, node in params.value.items():
             if node.used or node.value is None:
                 continue
@@ -237,6 +243,6 @@ class DeploymentImport:
 
 
 def listed_mode(model: str) -> str | None:
-    """What LiteLLM's table says a model is for."""
-    mode = (listed_entry(model) or {}).get("mode")
+    """The mode of a model in LiteLLM's table, such as "chat" or "embedding"; None if the table has none."""
+    mode = (table_entry(model) or {}).get("mode")
     return mode if isinstance(mode, str) else None

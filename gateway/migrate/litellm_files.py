@@ -17,7 +17,7 @@ def read_with_includes(path: Path, values: ImportedValues) -> YamlNode:
 
 
 def _read(path: Path, values: ImportedValues, seen: set[Path]) -> YamlNode:
-    """A file with what it includes: lists are extended, everything else is replaced, as LiteLLM has it."""
+    """The root of a file, extended by the files that it includes and that are not in `seen`."""
     root = read_yaml(path, lenient=True)
     if not isinstance(root.value, dict):
         found = kind_of(root.value)

@@ -1,9 +1,9 @@
-"""`model_list` of a LiteLLM proxy configuration -> chat and embedding models with their deployments."""
+"""Reads `model_list` of a LiteLLM proxy configuration into chat and embedding models with their deployments."""
 
 import copy
 from collections.abc import Mapping
 
-from gateway.config.litellm_table import entry as listed_entry
+from gateway.config.litellm_table import table_entry
 from gateway.config.providers import THROUGH_LITELLM
 from gateway.config.yaml_reader import YamlNode
 from gateway.core.vocabulary import ENCODER
@@ -18,9 +18,9 @@ class ModelList:
     """Reads the entries one by one.
 
     Attributes:
-        models: that chat, by name, in order.
-        embedding_models: likewise.
-        notes: what the reader of the new file should know of what is not in it.
+        models: chat models by name, in file order.
+        embedding_models: embedding models by name, in file order.
+        notes: comments for the new file about entries that were not imported.
     """
 
     def __init__(self, values: ImportedValues, root: YamlNode) -> None:
@@ -38,7 +38,7 @@ class ModelList:
             self._entry(entry, credentials)
 
     def _credentials(self) -> dict[str, YamlNode]:
-        """`credential_list`: name -> values, which deployments refer to."""
+        """The credentials of `credential_list` by name. Deployments refer to them."""
         found: dict[str, YamlNode] = {}
         listed = self._root.get("credential_list")
         if listed is not None and not isinstance(listed.value, list):
@@ -101,11 +101,13 @@ class ModelList:
             self._values.add_problem(reference, "no credential of this name in `credential_list`")
             return params
         values.plain()
-        shared = copy.deepcopy(self._unread[reference.value])  # each deployment that refers to it uses it anew
+        shared = copy.deepcopy(
+            self._unread[reference.value]
+        )  # a new copy, because each deployment marks its values as used
         return YamlNode(params.file, params.line, params.place, shared.value | params.value)
 
     def _upstream_name(self, params: YamlNode) -> str | None:
-        """LiteLLM's full name of the model, with a provider that we know it by."""
+        """LiteLLM's full name of the model, with the provider."""
         node = params.get("model")
         if node is None:
             self._values.add_problem(params, "missing", f"{params.where}.model")
@@ -125,16 +127,18 @@ class ModelList:
         if slash and prefix in _OPENAI_LIKE:
             model = f"openai/{rest}"
         elif not slash:
-            key_digest = str((listed_entry(model) or {}).get("litellm_provider", "openai"))
-            key_digest = "vertex_ai" if key_digest.startswith("vertex_ai") else key_digest.removesuffix("_converse")
-            if key_digest != "openai":
-                model = f"{key_digest}/{model}"
+            listed_provider = str((table_entry(model) or {}).get("litellm_provider", "openai"))
+            listed_provider = (
+                "vertex_ai" if listed_provider.startswith("vertex_ai") else listed_provider.removesuffix("_converse")
+            )
+            if listed_provider != "openai":
+                model = f"{listed_provider}/{model}"
         if model != written:
             self._values.report(node, "changed", f"written as {model}")
         return model
 
     def _skipped(self, entry: YamlNode, name: YamlNode, model: str, info: YamlNode) -> bool:
-        """Whether this is an entry that no portfolio can have. It is named as a whole."""
+        """Return True if a portfolio cannot have this entry, which is then reported as a whole."""
         blocked = info.get("blocked")
         kind = _kind(info, model)
         if "*" in name.value or "*" in model:

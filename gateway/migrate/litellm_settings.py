@@ -1,4 +1,4 @@
-"""LiteLLM's settings of the proxy and the router -> the section `gateway` and defaults of all deployments."""
+"""Turns LiteLLM's settings of the proxy and the router into the section `gateway` and defaults of all deployments."""
 
 import re
 from collections.abc import Iterable
@@ -145,7 +145,7 @@ class SettingsImport:
 
 
 def _weigh_by_limits(model: ImportedModel, values: ImportedValues) -> None:
-    """Writes weights by rpm, else by tpm, if no weight is given: LiteLLM shares the load so."""
+    """Writes weights by rpm, else by tpm, if no weight is given, because LiteLLM shares the load in this way."""
     written = [deployment.values for deployment in model.deployments]
     if any("weight" in v for v in written):
         return

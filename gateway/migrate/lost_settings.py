@@ -1,10 +1,10 @@
-"""What the report says of LiteLLM's settings that a portfolio file does not have, by the name of the setting."""
+"""The messages of the report for settings of LiteLLM that a portfolio file does not have."""
 
 _RECORD = "no callbacks: requests are recorded (`locus log`) and counted at /metrics"
 _BUDGET = "no budgets and no spend limits"
 _NO_CACHE = "answers are not cached"
 
-# What to say of a key, by its name.
+# Name of the setting -> message.
 LOST = {
     "allowed_fails_policy": "no equivalent: which faults count is fixed, see docs/failover.md",
     "retry_policy": "no equivalent: which faults are retried is fixed, see docs/failover.md",

@@ -1,6 +1,6 @@
-"""Which model of the model space a LiteLLM model name certainly is: its own spelling, or a provider's known one.
+"""Finds the model of the model space that a LiteLLM model name means, by the same name or by a known name of a provider.
 
-A name that could be another snapshot, a base model or a fine-tune belongs to no model of the space. Knows nothing of files.
+A name that could also mean another snapshot, a base model or a fine-tuned model is not matched.
 """
 
 import difflib
@@ -11,8 +11,8 @@ _LLAMA_31, _LLAMA_3 = "meta-llama/Llama-3.1-{}-Instruct", "meta-llama/Meta-Llama
 _MISTRAL, _MIXTRAL = "mistralai/Mistral-7B-Instruct-v0.3", "mistralai/Mixtral-8x7B-Instruct-v0.1"
 _NEMO, _LARGE = "mistralai/Mistral-Nemo-Instruct-2407", "mistralai/Mistral-Large-Instruct-2407"
 
-# provider -> its spelling -> model of the space. Ollama's tags without an ending are the instruct models; an undated
-# name of OpenAI, Anthropic or Google is here only where a single snapshot bears it.
+# provider -> its name of the model -> model of the space. Ollama's tags without an ending are the instruct models. An
+# undated name of OpenAI, Anthropic or Google is listed only if it has a single snapshot.
 KNOWN: dict[str, dict[str, str]] = {
     "ollama": {
         **{f"llama3.1:{n}": _LLAMA_31.format(n.upper()) for n in ("8b", "70b", "405b")},
@@ -97,7 +97,7 @@ KNOWN: dict[str, dict[str, str]] = {
     "anthropic": {},
     "xai": {},
 }
-_MAKERS = {  # whose models a provider's bare names are
+_MAKERS = {  # provider -> maker of the models that it names without a maker
     "openai": "openai",
     "anthropic": "anthropic",
     "gemini": "google",
@@ -113,13 +113,15 @@ _VARIANT = re.compile(r":(free|nitro|floor|extended|beta)$")
 
 
 def same_model(model: str, space: Collection[str]) -> str | None:
-    """The model of the space that this certainly is: `ollama/llama3.1:8b` is `meta-llama/Llama-3.1-8B-Instruct`.
+    """The model of the space that a name certainly means, or None.
+
+    `ollama/llama3.1:8b` means `meta-llama/Llama-3.1-8B-Instruct`.
 
     Args:
         model: LiteLLM's name, with its provider.
     """
     provider, name = _parts(model)
-    if provider == "azure":  # the name of a deployment, which can be anything
+    if provider == "azure":  # the name is that of a deployment, which the user chooses freely
         return None
     if (found := KNOWN.get(provider, {}).get(name)) is not None:
         return found if found in space else None
@@ -127,12 +129,12 @@ def same_model(model: str, space: Collection[str]) -> str | None:
         return same_model(f"ollama/{name[: ending.start()]}", space)
     names = {name, f"{_MAKERS[provider]}/{name}"} if provider in _MAKERS else {name}
     wanted = {_normal(n) for n in names if "/" in n}
-    found_in_space = [candidate for candidate in space if _normal(candidate) in wanted]
-    return found_in_space[0] if len(found_in_space) == 1 else None
+    matches = [candidate for candidate in space if _normal(candidate) in wanted]
+    return matches[0] if len(matches) == 1 else None
 
 
 def resembles(model: str, space: Collection[str]) -> str | None:
-    """The model of the space whose name is nearest, for a person to judge."""
+    """The model of the space with the most similar name, as a hint for the user; or None."""
     _, name = _parts(model)
     tails = {_normal(candidate.rpartition("/")[2]): candidate for candidate in space}
     close = difflib.get_close_matches(_normal(name.rpartition("/")[2]), list(tails), n=1, cutoff=0.75)
@@ -140,7 +142,7 @@ def resembles(model: str, space: Collection[str]) -> str | None:
 
 
 def _parts(model: str) -> tuple[str, str]:
-    """Provider and name, without what says only where it runs."""
+    """Provider and name, without regions, routes and variants, which do not change the model."""
     provider, slash, name = model.partition("/")
     provider, name = (provider, name) if slash else ("openai", model)
     provider, name = _SAME_PROVIDER.get(provider, provider), name.lower()

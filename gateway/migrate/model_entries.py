@@ -1,17 +1,15 @@
-"""The models of a LiteLLM configuration -> entries of `models` and `embedding_models` in a portfolio file."""
+"""Writes the models of a LiteLLM configuration as entries of `models` and `embedding_models` in a portfolio file."""
 
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.config.litellm_table import CAPABILITIES, Listed, look_up
+from gateway.config.litellm_table import CAPABILITIES, UNKNOWN, ModelFacts, model_facts
 from gateway.config.portfolio_file import FALLBACK_WINDOW
 from gateway.config.yaml_reader import Place
 from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.litellm_deployments import ImportedDeployment, ImportedModel
 from gateway.migrate.model_aliases import resembles, same_model
-
-_UNKNOWN = Listed(None, None, None, None, frozenset())
 
 
 class ModelEntries:
@@ -40,7 +38,7 @@ class ModelEntries:
         written: dict[str, Any] = {"name": model.name}
         self._write_deployments(where, model, written)
         facts, base, tabled = self._known(model)
-        listed = base or tabled or _UNKNOWN
+        listed = base or tabled or UNKNOWN
         self._price(where, model, written, facts, listed, from_base=base is not None)
         if "price" in written:
             written["price"] = {"input": written["price"]["input"]}
@@ -75,8 +73,8 @@ class ModelEntries:
         lines = [f"LOOK {message}.", *(f"embedding: {hint}  # is it this one?" for hint in hints)]
         self.comments[("models", i, "deployments")] = lines
 
-    def _known(self, model: ImportedModel) -> tuple[dict[str, Any], Listed | None, Listed | None]:
-        """What LiteLLM's entries say of a model, its table of the base_model, and its table of the model itself."""
+    def _known(self, model: ImportedModel) -> tuple[dict[str, Any], ModelFacts | None, ModelFacts | None]:
+        """The facts about a model: those of LiteLLM's entries, those of its table for `base_model`, and those for the model."""
         facts: dict[str, Any] = {}
         for deployment in model.deployments:
             for name, (value, node) in deployment.facts.items():
@@ -85,18 +83,19 @@ class ModelEntries:
                         node, "changed", f"differs from an earlier deployment of {model.name}, which counts"
                     )
         bases = (d.base_model for d in model.deployments if d.base_model is not None)
-        base = next((entry for name in bases if (entry := look_up(name)) is not None), None)
+        base = next((entry for name in bases if (entry := model_facts(name)) is not None), None)
         for deployment in model.deployments:
-            if deployment.base_model is not None and look_up(deployment.base_model) is None:
+            if deployment.base_model is not None and model_facts(deployment.base_model) is None:
                 message = f"LiteLLM's table has no base_model {deployment.base_model}"
                 self._values.report_entry(deployment.node, "look", message)
-        tabled = next((entry for d in model.deployments if (entry := look_up(d.model)) is not None), None)
+        tabled = next((entry for d in model.deployments if (entry := model_facts(d.model)) is not None), None)
         return facts, base, tabled
 
     def _describe(self, i: int, model: ImportedModel, written: dict[str, Any]) -> None:
-        """Price, windows and capabilities: LiteLLM's own, else those of base_model; what is left is for its table."""
+        """Writes price, limits and capabilities of LiteLLM's entries, else those of `base_model`. The gateway takes the rest from
+        LiteLLM's table."""
         facts, base, tabled = self._known(model)
-        listed = base or tabled or _UNKNOWN
+        listed = base or tabled or UNKNOWN
         self._price(("models", i), model, written, facts, listed, from_base=base is not None)
         window = facts.get("context_window") or (base and base.context_window)
         if window:
@@ -124,7 +123,7 @@ class ModelEntries:
         model: ImportedModel,
         written: dict[str, Any],
         facts: dict[str, Any],
-        listed: Listed,
+        listed: ModelFacts,
         *,
         from_base: bool,
     ) -> None:
@@ -145,12 +144,12 @@ class ModelEntries:
 
 
 def _spelling(deployment: ImportedDeployment) -> str:
-    """The name to recognise a model by; "" where it may mean anything."""
+    """The name by which a model is recognised; `custom/…` if the server may use any name for any model."""
     if deployment.base_model is not None:
         name = deployment.base_model
         return f"openai/{name.removeprefix('azure/')}" if name.startswith("azure/") else name
     provider, _, name = deployment.model.partition("/")
     base = deployment.values.get("api_base")
     if (provider == "openai" or not name) and base and urlsplit(base).hostname != "api.openai.com" and "/" not in name:
-        return f"custom/{name or provider}"  # many a server calls a model of its own gpt-4o
+        return f"custom/{name or provider}"  # servers often call a model of their own gpt-4o
     return deployment.model
