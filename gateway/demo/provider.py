@@ -78,7 +78,7 @@ class SimulatedProvider:
         self._runners[name] = runner
 
     async def stop(self, name: str) -> None:
-        """Closes a model's port and connections: from now on it is refused.
+        """Close the port and the connections of a model. New connections are then refused.
 
         Raises:
             KeyError: there is no such model.
@@ -90,6 +90,7 @@ class SimulatedProvider:
             await runner.cleanup()
 
     async def _chat(self, model: SimulatedModel, request: web.Request) -> web.StreamResponse:
+        """Answer a chat completion request."""
         try:
             data = await request.read()
             body = orjson.loads(data)
@@ -110,6 +111,13 @@ class SimulatedProvider:
             message = {"role": "assistant", "content": text}
             choices = [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}]
             return _json(head | {"object": "chat.completion", "choices": choices, "usage": usage})
+        wants_usage = (body.get("stream_options") or {}).get("include_usage")
+        return await self._stream(request, head, text, usage if wants_usage else None)
+
+    async def _stream(
+        self, request: web.Request, head: JsonObject, text: str, usage: dict[str, int] | None
+    ) -> web.StreamResponse:
+        """Send an answer as a stream, one word per chunk, and the usage if it is given."""
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
 
@@ -123,7 +131,7 @@ class SimulatedProvider:
             await asyncio.sleep(self._pause_s)
             await chunk({"content": word if i == 0 else " " + word})
         await chunk({}, "stop")
-        if (body.get("stream_options") or {}).get("include_usage"):
+        if usage is not None:
             await chunk(None, usage=usage)
         await response.write(b"data: [DONE]\n\n")
         return response

@@ -104,6 +104,8 @@ class Record(NamedTuple):
 
 COLUMNS = Record._fields
 _INSERT = f"INSERT INTO requests ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+# Raised if SQLite cannot store a value.
+_UNSTORABLE = (OverflowError, UnicodeError, sqlite3.ProgrammingError)
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS requests ({", ".join(COLUMNS)});
 DROP INDEX IF EXISTS requests_time;
@@ -172,10 +174,11 @@ class Recorder:
         self._wake.set()
 
     def _count_lost(self) -> None:
+        """Count a lost record, and log the first one since records were written last."""
         self.lost += 1
         if not self._losing:
             self._losing = True
-            log.critical("records are lost: the oldest of those that wait to be written to %s", self._path)
+            log.critical("records are lost, the oldest first: too many wait to be written to %s", self._path)
 
     async def _run(self, path: Path) -> None:
         """Write records until the recorder is stopped, then flush. Never cancelled, so that every connection is closed."""
@@ -185,25 +188,10 @@ class Recorder:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 opened = inode(path)
                 async with aiosqlite.connect(path) as db:
-                    await db.execute("PRAGMA journal_mode = WAL")
-                    await db.execute("PRAGMA synchronous = NORMAL")
-                    await db.execute("PRAGMA busy_timeout = 5000")
-                    await db.executescript(_SCHEMA)
-                    await _add_columns(db)
+                    await _prepare(db)
                     opened = inode(path)
-                    while True:
-                        await self._wake.wait()
-                        if inode(path) != opened:  # records written to it now would be lost
-                            log.warning("%s was moved or removed; a new database is created", path)
-                            with contextlib.suppress(sqlite3.Error):
-                                await db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # into the file that was moved
-                            break
-                        self._wake.clear()
-                        await self._flush(db)
-                        self._report_written(path)
-                        if self._stop.is_set():
-                            return
-                        await self._pause(FLUSH_S)
+                    if await self._write(db, path, opened):
+                        return
             except Exception as exc:  # records wait and requests continue, whatever happens to the file
                 if not self._report_failure(path, exc):
                     log_exception(log, "records cannot be written", exc)
@@ -212,6 +200,26 @@ class Recorder:
                     return
                 self._wake.set()
                 await self._pause(4 * FLUSH_S)
+
+    async def _write(self, db: aiosqlite.Connection, path: Path, opened: int | None) -> bool:
+        """Write records to an open database until the recorder is stopped.
+
+        Returns:
+            False if the file was moved or removed, so that a new one must be opened.
+        """
+        while True:
+            await self._wake.wait()
+            if inode(path) != opened:  # records written to it now would be lost
+                log.warning("%s was moved or removed; a new database is created", path)
+                with contextlib.suppress(sqlite3.Error):
+                    await db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # into the file that was moved
+                return False
+            self._wake.clear()
+            await self._flush(db)
+            self._report_written(path)
+            if self._stop.is_set():
+                return True
+            await self._pause(FLUSH_S)
 
     def _report_failure(self, path: Path, exc: Exception) -> bool:
         """Log once that records wait. Return True if the exception is an expected one: an error of the database or the file."""
@@ -238,11 +246,7 @@ class Recorder:
             batch = list(islice(self._buffer, BATCH_RECORDS))
             try:
                 await db.executemany(_INSERT, [pending.record for pending in batch])
-            except (
-                OverflowError,
-                UnicodeError,
-                sqlite3.ProgrammingError,
-            ) as exc:  # SQLite cannot store one of the values
+            except _UNSTORABLE as exc:
                 await db.rollback()
                 batch = batch[:1]  # insert the records singly, so that only the faulty one is lost
                 await self._insert_one(db, batch[0].record, exc)
@@ -266,6 +270,15 @@ class _Pending(NamedTuple):
     record: Record
     since: float
     size: int
+
+
+async def _prepare(db: aiosqlite.Connection) -> None:
+    """Set the options of a connection, and create the table or its missing columns."""
+    await db.execute("PRAGMA journal_mode = WAL")
+    await db.execute("PRAGMA synchronous = NORMAL")
+    await db.execute("PRAGMA busy_timeout = 5000")
+    await db.executescript(_SCHEMA)
+    await _add_columns(db)
 
 
 async def _add_columns(db: aiosqlite.Connection) -> None:
