@@ -80,7 +80,7 @@ class _Choice(TypedDict, total=False):
 
 
 class ChunkChoice(_Choice):
-    """What a chunk adds to one choice."""
+    """The part of one choice that a chunk adds."""
 
     delta: Required[ChatMessage]
 

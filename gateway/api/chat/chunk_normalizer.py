@@ -13,7 +13,7 @@ from gateway.api.chat.finish_reasons import finish_reason
 from gateway.api.chat.message_content import message_of
 from gateway.api.chat.message_normalizer import TEXT_FIELDS, TOOL_CALL_ENDS, MessageNormalizer
 from gateway.api.chat.split_characters import SplitCharacters
-from gateway.api.chat.tool_calls import number
+from gateway.api.chat.tool_calls import call_index
 from gateway.core.chat_types import ChatChunk, ChunkChoice
 from gateway.provider_errors.failures import classify_event
 
@@ -22,7 +22,7 @@ class ChunkNormalizer:
     """Normalizes the chunks of one stream.
 
     Attributes:
-        has_text: text has come; a reader that passes chunks of text by sets it.
+        has_text: a chunk with text has come. A reader that relays chunks of text without this class sets it.
         characters: holds back the halves of characters.
     """
 
@@ -39,7 +39,7 @@ class ChunkNormalizer:
         self._choices: dict[int, MessageNormalizer] = {}
 
     def normalize(self, fields: ChatChunk, *, strict: bool = True, complete: bool = False) -> ChatChunk:
-        """The chunk as OpenAI would write it; the same object if nothing has to change.
+        """Return the chunk as OpenAI would write it; the same object if nothing has to change.
 
         Args:
             fields: has a list of objects as `choices`, whose values are not checked.
@@ -51,19 +51,19 @@ class ChunkNormalizer:
         """
         choices = fields["choices"]
         changed: list[ChunkChoice] | None = None
-        for at, choice in enumerate(choices):
+        for position, choice in enumerate(choices):
             if strict and self._is_normal(choice) and not complete:
                 continue
-            new = self._normalize(choice, at, complete=complete)
+            new = self._normalize(choice, position, complete=complete)
             if new != choice:
                 changed = changed or list(choices)
-                changed[at] = new
+                changed[position] = new
         if changed is not None:
             fields = fields | {"choices": changed}
         return self.characters.join(fields) if self.characters.held or not strict else fields
 
     def _is_normal(self, choice: Mapping[str, object]) -> bool:
-        """True if nothing has to change. Fast, since every chunk comes here; the first and last of a choice give False."""
+        """Return True if nothing has to change. Fast, since every chunk comes here; the first and last of a choice give False."""
         delta, index = choice.get("delta"), choice.get("index")
         if type(delta) is not dict or type(index) is not int or choice.get("finish_reason") is not None:
             return False
@@ -88,13 +88,13 @@ class ChunkNormalizer:
                 return False
         return not choice.get("error") and choice.get("logprobs") is None
 
-    def _normalize(self, choice: Mapping[str, object], at: int, *, complete: bool) -> ChunkChoice:
+    def _normalize(self, choice: Mapping[str, object], position: int, *, complete: bool) -> ChunkChoice:
         if choice.get("error"):
             raise classify_event(choice["error"])
         finish = finish_reason(choice.get("finish_reason"))
-        index = at if self._single else number(choice.get("index"))
+        index = position if self._single else call_index(choice.get("index"))
         if index is None:
-            index = at
+            index = position
         state = self._choices.get(index)
         if state is None:
             state = self._choices[index] = MessageNormalizer()

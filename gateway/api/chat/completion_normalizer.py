@@ -11,7 +11,7 @@ _NOT_PLAIN = frozenset({"error", "delta", "text"})  # keys of a choice that has 
 
 
 def normalize_completion(fields: object) -> JsonObject:
-    """A chat completion as OpenAI would write it; the same object if nothing has to change.
+    """Return a chat completion as OpenAI would write it; the same object if nothing has to change.
 
     Raises:
         UpstreamFailure: it has no list of choices with messages, or a choice failed.
@@ -22,7 +22,7 @@ def normalize_completion(fields: object) -> JsonObject:
 
 
 def normalize_choices(fields: JsonObject) -> JsonObject:
-    """The completion with normal choices; the same object if nothing has to change.
+    """Return the completion with normal choices; the same object if nothing has to change.
 
     Args:
         fields: has a list of objects as `choices`.
@@ -32,12 +32,12 @@ def normalize_choices(fields: JsonObject) -> JsonObject:
     """
     if all(map(_is_plain, fields["choices"])):
         return fields
-    choices = [_normalize_choice(choice, at) for at, choice in enumerate(fields["choices"])]
+    choices = [_normalize_choice(choice, position) for position, choice in enumerate(fields["choices"])]
     return fields if choices == fields["choices"] else fields | {"choices": choices}
 
 
 def _is_plain(choice: JsonObject) -> bool:
-    """True if nothing has to change. Fast, for plain text, which most answers are."""
+    """Return True if nothing has to change. Fast, for plain text, which most answers are."""
     message = choice.get("message")
     return (
         type(message) is dict
@@ -52,7 +52,7 @@ def _is_plain(choice: JsonObject) -> bool:
     )
 
 
-def _normalize_choice(choice: JsonObject, at: int) -> JsonObject:
+def _normalize_choice(choice: JsonObject, position: int) -> JsonObject:
     if choice.get("error"):
         raise classify_event(choice["error"])
     finish = finish_reason(choice.get("finish_reason"))
@@ -82,7 +82,7 @@ def _normalize_choice(choice: JsonObject, at: int) -> JsonObject:
     if kept.get("logprobs") is not None:
         kept["logprobs"] = normalize_logprobs(kept["logprobs"])
     finish = finish or "stop"  # a complete answer has ended, even if it does not say so
-    return kept | {"index": index if type(index) is int else at, "message": message, "finish_reason": finish}
+    return kept | {"index": index if type(index) is int else position, "message": message, "finish_reason": finish}
 
 
 def _list(value: object) -> list[object]:

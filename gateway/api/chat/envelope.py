@@ -22,7 +22,7 @@ _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 
 def has_normal_envelope(fields: Mapping[str, object], kind: str) -> bool:
-    """True if every field of the envelope has OpenAI's type. Fast, since it is called for each chunk."""
+    """Return True if every field of the envelope has OpenAI's type. Fast, since it is called for each chunk."""
     if type(fields.get("id")) is not str or type(fields.get("created")) is not int or fields.get("object") != kind:
         return False
     for key in _TEXTS:
@@ -47,7 +47,7 @@ class Envelope:
         self._created = 0
 
     def normalize(self, fields: Enveloped) -> Enveloped:
-        """The chunk or answer with a normal envelope; the same object if nothing has to change."""
+        """Return the chunk or answer with a normal envelope; the same object if nothing has to change."""
         if has_normal_envelope(fields, self._kind):
             return fields
         new = fields | {"id": self._id_of(fields.get("id")), "created": self._created_at(fields.get("created"))}
@@ -79,7 +79,7 @@ class Envelope:
 
 
 def normalize_usage(usage: object) -> ChatUsage | None:
-    """A usage object with integer counts; None if no count can be read."""
+    """Return a usage object with integer counts; None if no count can be read."""
     if _is_normal_usage(usage):
         return usage
     if not isinstance(usage, dict):
@@ -100,7 +100,7 @@ def normalize_usage(usage: object) -> ChatUsage | None:
 
 
 def normalize_logprobs(value: object) -> Logprobs | None:
-    """The log probabilities of a choice; None if a client could not read them."""
+    """Return the log probabilities of a choice; None if a client could not read them."""
     return value if _are_logprobs(value) else None
 
 
@@ -142,7 +142,7 @@ def _are_token_logprobs(value: object, *, deep: bool = False) -> bool:
 
 
 def _integer(value: object) -> int | None:
-    """The integer that `7`, `7.0` or `"7"` means; None for other values and for larger integers than `MAX_NUMBER`."""
+    """Return the integer that `7`, `7.0` or `"7"` means; None for other values and for larger integers than `MAX_NUMBER`."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 17:
         value = int(value)
     if isinstance(value, float) and value.is_integer():

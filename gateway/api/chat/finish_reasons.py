@@ -38,10 +38,10 @@ _FAILED = frozenset(
 
 
 def finish_reason(value: object) -> str | None:
-    """The OpenAI finish reason for a provider's own word; None if the choice has not ended. An unknown word stays as it is.
+    """Return the OpenAI finish reason for a provider's own word; None if the choice has not ended. An unknown word stays as it is.
 
     Raises:
-        UpstreamFailure: the provider failed, as `error` or `network_error` say.
+        UpstreamFailure: the word reports a failure of the provider, such as `network_error`.
     """
     if not isinstance(value, str) or (word := value.strip().lower()) in _NO_REASON:
         return None

@@ -1,4 +1,4 @@
-"""The text, reasoning and message of a choice, out of the forms in which providers write them."""
+"""Reads the message of a choice, and the text and reasoning in its content, in all forms that providers use."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ _MAX_DEPTH = 6  # of parts within parts
 
 
 def message_of(choice: Mapping[str, object], *, begun: bool) -> JsonObject:
-    """What a choice of a stream adds, under whichever key the provider writes it.
+    """Return the delta or message of a choice; providers write it under different keys.
 
     Args:
         begun: earlier chunks had text, so a complete message would only repeat it.
@@ -27,7 +27,7 @@ def message_of(choice: Mapping[str, object], *, begun: bool) -> JsonObject:
 
 
 def text_and_reasoning(content: object) -> tuple[str | list[JsonObject], str]:
-    """The text of a `content` that is not a string, and the reasoning in it.
+    """Return the text of a `content` that is not a string, and the reasoning in it.
 
     A list that has pictures or sound is returned as a list of its objects, without reasoning. Any other value is returned as
     JSON text.
@@ -54,7 +54,7 @@ def _as_json(content: object) -> str:
 
 
 def _reasoning_text(part: object, depth: int = 0) -> str:
-    """The text of a reasoning part, which may contain further parts."""
+    """Return the text of a reasoning part, which may contain further parts."""
     if isinstance(part, str):
         return part
     if isinstance(part, list) and depth < _MAX_DEPTH:

@@ -30,7 +30,7 @@ class MessageNormalizer:
         self._name = ""  # of the one function of the older API
 
     def normalize(self, given: Mapping[str, object]) -> ChatMessage:
-        """The delta or message as OpenAI would write it."""
+        """Return the delta or message as OpenAI would write it."""
         new: Any = {}
         for key, value in given.items():
             if value is None:

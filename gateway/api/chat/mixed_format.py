@@ -22,32 +22,35 @@ from gateway.request.chat_request import ChatRequest, checked_chat_request
 
 
 def is_mixed(fields: JsonObject) -> bool:
-    """True if the request uses parts of the Responses API."""
-    return ("input" in fields and "messages" not in fields) or bool(_flat(fields))
+    """Return True if the request uses parts of the Responses API."""
+    return ("input" in fields and "messages" not in fields) or bool(_responses_tools(fields))
 
 
 async def parse(fields: JsonObject, body: bytes, headers: Headers, responses: Responses) -> ChatRequest:
-    """The chat request.
+    """Return the chat request.
 
     Raises:
         InvalidRequest: `param` names the field as the client wrote it.
     """
     if "messages" in fields:
-        return _chat(fields)
+        return _with_chat_tools(fields)
     request = await responses.parse(body, headers)
     if request.requirements.api is not None:
         raise InvalidRequest(
             f"Chat completions cannot express `{request.requirements.api_field}`; use `/v1/responses`.", param="input"
         )
     options = fields.get("stream_options")
-    asked = isinstance(options, dict) and bool(options.get("include_usage"))
+    usage_requested = isinstance(options, dict) and bool(options.get("include_usage"))
     return replace(
-        request, native=None, usage_requested=asked, freeform=tool_names_of(native_request(request)).freeform_functions
+        request,
+        native=None,
+        usage_requested=usage_requested,
+        freeform=tool_names_of(native_request(request)).freeform_functions,
     )
 
 
 def response_body(request: ChatRequest, complete: Complete, model: str) -> bytes:
-    """The body of a complete answer, with the plain input of freeform tools."""
+    """Return the body of a complete answer, with the plain input of freeform tools."""
     choices = [_unwrapped(choice, request.freeform) for choice in complete.fields["choices"]]
     return with_model_name(replace(complete, body=b"{}", fields=complete.fields | {"choices": choices}), model)
 
@@ -73,9 +76,9 @@ class MixedWriter(ChatWriter):
         index = choice.get("index") or 0
         calls = [self._call(index, call) for call in delta.get("tool_calls") or ()]
         if choice.get("finish_reason") is not None:  # input that could not be decoded before is written now
-            for (of, number), reader in self._readers.items():
-                if of == index and (rest := reader.close()[0]):
-                    calls.append({"index": number, "function": {"arguments": rest}})
+            for (choice_index, call_index), reader in self._readers.items():
+                if choice_index == index and (rest := reader.close()[0]):
+                    calls.append({"index": call_index, "function": {"arguments": rest}})
             self._readers = {key: reader for key, reader in self._readers.items() if key[0] != index}
         return choice | {"delta": delta | {"tool_calls": calls}} if calls else choice
 
@@ -90,24 +93,27 @@ class MixedWriter(ChatWriter):
         return call | {"function": function | {"arguments": reader.feed(function.get("arguments") or "")}}
 
 
-def _flat(fields: JsonObject) -> list[JsonObject]:
-    """The freeform tools that are in the form of the Responses API."""
+def _responses_tools(fields: JsonObject) -> list[JsonObject]:
+    """Return the freeform tools that are in the form of the Responses API."""
     tools = fields.get("tools")
     if not isinstance(tools, list):
         return []
-    return [tool for tool in tools if _is_flat(tool)]
+    return [tool for tool in tools if _is_responses_tool(tool)]
 
 
-def _is_flat(tool: object) -> bool:
+def _is_responses_tool(tool: object) -> bool:
     return isinstance(tool, dict) and tool.get("type") == "custom" and isinstance(tool.get("name"), str)
 
 
-def _chat(fields: JsonObject) -> ChatRequest:
-    """The chat request for a chat request with such tools."""
-    given = ChatTools({"tools": _flat(fields)})
-    functions = {function["function"]["name"]: function for function in given.fields["tools"]}
-    names = given.names.freeform_functions
-    tools = [functions[given.names.chat_name(tool["name"])] if _is_flat(tool) else tool for tool in fields["tools"]]
+def _with_chat_tools(fields: JsonObject) -> ChatRequest:
+    """Return the chat request for one whose tools are partly in the form of the Responses API."""
+    chat_tools = ChatTools({"tools": _responses_tools(fields)})
+    functions = {function["function"]["name"]: function for function in chat_tools.fields["tools"]}
+    names = chat_tools.names.freeform_functions
+    tools = [
+        functions[chat_tools.names.chat_name(tool["name"])] if _is_responses_tool(tool) else tool
+        for tool in fields["tools"]
+    ]
     messages = fields.get("messages")
     if isinstance(messages, list):
         messages = [_message(message, names) for message in messages]
@@ -116,7 +122,7 @@ def _chat(fields: JsonObject) -> ChatRequest:
 
 
 def _message(message: object, names: frozenset[str]) -> object:
-    """A message in the form of chat: missing content is null, and the arguments of freeform calls are JSON again."""
+    """Return a message in the form of chat: missing content is null, and the arguments of freeform calls are JSON again."""
     if not isinstance(message, dict) or not isinstance(calls := message.get("tool_calls"), list):
         return message
     wrapped = [_wrapped(call, names) for call in calls]

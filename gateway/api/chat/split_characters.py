@@ -23,7 +23,7 @@ class SplitCharacters:
         self.held: dict[Place, str] = {}
 
     def join(self, fields: ChatChunk) -> ChatChunk:
-        """The chunk without lone surrogates: halves from earlier chunks are put in front, new ones are held back."""
+        """Return the chunk without lone surrogates: halves from earlier chunks are put in front, new ones are held back."""
         choices = [self._join_choice(choice) for choice in fields["choices"]]
         rest = lenient_json.clean({key: value for key, value in fields.items() if key != "choices"})
         chunk: ChatChunk = rest | {"choices": choices}

@@ -46,7 +46,7 @@ class ChatReader:
         return Chunk(event.raw if strict and chunk is given else b"", chunk)
 
     def read_completion(self, body: bytes) -> Chunk:
-        """A complete answer as one chunk, for a provider that does not stream although it was asked to.
+        """Return a complete answer as one chunk. Used if a provider does not stream although the request was for a stream.
 
         Raises:
             UpstreamFailure: it is not an answer, or an error.
@@ -62,7 +62,7 @@ class ChatReader:
 
 
 def _is_text_chunk(value: object, *, single: bool) -> TypeGuard[ChatChunk]:
-    """True for a chunk of one text that is normal as it is. Nearly every chunk is one, so this must be fast."""
+    """Return True for a chunk with one piece of text that is normal already. Nearly every chunk is one, so this must be fast."""
     if type(value) is not dict or not value.keys() <= _CHUNK_KEYS:
         return False
     choices = value.get("choices")
@@ -88,7 +88,7 @@ def _is_text_chunk(value: object, *, single: bool) -> TypeGuard[ChatChunk]:
 
 
 def event_object(value: object) -> JsonObject | None:
-    """The object of an event; None for an event without content, which a server sends to keep the connection open.
+    """Return the object of an event; None for an event without content, which a server sends to keep the connection open.
 
     Raises:
         UpstreamFailure: the event is an error.
@@ -109,7 +109,7 @@ def event_object(value: object) -> JsonObject | None:
 
 
 def _chunk(value: object) -> ChatChunk | None:
-    """The object of an event, with a list of objects as `choices`; None for an event without choices and usage.
+    """Return the object of an event, with a list of objects as `choices`; None for an event without choices and usage.
 
     Raises:
         UpstreamFailure: the event is an error.
@@ -131,6 +131,6 @@ def _chunk(value: object) -> ChatChunk | None:
 
 
 def _has_choices(fields: JsonObject) -> TypeGuard[ChatChunk]:
-    """True if `choices` is a list of objects; their values are checked later."""
+    """Return True if `choices` is a list of objects; their values are checked later."""
     choices = fields.get("choices")
     return isinstance(choices, list) and all(isinstance(choice, dict) for choice in choices)

@@ -9,7 +9,9 @@ from gateway.provider_errors.failures import Cause, UpstreamFailure
 
 
 def completion_of_stream(body: bytes) -> JsonObject:
-    """The chat completion that the chunks of an event stream add up to, for a provider that streams although it was not asked to.
+    """Return the chat completion that the chunks of an event stream add up to.
+
+    Used if a provider streams an answer although the request was for a complete one.
 
     Raises:
         UpstreamFailure: it is not a stream, is cut off, or has an error.
@@ -54,7 +56,7 @@ def _add(message: JsonObject, delta: Mapping[str, object]) -> None:
 
 
 def _sum(so_far: object, more: object) -> object:
-    """The sum of two pieces of a stream: texts and lists are joined, objects merged. Linear time over all pieces."""
+    """Return the sum of two pieces of a stream: texts and lists are joined, objects merged. Linear time over all pieces."""
     if isinstance(more, str):
         if not isinstance(so_far, _Text):
             return _Text([more])

@@ -24,7 +24,7 @@ class ChatWriter:
         self._last: ChatChunk = {"choices": []}
         self._model = ""
         self._model_bytes = b""
-        self._seen_model: object = None  # the provider's name, and the field's bytes as it writes them
+        self._seen_model: object = None  # the model in the last chunk, and its field as the provider wrote it
         self._seen_bytes = b""
 
     def write(self, chunk: Chunk, fields: ChatChunk, model: str) -> bytes:
@@ -51,11 +51,11 @@ class ChatWriter:
         return json_event(kept | {"choices": [], "usage": usage, "model": model}) + DONE
 
     def error(self, error: GatewayError) -> bytes:
-        """An error event. `[DONE]` does not follow, since the answer is not complete."""
+        """Return an error event. `[DONE]` does not follow it, since the answer is not complete."""
         return json_event(error.envelope())
 
 
 def with_model_name(complete: Complete, model: str) -> bytes:
-    """The bytes of an answer, with the public name of the model."""
+    """Return the bytes of an answer, with the public name of the model."""
     body = replace_model_name(complete.body, str(complete.fields.get("model") or ""), model)
     return dumps(complete.fields | {"model": model}) if body is None else body

@@ -23,8 +23,8 @@ class _Call:
     custom: bool = False  # a call of a freeform tool, whose input is not JSON
     begun: bool = False  # arguments have come
 
-    def new_name(self, name: str) -> str:
-        """The part of the name that is new. Providers send it in pieces, or again with each delta."""
+    def new_part_of_name(self, name: str) -> str:
+        """Return the part of the name that is new. Providers send it in pieces, or again with each delta."""
         if not name or self.begun or name == self.name:
             return ""
         new = name[len(self.name) :] if name.startswith(self.name) else name
@@ -32,7 +32,7 @@ class _Call:
         return new
 
     def function(self, given: JsonObject, name: str, *, first: bool) -> FunctionCall:
-        """The `function` of the delta, with the new part of the name."""
+        """Return the `function` of the delta, with the new part of the name."""
         new: Any = {key: value for key, value in given.items() if key not in ("name", "arguments")}
         if name:
             new["name"] = name
@@ -60,7 +60,7 @@ class ToolCalls:
         return bool(self._calls)
 
     def are_further_arguments(self, value: object) -> bool:
-        """True if the entries are normal and only add arguments to calls that have begun."""
+        """Return True if the entries are normal and only add arguments to calls that have begun."""
         if value is None:
             return True
         if type(value) is not list:
@@ -77,7 +77,7 @@ class ToolCalls:
         return True
 
     def normalize(self, value: object) -> list[ToolCall]:
-        """The entries of `tool_calls` as OpenAI would write them. Entries that are not objects are left out.
+        """Return the entries of `tool_calls` as OpenAI would write them. Entries that are not objects are left out.
 
         Raises:
             UpstreamFailure: the answer has more than `MAX_CALLS` calls.
@@ -86,11 +86,11 @@ class ToolCalls:
             value = [value]
         if not isinstance(value, list):
             return []
-        _check_number(len(value))
+        _check_count(len(value))
         return [self._call(call) for call in value if isinstance(call, dict)]
 
     def check(self) -> None:
-        """Checks the calls at the end of the choice.
+        """Check the calls at the end of the choice.
 
         Raises:
             UpstreamFailure: a call has no tool name.
@@ -99,7 +99,7 @@ class ToolCalls:
             raise UpstreamFailure(Cause.UNREADABLE, detail="a tool call without a name")
 
     def empty_arguments(self) -> list[ToolCall]:
-        """Entries with `{}` as arguments for the calls that got none, for the end of the choice.
+        """Return entries with `{}` as arguments for the calls that got none, for the end of the choice.
 
         OpenAI writes `{}` for a tool without parameters, and clients parse it.
         """
@@ -117,22 +117,22 @@ class ToolCalls:
         call_id, name = _id(given.get("id")), function.get("name")
         name = name if isinstance(name, str) else ""
         known = len(self._calls)
-        place = self._place(number(given.get("index")), call_id, name)
+        place = self._place(call_index(given.get("index")), call_id, name)
         first, call = place == known, self._calls[place]
         new: Any = {"index": place}
         call.custom = call.custom or "custom" in given
         if first or "type" in given:
             new["type"] = "custom" if call.custom else "function"
-        new_name = call.new_name(name)
+        new_part = call.new_part_of_name(name)
         if not call.id and (call_id or call.name):
             new["id"] = call.id = call_id or f"call_{uuid.uuid4().hex[:24]}"
         if not call.custom:
-            new["function"] = call.function(function, new_name, first=first)
+            new["function"] = call.function(function, new_part, first=first)
         entry: ToolCall = new | {key: value for key, value in given.items() if key not in _PLACED}
         return entry
 
     def _place(self, index: int | None, call_id: str, name: str) -> int:
-        """The index of the call that the delta belongs to; a new one for a call that begins here."""
+        """Return the index of the call that the delta belongs to; a new one for a call that begins here."""
         if index is not None:
             place = self._places.get(index)
             if place is not None and not (name and call_id and self._calls[place].id not in ("", call_id)):
@@ -146,7 +146,7 @@ class ToolCalls:
         elif self._calls and not (name and self._calls[-1].name and self._calls[-1].begun):
             return len(self._calls) - 1
         place = len(self._calls)
-        _check_number(place + 1)
+        _check_count(place + 1)
         self._calls.append(_Call())
         if index is not None:
             self._places[index] = place
@@ -155,13 +155,13 @@ class ToolCalls:
         return place
 
 
-def _check_number(calls: int) -> None:
+def _check_count(calls: int) -> None:
     if calls > MAX_CALLS:
         raise UpstreamFailure(Cause.UNREADABLE, detail=f"an answer of more than {MAX_CALLS} tool calls")
 
 
-def number(index: object) -> int | None:
-    """An index that may be a string of digits; None for other values."""
+def call_index(index: object) -> int | None:
+    """Return an index that is an integer or a string of digits; None for other values."""
     if type(index) is int:
         return index
     return int(index) if isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 9 else None

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api.chat.tool_calls import MAX_CALLS, ToolCalls, number
+from gateway.api.chat.tool_calls import MAX_CALLS, ToolCalls, call_index
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
 
@@ -93,4 +93,4 @@ def test_a_call_without_a_name_and_too_many_calls_are_unreadable() -> None:
     ("value", "index"), [(3, 3), ("12", 12), (True, None), (1.0, None), ("-1", None), ("9" * 9, None), ("²", None)]
 )
 def test_an_index_may_be_digits(value: Any, index: int | None) -> None:
-    assert number(value) == index
+    assert call_index(value) == index
