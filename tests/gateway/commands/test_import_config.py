@@ -14,7 +14,6 @@ from gateway.commands.main import main
 from gateway.config.portfolio import Portfolio, Price
 from gateway.config.portfolio_file import load_portfolio
 from gateway.config.secret import Secret
-from gateway.migrate.model_aliases import KNOWN, resembles, same_model
 from router.model.serving import SPACE
 from router.model.space import ModelSpace
 from tests.gateway.running import running
@@ -536,42 +535,6 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 1
     assert "cannot be written" in result.stderr
-
-
-def test_spellings_lead_into_the_space() -> None:
-    assert {name for spellings in KNOWN.values() for name in spellings.values()} <= set(NAMES)
-
-
-@pytest.mark.parametrize(
-    ("spelling", "name"),
-    [
-        ("openai/gpt-4o-2024-08-06", "openai/gpt-4o-2024-08-06"),
-        ("gpt-4o-mini", "openai/gpt-4o-mini-2024-07-18"),
-        ("gpt-4o", None),  # an alias that moves
-        ("ollama/llama3.1:8b", "meta-llama/Llama-3.1-8B-Instruct"),
-        ("ollama_chat/llama3.1:8b-instruct-q4_K_M", "meta-llama/Llama-3.1-8B-Instruct"),
-        ("ollama/llama3.1:8b-text-q4_0", None),  # the base model
-        ("openrouter/meta-llama/llama-3.1-8b-instruct:free", "meta-llama/Llama-3.1-8B-Instruct"),
-        ("openrouter/mistralai/mistral-7b-instruct-v0.3", "mistralai/Mistral-7B-Instruct-v0.3"),
-        ("bedrock/converse/us.anthropic.claude-3-5-sonnet-20241022-v2:0", "anthropic/claude-3-5-sonnet-20241022"),
-        ("bedrock/anthropic.claude-3-5-sonnet-20240620-v1:0", None),  # the snapshot before
-        ("fireworks_ai/accounts/fireworks/models/llama-v3p1-70b-instruct", "meta-llama/Llama-3.1-70B-Instruct"),
-        ("vertex_ai/claude-3-5-sonnet-v2@20241022", "anthropic/claude-3-5-sonnet-20241022"),
-        ("gemini/gemini-1.5-pro-002", "google/gemini-1.5-pro-002"),
-        ("xai/grok-2-1212", "x-ai/grok-2-1212"),
-        ("hosted_vllm/meta-llama/Meta-Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-8B-Instruct"),
-        ("hosted_vllm/unsloth/Llama-3.1-8B-Instruct", None),  # somebody else's
-        ("hosted_vllm/llama-3.1-8b", None),  # base or instruct?
-        ("azure/gpt-4o-2024-08-06", None),  # a deployment's own name
-    ],
-)
-def test_which_model_of_the_space(spelling: str, name: str | None) -> None:
-    assert same_model(spelling, NAMES) == name
-
-
-def test_a_resemblance_is_for_a_person() -> None:
-    assert resembles("hosted_vllm/unsloth/Llama-3.1-8B-Instruct", NAMES) == "meta-llama/Llama-3.1-8B-Instruct"
-    assert resembles("openai/our-finetune", NAMES) is None
 
 
 async def test_an_imported_portfolio_serves(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""The section `gateway`: keys and paths are resolved, and settings that contradict each other are reported."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config.document import Document
+from gateway.config.portfolio import DEFAULT_POLICIES
+from gateway.config.references import References
+from gateway.config.secret import Secret
+from gateway.config.settings import Settings
+from gateway.config.settings_reader import check_writable, resolve_settings
+
+
+def resolved(folder: Path, written: dict[str, object], **environment: str) -> tuple[Settings, list[str]]:
+    path = folder / "p.yaml"
+    path.write_text("models: []\n")
+    document = Document(path)
+    settings = resolve_settings(
+        document, References(document, environment), Settings.model_validate(written), DEFAULT_POLICIES
+    )
+    return settings, [problem.text for problem in document.problems]
+
+
+def test_keys_come_from_the_environment_and_paths_begin_at_the_file(tmp_path: Path) -> None:
+    settings, problems = resolved(
+        tmp_path,
+        {"keys": ["os.environ/A"], "admin_key": "os.environ/B", "record": "r.db", "responses": None},
+        A="sk-a",
+        B="sk-b",
+    )
+    assert not problems
+    assert (settings.keys, settings.admin_key) == ((Secret("sk-a"),), Secret("sk-b"))
+    assert (settings.record, settings.responses_file) == (tmp_path / "r.db", None)
+
+
+def test_the_default_record_is_in_the_working_directory(tmp_path: Path) -> None:
+    settings, problems = resolved(tmp_path, {})
+    assert not problems
+    assert (settings.record, settings.responses_file) == (Path("locus.db"), Path("locus-responses.db"))
+    assert settings.model_fields_set == set()
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ({"host": "0.0.0.0"}, "gateway.host: found '0.0.0.0'; without `keys` only a loopback address is served"),
+        ({"cors_origins": ["*"]}, "gateway.cors_origins[0]: found '*'; without `keys` every web page"),
+        ({"keys": ["os.environ/NONE"]}, "gateway.keys[0]: the environment variable NONE is not set"),
+        ({"utility_calls": {}}, "gateway.utility_calls: expected `front_ends` or `patterns`"),
+        ({"utility_calls": {"patterns": ["("]}}, "gateway.utility_calls.patterns[0]: not a regular expression: "),
+        ({"utility_calls": {"front_ends": ["x"]}}, "gateway.utility_calls.front_ends[0]: found 'x', expected one of "),
+        ({"utility_calls": {"policy": "x", "patterns": ["a"]}}, "gateway.utility_calls.policy: found 'x', expected one of best"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_reported(tmp_path: Path, written: dict[str, object], problem: str) -> None:
+    _, problems = resolved(tmp_path, written)
+    assert len(problems) == 1
+    assert problems[0].startswith(problem)
+
+
+def test_a_database_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("models: []\n")
+    (tmp_path / "file").touch()
+    for record, fault in ((tmp_path, "it is a folder or a device"), (tmp_path / "file" / "r.db", "")):
+        document = Document(path)
+        check_writable(document, Settings(record=record, responses=None))
+        (problem,) = document.problems
+        assert problem.text.startswith(f"gateway.record: {record} cannot be written: {fault}")
+    document = Document(path)
+    check_writable(document, Settings(record=tmp_path / "new" / "r.db", responses=None))
+    assert not document.problems
