@@ -19,7 +19,7 @@ class Scores:
 
     Attributes:
         p_correct: predicted correctness, float32; NaN for a model without an embedding.
-        standard_error: of p_correct, float32; NaN likewise.
+        standard_error: of p_correct, float32; NaN for a model without an embedding.
         price_usd: expected price of this request, float64, USD.
         capable: the model can serve the request, and the client allows it.
         guarded: the predictions are the models' means on the query's kind, since no finer prediction was better than the best

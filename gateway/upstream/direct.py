@@ -1,6 +1,6 @@
 """The direct path: calls servers that speak the OpenAI protocol, or the client's own format, over one pool of connections.
 
-The bytes of the client's request and of the provider's answer are passed on unchanged where that is possible.
+The bytes of the client's request and of the provider's answer are passed on unchanged if possible.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from gateway.upstream.request_headers import provider_model_name, request_header
 from gateway.upstream.response_body import read_response_body
 
 KEEP_ALIVE_S = 120.0
-WRITTEN_AT_ONCE = (
-    1 << 20
-)  # bytes; a longer request body is written in pieces, each after the previous one has been sent
+WRITTEN_AT_ONCE = 1 << 20  # bytes; a longer request body is written in pieces, each after the one before
 MAX_HEADER_BYTES = 64 << 10  # of one response header; proxies add long ones
 MAX_HEADERS = 1_000
 
 
 class DirectUpstream:
-    """Calls `POST {api_base}/chat/completions` and its like. Owns its connection pool: use as an async context manager.
+    """Calls `POST {api_base}/chat/completions`, or the path of another format.
+
+    Owns its connection pool; use as an async context manager.
 
     Args:
         proxies: the proxies that providers are called through; none by default.

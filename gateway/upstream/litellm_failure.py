@@ -10,9 +10,8 @@ from gateway.provider_errors.failures import Cause, UpstreamFailure, classify
 
 NOT_FETCHED = "Addresses in messages are not fetched here"
 _REFUSED_ADDRESS = (NOT_FETCHED, "Unable to fetch image from URL", "URL targets a blocked address")
-_PREFIX = re.compile(
-    r"(?:litellm\.)?(?:\w+Error|Timeout): (?:litellm\.\w+: )?(?:\w+(?:Exception|Error) *-? *)?"
-)  # of litellm's messages
+# The beginning of litellm's messages.
+_PREFIX = re.compile(r"(?:litellm\.)?(?:\w+Error|Timeout): (?:litellm\.\w+: )?(?:\w+(?:Exception|Error) *-? *)?")
 _TRACEBACK = "Traceback (most recent call last)"  # with paths of this machine, if litellm cannot read an answer
 _BUG_REPORT = "This looks like a bug in LiteLLM"
 _MAX_MESSAGE = 20_000  # characters

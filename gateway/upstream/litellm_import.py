@@ -1,4 +1,4 @@
-"""Imports litellm and changes what the gateway needs otherwise. The only module that imports litellm.
+"""Imports litellm and changes the parts that do not suit a server. The only module that imports litellm.
 
 The import takes seconds and hundreds of megabytes, so it runs in a thread, for the first request that needs it.
 """

@@ -21,8 +21,9 @@ COUNTED = 256 << 10  # bytes; in a longer answer the values are counted before i
 READ_SIZE = 16 << 10  # bytes that are read from a connection, and processed, at a time
 CHARGED_STEP = 256 << 10  # bytes of an event that are not charged, since nearly all events are shorter
 TURN_BYTES = 256 << 10  # bytes of a complete answer that are read before other tasks run
-MAX_CONTAINERS = 400_000  # objects and lists of an answer; the largest answers, with log probabilities, have fewer
-MAX_VALUES = 2_000_000  # keys and values of an answer, likewise
+# Limits of one answer. The largest answers, with log probabilities, have fewer.
+MAX_CONTAINERS = 400_000  # objects and lists
+MAX_VALUES = 2_000_000  # keys and values
 
 
 async def read_response_body(response: aiohttp.ClientResponse, idle_s: float) -> bytes:

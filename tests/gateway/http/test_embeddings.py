@@ -1,4 +1,4 @@
-"""Vectors from real providers on loopback, through the gateway, for the official client."""
+"""Embeddings through the gateway: the official client on one side, scripted providers on loopback on the other."""
 
 import asyncio
 import base64
@@ -35,7 +35,7 @@ CHAT = entry("llama-8b", NOWHERE)
 
 @asynccontextmanager
 async def gateway(folder: Path, *deployments: dict[str, Any], key: str = "none", **more: Any) -> AsyncIterator[Gateway]:
-    """A gateway with one chat model and, where it has deployments, the embedding model `vectors`."""
+    """A gateway with one chat model and, if deployments are given, the embedding model `vectors`."""
     vectors = {"name": "vectors", "deployments": deployments, "price": {"input": 2.0}, "max_input_tokens": 100}
     listed = {"embedding_models": [vectors]} if deployments else {}
     portfolio = load_portfolio(write_portfolio(folder, [CHAT], **listed, **more), {"LOCUS_KEY": "sk-gateway"})
@@ -80,7 +80,7 @@ def vectors() -> Reply:
 # Relayed
 
 
-async def test_the_clients_bytes_go_out_and_the_providers_come_back(tmp_path: Path) -> None:
+async def test_the_bytes_of_request_and_response_are_relayed(tmp_path: Path) -> None:
     async with ScriptedProvider(vectors()) as up, gateway(tmp_path, at(up)) as run:
         sent = b'{ "model":"vectors", "input" : ["a", "b"], "user": "u-1", "dimensions": 2, "own": [1] }'
         answer = await run.http.post("/v1/embeddings", content=sent)
@@ -148,7 +148,7 @@ async def test_no_other_model_answers(tmp_path: Path) -> None:
         assert "x-should-retry" not in caught.value.response.headers  # clients come back after an outage
 
 
-async def test_a_short_retry_after_is_waited_for_on_the_same_deployment(tmp_path: Path) -> None:
+async def test_a_short_retry_after_leads_to_a_retry_at_the_same_deployment(tmp_path: Path) -> None:
     async with ScriptedProvider(vectors()) as up, gateway(tmp_path, at(up)) as run:
         up.replies.append(error(429, headers={"retry-after-ms": "10"}))
         assert (await run.client.embeddings.create(model="vectors", input="x")).data
@@ -164,14 +164,14 @@ async def test_a_breaker_opens_after_failures_in_a_row(tmp_path: Path) -> None:
         assert "cooling down" in str(live.unavailable())
 
 
-async def test_a_deployment_that_refuses_an_optional_field_is_asked_without_it(tmp_path: Path) -> None:
+async def test_an_optional_field_that_a_deployment_refuses_is_not_sent_again(tmp_path: Path) -> None:
     async with ScriptedProvider(vectors()) as up, gateway(tmp_path, at(up)) as run:
         up.replies.append(error(400, "Unknown parameter: 'user'", "unknown_parameter"))
         assert (await run.client.embeddings.create(model="vectors", input="x", user="u")).data
         assert ["user" in call.body for call in up.calls] == [True, False]
 
 
-async def test_what_the_provider_says_of_a_bad_request_is_handed_on(tmp_path: Path) -> None:
+async def test_the_providers_message_for_a_bad_request_reaches_the_client(tmp_path: Path) -> None:
     async with ScriptedProvider(error(400, "dimensions must be at most 8")) as up, gateway(tmp_path, at(up)) as run:
         with pytest.raises(openai.BadRequestError, match="dimensions must be at most 8"):
             await run.client.embeddings.create(model="vectors", input="x", dimensions=9)
@@ -195,7 +195,7 @@ async def test_a_silent_deployment_ends_at_its_timeout(tmp_path: Path) -> None:
         assert caught.value.status_code == 504
 
 
-async def test_a_client_that_leaves_ends_the_call(tmp_path: Path) -> None:
+async def test_a_disconnected_client_ends_the_call(tmp_path: Path) -> None:
     async with ScriptedProvider(silent()) as up, gateway(tmp_path, at(up)) as run:
         asking = asyncio.create_task(run.http.post("/v1/embeddings", json={"model": "vectors", "input": "abcd" * 3}))
         await eventually(lambda: bool(up.calls))
@@ -205,7 +205,7 @@ async def test_a_client_that_leaves_ends_the_call(tmp_path: Path) -> None:
         assert (record["error"], record["prompt_tokens"], record["usage_estimated"]) == ("client_disconnected", 3, 1)
 
 
-async def test_deployments_are_checked_where_the_file_asks_for_it(tmp_path: Path) -> None:
+async def test_health_checks_call_embedding_deployments(tmp_path: Path) -> None:
     async with ScriptedProvider(vectors()) as up, gateway(tmp_path, at(up, health_check_interval=0.05)):
         await eventually(lambda: bool(up.calls))
         assert (up.calls[0].path, up.calls[0].body["input"]) == ("/v1/embeddings", "Hi")
@@ -237,7 +237,7 @@ async def test_a_provider_with_a_protocol_of_its_own_goes_through_litellm(tmp_pa
     assert up.calls[0].body["input_type"] == "search_query"
 
 
-async def test_dimensions_that_litellm_leaves_out_are_refused(tmp_path: Path) -> None:
+async def test_dimensions_that_litellm_omits_are_refused(tmp_path: Path) -> None:
     answer = {"embeddings": {"float": [[0.25, 0.5]]}, "meta": {"billed_units": {"input_tokens": 5}}}
     async with ScriptedProvider(reply(200, answer)) as up:
         deployment = {"model": "cohere/embed-english-v3.0", "api_base": f"{up.base_url}/embed", "api_key": "ck"}
@@ -288,21 +288,23 @@ async def test_the_built_in_model_gives_the_encoders_unit_vectors(tmp_path: Path
         ({"encoding_format": "int8"}, "encoding_format"),
     ],
 )
-async def test_what_the_built_in_model_cannot_do_it_says(tmp_path: Path, more: dict[str, Any], param: str) -> None:
+async def test_the_built_in_model_refuses_fields_that_it_does_not_support(
+    tmp_path: Path, more: dict[str, Any], param: str
+) -> None:
     async with gateway(tmp_path) as run:
         got = await run.http.post("/v1/embeddings", json={"model": "locus-encoder", "input": "x"} | more)
     assert (got.status_code, got.json()["error"]["param"]) == (400, param)
     assert "locus-encoder" in got.json()["error"]["message"]
 
 
-async def test_its_own_dimensions_may_be_asked_for(tmp_path: Path) -> None:
+async def test_the_built_in_model_accepts_its_own_dimensions(tmp_path: Path) -> None:
     async with gateway(tmp_path) as run:
         dimensions = run.service.in_force.router.encoder.text_dim
         answer = await run.client.embeddings.create(model="locus-encoder", input="x", dimensions=dimensions)
     assert len(answer.data[0].embedding) == dimensions
 
 
-async def test_a_long_list_lets_others_go_on(tmp_path: Path) -> None:
+async def test_a_long_list_does_not_block_other_requests(tmp_path: Path) -> None:
     texts = [f"{i} " + "many words of a long text, " * 40 for i in range(2000)]
     async with gateway(tmp_path) as run:
         long = asyncio.create_task(run.client.embeddings.create(model="locus-encoder", input=texts))
@@ -324,7 +326,7 @@ async def test_a_long_list_lets_others_go_on(tmp_path: Path) -> None:
         ("gpt-9", 404, "`gpt-9` is not in the portfolio. Embedding models are `vectors`"),
     ],
 )
-async def test_only_an_embedding_models_name_will_do(tmp_path: Path, name: str, status: int, says: str) -> None:
+async def test_only_the_name_of_an_embedding_model_is_valid(tmp_path: Path, name: str, status: int, says: str) -> None:
     async with gateway(tmp_path, {"model": "openai/m", "api_base": NOWHERE}) as run:
         with pytest.raises(openai.APIStatusError) as caught:
             await run.client.embeddings.create(model=name, input="x")
@@ -333,13 +335,13 @@ async def test_only_an_embedding_models_name_will_do(tmp_path: Path, name: str, 
 
 
 @pytest.mark.parametrize("name", ["vectors", "locus-encoder"])
-async def test_answers_are_what_the_official_document_says(tmp_path: Path, name: str) -> None:
+async def test_answers_conform_to_the_official_schema(tmp_path: Path, name: str) -> None:
     async with ScriptedProvider(vectors()) as up, gateway(tmp_path, at(up)) as run:
         got = await run.http.post("/v1/embeddings", json={"model": name, "input": ["a", "b"]})
     validate(got.json(), "CreateEmbeddingResponse")
 
 
-async def test_a_gateway_key_is_needed_where_there_are_some(tmp_path: Path) -> None:
+async def test_a_gateway_key_is_required_if_any_is_configured(tmp_path: Path) -> None:
     keys = {"keys": ["os.environ/LOCUS_KEY"]}
     async with gateway(tmp_path, key="sk-wrong", gateway=keys) as run:
         with pytest.raises(openai.AuthenticationError):
@@ -387,7 +389,7 @@ def test_tokens_are_counted_or_estimated(given: Any, tokens: int) -> None:
     assert request.requirements.prompt_tokens == tokens
 
 
-async def test_a_deployment_that_leaves_a_vector_out_is_not_believed(tmp_path: Path) -> None:
+async def test_an_answer_that_lacks_a_vector_leads_to_failover(tmp_path: Path) -> None:
     async with (
         ScriptedProvider(
             reply(200, {"data": [{"index": 0, "embedding": [0.0]}], "usage": {"prompt_tokens": 1}})
@@ -400,7 +402,7 @@ async def test_a_deployment_that_leaves_a_vector_out_is_not_believed(tmp_path: P
             assert len(good.calls) == 1
 
 
-async def test_readiness_shows_them_but_does_not_count_them(tmp_path: Path) -> None:
+async def test_readiness_lists_embedding_models_separately(tmp_path: Path) -> None:
     async with ScriptedProvider(vectors()) as up, gateway(tmp_path, at(up)) as run:
         report = (await run.http.get("/health/ready")).json()
     assert report["embedding_models"]["locus-encoder"]["available"]

@@ -32,7 +32,7 @@ async def explained(run: Any, model: str, **more: Any) -> dict[str, Any]:
     return result
 
 
-async def test_best_takes_the_highest_p_and_says_so(tmp_path: Path) -> None:
+async def test_best_takes_the_highest_p_and_explains_it(tmp_path: Path) -> None:
     async with gateway(tmp_path, portfolio()) as run:
         decision = await explained(run, "auto:best")
         candidates = decision["candidates"]
@@ -77,7 +77,7 @@ async def test_cheap_takes_the_cheapest_that_is_good_enough(tmp_path: Path) -> N
         easy = await explained(run, "auto")
         assert easy["chosen"] == "mistral-7b"
         assert {c["why"] for c in easy["candidates"] if c["model"] != "mistral-7b"} == {"more expensive"}
-        impossible = await explained(run, "auto:high")  # nobody reaches it: the best one then
+        impossible = await explained(run, "auto:high")  # no model reaches it, so the best one is chosen
         assert impossible["chosen"] == max(impossible["candidates"], key=lambda c: c["p_correct"])["model"]
         assert "p_correct below 1.0" in {c["why"] for c in impossible["candidates"]}
 
@@ -109,7 +109,7 @@ async def test_equal_utilities_go_to_the_cheaper(tmp_path: Path) -> None:
         ),
     ],
 )
-async def test_only_who_can_serve_the_request_is_chosen(tmp_path: Path, needs: Any, only: Any, lack: str) -> None:
+async def test_only_a_capable_model_is_chosen(tmp_path: Path, needs: Any, only: Any, lack: str) -> None:
     async with gateway(tmp_path, portfolio(mistral_7b=only)) as run:
         decision = await explained(run, "auto:best", **needs)
         assert decision["chosen"] == "mistral-7b"
@@ -118,7 +118,7 @@ async def test_only_who_can_serve_the_request_is_chosen(tmp_path: Path, needs: A
 
 
 @pytest.mark.parametrize("model", ["auto", "llama-8b"])
-async def test_where_no_deployment_has_a_key_the_client_hears_which_one_is_missing(tmp_path: Path, model: str) -> None:
+async def test_an_error_names_the_missing_key_if_no_deployment_has_one(tmp_path: Path, model: str) -> None:
     keyless = entry("llama-8b", REFUSED)
     keyless["deployments"][0]["api_key"] = "os.environ/LOCUS_TEST_UNSET"
     async with gateway(tmp_path, [keyless]) as run:
@@ -141,7 +141,7 @@ async def test_a_model_without_an_embedding_is_only_served_when_named(tmp_path: 
         assert response.json()["error"]["code"] == "no_eligible_model"
 
 
-async def test_a_missing_key_leaves_a_model_out(tmp_path: Path) -> None:
+async def test_a_model_without_a_key_is_not_chosen(tmp_path: Path) -> None:
     models = portfolio()
     models[0]["deployments"][0]["api_key"] = "os.environ/LOCUS_TEST_UNSET"
     async with gateway(tmp_path, models) as run:
@@ -152,7 +152,7 @@ async def test_a_missing_key_leaves_a_model_out(tmp_path: Path) -> None:
         assert "LOCUS_TEST_UNSET is not set" in left_out["why"]
 
 
-async def test_a_cooling_model_is_stood_in_for_by_the_nearest(tmp_path: Path) -> None:
+async def test_the_nearest_model_stands_in_for_one_that_cools_down(tmp_path: Path) -> None:
     async with gateway(tmp_path, portfolio(), gateway={"breaker_failures": 1, "cool_down": 60}) as run:
         chosen = (await explained(run, "auto:best"))["chosen"]
         for live in run.service.in_force.deployments.models[chosen].deployments:
@@ -177,13 +177,13 @@ def routing(
 
 
 def chat(model: str, *turns: str) -> Any:
-    """User and assistant in turn; a user has the last one."""
+    """Turns of user and assistant, the last one of the user."""
     roles = ["user" if (len(turns) - i) % 2 else "assistant" for i in range(len(turns))]
     messages = [{"role": role, "content": turn} for role, turn in zip(roles, turns, strict=True)]
     return parse_chat(orjson.dumps({"model": model, "messages": messages}))
 
 
-async def test_the_talk_before_the_last_user_turn_does_not_change_the_choice(tmp_path: Path) -> None:
+async def test_the_conversation_before_the_last_user_turn_does_not_change_the_choice(tmp_path: Path) -> None:
     models = portfolio(**{name.replace("-", "_"): {"context_window": 10**9} for name in EMBEDDINGS})
     routes, _ = routing(tmp_path, models)
     question = ASK[0]["content"]
@@ -195,7 +195,7 @@ async def test_the_talk_before_the_last_user_turn_does_not_change_the_choice(tmp
     assert alone.p_correct.tolist() == after.p_correct.tolist()
 
 
-async def test_text_beyond_the_bound_does_not_change_the_choice(tmp_path: Path) -> None:
+async def test_text_beyond_the_limit_does_not_change_the_choice(tmp_path: Path) -> None:
     models = portfolio(**{name.replace("-", "_"): {"context_window": 10**9} for name in EMBEDDINGS})
     routes, _ = routing(tmp_path, models)
     head = "How many eggs are left? " * 1_000  # the query is its first 8,000 characters
@@ -205,7 +205,7 @@ async def test_text_beyond_the_bound_does_not_change_the_choice(tmp_path: Path) 
     assert one.p_correct.tolist() == other.p_correct.tolist()
 
 
-async def test_stand_ins_come_by_distance_then_those_without_one(tmp_path: Path) -> None:
+async def test_stand_ins_are_sorted_by_distance_and_unknown_ones_are_last(tmp_path: Path) -> None:
     models = [
         entry("mystery", REFUSED),
         *portfolio(),
@@ -243,7 +243,7 @@ async def test_one_deployment_that_can_be_called_is_enough(tmp_path: Path) -> No
     assert (await routes.decide(request)).model != chosen
 
 
-async def test_a_take_out_that_is_over_leaves_a_candidate(tmp_path: Path) -> None:
+async def test_a_model_is_a_candidate_again_after_its_take_out(tmp_path: Path) -> None:
     routes, live = routing(tmp_path, portfolio())
     request = chat("auto:best", "How many eggs are left for the market?")
     chosen = (await routes.decide(request)).model
@@ -252,7 +252,7 @@ async def test_a_take_out_that_is_over_leaves_a_candidate(tmp_path: Path) -> Non
     assert (await routes.decide(request)).model == chosen
 
 
-async def test_where_all_models_are_taken_out_one_is_chosen_all_the_same(tmp_path: Path) -> None:
+async def test_a_model_is_chosen_even_if_all_are_taken_out(tmp_path: Path) -> None:
     routes, live = routing(tmp_path, portfolio())
     request = chat("auto:best", "How many eggs are left for the market?")
     chosen = (await routes.decide(request)).model
@@ -262,7 +262,7 @@ async def test_where_all_models_are_taken_out_one_is_chosen_all_the_same(tmp_pat
     assert (await routes.decide(request)).model == chosen
 
 
-async def test_a_slow_encoder_is_not_waited_for_where_the_client_named_the_model(tmp_path: Path) -> None:
+async def test_a_named_model_does_not_wait_for_a_slow_encoder(tmp_path: Path) -> None:
     router = Router.load()
     router.encoder.quick = False
     routes, _ = routing(tmp_path, portfolio(), router)
@@ -279,12 +279,10 @@ async def test_a_slow_encoder_is_not_waited_for_where_the_client_named_the_model
         candidate.predicted_loss is not None for candidate in list(routes.candidates(pinned, decision))[1:]
     )  # known by now
     another = chat("llama-8b", "Another one?")
-    assert all(
-        c["p_correct"] is not None for c in (await explain(routes, another, Conversation(b"", "", b"")))["candidates"]
-    )
+    assert all(c["p_correct"] is not None for c in (await explain(routes, another, Conversation()))["candidates"])
 
 
-async def test_a_limit_on_stand_ins_holds_with_a_slow_encoder_too(tmp_path: Path) -> None:
+async def test_a_limit_on_stand_ins_applies_with_a_slow_encoder(tmp_path: Path) -> None:
     router = Router.load()
     router.encoder.quick = False
     held = {"policies": {"held": {"cost_weight": 0, "max_predicted_loss": 1.0}}, "default_policy": "held"}

@@ -80,16 +80,16 @@ async def test_a_cancelled_request_does_not_affect_the_others() -> None:
     first = asyncio.create_task(encodings.encode("first"))
     beside = asyncio.create_task(encodings.encode("first"))
     await eventually(lambda: bool(text.batches))
-    gone, stays = (asyncio.create_task(encodings.encode(name)) for name in ("gone", "stays"))
+    cancelled, stays = (asyncio.create_task(encodings.encode(name)) for name in ("cancelled", "stays"))
     await asyncio.sleep(0)
     first.cancel()
-    gone.cancel()
+    cancelled.cancel()
     text.go_on.release(3)
     assert (await stays)[0, 0] == 5
     assert (await beside)[0, 0] == 5
-    assert not any("gone" in batch for batch in text.batches)  # its request was cancelled
+    assert not any("cancelled" in batch for batch in text.batches)  # its request was cancelled
     assert encodings.encode_now("first") is not None
-    for task in (first, gone):
+    for task in (first, cancelled):
         with pytest.raises(asyncio.CancelledError):
             await task
     assert (await encodings.encode("stays"))[0, 0] == 5  # cached: encoded once

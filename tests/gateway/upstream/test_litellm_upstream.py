@@ -15,12 +15,12 @@ pytestmark = pytest.mark.anyio
 ASK: list[Any] = [{"role": "user", "content": "What is the capital of France, and why?"}]
 
 
-def spoken(*events: tuple[str, dict[str, Any]]) -> bytes:
+def event_stream(*events: tuple[str, dict[str, Any]]) -> bytes:
     return b"".join(b"event: %b\ndata: %b\n\n" % (n.encode(), orjson.dumps({"type": n} | v)) for n, v in events)
 
 
 async def anthropic(call: Call, writer: asyncio.StreamWriter) -> Any:
-    message = {
+    message: dict[str, Any] = {
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
@@ -41,7 +41,7 @@ async def anthropic(call: Call, writer: asyncio.StreamWriter) -> Any:
         ("message_delta", {"delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 4}}),
         ("message_stop", {}),
     ]
-    body = spoken(*events)
+    body = event_stream(*events)
     writer.write(head(200, len(body), "text/event-stream") + body)
     await writer.drain()
     return None
@@ -56,7 +56,7 @@ def claude(up: ScriptedProvider) -> dict[str, Any]:
     return entry("claude") | {"deployments": [deployment], "embedding": "anthropic/claude-3-haiku-20240307"}
 
 
-async def test_a_whole_answer_and_a_stream(tmp_path: Path) -> None:
+async def test_a_complete_answer_and_a_stream(tmp_path: Path) -> None:
     async with ScriptedProvider(anthropic) as up, gateway(tmp_path, [claude(up)]) as run:
         answer = await run.client.chat.completions.create(model="claude", messages=ASK)
         assert answer.choices[0].message.content == "from claude"
@@ -85,7 +85,7 @@ async def test_a_client_cannot_redirect_the_call(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize(("status", "calls"), [(500, 2), (529, 2), (401, 1), (404, 1)])
-async def test_its_failures_move_on_too_without_litellms_own_retries(
+async def test_its_failures_lead_to_failover_without_retries_of_litellm(
     tmp_path: Path, status: int, calls: int, streaming: bool
 ) -> None:
     failing = reply(
@@ -107,8 +107,15 @@ async def streamed(run: Gateway, model: str) -> str:
 
 
 @pytest.mark.parametrize("how", ["cut", "error"])
-async def test_its_broken_stream_is_gone_on_with(tmp_path: Path, how: str) -> None:
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None}
+async def test_another_model_continues_its_broken_stream(tmp_path: Path, how: str) -> None:
+    message: dict[str, Any] = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": [],
+        "stop_reason": None,
+    }
     message["usage"] = {"input_tokens": 11, "output_tokens": 1}
     begun: list[tuple[str, dict[str, Any]]] = [
         ("message_start", {"message": message}),
@@ -117,7 +124,7 @@ async def test_its_broken_stream_is_gone_on_with(tmp_path: Path, how: str) -> No
     ]
     if how == "error":
         begun.append(("error", {"error": {"type": "overloaded_error", "message": "sk-ant-canary is overloaded"}}))
-    parts = stream([spoken(event) for event in begun], cut=how == "cut")
+    parts = stream([event_stream(event) for event in begun], cut=how == "cut")
     async with ScriptedProvider(parts) as up, ScriptedProvider(answer("from another")) as good:
         async with gateway(tmp_path, [claude(up), entry("llama-8b", good.base_url)]) as run:
             assert await streamed(run, "claude") == "from another"
@@ -125,7 +132,7 @@ async def test_its_broken_stream_is_gone_on_with(tmp_path: Path, how: str) -> No
             assert [part["deployment"] for part in record["parts"]] == ["claude/0", "llama-8b/0"]
 
 
-async def test_it_goes_on_with_the_broken_stream_of_another(tmp_path: Path) -> None:
+async def test_it_continues_the_broken_stream_of_another_model(tmp_path: Path) -> None:
     half = stream([chunk("m", {"role": "assistant", "content": "It is "})], cut=True)
     async with ScriptedProvider(half) as broken, ScriptedProvider(anthropic) as up:
         model = claude(up)
@@ -148,7 +155,7 @@ async def test_its_rejections_reach_the_client(tmp_path: Path) -> None:
             await run.client.chat.completions.create(model="claude", messages=ASK)
 
 
-async def test_an_address_in_a_message_holds_up_nobody(tmp_path: Path) -> None:
+async def test_an_address_in_a_message_does_not_block_the_event_loop(tmp_path: Path) -> None:
     """litellm would fetch it in the event loop, from a server that may never answer."""
     asked: list[bytes] = []
 
@@ -195,7 +202,7 @@ async def test_an_answer_without_content_is_a_failure(tmp_path: Path, body: dict
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_a_request_that_litellm_cannot_translate_is_no_fault_of_the_provider(
+async def test_a_request_that_litellm_cannot_translate_is_not_a_fault_of_the_provider(
     tmp_path: Path, streamed: bool
 ) -> None:
     odd = {"role": "user", "content": [{"type": "odd"}]}
@@ -213,9 +220,9 @@ async def test_a_request_that_litellm_cannot_translate_is_no_fault_of_the_provid
         ).status_code == 200
 
 
-async def test_a_server_that_cannot_be_reached_is_no_fault_of_the_request(tmp_path: Path) -> None:
-    async with ScriptedProvider() as gone:
-        model = claude(gone)
+async def test_a_server_that_cannot_be_reached_is_not_a_fault_of_the_request(tmp_path: Path) -> None:
+    async with ScriptedProvider() as stopped:
+        model = claude(stopped)
     async with gateway(tmp_path, [model], gateway={"retries": 0}) as run:
         got = await run.http.post("/v1/chat/completions", json={"model": "claude", "messages": ASK})
         assert got.status_code in (502, 503), got.text
@@ -230,9 +237,9 @@ async def test_a_client_gets_no_traceback_of_an_answer_that_cannot_be_read(tmp_p
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_a_model_may_say_nothing_where_it_bills_for_that(tmp_path: Path, streamed: bool) -> None:
+async def test_an_empty_answer_with_billed_tokens_is_complete(tmp_path: Path, streamed: bool) -> None:
     async def nothing(call: Call, writer: asyncio.StreamWriter) -> Any:
-        message = {
+        message: dict[str, Any] = {
             "id": "m",
             "type": "message",
             "role": "assistant",
@@ -245,7 +252,7 @@ async def test_a_model_may_say_nothing_where_it_bills_for_that(tmp_path: Path, s
             return await reply(200, message | {"stop_reason": "end_turn", "usage": usage})(call, writer)
         ending = {"delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 3}}
         begin = message | {"stop_reason": None, "usage": {"input_tokens": 11, "output_tokens": 1}}
-        body = spoken(("message_start", {"message": begin}), ("message_delta", ending), ("message_stop", {}))
+        body = event_stream(("message_start", {"message": begin}), ("message_delta", ending), ("message_stop", {}))
         writer.write(head(200, len(body), "text/event-stream") + body)
         await writer.drain()
         return None
@@ -259,7 +266,7 @@ async def test_a_model_may_say_nothing_where_it_bills_for_that(tmp_path: Path, s
 
 
 @pytest.mark.parametrize("body", [b"<html><body>Bad gateway</body></html>", b"", b'{"content": [', b"[1, 2]", b'"no"'])
-async def test_what_is_no_answer_is_the_providers_fault(tmp_path: Path, body: bytes) -> None:
+async def test_a_body_that_is_not_an_answer_is_the_providers_fault(tmp_path: Path, body: bytes) -> None:
     async with ScriptedProvider(reply(200, body)) as up:
         async with gateway(tmp_path, [claude(up)], gateway={"retries": 0}) as run:
             got = await run.http.post("/v1/chat/completions", json={"model": "claude", "messages": ASK})
@@ -267,10 +274,17 @@ async def test_what_is_no_answer_is_the_providers_fault(tmp_path: Path, body: by
 
 
 @pytest.mark.parametrize("reason", [None, "", "null", "error"])
-async def test_what_is_no_stop_reason_does_not_end_an_answer(tmp_path: Path, reason: str | None) -> None:
+async def test_an_invalid_stop_reason_does_not_end_an_answer(tmp_path: Path, reason: str | None) -> None:
     async def cut(call: Call, writer: asyncio.StreamWriter) -> Any:
-        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": {}}
-        body = spoken(
+        message: dict[str, Any] = {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "m",
+            "content": [],
+            "usage": {},
+        }
+        body = event_stream(
             ("message_start", {"message": message | {"usage": {"input_tokens": 1, "output_tokens": 1}}}),
             ("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
             ("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "half of"}}),
@@ -281,7 +295,7 @@ async def test_what_is_no_stop_reason_does_not_end_an_answer(tmp_path: Path, rea
 
     async with ScriptedProvider(cut) as up, gateway(tmp_path, [claude(up)]) as run:
         body = {"model": "claude", "messages": ASK, "stream": True}
-        told = (await run.http.post("/v1/chat/completions", json=body)).text
-        assert "half of" in told
-        assert '"code":"stream_broken"' in told
-        assert "[DONE]" not in told
+        text = (await run.http.post("/v1/chat/completions", json=body)).text
+        assert "half of" in text
+        assert '"code":"stream_broken"' in text
+        assert "[DONE]" not in text

@@ -1,4 +1,4 @@
-"""The proxies of the environment: which URLs they are for, real calls through one, and credentials that show nowhere."""
+"""The proxies of the environment: the URLs they are for, calls through a real one, and credentials, which appear nowhere."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ def through(url: str, **environment: str) -> str | None:
     return None if proxy is None else proxy.url
 
 
-def test_the_scheme_of_the_url_says_which_proxy() -> None:
+def test_the_scheme_of_the_url_selects_the_proxy() -> None:
     assert through("http://provider.example/v1", **PROXY) == "http://proxy.example:3128"
     assert through("https://provider.example/v1", **PROXY) == "http://secure.example:3128"
     assert through("https://provider.example/v1", HTTP_PROXY="http://p:1") is None
@@ -72,7 +72,7 @@ def test_no_proxy(no_proxy: str, direct: list[str], proxied: list[str]) -> None:
             assert through(f"http://{host}/v1", no_proxy=no_proxy, **PROXY) == expected, host
 
 
-def test_credentials_are_kept_apart() -> None:
+def test_credentials_are_not_part_of_the_url() -> None:
     proxy = Proxies({"https_proxy": "http://ada:s%40cret@proxy.example:3128"}).proxy_for("https://provider.example")
     assert proxy is not None
     assert proxy.url == "http://proxy.example:3128"
@@ -81,14 +81,14 @@ def test_credentials_are_kept_apart() -> None:
 
 
 @pytest.mark.parametrize("value", ["socks5://ada:secret@p:1080", "http://", "http://ada:secret@p:port"])
-def test_a_proxy_that_cannot_be_used_is_told(value: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_proxy_is_logged(value: str, caplog: pytest.LogCaptureFixture) -> None:
     assert through("https://provider.example", HTTPS_PROXY=value) is None
     assert "HTTPS_PROXY is not used" in caplog.text
     assert "secret" not in caplog.text
 
 
 class Proxy:
-    """Answers each request itself, and keeps what it heard."""
+    """Answers each request itself, and records its bytes."""
 
     def __init__(self, answer: bytes) -> None:
         self.heard: list[bytes] = []
@@ -145,12 +145,12 @@ async def test_calls_of_every_kind_go_through_the_proxy(tmp_path: Path, caplog: 
     async with proxied(refusal) as (proxy, proxies), running(load_portfolio(path, {}), proxies=proxies) as run:
         for url, asked, line in calls:
             proxy.heard.clear()
-            told = await run.http.post(url, json=asked, headers={"x-locus-failover": "off"})
+            answered = await run.http.post(url, json=asked, headers={"x-locus-failover": "off"})
             assert proxy.heard, url
             assert proxy.heard[0].startswith(line)
             token = base64.b64encode(b"ada:proxy-secret")
             assert b"proxy-authorization: basic " + token.lower() in proxy.heard[0].lower()
-            assert "proxy-secret" not in told.text
-            assert str(told.headers).count("proxy-secret") == 0
+            assert "proxy-secret" not in answered.text
+            assert str(answered.headers).count("proxy-secret") == 0
     assert "proxy-secret" not in caplog.text
     assert base64.b64encode(b"ada:proxy-secret").decode() not in caplog.text

@@ -22,8 +22,8 @@ DEPLOYMENT = Deployment(
 )
 
 
-def told(message: str) -> tuple[str, str]:
-    """Reason and message for the client of an error with this message."""
+def redacted(message: str) -> tuple[str, str]:
+    """The reason and the client's message of an error with this message, after redaction."""
     failure = classify(400, {}, orjson.dumps({"error": {"message": message}}))
     redact(failure, DEPLOYMENT, {})
     assert failure.error_body is None
@@ -59,30 +59,30 @@ def told(message: str) -> tuple[str, str]:
         "http://vllm.inner:8000/v1",
     ],
 )
-def test_no_secret_is_told(secret: str) -> None:
-    assert told(f"Odd: {secret} here") == ("Odd: *** here", "Odd: *** here")
+def test_no_form_of_a_secret_remains(secret: str) -> None:
+    assert redacted(f"Odd: {secret} here") == ("Odd: *** here", "Odd: *** here")
 
 
-def test_a_piece_of_a_key_gives_nothing_away() -> None:
-    assert KEY[-12:] not in told(f"A key that ends in {KEY[-12:]}.")[0]
-    assert KEY[:12] not in told(f"A key that begins with {KEY[:12]}…")[0]
-    assert "VVBTVFJFQU0vd2l0aCtvZGQ" not in told(f"Odd: {b64encode(KEY.encode()).decode()}")[0]
+def test_a_part_of_a_key_is_masked() -> None:
+    assert KEY[-12:] not in redacted(f"A key that ends in {KEY[-12:]}.")[0]
+    assert KEY[:12] not in redacted(f"A key that begins with {KEY[:12]}…")[0]
+    assert "VVBTVFJFQU0vd2l0aCtvZGQ" not in redacted(f"Odd: {b64encode(KEY.encode()).decode()}")[0]
 
 
 @pytest.mark.parametrize("before", ["", "u:", "user:", "Bearer "])
 def test_a_key_is_found_in_base64(before: str) -> None:
     for encode in (b64encode, urlsafe_b64encode):
         letters = encode(f"{before}{KEY}".encode()).decode()
-        said = told(f"Odd: {letters} here")[0]
-        assert len(said) < len("Odd:  here") + len(letters) // 3, said
+        text = redacted(f"Odd: {letters} here")[0]
+        assert len(text) < len("Odd:  here") + len(letters) // 3, text
 
 
-def test_users_and_passwords_of_addresses_are_left_out() -> None:
-    assert told("Bad https://user:secret1@host/x at 12:30@noon")[0] == "Bad https://***@host/x at 12:30@noon"
+def test_users_and_passwords_of_addresses_are_masked() -> None:
+    assert redacted("Bad https://user:secret1@host/x at 12:30@noon")[0] == "Bad https://***@host/x at 12:30@noon"
 
 
-def test_a_bearer_token_is_told_as_such() -> None:
-    assert told("Refused Bearer abcdefgh1234/+= here")[0] == "Refused Bearer *** here"
+def test_the_scheme_of_a_bearer_token_stays() -> None:
+    assert redacted("Refused Bearer abcdefgh1234/+= here")[0] == "Refused Bearer *** here"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_bearer_token_is_told_as_such() -> None:
     ],
 )
 def test_other_words_stay(text: str) -> None:
-    assert told(text) == (text, text)
+    assert redacted(text) == (text, text)
 
 
 def test_the_reason_does_not_repeat_the_request() -> None:

@@ -54,13 +54,13 @@ async def test_an_answer_beyond_the_limits_is_a_failure_of_its_provider(
     async with ScriptedProvider(large) as bad, ScriptedProvider(answer("whole")) as good:
         models = [entry("llama-8b", bad.base_url), entry("mistral-7b", good.base_url)]
         async with gateway(tmp_path, models, gateway={"retries": 0}) as run:
-            told = await run.client.chat.completions.create(model="llama-8b", messages=ASK)
-            assert told.choices[0].message.content == "whole"
+            answered = await run.client.chat.completions.create(model="llama-8b", messages=ASK)
+            assert answered.choices[0].message.content == "whole"
             (record,) = await run.records()
             assert {attempt["cause"] for attempt in record["failover"]} == {"unreadable"}
 
 
-async def test_a_stream_of_empty_chunks_is_given_up(tmp_path: Path) -> None:
+async def test_a_stream_of_empty_chunks_is_a_failure(tmp_path: Path) -> None:
     async def empty(call: Call, writer: asyncio.StreamWriter) -> str:
         writer.write(head(200, None, "text/event-stream").replace(b"transfer-encoding: chunked", b"connection: close"))
         event = chunk("m", {"content": ""})
@@ -77,7 +77,7 @@ async def test_a_stream_of_empty_chunks_is_given_up(tmp_path: Path) -> None:
             assert {attempt["cause"] for attempt in record["failover"]} == {"unreadable"}
 
 
-async def test_other_work_runs_while_much_arrives_at_once() -> None:
+async def test_other_tasks_run_while_much_data_arrives() -> None:
     meter = StreamMeter()
     turns = 0
 
@@ -94,7 +94,7 @@ async def test_other_work_runs_while_much_arrives_at_once() -> None:
     assert turns >= 99
 
 
-async def test_an_event_that_does_not_end_is_charged() -> None:
+async def test_the_memory_of_an_incomplete_event_is_charged() -> None:
     budget = MemoryBudget(lambda: 100 * MB)
     meter = StreamMeter()
     with budget.account():
@@ -108,7 +108,7 @@ async def test_an_event_that_does_not_end_is_charged() -> None:
         assert failed.value.cause is Cause.LOCAL
 
 
-async def test_of_an_error_the_beginning_is_read(tmp_path: Path) -> None:
+async def test_only_the_beginning_of_an_error_is_read(tmp_path: Path) -> None:
 
     async def long_error(call: Call, writer: asyncio.StreamWriter) -> str:
         start = b'{"error": {"message": "no such thing", "code": "context_length_exceeded"}, "more": "'
@@ -126,7 +126,7 @@ async def test_of_an_error_the_beginning_is_read(tmp_path: Path) -> None:
                 assert response.closed
 
 
-async def test_an_answer_that_finds_no_memory_is_no_fault_of_the_provider() -> None:
+async def test_a_lack_of_memory_is_not_a_fault_of_the_provider() -> None:
     async with ScriptedProvider(reply(200, completion("x" * MB, "m"))) as up, aiohttp.ClientSession() as session:
         with MemoryBudget(lambda: MB).account() as account:
             async with session.post(f"{up.base_url}/chat/completions", json={}) as response:
@@ -140,7 +140,7 @@ async def test_an_answer_that_finds_no_memory_is_no_fault_of_the_provider() -> N
 
 
 @pytest.mark.parametrize("number", [errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS])
-def test_what_this_machine_lacks_is_local(number: int) -> None:
+def test_a_lack_of_resources_of_this_machine_is_a_local_fault(number: int) -> None:
     key = ConnectionKey("127.0.0.1", 1, False, True, None, None, None)
     for exc in (aiohttp.ClientConnectorError(key, OSError(number, "x")), aiohttp.ClientOSError(number, "x")):
         failure = connection_failure(exc)
