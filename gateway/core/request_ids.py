@@ -1,10 +1,8 @@
-"""Ids of requests that bring none of their own."""
+"""Generates the ids of requests."""
 
 import random
 
 
 def new_request_id() -> str:
-    """For a request that brings none of its own."""
-    return (
-        f"req_{random.getrandbits(128):032x}"  # unique, not secret: the system's own randomness costs ten times as much
-    )
+    """Return a new id, for a request whose client did not send one. It is unique, but not secret."""
+    return f"req_{random.getrandbits(128):032x}"  # the random numbers of the operating system take ten times as long

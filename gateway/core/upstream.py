@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 from gateway.core.answer import ChunkStream, Complete
 from gateway.core.vocabulary import Api
 
-# Type parameters, since the modules that define deployments and requests lie above this one.
+# Type parameters, because the rooms that define deployments and requests are above this one.
 DeploymentT = TypeVar("DeploymentT", contravariant=True)
 RequestT = TypeVar("RequestT", contravariant=True)
 
@@ -19,10 +19,10 @@ class Upstream(Protocol[DeploymentT, RequestT]):
     async def complete(
         self, deployment: DeploymentT, request: RequestT, dropped: frozenset[str] = frozenset(), api: Api = "chat"
     ) -> Complete:
-        """One complete answer.
+        """Return the complete answer.
 
         Args:
-            dropped: names of optional request fields that are not sent, since this deployment has refused them.
+            dropped: names of optional request fields that are not sent, because this deployment has refused them.
             api: the format of the call.
 
         Raises:
@@ -38,11 +38,11 @@ class Upstream(Protocol[DeploymentT, RequestT]):
         dropped: frozenset[str] = frozenset(),
         api: Api = "chat",
     ) -> ChunkStream:
-        """An open stream, of which only the status has been read. The caller closes it.
+        """Return an open stream, of which only the status has been read. The caller closes it.
 
         Args:
-            deadline: the time by which the provider must answer, on the event loop's clock.
-            dropped: names of optional request fields that are not sent, since this deployment has refused them.
+            deadline: time by which the provider must answer, in seconds of the event loop's clock.
+            dropped: names of optional request fields that are not sent, because this deployment has refused them.
             api: the format of the call.
 
         Raises:
