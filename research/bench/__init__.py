@@ -1,1 +1,1 @@
-"""The yardstick: `python -m research.bench` measures every router of the literature, and ours, on the same evaluations."""
+"""The benchmark: `python -m research.bench` measures routers of the literature, and ours, on the same evaluations."""

@@ -1,4 +1,4 @@
-"""Paired bootstrap over queries: how sure a difference between two rows is, given that other queries might have been asked."""
+"""Paired bootstrap over queries: the interval of a difference between two rows over random samples of queries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,10 @@ class Difference:
 
 
 def draws(queries: int, resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """How often each query is drawn in each resample of the same size, with replacement, (resamples, queries)."""
+    """The number of times that each query is drawn in each resample, (resamples, queries), float64.
+
+    A resample has as many queries as the sample, drawn with replacement.
+    """
     return rng.multinomial(queries, np.full(queries, 1 / queries), size=resamples).astype(np.float64)
 
 
@@ -30,9 +33,9 @@ def resampled(
     """Σ value / Σ weight in every resample: a mean over queries, or over the evaluations of queries.
 
     Args:
-        drawn: (R, n).
+        drawn: number of draws of each query, (R, n).
         value: of k rows, (n, k).
-        weight: (n,).
+        weight: of the queries, (n,).
 
     Returns:
         (R, k).
@@ -42,10 +45,10 @@ def resampled(
 
 
 def difference(of_pools: Mapping[str, tuple[float, NDArray[np.float64]]]) -> Difference:
-    """The macro average of differences, each pool resampled by itself.
+    """The macro average of differences, with the interval from resamples within each pool.
 
     Args:
-        of_pools: name -> (difference as measured, the same in each resample (R,)).
+        of_pools: name -> (measured difference, difference in each resample, (R,)).
     """
     mean = float(np.mean([measured for measured, _ in of_pools.values()]))
     spread = np.mean([resamples for _, resamples in of_pools.values()], axis=0)

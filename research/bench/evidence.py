@@ -1,4 +1,4 @@
-"""What the rows of the yardstick may learn from, and what they are judged by."""
+"""The data of the benchmark: the scores that routers may learn from, and those that they are measured by."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -16,11 +16,11 @@ BESIDE = frozenset({"routerarena"})  # pools of two models: reported, but not pa
 
 @dataclass(frozen=True)
 class Evidence:
-    """A dataset as methods see it, and as it is.
+    """A dataset as the methods see it, and with all scores.
 
     Attributes:
-        truth: every score but those of models that are left out.
-        seen: the same without the scores of `test`, and with fewer of `train` where it was thinned.
+        truth: all scores, except those of models marked onboarding.
+        seen: the same without the scores of `test`, and with fewer of `train` if `per_model` limits them.
         q: query encodings, (Q, d_q).
     """
 
@@ -30,11 +30,11 @@ class Evidence:
 
     @classmethod
     def of(cls, data: Dataset, q: NDArray[np.float32], per_model: int | None = None, seed: int = 0) -> "Evidence":
-        """Leaves out the models that are marked onboarding.
+        """The evidence of a dataset, without the models marked onboarding.
 
         Args:
             q: query encodings, (Q, d_q), unit-norm float32.
-            per_model: at most so many train evaluations of each model, drawn by `seed`; None takes all.
+            per_model: largest number of train evaluations of each model, drawn by `seed`; None: all.
         """
         truth = _without(data, data.onboarding[:, None])
         seen = _without(truth, (data.splits == "test")[None, :])
@@ -42,7 +42,7 @@ class Evidence:
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 of all that a result depends on."""
+        """SHA-256 of all arrays that a result depends on."""
         digest = hashlib.sha256()
         for array in (self.truth.scores, self.seen.scores, self.q, self.truth.benchmarks, self.truth.splits):
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -54,12 +54,12 @@ class Evidence:
 
 
 def macro(of_pools: dict[str, float]) -> float:
-    """The average over pools, but for those that only stand beside."""
+    """The average over pools, without those in `BESIDE`."""
     return float(np.mean([value for name, value in of_pools.items() if name not in BESIDE]))
 
 
 def judged(evidence: Evidence) -> NDArray[np.bool_]:
-    """Which (model, query) pairs of `val` and `test` have a score, (M, Q)."""
+    """True for (model, query) pairs of `val` and `test` with a score, (M, Q), bool."""
     return ~np.isnan(evidence.truth.scores) & np.isin(evidence.truth.splits, ("val", "test"))
 
 

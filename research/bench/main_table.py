@@ -1,4 +1,4 @@
-"""The main table: routing and correctness-prediction accuracy of every row in every pool, and how far each is from ours."""
+"""The main table: routing and correctness-prediction accuracy of every row in every pool, and its difference to ours."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ ROUTING, PREDICTION = "routing", "prediction"
 
 @dataclass(frozen=True)
 class Row:
-    """One method on the test split; every mapping is by pool, and has the macro average under `MACRO`.
+    """One method on the test split. Every mapping has the pools and, under `MACRO`, the macro average.
 
     Attributes:
-        routing, prediction: accuracies in [0, 1], averaged over seeds; no prediction for what predicts nothing.
+        routing, prediction: accuracies in [0, 1], averaged over seeds; no prediction for rows without predictions.
         seed_spread: standard deviation of the macro routing accuracy over seeds.
         routing_difference, prediction_difference: this row less the reference; empty without a reference.
     """
@@ -38,11 +38,11 @@ class Row:
 
 @dataclass(frozen=True)
 class MainTable:
-    """Rows in the order they are shown in.
+    """Rows in the order of the report.
 
     Attributes:
         pools: test pools in order, the macro average's first, then those beside it.
-        reference: the row that differences are taken to; None where it was not run.
+        reference: the row that others are compared with; None if it was not run.
     """
 
     pools: tuple[Pool, ...]

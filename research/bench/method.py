@@ -1,4 +1,4 @@
-"""What every row of the yardstick implements: fit on the `train` scores of a dataset, then say P(correct) for any query."""
+"""The interface of the routers that are compared: fit on the `train` scores of a dataset, then predict P(correct)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from router.data.dataset import Dataset
 
-Setting = Mapping[str, int | float | str]  # name -> value of what is tuned
+Setting = Mapping[str, int | float | str]  # name -> value of the parameters that are tuned
 
 
 class Fitted(Protocol):
-    """A method that has seen its evidence."""
+    """A fitted method."""
 
     def predict(self, queries: NDArray[np.int64]) -> NDArray[np.float32]:
         """P(correct) for queries of the dataset that it was fitted on.
@@ -22,19 +22,19 @@ class Fitted(Protocol):
             queries: indices into the dataset, (n,).
 
         Returns:
-            (M, n), float32, in [0, 1], models in the dataset's order; NaN for a model it knows nothing about.
+            (M, n), float32, in [0, 1], models in the dataset's order; NaN for a model without train evaluations.
         """
         ...
 
 
 class Method(Protocol):
-    """A way to route. Methods are stateless: everything learned is in what `fit` returns.
+    """A router to compare. Methods are stateless: `fit` returns everything that was learned.
 
     Attributes:
         name: the row's name in tables, and on the command line.
-        version: raise it when the code begins to predict something else; results of older versions are then made anew.
-        grid: settings to try on `val`; one empty setting where there is nothing to tune.
-        seeds: 1 for what is deterministic, more for what is trained; the default number of repetitions.
+        version: raise it when a change of the code changes predictions; kept results of older versions are then ignored.
+        grid: settings to try on `val`; one empty setting if there is nothing to tune.
+        seeds: 1 if the method does not depend on the seed, else the default number of repetitions.
     """
 
     @property
@@ -47,21 +47,21 @@ class Method(Protocol):
     def seeds(self) -> int: ...
 
     def fit(self, data: Dataset, q: NDArray[np.float32], setting: Setting, seed: int) -> Fitted:
-        """Learns from the scores of split `train`; those of `val` may serve to stop early.
+        """Learns from the scores of split `train`. May use those of `val` to stop early.
 
         Args:
-            data: scores of `test`, and of models that are left out, are NaN already.
+            data: scores of `test`, and of models that are left out, are NaN.
             q: query encodings, (Q, d_q), unit-norm float32, in the dataset's order.
             setting: one of `grid`.
-            seed: same seed, same predictions.
+            seed: the same seed gives the same predictions.
         """
         ...
 
 
 def thinned(data: Dataset, per_model: int, seed: int) -> Dataset:
-    """The dataset with at most so many train evaluations of each model; all its other train scores are NaN.
+    """The dataset with at most `per_model` train evaluations of each model; all other train scores are NaN.
 
-    Which ones is drawn from (seed, model) alone, and fewer are always a subset of more.
+    The draw depends on (seed, model) only, and a smaller draw is a subset of a larger one.
     """
     scores = data.scores.copy()
     train = data.splits == "train"

@@ -1,4 +1,4 @@
-"""Our own router as a row of the yardstick. It tunes itself on `val` while it trains, so its grid has one setting."""
+"""Our router as a row of the benchmark. Its training selects on `val`, so its grid has one setting."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ class Routed:
     """A trained router with the models of the data embedded.
 
     Attributes:
-        locus, space: what `router.train.train` gave.
+        locus, space: the result of `router.train.train`.
     """
 
     locus: Locus
@@ -37,7 +37,7 @@ class Routed:
 
 
 class Ours:
-    """Implements `research.bench.method.Method`. Encodings are whole ones: the text part, then the surface statistics."""
+    """Implements `research.bench.method.Method`. Encodings are complete: the text part, then the surface statistics."""
 
     name = "ours"
     version = 3

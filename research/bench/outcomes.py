@@ -1,4 +1,4 @@
-"""What a row's predictions come to on each query of a pool, and the two rows that need no predictions."""
+"""Outcomes: the score and the correct predictions of a row on each query of a pool. Also random choice and the oracle."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ class Outcome:
     """Results on the n queries of a pool, averaged over the seeds of a row.
 
     Attributes:
-        routed: score of the model that was routed to, (n,).
-        right: evaluations of the query whose correctness was predicted rightly, (n,); a fractional score counts by its
-            distance to the prediction; None for a row that predicts nothing.
-        evaluations: of the query, (n,).
+        routed: score of the chosen model, (n,), float64.
+        right: number of evaluations of the query whose correctness was predicted, (n,), float64; a fractional score counts
+            as 1 - its distance to the prediction; None for a row without predictions.
+        evaluations: number of evaluations of the query, (n,), float64.
     """
 
     routed: NDArray[np.float64]
@@ -32,14 +32,15 @@ class Outcome:
 
     @property
     def prediction(self) -> float | None:
-        """Share of the evaluations whose correctness was predicted rightly (p >= 0.5 says correct), in [0, 1]."""
+        """Share of the evaluations whose correctness was predicted (p >= 0.5 predicts correct), in [0, 1]."""
         return None if self.right is None else float(self.right.sum() / self.evaluations.sum())
 
 
 def outcome(data: Dataset, pool: Pool, predictions: Sequence[NDArray[np.float32]]) -> Outcome:
-    """
+    """The outcome of predictions on a pool.
+
     Args:
-        predictions: P(correct), (M, Q), one per seed; NaN is taken as the lowest value, and as "not correct".
+        predictions: P(correct), (M, Q), one per seed; NaN counts as the lowest value, and as "not correct".
     """
     scores, answered = _scores(data, pool)
     right = [
@@ -51,14 +52,14 @@ def outcome(data: Dataset, pool: Pool, predictions: Sequence[NDArray[np.float32]
 
 
 def random_choice(data: Dataset, pool: Pool) -> Outcome:
-    """A model drawn evenly from those that answered: the expectation, without drawing."""
+    """The expected outcome of choosing at random among the models that answered."""
     scores, answered = _scores(data, pool)
     evaluations = answered.sum(axis=0).astype(np.float64)
     return Outcome(np.where(answered, scores, 0).sum(axis=0) / evaluations, None, evaluations)
 
 
 def oracle(data: Dataset, pool: Pool) -> Outcome:
-    """The best model of every query."""
+    """The outcome of choosing the best model of every query."""
     scores, answered = _scores(data, pool)
     return Outcome(np.where(answered, scores, -1).max(axis=0), None, answered.sum(axis=0).astype(np.float64))
 

@@ -1,4 +1,4 @@
-"""Plots of the yardstick: curves, points and reliability, in one style. Loads matplotlib; computes nothing."""
+"""Plots of the benchmark: curves, points, bars and reliability, in one style. Imports matplotlib when it draws."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Words:
-    """What a plot says."""
+    """Title and axis labels of a plot."""
 
     title: str
     x: str
@@ -80,7 +80,7 @@ class Panel:
 
 
 def looks(names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Colour and mark of each name: rows have their own, others take what there is, in their order."""
+    """Colour and mark of each name: fixed for rows, and the next free ones for other names, in their order."""
     others = [name for name in dict.fromkeys(names) if name not in LOOKS]
     free = {name: (COLOURS[i % len(COLOURS)], FREE[i % len(FREE)]) for i, name in enumerate(others)}
     return {name: LOOKS.get(name) or free[name] for name in names}
@@ -116,7 +116,7 @@ def curves(
 
 
 def reliability(panels: Mapping[str, Mapping[str, Sequence[float]]], words: Words, out: Path) -> None:
-    """Mean score against mean prediction per bin, the diagonal, and below it how many evaluations each bin holds.
+    """Mean score against mean prediction per bin, the diagonal, and below it the share of evaluations in each bin.
 
     Args:
         panels: title -> `predicted`, `observed` and `share`, one number per bin that is not empty.

@@ -1,7 +1,7 @@
 """Other ways to choose k of M models, for comparison: by distance in the model space, and by exhaustive search.
 
-Pure functions of arrays: models are columns, queries are rows. Every choice is deterministic: of equal candidates the one with
-the lower index is taken.
+Pure functions of arrays: models are columns, queries are rows. Every choice is deterministic: among equal candidates the one with
+the lower index is chosen.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,10 +16,10 @@ Floats = NDArray[np.floating]
 
 
 def k_center(distances: Floats, k: int) -> tuple[int, ...]:
-    """k models such that the farthest model from its nearest kept one is near: Gonzalez' greedy, from the medoid.
+    """k models that keep the largest distance of a model to its nearest chosen one small: Gonzalez' greedy, from the medoid.
 
-    The largest distance to the nearest kept model is at most twice the least possible one (where the triangle
-    inequality holds). Starting from any model gives that guarantee; the medoid makes k = 1 sensible as well.
+    That distance is at most twice the smallest possible one if the triangle inequality holds. The guarantee holds from any first
+    model; the medoid is a sensible choice for k = 1 as well.
 
     Args:
         distances: (M, M), symmetric, zero diagonal.
@@ -77,12 +77,12 @@ def exhaustive(p: Floats, weights: Floats | None, k: int, limit: int = 1_000_000
 
     Args:
         p: P(correct), or scores, (n, M), no NaN.
-        weights: (n,), non-negative; None weighs all queries alike.
+        weights: (n,), non-negative; None: equal weights.
         k: 1 to M.
         limit: most combinations to try; a million take about a second per thousand queries.
 
     Returns:
-        k models, ascending; of equals the first in lexicographic order.
+        k models, ascending; among equals the first in lexicographic order.
 
     Raises:
         ValueError: as for `coverage_greedy`, or there are more combinations than `limit`.
@@ -101,11 +101,11 @@ def exhaustive(p: Floats, weights: Floats | None, k: int, limit: int = 1_000_000
 
 
 def expected_accuracy(p: Floats, weights: Floats | None, models: Sequence[int]) -> float:
-    """The weighted mean over queries of the best p among some models: what routing among them is expected to reach.
+    """The weighted mean over queries of the best p among some models: the expected accuracy of routing among them.
 
     Args:
         p: (n, M), no NaN.
-        weights: (n,), non-negative; None weighs all queries alike.
+        weights: (n,), non-negative; None: equal weights.
         models: at least one column.
 
     Raises:
@@ -128,7 +128,7 @@ def _prefixes(value: NDArray[np.float64], size: int) -> Iterator[tuple[tuple[int
 
 
 def _best_swap(d: NDArray[np.float64], kept: list[int]) -> tuple[int, int] | None:
-    """The exchange (position in `kept`, model) that lowers the sum of distances most; None where none does."""
+    """The exchange (position in `kept`, model) that lowers the sum of distances most; None if no exchange does."""
     to_kept = d[:, kept]
     now = to_kept.min(axis=1).sum()
     best, swap = now - 1e-9 * max(now, 1.0), None

@@ -1,4 +1,4 @@
-"""What was measured, as one JSON and as Markdown. The report is a list of sections; each reads its own part of the JSON."""
+"""The results as JSON and as Markdown. The report is a list of sections; each reads its own part of the JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -51,7 +51,7 @@ def markdown(found: Mapping[str, Any], sections: Sequence[Section] = ()) -> str:
 
 
 def main_section(found: Mapping[str, Any]) -> str:
-    """Accuracies of every row; those better than ours beyond chance are for the reader to see, not hidden."""
+    """Accuracies of every row, and differences to ours with their intervals."""
     main = found["main"]
     pools = [pool["name"] for pool in main["pools"] if pool["in_macro"]]
     beside = [pool["name"] for pool in main["pools"] if not pool["in_macro"]]
@@ -81,7 +81,7 @@ def main_section(found: Mapping[str, Any]) -> str:
 
 
 def grids_section(found: Mapping[str, Any]) -> str:
-    """Which settings were tried, and what `val` said."""
+    """The settings that were tried, and their results on `val`."""
     text = [
         "## What was tuned, and how",
         "Every setting was tried once, with seed 0, and judged on `val` alone (macro, %). Routing and prediction each take the "

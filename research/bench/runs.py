@@ -1,4 +1,4 @@
-"""Finished fits on disk: what was predicted is kept, so that a bench that was stopped goes on where it was."""
+"""Finished fits on disk. Their predictions are kept, so that a stopped benchmark continues where it was stopped."""
 
 import hashlib
 import json
@@ -17,12 +17,12 @@ from router.errors import ArtifactError
 
 @dataclass(frozen=True)
 class Run:
-    """What one fit predicted.
+    """The predictions of one fit.
 
     Attributes:
-        judged: which predictions are kept, (M, Q), bool: those with a score in `val` or `test`.
-        values: them, in the order of `judged`.
-        seconds: how long fitting and predicting took, when they were done.
+        judged: True for the predictions that are kept, (M, Q), bool: those with a score in `val` or `test`.
+        values: these predictions, in the order of `judged`.
+        seconds: duration of fitting and predicting.
     """
 
     judged: NDArray[np.bool_]
@@ -31,7 +31,7 @@ class Run:
 
     @property
     def p(self) -> NDArray[np.float32]:
-        """P(correct), (M, Q), float32; NaN where nothing was kept, or is known of the model."""
+        """P(correct), (M, Q), float32; NaN where no prediction was kept or made."""
         p = np.full(self.judged.shape, np.nan, np.float32)
         p[self.judged] = self.values
         return p
@@ -50,7 +50,7 @@ class Runs:
         self._judged = judged(evidence)
 
     def file(self, method: Method, setting: Setting, seed: int) -> Path:
-        """Where a run is kept."""
+        """The path of a run."""
         identity = {
             "evidence": self.evidence.key,
             "method": method.name,
@@ -62,7 +62,7 @@ class Runs:
         return self._folder / f"{method.name.replace(' ', '-')}-{digest}.npz"
 
     def run(self, method: Method, setting: Setting, seed: int) -> Run:
-        """What is on disk, or a fit made now and kept.
+        """Reads a run from disk, or fits the method and keeps the run.
 
         Raises:
             ArtifactError: the file of the run cannot be read.

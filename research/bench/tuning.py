@@ -1,7 +1,7 @@
-"""Settings are chosen on `val`, once, with seed 0; the chosen ones are then fitted with every seed.
+"""Tuning: settings are chosen on `val` with seed 0; the chosen ones are then fitted with every seed.
 
-Routing and correctness prediction are two measures, and a setting that is good for one can be bad for the other (heavy
-shrinkage ranks models well and says little about a query): each measure gets the setting that is best for it on `val`.
+A setting that is good for routing can be bad for predicting correctness: strong shrinkage, for example, ranks models well and
+predicts single queries badly. So each of the two measures gets the setting that is best for it on `val`.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from router.data.dataset import Dataset
 from router.data.pools import Pool
 from router.errors import DataError
 
-Progress = Callable[[str], None]  # called after each fit, with what it was
+Progress = Callable[[str], None]  # called after each fit with its label
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Tuned:
     prediction_runs: tuple[Run, ...]
 
     def outcome(self, data: Dataset, pool: Pool) -> Outcome:
-        """What the settings chosen for each measure come to on a pool, averaged over seeds."""
+        """The outcome on a pool of the setting that was chosen for each measure, averaged over seeds."""
         routed = outcome(data, pool, [run.p for run in self.routing_runs])
         predicted = outcome(data, pool, [run.p for run in self.prediction_runs])
         return Outcome(routed.routed, predicted.right, routed.evaluations)
@@ -63,7 +63,7 @@ def tune(runs: Runs, method: Method, seeds: int, progress: Progress = lambda _: 
     """Tries the whole grid with seed 0, then the best settings with the other seeds.
 
     Args:
-        seeds: how many, for methods that depend on the seed; the others run once.
+        seeds: number of seeds, for methods that depend on the seed; the others run once.
 
     Raises:
         DataError: there is no train score, or no val query that two models answered.
@@ -95,7 +95,7 @@ def tune(runs: Runs, method: Method, seeds: int, progress: Progress = lambda _: 
 
 
 def fits(method: Method, seeds: int) -> int:
-    """How many times `tune` calls `progress`."""
+    """The number of times that `tune` calls `progress`."""
     return len(method.grid) + 2 * (repetitions(method, seeds) - 1)
 
 

@@ -1,4 +1,4 @@
-"""The rows of the yardstick, in the order of its tables; each is imported only when it is fitted."""
+"""The routers that are compared, in the order of the tables. Each is imported only when it is used."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -26,7 +26,7 @@ def methods(names: Sequence[str] = ()) -> list[Method]:
     """Rows by name, in the tables' order; no name: all of them.
 
     Raises:
-        DataError: a name that is no row's.
+        DataError: a name is not that of a row.
     """
     unknown = [name for name in names if name not in METHODS]
     if unknown:

@@ -1,4 +1,4 @@
-"""Set-attention blocks (Set Transformer, arXiv 1810.00825, as LOCUS uses them). No positions: order cannot matter."""
+"""Set-attention blocks (Set Transformer, arXiv 1810.00825, as LOCUS uses them). Without positions, so the order does not matter."""
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ class TBlock(nn.Module):
 
 
 class LatentBottleneck(nn.Module):
-    """H = TBlock(U, X, X), X' = TBlock(X, H, H) with r learned latents U: all items exchange news at cost linear in n."""
+    """H = TBlock(U, X, X), X' = TBlock(X, H, H) with r learned latents U: all items exchange information at a cost linear in n."""
 
     def __init__(self, width: int, heads: int, latents: int) -> None:
         super().__init__()

@@ -1,4 +1,7 @@
-"""The model with the highest mean on the train queries of the query's own benchmark, which a router would not be told."""
+"""Best per benchmark: the model with the highest mean on the train queries of the query's benchmark.
+
+A real router does not know the benchmark of a query.
+"""
 
 import numpy as np
 from numpy.typing import NDArray

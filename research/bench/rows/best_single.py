@@ -1,4 +1,4 @@
-"""Always the model with the highest mean on the pool's train queries. Knows which pool a query belongs to."""
+"""Best single: always the model with the highest mean on the train queries of the query's pool, which it is given."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ class BestSingle:
 def pool_means(data: Dataset) -> dict[str, NDArray[np.float32]]:
     """Each model's mean on the train queries of its pool, for each benchmark of the pool, (M,).
 
-    A benchmark that two pools share holds the models of both, each with the mean over its own pool.
+    A benchmark that two pools share has the models of both, each with the mean over its own pool.
     """
     means: dict[str, NDArray[np.float32]] = {}
     for pool in pools(data, "train"):

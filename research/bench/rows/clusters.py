@@ -1,6 +1,6 @@
 """k-means clusters of the train queries and each model's mean score in them: the training-free idea of Avengers.
 
-The mean of a cluster is shrunk toward a prior mean of the model, so that a cluster of few evaluations says little.
+The mean of a cluster is shrunk toward a prior mean of the model, so that a cluster with few evaluations counts little.
 """
 
 from dataclasses import dataclass
@@ -63,10 +63,10 @@ class _Fitted:
         cluster = self.partition(self.q[queries])
         total = self.count.sum(axis=1, keepdims=True)
         with np.errstate(invalid="ignore"):
-            overall = self.right.sum(axis=1, keepdims=True) / total  # NaN: nothing is known of the model
+            overall = self.right.sum(axis=1, keepdims=True) / total  # NaN: the model has no evaluations
         prior = overall if self.prior is None else self.prior.predict(queries)
         prior = np.where(np.isnan(prior), overall, prior)
-        # A trace of the prior stays without shrinkage, for clusters in which the model answered nothing.
+        # Without shrinkage a small weight of the prior remains, for clusters without evaluations of the model.
         weight = max(self.shrinkage, 1e-3)
         p = (self.right[:, cluster] + weight * prior) / (self.count[:, cluster] + weight)
         return p.astype(np.float32)

@@ -13,11 +13,11 @@ from router.data.dataset import Dataset
 
 @dataclass(frozen=True)
 class Schedule:
-    """How to train.
+    """The settings of training.
 
     Attributes:
-        epochs: at most; training ends after `patience` epochs without a better loss on `val`.
-        batch: queries per step, at most; small data are cut into at least 32 steps per epoch.
+        epochs: largest number; training ends after `patience` epochs without a better loss on `val`.
+        batch: largest number of queries per step; small data are divided into at least 32 steps per epoch.
         noise: standard deviation of Gaussian noise on each component of the encodings.
     """
 
@@ -32,7 +32,7 @@ class Schedule:
 def descend(net: nn.Module, data: Dataset, q: NDArray[np.float32], schedule: Schedule, seed: int) -> None:
     """Trains a net (B, d_q) -> log-odds (B, M) on split `train` by cross-entropy, and leaves it at its best epoch on `val`.
 
-    Without scores in `val` the last epoch stays.
+    Without scores in `val` it keeps the last epoch.
     """
     train, val = (_Part.of(data, q, split) for split in ("train", "val"))
     optimizer = torch.optim.Adam(net.parameters(), lr=schedule.lr, weight_decay=schedule.weight_decay)
@@ -61,7 +61,7 @@ def descend(net: nn.Module, data: Dataset, q: NDArray[np.float32], schedule: Sch
 
 @dataclass(frozen=True)
 class _Part:
-    """A split's encodings (n, d_q), scores (n, M) with 0 where there is none, and weights (n, M) with 0 there."""
+    """Encodings of a split, (n, d_q), scores, (n, M), and weights, (n, M). Missing scores have score 0 and weight 0."""
 
     q: Tensor
     y: Tensor

@@ -43,7 +43,7 @@ class OfNet:
 
 
 class EmbedLLM:
-    """Noise 0.05 is the authors' code's, and width 232, decay 1e-5 one setting of the grid; 1e-4 for 50 epochs would be slower."""
+    """Noise 0.05, width 232 and decay 1e-5 are from the authors' code. Its rate, 1e-4 for 50 epochs, would be slower."""
 
     name = "EmbedLLM"
     version = 1
@@ -63,5 +63,5 @@ class EmbedLLM:
 
 
 def known(data: Dataset) -> NDArray[np.bool_]:
-    """Which models have train evaluations, (M,)."""
+    """True for models with train evaluations, (M,), bool."""
     return np.asarray((~np.isnan(data.scores[:, data.where("train")])).any(axis=1))

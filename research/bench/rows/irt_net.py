@@ -1,4 +1,4 @@
-"""IRT-Net (arXiv 2510.00844): item response theory with the query's parameters read off its encoding.
+"""IRT-Net (arXiv 2510.00844): item response theory with parameters of the query from its encoding.
 
 p = σ(a(x) · θ_m − b(x)), with an ability vector θ_m per model, and discrimination a(x) and difficulty b(x) from a network.
 """
@@ -33,7 +33,7 @@ class ItemResponse(nn.Module):
 
 
 class IrtNet:
-    """Noise 0.05, dropout 0.5 and width 232 are the authors' code's. Tuned by the width of θ, rate and decay."""
+    """Noise 0.05, dropout 0.5 and width 232 are from the authors' code. Tuned by the width of θ, rate and decay."""
 
     name = "IRT-Net"
     version = 1

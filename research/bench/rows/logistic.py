@@ -1,4 +1,4 @@
-"""One logistic regression per model on the query encoding, with an L2 penalty: what there is to learn without sharing."""
+"""One logistic regression per model on the query encoding, with an L2 penalty. Models share nothing."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class _Fitted:
 
 
 class Logistic:
-    """Tuned by the penalty λ of  Σ cross-entropy + λ/2 |w|²; the offset goes free."""
+    """Tuned by the penalty λ of  Σ cross-entropy + λ/2 |w|²; the offset is not penalised."""
 
     name = "logistic regression"
     version = 1
@@ -55,7 +55,7 @@ def regress(q: NDArray[np.float32], y: NDArray[np.float32], penalty: float) -> N
     """
     x = np.column_stack([q, np.ones(len(q), np.float32)])
     ridge = np.full(x.shape[1], penalty)
-    ridge[-1] = 1e-3  # all right or all wrong: the offset must stay finite
+    ridge[-1] = 1e-3  # keeps the offset finite if all scores are equal
     w = np.zeros(x.shape[1])
     mean = np.clip(y.mean(), 0.01, 0.99)
     w[-1] = np.log(mean / (1 - mean))

@@ -23,7 +23,7 @@ class _Fitted:
 
 
 class Nearest:
-    """Tuned by the number of neighbours and by how much nearer ones weigh more."""
+    """Tuned by the number of neighbours and the temperature of their weights."""
 
     name = "kNN"
     version = 1

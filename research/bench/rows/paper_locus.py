@@ -41,7 +41,7 @@ class PaperConfig:
 
 
 class SetEncoder(nn.Module):
-    """F_θ, Eqs. 1-3: a set of (query encoding, score) pairs -> one embedding, whatever the order and size of the set."""
+    """F_θ, Eqs. 1-3: a set of (query encoding, score) pairs -> one embedding. The order does not matter."""
 
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
@@ -96,11 +96,11 @@ class CorrectnessPredictor(nn.Module):
 
 @dataclass(frozen=True)
 class Training:
-    """How it is trained: rates, decay and clipping are the paper's.
+    """The settings of training: rates, decay and clipping are from the paper.
 
     Attributes:
         epochs: the rate falls to 0 over them along a cosine.
-        patience: training ends after so many epochs without a better loss on `val`.
+        patience: number of epochs without a better loss on `val` after which training ends.
         models: per step.
         noise: standard deviation of Gaussian noise on the components of the encodings, which have 1 themselves.
     """
@@ -176,7 +176,7 @@ class _Fitted:
 
 
 class PaperLocus:
-    """Nothing but the number of epochs is tuned: sizes, rates and anchors are the paper's.
+    """Only the number of epochs is tuned: sizes, rates and anchors are from the paper.
 
     Args:
         training: other than the paper's, for a quick look.

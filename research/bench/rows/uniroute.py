@@ -69,7 +69,7 @@ class UniRoute:
         partition = Partition.of(q[data.where("train")], int(setting["clusters"]), seed)
         right, count = partition.sums(data, q)
         total = np.maximum(count.sum(axis=1, keepdims=True), 1)
-        # A cluster in which a model answered nothing gets its mean; elsewhere it weighs nothing.
+        # A cluster without evaluations of a model gets the model's mean, whose weight elsewhere is negligible.
         accuracies = ((right + 1e-3 * right.sum(axis=1, keepdims=True) / total) / (count + 1e-3)).astype(np.float32)
         if setting["map"] == PLAIN:
             return Hard(q, partition, np.where(known(data)[:, None], accuracies, np.float32(np.nan)))

@@ -1,7 +1,7 @@
 """The claim tables: one module per claim of the paper, in the order of the report.
 
-A module has `VERSION`, to be raised when its code begins to measure something else, `measure(context)`, which returns what
-JSON can hold, `section(result)`, its Markdown, and `plot(result, folder)`, which writes PNGs or nothing.
+A module has `VERSION`, which a change of what it measures must raise, `measure(context)`, which returns a
+result for JSON, `section(result)`, its Markdown, and `plot(result, folder)`, which writes PNGs or nothing.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ def load(name: str) -> Table:
 
 
 def measure(context: "Context", folder: Path, names: Sequence[str] = TABLES) -> dict[str, Result]:
-    """Measures tables, or takes from `folder` what was measured on the same evidence before; writes JSON and plots there.
+    """Measures tables, or reads from `folder` earlier results on the same evidence. Writes JSON and plots there.
 
     Raises:
         ArtifactError: the file of a table cannot be read.
@@ -71,7 +71,7 @@ def measure(context: "Context", folder: Path, names: Sequence[str] = TABLES) -> 
 
 
 def sections() -> list[Callable[[Mapping[str, Any]], str]]:
-    """The report's sections: each reads its table under `tables` of the whole JSON, and is empty where it was not measured."""
+    """The report's sections: each reads its table under `tables` of the whole JSON, and is empty if it was not measured."""
 
     def section(name: str) -> Callable[[Mapping[str, Any]], str]:
         return lambda found: load(name).section(found["tables"][name]) if name in found.get("tables", {}) else ""
@@ -91,7 +91,7 @@ def _kept(file: Path, identity: str) -> Result | None:
 
 
 def _identity(context: "Context", name: str, version: int) -> str:
-    """SHA-256 of all that a table depends on."""
+    """SHA-256 of everything that a table depends on."""
     digest = hashlib.sha256(json.dumps([name, version, context.ours.version, sorted(context.rows)]).encode())
     digest.update(context.evidence.key.encode())
     for array in (context.q, context.data.scores):

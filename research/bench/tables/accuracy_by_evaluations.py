@@ -1,6 +1,6 @@
-"""Claim 1: how accurate rows are when each model has few evaluations, and how many more of them others need (Fig. 3, Table 1).
+"""Claim 1: accuracy by the number of evaluations per model, and the number that other rows need to match ours (Fig. 3, Table 1).
 
-Training is thinned for everyone alike, nested: fewer evaluations are a part of more. Every row is tuned on the whole of `val`.
+All rows train on the same reduced evaluations; a smaller set is part of a larger one. Every row is tuned on the whole of `val`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 VERSION = 1
 POINTS = (64, 128, 256, 512, 1024, 2048)
-STATED = (256, 512, 1024)  # the evaluations that the paper names
+STATED = (256, 512, 1024)  # the numbers of evaluations in the paper
 RESAMPLES = 500
 SLOW = {"LOCUS (paper)": (256, 1024)}  # measured at these points only
 SCOPES = (MACRO, "mmlu_pro")
-# Which settings are tried again with fewer evaluations, beside those that the main table chose: (setting, evaluations) -> bool.
+# Selects the settings to try with fewer evaluations, besides those that the main table chose: (setting, evaluations) -> bool.
 FEWER: Mapping[str, Callable[[Setting, int], bool]] = {
     "EmbedLLM": lambda setting, _: setting["width"] == 64,
     "IRT-Net": lambda setting, _: setting["rate"] == 1e-3,
@@ -65,11 +65,11 @@ class Fewer:
 
 @dataclass(frozen=True)
 class Point:
-    """A row with so many evaluations.
+    """A row with a number of evaluations.
 
     Attributes:
-        per_model: at most so many train evaluations of each model; None takes all.
-        evaluations: how many that is, in the mean over models.
+        per_model: largest number of train evaluations of each model; None: all.
+        evaluations: the mean number over models.
         outcomes: by pool.
     """
 
@@ -118,12 +118,12 @@ def measure(context: "Context", points: Sequence[int] = POINTS) -> dict[str, Any
 
 
 def factors(of_rows: Mapping[str, Sequence[Point]], measure: str, scope: str) -> list[dict[str, Any]]:
-    """How many times as many evaluations each row needs to reach what ours reaches with a given number.
+    """The factor of evaluations that each row needs to reach the accuracy of ours with a given number.
 
     The interval is that of a bootstrap over test queries. Rows are compared where they were measured throughout.
 
     Returns:
-        one entry per row and number: `factor`, `low`, `high`, None where the row never reaches it; `least` and `most` are the
+        one entry per row and number: `factor`, `low`, `high`, None if the row never reaches it; `least` and `most` are the
             ends of the row's curve.
     """
     spread = _resampled(of_rows, measure, scope)
@@ -148,14 +148,14 @@ def factors(of_rows: Mapping[str, Sequence[Point]], measure: str, scope: str) ->
 
 
 def evaluations_needed(x: NDArray[np.float64], y: NDArray[np.float64], target: float) -> float:
-    """Where a curve first reaches a height, by linear interpolation over log x; kept within the curve's ends.
+    """The x at which a curve first reaches a height, by linear interpolation over log x, within the ends of the curve.
 
     Args:
         x: ascending, above 0, (n,).
         y: (n,), not necessarily ascending.
 
     Returns:
-        x[0] where the first point is as high already, inf where none is.
+        x[0] if the first point reaches it, inf if no point does.
     """
     if y[0] >= target:
         return float(x[0])
@@ -171,7 +171,7 @@ def section(result: dict[str, Any]) -> str:
     header = ["row", *(_title(point) for point in points)]
     text = [
         "## 1. Accuracy by evaluations per model",
-        "Train scores are thinned to at most so many per model, the same ones for every row (one draw); in brackets the mean "
+        "Train scores are reduced to a number per model, the same ones for every row (one draw); in brackets the mean "
         "over models, since a model may have fewer. Every row is tuned anew at each point on the whole of `val`, over a part of "
         "its grid. "
         "“All” is the main table's.",
@@ -183,7 +183,7 @@ def section(result: dict[str, Any]) -> str:
             lines.append([name, *(percent(by_point.get(point["per_model"])) for point in points)])
         text += [f"{label}, macro, %:", grid(header, lines)]
     text += [
-        "Sample efficiency: with how many times as many evaluations a row reaches what ours reaches with so many (interpolated "
+        "Sample efficiency: the factor of evaluations with which a row reaches the accuracy of ours at that number (interpolated "
         "over the logarithm; in brackets the 95% interval of a bootstrap over test queries). “>” says that the row does not reach "
         "it with all its evaluations, “≤” that it reaches it with the fewest that were measured. The paper states 4.8 against "
         "EmbedLLM and 2.3 against IRT-Net.",

@@ -1,4 +1,4 @@
-"""Claim 9: a predicted probability is one: reliability, expected calibration error and Brier score, also for new models."""
+"""Claim 9: predictions are calibrated: reliability, expected calibration error and Brier score, also for new models."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -41,7 +41,7 @@ def measure(context: "Context") -> dict[str, Any]:
 
 
 def calibration(p: NDArray[np.float32], y: NDArray[np.float32]) -> dict[str, Any]:
-    """How well probabilities match scores.
+    """Calibration error of predicted probabilities.
 
     Args:
         p: predictions, (n,), in [0, 1].
@@ -49,7 +49,7 @@ def calibration(p: NDArray[np.float32], y: NDArray[np.float32]) -> dict[str, Any
 
     Returns:
         `ece`: Σ over bins of (share of predictions) |mean p - mean y|; `brier`: mean (p - y)²; `evaluations`; and per bin that
-        holds any prediction `predicted`, `observed` and `share`.
+        is not empty `predicted`, `observed` and `share`.
     """
     wide, score = p.astype(np.float64), y.astype(np.float64)
     bins = np.minimum((wide * BINS).astype(np.int64), BINS - 1)
@@ -87,7 +87,7 @@ def section(result: dict[str, Any]) -> str:
             for n, found in result["onboarded"].items():
                 lines.append([f"{label}, {n} evaluations", *(number(found.get(c, {}).get(key), 3) for c in columns)])
         text += [
-            f"{OURS} for the models marked `onboarding` alone, embedded from so many of their train evaluations:",
+            f"{OURS} for the models marked `onboarding` alone, embedded from a number of their train evaluations:",
             grid(["measure", *columns], lines),
         ]
     return "\n\n".join([*text, picture("calibration", "Reliability")])
@@ -100,7 +100,7 @@ def plot(result: dict[str, Any], folder: Path) -> None:
     for n, found in result["onboarded"].items():
         if n in ("128", "all"):
             panels[_titled(f"onboarded, {n}", found[ALL])] = found[ALL]
-    words = Words("Predicted correctness and what came of it", "mean predicted correctness", "mean score")
+    words = Words("Predicted correctness against scores", "mean predicted correctness", "mean score")
     reliability(panels, words, folder / "calibration.png")
 
 

@@ -1,4 +1,4 @@
-"""Numbers as the cells of a table: None and NaN are empty, nothing is rounded up to look reached."""
+"""Numbers as the cells of a table: None and NaN give empty cells."""
 
 from collections.abc import Sequence
 
@@ -36,5 +36,5 @@ def grid(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def picture(name: str, text: str) -> str:
-    """A plot beside the report."""
+    """A link to a plot."""
     return f"![{text}](tables/{name}.png)"

@@ -38,7 +38,7 @@ def measure(context: "Context") -> dict[str, Any]:
 def family_scores(
     families: Sequence[str], labels: NDArray[np.int64], distances: NDArray[np.float64]
 ) -> dict[str, float]:
-    """How well clusters and neighbours match families.
+    """Agreement of clusters and neighbours with families.
 
     Returns:
         `ari` and `ami`: adjusted Rand index and adjusted mutual information of clusters and families; `neighbour`: share of models
@@ -62,7 +62,7 @@ def family_scores(
 
 
 def auc(same: NDArray[np.float64], different: NDArray[np.float64]) -> float:
-    """Chance that a distance within a model is below one between models; equals count half."""
+    """Probability that a distance within a model is smaller than one between models; equal ones count half."""
     from scipy.stats import rankdata
 
     ranks = rankdata(np.concatenate([same, different]))[: len(same)]
@@ -217,7 +217,7 @@ def _duplicates(context: "Context", models: Sequence[int], size: int | None) -> 
 
 
 def _planted(distances: NDArray[np.float64]) -> dict[str, float | None]:
-    """How many copies of a few models the search for duplicates finds, and how many other pairs it takes for copies.
+    """The number of copies that the search for duplicates finds, and the number of other pairs that it lists.
 
     Args:
         distances: between k models and then their k copies, (2k, 2k).
@@ -248,7 +248,7 @@ def _halves(context: "Context", models: Sequence[int], size: int | None) -> _Hal
 
 
 def _in_one_pool(context: "Context", models: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which pairs of models share a pool, (k, k)."""
+    """True for pairs of models that share a pool, (k, k), bool."""
     shared = np.zeros((len(models), len(models)), np.bool_)
     for pool in context.pools("train", onboarding=True):
         member = np.isin(models, pool.models)

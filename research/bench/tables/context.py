@@ -1,4 +1,4 @@
-"""What the claim tables are measured with: the data, the rows of the main table, and our router of seed 0."""
+"""The context of the claim tables: the data, the rows of the main table, and our router with seed 0."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,19 +23,19 @@ from router.train.evaluate import embed_all, predict_all
 
 @dataclass(frozen=True)
 class Context:
-    """Shared by all tables; what is dear is made once, on first use.
+    """Shared by all tables. Expensive parts are computed once, at their first use.
 
     Attributes:
-        data: every score there is: of `test`, and of models marked onboarding too.
-        q: query encodings as our router takes them, (Q, d_q).
-        text_dim: the first so many columns are the unit-norm text encodings, which the other rows take.
+        data: all scores, those of `test` and of models marked onboarding included.
+        q: complete query encodings, (Q, d_q), for our router.
+        text_dim: number of text columns, the first ones of `q`, unit-norm; the other rows use only these.
         rows: the main table's rows by name, ours among them.
         ours: our row, which keeps its routers.
         folder: where predictions of fits are kept.
         prices: model -> price; empty without a price list.
-        families: model -> family; empty where the data name none.
-        encode: texts -> query encodings; None leaves out how long it takes.
-        say: called with what was just done.
+        families: model -> family; empty if the data has none.
+        encode: texts -> query encodings; None: its time is not measured.
+        say: called with a note after each step.
     """
 
     data: Dataset
@@ -60,7 +60,7 @@ class Context:
         return np.ascontiguousarray(self.q[:, : self.text_dim])
 
     def runs(self, per_model: int | None = None, seed: int = 0, *, ours: bool = False) -> Runs:
-        """Kept fits on the train scores, or on at most so many of each model."""
+        """Kept fits on all train scores, or on at most `per_model` of each model."""
         return Runs(self.folder, Evidence.of(self.data, self.q if ours else self.text, per_model, seed))
 
     @cached_property
@@ -74,7 +74,7 @@ class Context:
 
     @cached_property
     def space(self) -> ModelSpace:
-        """Every model, embedded from all its train evaluations; those marked onboarding by a router that never saw them."""
+        """Embeddings of all models from all their train evaluations. Training did not see those marked onboarding."""
         return embed_all(
             self.fitted.locus,
             self.data,
@@ -114,7 +114,7 @@ class Context:
         return list(pools(self.data, split, None if onboarding else self.data.onboarding))
 
     def answered(self, model: int, split: str = "train") -> NDArray[np.int64]:
-        """The queries of a split that a model has a score for."""
+        """The queries of a split for which a model has a score, indices."""
         return np.flatnonzero(~np.isnan(self.data.scores[model]) & (self.data.splits == split))
 
     def embed(self, model: int, queries: NDArray[np.int64], locus: Locus | None = None) -> Embedding:
@@ -123,10 +123,10 @@ class Context:
 
 
 def prices_of(folder: Path) -> Mapping[str, TokenPrice]:
-    """The price list of a folder of data, prices.csv; empty where it has none.
+    """The price list of a data folder, prices.csv; empty if there is none.
 
     Raises:
-        DataError: it cannot be read; see `router.candidates.read_prices`.
+        DataError: the file cannot be read; see `router.explore.model_prices.read_prices`.
     """
     file = folder / "prices.csv"
     return read_prices(file) if file.exists() else {}
@@ -135,7 +135,7 @@ def prices_of(folder: Path) -> Mapping[str, TokenPrice]:
 def families_of(folder: Path) -> dict[str, str]:
     """Model -> family, by the column `family` of models.parquet; without models whose family is null or empty.
 
-    Data that `load_dataset` has read are taken to be readable.
+    The caller has read the same folder with `load_dataset`, so models.parquet is readable.
     """
     import pyarrow.parquet as pq
 

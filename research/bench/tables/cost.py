@@ -42,7 +42,7 @@ DENSE = 0.95  # least share of a pool's queries that a model answered, to be a p
 
 
 def measure(context: "Context") -> dict[str, Any]:
-    """Curves, areas and cost shares of every row in every pool; empty pools without prices."""
+    """Curves, areas and cost shares of every row in every pool; without prices there are no pools."""
     test, val = _priced(context, "test"), _priced(context, "val")
     unpriced = sorted(
         {context.data.models[m] for pool in context.pools("test") for m in pool.models} - context.prices.keys()
@@ -70,7 +70,7 @@ def section(result: dict[str, Any]) -> str:
         "of `prices.csv`. Every row routes to the highest p − cost weight × price, over "
         f"{WEIGHTS + 2} cost weights from 0 to one where only price counts; of a row's settings the one with the larger area on "
         "`val` is taken. AIQ: mean height of the non-decreasing concave hull between the costs of always choosing the cheapest and "
-        f"always the dearest model, %. `{SINGLE_MODELS}` is the hull of the models themselves, chosen with knowledge of `test`.",
+        f"always the most expensive model, %. `{SINGLE_MODELS}`: the hull of the models themselves, chosen on `test`.",
         grid(["row", *columns], [[name, *(percent(_aiq(pools, name, c), 2) for c in columns)] for name in names]),
     ]
     text += _difference_text(pools, names) + _level_text(pools, swept_rows)
@@ -104,7 +104,7 @@ def _level_text(pools: Mapping[str, Any], swept_rows: Sequence[str]) -> list[str
         label = "the best single model's accuracy" if level == 1 else f"{100 * level:.0f}% of it"
         text += [
             f"Least cost at which {label} is reached, as a share of that model's cost: at one cost weight, and after the stroke on "
-            "the hull, where each query's cost weight is drawn by lot from two (–: not reached):",
+            "the hull, where each query's cost weight is drawn at random from two (–: not reached):",
             grid(
                 ["row", *pools],
                 [
@@ -227,14 +227,14 @@ def _measured(
 
 
 def _single(pool: Priced) -> dict[str, float]:
-    """What always asking the best single model reaches and costs; where it did not answer, the next best."""
+    """Accuracy and cost of the best single model; where it did not answer, of the next best."""
     choice = np.where(pool.answered, pool.mean[:, None], -np.inf).argmax(axis=0)
     rows = np.arange(len(choice))
     return {"accuracy": float(pool.scores[choice, rows].mean()), "usd": float(pool.usd[choice, rows].mean())}
 
 
 def _by_val(test: Sweep, val: Sweep, single: Mapping[str, float], val_single: Mapping[str, float]) -> dict[str, Any]:
-    """The largest cost weight that reaches a level on `val`, and what it comes to on `test`."""
+    """The largest cost weight that reaches a level on `val`, and its accuracy and cost on `test`."""
     found: dict[str, Any] = {}
     _, accuracy = val.curve()
     usd, reached = test.curve()

@@ -20,7 +20,7 @@ WEIGHTS = 80  # cost weights between 0 and one at which only the price counts
 
 @dataclass(frozen=True)
 class Priced:
-    """A pool with prices; models are sorted by price, so that of equals the cheaper one is chosen.
+    """A pool with prices. Models are sorted by price, so that the cheaper one of equals is chosen.
 
     Attributes:
         name: of the pool.
@@ -43,33 +43,33 @@ class Priced:
         return ~np.isnan(self.scores)
 
     def span(self) -> tuple[float, float]:
-        """USD per query of always choosing the cheapest and the dearest model that answered."""
+        """USD per query of always choosing the cheapest model that answered, and the most expensive one."""
         cheap = np.where(self.answered, self.usd, np.inf).min(axis=0)
         return float(cheap.mean()), float(np.where(self.answered, self.usd, -np.inf).max(axis=0).mean())
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """One routing per cost weight, ascending: score and price of the chosen model, (n, W) each."""
+    """Score and price of the chosen model for W ascending cost weights, (n, W) each, float64."""
 
     score: NDArray[np.float64]
     usd: NDArray[np.float64]
 
     def curve(self, weight: NDArray[np.float64] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean USD and accuracy by cost weight, (W,) each; queries weighted, or alike."""
+        """Mean USD and accuracy by cost weight, (W,) each; `weight` of the queries, (n,), None: equal weights."""
         w = np.ones(len(self.score)) if weight is None else weight
         return w @ self.usd / w.sum(), w @ self.score / w.sum()
 
 
 def query_prices(context: "Context", models: NDArray[np.int64], queries: NDArray[np.int64]) -> NDArray[np.float64]:
-    """USD of each query at each model, (M, n); all of them have a price."""
+    """USD of each query at each model, (M, n), float64. All models must have a price."""
     tokens = np.array([len(context.data.prompts[i]) for i in queries.tolist()]) / CHARS_PER_TOKEN
     prices = [context.prices[context.data.models[m]] for m in models.tolist()]
     return np.array([[price.usd(float(n), EXPECTED_OUTPUT_TOKENS) for n in tokens] for price in prices])
 
 
 def cost_weights(usd: NDArray[np.float64]) -> NDArray[np.float64]:
-    """0, a geometric series, and infinity for practical purposes, in 1/USD, ascending."""
+    """W cost weights, ascending, 1/USD: 0, a geometric series, and one at which only the price counts."""
     largest, smallest = float(usd.max()), max(float(usd[usd > 0].min(initial=usd.max())), 1e-9)
     series = np.geomspace(1e-3 / max(largest, 1e-9), 10 / smallest, WEIGHTS)
     return np.array([0.0, *series, 1e6 / smallest])
@@ -89,7 +89,7 @@ def swept(pool: Priced, p: NDArray[np.float32]) -> Sweep:
 
 
 def hull(usd: NDArray[np.float64], accuracy: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Corners of the least concave, non-decreasing curve on or above the points, by ascending cost."""
+    """Corners of the lowest concave, non-decreasing curve on or above the points, by ascending cost."""
     best = -np.inf
     corners: list[tuple[float, float]] = []
     for x, y in sorted(zip(usd.tolist(), accuracy.tolist(), strict=True), key=lambda point: (point[0], -point[1])):
@@ -106,7 +106,7 @@ def hull(usd: NDArray[np.float64], accuracy: NDArray[np.float64]) -> tuple[NDArr
 def area(usd: NDArray[np.float64], accuracy: NDArray[np.float64], span: tuple[float, float]) -> float:
     """AIQ: mean height of the hull from the least to the greatest cost of the pool, in [0, 1].
 
-    Left of the first corner nothing can be bought, and nothing is reached; right of the last one the height stays.
+    Left of the first corner the height is 0: no model is that cheap. Right of the last one the height is constant.
     """
     xs, ys = hull(usd, accuracy)
     low, high = span
@@ -118,13 +118,13 @@ def area(usd: NDArray[np.float64], accuracy: NDArray[np.float64], span: tuple[fl
 
 
 def cost_of(usd: NDArray[np.float64], accuracy: NDArray[np.float64], level: float) -> float | None:
-    """The least mean cost of a swept routing that reaches an accuracy; None where none does."""
+    """The least mean cost of a swept routing that reaches an accuracy; None if none does."""
     reached = usd[accuracy >= level - 1e-12]
     return float(reached.min()) if len(reached) else None
 
 
 def cost_on_hull(usd: NDArray[np.float64], accuracy: NDArray[np.float64], level: float) -> float | None:
-    """The same where each query's cost weight may be drawn by lot from two: where the hull reaches an accuracy."""
+    """The least mean cost if each query's cost weight may be drawn at random from two: the hull reaches every point between."""
     xs, ys = hull(usd, accuracy)
     if ys[-1] < level - 1e-12:
         return None
@@ -132,5 +132,5 @@ def cost_on_hull(usd: NDArray[np.float64], accuracy: NDArray[np.float64], level:
 
 
 def _below(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
-    """Whether b is on or below the line from a to c."""
+    """True if b is on or below the line from a to c."""
     return (b[1] - a[1]) * (c[0] - a[0]) <= (c[1] - a[1]) * (b[0] - a[0])

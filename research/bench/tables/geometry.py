@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 VERSION = 2
 COSINE, EUCLIDEAN = "cosine", "Euclidean"
 PREDICTED, RAW = "predictions on the pool", "disagreement on train"
-FEWEST = 20  # common queries of a pair that counts, or all queries of the pool where it has fewer
-PAIRS = 10  # of models, below which a correlation says nothing
+FEWEST = 20  # least number of common queries of a pair; all queries of a smaller pool
+PAIRS = 10  # least number of pairs for a correlation
 ONLY_KNOWN, WITH_NEW = "known", "with onboarding"
 
 
@@ -34,7 +34,7 @@ def measure(context: "Context") -> dict[str, Any]:
 def disagreement(scores: NDArray[np.float32], fewest: int = FEWEST) -> NDArray[np.float64]:
     """Mean |difference| of two models' scores over the queries that both answered, (M, n) -> (M, M).
 
-    NaN where they have fewer than `fewest` in common.
+    NaN if they have fewer than `fewest` in common.
     """
     known = ~np.isnan(scores)
     y = np.nan_to_num(scores).astype(np.float64)
@@ -57,7 +57,7 @@ def distances(z: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
 
 
 def correlations(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, float | None]:
-    """Pearson, Spearman and Kendall's tau-b, of (n,) each; None where one side is constant."""
+    """Pearson, Spearman and Kendall's tau-b, of (n,) each; None if one side is constant."""
     from scipy.stats import kendalltau, pearsonr, spearmanr
 
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:

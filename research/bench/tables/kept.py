@@ -1,4 +1,4 @@
-"""Our row with its routers kept on disk: the tables need more of a router than its predictions, and none is trained twice."""
+"""Our row with its trained routers on disk: tables need the routers themselves, and no router is trained twice."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from router.model.space import ModelSpace
 
 
 class Kept:
-    """Implements `research.bench.method.Method`; predicts what our row predicts.
+    """Implements `research.bench.method.Method`; its predictions are those of our row.
 
     Args:
         folder: two files per router, named by a hash of the evidence, the row's version, setting and seed.
@@ -32,7 +32,7 @@ class Kept:
         self.seeds = self._row.seeds
 
     def fit(self, data: Dataset, q: NDArray[np.float32], setting: Setting, seed: int) -> Routed:
-        """A router read from disk, or one trained now and kept.
+        """Reads a router from disk, or trains one and keeps it.
 
         Raises:
             ArtifactError: its files cannot be read.
@@ -47,7 +47,7 @@ class Kept:
             fitted = self._row.fit(data, q, setting, seed)
             self._folder.mkdir(parents=True, exist_ok=True)
             weights.write_bytes(save(fitted.locus.weights()))
-            fitted.space.save(space)  # last: a router without its space is none
+            fitted.space.save(space)  # last, so that a stopped run leaves no router without a space
         try:
             locus = Locus.restore(load(weights.read_bytes()), {"text_dim": q.shape[1] - SURFACE_DIM})
         except (OSError, SafetensorError) as exc:

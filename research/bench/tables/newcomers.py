@@ -24,29 +24,29 @@ if TYPE_CHECKING:
 AGREEMENT, OWN, REFIT = "nearest known model by agreement", "kNN on its own evaluations", "EmbedLLM's vector refitted"
 
 
-DOUBT = 2.0  # evaluations' worth of chance agreement, so that few common queries are no proof of likeness
+DOUBT = 2.0  # pseudo-evaluations with chance agreement, so that few common queries do not count as similar behaviour
 
 
-STRENGTHS = (0.3, 3.0, 30.0, 300.0)  # of the pull to the mean vector
+STRENGTHS = (0.3, 3.0, 30.0, 300.0)  # of the regularisation towards the mean vector
 
 
-SHARES = (0.05, 0.125, 0.25, 0.5, 1.0)  # of a newcomer's evaluations, the k of its nearest neighbours
+SHARES = (0.05, 0.125, 0.25, 0.5, 1.0)  # k of the nearest neighbours, as a share of the newcomer's evaluations
 
 
 STEPS, RATE = 150, 0.05
 
 
-Rows = Sequence[NDArray[np.int64]]  # the queries that each newcomer is known by
+Rows = Sequence[NDArray[np.int64]]  # the evaluated queries of each newcomer
 
 
 @dataclass(frozen=True)
 class Case:
-    """Newcomers to a router that never saw them.
+    """Newcomers, and a router that was trained without them.
 
     Attributes:
         seen: what the router was trained on.
         newcomers: indices of models, (k,).
-        pools: test pools that newcomers and known models are chosen from.
+        pools: test pools with newcomers and known models.
     """
 
     context: "Context"
@@ -68,11 +68,11 @@ class Case:
 
 
 class Way(Protocol):
-    """A way to take in newcomers.
+    """A way to predict newcomers.
 
     Attributes:
         name: in tables.
-        settings: what is chosen on `val`.
+        settings: values of its one parameter, chosen on `val`.
     """
 
     name: str
@@ -159,7 +159,7 @@ class OwnNeighbours:
 class Refitted:
     """EmbedLLM trained on the known models; a newcomer's vector by gradient, all else held fixed.
 
-    Tuned by the strength of a pull to the mean of the known models' vectors.
+    Tuned by the strength of the regularisation towards the mean of the known models' vectors.
     """
 
     name = REFIT
@@ -197,11 +197,11 @@ class Refitted:
 
 
 def agreement(y: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-    """1 - mean |difference| on common queries, drawn toward chance by `DOUBT` evaluations.
+    """1 - mean |difference| on common queries, shrunk towards chance by `DOUBT` pseudo-evaluations.
 
     Args:
         y: the newcomer's scores, (n,).
-        others: of known models, (K, n), NaN where one did not answer.
+        others: of known models, (K, n), NaN if one did not answer.
 
     Returns:
         (K,).

@@ -1,7 +1,7 @@
-"""Claim 2: a model that joins later is embedded from few evaluations, without training, at little loss (Fig. 4, Table 2).
+"""Claim 2: a model that joins later is embedded from few evaluations, without training, with little loss (Fig. 4, Table 2).
 
 Newcomers are the models marked `onboarding`, and by cross-validation all others: in each fold the router is trained without
-a third of its models. Every way of taking in a newcomer sees the same few evaluations.
+a third of its models. Every way to predict a newcomer uses the same few evaluations.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ def measure(context: "Context", sizes: Sequence[int] = SIZES, folds: int = FOLDS
 def section(result: dict[str, Any]) -> str:
     text = [
         "## 2. Onboarding",
-        "Newcomers are embedded from so many of their train evaluations, drawn at random, by a router that was trained without "
+        "Newcomers are embedded from a number of their train evaluations, drawn at random, by a router that was trained without "
         f"them: the models marked `onboarding` ({DRAWS} draws), and in {len(result[FOLDED])} folds all others (one draw). "
         "Prediction: whether the newcomer answers a test query correctly, averaged over newcomers that have more evaluations than "
         "are used. Routing: macro over pools that hold known models and newcomers; one with fewer evaluations gives all it has. "
@@ -85,7 +85,7 @@ def _fresh(context: "Context") -> Iterator[Case]:
 
 
 def _folds(context: "Context", folds: int) -> Iterator[Case]:
-    """Every known model is a newcomer in one fold; shuffled, so that relatives fall into different folds as it happens."""
+    """Every known model is a newcomer in one fold. Models are shuffled, so that related ones are spread over the folds."""
     shuffled = np.random.default_rng(0).permutation(np.flatnonzero(context.known))
     for k in range(folds):
         newcomers = np.sort(shuffled[k::folds])
@@ -97,7 +97,7 @@ def _folds(context: "Context", folds: int) -> Iterator[Case]:
 
 
 def _curve(case: Case, sizes: Sequence[int], repeats: int) -> dict[str, Any]:
-    """Everything about one case: by way and number of evaluations."""
+    """The results of one case by way and number of evaluations."""
     context = case.context
     ways: list[Way] = [Embedded(case), Agreeing(case)]
     ways += [OwnNeighbours(case)] if "kNN" in context.rows else []
@@ -120,7 +120,7 @@ def _curve(case: Case, sizes: Sequence[int], repeats: int) -> dict[str, Any]:
 
 
 def sample(rows: NDArray[np.int64], size: int, draw: int, model: int) -> NDArray[np.int64]:
-    """So many of the queries, or all; fewer are a part of more."""
+    """`size` of the queries at random, or all; a smaller sample is part of a larger one."""
     return np.random.default_rng((draw, model)).permutation(rows)[:size]
 
 
@@ -136,24 +136,24 @@ class _Results:
 def _results(case: Case, way: Way, known: NDArray[np.float32], rows: Rows, setting: float) -> _Results:
     data = case.context.data
     test = data.where("test")
-    said = way.newcomers(case.newcomers, rows, test, setting)
+    p_new = way.newcomers(case.newcomers, rows, test, setting)
     scores = data.scores[np.ix_(case.newcomers, test)]
     p = known.copy()
-    p[np.ix_(case.newcomers, test)] = said
+    p[np.ix_(case.newcomers, test)] = p_new
     routing = {pool.name: float(routed_scores(data, pool, p).mean()) for pool in case.pools}
     return _Results(
-        _mean(1 - np.abs((said >= 0.5) - scores)), _mean((said - scores) ** 2), with_macro(routing) if routing else {}
+        _mean(1 - np.abs((p_new >= 0.5) - scores)), _mean((p_new - scores) ** 2), with_macro(routing) if routing else {}
     )
 
 
 def _mean(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Over what is there, (k, n) -> (k,); NaN where nothing is."""
+    """The mean over values that are not NaN, (k, n) -> (k,); NaN if there are none."""
     count = (~np.isnan(values)).sum(axis=1)
     return np.where(count > 0, np.nansum(values, axis=1, dtype=np.float64) / np.maximum(count, 1), np.nan)
 
 
 def _compared(drawn: Sequence[_Results], whole: _Results, full: Rows, size: int) -> dict[str, Any]:
-    """Means over draws, beside what all evaluations give for the same models."""
+    """Means over draws, and the results with all evaluations for the same models."""
     more = np.array([len(rows) > size for rows in full]) & ~np.isnan(whole.right)
     some = bool(more.any())
     macros = [result.routing[MACRO] for result in drawn if MACRO in result.routing]
@@ -173,7 +173,7 @@ def _compared(drawn: Sequence[_Results], whole: _Results, full: Rows, size: int)
 
 
 def _setting(case: Case, way: Way, size: int) -> float:
-    """The setting with which so many evaluations of known models say most about their `val` scores."""
+    """The setting with which `size` evaluations of known models predict their `val` scores best."""
     if len(way.settings) == 1:
         return way.settings[0]
     context = case.context
@@ -189,7 +189,7 @@ def _setting(case: Case, way: Way, size: int) -> float:
 
 
 def _averaged(cases: Sequence[Mapping[str, Any]], key: str) -> dict[str, dict[int, float]]:
-    """way -> evaluations -> mean over cases; without what no case has."""
+    """way -> evaluations -> mean over cases; without sizes that no case has."""
     found: dict[str, dict[int, float]] = {}
     for way in cases[0]["ways"]:
         for i, first in enumerate(cases[0]["ways"][way]):

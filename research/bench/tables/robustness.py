@@ -1,4 +1,4 @@
-"""Claim 3: an embedding hardly depends on which queries it was read from (Fig. 5): movement against distance between models."""
+"""Claim 3: an embedding depends little on the sample of queries (Fig. 5): movement against distance between models."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ SIZES = (16, 32, 64, 128, 256, 512, 1024)
 
 
 def measure(context: "Context", samples: Sequence[int] = SAMPLES, sizes: Sequence[int] = SIZES) -> dict[str, Any]:
-    """How far a model moves between two samples, and from a sample to all its evaluations."""
+    """Distances of a model's embeddings from two samples, and from a sample and all evaluations."""
     models = [m for m in range(len(context.data.models)) if len(context.answered(m))]
     full = np.stack([context.z[m] for m in models])
     return {
@@ -29,7 +29,7 @@ def measure(context: "Context", samples: Sequence[int] = SAMPLES, sizes: Sequenc
 
 
 def moved(a: NDArray[np.float32], b: NDArray[np.float32], others: NDArray[np.float32]) -> dict[str, float]:
-    """Movement from a to b beside the distances from b to other models, all Euclidean, medians over models.
+    """Movement from a to b, and the distances from b to other models, all Euclidean, medians over models.
 
     Args:
         a, b: two embeddings of each of k models, (k, d); rows belong together.
@@ -75,7 +75,7 @@ def section(result: dict[str, Any]) -> str:
                 for e in result["overlap"]
             ],
         ),
-        "From so many evaluations to all of a model's:",
+        "From a number of evaluations to all of a model's:",
         grid(
             ["evaluations", "models", *header],
             [[str(e["evaluations"]), str(e["models"]), *_cells(e)] for e in result["size"]],
@@ -104,7 +104,7 @@ def plot(result: dict[str, Any], folder: Path) -> None:
 
 
 def _overlaps(context: "Context", models: Sequence[int], size: int) -> list[dict[str, Any]]:
-    """Models that have evaluations enough for two disjoint samples."""
+    """Movement by overlap, over models with enough evaluations for two disjoint samples."""
     able = [m for m in models if len(context.answered(m)) >= 2 * size]
     if len(able) < 2:
         return []

@@ -1,4 +1,4 @@
-"""Claim 5: a near model can stand in for one that is not at hand (Fig. 7): routed models replaced by their neighbours."""
+"""Claim 5: a near model can replace one that is unavailable (Fig. 7): routed models replaced by their neighbours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Choice:
 
     @property
     def others(self) -> NDArray[np.bool_]:
-        """Who could stand in: answered the query and is not the routed model, (M, n)."""
+        """True for possible stand-ins: models other than the routed one that answered the query, (M, n), bool."""
         there = ~np.isnan(self.scores)
         there[self.routed, np.arange(len(self.routed))] = False
         return there
@@ -59,7 +59,7 @@ class Choice:
             cost: (M, n). Where fewer than k others answered a query, it does not count.
 
         Returns:
-            None where no query counts.
+            None if no query counts.
         """
         order = np.where(self.others, cost, np.inf)
         counts = np.flatnonzero(self.others.sum(axis=0) >= k)
@@ -69,7 +69,7 @@ class Choice:
         return float(self.scores[stand_in, counts].mean())
 
     def by_chance(self) -> float:
-        """The expectation when another model is drawn evenly."""
+        """Expected accuracy if another model is drawn at random."""
         weight = self.others / np.maximum(self.others.sum(axis=0), 1)
         return float((np.nan_to_num(self.scores) * weight).sum(axis=0).mean())
 
@@ -119,7 +119,7 @@ def plot(result: dict[str, Any], folder: Path) -> None:
     pools = [*(name for name in result["accuracy"][ROUTED] if name != MACRO), MACRO]
     names = [neighbour(1), CONDITIONAL, RUNNER_UP, SINGLE, RANDOM_OTHER]
     drawn = [Bars(name, [100 * result["kept"][name].get(pool, float("nan")) for pool in pools]) for name in names]
-    words = Words("What is left when the routed model is replaced", "", "share of the routed accuracy, %")
+    words = Words("Accuracy when the routed model is replaced", "", "share of the routed accuracy, %")
     bars(pools, drawn, words, folder / "standins.png", level=100)
 
 
@@ -128,7 +128,7 @@ def neighbour(k: int) -> str:
 
 
 def like(p: NDArray[np.float32], region: NDArray[np.int64], routed: NDArray[np.int64]) -> NDArray[np.float32]:
-    """How differently models behave from the routed one around each query: root mean square difference of p over its region.
+    """Difference in behaviour of each model to the routed one around each query: root mean square of p's difference there.
 
     Args:
         p: predicted correctness on train queries, (M, T).

@@ -1,4 +1,4 @@
-"""Claim 10: what embedding a model and choosing one cost in time (Table 3), on one thread of this machine."""
+"""Claim 10: the time to embed a model and to choose one (Table 3), on one thread of this machine."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 VERSION = 1
 SIZES = (8, 32, 128, 512, 2048, 8192)
 MODELS = (10, 100, 1000)
-EMBEDDINGS, CHOICES = 5, 200  # repeats, of which the median counts
+EMBEDDINGS, CHOICES = 5, 200  # repeats; the result is their median
 TOKENS = 64
 POLICY = Policy("utility", cost_weight=10.0)
 
@@ -37,7 +37,7 @@ def measure(context: "Context", sizes: Sequence[int] = SIZES, choices: int = CHO
 
 
 def median_ms(run: Callable[[int], object], repeats: int) -> float:
-    """The median over repeats, after one that does not count; `run` is told which repeat it is."""
+    """The median duration over repeats, ms, after a first call that does not count. `run` gets the number of the repeat."""
     run(0)
     taken = []
     for i in range(repeats):
@@ -86,7 +86,7 @@ def _embedding(context: "Context", sizes: Sequence[int]) -> list[dict[str, float
 
 
 def _choosing(context: "Context", models: int, repeats: int) -> dict[str, float]:
-    """The space's models, as often as needed."""
+    """The time of a choice among a number of models, those of the space repeated as needed."""
     space, rng = context.space, np.random.default_rng(0)
     rows = np.arange(models) % len(space.models)
     predictor = Predictor(context.fitted.locus, space.coefficients[rows], space.variances[rows])
@@ -110,7 +110,7 @@ def _encoding(context: "Context", repeats: int) -> dict[str, float] | None:
 
 
 def _processor() -> str:
-    """The CPU's name where the system tells it."""
+    """The name of the CPU, if the system reports it."""
     import platform
 
     info = Path("/proc/cpuinfo")
