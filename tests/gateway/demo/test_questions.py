@@ -7,7 +7,7 @@ from gateway.demo.questions import KINDS, find_question, generate
 TOM = "Tom drives 50 miles per hour for 3 hours, rests, and then drives 40 miles per hour for 2 hours. How many miles does Tom drive in total?"
 
 
-def test_questions_are_answered_by_reading_them() -> None:
+def test_questions_are_found_in_prompts_and_answered() -> None:
     assert find_question(f"Please: {TOM} Thanks!") is not None
     assert find_question(TOM).answer == "230"  # type: ignore[union-attr]
     assert find_question("What is the capital of France?") is None

@@ -7,7 +7,7 @@ from gateway.demo.questions import KINDS, generate
 from gateway.demo.skills import LABEL, MODELS, SimulatedModel
 
 
-def test_skills_show_in_the_answers() -> None:
+def test_the_share_of_correct_answers_equals_the_skill() -> None:
     questions = list(generate(600, 3))
     for model in MODELS:
         for kind, skill in zip(KINDS, model.skill, strict=True):

@@ -1,4 +1,4 @@
-"""What the errors of many servers mean, as each words them."""
+"""The causes of errors from many servers, with the texts that they send."""
 
 from typing import Any
 
@@ -422,7 +422,7 @@ def encoded(body: Any) -> bytes:
 
 
 @pytest.mark.parametrize(("server", "status", "body"), CONTEXT_LENGTH)
-def test_a_prompt_that_is_too_long_is_known_by_every_servers_words(server: str, status: int, body: Any) -> None:
+def test_a_prompt_that_is_too_long_is_found_for_every_server(server: str, status: int, body: Any) -> None:
     assert classify(status, {}, encoded(body)).cause is CONTEXT, server
 
 

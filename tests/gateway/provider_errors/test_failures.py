@@ -23,7 +23,7 @@ def body(message: str, code: str | None = None) -> bytes:
     return orjson.dumps({"error": {"message": message, "code": code}})
 
 
-def test_a_rejection_keeps_the_error_object_and_others_do_not() -> None:
+def test_only_a_rejection_keeps_the_error_object() -> None:
     assert classify(400, {}, body("this cannot be")).error == {"message": "this cannot be"}
     assert classify(401, {}, body("invalid API key sk-123 of org-acme")).error is None
 
@@ -66,7 +66,9 @@ SETTINGS = RetrySettings(retries=2, max_retry_after=10)
         (UpstreamFailure(Cause.FIELD_REFUSED, field="stream_options"), 1, 0, 0),
     ],
 )
-def test_what_is_tried_again_and_when(failure: UpstreamFailure, tries: int, low: float, high: float) -> None:
+def test_causes_that_are_retried_and_their_delays(
+    failure: UpstreamFailure, tries: int, low: float, high: float
+) -> None:
     for seed in range(20):
         delay = retry_delay(failure, tries, SETTINGS, random.Random(seed))
         assert delay is not None
@@ -85,7 +87,7 @@ def test_what_is_tried_again_and_when(failure: UpstreamFailure, tries: int, low:
         (UpstreamFailure(Cause.FIELD_REFUSED, field="stream_options"), 4),
     ],
 )
-def test_what_moves_on_at_once(failure: UpstreamFailure, tries: int) -> None:
+def test_causes_that_are_not_retried(failure: UpstreamFailure, tries: int) -> None:
     assert retry_delay(failure, tries, SETTINGS, random.Random(0)) is None
 
 
@@ -114,7 +116,7 @@ def test_a_used_up_quota_inside_a_stream_is_no_server_error() -> None:
         (b"", ""),
     ],
 )
-def test_the_reason_is_one_line_whatever_the_shape(raw: bytes, reason: str) -> None:
+def test_the_reason_is_one_line_for_every_form_of_body(raw: bytes, reason: str) -> None:
     assert classify(500, {}, raw).reason == reason
 
 
@@ -132,11 +134,11 @@ def test_the_reason_is_one_line_whatever_the_shape(raw: bytes, reason: str) -> N
         (400, body("Try again in 3s with another image."), None),
     ],
 )
-def test_how_long_to_wait_is_read_in_the_error_too(status: int, raw: bytes, seconds: float | None) -> None:
+def test_the_wait_time_is_read_from_the_error_body(status: int, raw: bytes, seconds: float | None) -> None:
     assert classify(status, {}, raw).retry_after_s == seconds
 
 
-def test_a_header_says_better_how_long_to_wait() -> None:
+def test_the_header_takes_precedence_over_the_body_for_the_wait_time() -> None:
     assert classify(429, {"retry-after": "2"}, body("Try again in 6s.")).retry_after_s == 2
 
 
@@ -159,11 +161,11 @@ FULL = [f"value {i}" for i in range(10_000)]
         ("The model `gpt-9` does not exist", {"model": "gpt-9"}, Cause.NOT_FOUND),
     ],
 )
-def test_a_client_puts_no_words_into_a_providers_mouth(message: str, request_: dict[str, Any], cause: Cause) -> None:
+def test_a_client_cannot_forge_a_providers_error(message: str, request_: dict[str, Any], cause: Cause) -> None:
     assert classify_without_request_text(classify(400, {}, body(message)), request_).cause is cause
 
 
-def test_a_word_of_the_request_is_found_as_a_word() -> None:
+def test_short_text_of_the_request_is_masked_as_whole_words_only() -> None:
     told = classify(400, {}, body("maximum context length is 8192 tokens")).error_body
     assert told is not None
     request_ = {"messages": [{"role": "user", "content": [{"type": "text", "text": "toke"}]}]}
@@ -171,7 +173,7 @@ def test_a_word_of_the_request_is_found_as_a_word() -> None:
     assert mask_request_text(told, {"stop": ["8192"]}).message == "maximum context length is *** tokens"
 
 
-def test_what_the_request_does_not_say_is_left_as_it_is() -> None:
+def test_a_message_without_text_of_the_request_stays_the_same() -> None:
     failure = classify(400, {}, body("invalid api key"))
     assert classify_without_request_text(failure, {"messages": [{"role": "user", "content": "Hi there"}]}) is failure
 
@@ -189,13 +191,13 @@ def test_what_the_request_does_not_say_is_left_as_it_is() -> None:
         b"null",
     ],
 )
-def test_no_body_breaks_the_reading(raw: bytes) -> None:
+def test_every_body_can_be_read(raw: bytes) -> None:
     failure = classify(400, {}, raw)
     assert failure.cause is Cause.REJECTED
     assert len(failure.reason) <= 300
 
 
-def test_the_client_hears_all_that_a_wrapped_error_says() -> None:
+def test_the_client_gets_all_messages_of_a_wrapped_error() -> None:
     wrapped = {"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": "It is too odd"}}}
     error = classify(400, {}, orjson.dumps(wrapped)).error
     assert error == {"message": "Provider returned error; It is too odd", "code": 400}

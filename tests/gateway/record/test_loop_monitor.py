@@ -1,4 +1,4 @@
-"""A held event loop shows in the metrics."""
+"""Pauses of the event loop appear in the metrics."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from gateway.record.metrics import Metrics, Totals
 pytestmark = pytest.mark.anyio
 
 
-async def test_work_that_holds_the_loop_is_seen() -> None:
+async def test_work_that_blocks_the_loop_is_measured() -> None:
     now = 0.0
     pauses: list[float] = []
     async with LoopMonitor(pauses.append, clock=lambda: now):

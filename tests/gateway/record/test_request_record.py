@@ -84,7 +84,7 @@ async def _written(recorder: Recorder) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"no database at all" * 500, b"SQLite format 3\0" + bytes(range(256)) * 64])
-async def test_a_damaged_file_is_kept_and_a_new_one_begun(
+async def test_a_damaged_file_is_renamed_and_a_new_one_created(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
 ) -> None:
     path = tmp_path / "record.db"
@@ -101,7 +101,7 @@ async def test_a_damaged_file_is_kept_and_a_new_one_begun(
 
 
 @pytest.mark.parametrize("moved", [True, False])
-async def test_a_file_that_is_moved_or_removed_is_begun_anew(tmp_path: Path, moved: bool) -> None:
+async def test_a_new_file_is_created_if_the_file_is_moved_or_removed(tmp_path: Path, moved: bool) -> None:
     path, old = tmp_path / "record.db", tmp_path / "old.db"
     async with Recorder(path) as recorder:
         recorder.add(row(1))
@@ -126,7 +126,7 @@ async def written(recorder: Recorder) -> None:
     raise AssertionError("still waiting")
 
 
-async def test_how_many_wait_and_how_long(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_waiting_records_are_counted_and_timed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "record.db"
     path.mkdir()
     now = 100.0
@@ -143,7 +143,7 @@ async def test_how_many_wait_and_how_long(tmp_path: Path, caplog: pytest.LogCapt
     assert [record.levelname for record in caplog.records] == ["CRITICAL", "WARNING"]
 
 
-async def test_what_waits_is_bounded_in_bytes_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_size_of_waiting_prompts_is_limited(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "record.db"
     path.mkdir()
     prompt = '"' + "x" * (request_record.BUFFER_CHARS // 4 - 2) + '"'
@@ -156,7 +156,7 @@ async def test_what_waits_is_bounded_in_bytes_too(tmp_path: Path, caplog: pytest
     assert "records are lost" in caplog.text
 
 
-async def test_a_row_that_cannot_be_stored_takes_no_other_with_it(tmp_path: Path) -> None:
+async def test_a_record_that_cannot_be_stored_does_not_affect_others(tmp_path: Path) -> None:
     path = tmp_path / "record.db"
     async with Recorder(path) as recorder:
         recorder.add(row(1))

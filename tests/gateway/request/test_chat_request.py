@@ -32,7 +32,7 @@ def body(**fields: object) -> bytes:
         (b"[" * 5000, None, "not valid JSON"),
     ],
 )
-def test_a_wrong_body_is_named(raw: bytes, param: str | None, says: str) -> None:
+def test_an_invalid_body_is_reported_with_its_field(raw: bytes, param: str | None, says: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_chat(raw)
     assert caught.value.status == 400
@@ -40,12 +40,12 @@ def test_a_wrong_body_is_named(raw: bytes, param: str | None, says: str) -> None
     assert says in caught.value.message
 
 
-def test_only_the_model_name_changes_on_the_way_out() -> None:
+def test_only_the_model_name_changes_in_the_upstream_body() -> None:
     raw = b'{ "x-unknown": [1, 2.50],  "model" : "auto", "messages":[{"role":"user","content":"say \\"model\\": \\"auto\\""}]}'
     assert parse_chat(raw).upstream_body("gpt-4o") == raw.replace(b'"model" : "auto"', b'"model" : "gpt-4o"')
 
 
-def test_a_nested_model_field_is_left_alone() -> None:
+def test_a_nested_model_field_stays_unchanged() -> None:
     raw = b'{"model":"auto","messages":[{"role":"user","content":"hi"}],"metadata":{"model":"auto"}}'
     assert orjson.loads(parse_chat(raw).upstream_body("m")) == orjson.loads(raw) | {"model": "m"}
 
@@ -56,7 +56,7 @@ def test_splice_needs_exactly_one_field_with_the_old_name() -> None:
     assert replace_model_name(b'{"model":"other"}', "a", "b") is None
 
 
-def test_streams_are_asked_for_usage() -> None:
+def test_usage_is_requested_in_streams() -> None:
     out = orjson.loads(parse_chat(body(stream=True)).upstream_body("m"))
     assert out["stream_options"] == {"include_usage": True}
     given = parse_chat(body(stream=True, stream_options={"include_usage": False, "x": 1}))
@@ -68,7 +68,7 @@ def test_streams_are_asked_for_usage() -> None:
     assert "stream_options" not in orjson.loads(parse_chat(body()).upstream_body("m"))
 
 
-def test_what_a_request_needs() -> None:
+def test_requirements_are_read_with_the_request() -> None:
     parts = [{"type": "text", "text": "x" * 400}, {"type": "image_url", "image_url": {"url": "data:" + "A" * 100_000}}]
     requirements = parse_chat(
         body(

@@ -1,4 +1,4 @@
-"""The order of messages that chat templates take."""
+"""Orders of messages that chat templates accept."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -89,7 +89,7 @@ TURNS = st.lists(st.sampled_from([SYSTEM, HI, HELLO, LATER, said("developer", "d
 
 
 @given(TURNS)
-def test_system_is_first_and_no_word_is_lost(messages: list[Message]) -> None:
+def test_the_system_message_is_first_and_no_text_is_lost(messages: list[Message]) -> None:
     ordered = system_first(messages)
     assert all(message["role"] not in ("system", "developer") for message in ordered[1:])
     words = "".join(str(message["content"]) for message in ordered)
@@ -98,14 +98,14 @@ def test_system_is_first_and_no_word_is_lost(messages: list[Message]) -> None:
 
 
 @given(TURNS, TURNS)
-def test_what_was_sent_before_an_answer_is_sent_again_as_it_was(before: list[Message], after: list[Message]) -> None:
+def test_new_messages_do_not_change_earlier_ones(before: list[Message], after: list[Message]) -> None:
     sent = system_first([SYSTEM, HI, *before])
     again = system_first([SYSTEM, HI, *before, HELLO, *after])
     assert again[: len(sent)] == sent
 
 
 @given(TURNS)
-def test_the_strict_order_has_neither_neighbours_of_one_role_nor_users_behind_tools(messages: list[Message]) -> None:
+def test_strict_order_has_no_repeated_roles_and_no_user_after_a_tool(messages: list[Message]) -> None:
     ordered = strict_order(messages)
     for one, other in pairwise(ordered):
         pair = (one["role"], other["role"])
@@ -114,13 +114,13 @@ def test_the_strict_order_has_neither_neighbours_of_one_role_nor_users_behind_to
     assert strict_order(ordered) == ordered
 
 
-def test_a_template_without_a_system_gets_its_words_from_the_user() -> None:
+def test_without_system_puts_the_system_prompt_into_the_user_turn() -> None:
     assert without_system([SYSTEM, HI, LATER]) == [said("user", f"Be brief.\n\nhi\n\n{MARKED}")]
     assert without_system([SYSTEM, HELLO]) == [said("user", "Be brief."), HELLO]
     assert without_system([HI, HELLO]) == [HI, HELLO]
 
 
-def test_calls_without_reasoning_get_some() -> None:
+def test_calls_without_reasoning_get_a_placeholder() -> None:
     thought = call() | {"reasoning_content": "hm"}
     filled = with_reasoning([HI, call(), result(), thought, HELLO])
     assert filled[1]["reasoning_content"]
@@ -128,7 +128,7 @@ def test_calls_without_reasoning_get_some() -> None:
     assert with_reasoning([call() | {"reasoning": "hm"}])[0]["reasoning_content"] == "hm"
 
 
-def test_parts_that_are_all_text_become_a_string() -> None:
+def test_content_of_text_parts_becomes_a_string() -> None:
     image = {"type": "image_url", "image_url": {"url": "https://x"}}
     words = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     given = [said("user", words), said("user", [*words, image]), HI, call()]
@@ -149,7 +149,7 @@ def test_a_result_without_media_is_only_its_text() -> None:
     assert tool_result("a", "7", []) == (result(), [])
 
 
-def test_media_of_a_result_are_for_the_user_to_show() -> None:
+def test_media_of_a_result_follow_in_a_user_message() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
     message, parts = tool_result("a", "", [image])
     assert message["role"] == "tool"

@@ -1,4 +1,4 @@
-"""Conversations keep their model: whose conversation a request is, what a switch costs, and signed reasoning on a switch."""
+"""Conversations stay with their model: how a request is assigned, what a switch costs, and signed reasoning after a switch."""
 
 import re
 from pathlib import Path
@@ -66,7 +66,7 @@ async def test_a_conversation_stays_with_the_model_that_answered_last(tmp_path: 
             assert [r["conversation"] for r in await run.records()] == [None, "kept"]
 
 
-async def test_a_switch_that_is_worth_it_is_made(tmp_path: Path) -> None:
+async def test_a_conversation_switches_if_the_gain_exceeds_the_cost(tmp_path: Path) -> None:
     async with ScriptedProvider() as one, ScriptedProvider() as other:
         async with gateway(tmp_path, models(one, other), gateway={"switch_price": 0.0}) as run:
             best = (await explained(run, NEXT))["chosen"]
@@ -91,7 +91,7 @@ def calling(call: dict[str, Any] = CALL) -> Reply:
     )
 
 
-async def test_tool_calls_under_way_stay_with_the_model_that_made_them(tmp_path: Path) -> None:
+async def test_tool_results_go_to_the_model_that_made_the_calls(tmp_path: Path) -> None:
     async with ScriptedProvider(calling()) as one, ScriptedProvider(calling()) as other:
         async with gateway(tmp_path, models(one, other), gateway={"switch_price": 0.0}) as run:
             best = (await explained(run, FIRST))["chosen"]
@@ -116,7 +116,7 @@ async def test_a_sub_agent_does_not_take_over_the_session_of_its_agent(tmp_path:
             assert (again.headers["x-locus-model"], again.headers["x-locus-conversation"]) == ("llama-70b", "kept")
 
 
-async def test_conversations_that_begin_alike_are_told_apart_by_their_last_answer(tmp_path: Path) -> None:
+async def test_conversations_with_equal_beginnings_differ_by_their_last_answer(tmp_path: Path) -> None:
     canned: list[dict[str, Any]] = [
         {"role": "system", "content": "You are an expert programmer."},
         {"role": "user", "content": "I switched to a new code base. Do not consider the files from before."},
@@ -140,7 +140,7 @@ async def test_conversations_that_begin_alike_are_told_apart_by_their_last_answe
 
 @pytest.mark.parametrize("path", ["chat", "messages", "responses", "previous response"])
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_a_conversation_is_recognised_in_every_api(tmp_path: Path, path: str, streamed: bool) -> None:
+async def test_a_conversation_is_identified_in_every_api(tmp_path: Path, path: str, streamed: bool) -> None:
     async with ScriptedProvider() as one, ScriptedProvider() as other:
         store = {"gateway": {"switch_price": 0.9, "responses": str(tmp_path / "responses.db")}}
         async with gateway(tmp_path, models(one, other), **store) as run:
@@ -176,7 +176,7 @@ async def test_a_conversation_is_recognised_in_every_api(tmp_path: Path, path: s
         ({}, {"locus": {"session": "s1"}}),
     ],
 )
-def test_a_session_is_named_by_what_clients_send(named: tuple[dict[str, str], dict[str, Any]]) -> None:
+def test_the_session_is_read_from_each_header_and_field(named: tuple[dict[str, str], dict[str, Any]]) -> None:
     headers, fields = {k.encode(): v.encode() for k, v in named[0].items()}, named[1]
 
     request = with_overrides(parse_chat(orjson.dumps({"model": "auto", "messages": FIRST} | fields)), headers)
@@ -189,7 +189,7 @@ def test_a_session_is_named_by_what_clients_send(named: tuple[dict[str, str], di
     assert turn.model == "m"
 
 
-def test_long_names_of_sessions_are_kept_short_and_told_apart() -> None:
+def test_long_session_names_are_shortened_but_stay_different() -> None:
     sessions = ConversationTable(lambda: 0.0)
 
     def name(user: str) -> str:
@@ -203,7 +203,7 @@ def test_long_names_of_sessions_are_kept_short_and_told_apart() -> None:
     assert name(f"user_{'0' * 5_000}_session_{session}") == session
 
 
-def test_the_table_is_bounded_and_the_cache_grows_cold() -> None:
+def test_the_table_is_bounded_and_cached_tokens_expire() -> None:
 
     now = 0.0
     sessions = ConversationTable(lambda: now, max_turns=4)
@@ -217,7 +217,7 @@ def test_the_table_is_bounded_and_the_cache_grows_cold() -> None:
     assert sessions.find(request, {b"session_id": b"c"}).cached_tokens == 0
 
 
-async def test_signed_reasoning_goes_back_to_its_model_alone(tmp_path: Path) -> None:
+async def test_signed_reasoning_is_sent_only_to_its_own_model(tmp_path: Path) -> None:
     signed = [{"type": "thinking", "thinking": "hm", "signature": "s"}]
     history = [FIRST[0], NEXT[1] | {"thinking_blocks": signed}, NEXT[2]]
     async with ScriptedProvider() as one, ScriptedProvider() as other:
@@ -229,7 +229,7 @@ async def test_signed_reasoning_goes_back_to_its_model_alone(tmp_path: Path) -> 
             assert "thinking_blocks" not in one.calls[-1].body["messages"][1]
 
 
-async def test_another_policy_chooses_anew_but_knows_who_answered(tmp_path: Path) -> None:
+async def test_another_policy_chooses_again_but_knows_the_last_model(tmp_path: Path) -> None:
     signed = [{"type": "thinking", "thinking": "hm", "signature": "s"}]
     history = [FIRST[0], NEXT[1] | {"thinking_blocks": signed}, NEXT[2]]
     async with ScriptedProvider() as one, ScriptedProvider() as other:
@@ -240,7 +240,7 @@ async def test_another_policy_chooses_anew_but_knows_who_answered(tmp_path: Path
             assert "thinking_blocks" not in one.calls[-1].body["messages"][1]
 
 
-async def test_a_signature_that_is_refused_is_taken_out_once(tmp_path: Path) -> None:
+async def test_a_refused_signature_is_removed_once(tmp_path: Path) -> None:
     signed = [{"type": "thinking", "thinking": "hm", "signature": "s"}]
     history = [FIRST[0], NEXT[1] | {"thinking_blocks": signed}, NEXT[2]]
     refusal = error(400, "messages.1.content.0: Invalid `signature` in `thinking` block")

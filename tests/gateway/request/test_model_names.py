@@ -1,4 +1,4 @@
-"""What a wrong name of a model was probably meant to be, and which texts are no names."""
+"""Suggestions for unknown model names, and the length of names."""
 
 import pytest
 
@@ -28,19 +28,19 @@ def test_the_closest_name_comes_first(name: str, first: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "x", "mistral-large", "o1", "/", "a" * 10_000])
-def test_what_is_close_to_nothing(name: str) -> None:
+def test_unrelated_names_are_not_suggested(name: str) -> None:
     assert similar_names(name, KNOWN) == []
     assert did_you_mean(name, KNOWN) == "."
 
 
-def test_an_unknown_model_is_told_with_what_was_probably_meant() -> None:
+def test_the_error_for_an_unknown_model_suggests_names() -> None:
     error = unknown_model("gpt4o", KNOWN, "`auto` chooses.")
     assert isinstance(error, UnknownModel)
     assert error.message == "The model `gpt4o` is not in the portfolio; did you mean `gpt-4o`? `auto` chooses."
     assert unknown_model("zzz", KNOWN).message == "The model `zzz` is not in the portfolio."
 
 
-def test_a_text_that_is_too_long_is_no_name() -> None:
+def test_a_name_that_is_too_long_is_refused() -> None:
     assert checked_name("a" * LONGEST_NAME, "model") == "a" * LONGEST_NAME
     for call in (
         lambda: checked_name("a" * (LONGEST_NAME + 1), "model"),

@@ -1,4 +1,4 @@
-"""The client's limit of the answer's length beside the windows of models."""
+"""The client's output limit and the context windows of models."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_request_that_fits_stays_as_it_is(more: dict[str, Any]) -> None:
     assert with_fitting_output_limit(request, request.requirements, model()) is request
 
 
-def test_a_limit_is_cut_to_the_rest_of_the_window() -> None:
+def test_a_limit_is_reduced_to_the_rest_of_the_window() -> None:
     request = ask(max_tokens=32_000)
     assert needs_exact_prompt_tokens(request.requirements, model())
     cut = with_fitting_output_limit(request, request.requirements, model())
@@ -40,7 +40,7 @@ def test_a_limit_is_cut_to_the_rest_of_the_window() -> None:
     assert cut.requirements.output_tokens == 32_000, "what the client asked for is still known"
 
 
-def test_a_window_that_is_only_assumed_cuts_nothing() -> None:
+def test_an_unknown_window_does_not_reduce_the_limit() -> None:
     request = ask(max_tokens=32_000)
     unknown = replace(model(8_192), window_known=False)
     assert not needs_exact_prompt_tokens(request.requirements, unknown)
@@ -53,14 +53,14 @@ def test_a_window_that_is_only_assumed_cuts_nothing() -> None:
     )
 
 
-def test_a_limit_is_cut_to_what_the_model_writes_at_most() -> None:
+def test_a_limit_is_reduced_to_the_models_maximum() -> None:
     request = ask(max_tokens=32_000, max_completion_tokens=9_000)
     assert not needs_exact_prompt_tokens(request.requirements, model(200_000, 8_192))
     fields = with_fitting_output_limit(request, request.requirements, model(200_000, 8_192)).fields
     assert (fields["max_tokens"], fields["max_completion_tokens"]) == (8_192, 8_192)
 
 
-def test_a_prompt_that_leaves_no_room_is_the_providers_to_refuse() -> None:
+def test_a_prompt_that_leaves_no_room_stays_unchanged() -> None:
     request = ask(words=40_000, max_tokens=100)
     assert with_fitting_output_limit(request, request.requirements, model()) is request
 
@@ -74,7 +74,7 @@ def test_a_prompt_that_leaves_no_room_is_the_providers_to_refuse() -> None:
         (20_000, {"type": "enabled", "budget_tokens": 16_000}),
     ],
 )
-def test_a_native_body_is_cut_too_and_thinks_less(most: int, thinking: dict[str, Any]) -> None:
+def test_a_native_body_gets_the_limit_and_a_smaller_thinking_budget(most: int, thinking: dict[str, Any]) -> None:
     native = {"max_tokens": 32_000, "thinking": {"type": "enabled", "budget_tokens": 16_000}}
     chat = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 32_000}
     request = translated_request(chat, Native("messages", orjson.dumps(native), native))
@@ -84,7 +84,7 @@ def test_a_native_body_is_cut_too_and_thinks_less(most: int, thinking: dict[str,
     assert orjson.loads(cut.body) == cut.fields
 
 
-def test_only_a_limit_near_the_window_is_doubtful() -> None:
+def test_only_a_limit_near_the_window_needs_exact_tokens() -> None:
     text = {"role": "user", "content": "word " * 20_000}
     requirements = read_requirements({"messages": [text], "max_tokens": 32_000})
     assert [needs_exact_prompt_tokens(requirements, model(window)) for window in (10_000, 64_000, 200_000)] == [

@@ -1,4 +1,4 @@
-"""What a client may ask of the gateway for one request, and utility calls that go to a policy of their own."""
+"""Overrides of the routing for one request, and the policy for utility calls."""
 
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ async def post(
         ({"cost_weight": 1e6, "allow": "llama-70b"}, "llama-70b"),
     ],
 )
-async def test_headers_and_body_steer_the_choice(tmp_path: Path, asked: dict[str, Any], chosen: str) -> None:
+async def test_headers_and_body_override_the_choice(tmp_path: Path, asked: dict[str, Any], chosen: str) -> None:
     policies = {"best": {"cost_weight": 0}, "cheap": {"min_p_correct": 0.01}}
     async with (
         ScriptedProvider() as up,
@@ -49,7 +49,7 @@ async def test_headers_and_body_steer_the_choice(tmp_path: Path, asked: dict[str
         assert all("locus" not in call.body for call in up.calls)
 
 
-async def test_a_minimum_correctness_keeps_the_cheap_ones_out(tmp_path: Path) -> None:
+async def test_a_minimum_p_correct_excludes_cheap_models(tmp_path: Path) -> None:
     async with ScriptedProvider() as up, gateway(tmp_path, models(up.base_url)) as run:
         body = {"model": "auto", "messages": ASK}
         candidates = (await run.http.post("/v1/route", json=body)).json()["candidates"]
@@ -74,7 +74,7 @@ async def test_a_minimum_correctness_keeps_the_cheap_ones_out(tmp_path: Path) ->
         ({"x-locus-policy": "nothing"}, "x-locus-policy"),
     ],
 )
-async def test_what_cannot_be_is_named(tmp_path: Path, headers: dict[str, str], param: str) -> None:
+async def test_invalid_overrides_are_reported(tmp_path: Path, headers: dict[str, str], param: str) -> None:
     async with ScriptedProvider() as up, gateway(tmp_path, models(up.base_url)) as run:
         refused = await post(run, headers)
         assert refused.status_code in (400, 404)
@@ -91,7 +91,7 @@ async def test_failover_can_be_switched_off(tmp_path: Path) -> None:
             assert len(up.calls) == calls
 
 
-async def test_needs_that_nobody_meets_are_named(tmp_path: Path) -> None:
+async def test_requirements_that_no_model_meets_are_reported(tmp_path: Path) -> None:
     async with ScriptedProvider() as up:
         one = entry("llama-8b", up.base_url)
         one["deployments"][0] |= {"several": False, "logprobs": False}
@@ -134,7 +134,7 @@ async def test_evidence_is_shown(tmp_path: Path) -> None:
         assert all(query["query_id"] for query in evidence["queries"])
 
 
-async def test_a_named_model_is_asked_for_what_it_is_not_known_to_do(tmp_path: Path) -> None:
+async def test_a_named_model_is_called_even_without_a_known_capability(tmp_path: Path) -> None:
     async with ScriptedProvider() as up, ScriptedProvider() as other:
         one = entry("llama-8b", up.base_url)
         one["deployments"][0] |= {"several": False}

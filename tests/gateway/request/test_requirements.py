@@ -1,4 +1,4 @@
-"""What a request asks of a model."""
+"""The requirements of a request."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ ASK: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
         ({"modalities": ["text"]}, set()),
         ({"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}, {"audio_output"}),
         ({"modalities": ["image", "text"]}, {"image_output"}),
-        ({"modalities": "audio"}, set()),  # the provider says what it thinks of it
+        ({"modalities": "audio"}, set()),  # the provider reports the error
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, {"tools"}),
         ({"n": 2, "logprobs": True}, {"several", "logprobs"}),
         ({"response_format": {"type": "json_schema", "json_schema": {}}}, {"json_schema"}),
@@ -32,7 +32,7 @@ def test_capabilities_are_read_from_the_fields(fields: dict[str, Any], expected:
         ("a" * 1000, 1000),
         ("a" * 1000 + "—", 1003),  # one character above ASCII makes the text three bytes longer, not four times as long
         ("日本" * 10, 60),
-        ("\ud83d", 3),  # half a character, as JSON may hold it
+        ("\ud83d", 3),  # half of a surrogate pair, which JSON allows
         ("é" * 1_000_001, 4_000_004),  # not counted byte by byte
     ],
 )

@@ -1,4 +1,4 @@
-"""Results of tool calls behind their calls, from any order in which a client has them."""
+"""Results of tool calls are moved directly after their calls."""
 
 from typing import Any
 
@@ -41,14 +41,14 @@ ORDERS: list[tuple[list[Any], list[Any]]] = [
 
 
 @pytest.mark.parametrize(("given", "wanted"), ORDERS)
-def test_results_stand_behind_their_calls(given: list[Any], wanted: list[Any]) -> None:
+def test_results_follow_their_calls(given: list[Any], wanted: list[Any]) -> None:
     assert results_after_calls(given) == wanted
 
 
 @pytest.mark.parametrize(
     "after", [[], [NOTE], [USER], [{"role": "user", "content": [IMAGE]}], [calls("c"), result("c")]]
 )
-def test_images_of_results_wait_for_the_last_result(after: list[Any]) -> None:
+def test_images_of_results_follow_the_last_result(after: list[Any]) -> None:
     text = {"type": "text", "text": "x"}
     ordered = results_after_calls([calls("a", "b"), result("a", [text, IMAGE]), NOTE, result("b"), *after])
     label = {"type": "text", "text": "(Of the result of the tool call a:)"}
@@ -62,13 +62,13 @@ def test_images_of_results_wait_for_the_last_result(after: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(("said", "parts"), [("hi", [{"type": "text", "text": "hi"}]), ([IMAGE], [IMAGE])])
-def test_images_of_results_join_the_message_of_the_user_behind_them(said: Any, parts: list[Any]) -> None:
+def test_images_of_results_are_added_to_the_next_user_message(said: Any, parts: list[Any]) -> None:
     ordered = results_after_calls([calls("a"), result("a", [IMAGE]), {"role": "user", "content": said}])
     roles = [message["role"] for message in ordered]
     assert roles == ["assistant", "tool", "user"]
     assert ordered[-1]["content"][1:] == [IMAGE, *parts]
 
 
-def test_a_result_without_a_call_and_without_content_says_so() -> None:
+def test_an_empty_result_without_a_call_gets_a_placeholder() -> None:
     messages = [{"role": "user", "content": "Hi"}, {"role": "tool", "tool_call_id": "lost", "content": []}]
     assert results_after_calls(messages)[-1] == {"role": "user", "content": NO_RESULT}

@@ -41,7 +41,7 @@ from gateway.request.utility_calls import mark_utility_call
         ("librechat", "Hold on to your hat. Where is the next checkpoint?", False),
     ],
 )
-def test_the_prompts_of_front_ends_are_recognised(front_end: str, prompt: str, expected: bool) -> None:
+def test_the_prompts_of_front_ends_are_identified(front_end: str, prompt: str, expected: bool) -> None:
     calls = UtilityCalls(policy="cheap", front_ends=[front_end])
     request = parse_chat(orjson.dumps({"model": "auto", "messages": [{"role": "user", "content": prompt}]}))
     assert mark_utility_call(request, calls).is_utility_call is expected
