@@ -1,4 +1,4 @@
-"""What the calls for one request have in common: the resources of the process, the request, and the order of deployments."""
+"""The data that all calls for one request share: resources of the process, the request, and the order of deployments."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ from gateway.upstream.upstreams import Upstreams
 
 
 class Resources:
-    """What all requests of the process share.
+    """Objects that all requests of the process share.
 
     Args:
         upstreams: the clients of all providers.
@@ -70,7 +70,7 @@ class RequestContext:
 
 @dataclass(frozen=True, slots=True)
 class CallRequest:
-    """What a deployment is asked for: the client's request, or the rest of an answer that another model began.
+    """A request to a deployment: the client's request, or a request for the rest of an answer that another model began.
 
     Attributes:
         transcript: the part of the answer that the client has; None for the client's own request.

@@ -1,4 +1,4 @@
-"""What a failed call says: about its deployment, which the circuit breaker learns, and about the request."""
+"""Interprets a failed call: updates the deployment's circuit breaker, and decides if the request is at fault."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""When another call begins beside a slow one: for speed, if the portfolio asks for hedging, and after a long silence always."""
+"""Starts a second call beside a slow one: for speed, if the portfolio enables hedging, and always after a long silence."""
 
 from functools import partial
 

@@ -28,7 +28,7 @@ USUAL = ("openai", "anthropic", "openrouter")  # where no key and no local model
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a model costs, in USD per million tokens, and what it can do."""
+    """Prices of a model, in USD per million tokens, and its capabilities."""
 
     usd_per_mtok_in: float
     usd_per_mtok_out: float

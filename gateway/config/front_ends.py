@@ -1,4 +1,4 @@
-"""How the utility calls of common chat front ends begin: the patterns that `utility_calls.front_ends` turns on."""
+"""Patterns for the beginnings of utility calls of common chat front ends, selected by `utility_calls.front_ends`."""
 
 from collections.abc import Mapping
 

@@ -19,7 +19,7 @@ _COMPLETIONS = frozenset({"completions"})
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """How a provider is reached, and what its chat API can do.
+    """Address, key variable and capabilities of a provider's chat API.
 
     Attributes:
         api_base: base URL that `/chat/completions` is appended to; None where the portfolio must give it.

@@ -164,7 +164,7 @@ def _key_fault(key: str) -> str | None:
 
 
 def _to_write(text: str) -> str:
-    """What to write in place of a reference in the syntax of a shell. A text that may be a secret is not shown."""
+    """Return the correction for a reference in shell syntax. A text that may be a secret is not shown."""
     if (match := _SHELL_VARIABLE.fullmatch(text)) is not None:
         return f"write {ENVIRONMENT}{match[1] or match[2]}"
     return f"write {ENVIRONMENT}NAME alone, where NAME holds the whole value"

@@ -140,7 +140,7 @@ class EmbeddingModelEntry(FileModel):
 
 
 class PolicyEntry(FileModel):
-    """How a model is chosen: by a cost weight, or as the cheapest one with a minimum P(correct)."""
+    """A rule that chooses a model: by a cost weight, or the cheapest one with a minimum P(correct)."""
 
     cost_weight: Number | None = Field(
         None, description="Probability of a correct answer that is worth one US dollar; 0 ignores cost"

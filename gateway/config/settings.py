@@ -33,7 +33,7 @@ FailoverForNamed = Literal["stand_ins", "same_model", "never"]
 
 
 class AccessSettings(FileModel):
-    """Where the gateway listens, and which clients it serves."""
+    """Address of the gateway, its keys, and the web pages that may use it."""
 
     host: Name = Field("127.0.0.1", description="Address that the gateway listens on")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
@@ -57,7 +57,7 @@ class AccessSettings(FileModel):
 
 
 class BreakerSettings(FileModel):
-    """When a deployment that fails is not called for a while."""
+    """Circuit breaker: conditions and times for which a failing deployment is not called."""
 
     breaker_failures: Count = Field(5, description="Failures in a row that start a cool-down of the deployment")
     cool_down: Seconds = Field(
@@ -81,7 +81,7 @@ class RetrySettings(FileModel):
 
 
 class LoadSettings(FileModel):
-    """How much the gateway does at once."""
+    """Limits on concurrent requests, queueing, body size and memory."""
 
     max_requests: Count = Field(1000, description="Most requests that are answered at once")
     max_queued: Annotated[int, Field(ge=0, le=10**6)] = Field(

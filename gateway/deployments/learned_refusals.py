@@ -1,4 +1,4 @@
-"""What a deployment has refused: optional fields, API formats, the continuation of an assistant message.
+"""Remembers what a deployment has refused: optional fields, API formats, the continuation of an assistant message.
 
 The request of one client teaches it, and the requests of all clients are sent accordingly. So only a refusal that a successful
 retry has proved is noted, and each is forgotten after a time.

@@ -66,7 +66,7 @@ class LiveDeployment:
 
     @property
     def prefill(self) -> Prefill:
-        """How its server is asked to continue an assistant message; empty if it cannot."""
+        """The request fields with which its server continues an assistant message; empty if it does not support that."""
         return "" if self.no_prefill.names else self.spec.prefill
 
     def unavailable(self) -> str | None:

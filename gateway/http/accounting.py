@@ -33,7 +33,7 @@ CLIENT_CLOSED = 499  # nginx's status for a client that disconnected; it appears
 
 
 class RequestLog:
-    """What is known of one request so far. Its owner closes it when the request is over.
+    """The data of one request, collected while it runs. The endpoint closes it at the end of the request.
 
     Attributes:
         open_call: the call that began the answer.

@@ -1,4 +1,4 @@
-"""What serving a request means in every API: read the body, watch the client, answer each error, record the request."""
+"""The steps of every request in every API: read the body, watch the client, answer each error, record the request."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What all endpoints share: the portfolio in force with its live state, the upstream clients, the stores and the metrics."""
+"""The objects that all endpoints share: portfolio with live state, upstream clients, stores and metrics."""
 
 import asyncio
 import logging

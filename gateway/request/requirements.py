@@ -30,7 +30,7 @@ _PART_TOKENS = {"vision": TOKENS_PER_IMAGE, "files": TOKENS_PER_FILE, "audio": 0
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What a request requires of a model.
+    """The capabilities and the room for tokens that a request requires of a model.
 
     Attributes:
         capabilities: subset of {"tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output", "several",

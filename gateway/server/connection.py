@@ -50,9 +50,8 @@ class Connection(HttpToolsProtocol):
         self._since = 0.0  # when the current phase began: the client has been expected to send since then
         self._unread_since = 0.0  # when the write buffers became full
         self._unparsed = 0  # bytes received since the parser last completed a part
-        self._running: RequestResponseCycle | None = (
-            None  # the request being answered; `cycle` is the latest one received
-        )
+        # The request being answered; `cycle` is the latest one received.
+        self._running: RequestResponseCycle | None = None
         self._refusal: GatewayError | None = None
         self._discarding = False  # everything that still arrives is discarded
         self._timer: asyncio.TimerHandle | None = None

@@ -16,7 +16,7 @@ Simulation = Callable[[Portfolio], AbstractAsyncContextManager[tuple[Portfolio, 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What one process serves.
+    """The service of one process.
 
     Attributes:
         file: the fingerprint of the portfolio file when it was read.

@@ -34,7 +34,7 @@ class TotalsExchange:
 
     @property
     def deadlines(self) -> list[float]:
-        """When the open questions must be answered, monotonic seconds."""
+        """The time by which open requests for totals must be answered, monotonic seconds."""
         return [question.deadline for question in self._questions]
 
     def ask(self, slot: WorkerSlot, number: int) -> None:
