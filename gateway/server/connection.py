@@ -66,8 +66,6 @@ class Connection(HttpToolsProtocol):
         while self.flow.write_paused:
             await self.flow.drain()
 
-    # The connection
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._since = self.loop.time()
