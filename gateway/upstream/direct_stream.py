@@ -21,8 +21,8 @@ from gateway.upstream.response_body import COUNTED, READ_SIZE, StreamMeter, chec
 
 MAX_BAD_EVENTS = 3  # in a row; fewer unreadable events in a healthy stream are skipped
 MAX_FIRST_BYTES = 64 << 10  # of white space before the answer
-# An unreadable event contained a part of the answer if one of these is in it. Some have no quotes, since the event may have other
-# quotes than JSON, or escaped ones.
+# An unreadable event contained a part of the answer if one of these is in it. They are only the beginnings of keys and types, and
+# `choices` has no quote, since such an event may have other quotes than JSON.
 _TEXT_MARKS = (b"choices", b'"delta', b'"text', b'"content', b'"chat.completion', b'"response.', b'"message_')
 
 

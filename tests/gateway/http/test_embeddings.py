@@ -10,18 +10,15 @@ from typing import Any
 import httpx
 import numpy as np
 import openai
-import orjson
 import pytest
 from starlette.types import Receive, Scope, Send
 
 from gateway.config.portfolio_file import load_portfolio
-from gateway.core.errors import InvalidRequest
 from gateway.http.admission import Admission, Admitted
 from gateway.http.app import create_app
 from gateway.http.edge import Edge
 from gateway.http.embeddings_endpoint import EmbeddingsEndpoint
 from gateway.http.service import open_service
-from gateway.request.embeddings_request import parse_embeddings
 from router.encode.load import load_encoder
 from tests.conformance import validate
 from tests.gateway.running import DIALECTS, Gateway, entry, eventually, serving, write_portfolio
@@ -354,39 +351,6 @@ async def test_a_body_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     async with gateway(tmp_path, gateway={"max_body_mb": 0.01}) as run:
         got = await run.http.post("/v1/embeddings", json={"model": "locus-encoder", "input": "x" * 20_000})
     assert (got.status_code, got.json()["error"]["code"]) == (413, "body_too_large")
-
-
-@pytest.mark.parametrize(
-    ("more", "param", "says"),
-    [
-        ({"model": ""}, "model", "`model` must be the name of an embedding model, not an empty string"),
-        ({"input": ""}, "input", "not an empty string"),
-        ({"input": []}, "input", "not an empty list"),
-        ({"input": None}, "input", "not null"),
-        ({"input": {"text": "x"}}, "input", "not an object"),
-        ({"input": ["x", 3]}, "input[1]", "not a number"),
-        ({"input": ["x", None]}, "input[1]", "not null"),
-        ({"input": [[1], []]}, "input[1]", "not an empty list"),
-        ({"input": [[1], [True]]}, "input[1]", "not a list"),
-        ({"input": ["x", [1]]}, "input", "send them apart"),
-        ({"encoding_format": 1}, "encoding_format", "not a number"),
-        ({"dimensions": 0}, "dimensions", "at least 1"),
-        ({"dimensions": True}, "dimensions", "not a boolean"),
-    ],
-)
-def test_a_malformed_request_names_the_field(more: dict[str, Any], param: str, says: str) -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        parse_embeddings(orjson.dumps({"model": "m", "input": "x"} | more))
-    assert caught.value.param == param
-    assert says in caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("given", "tokens"), [("abcde", 2), (["abcd", "e"], 2), ([5, 6, 7], 3), ([[5], [6, 7, 8, 9]], 5)]
-)
-def test_tokens_are_counted_or_estimated(given: Any, tokens: int) -> None:
-    request = parse_embeddings(orjson.dumps({"model": "m", "input": given}))
-    assert request.requirements.prompt_tokens == tokens
 
 
 async def test_an_answer_that_lacks_a_vector_leads_to_failover(tmp_path: Path) -> None:
