@@ -14,13 +14,10 @@ from gateway.commands.main import main
 from gateway.config.portfolio import Portfolio, Price
 from gateway.config.portfolio_file import load_portfolio
 from gateway.config.secret import Secret
-from router.model.serving import SPACE
-from router.model.space import ModelSpace
 from tests.gateway.running import running
 from tests.gateway.upstreams import ScriptedProvider, answer
 
 pytestmark = pytest.mark.anyio
-NAMES = ModelSpace.load(SPACE).models
 
 COMPANY = """\
 model_list:
