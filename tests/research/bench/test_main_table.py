@@ -26,7 +26,7 @@ _ = np.nan
 
 @dataclass
 class Constant:
-    """A row that says `setting["p"]` for model 0 and 0.5 for the others, and remembers what it was asked to fit."""
+    """A row that predicts `setting["p"]` for model 0 and 0.5 for the others, and keeps the settings that it fitted."""
 
     version: int = 1
     name: str = "constant"
@@ -35,14 +35,14 @@ class Constant:
     fitted: list[tuple[float, int]] = field(default_factory=list)
     seen: list[Dataset] = field(default_factory=list)
 
-    def fit(self, data: Dataset, q: Table, setting: Setting, seed: int) -> "Said":
+    def fit(self, data: Dataset, q: Table, setting: Setting, seed: int) -> "Predictions":
         self.fitted.append((float(setting["p"]), seed))
         self.seen.append(data)
-        return Said(np.array([setting["p"], *[0.5] * (len(data.models) - 1)], np.float32))
+        return Predictions(np.array([setting["p"], *[0.5] * (len(data.models) - 1)], np.float32))
 
 
 @dataclass(frozen=True)
-class Said:
+class Predictions:
     p: Table
 
     def predict(self, queries: NDArray[np.int64]) -> Table:
@@ -119,13 +119,13 @@ def test_quantiles_and_macro_of_differences_by_hand() -> None:
 
 
 def test_rows_are_compared_query_by_query() -> None:
-    def said(routed: list[float], right: list[float] | None) -> Outcome:
+    def result(routed: list[float], right: list[float] | None) -> Outcome:
         return Outcome(np.array(routed), None if right is None else np.array(right), np.array([2.0, 2, 4]))
 
     outcomes = {
-        "ours": {"a": said([1, 0, 1], [2, 1, 4]), "routerarena": said([1, 1, 1], [2, 2, 4])},
-        "same": {"a": said([1, 0, 1], [2, 1, 4]), "routerarena": said([0, 0, 0], [2, 2, 4])},
-        "always worse": {"a": said([0.5, -0.5, 0.5], None), "routerarena": said([1, 1, 1], None)},
+        "ours": {"a": result([1, 0, 1], [2, 1, 4]), "routerarena": result([1, 1, 1], [2, 2, 4])},
+        "same": {"a": result([1, 0, 1], [2, 1, 4]), "routerarena": result([0, 0, 0], [2, 2, 4])},
+        "always worse": {"a": result([0.5, -0.5, 0.5], None), "routerarena": result([1, 1, 1], None)},
     }
     found = compare(outcomes, "ours", seed=0, resamples=100)
     same = found["same", "routing"]
@@ -212,7 +212,7 @@ def test_the_table_stands_between_random_and_oracle(tmp_path: Path, evidence: Ev
     assert gap.mean == pytest.approx(scores.max(axis=0).mean() - scores[0].mean())
     assert 0 < gap.low < gap.mean < gap.high
     assert main_table(evidence, tuned, "other").rows == table.rows
-    assert main_table(evidence, tuned, "nobody").reference is None
+    assert main_table(evidence, tuned, "no row").reference is None
 
 
 def test_the_report_shows_rows_differences_and_grids(tmp_path: Path, evidence: Evidence) -> None:

@@ -51,7 +51,7 @@ def test_where_the_best_single_model_did_not_answer_the_next_best_does(pool: Pri
 
 @pytest.fixture
 def pool() -> Priced:
-    """A cheap model and a dear one; the dear one did not answer the last query."""
+    """A cheap model and an expensive one, which did not answer the last query."""
     scores = np.array([[1, 0, 1], [1, 1, _]], np.float64)
     return Priced(
         "p",
@@ -70,7 +70,7 @@ def test_a_sweep_goes_from_the_best_to_the_cheapest(pool: Priced) -> None:
     assert (usd[0], accuracy[0]) == (pytest.approx((10 + 10 + 2) / 3), 1)
     assert (usd[-1], accuracy[-1]) == (pytest.approx((1 + 1 + 2) / 3), pytest.approx(2 / 3))
     assert (np.diff(usd) <= 1e-12).all()
-    # where asking twice as much of the dear model pays off by prediction alone: query 1 only
+    # by predictions alone the expensive model is worth its price for query 1 only
     assert cost_of(usd, accuracy, 1.0) == pytest.approx((1 + 10 + 2) / 3)
     assert pool.span() == (pytest.approx(4 / 3), pytest.approx((10 + 10 + 2) / 3))
     weighted_usd, _accuracy = sweep.curve(np.array([0.0, 0.0, 3.0]))

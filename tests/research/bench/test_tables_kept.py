@@ -17,13 +17,13 @@ from router.errors import ArtifactError
 
 
 def test_a_table_is_measured_once_for_the_same_evidence(small: Context, tmp_path: Path) -> None:
-    said: list[str] = []
-    context = replace(small, say=said.append)
+    notes: list[str] = []
+    context = replace(small, say=notes.append)
     found = tables.measure(context, tmp_path, ["standins"])
-    assert any(note.startswith("standins: ") for note in said)
-    said.clear()
+    assert any(note.startswith("standins: ") for note in notes)
+    notes.clear()
     assert tables.measure(context, tmp_path, ["standins"]) == found
-    assert said == []
+    assert notes == []
     scores = small.data.scores.copy()
     scores[0, np.flatnonzero(small.data.splits == "test")[0]] = 0.5
     other = replace(context, data=replace(small.data, scores=scores))

@@ -70,8 +70,8 @@ def test_near_models_of_the_small_world_agree(small: Context) -> None:
     result = geometry.measure(small)
     known = next(e for e in result["pools"] if (e["pool"], e["models"]) == ("sums", geometry.ONLY_KNOWN))
     assert known["pairs"] == 10 * 9 / 2
-    everybody = next(e for e in result["pools"] if (e["pool"], e["models"]) == ("sums", geometry.WITH_NEW))
-    assert everybody["pairs"] == 12 * 11 / 2
+    all_models = next(e for e in result["pools"] if (e["pool"], e["models"]) == ("sums", geometry.WITH_NEW))
+    assert all_models["pairs"] == 12 * 11 / 2
     assert known["correlations"][geometry.EUCLIDEAN]["pearson"] > 0.7
     assert known["correlations"][geometry.RAW]["pearson"] > 0.7
     assert "sums, known" in geometry.section(result)

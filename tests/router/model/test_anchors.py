@@ -16,7 +16,7 @@ from router.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 
 def queries(sizes: dict[str, int], seed: int = 0) -> tuple[Queries, NDArray[np.float32]]:
-    """So many train queries of each benchmark, as many of val, shuffled; encodings are unit vectors in the plane."""
+    """A number of train queries of each benchmark, and as many of val, shuffled; encodings are unit vectors in the plane."""
     names = np.array([name for name, size in sizes.items() for _ in range(2 * size)])
     splits = np.array([split for size in sizes.values() for split in ("train",) * size + ("val",) * size])
     rng = np.random.default_rng(seed)

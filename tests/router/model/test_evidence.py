@@ -62,7 +62,7 @@ def test_only_queries_that_the_winner_passed_and_the_runner_up_failed_count() ->
     lost = [0.0, 1.0, 0.0, N, 0.48, 0.0, 1.0]
     text = directions(7)
     kept = build_evidence(dataset([won, lost, [0, 0, 0, 0, 0, 1, 1]]), text, "e")
-    assert kept.query_ids.tolist() == [10, 11, 13, 14, 15, 16]  # all failed 12: it tells nobody from anybody
+    assert kept.query_ids.tolist() == [10, 11, 13, 14, 15, 16]  # all models failed 12, so it does not tell them apart
     found = kept.nearest(text[4], "a", "b", 5)
     assert [query.query_id for query in found] == [14, 10]
     assert (found[0].winner_score, found[0].runner_up_score, found[0].benchmark) == (0.7, 0.4, "x")
@@ -70,7 +70,7 @@ def test_only_queries_that_the_winner_passed_and_the_runner_up_failed_count() ->
     assert found[1].similarity == pytest.approx(float(text[0] @ text[4]), abs=0.05)
     assert [query.query_id for query in kept.nearest(text[4], "b", "a", 5)] == [16]
     assert len(kept.nearest(text[4], "a", "b", 1)) == 1
-    assert kept.nearest(text[4], "a", "nobody", 5) == []
+    assert kept.nearest(text[4], "a", "a/unknown", 5) == []
 
 
 def test_each_query_has_its_benchmark_and_scores_whatever_their_order() -> None:
@@ -170,7 +170,7 @@ def test_where_there_is_none_the_reason_is_said(tmp_path: Path, caplog: pytest.L
     assert why(["1", "2"], "a", "b") is None
     assert why(["1", "2"], "b", "a") == "no query is kept that b passed and a failed"
     assert why(["1", "2"], "a", "c") == "a and c were evaluated in different data"
-    assert why(["1", "2"], "a", "nobody") == "no evaluations of nobody are kept"
+    assert why(["1", "2"], "a", "a/unknown") == "no evaluations of a/unknown are kept"
     assert not caplog.records
     assert "`locus evidence`" in (why(["missing"], "a", "b") or "")
     assert not caplog.records
@@ -261,9 +261,9 @@ def test_training_writes_it_and_an_older_checkpoint_gets_it_later(tmp_path: Path
     without = {name: value for name, value in card.items() if name != "evidence"}
     (old / "card.json").write_text(json.dumps(without, indent=2) + "\n")
     router = Router.load(old, [old / "space.safetensors"])
-    said = explain_evidence(router, router.encoder.encode(["What is 2 + 2?"]), "lab/adder", "lab/weak")
-    assert said["queries"] == []
-    assert "no evaluations are kept" in said["why_none"]
+    evidence = explain_evidence(router, router.encoder.encode(["What is 2 + 2?"]), "lab/adder", "lab/weak")
+    assert evidence["queries"] == []
+    assert "no evaluations are kept" in evidence["why_none"]
 
     assert "queries" in run("evidence", data, "--checkpoint", old)
     for name in ("card.json", "locus.safetensors", "space.safetensors", file.name):
@@ -282,9 +282,9 @@ def test_models_without_embedding_and_queries_without_encoding_have_none() -> No
         ((q, one, one), f"both models are {one}"),
         ((None, one, two), "encoding of the query is not known"),
     ):
-        said = explain_evidence(router, *arguments)
-        assert said["queries"] == []
-        assert says in said["why_none"]
+        evidence = explain_evidence(router, *arguments)
+        assert evidence["queries"] == []
+        assert says in evidence["why_none"]
 
 
 def test_the_shipped_evidence_is_whole() -> None:

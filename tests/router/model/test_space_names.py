@@ -46,7 +46,7 @@ def test_one_model_bears_the_name(space: ModelSpace, name: str, model: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("gpt-3.5-turbo", "'gpt-3.5-turbo' may be openai/gpt-3.5-turbo-0125 or openai/gpt-3.5-turbo-1106; write which"),
         ("gpt-4o-2024-05-13", "the model space has no 'gpt-4o-2024-05-13'; close to it: openai/gpt-4o-2024-08-06"),
@@ -54,7 +54,7 @@ def test_one_model_bears_the_name(space: ModelSpace, name: str, model: str) -> N
         ("zzz", "the model space has no 'zzz'"),
     ],
 )
-def test_no_model_or_several_bear_the_name(space: ModelSpace, name: str, told: str) -> None:
+def test_an_unknown_or_ambiguous_name_is_refused(space: ModelSpace, name: str, message: str) -> None:
     with pytest.raises(ArtifactError) as caught:
         space.find(name)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
