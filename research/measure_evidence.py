@@ -64,10 +64,7 @@ def main(folder: Path) -> None:
             other = kept.nearest(text[i], names[1], names[0], 1)
             right[bool(found and (not other or found[0].similarity > other[0].similarity))].append(passed[0])
 
-    print("nearest above, % of test queries:", *LEVELS)
-    every = [similarity for values in nearest.values() for similarity in values]
-    for pool, values in [*nearest.items(), ("all", every)]:
-        print(f"  {pool} ({len(values)})", *(f"{100 * np.mean(np.array(values) > level):.0f}" for level in LEVELS))
+    _print_nearest(nearest)
     print(f"recall of the 5 nearest {np.mean(recall):.3f}")
     print(f"similarity: bias {np.mean(error):+.3f}, largest error {np.abs(error).max():.3f}")
     for closer, wins in right.items():
@@ -78,6 +75,14 @@ def main(folder: Path) -> None:
     print(f"ordered pairs of models with at least 5 queries: {100 * _pairs(kept, text[0]):.0f}%")
     print(f"file {size / 1e6:.2f} MB; resident memory {resident} kB more; first look-up {first_ms:.1f} ms")
     print(f"look-up: median {np.median(taken_ms):.2f} ms, 99th percentile {np.quantile(taken_ms, 0.99):.2f} ms")
+
+
+def _print_nearest(nearest: dict[str, list[float]]) -> None:
+    """Prints the share of test queries whose nearest evidence is above each level of similarity, by pool."""
+    print("nearest above, % of test queries:", *LEVELS)
+    every = [similarity for values in nearest.values() for similarity in values]
+    for pool, values in [*nearest.items(), ("all", every)]:
+        print(f"  {pool} ({len(values)})", *(f"{100 * np.mean(np.array(values) > level):.0f}" for level in LEVELS))
 
 
 def _choices(data: Dataset, q: np.ndarray, router: Router) -> Iterator[tuple[str, int, int, int]]:
