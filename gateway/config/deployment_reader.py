@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from typing import Any
 
 from gateway.config.addresses import AddressError
 from gateway.config.document import Document, is_secret_name, shown
@@ -164,7 +163,7 @@ class Deployments:
                 params[name] = value
         return params, missing
 
-    def _check_nested(self, where: Place, value: Any) -> None:
+    def _check_nested(self, where: Place, value: object) -> None:
         """Reports references inside lists and mappings, because they would be sent unresolved."""
         inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for part, item in inside:

@@ -102,7 +102,7 @@ class Document:
             lines[child.place] = child.line
 
 
-def shown(where: Place, value: Any) -> str:
+def shown(where: Place, value: object) -> str:
     """A value in the form in which an error may show it: without secrets, and not too long."""
     if value is None or isinstance(value, dict | list):
         return kind_of(value)
@@ -114,7 +114,7 @@ def shown(where: Place, value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """The type of a value in plain English: `kind_of(["a"])` is "a list"."""
     if isinstance(value, dict | list):
         return f"{'an empty' if not value else 'a'} {'mapping' if isinstance(value, dict) else 'list'}"

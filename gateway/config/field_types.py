@@ -1,8 +1,9 @@
 """The types of single values in a portfolio file: their limits, their units and their error messages."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.config.secret import Secret
 from gateway.core.client_limits import LONGEST_NAME
+from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import ENCODER
 
 _ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?")
@@ -89,6 +91,6 @@ FilePath = Annotated[
 ]
 
 
-def choices(known: Any) -> dict[str, Any]:
+def choices(known: Iterable[str]) -> JsonObject:
     """The JSON Schema of a list whose items are some of these texts."""
     return {"items": {"enum": list(known)}}

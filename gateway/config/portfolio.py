@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from gateway.config.providers import Prefill
 from gateway.config.schema import DEFAULT_POLICY, FIRST_TOKEN_S, DeploymentEntry
@@ -73,7 +73,9 @@ class Deployment:
     apis: frozenset[str] = frozenset()
     native_base: str | None = None
     health_check_s: float | None = None
-    params: Mapping[str, Any] = field(default_factory=dict, repr=False)  # nested ones may hold secrets under any name
+    params: Mapping[str, object] = field(
+        default_factory=dict, repr=False
+    )  # nested ones may hold secrets under any name
     missing_key: str | None = None
 
 

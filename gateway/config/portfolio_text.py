@@ -10,7 +10,7 @@ Comments = Mapping[tuple[str | int, ...], Sequence[str]]
 _BLOCKS = frozenset({"models", "embedding_models", "deployments", "gateway"})
 
 
-def portfolio_text(portfolio: Mapping[str, Any], comments: Comments) -> str:
+def portfolio_text(portfolio: Mapping[str, object], comments: Comments) -> str:
     """The text of a portfolio.
 
     Args:
@@ -50,6 +50,6 @@ def _comment(comments: Comments, where: tuple[str | int, ...], indent: str) -> I
         yield f"{indent}# {''.join(c if c.isprintable() else '?' for c in line)}".rstrip()
 
 
-def _flow(value: Any) -> str:
+def _flow(value: object) -> str:
     text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=1 << 30)
     return text.removesuffix("...\n").rstrip("\n")

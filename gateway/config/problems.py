@@ -19,11 +19,12 @@ from gateway.config.schema import (
 )
 from gateway.config.settings import Settings
 from gateway.config.yaml_reader import Place
+from gateway.core.json_types import JsonObject
 
 _MODELS = ("models", "embedding_models")
 
 
-def problem(document: Document, error: dict[str, Any]) -> Problem:
+def problem(document: Document, error: JsonObject) -> Problem:
     """One of pydantic's errors in plain English: the value that was found, and an example of a correct one."""
     where: Place = tuple(error["loc"])
     kind, context = error["type"], error.get("ctx") or {}
@@ -67,7 +68,7 @@ _KEYS = {  # of a key itself
 }
 
 
-def _expected(kind: str, context: Mapping[str, Any], where: Place) -> str:
+def _expected(kind: str, context: JsonObject, where: Place) -> str:
     bound = next((f"{context[name]:.15g}" for name in ("ge", "gt", "le", "lt") if name in context), "")
     match kind:
         case "greater_than_equal":
@@ -147,14 +148,14 @@ _ELSEWHERE: Mapping[str, type[BaseModel]] = {
 
 
 # Correct values: a model that is in LiteLLM's table and whose provider accepts every parameter of litellm.
-_SOUND: Mapping[str | int, Any] = {
+_SOUND: Mapping[str | int, object] = {
     "model": "anthropic/claude-sonnet-4-5",
     "api_base": "http://127.0.0.1",
     "price": {"input": 0.0, "output": 0.0},
 }
 
 
-def repaired(value: dict[str, Any], wrong: list[Place]) -> PortfolioEntry | None:
+def repaired(value: JsonObject, wrong: list[Place]) -> PortfolioEntry | None:
     """The file with correct values in place of wrong ones, so that the same run also checks the rest.
 
     None if too little is left. The values that are put in cause no problems themselves.
@@ -175,7 +176,7 @@ def repaired(value: dict[str, Any], wrong: list[Place]) -> PortfolioEntry | None
         return None
 
 
-def _repair(value: dict[str, Any], where: Place) -> None:
+def _repair(value: JsonObject, where: Place) -> None:
     if where[0] == "policies":
         if len(where) == 1:
             value.pop("policies")

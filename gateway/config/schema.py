@@ -4,7 +4,7 @@
 from them. The section `gateway` is in `gateway.config.settings`.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -22,6 +22,7 @@ from gateway.config.field_types import (
     Seconds,
 )
 from gateway.config.settings import Settings
+from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import Capability
 from router.model.policy import Policy
 
@@ -183,7 +184,7 @@ class PortfolioEntry(FileModel):
     gateway: Settings = Field(Settings(), description="The gateway's own settings")
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> JsonObject:
     """The JSON Schema of a portfolio file, for editors."""
     schema = PortfolioEntry.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema

@@ -179,7 +179,7 @@ class _TreeBuilder:
 
     def build(self, node: yaml.Node, place: Place, line: int) -> YamlNode:
         if isinstance(node, yaml.MappingNode):
-            values: dict[Any, YamlNode] = {}
+            values: dict[object, YamlNode] = {}
             repeats: list[YamlNode] = []
             for key, value, key_line in self._pairs(node):
                 child = self.build(value, (*place, key if isinstance(key, str | int) else str(key)), key_line)
@@ -194,10 +194,10 @@ class _TreeBuilder:
             return YamlNode(self._path, line, place, node.value)
         return YamlNode(self._path, line, place, self._scalar(node))
 
-    def _pairs(self, mapping: yaml.MappingNode) -> list[tuple[Any, yaml.Node, int]]:
+    def _pairs(self, mapping: yaml.MappingNode) -> list[tuple[object, yaml.Node, int]]:
         """Keys, values and lines. Merged pairs come first; a key of the mapping itself replaces a merged one."""
-        own: list[tuple[Any, yaml.Node, int]] = []
-        merged: dict[Any, tuple[Any, yaml.Node, int]] = {}
+        own: list[tuple[object, yaml.Node, int]] = []
+        merged: dict[object, tuple[object, yaml.Node, int]] = {}
         for key, value in mapping.value:
             line = _line_of(key)
             if key.tag == f"{_TAG}merge":
@@ -223,7 +223,7 @@ class _TreeBuilder:
             raise YamlError(f"{self._path}:{line}: `<<` expects a mapping or a list of mappings")
         return mappings
 
-    def _scalar(self, node: yaml.Node) -> Any:
+    def _scalar(self, node: yaml.Node) -> object:
         """The text, number, truth value, date or null of a scalar.
 
         Raises:

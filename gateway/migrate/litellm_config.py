@@ -8,11 +8,11 @@ models, strategies and environment variables.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gateway.config.portfolio_text import portfolio_text
 from gateway.config.schema import FIRST_TOKEN_S
 from gateway.config.yaml_reader import Place, YamlError, YamlNode
+from gateway.core.json_types import JsonObject
 from gateway.migrate.import_values import Finding, ImportedValues
 from gateway.migrate.litellm_files import read_with_includes
 from gateway.migrate.litellm_models import ModelList
@@ -89,8 +89,8 @@ class _Importer:
         self._list = ModelList(values, root)
         self._settings = SettingsImport(values, root)
         self._entries = ModelEntries(values, space)
-        self._models: list[dict[str, Any]] = []
-        self._embedding_models: list[dict[str, Any]] = []
+        self._models: list[JsonObject] = []
+        self._embedding_models: list[JsonObject] = []
         self._gateway: dict[str, object] = {}
 
     def run(self) -> None:

@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.config.deployment_reader import LITELLM_PARAMS, UNKNOWN_ADDRESS
@@ -12,6 +11,7 @@ from gateway.config.litellm_table import CAPABILITIES, table_entry
 from gateway.config.providers import OPENAI_COMPATIBLE, Target, resolve
 from gateway.config.references import ENVIRONMENT
 from gateway.config.yaml_reader import YamlNode
+from gateway.core.json_types import JsonObject
 from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.lost_settings import DROP_PARAMS, LOST
 
@@ -38,9 +38,9 @@ class ImportedDeployment:
     target: Target
     model: str
     base_model: str | None
-    values: dict[str, Any]
+    values: JsonObject
     comments: dict[str, list[str]] = field(default_factory=dict)
-    facts: dict[str, tuple[Any, YamlNode]] = field(default_factory=dict)
+    facts: dict[str, tuple[float, YamlNode]] = field(default_factory=dict)
     health_checks: bool = True
 
 
@@ -70,7 +70,7 @@ class DeploymentImport:
         except ValueError as exc:
             self._values.add_problem(params.get("model") or params, str(exc))
             return None
-        values: dict[str, Any] = {"model": model}
+        values: JsonObject = {"model": model}
         if api_base is not None:
             values["api_base"] = self._values.reference(api_base)
         base_node = info.get("base_model")
@@ -203,7 +203,7 @@ class DeploymentImport:
         node = info.get("disable_background_health_check")
         deployment.health_checks = node is None or self._values.flag(node) is not True
 
-    def _fact(self, deployment: ImportedDeployment, name: str, value: Any, node: YamlNode) -> None:
+    def _fact(self, deployment: ImportedDeployment, name: str, value: float, node: YamlNode) -> None:
         if name in deployment.facts:
             self._values.report(node, "lost", f"line {deployment.facts[name][1].line} counts")
         else:

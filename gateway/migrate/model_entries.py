@@ -1,12 +1,12 @@
 """Writes the models of a LiteLLM configuration as entries of `models` and `embedding_models` in a portfolio file."""
 
 from collections.abc import Collection
-from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.config.litellm_table import CAPABILITIES, UNKNOWN, ModelFacts, model_facts
 from gateway.config.portfolio_file import FALLBACK_WINDOW
 from gateway.config.yaml_reader import Place
+from gateway.core.json_types import JsonObject
 from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.litellm_deployments import ImportedDeployment, ImportedModel
 from gateway.migrate.model_aliases import resembles, same_model
@@ -24,18 +24,18 @@ class ModelEntries:
         self._space = space
         self.comments: dict[Place, list[str]] = {}
 
-    def model(self, i: int, model: ImportedModel) -> dict[str, Any]:
+    def model(self, i: int, model: ImportedModel) -> JsonObject:
         """The entry of a chat model, which is number `i`."""
-        written: dict[str, Any] = {"name": model.name}
+        written: JsonObject = {"name": model.name}
         self._embedding(i, model, written)
         self._write_deployments(("models", i), model, written)
         self._describe(i, model, written)
         return written
 
-    def embedding_model(self, i: int, model: ImportedModel) -> dict[str, Any]:
+    def embedding_model(self, i: int, model: ImportedModel) -> JsonObject:
         """The entry of an embedding model, which is number `i`."""
         where: Place = ("embedding_models", i)
-        written: dict[str, Any] = {"name": model.name}
+        written: JsonObject = {"name": model.name}
         self._write_deployments(where, model, written)
         facts, base, tabled = self._known(model)
         listed = base or tabled or UNKNOWN
@@ -53,13 +53,13 @@ class ModelEntries:
             written["dimensions"] = dimensions
         return written
 
-    def _write_deployments(self, where: Place, model: ImportedModel, written: dict[str, Any]) -> None:
+    def _write_deployments(self, where: Place, model: ImportedModel, written: JsonObject) -> None:
         written["deployments"] = [deployment.values for deployment in model.deployments]
         for j, deployment in enumerate(model.deployments):
             for key, lines in deployment.comments.items():
                 self.comments[(*where, "deployments", j, key)] = lines
 
-    def _embedding(self, i: int, model: ImportedModel, written: dict[str, Any]) -> None:
+    def _embedding(self, i: int, model: ImportedModel, written: JsonObject) -> None:
         names = [_spelling(deployment) for deployment in model.deployments]
         found = {same_model(name, self._space) for name in names}
         if len(found) == 1 and (name := found.pop()) is not None:
@@ -73,9 +73,9 @@ class ModelEntries:
         lines = [f"LOOK {message}.", *(f"embedding: {hint}  # is it this one?" for hint in hints)]
         self.comments[("models", i, "deployments")] = lines
 
-    def _known(self, model: ImportedModel) -> tuple[dict[str, Any], ModelFacts | None, ModelFacts | None]:
+    def _known(self, model: ImportedModel) -> tuple[JsonObject, ModelFacts | None, ModelFacts | None]:
         """The facts about a model: those of LiteLLM's entries, those of its table for `base_model`, and those for the model."""
-        facts: dict[str, Any] = {}
+        facts: JsonObject = {}
         for deployment in model.deployments:
             for name, (value, node) in deployment.facts.items():
                 if facts.setdefault(name, value) != value:
@@ -91,7 +91,7 @@ class ModelEntries:
         tabled = next((entry for d in model.deployments if (entry := model_facts(d.model)) is not None), None)
         return facts, base, tabled
 
-    def _describe(self, i: int, model: ImportedModel, written: dict[str, Any]) -> None:
+    def _describe(self, i: int, model: ImportedModel, written: JsonObject) -> None:
         """Writes price, limits and capabilities of LiteLLM's entries, else those of `base_model`. The gateway takes the rest from
         LiteLLM's table."""
         facts, base, tabled = self._known(model)
@@ -121,8 +121,8 @@ class ModelEntries:
         self,
         where: Place,
         model: ImportedModel,
-        written: dict[str, Any],
-        facts: dict[str, Any],
+        written: JsonObject,
+        facts: JsonObject,
         listed: ModelFacts,
         *,
         from_base: bool,
