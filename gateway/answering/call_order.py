@@ -7,7 +7,7 @@ from gateway.deployments.live import LiveDeployment
 from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
 
-Call = tuple[Candidate, LiveDeployment]
+Target = tuple[Candidate, LiveDeployment]
 
 
 class CallOrder:
@@ -28,14 +28,14 @@ class CallOrder:
         self._clock = clock
         self._rng = rng
         self._walk = self._available(candidates)
-        self._next: Call | None = None
+        self._next: Target | None = None
         self._given: set[str] = set()
         self._overrun_window = 0  # the largest context window that the prompt did not fit
 
-    def __iter__(self) -> Iterator[Call]:
+    def __iter__(self) -> Iterator[Target]:
         return self
 
-    def __next__(self) -> Call:
+    def __next__(self) -> Target:
         following, self._next = self._next, None
         if following is None or not self._may_be_called(*following):  # its state may have changed since `more`
             following = next(self._walk)
@@ -57,7 +57,7 @@ class CallOrder:
         if candidate.model.spec.window_known:
             self._overrun_window = max(self._overrun_window, candidate.model.spec.context_window)
 
-    def last_resort(self) -> list[Call]:
+    def last_resort(self) -> list[Target]:
         """The deployments that were skipped as busy, cooling down or taken out, the likeliest to answer first.
 
         To refuse a client because all deployments are cooling down would turn one bad minute into a long outage. Deployments
@@ -80,7 +80,7 @@ class CallOrder:
         ]
         return sorted(left, key=lambda call: (not call[1].busy, call[1].breaker.taken_out))
 
-    def give(self, call: Call) -> None:
+    def give(self, call: Target) -> None:
         """Notes that a deployment of the last resort is called."""
         self._given.add(call[1].spec.id)
 
@@ -88,7 +88,7 @@ class CallOrder:
         """Closes the generator of candidates; suspended, it would keep the request until the garbage collector runs."""
         self._walk.close()
 
-    def _available(self, candidates: Iterable[Candidate]) -> Generator[Call, None, None]:
+    def _available(self, candidates: Iterable[Candidate]) -> Generator[Target, None, None]:
         for candidate in candidates:
             self.candidates.append(candidate)
             if candidate.barred:

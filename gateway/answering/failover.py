@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from gateway.answering.attempts import Attempts, all_failed
 from gateway.answering.call_context import CallRequest, RequestContext, Resources
 from gateway.answering.call_failure import CHANGEABLE
-from gateway.answering.call_order import Call, CallOrder
+from gateway.answering.call_order import CallOrder, Target
 from gateway.answering.continuation import continuation, ways
 from gateway.answering.hedged_calls import HedgedCalls
 from gateway.answering.open_call import OpenCall
@@ -161,7 +161,7 @@ class Dispatch:
         finally:
             self._attempts.waited_s += clock() - started
 
-    def _continuing(self, broken: OpenCall) -> Iterator[Call]:
+    def _continuing(self, broken: OpenCall) -> Iterator[Target]:
         """The deployments that may continue a broken stream."""
         while (
             call := next(self._call_order, None)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from gateway.config.settings import RetrySettings
 from gateway.provider_errors.failures import QUICK_RETRY, Cause, UpstreamFailure
 
-ASKED_OTHERWISE = frozenset({Cause.FIELD_REFUSED, Cause.VALUE_REFUSED})  # the next call is sent with a change
+SENT_CHANGED = frozenset({Cause.FIELD_REFUSED, Cause.VALUE_REFUSED})  # the next call is sent with a change
 BUSY = frozenset({Cause.RATE_LIMITED, Cause.OVERLOADED})  # ends by itself
 WAITING = BUSY | QUICK_RETRY  # the provider may name a time to wait
 
@@ -31,7 +31,7 @@ def retry_delay(
     cause, after_s = failure.cause, failure.retry_after_s
     if tries >= MAX_TRIES:
         return None
-    if cause in ASKED_OTHERWISE:
+    if cause in SENT_CHANGED:
         return 0.0
     waits = cause is Cause.RATE_LIMITED or (alone and (cause in BUSY or (cause in QUICK_RETRY and after_s is not None)))
     if waits:
