@@ -37,7 +37,13 @@ def init(sources: tuple[str, ...], file: Path | None, force: bool) -> None:
     _check_usage(sources, file)
     path, schema = Path(FILE), Path(SCHEMA_FILE)
     for existing in (path, schema):
-        if existing.exists() and not force and not (existing == schema and schema.read_text("utf-8") == schema_text()):
+        if existing.is_dir():
+            raise click.ClickException(f"{existing} is a folder; move it, or run `locus init` elsewhere")
+        if (
+            existing.exists()
+            and not force
+            and not (existing == schema and schema.read_bytes() == schema_text().encode())
+        ):
             raise click.ClickException(f"{existing} exists; --force replaces it")
     if file is not None:
         write_imported(file, path, force=force, first_line=SCHEMA_LINE)

@@ -86,19 +86,23 @@ class Document:
         """The value of a node. Notes its lines, and reports the keys that occur twice."""
         self._lines[node.place] = node.line
         if isinstance(node.value, dict):
-            if node.repeats:
-                self._report_repeats(node)
-            return {key: self._plain(child) for key, child in node.value.items()}
+            for repeat in node.repeats:
+                self._plain(repeat)
+            values = {key: self._plain(child) for key, child in node.value.items()}
+            self._report_repeats(node)
+            return values
         if isinstance(node.value, list):
             return [self._plain(child) for child in node.value]
         return node.value
 
     def _report_repeats(self, mapping: YamlNode) -> None:
+        if not mapping.repeats:
+            return
         lines: dict[Place, int] = {}
         for child in (*mapping.repeats, *mapping.children()):
-            self._plain(child)
             if child.place in lines:
-                self.report(child.place, f"the key occurs twice; line {lines[child.place]} has it first")
+                first = f"the key occurs twice; line {lines[child.place]} has it first"
+                self.problems.append(Problem(child.line, f"{self.place(child.place)}: {first}"))
             lines[child.place] = child.line
 
 

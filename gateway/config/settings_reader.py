@@ -11,7 +11,7 @@ from gateway.config.document import Document
 from gateway.config.front_ends import FRONT_ENDS
 from gateway.config.references import References
 from gateway.config.secret import Secret
-from gateway.config.settings import Settings, UtilityCalls
+from gateway.config.settings import BESIDE_RECORD, Settings, UtilityCalls
 from gateway.config.yaml_reader import Place
 from router.model.policy import Policy
 
@@ -33,9 +33,13 @@ def resolve_settings(
         "admin_key": admin_key,
         # The default is in the working directory, because the file's folder may be read-only.
         "record": None if written.record is None else document.file(written.record),
-        "responses": None if written.responses is None else document.file(written.responses),
+        "responses": _responses(document, written.responses),
     }
     return written.model_copy(update={k: v for k, v in resolved.items() if k in written.model_fields_set})
+
+
+def _responses(document: Document, written: Path | None) -> Path | None:
+    return written if written is None or written == BESIDE_RECORD else document.file(written)
 
 
 def _check_access(document: Document, written: Settings, keys: list[Secret | None], admin_key: Secret | None) -> None:

@@ -234,7 +234,7 @@ class _TreeBuilder:
             raise YamlError(f"{self._path}:{_line_of(node)}: not valid YAML: not a valid {kind}")
         try:
             return self._constructor.construct_object(node)
-        except (ValueError, KeyError, AttributeError) as exc:  # 2024-13-45; !!int x; !!bool x; !!timestamp x
+        except (ValueError, LookupError, AttributeError) as exc:  # 2024-13-45; !!int ""; !!bool x; !!timestamp x
             raise YamlError(f"{self._path}:{_line_of(node)}: not valid YAML: not a valid {kind}") from exc
         except yaml.YAMLError as exc:  # not shown: the tag is a text of the file, and may be a secret
             raise YamlError(f"{self._path}:{_line_of(node)}: not valid YAML: a tag that is not known") from exc

@@ -165,7 +165,7 @@ class _Importer:
         for alias, node in aliases.value.items():
             inner = node.get("model") if isinstance(node.value, dict) else node
             node.plain()
-            name = inner.value if inner is not None else None
+            name = inner.value if inner is not None and isinstance(inner.value, str) else None
             embeds = name in self._list.embedding_models
             models = self._embedding_models if embeds else self._models
             model = next((m for m in models if m["name"] == name), None)

@@ -360,7 +360,7 @@ TABLE: tuple[Row, ...] = (
         """,
         codes="resource_exhausted too_many_requests",
     ),
-    # Reasoning with the signature of another model or account; `gateway.api.signatures` removes it.
+    # Reasoning with the signature of another model or account; `gateway.api.reasoning` removes it.
     _row(
         Cause.REJECTED,
         frozenset({400, 422, None}),

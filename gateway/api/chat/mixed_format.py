@@ -85,7 +85,7 @@ class MixedWriter(ChatWriter):
     def _call(self, choice: int, call: ToolCall) -> ToolCall:
         function = call.get("function") or {}
         key = (choice, call.get("index") or 0)
-        if function.get("name") in self._names:
+        if _is_one_of(function.get("name"), self._names):
             self._readers[key] = freeform_tools.FreeformInputReader()
         reader = self._readers.get(key)
         if reader is None:
@@ -133,11 +133,16 @@ def _wrapped(call: object, names: frozenset[str]) -> object:
     if not isinstance(call, dict):
         return call
     function = call.get("function")
-    if not isinstance(function, dict) or function.get("name") not in names:
+    if not isinstance(function, dict) or not _is_one_of(function.get("name"), names):
         return call
     return call | {
         "function": function | {"arguments": freeform_tools.wrapped_input(str(function.get("arguments") or ""))}
     }
+
+
+def _is_one_of(name: object, names: frozenset[str]) -> bool:
+    """Return True if a name, which may be any JSON value, is a text among `names`."""
+    return isinstance(name, str) and name in names
 
 
 def _unwrapped(choice: JsonObject, names: frozenset[str]) -> JsonObject:
@@ -148,7 +153,7 @@ def _unwrapped(choice: JsonObject, names: frozenset[str]) -> JsonObject:
     unwrapped = []
     for call in calls:
         function = (call.get("function") or {}) if isinstance(call, dict) else {}
-        if function.get("name") in names:
+        if _is_one_of(function.get("name"), names):
             call = call | {
                 "function": function | {"arguments": freeform_tools.unwrapped_input(function.get("arguments") or "")}
             }

@@ -91,6 +91,7 @@ def _renamed_chunk(chunk: Chunk, model: str, *, keep_usage: bool = False) -> byt
         body = replace_model_name(chunk.raw, str(fields.get("model") or ""), model)
     if body is not None:
         return body
-    data = next(event.data for event in EventReader().feed(chunk.raw) if event.data)
+    reader = EventReader()  # `close`: a CR at the end of the bytes may be the first half of a CRLF
+    data = next(event.data for event in [*reader.feed(chunk.raw), *reader.close()] if event.data)
     changed = orjson.loads(data) | {"model": model}
     return json_event(changed if keep_usage else {key: value for key, value in changed.items() if key != "usage"})

@@ -94,7 +94,11 @@ def is_valid_item(item: object) -> bool:
             and _are_parts(item.get("content"))
         )
     if kind == "reasoning":
-        return isinstance(item.get("id"), str) and _are_parts(item.get("summary"))
+        return (
+            isinstance(item.get("id"), str)
+            and _are_parts(item.get("summary"))
+            and _are_typed(item.get("content") or [])
+        )
     if not isinstance(item.get("id"), str | None):
         return False
     if kind in _CALL_INPUTS:

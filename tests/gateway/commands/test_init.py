@@ -79,6 +79,14 @@ def test_files_are_replaced_only_with_force(folder: Path) -> None:
     refused = init("--from", "anthropic")
     assert (refused.exit_code, "portfolio.schema.json exists" in refused.output) == (1, True)
     assert not (folder / "portfolio.yaml").exists()
+    (folder / "portfolio.schema.json").write_bytes(b"\xff")
+    refused = init("--from", "anthropic")
+    assert (refused.exit_code, "portfolio.schema.json exists" in refused.output) == (1, True)
+    (folder / "portfolio.schema.json").unlink()
+    (folder / "portfolio.schema.json").mkdir()
+    refused = init("--from", "anthropic", "--force")
+    assert (refused.exit_code, "portfolio.schema.json is a folder" in refused.output) == (1, True)
+    assert not (folder / "portfolio.yaml").exists()
 
 
 def test_several_sources_become_deployments_of_one_model(folder: Path) -> None:

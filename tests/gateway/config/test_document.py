@@ -23,6 +23,12 @@ def test_each_place_has_its_line_and_a_missing_one_that_of_its_surroundings(tmp_
     assert read.place(()) == "the file"
 
 
+def test_repeated_keys_inside_repeated_keys_are_read_once_each(tmp_path: Path) -> None:
+    levels = 50
+    read = document(tmp_path, "{a: 1, a: " * levels + "1" + "}" * levels)
+    assert len(read.problems) == levels
+
+
 def test_a_repeated_key_is_a_problem_at_its_own_line(tmp_path: Path) -> None:
     read = document(tmp_path, "a: {b: 1,\n  b: 2}\nc: 1\na: {b: 3}\na: 4\n")
     assert read.value == {"a": 4, "c": 1}

@@ -41,6 +41,12 @@ def test_the_default_record_is_in_the_working_directory(tmp_path: Path) -> None:
     assert settings.model_fields_set == set()
 
 
+def test_the_default_of_responses_may_be_written(tmp_path: Path) -> None:
+    settings, problems = resolved(tmp_path, {"responses": "beside the record", "record": "r.db"})
+    assert not problems
+    assert settings.responses_file == tmp_path / "r-responses.db"
+
+
 @pytest.mark.parametrize(
     ("written", "problem"),
     [

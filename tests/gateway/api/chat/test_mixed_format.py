@@ -91,3 +91,14 @@ def test_the_end_of_one_choice_leaves_the_input_of_another_readable() -> None:
         told = writer.write(Chunk(b"", fields), fields, "m")
     last = json.loads(told.removeprefix(b"data: "))["choices"][0]["delta"]["tool_calls"][0]
     assert last["function"]["arguments"] == "cd"
+
+
+@pytest.mark.parametrize("name", [{}, [], 5, None])
+async def test_a_call_whose_name_is_not_a_text_is_no_freeform_call(tmp_path: Path, name: object) -> None:
+    history = {"role": "assistant", "tool_calls": [{"id": "c0", "type": "function", "function": {"name": name}}]}
+    async with ScriptedProvider() as up:
+        async with gateway(tmp_path, [entry("llama-8b", up.base_url, capabilities=["tools"])]) as run:
+            up.replies.append(reply(200, completion("hi", "m")))
+            body = {"model": "llama-8b", "messages": [*ASK, history, *ASK], "tools": [FLAT]}
+            got = await run.http.post("/v1/chat/completions", json=body)
+    assert got.status_code == 200, got.text

@@ -77,7 +77,13 @@ def test_a_valid_item_is_not_copied_and_others_get_what_they_lack() -> None:
     call = repaired_item({"type": "function_call", "name": "add", "arguments": "{}"})
     assert call["id"].startswith("fc_")
     assert call["call_id"] == call["id"]
-    for item in (None, {}, {"type": "function_call", "arguments": "{}"}, {"type": "message", "content": "4"}):
+    thought = {"type": "reasoning", "id": "rs_1", "summary": []}
+    assert repaired_item(thought) is thought
+    unreadable = (
+        *(None, {}, {"type": "function_call", "arguments": "{}"}, {"type": "message", "content": "4"}),
+        *(thought | {"content": content} for content in (5, "x", [5])),
+    )
+    for item in unreadable:
         with pytest.raises(UpstreamFailure, match="unreadable"):
             repaired_item(item)
 
