@@ -2,14 +2,14 @@
 
     python examples/route_in_python.py
 
-Uses the shipped checkpoint and no network. `pip install 'locus-gateway[train]'` brings scipy, which `embed` needs.
+Uses the shipped checkpoint and no network. `pip install 'locus-gateway[plot]'` brings scipy, which `embed` needs.
 """
 
 from router import Embedding, Router
 
 MODELS = ("openai/gpt-4o-2024-08-06", "meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen2.5-72B-Instruct")
 QUERIES = (
-    "What is 17 + 25?",
+    "How many moles are in 36 g of water?",
     "Prove that the square root of 2 is irrational.",
     "Which of these is a mammal?\n(A) trout\n(B) whale\n(C) eagle",
 )

@@ -19,7 +19,7 @@ def require(*packages: str, extra: str) -> None:
     """
     missing = [package for package in packages if find_spec(_import_name(package)) is None]
     if missing:
-        raise MissingPackage(f"This command needs {', '.join(missing)}: pip install 'locus-gateway[{extra}]'")
+        raise MissingPackage(f"This needs {', '.join(missing)}: pip install 'locus-gateway[{extra}]'")
 
 
 def _import_name(package: str) -> str:

@@ -132,7 +132,7 @@ def starter_text(providers: Collection[str], local: Sequence[OllamaModel], space
     comments["policies",] = [
         "best: the model that is most probably correct, whatever it costs.",
         "balanced: one US dollar is worth ten certain answers, so 0.01 USD weighs as much as 10 points of probability.",
-        "cheap: the cheapest model whose probability of a correct answer is higher than that.",
+        "cheap: the cheapest model whose probability of a correct answer is at least min_p_correct.",
     ]
     comments["default_policy",] = ["The policy that the model name `auto` means; `auto:cheap` names another one."]
     comments["gateway", "port"] = [

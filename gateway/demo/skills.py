@@ -27,8 +27,8 @@ class SimulatedModel:
         question = find_question(prompt)
         if question is None:
             return (
-                f"{LABEL} This is {self.name}, a simulated model. It only knows the demo's questions and calls no tools; plug in "
-                "real models in config/portfolio.yaml for real answers."
+                f"{LABEL} This is {self.name}, a simulated model. It only knows the demo's questions and calls no tools. "
+                "`locus init` writes a portfolio of real models."
             )
         luck = int.from_bytes(hashlib.sha256(f"{self.name}\n{question.prompt}".encode()).digest()[:8], "big") / 2**64
         right = luck < self.skill[KINDS.index(question.kind)]

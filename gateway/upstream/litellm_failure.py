@@ -14,6 +14,10 @@ _REFUSED_ADDRESS = (NOT_FETCHED, "Unable to fetch image from URL", "URL targets 
 _PREFIX = re.compile(r"(?:litellm\.)?(?:\w+Error|Timeout): (?:litellm\.\w+: )?(?:\w+(?:Exception|Error) *-? *)?")
 _TRACEBACK = "Traceback (most recent call last)"  # with paths of this machine, if litellm cannot read an answer
 _BUG_REPORT = "This looks like a bug in LiteLLM"
+_NO_CONNECTION = "Cannot connect to host"  # aiohttp's words, which litellm may raise as an error of the server
+_NOISE = re.compile(
+    r" ssl:(?:<[^<>]{1,100}>|default)| *\(?Handle with `litellm\.\w+`\.?\)?"
+)  # objects and advice for developers
 _MAX_MESSAGE = 20_000  # characters
 _NETWORK_LIBRARIES = frozenset({"aiohttp", "anyio", "botocore", "h11", "httpcore", "httpx", "openai", "ssl"})
 _VALUE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError)
@@ -46,7 +50,8 @@ def litellm_failure(exc: Exception) -> UpstreamFailure:
         return UpstreamFailure(
             Cause.UNSUPPORTED, 400, error=error, reason=failure.reason, error_body=failure.error_body
         )
-    if name == "APIConnectionError" and failure.cause is Cause.SERVER_ERROR:
+    no_connection = name == "APIConnectionError" or _NO_CONNECTION in str(exc)
+    if no_connection and failure.cause is Cause.SERVER_ERROR:
         return UpstreamFailure(Cause.CONNECTION, detail=name, reason=failure.reason, error_body=failure.error_body)
     return failure
 
@@ -69,5 +74,5 @@ def _is_translation_error(exc: BaseException) -> bool:
 def _error_body(exc: Exception) -> JsonObject:
     """An exception as an OpenAI error body, whose `reason` is the name of litellm's exception class."""
     message = str(getattr(exc, "message", exc))[:_MAX_MESSAGE].partition(_TRACEBACK)[0].partition(_BUG_REPORT)[0]
-    message = _PREFIX.sub("", message).strip()
+    message = _NOISE.sub("", _PREFIX.sub("", message)).strip()
     return {"error": {"message": message, "type": "invalid_request_error", "reason": type(exc).__name__}}

@@ -49,7 +49,7 @@ def neighbors(model: str, space: Path | None, k: int) -> None:
 @readable_errors
 def cluster(k: int | None, distance: float | None, dendrogram: Path | None, space: Path | None, as_json: bool) -> None:
     """Group the models of a space by average-linkage clustering of their embeddings."""
-    require("scipy", "scikit-learn", extra="train")
+    require("scipy", "scikit-learn", extra="plot")
     if dendrogram is not None:
         require("matplotlib", extra="plot")
     from router.explore.clusters import best_cluster_count, clusters, cut_tree, linkage, pairwise_distances
@@ -139,7 +139,7 @@ def find(text: str, k: int, by: str, checkpoint: Path | None, trust: bool, space
 
     The hypothetical model gets evaluations on the anchor queries of these benchmarks and is embedded like any other model.
     """
-    require("scipy", extra="train")
+    require("scipy", extra="plot")
     import numpy as np
 
     from router.explore.profile import hypothetical, matches, parse_profile

