@@ -62,15 +62,7 @@ class DirectUpstream:
     async def complete(
         self, deployment: Deployment, request: Request, dropped: frozenset[str] = frozenset(), api: Api = "chat"
     ) -> Complete:
-        """One complete answer.
-
-        Args:
-            dropped: names of optional request fields that are not sent, since this deployment has refused them.
-            api: the format of the call: chat, or the request's own format.
-
-        Raises:
-            UpstreamFailure: the call failed, for any reason; the reason is classified.
-        """
+        """See `Upstream.complete`."""
         data = await self._body_of(deployment, self._post(deployment, request, dropped, api))
         return await offloaded(len(data), read_complete, data, api)
 
@@ -82,16 +74,7 @@ class DirectUpstream:
         dropped: frozenset[str] = frozenset(),
         api: Api = "chat",
     ) -> ChunkStream:
-        """An open stream, of which only the status has been read. The caller closes it.
-
-        Args:
-            deadline: the time by which the provider must answer, on the event loop's clock.
-            dropped: names of optional request fields that are not sent, since this deployment has refused them.
-            api: the format of the call: chat, or the request's own format.
-
-        Raises:
-            UpstreamFailure: the call failed, for any reason; the reason is classified.
-        """
+        """See `Upstream.stream`."""
         try:
             async with asyncio.timeout_at(deadline):
                 response = await self._post(deployment, request, dropped, api)

@@ -47,14 +47,7 @@ class EmbeddingsUpstream:
         dropped: frozenset[str] = frozenset(),
         api: Api = "embeddings",
     ) -> Complete:
-        """A complete answer in OpenAI's format.
-
-        Args:
-            dropped: names of optional request fields that are not sent, since this deployment has refused them.
-
-        Raises:
-            UpstreamFailure: the call failed, for any reason; the reason is classified.
-        """
+        """See `Upstream.complete`; the answer is in OpenAI's format."""
         match deployment.path:
             case "built_in":
                 # The endpoint admits only texts for the built-in encoder.

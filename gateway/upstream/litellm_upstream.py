@@ -33,11 +33,7 @@ class LitellmUpstream:
     async def complete(
         self, deployment: Deployment, request: Request, dropped: frozenset[str] = frozenset(), api: Api = "chat"
     ) -> Complete:
-        """One complete answer.
-
-        Raises:
-            UpstreamFailure: the call failed, for any reason; the reason is classified.
-        """
+        """See `Upstream.complete`."""
         litellm = await self.load()
         try:
             async with asyncio.timeout(deployment.timeout_s):
@@ -60,14 +56,7 @@ class LitellmUpstream:
         dropped: frozenset[str] = frozenset(),
         api: Api = "chat",
     ) -> ChunkStream:
-        """An open stream. The caller closes it.
-
-        Args:
-            deadline: the time by which the provider must answer, on the event loop's clock.
-
-        Raises:
-            UpstreamFailure: the call failed, for any reason; the reason is classified.
-        """
+        """See `Upstream.stream`."""
         litellm = await self.load()
         arguments = chat_arguments(deployment, request, dropped) | {"stream": True}
         if "stream_options" not in dropped:
