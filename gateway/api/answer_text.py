@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-from gateway.core.json_types import JsonObject
-
 
 def content_text(content: object) -> str:
     """Return the text of `content`; of a list of parts, the text of those parts that have one."""
@@ -17,8 +15,3 @@ def content_text(content: object) -> str:
 def reasoning_text(message: Mapping[str, object]) -> str:
     """Return the reasoning of a chat message or delta; providers use two names for it."""
     return content_text(message.get("reasoning_content")) or content_text(message.get("reasoning"))
-
-
-def objects_in(value: object) -> list[JsonObject]:
-    """Return the objects in a list; an empty list if `value` is not a list."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

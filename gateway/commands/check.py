@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from gateway.commands.notices import notify, warn
+from gateway.commands.notices import problems_found, warn
 from gateway.commands.portfolio_path import portfolio_path
 from gateway.commands.portfolio_writer import schema_text
 from gateway.config.deployment_reader import UNKNOWN_ADDRESS
@@ -39,10 +39,7 @@ def check(config: Path | None, schema: bool) -> None:
     except PortfolioError as exc:
         problems = exc.problems
     if problems:
-        for problem in problems:
-            notify(problem, fg="red")
-        plural = "problem" if len(problems) == 1 else "problems"
-        raise click.ClickException(f"{len(problems)} {plural} in {path}")
+        raise problems_found(problems, f"in {path}")
     _show(portfolio)
     for warning in portfolio.warnings:
         warn(warning)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.commands.notices import notify, warn
+from gateway.commands.notices import notify, problems_found, warn
 from gateway.commands.portfolio_writer import checked_draft, put_in_place
 from router.commands.groups import CommandGroup
 
@@ -42,13 +42,12 @@ def litellm(config: Path, out: Path | None, force: bool) -> None:
     write_imported(config, out, force=force)
 
 
-def write_imported(config: Path, out: Path | None, *, force: bool, first_line: str = "") -> None:
+def write_imported(config: Path, out: Path | None, *, force: bool) -> None:
     """Writes the portfolio made of a LiteLLM configuration, and reports what is different in it.
 
     Args:
         out: the portfolio file; None for standard output.
         force: whether a file of this name may be replaced.
-        first_line: a comment for the top of the portfolio.
 
     Raises:
         click.ClickException: the configuration cannot be read, or the portfolio cannot be written.
@@ -63,11 +62,12 @@ def write_imported(config: Path, out: Path | None, *, force: bool, first_line: s
             raise click.ClickException(f"{out} exists; --force replaces it")
     try:
         imported = import_litellm(config, space_names(), os.environ, literals=out is not None)
-        _write(imported, f"# {first_line}\n#\n{imported.text}" if first_line else imported.text, out, force)
+        _write(imported, out, force)
     except ImportProblems as exc:
-        _fail(exc.problems, f"in {config}")
+        raise problems_found(exc.problems, f"in {config}") from exc
     except PortfolioError as exc:
-        _fail(exc.problems, "in the portfolio made of it, which is a fault of this command")
+        where = "in the portfolio made of it; this is a bug in `locus import-config`"
+        raise problems_found(exc.problems, where) from exc
     except FileExistsError as exc:
         raise click.ClickException(f"{out} exists; --force replaces it") from exc
     except OSError as exc:
@@ -88,10 +88,10 @@ def space_names() -> tuple[str, ...]:
         return ()
 
 
-def _write(imported: "Imported", text: str, out: Path | None, force: bool) -> None:
-    with checked_draft(text, Path(tempfile.gettempdir()) if out is None else out.parent) as draft:
+def _write(imported: "Imported", out: Path | None, force: bool) -> None:
+    with checked_draft(imported.text, Path(tempfile.gettempdir()) if out is None else out.parent) as draft:
         if out is None:
-            click.echo(text, nl=False)
+            click.echo(imported.text, nl=False)
         else:
             put_in_place(draft, out, replace=force, private=bool(imported.literal_secrets))
 
@@ -111,10 +111,3 @@ def _report(imported: "Imported", config: Path) -> None:
         f"`auto` chooses among {imported.embedded}",
         err=True,
     )
-
-
-def _fail(problems: list[str], where: str) -> None:
-    for problem in problems:
-        notify(problem, fg="red")
-    plural = "problem" if len(problems) == 1 else "problems"
-    raise click.ClickException(f"{len(problems)} {plural} {where}")

@@ -11,7 +11,7 @@ from gateway.commands.notices import notify, warn
 from gateway.commands.ollama_models import OllamaModel, ollama_address, ollama_models
 from gateway.commands.portfolio_path import FILE
 from gateway.commands.portfolio_writer import checked_draft, put_in_place, schema_text
-from gateway.commands.starter import KEYS, SCHEMA_FILE, SCHEMA_LINE, USUAL, starter_text
+from gateway.commands.starter import KEYS, SCHEMA_FILE, USUAL, starter_text
 
 OLLAMA, LITELLM = "ollama", "litellm"
 
@@ -46,7 +46,7 @@ def init(sources: tuple[str, ...], file: Path | None, force: bool) -> None:
         ):
             raise click.ClickException(f"{existing} exists; --force replaces it")
     if file is not None:
-        write_imported(file, path, force=force, first_line=SCHEMA_LINE)
+        write_imported(file, path, force=force)
         variables: Sequence[str] = ()  # the import has reported those that are not set
     else:
         variables = _write_starter(sources, path, force=force)

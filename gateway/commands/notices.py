@@ -3,6 +3,7 @@
 import shutil
 import sys
 import textwrap
+from collections.abc import Sequence
 
 import click
 
@@ -23,6 +24,14 @@ def fatal(text: str) -> click.ClickException:
     """Returns the error that ends a command; click prints `Error: ` before it."""
     prefix = "Error: "
     return click.ClickException("\n".join(map(wrapped, f"{prefix}{text}".splitlines()))[len(prefix) :])
+
+
+def problems_found(problems: Sequence[str], where: str) -> click.ClickException:
+    """Prints the problems of a file, and returns the error that counts them and ends the command."""
+    for problem in problems:
+        notify(problem, fg="red")
+    plural = "problem" if len(problems) == 1 else "problems"
+    return click.ClickException(f"{len(problems)} {plural} {where}")
 
 
 def wrapped(line: str, indent: int = 4) -> str:

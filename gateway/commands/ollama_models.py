@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-PORT = 11434
-ADDRESS = f"http://127.0.0.1:{PORT}"
+from gateway.config.providers import OLLAMA_ADDRESS
+
 TIMEOUT_S = 2.0  # of each request; the server is on this machine
 _CAPABILITIES = {"tools": "tools", "vision": "vision", "thinking": "reasoning"}  # Ollama's word -> ours
 
@@ -37,7 +37,7 @@ def ollama_address(environment: Mapping[str, str]) -> str:
     parts = urlsplit(stated if "://" in stated else f"http://{stated}")
     host, _, port = parts.netloc.rpartition(":") if not parts.netloc.endswith("]") else (parts.netloc, "", "")
     if not port.isdecimal():
-        host, port = parts.netloc, str(PORT)
+        host, port = parts.netloc, str(urlsplit(OLLAMA_ADDRESS).port)
     host = "127.0.0.1" if host in ("", "0.0.0.0") else host
     return f"{parts.scheme}://{host}:{port}"
 

@@ -74,5 +74,5 @@ def put_in_place(draft: Path, path: Path, *, replace: bool, private: bool = Fals
 
 
 def schema_text() -> str:
-    """Returns the JSON Schema of portfolio files, as it lies beside them for editors."""
+    """Returns the JSON Schema of portfolio files, as written beside them for editors."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -6,15 +6,16 @@ Knows no files and asks no server.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.commands.ollama_models import ADDRESS, OllamaModel
+from gateway.commands.ollama_models import OllamaModel
 from gateway.config.litellm_table import model_facts
+from gateway.config.portfolio_file import FALLBACK_WINDOW
 from gateway.config.portfolio_text import portfolio_text
+from gateway.config.providers import OLLAMA_ADDRESS
 from gateway.migrate.model_aliases import resembles, same_model
 
 SCHEMA_FILE = "portfolio.schema.json"
 SCHEMA_LINE = f"yaml-language-server: $schema={SCHEMA_FILE}"
 OLLAMA_FIRST_TOKEN_S = 60  # it loads a model on its first request
-UNKNOWN_WINDOW = 8192  # tokens, for a model whose server does not state its context window
 
 # Provider -> environment variable of its API key.
 KEYS = {
@@ -195,7 +196,7 @@ def _listed(name: str) -> dict[str, object]:
 
 
 def _ollama_deployment(model: OllamaModel, address: str) -> dict[str, object]:
-    where = {} if address == ADDRESS else {"api_base": address}
+    where = {} if address == OLLAMA_ADDRESS else {"api_base": address}
     return {"model": f"ollama/{model.name}", **where, "first_token_timeout": OLLAMA_FIRST_TOKEN_S}
 
 
@@ -215,6 +216,6 @@ def _ollama_entry(
         ]
     return entry | {
         "deployments": [deployment],
-        "context_window": model.context_window or UNKNOWN_WINDOW,
+        "context_window": model.context_window or FALLBACK_WINDOW,
         "capabilities": sorted(model.capabilities),
     }

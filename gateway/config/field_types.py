@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from gateway.config.secret import Secret
 from gateway.core.client_limits import LONGEST_NAME
 from gateway.core.json_types import JsonObject
-from gateway.core.vocabulary import ENCODER
+from gateway.core.vocabulary import is_reserved
 
 _ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -58,7 +58,7 @@ def _origin(value: str) -> str:
 
 def _free_name(value: str) -> str:
     """A model name that the gateway does not use for itself."""
-    if value in ("auto", ENCODER) or value.startswith("auto:"):
+    if is_reserved(value):
         raise PydanticCustomError("reserved", "`{name}` is the gateway's own name", {"name": value})
     return value
 

@@ -25,7 +25,7 @@ CAPABILITIES: dict[str, Capability] = {  # the table's flag -> our name
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """Look up a model in the table; None if it has no entry. Prices are in USD per million tokens.
+    """The facts about a model in the table. Prices are in USD per million tokens.
 
     Attributes:
         prefill: True if the model continues an assistant message at the end of the conversation.

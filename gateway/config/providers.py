@@ -42,8 +42,11 @@ class Provider:
     chat: bool = True
 
 
+OLLAMA_ADDRESS = "http://127.0.0.1:11434"
+
+
 def _ollama() -> Provider:
-    return Provider("http://127.0.0.1:11434/v1", None, True, "message", logprobs=True, apis=_COMPLETIONS)
+    return Provider(f"{OLLAMA_ADDRESS}/v1", None, True, "message", logprobs=True, apis=_COMPLETIONS)
 
 
 # The abilities are those of each provider's public documentation; anything that it does not mention is unsupported.

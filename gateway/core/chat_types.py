@@ -85,12 +85,6 @@ class ChunkChoice(_Choice):
     delta: Required[ChatMessage]
 
 
-class ResponseChoice(_Choice):
-    """One choice of a complete response."""
-
-    message: Required[ChatMessage]
-
-
 class ChatUsage(TypedDict, total=False):
     """The tokens of a request and its response, as the provider reports them."""
 
@@ -116,9 +110,3 @@ class ChatChunk(_Envelope):
     """One chunk of a stream (`chat.completion.chunk`)."""
 
     choices: Required[list[ChunkChoice]]
-
-
-class ChatResponse(_Envelope):
-    """A complete response (`chat.completion`)."""
-
-    choices: Required[list[ResponseChoice]]

@@ -8,3 +8,8 @@ from typing import Any, TypeAlias
 
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object with unknown keys and values."""
+
+
+def objects_in(value: object) -> list[JsonObject]:
+    """Return the objects in a list; an empty list if `value` is not a list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

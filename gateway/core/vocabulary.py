@@ -12,3 +12,8 @@ ENCODER = "locus-encoder"  # the built-in embedding model: the encoder of querie
 OUTPUT_CAPABILITIES: dict[str, Capability] = {"audio": "audio_output", "image": "image_output"}  # by modality
 CHARS_PER_TOKEN = 4
 EXPECTED_OUTPUT_TOKENS = 400  # where the client sets no lower limit; only differences between models matter
+
+
+def is_reserved(name: str) -> bool:
+    """Return True for a model name that the gateway uses for itself: `auto`, `auto:POLICY` and the built-in embedding model."""
+    return name in ("auto", ENCODER) or name.startswith("auto:")

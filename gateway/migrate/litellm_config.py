@@ -13,6 +13,7 @@ from gateway.config.portfolio_text import portfolio_text
 from gateway.config.schema import FIRST_TOKEN_S
 from gateway.config.yaml_reader import Place, YamlError, YamlNode
 from gateway.core.json_types import JsonObject
+from gateway.core.vocabulary import is_reserved
 from gateway.migrate.import_values import Finding, ImportedValues
 from gateway.migrate.litellm_files import read_with_includes
 from gateway.migrate.litellm_models import ModelList
@@ -185,7 +186,7 @@ class _Importer:
     def _is_free(self, alias: str) -> bool:
         """Return True if a model may have this name."""
         taken = alias in self._list.models or alias in self._list.embedding_models
-        return not taken and alias.isprintable() and alias.partition(":")[0] != "auto"
+        return not taken and alias.isprintable() and not is_reserved(alias)
 
     def _rest(self) -> None:
         for section in ("litellm_settings", "router_settings"):

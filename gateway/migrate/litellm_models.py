@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from gateway.config.litellm_table import table_entry
 from gateway.config.providers import THROUGH_LITELLM
 from gateway.config.yaml_reader import YamlNode
-from gateway.core.vocabulary import ENCODER
+from gateway.core.vocabulary import is_reserved
 from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.litellm_deployments import DeploymentImport, ImportedModel, listed_mode
 
@@ -77,7 +77,7 @@ class ModelList:
         model = self._upstream_name(params)
         if model is None or self._skipped(entry, name, model, info):
             return
-        if name.value in ("auto", ENCODER) or name.value.startswith("auto:"):
+        if is_reserved(name.value):
             self._values.add_problem(name, f"{name.value!r} is this gateway's own name: rename the model")
             return
         mine, others = self.models, self.embedding_models

@@ -85,7 +85,9 @@ def parse_chat(body: bytes) -> ChatRequest:
     return checked_chat_request(body, parse_object(body))
 
 
-def translated_request(fields: JsonObject, native: Native, native_only: str | None = None) -> ChatRequest:
+def translated_request(
+    fields: JsonObject, native: Native, native_only: str | None = None, left_out: tuple[str, ...] = ()
+) -> ChatRequest:
     """Return a chat request for a request in another format. Its messages are in an order that chat templates accept.
 
     Args:
@@ -93,6 +95,7 @@ def translated_request(fields: JsonObject, native: Native, native_only: str | No
         native: the client's own request.
         native_only: a field of the client's request that a chat request cannot express. Only upstreams that speak the
             client's format can then serve the request.
+        left_out: names of the client's fields and tools that the chat request lacks.
 
     Raises:
         InvalidRequest: as `parse_chat`; `param` names a field of the chat request.
@@ -103,9 +106,10 @@ def translated_request(fields: JsonObject, native: Native, native_only: str | No
     except orjson.JSONEncodeError as exc:  # the translation adds levels to what was parsed
         raise InvalidRequest(f"The body is nested deeper than {MAX_DEPTH} levels.") from exc
     request = checked_chat_request(body, fields, native)
-    if native_only is None:
-        return request
-    return replace(request, requirements=replace(request.requirements, api=native.api, api_field=native_only))
+    requirements = request.requirements
+    if native_only is not None:
+        requirements = replace(requirements, api=native.api, api_field=native_only)
+    return replace(request, requirements=requirements, left_out=left_out)
 
 
 def checked_chat_request(body: bytes, fields: JsonObject, native: Native | None = None) -> ChatRequest:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from gateway.core.answer import Complete
-from gateway.core.json_types import JsonObject
+from gateway.core.json_types import JsonObject, objects_in
 from gateway.request.query_text import message_text
 
 TEXT_CHARS = 20_000  # of an answer that are compared; bounds the work per request
@@ -53,17 +53,17 @@ def answer_in_response(complete: Complete) -> LastAnswer:
     """Return the identifying parts of a complete response in any API format."""
     fields = complete.fields
     if complete.api == "chat":
-        choice = next(iter(_objects(fields.get("choices"))), {})
+        choice = next(iter(objects_in(fields.get("choices"))), {})
         message = choice.get("message")
         return last_answer(message_text(message), _chat_calls(message)) if isinstance(message, dict) else LastAnswer("")
     if complete.api == "messages":
-        blocks = _objects(fields.get("content"))
+        blocks = objects_in(fields.get("content"))
         return last_answer(_texts(blocks), [b.get("id") for b in blocks if b.get("type") == "tool_use"])
     if complete.api == "responses":
-        items = _objects(fields.get("output"))
-        text = "\n".join(_texts(_objects(item.get("content"))) for item in items if item.get("type") == "message")
+        items = objects_in(fields.get("output"))
+        text = "\n".join(_texts(objects_in(item.get("content"))) for item in items if item.get("type") == "message")
         return last_answer(text, [item["call_id"] for item in items if "call_id" in item])
-    choice = next(iter(_objects(fields.get("choices"))), {})
+    choice = next(iter(objects_in(fields.get("choices"))), {})
     return last_answer(str(choice.get("text") or ""), ())
 
 
@@ -78,12 +78,8 @@ def last_answer(text: str, calls: Collection[object]) -> LastAnswer:
 
 
 def _chat_calls(message: JsonObject) -> list[object]:
-    return [call.get("id") for call in _objects(message.get("tool_calls"))]
+    return [call.get("id") for call in objects_in(message.get("tool_calls"))]
 
 
 def _texts(parts: list[JsonObject]) -> str:
     return "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
-
-
-def _objects(value: object) -> list[JsonObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

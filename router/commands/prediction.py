@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router.commands.options import DATA, JSON, checkpoint_options, readable_errors
+from router.commands.space import load_router
 from router.commands.terminal import progress_bar, show, table_of
 from router.extras import require
 
@@ -32,11 +33,8 @@ def predict(data: Path, checkpoint: Path | None, trust: bool, space: Path, split
 
     from router.data.dataset import load_queries
     from router.errors import DataError
-    from router.model.checkpoint import load_checkpoint
-    from router.model.serving import Router
 
-    loaded = load_checkpoint(checkpoint, trust=trust)
-    router = Router.with_spaces(loaded, [space])
+    _, router = load_router(checkpoint, trust, space)
     queries = load_queries(data)
     asked = np.flatnonzero(queries.splits == split)
     if not len(asked):

@@ -218,12 +218,12 @@ def plot_space(out: Path, neighbors: int, checkpoint: Path | None, trust: bool, 
 def load_router(checkpoint: Path | None, trust: bool, space: Path | None) -> "tuple[Checkpoint, Router]":
     """Loads a checkpoint, and a router of it with one model space: `space`, or else the checkpoint's own."""
     from router.encode.load import PRETRAINED
-    from router.model.checkpoint import load_checkpoint
+    from router.model.checkpoint import SPACE_FILE, load_checkpoint
     from router.model.serving import Router
 
     folder = checkpoint or PRETRAINED
     loaded = load_checkpoint(folder, trust=trust)
-    return loaded, Router.with_spaces(loaded, [space or folder / "space.safetensors"])
+    return loaded, Router.with_spaces(loaded, [space or folder / SPACE_FILE])
 
 
 def _load_space(space: Path | None) -> "ModelSpace":

@@ -23,7 +23,7 @@ def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: 
     require("torch", "scipy", "pyarrow", "threadpoolctl", extra="train")
     from router.data.dataset import load_dataset
     from router.encode.load import load_encoder
-    from router.model.checkpoint import save_checkpoint
+    from router.model.checkpoint import SPACE_FILE, save_checkpoint
     from router.model.evidence import evidence_file
     from router.train.evidence_builder import build_evidence
     from router.train.feature_map import STATE
@@ -40,8 +40,8 @@ def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: 
     evaluations = build_evidence(dataset, q[:, : loaded.text_dim], loaded.hash)
     card = describe(dataset, q, loaded, seed, trained, excluded) | {EVIDENCE_KEY: describe_evidence(evaluations)}
     checkpoint = save_checkpoint(out, trained.locus.weights(), card)
-    trained.space.with_checkpoint(checkpoint).save(out / "space.safetensors")
-    evaluations.save(evidence_file(out / "space.safetensors"))
+    trained.space.with_checkpoint(checkpoint).save(out / SPACE_FILE)
+    evaluations.save(evidence_file(out / SPACE_FILE))
     (out / STATE).unlink(missing_ok=True)
     kept = [result.benchmark for result in trained.guard if result.guarded]
     click.echo(
@@ -117,7 +117,7 @@ def evidence(data: Path, checkpoint: Path | None, trust: bool, excluded: tuple[s
     require("pyarrow", "threadpoolctl", extra="train")
     from router.data.dataset import load_dataset
     from router.errors import DataError
-    from router.model.checkpoint import amend_card, load_checkpoint
+    from router.model.checkpoint import SPACE_FILE, amend_card, load_checkpoint
     from router.model.evidence import evidence_file
     from router.train.evidence_builder import build_evidence
     from router.train.model_card import EVIDENCE_KEY, describe_evidence
@@ -130,7 +130,7 @@ def evidence(data: Path, checkpoint: Path | None, trust: bool, excluded: tuple[s
     dataset = dataset.without({*about.get("excluded_benchmarks", ()), *excluded})
     encoder = loaded.encoder()
     evaluations = build_evidence(dataset, encoder.encode(dataset.prompts)[:, : encoder.text_dim], encoder.hash)
-    file = evidence_file(loaded.folder / "space.safetensors")
+    file = evidence_file(loaded.folder / SPACE_FILE)
     size = len(evaluations.save(file))
     amend_card(loaded, {EVIDENCE_KEY: describe_evidence(evaluations)})
     click.echo(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SPLITS = ("train", "val", "test")
+FILES = ("queries.parquet", "models.parquet", "evaluations.parquet")
 Columns = dict[str, np.ndarray]
 
 
@@ -80,6 +81,10 @@ class Dataset(Queries):
             self.scores[:, keep],
             self.hash,
         )
+
+    def evaluated(self) -> NDArray[np.bool_]:
+        """True for models with train evaluations, (M,), bool."""
+        return np.asarray((~np.isnan(self.scores[:, self.where("train")])).any(axis=1))
 
 
 def load_queries(folder: Path) -> Queries:
@@ -242,6 +247,6 @@ def _check_unique(path: Path, name: str, values: np.ndarray) -> None:
 
 def _hash(folder: Path) -> str:
     digest = hashlib.sha256()
-    for name in ("queries.parquet", "models.parquet", "evaluations.parquet"):
+    for name in FILES:  # the order is part of the hash
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()

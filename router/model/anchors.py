@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from router.data.dataset import Queries
 from router.errors import ArtifactError, DataError
 from router.model.checkpoint import Checkpoint
+from router.model.features import ANCHORS_KEY
 
 NUMBER = 1024
 MIN_PER_BENCHMARK = 16  # or all queries of a smaller benchmark
-WEIGHTS_KEY = "anchors.q"
 CARD_KEY = "anchors"
 
 
@@ -113,7 +113,7 @@ def load_anchors(checkpoint: Checkpoint) -> Anchors:
     Raises:
         ArtifactError: the checkpoint has no anchors, or its card and its arrays do not fit each other.
     """
-    q, counts = checkpoint.weights.get(WEIGHTS_KEY), checkpoint.card.get(CARD_KEY)
+    q, counts = checkpoint.weights.get(ANCHORS_KEY), checkpoint.card.get(CARD_KEY)
     if q is None or counts is None:
         raise ArtifactError(
             f"{checkpoint.folder}: this checkpoint has no anchor queries, which this command needs; `locus train` adds them"

@@ -23,6 +23,7 @@ from router.regular_file import read_regular
 FORMAT = 2
 WEIGHTS = "locus.safetensors"
 CARD = "card.json"
+SPACE_FILE = "space.safetensors"  # the model space of the models that it was trained on
 LARGEST_CARD, LARGEST_WEIGHTS = 16 << 20, 1 << 30  # bytes
 
 

@@ -11,6 +11,7 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+ANCHORS_KEY = "anchors.q"  # of a checkpoint's arrays: the encodings of the anchors
 TEXT_LENGTH = 0.7  # length scale of the kernel on unit-norm text encodings
 SURFACE_LENGTH = 0.7  # length scale on standardised surface statistics, times the square root of their number
 SURFACE_CLIP = 4.0  # standard deviations; a text of unusual length or form does not leave the training range further
@@ -70,7 +71,7 @@ class FeatureMap:
         """
         names = ("mean", "scale", "projection", "hidden", "hidden_bias", "output", "output_bias")
         arrays = {name: np.asarray(weights[f"features.{name}"], np.float32) for name in names}
-        anchors = np.asarray(weights["anchors.q"], np.float32)
+        anchors = np.asarray(weights[ANCHORS_KEY], np.float32)
         return cls(text_dim, anchors=anchors, parent=weights["features.parent"].astype(np.int64), **arrays)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.errors import ArtifactError
-from router.model.features import FeatureMap
+from router.model.features import ANCHORS_KEY, FeatureMap, Features
 from router.model.readout import Posterior, Prior, Statistics, posterior
 
 EMBEDDING_DIM = 128
@@ -93,7 +93,7 @@ class Locus:
         return {
             **self.features.weights(),
             **{name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()},
-            "anchors.q": self.features.anchors.astype(np.float16),
+            ANCHORS_KEY: self.features.anchors.astype(np.float16),
         }
 
     def embed(self, q: NDArray[np.float32], y: NDArray[np.float32]) -> Embedding:
@@ -147,12 +147,17 @@ class Locus:
         return self.prior.root()
 
     @cached_property
+    def _anchor_features(self) -> Features:
+        """The features of the anchors, A rows."""
+        return self.features(self.features.anchors)
+
+    @cached_property
     def _anchor_design(self) -> NDArray[np.float64]:
         """ψ of the anchors, (A, D)."""
-        return self.features.design(self.features(self.features.anchors)).astype(np.float64)
+        return self.features.design(self._anchor_features).astype(np.float64)
 
     @cached_property
     def _anchor_shares(self) -> NDArray[np.float64]:
         """The weight of each anchor in each domain, (C, A), rows sum to 1: the posterior of the domain."""
-        shares = self.features(self.features.anchors).domains.T.astype(np.float64) + 1e-6
+        shares = self._anchor_features.domains.T.astype(np.float64) + 1e-6
         return np.asarray(shares / shares.sum(axis=1, keepdims=True))

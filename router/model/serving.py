@@ -15,13 +15,13 @@ from router.encode.encoder import QueryEncoder
 from router.encode.load import PRETRAINED
 from router.errors import ArtifactError
 from router.extras import require
-from router.model.checkpoint import Checkpoint, load_checkpoint
+from router.model.checkpoint import SPACE_FILE, Checkpoint, load_checkpoint
 from router.model.evidence import Evidence, evidence_file
 from router.model.locus import Embedding, Locus
 from router.model.predictor import Prediction, Predictor
 from router.model.space import ModelSpace, Neighbor
 
-SPACE = PRETRAINED / "space.safetensors"
+SPACE = PRETRAINED / SPACE_FILE
 T = TypeVar("T")
 
 

@@ -80,8 +80,8 @@ def describe(
             "hash": data.hash,
             "benchmarks": benchmarks,
             "excluded_benchmarks": sorted(excluded),
-            "models_trained_on": int((_evaluated(data) & ~data.onboarding).sum()),
-            "models_held_out": [data.models[m] for m in np.flatnonzero(_evaluated(data) & data.onboarding)],
+            "models_trained_on": int((data.evaluated() & ~data.onboarding).sum()),
+            "models_held_out": [data.models[m] for m in np.flatnonzero(data.evaluated() & data.onboarding)],
             "sources": {b: SOURCES.get(b, [{"project": "not stated", "licence": "not stated"}]) for b in benchmarks},
         },
         "training": {
@@ -100,10 +100,10 @@ def describe(
     }
 
 
-def describe_evidence(evaluations: Evaluations, split: str = "train") -> dict[str, Any]:
+def describe_evidence(evaluations: Evaluations) -> dict[str, Any]:
     """The card's content under `evidence`: split and size of the evidence file beside the checkpoint's model space."""
     return {
-        "split": split,
+        "split": "train",
         "models": len(evaluations.models),
         "evaluations": evaluations.evaluation_count,
         "queries": evaluations.benchmarks,
@@ -113,11 +113,6 @@ def describe_evidence(evaluations: Evaluations, split: str = "train") -> dict[st
 def _rounded(value: object) -> object:
     """Floats to four digits; anything else as it is."""
     return round(value, 4) if isinstance(value, float) else value
-
-
-def _evaluated(data: Dataset) -> NDArray[np.bool_]:
-    """True for models with train evaluations, (M,), bool."""
-    return np.asarray((~np.isnan(data.scores[:, data.where("train")])).any(axis=1))
 
 
 def _val_accuracy(data: Dataset, q: NDArray[np.float32], trained: Trained) -> dict[str, dict[str, float]]:

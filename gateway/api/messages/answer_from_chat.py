@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from gateway.api.answer_text import content_text, objects_in, reasoning_text
+from gateway.api.answer_text import content_text, reasoning_text
 from gateway.api.messages.types import (
     ContentBlock,
     Message,
@@ -15,7 +15,7 @@ from gateway.api.messages.types import (
     ThinkingBlock,
     ToolUseBlock,
 )
-from gateway.core.json_types import JsonObject
+from gateway.core.json_types import JsonObject, objects_in
 
 STOP_REASONS = {
     "stop": "end_turn",

@@ -1,7 +1,5 @@
 """`POST /v1/messages`: Anthropic's Messages API."""
 
-from dataclasses import replace
-
 import orjson
 
 from gateway.api.dialect import Headers, Writer
@@ -37,8 +35,7 @@ class Messages:
         fields = parse_object(body)
         translation = translate(fields)
         native = Native(self.api, body, fields, forwarded_headers(headers))
-        request = translated_request(translation.fields, native, translation.native_only)
-        return replace(request, left_out=translation.left_out) if translation.left_out else request
+        return translated_request(translation.fields, native, translation.native_only, translation.left_out)
 
     def complete_answer(self, request: ChatRequest, complete: Complete, model: str) -> bytes:
         if complete.api == self.api:

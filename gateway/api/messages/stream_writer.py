@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from gateway.api.answer_text import content_text, objects_in, reasoning_text
+from gateway.api.answer_text import content_text, reasoning_text
 from gateway.api.messages.answer_from_chat import message_id, message_usage, stop_reason, wants_thinking
 from gateway.api.messages.errors import error_object
 from gateway.api.messages.stream_blocks import BlockSequence, encoded_event
@@ -14,7 +14,7 @@ from gateway.bodies.sse import EventReader
 from gateway.core.answer import Chunk
 from gateway.core.chat_types import ChatChunk, ChatMessage, ChatUsage, ChunkChoice
 from gateway.core.errors import GatewayError
-from gateway.core.json_types import JsonObject
+from gateway.core.json_types import JsonObject, objects_in
 
 _DELTA = b"event: content_block_delta\n"  # neither opens nor closes a block
 

@@ -6,13 +6,13 @@ from typing import TypedDict
 
 import orjson
 
-from gateway.api.answer_text import content_text, objects_in, reasoning_text
+from gateway.api.answer_text import content_text, reasoning_text
 from gateway.api.responses.encrypted_reasoning import GATEWAY_REASONING_PREFIX
 from gateway.api.responses.freeform_tools import unwrapped_input
 from gateway.api.responses.request_to_chat import NativeResponses
 from gateway.api.responses.tool_names import ClientTool, ToolNames
 from gateway.api.responses.types import Item, Logprob, OutputText, Response, ResponseUsage
-from gateway.core.json_types import JsonObject
+from gateway.core.json_types import JsonObject, objects_in
 from gateway.request.chat_request import ChatRequest
 from gateway.request.request import Native
 

@@ -8,14 +8,13 @@ Several items of one model turn become one assistant message, as chat requires.
 
 import orjson
 
-from gateway.api.answer_text import objects_in
 from gateway.api.responses import freeform_tools
 from gateway.api.responses.content_to_chat import ChatContent
 from gateway.api.responses.encrypted_reasoning import plain_reasoning
 from gateway.api.responses.tool_names import ToolNames
 from gateway.api.responses.types import Item
 from gateway.core.errors import InvalidRequest
-from gateway.core.json_types import JsonObject
+from gateway.core.json_types import JsonObject, objects_in
 from gateway.core.validation import optional, string
 
 CALLS = frozenset({"function_call", "custom_tool_call"})

@@ -174,8 +174,7 @@ def _chat_request(parsed: _ParsedRequest, earlier: list[Item]) -> ChatRequest:
     """
     translation = translate(parsed.fields, earlier, parsed.items)
     native = _native_request(parsed, earlier, translation.names)
-    request = translated_request(translation.fields, native, translation.native_only)
-    return replace(request, left_out=translation.left_out) if translation.left_out else request
+    return translated_request(translation.fields, native, translation.native_only, translation.left_out)
 
 
 def _native_request(parsed: _ParsedRequest, earlier: list[Item], names: ToolNames) -> NativeResponses:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.api.responses.conversation_to_chat import CALLS
 from gateway.api.responses.repair import PART_EVENTS, TEXT_EVENTS, is_valid_event, repaired_item
 from gateway.api.responses.types import Event as ResponseEvent
 from gateway.api.responses.types import Response
@@ -21,7 +22,6 @@ _PART_DELTAS = {  # type of a part -> the event that adds its text, and the key 
     "summary_text": ("response.reasoning_summary_text.delta", "text"),
     "reasoning_text": ("response.reasoning_text.delta", "text"),
 }
-_CALLS = frozenset({"function_call", "custom_tool_call"})
 _FINISH_REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
@@ -137,7 +137,7 @@ class ResponsesReader:
         kind = item.get("type") if isinstance(item, dict) else None
         if not isinstance(item, dict) or kind is None or kind in ("message", "reasoning"):
             return None
-        if not isinstance(kind, str) or kind not in _CALLS:
+        if not isinstance(kind, str) or kind not in CALLS:
             return {"provider_tool": str(kind)}
         call_index = len(self._calls)
         self._calls[index if isinstance(index, int) else -1 - call_index] = call_index

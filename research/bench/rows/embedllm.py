@@ -59,9 +59,4 @@ class EmbedLLM:
         torch.manual_seed(seed)
         net = Factorisation(len(data.models), q.shape[1], int(setting["width"]))
         descend(net, data, q, Schedule(lr=float(setting["rate"]), weight_decay=float(setting["decay"])), seed)
-        return OfNet(net, q, known(data))
-
-
-def known(data: Dataset) -> NDArray[np.bool_]:
-    """True for models with train evaluations, (M,), bool."""
-    return np.asarray((~np.isnan(data.scores[:, data.where("train")])).any(axis=1))
+        return OfNet(net, q, data.evaluated())

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from research.bench.method import Setting
 from research.bench.rows.descent import Schedule, descend
-from research.bench.rows.embedllm import OfNet, known
+from research.bench.rows.embedllm import OfNet
 from router.data.dataset import Dataset
 
 
@@ -49,4 +49,4 @@ class IrtNet:
         torch.manual_seed(seed)
         net = ItemResponse(len(data.models), q.shape[1], int(setting["width"]), hidden=512)
         descend(net, data, q, Schedule(lr=float(setting["rate"]), weight_decay=float(setting["decay"])), seed)
-        return OfNet(net, q, known(data))
+        return OfNet(net, q, data.evaluated())

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from research.bench.method import Setting
 from research.bench.rows.attention import LatentBottleneck, TBlock
-from research.bench.rows.embedllm import known
 from router.data.dataset import Dataset
 
 
@@ -194,7 +193,7 @@ class PaperLocus:
         torch.manual_seed(seed)
         q = q * np.float32(q.shape[1] ** 0.5)
         net = Published(PaperConfig(d_query=q.shape[1]))
-        models = np.flatnonzero(known(data))
+        models = np.flatnonzero(data.evaluated())
         anchors = Sets.of(data, q, anchor_sets(data, models, int(setting["anchors"]), seed), models)
         train(net, anchors, _val_sets(data, q, models), self._training, seed)
         with torch.no_grad():

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from research.bench.method import Setting
 from research.bench.rows.clusters import Partition
 from research.bench.rows.descent import Schedule, descend
-from research.bench.rows.embedllm import OfNet, known
+from research.bench.rows.embedllm import OfNet
 from router.data.dataset import Dataset
 
 PLAIN, LEARNED = "k-means", "learned"
@@ -72,8 +72,8 @@ class UniRoute:
         # A cluster without evaluations of a model gets the model's mean, whose weight elsewhere is negligible.
         accuracies = ((right + 1e-3 * right.sum(axis=1, keepdims=True) / total) / (count + 1e-3)).astype(np.float32)
         if setting["map"] == PLAIN:
-            return Hard(q, partition, np.where(known(data)[:, None], accuracies, np.float32(np.nan)))
+            return Hard(q, partition, np.where(data.evaluated()[:, None], accuracies, np.float32(np.nan)))
         torch.manual_seed(seed)
         net = Mixture(torch.from_numpy(accuracies), torch.from_numpy(partition.centres))
         descend(net, data, q, Schedule(), seed)
-        return OfNet(net, q, known(data))
+        return OfNet(net, q, data.evaluated())

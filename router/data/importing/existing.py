@@ -5,15 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router.data.dataset import Dataset, load_dataset
+from router.data.dataset import FILES, Dataset, load_dataset
 from router.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-# The order in which the files are replaced. The queries and models after an import contain the old ones, so the folder can be
-# loaded between any two of these steps.
-FILES = ("queries.parquet", "models.parquet", "evaluations.parquet")
 
 
 @dataclass(frozen=True)

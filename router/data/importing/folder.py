@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router.data.dataset import Dataset, load_dataset
+from router.data.dataset import FILES, Dataset, load_dataset
 from router.data.importing.collect import CollectedEvaluations
-from router.data.importing.existing import FILES, Target, load_existing
+from router.data.importing.existing import Target, load_existing
 from router.data.importing.merge import appended, evaluation_table, model_table, query_rows, score_changes
 from router.data.importing.placement import place_queries
 from router.errors import DataError
@@ -70,6 +70,7 @@ def _write(tables: Mapping[str, "pa.Table"], folder: Path) -> Dataset:
             pq.write_table(_with_dictionaries(tables[name]), temporary / name, compression="zstd")
         dataset = load_dataset(temporary)
         if inside:
+            # The queries and models after an import contain the old ones: the folder can be loaded between any two steps.
             for name in FILES:
                 (temporary / name).replace(folder / name)
         else:

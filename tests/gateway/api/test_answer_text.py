@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.api.answer_text import content_text, objects_in, reasoning_text
+from gateway.api.answer_text import content_text, reasoning_text
+from gateway.core.json_types import objects_in
 
 
 @pytest.mark.parametrize(

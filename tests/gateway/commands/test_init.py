@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 
 from gateway.commands.import_config import space_names
 from gateway.commands.main import main
-from gateway.commands.ollama_models import ADDRESS, OllamaModel, ollama_address, ollama_models
+from gateway.commands.ollama_models import OllamaModel, ollama_address, ollama_models
 from gateway.commands.portfolio_writer import schema_text
 from gateway.commands.starter import HOSTED, KEYS, starter_text
 from gateway.config.portfolio_file import load_portfolio
-from gateway.config.providers import OPENAI_COMPATIBLE, THROUGH_LITELLM
+from gateway.config.providers import OLLAMA_ADDRESS, OPENAI_COMPATIBLE, THROUGH_LITELLM
 
 LOCAL = [
     OllamaModel("llama3.1:8b", 131_072, frozenset({"tools"})),
@@ -117,7 +117,9 @@ def test_a_litellm_configuration_is_imported(folder: Path) -> None:
     done = init("--from", "litellm", "config.yaml")
     assert done.exit_code == 0, done.output
     assert names(folder / "portfolio.yaml") == ["mini"]
-    assert (folder / "portfolio.yaml").read_text(encoding="utf-8").startswith("# yaml-language-server: ")
+    text = (folder / "portfolio.yaml").read_text(encoding="utf-8")
+    assert text.startswith("# yaml-language-server: ")
+    assert text.count("yaml-language-server") == 1
     assert (folder / "portfolio.schema.json").exists()
 
 
@@ -138,7 +140,7 @@ def test_the_models_of_a_local_ollama_server_are_written(folder: Path, monkeypat
 
 
 def test_local_models_get_the_embedding_that_they_certainly_have() -> None:
-    portfolio = yaml.safe_load(starter_text([], LOCAL, space_names(), ADDRESS))
+    portfolio = yaml.safe_load(starter_text([], LOCAL, space_names(), OLLAMA_ADDRESS))
     known, own, tuned = portfolio["models"]
     assert known["embedding"] == "meta-llama/Llama-3.1-8B-Instruct"
     assert (known["context_window"], known["capabilities"]) == (131_072, ["tools"])
@@ -150,7 +152,7 @@ def test_local_models_get_the_embedding_that_they_certainly_have() -> None:
 
 def test_each_model_of_the_table_is_in_the_model_space_and_has_a_price(tmp_path: Path) -> None:
     path = tmp_path / "portfolio.yaml"
-    path.write_text(starter_text(list(KEYS), [], space_names(), ADDRESS), encoding="utf-8")
+    path.write_text(starter_text(list(KEYS), [], space_names(), OLLAMA_ADDRESS), encoding="utf-8")
     portfolio = load_portfolio(path, dict.fromkeys(KEYS.values(), "sk-0123"))
     assert not portfolio.warnings
     assert {model.embedding for model in portfolio.models} <= set(space_names())

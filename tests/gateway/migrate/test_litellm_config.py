@@ -222,7 +222,7 @@ model_list:
   - model_name: voyage
     litellm_params: {model: voyage/brand-new, api_key: os.environ/V}
 router_settings:
-  model_group_alias: {vectors: own-vectors}
+  model_group_alias: {vectors: own-vectors, locus-encoder: own-vectors, "auto:x": own-vectors}
 """
     portfolio, report = imported(tmp_path, text)
     assert [model.name for model in portfolio.models] == ["chat"]
@@ -236,6 +236,7 @@ router_settings:
     assert models["vectors"].deployments[0].api_base == "http://gpu:8000/v1"
     assert "the price of voyage is not known" in report
     assert "the input limit of voyage is not known: 8192 tokens are assumed" in report
+    assert report.count("an alias of nothing that was imported, or a name that is taken") == 2
     assert "5 of its models in 7 deployments" in report
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from router.data.dataset import Queries, load_queries
 from router.encode.load import load_encoder
 from router.errors import ArtifactError, DataError
-from router.model.anchors import CARD_KEY, WEIGHTS_KEY, Anchors, choose_anchors, load_anchors
+from router.model.anchors import CARD_KEY, Anchors, choose_anchors, load_anchors
 from router.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from router.model.features import ANCHORS_KEY
 
 
 def queries(sizes: dict[str, int], seed: int = 0) -> tuple[Queries, NDArray[np.float32]]:
@@ -86,7 +87,7 @@ def test_packed_into_a_checkpoint_on_disk_they_come_back(tmp_path: Path) -> None
     data, q = queries({"a": 60, "b": 300})
     anchors = choose_anchors(data, q, 80)
     card = {"encoder": {"spec": "static", "hash": "h"}, "config": {}, CARD_KEY: anchors.counts()}
-    save_checkpoint(tmp_path, {WEIGHTS_KEY: anchors.q.astype(np.float16)}, card)  # type: ignore[dict-item]
+    save_checkpoint(tmp_path, {ANCHORS_KEY: anchors.q.astype(np.float16)}, card)  # type: ignore[dict-item]
     loaded = load_checkpoint(tmp_path)
     back = load_anchors(loaded)
     assert back.q.dtype == np.float32
