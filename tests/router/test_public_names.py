@@ -15,7 +15,15 @@ def test_every_public_name_is_a_documented_class(name: str) -> None:
     assert isinstance(value, type)
     assert value.__module__.startswith("router.")
     assert value.__doc__
-    assert name in dir(router)
+
+
+def test_the_public_names() -> None:
+    assert router.__all__ == [
+        *("ArtifactError", "DataError", "Embedding", "MissingPackage", "ModelSpace"),
+        *("Neighbor", "Prediction", "Router", "RouterError", "Scorer"),
+    ]
+    code = "import router; assert set(router.__all__) <= set(dir(router))"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.answering.transcript import MAX_CONTINUED_CHARS, Transcript, in_transcript
 from gateway.request.chat_request import parse_chat
+from gateway.request.last_answer import last_answer
 
 
 def transcript(**fields: Any) -> Transcript:
@@ -70,6 +71,10 @@ def test_locus_fields_are_in_the_chunks_up_to_the_first_with_content() -> None:
         assert changed is not None
         assert changed["locus"] == {"model": "m"}
     assert stream.add(chunk({"content": "b"})) is None
+    stream = transcript()
+    stream.locus_fields = {"model": "m"}
+    stream.add(chunk({}, finish="stop"))
+    assert stream.locus_fields is None
 
 
 @pytest.mark.parametrize(
@@ -82,6 +87,7 @@ def test_locus_fields_are_in_the_chunks_up_to_the_first_with_content() -> None:
         ({}, {"tool_calls": [{"index": 0, "id": "t1"}]}, "it has more than text, such as calls of tools"),
         ({}, {"content": [{"type": "text"}]}, "it has more than text, such as calls of tools"),
         ({"response_format": {"type": "json_object"}}, {"content": "{"}, "it is structured output"),
+        ({"response_format": {"type": "json_object"}}, {"role": "assistant"}, None),
         ({}, {"content": "a" * (MAX_CONTINUED_CHARS + 1)}, f"it has more than {MAX_CONTINUED_CHARS} characters"),
     ],
 )
@@ -96,4 +102,4 @@ def test_its_answer_is_known_again_by_its_text_and_tool_calls() -> None:
     stream.add(chunk({"content": "Hello"}))
     stream.add(chunk({"tool_calls": [{"index": 0, "id": "t1"}, {"index": 0}]}))
     assert stream.tool_call_ids == ["t1"]
-    assert in_transcript(stream).is_identifiable
+    assert in_transcript(stream) == last_answer("Hello", ["t1"])

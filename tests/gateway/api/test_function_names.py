@@ -1,15 +1,12 @@
 """Names of functions that chat APIs accept."""
 
-import re
-
 from gateway.api.function_names import MAX_NAME_CHARS, name_with_hash, short_name, valid_name
 
 
 def test_a_short_name_stays_and_a_long_one_ends_in_its_hash() -> None:
     fits, long = "n" * MAX_NAME_CHARS, "n" * (MAX_NAME_CHARS + 1)
     assert short_name(fits) == fits
-    assert re.fullmatch(r"n{55}_[0-9a-f]{8}", short_name(long))
-    assert short_name(long) == short_name(long)
+    assert short_name(long) == "n" * 55 + "_1e3fb6d5"  # the same in every process
     assert short_name(long) != short_name(long + "n")
 
 
@@ -19,6 +16,6 @@ def test_characters_that_chat_apis_do_not_accept() -> None:
 
 
 def test_the_hash_is_of_the_second_text() -> None:
-    assert name_with_hash("add", "x") == name_with_hash("add", "x")
+    assert name_with_hash("add", "x") == "add_2d711642"
     assert name_with_hash("add", "x") != name_with_hash("add", "y")
     assert name_with_hash("add", "\ud800").startswith("add_")  # half of a character, as JSON may contain

@@ -36,6 +36,13 @@ def test_a_reference_without_the_name_of_a_variable_is_a_problem(tmp_path: Path,
     ]
 
 
+def test_a_secret_keeps_the_name_of_a_variable_that_is_not_set(tmp_path: Path) -> None:
+    resolver, document = references(tmp_path)
+    assert resolver.secret(("models", 0, "aws_secret_access_key"), "os.environ/GONE") == (None, "GONE")
+    resolver.key(API_KEY, "sk-1s")  # begins and ends alike, but not with a quotation mark
+    assert not document.problems
+
+
 def test_a_key_of_the_gateway_must_be_set(tmp_path: Path) -> None:
     resolver, document = references(tmp_path, KEY="sk-1")
     assert resolver.gateway_key(("gateway", "keys", 0), "os.environ/KEY") == Secret("sk-1")

@@ -20,6 +20,7 @@ from gateway.core.answer import MAX_TOKENS, Chunk, Usage
         ([], None),
         ({}, None),
         ({"prompt_tokens": 0, "completion_tokens": 0}, None),
+        ({"prompt_tokens": 0, "completion_tokens": 3}, Usage(0, 3)),
         ({"prompt_tokens": "7", "completion_tokens": 3}, None),
         ({"prompt_tokens": -1, "completion_tokens": 3}, None),
         ({"prompt_tokens": 7.5, "completion_tokens": 3}, None),

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_types_and_places_of_all_causes_first_cause_first() -> None:
     text = safe_traceback(raised())
     assert [line for line in text.splitlines() if not line.startswith(" ")] == ["KeyError", "ValueError"]
     assert "test_safe_logging.py" in text
-    assert "SECRET" not in text.replace("raise KeyError(SECRET)", "").replace("raise ValueError(SECRET) from cause", "")
+    assert SECRET not in text
 
 
 def test_the_exceptions_of_a_group_are_described() -> None:
@@ -89,7 +90,10 @@ def test_uncaught_exceptions_are_logged_without_messages(
     exc = raised()
     sys.excepthook(ValueError, exc, None)
     threading.excepthook(threading.ExceptHookArgs((ValueError, exc, None, threading.current_thread())))
-    assert [record.getMessage() for record in caplog.records] == ["crashed", "a thread ended: MainThread"]
+    sys.unraisablehook(
+        SimpleNamespace(exc_type=ValueError, exc_value=exc, exc_traceback=None, err_msg=None, object=None)
+    )
+    assert [record.getMessage() for record in caplog.records] == ["crashed", "a thread ended: MainThread", "ignored"]
     assert SECRET not in caplog.text
 
 

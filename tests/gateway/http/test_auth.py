@@ -93,6 +93,7 @@ def test_another_machine_is_not_this_one(client: tuple[str, int] | None) -> None
 def test_the_admin_key_makes_the_operator() -> None:
     settings = SETTINGS.model_copy(update={"admin_key": Secret("sk-admin"), "keys": KEYS})
     check_operator({b"x-api-key": b"sk-admin"}, settings)
+    assert is_operator({"type": "http", "headers": [(b"x-api-key", b"sk-admin")]}, settings)
     for headers in ({}, {b"x-api-key": b"sk-one"}):
         with pytest.raises(AuthenticationFailed):
             check_operator(headers, settings)

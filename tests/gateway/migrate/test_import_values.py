@@ -20,7 +20,9 @@ def values(literals: bool = True, **environment: str) -> ImportedValues:
 
 @pytest.mark.parametrize(("value", "expected"), [(3, 3), ("2.5", 2.5), (4.0, 4), ("os.environ/N", 7)])
 def test_a_number_is_read_from_texts_and_references_too(value: object, expected: float) -> None:
-    assert values(N="7").number(node(value)) == expected
+    read = values(N="7").number(node(value))
+    assert read == expected
+    assert type(read) is type(expected)
 
 
 @pytest.mark.parametrize("value", [True, "many", float("nan"), float("inf"), [], None])

@@ -19,7 +19,7 @@ def test_the_split_key_ignores_case_blanks_and_compatible_letters() -> None:
 
 def test_a_split_depends_on_the_key_and_the_seed_only() -> None:
     assert [assign_split("what is 2 + 2?", seed) for seed in range(4)] == [
-        assign_split("what is 2 + 2?", seed) for seed in range(4)
+        *("train", "train", "test", "train"),
     ]
     assert {assign_split("what is 2 + 2?", seed) for seed in range(50)} == {"train", "val", "test"}
 
