@@ -71,7 +71,7 @@ bench-parts: $(DEV_READY)
 	$(BIN)/python -m pytest benchmarks/parts.py -p no:cacheprovider --benchmark-sort=name --benchmark-columns=median,iqr,min,rounds
 
 # Compares our router with those of the literature on evaluation data; see research/README.md.
-RESEARCH_USAGE := make research needs DATA=FOLDER with queries, models and evaluations.parquet, and OUT=FOLDER for the report
+RESEARCH_USAGE := make research needs DATA=FOLDER (or several) with queries, models and evaluations.parquet, and OUT=FOLDER for the report
 research: research-folders $(DEV_READY)
 	$(BIN)/python -m research.bench $(DATA) --out $(OUT)
 
@@ -79,7 +79,7 @@ research-folders:
 ifeq ($(and $(DATA),$(OUT)),)
 	@echo '$(RESEARCH_USAGE)' >&2; exit 1
 else
-	@test -d '$(DATA)' || { echo '$(DATA): no such folder. $(RESEARCH_USAGE)' >&2; exit 1; }
+	@for folder in $(DATA); do test -d "$$folder" || { echo "$$folder: no such folder. $(RESEARCH_USAGE)" >&2; exit 1; }; done
 endif
 
 # The stamps depend on the locks, so a second call installs nothing, and a changed lock installs what changed.

@@ -1,19 +1,19 @@
 """Measures quality and cost of the shipped evidence file on queries that are not in it, for the figures in docs/routing.md.
 
-    python -m research.measure_evidence DATA
+    python -m research.measure_evidence DATA...
 
 Winner and runner-up of a test query are the two models of its pool with the highest P(correct) by the shipped router.
 """
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
-from router.data.dataset import Dataset, load_dataset
+from router.data.dataset import Dataset, load_datasets
 from router.data.pools import pools
 from router.model.checkpoint import load_checkpoint
 from router.model.evidence import evidence_file
@@ -26,9 +26,9 @@ from router.train.evidence_builder import PASS_SCORE
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
 
-def main(folder: Path) -> None:
+def main(folders: Sequence[Path]) -> None:
     router, card = Router.load(), load_checkpoint().card
-    data = load_dataset(folder).without(card["data"]["excluded_benchmarks"])
+    data = load_datasets(folders).without(card["data"]["excluded_benchmarks"])
     q = router.encoder.encode(data.prompts)
     text = q[:, : router.encoder.text_dim]
     resident = _resident_kb()
@@ -114,4 +114,4 @@ def _resident_kb() -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main([Path(argument) for argument in sys.argv[1:]])

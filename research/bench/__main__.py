@@ -34,8 +34,13 @@ NONE = "none"
     "--encoder", default="static", show_default=True, help="static, minilm, or a sentence-transformers model."
 )
 @readable_errors
-def bench(data: Path, out: Path, names: tuple[str, ...], claims: tuple[str, ...], seeds: int, encoder: str) -> None:
-    """Compare routers of the literature and ours on DATA: tuned on `val`, measured on `test`. Continues a stopped run."""
+def bench(
+    data: tuple[Path, ...], out: Path, names: tuple[str, ...], claims: tuple[str, ...], seeds: int, encoder: str
+) -> None:
+    """Compare routers of the literature and ours on DATA, one folder or several: tuned on `val`, measured on `test`.
+
+    Continues a stopped run.
+    """
     from research.bench.evidence import Evidence
     from research.bench.main_table import main_table
     from research.bench.report import main_json
@@ -44,11 +49,11 @@ def bench(data: Path, out: Path, names: tuple[str, ...], claims: tuple[str, ...]
     from research.bench.tables.context import Context, families_of, prices_of
     from research.bench.tables.kept import Kept
     from research.bench.tuning import fits, tune
-    from router.data.dataset import load_dataset
+    from router.data.dataset import load_datasets
     from router.encode.load import load_encoder
 
     wanted = wanted_tables(names, claims)
-    dataset, loaded, ours = load_dataset(data), load_encoder(encoder), Kept(out / "routers")
+    dataset, loaded, ours = load_datasets(data), load_encoder(encoder), Kept(out / "routers")
     chosen = [ours if method.name == OURS else method for method in methods(names)]
     click.echo(f"{len(dataset.models)} models, {len(dataset.prompts)} queries; encoding", err=True)
     q = loaded.encode(dataset.prompts)  # (Q, d_q)

@@ -12,7 +12,7 @@ from router.errors import RouterError
 P = ParamSpec("P")
 
 FILE = click.Path(path_type=Path, dir_okay=False)
-DATA = click.argument("data", type=click.Path(path_type=Path))
+DATA = click.argument("data", type=click.Path(path_type=Path), nargs=-1, required=True)  # one folder or several
 EXCLUDE = click.option(
     "--exclude-benchmark", "excluded", multiple=True, metavar="B", help="Leave a benchmark out; repeatable."
 )

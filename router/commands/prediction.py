@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     "--out", type=click.Path(path_type=Path), required=True, help="Parquet file: query_id, model, p, standard_error."
 )
 @readable_errors
-def predict(data: Path, checkpoint: Path | None, trust: bool, space: Path, split: str, out: Path) -> None:
+def predict(data: tuple[Path, ...], checkpoint: Path | None, trust: bool, space: Path, split: str, out: Path) -> None:
     """Predict P(correct) for every query of a split and every model of a space."""
     require("pyarrow", extra="train")
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from router.data.dataset import load_queries
+    from router.data.dataset import load_all_queries
     from router.errors import DataError
 
     _, router = load_router(checkpoint, trust, space)
-    queries = load_queries(data)
+    queries = load_all_queries(data)
     asked = np.flatnonzero(queries.splits == split)
     if not len(asked):
-        raise DataError(f"{data}: no query in split {split}")
+        raise DataError(f"{', '.join(map(str, data))}: no query in split {split}")
     scorer = router.scorer(router.space.models)
     parts = []
     block = 1024
@@ -68,20 +68,20 @@ def predict(data: Path, checkpoint: Path | None, trust: bool, space: Path, split
 @checkpoint_options
 @JSON
 @readable_errors
-def evaluate(data: Path, checkpoint: Path | None, trust: bool, as_json: bool) -> None:
+def evaluate(data: tuple[Path, ...], checkpoint: Path | None, trust: bool, as_json: bool) -> None:
     """Measure routing and correctness prediction on `test`, against best single and kNN."""
     require("scipy", "pyarrow", extra="train")
     import json
     from dataclasses import asdict
 
-    from router.data.dataset import load_dataset
+    from router.data.dataset import load_datasets
     from router.model.checkpoint import load_checkpoint
     from router.model.locus import Locus
     from router.train.evaluate import embed_all, predict_all
     from router.train.evaluate import evaluate as measure
 
     loaded = load_checkpoint(checkpoint, trust=trust)
-    dataset = load_dataset(data)
+    dataset = load_datasets(data)
     encoder = loaded.encoder()
     q = encoder.encode(dataset.prompts)
     locus = Locus.restore(loaded.weights, loaded.card["config"])

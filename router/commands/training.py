@@ -18,10 +18,13 @@ from router.extras import require
     "--encoder", default="static", show_default=True, help="static, minilm, or a sentence-transformers model."
 )
 @readable_errors
-def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: str) -> None:
-    """Train on split `train` of DATA, select on `val`; a run that was stopped continues from its last state."""
+def train(data: tuple[Path, ...], out: Path, seed: int, excluded: tuple[str, ...], encoder: str) -> None:
+    """Train on split `train` of DATA, select on `val`; a run that was stopped continues from its last state.
+
+    DATA may be several folders, whose evaluations are joined: models of one name are one model.
+    """
     require("torch", "scipy", "pyarrow", "threadpoolctl", extra="train")
-    from router.data.dataset import load_dataset
+    from router.data.dataset import load_datasets
     from router.encode.load import load_encoder
     from router.model.checkpoint import SPACE_FILE, save_checkpoint
     from router.model.evidence import evidence_file
@@ -31,7 +34,7 @@ def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: 
     from router.train.train import STEPS
     from router.train.train import train as run_training
 
-    dataset = load_dataset(data).without(excluded)
+    dataset = load_datasets(data).without(excluded)
     loaded = load_encoder(encoder)
     click.echo(f"{len(dataset.models)} models, {len(dataset.prompts)} queries; encoding", err=True)
     q = loaded.encode(dataset.prompts)
@@ -60,7 +63,7 @@ def train(data: Path, out: Path, seed: int, excluded: tuple[str, ...], encoder: 
 @EXCLUDE
 @readable_errors
 def embed(
-    data: Path,
+    data: tuple[Path, ...],
     checkpoint: Path | None,
     trust: bool,
     out: Path,
@@ -75,7 +78,7 @@ def embed(
     another failed. The gateway shows them as evidence for a choice.
     """
     require("scipy", "pyarrow", "threadpoolctl", extra="train")
-    from router.data.dataset import load_dataset
+    from router.data.dataset import load_datasets
     from router.model.checkpoint import load_checkpoint
     from router.model.evidence import evidence_file
     from router.model.locus import Locus
@@ -83,7 +86,7 @@ def embed(
     from router.train.evidence_builder import build_evidence
 
     loaded = load_checkpoint(checkpoint, trust=trust)
-    dataset = load_dataset(data).without(excluded)
+    dataset = load_datasets(data).without(excluded)
     encoder = loaded.encoder()
     q = encoder.encode(dataset.prompts)
     with progress_bar("embedding", len(dataset.models)) as advance:
@@ -108,14 +111,14 @@ def embed(
 @checkpoint_options
 @EXCLUDE
 @readable_errors
-def evidence(data: Path, checkpoint: Path | None, trust: bool, excluded: tuple[str, ...]) -> None:
+def evidence(data: tuple[Path, ...], checkpoint: Path | None, trust: bool, excluded: tuple[str, ...]) -> None:
     """Write the evidence of a checkpoint again, for example without some benchmarks.
 
     DATA must be the data that the checkpoint was trained on. Its weights and its model space stay as they are. An evidence file
     contains single scores: before you publish a checkpoint, exclude the benchmarks whose scores may not be published.
     """
     require("pyarrow", "threadpoolctl", extra="train")
-    from router.data.dataset import load_dataset
+    from router.data.dataset import load_datasets
     from router.errors import DataError
     from router.model.checkpoint import SPACE_FILE, amend_card, load_checkpoint
     from router.model.evidence import evidence_file
@@ -123,10 +126,12 @@ def evidence(data: Path, checkpoint: Path | None, trust: bool, excluded: tuple[s
     from router.train.model_card import EVIDENCE_KEY, describe_evidence
 
     loaded = load_checkpoint(checkpoint, trust=trust)
-    dataset = load_dataset(data)
+    dataset = load_datasets(data)
     about = loaded.card.get("data", {})
     if about.get("hash") != dataset.hash:
-        raise DataError(f"{data}: not the data that the checkpoint in {loaded.folder} was trained on")
+        raise DataError(
+            f"{', '.join(map(str, data))}: not the data that the checkpoint in {loaded.folder} was trained on"
+        )
     dataset = dataset.without({*about.get("excluded_benchmarks", ()), *excluded})
     encoder = loaded.encoder()
     evaluations = build_evidence(dataset, encoder.encode(dataset.prompts)[:, : encoder.text_dim], encoder.hash)

@@ -1,23 +1,19 @@
-"""Reads evaluation data, a folder of three parquet files, into one validated dense table. Does not load torch."""
+"""Reads evaluation data, folders of three parquet files each, into one validated dense table. Does not load torch."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from router.data.parquet import column_names, read_columns
+from router.data.parquet import Columns, check_unique, read_arrays
 from router.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SPLITS = ("train", "val", "test")
 FILES = ("queries.parquet", "models.parquet", "evaluations.parquet")
-Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class Dataset(Queries):
         models: M names, `provider/name`.
         onboarding: (M,), bool: held out from training.
         scores: (M, Q), float32 in [0, 1]; NaN where a model was not evaluated on a query.
-        hash: SHA-256 of the three files.
+        hash: SHA-256 of the three files; of several folders, SHA-256 of their hashes.
     """
 
     models: tuple[str, ...]
@@ -87,6 +83,9 @@ class Dataset(Queries):
         return np.asarray((~np.isnan(self.scores[:, self.where("train")])).any(axis=1))
 
 
+AnyQueries = TypeVar("AnyQueries", bound=Queries)
+
+
 def load_queries(folder: Path) -> Queries:
     """Reads and checks queries.parquet alone.
 
@@ -96,8 +95,10 @@ def load_queries(folder: Path) -> Queries:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected one with queries, models and evaluations.parquet")
     path = folder / "queries.parquet"
-    columns = _read(path, {"query_id": "int", "benchmark": "str", "prompt": "str", "split": "str"}, {"category": "str"})
-    _check_unique(path, "query_id", columns["query_id"])
+    columns = read_arrays(
+        path, {"query_id": "int", "benchmark": "str", "prompt": "str", "split": "str"}, {"category": "str"}
+    )
+    check_unique(path, "query_id", columns["query_id"])
     wrong = np.flatnonzero(~np.isin(columns["split"], SPLITS))
     if len(wrong):
         row = int(wrong[0])
@@ -122,9 +123,9 @@ def load_dataset(folder: Path) -> Dataset:
             is unknown, a score is outside [0, 1], or an evaluation names a query or model that the others lack.
     """
     queries = load_queries(folder)
-    models = _read(folder / "models.parquet", {"model": "str"}, {"onboarding": "bool"})
-    _check_unique(folder / "models.parquet", "model", models["model"])
-    evaluations = _read(folder / "evaluations.parquet", {"model": "str", "query_id": "int", "score": "float"})
+    models = read_arrays(folder / "models.parquet", {"model": "str"}, {"onboarding": "bool"})
+    check_unique(folder / "models.parquet", "model", models["model"])
+    evaluations = read_arrays(folder / "evaluations.parquet", {"model": "str", "query_id": "int", "score": "float"})
     onboarding = models.get("onboarding")
     return Dataset(
         queries.query_ids,
@@ -136,6 +137,77 @@ def load_dataset(folder: Path) -> Dataset:
         onboarding=np.zeros(len(models["model"]), np.bool_) if onboarding is None else onboarding.astype(np.bool_),
         scores=_score_table(folder / "evaluations.parquet", evaluations, queries.query_ids, models["model"]),
         hash=_hash(folder),
+    )
+
+
+def load_all_queries(folders: Sequence[Path]) -> Queries:
+    """Reads and checks queries.parquet of each folder, and joins them as `load_datasets` does.
+
+    Raises:
+        DataError: as for `load_datasets`.
+    """
+    return _join_queries(*_ordered(folders, [load_queries(folder) for folder in folders]))
+
+
+def load_datasets(folders: Sequence[Path]) -> Dataset:
+    """Reads, checks and joins the data of several folders; one folder gives what `load_dataset` gives.
+
+    Models of one name are one model, held out if any folder says so. The order in which the folders are named has no effect:
+    they are joined by their smallest query_id.
+
+    Args:
+        folders: at least one.
+
+    Raises:
+        DataError: as for `load_dataset`, or two folders have the same query_id.
+    """
+    folders, parts = _ordered(folders, [load_dataset(folder) for folder in folders])
+    if len(parts) == 1:
+        return parts[0]
+    queries = _join_queries(folders, parts)
+    row = {name: i for i, name in enumerate(dict.fromkeys(name for part in parts for name in part.models))}
+    onboarding = np.zeros(len(row), np.bool_)
+    scores = np.full((len(row), len(queries.prompts)), np.nan, np.float32)
+    start = 0
+    for part in parts:
+        rows, stop = [row[name] for name in part.models], start + len(part.prompts)
+        onboarding[rows] |= part.onboarding
+        scores[rows, start:stop] = part.scores
+        start = stop
+    digest = hashlib.sha256("".join(part.hash for part in parts).encode()).hexdigest()
+    return Dataset(**vars(queries), models=tuple(row), onboarding=onboarding, scores=scores, hash=digest)
+
+
+def _ordered(folders: Sequence[Path], parts: Sequence[AnyQueries]) -> tuple[list[Path], list[AnyQueries]]:
+    """Folders and their contents by the smallest query_id."""
+    if not parts:
+        raise DataError("no data folder is named")
+    order = sorted(range(len(parts)), key=lambda i: int(parts[i].query_ids.min(initial=np.iinfo(np.int64).max)))
+    return [folders[i] for i in order], [parts[i] for i in order]
+
+
+def _join_queries(folders: Sequence[Path], parts: Sequence[Queries]) -> Queries:
+    """The queries of all folders, in their order.
+
+    Raises:
+        DataError: two folders have the same query_id.
+    """
+    query_ids = np.concatenate([part.query_ids for part in parts])
+    owner = np.repeat(np.arange(len(parts)), [len(part.query_ids) for part in parts])
+    distinct, first, counts = np.unique(query_ids, return_index=True, return_counts=True)
+    if len(distinct) != len(query_ids):
+        repeated = int(first[np.argmax(counts > 1)])
+        one, other = owner[query_ids == query_ids[repeated]][:2].tolist()
+        raise DataError(
+            f"{folders[one]} and {folders[other]}: both have query_id {query_ids[repeated]} "
+            f"({int((counts > 1).sum())} such ids); `locus import --append` puts evaluations into one folder"
+        )
+    return Queries(
+        query_ids,
+        np.concatenate([part.benchmarks for part in parts]),
+        np.concatenate([part.categories for part in parts]),
+        np.concatenate([part.splits for part in parts]),
+        tuple(prompt for part in parts for prompt in part.prompts),
     )
 
 
@@ -194,55 +266,6 @@ def _model_rows(path: Path, named: np.ndarray, models: np.ndarray) -> NDArray[np
         row = int(np.flatnonzero(named == unknown[0])[0])
         raise DataError(f"{path}: row {row}: model {unknown[0]!r} is not in models.parquet")
     return np.array([index[name] for name in names.tolist()], np.int64)[inverse] if len(names) else inverse
-
-
-def _read(path: Path, required: dict[str, str], optional: dict[str, str] | None = None) -> Columns:
-    """Columns of a parquet file as numpy arrays without nulls.
-
-    Args:
-        required, optional: column -> its kind: "int", "float", "bool" or "str".
-    """
-    wanted = {**required, **(optional or {})}
-    present = column_names(path)
-    missing = [name for name in required if name not in present]
-    if missing:
-        raise DataError(f"{path}: column {missing[0]} is missing; it has {', '.join(present)}")
-    table = read_columns(path, [name for name in wanted if name in present])
-    return {
-        name: _as_numpy(path, name, table[name], kind, fill_null=name not in required and kind == "str")
-        for name, kind in wanted.items()
-        if name in present
-    }
-
-
-def _as_numpy(path: Path, name: str, column: "pa.ChunkedArray", kind: str, *, fill_null: bool) -> np.ndarray:
-    """A column as a numpy array: texts as objects, and with `fill_null` the empty text for null."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    types = pa.types
-    is_kind = {
-        "int": types.is_integer(column.type),
-        "float": types.is_floating(column.type) or types.is_integer(column.type),
-        "bool": types.is_boolean(column.type),
-        "str": types.is_string(column.type) or types.is_large_string(column.type),
-    }
-    if not is_kind[kind]:
-        raise DataError(f"{path}: column {name} is {column.type}, expected {kind}")
-    if fill_null:
-        column = column.fill_null("")
-    if column.null_count:
-        row = column.is_null().to_pylist().index(True)
-        raise DataError(f"{path}: row {row}: {name} is null ({column.null_count} such rows)")
-    values: np.ndarray = column.to_numpy()
-    return values
-
-
-def _check_unique(path: Path, name: str, values: np.ndarray) -> None:
-    distinct, counts = np.unique(values.astype(np.str_), return_counts=True)
-    if len(distinct) != len(values):
-        raise DataError(f"{path}: {name} {distinct[counts.argmax()]} occurs {counts.max()} times")
 
 
 def _hash(folder: Path) -> str:

@@ -122,29 +122,28 @@ class Context:
         return (locus or self.fitted.locus).embed(self.q[queries], self.data.scores[model, queries])
 
 
-def prices_of(folder: Path) -> Mapping[str, TokenPrice]:
-    """The price list of a data folder, prices.csv; empty if there is none.
+def prices_of(folders: Sequence[Path]) -> Mapping[str, TokenPrice]:
+    """The price lists of data folders, prices.csv, of which the last one counts for a model in several; empty if none has one.
 
     Raises:
-        DataError: the file cannot be read; see `router.explore.model_prices.read_prices`.
+        DataError: a file cannot be read; see `router.explore.model_prices.read_prices`.
     """
-    file = folder / "prices.csv"
-    return read_prices(file) if file.exists() else {}
+    files = [folder / "prices.csv" for folder in folders]
+    return {model: price for file in files if file.exists() for model, price in read_prices(file).items()}
 
 
-def families_of(folder: Path) -> dict[str, str]:
+def families_of(folders: Sequence[Path]) -> dict[str, str]:
     """Model -> family, by the column `family` of models.parquet; without models whose family is null or empty.
 
-    The caller has read the same folder with `load_dataset`, so models.parquet is readable.
+    The caller has read the same folders with `load_datasets`, so each models.parquet is readable.
     """
     import pyarrow.parquet as pq
 
-    file = folder / "models.parquet"
-    if "family" not in pq.read_schema(file).names:
-        return {}
-    table = pq.read_table(file, columns=["model", "family"])
-    return {
-        model: str(family)
-        for model, family in zip(table["model"].to_pylist(), table["family"].to_pylist(), strict=True)
-        if family
-    }
+    found: dict[str, str] = {}
+    for folder in folders:
+        file = folder / "models.parquet"
+        if "family" in pq.read_schema(file).names:
+            table = pq.read_table(file, columns=["model", "family"])
+            rows = zip(table["model"].to_pylist(), table["family"].to_pylist(), strict=True)
+            found |= {model: str(family) for model, family in rows if family}
+    return found

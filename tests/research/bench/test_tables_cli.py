@@ -43,11 +43,11 @@ def test_tables_reach_json_report_and_pictures(tmp_path: Path) -> None:
 
 def test_prices_and_families_are_read_where_the_data_have_them(tmp_path: Path) -> None:
     data = write_dataset(tmp_path)
-    assert prices_of(data) == {}
-    assert families_of(data) == {}
+    assert prices_of([data]) == {}
+    assert families_of([data]) == {}
 
 
 def test_families_of_the_public_data(evaluations: Path) -> None:
-    families = families_of(evaluations)
+    families = families_of([evaluations])
     assert families["openai/gpt-4o-2024-08-06"] == families["openai/gpt-4o-mini-2024-07-18"] == "gpt-4o"
-    assert prices_of(evaluations)["openai/gpt-4o-2024-08-06"].usd_per_mtok_out == 10
+    assert prices_of([evaluations])["openai/gpt-4o-2024-08-06"].usd_per_mtok_out == 10

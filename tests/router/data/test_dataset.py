@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from router.data.dataset import load_dataset, load_queries
+from router.data.dataset import load_all_queries, load_dataset, load_datasets, load_queries
 from router.errors import DataError
 
 QUERIES = [
@@ -22,6 +22,7 @@ EVALUATIONS = [
 
 
 def write(folder: Path, queries: Any = None, models: Any = None, evaluations: Any = None) -> Path:
+    folder.mkdir(exist_ok=True)
     for name, rows in (
         ("queries", queries or QUERIES),
         ("models", models or MODELS),
@@ -97,3 +98,61 @@ def test_benchmarks_can_be_left_out(tmp_path: Path) -> None:
     assert data.without(["places"]).prompts == ("1+1?",)
     with pytest.raises(DataError, match="no benchmark plases in the data; there are places, sums"):
         data.without(["plases"])
+
+
+def write_second(folder: Path) -> Path:
+    """A folder that shares model b/y with that of `write`, where it is not held out."""
+    return write(
+        folder,
+        [{"query_id": 20, "benchmark": "chess", "category": "open", "prompt": "e4?", "split": "val"}],
+        [{"model": "b/y", "onboarding": False}, {"model": "c/z", "onboarding": False}],
+        [{"model": "c/z", "query_id": 20, "score": 0.25}, {"model": "b/y", "query_id": 20, "score": 0.75}],
+    )
+
+
+def test_several_folders_become_one_table(tmp_path: Path) -> None:
+    one, two = write(tmp_path / "one"), write_second(tmp_path / "two")
+    data, none = load_datasets([one, two]), np.nan
+    assert data.models == ("a/x", "b/y", "c/z")
+    assert data.onboarding.tolist() == [False, True, False]
+    assert data.query_ids.tolist() == [7, 9, 20]
+    assert data.benchmarks.tolist() == ["sums", "places", "chess"]
+    assert data.categories.tolist() == ["", "", "open"]
+    assert data.splits.tolist() == ["train", "test", "val"]
+    assert data.prompts == ("1+1?", "Where is Rome?", "e4?")
+    expected = np.array([[1, 0.5, none], [none, 0, 0.75], [none, none, 0.25]], np.float32)
+    np.testing.assert_array_equal(data.scores, expected)
+    assert load_all_queries([one, two]).prompts == data.prompts
+
+
+def test_the_order_of_folders_has_no_effect(tmp_path: Path) -> None:
+    one, two = write(tmp_path / "one"), write_second(tmp_path / "two")
+    data, turned = load_datasets([one, two]), load_datasets([two, one])
+    assert turned.hash == data.hash
+    assert turned.models == data.models
+    np.testing.assert_array_equal(turned.query_ids, data.query_ids)
+    np.testing.assert_array_equal(turned.scores, data.scores)
+    np.testing.assert_array_equal(load_all_queries([two, one]).query_ids, data.query_ids)
+
+
+def test_the_hash_of_several_folders_depends_on_each(tmp_path: Path) -> None:
+    one, two = write(tmp_path / "one"), write_second(tmp_path / "two")
+    before = load_datasets([one, two]).hash
+    assert len({before, load_dataset(one).hash, load_dataset(two).hash}) == 3
+    write(one, evaluations=changed(EVALUATIONS, 0, score=0.5))
+    assert load_datasets([one, two]).hash != before
+
+
+def test_one_folder_is_as_by_itself(tmp_path: Path) -> None:
+    alone, joined = load_dataset(write(tmp_path)), load_datasets([tmp_path])
+    assert (joined.hash, joined.models, joined.prompts) == (alone.hash, alone.models, alone.prompts)
+    np.testing.assert_array_equal(joined.scores, alone.scores)
+
+
+def test_folders_with_the_same_query_id_are_refused(tmp_path: Path) -> None:
+    one, two = write(tmp_path / "one"), write(tmp_path / "two", [QUERIES[1]], MODELS, EVALUATIONS[1:])
+    for load in (load_datasets, load_all_queries):
+        with pytest.raises(DataError, match=r"one and .*two: both have query_id 9 \(1 such ids\)"):
+            load([one, two])
+    with pytest.raises(DataError, match=r"one and .*one: both have query_id 7"):
+        load_datasets([one, one])

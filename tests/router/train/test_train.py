@@ -1,5 +1,6 @@
 """Training and the commands, end to end on a small world in which routing is worth something."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -118,8 +119,6 @@ def test_too_little_data_is_an_error(world: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_trained_predicts_and_routes(world: Path, checkpoint: Path) -> None:
-    import json
-
     rows = {
         row["name"]: row for row in json.loads(run("evaluate", world, "--checkpoint", checkpoint, "--json"))["rows"]
     }
@@ -191,14 +190,38 @@ def test_commands_fail_with_one_clear_line(
 
 
 def test_the_card_says_where_it_comes_from(checkpoint: Path, world: Path) -> None:
-    import json
-
     card = json.loads((checkpoint / "card.json").read_text())
     assert card["encoder"]["spec"] == "static"
     assert card["data"]["hash"] == load_dataset(world).hash
     assert card["data"]["models_held_out"] == ["lab/newcomer"]
     assert card["training"]["seed"] == 3
     assert set(card["metrics"]["val_routing_accuracy"]) == {"sums", "places"}
+
+
+def test_commands_take_several_folders(world: Path, tmp_path: Path) -> None:
+    """The world in two folders, a benchmark each, gives what the whole world gives."""
+    queries, scores = (pq.read_table(world / f"{name}.parquet") for name in ("queries", "evaluations"))
+    folders = []
+    for benchmark in ("sums", "places"):
+        part = queries.filter(pc.equal(queries["benchmark"], benchmark))
+        folders.append(tmp_path / benchmark)
+        folders[-1].mkdir()
+        pq.write_table(part, folders[-1] / "queries.parquet")
+        pq.write_table(
+            scores.filter(pc.is_in(scores["query_id"], part["query_id"])), folders[-1] / "evaluations.parquet"
+        )
+        shutil.copy(world / "models.parquet", folders[-1])
+    out = tmp_path / "out"
+    run("train", *folders, "--out", out)
+    run("evidence", *reversed(folders), "--checkpoint", out)
+    run("embed", *folders, "--checkpoint", out, "--out", tmp_path / "space")
+    assert ModelSpace.load(tmp_path / "space").evaluations == (300,) * 4
+    run("predict", *folders, "--checkpoint", out, "--space", tmp_path / "space", "--out", tmp_path / "p.parquet")
+    predicted = pq.read_table(tmp_path / "p.parquet")
+    assert len(predicted) == 4 * 120
+    assert set(predicted["query_id"].to_pylist()) == set(range(1380, 1500))
+    rows = json.loads(run("evaluate", *folders, "--checkpoint", out, "--json"))["rows"]
+    assert {row["name"]: row["queries"] for row in rows} == {"sums": 60, "places": 60, "macro average": 120}
 
 
 def test_the_shipped_artefact_is_whole() -> None:
@@ -217,8 +240,6 @@ def test_the_shipped_artefact_is_whole() -> None:
 
 def test_evaluate_runs_on_the_public_data(evaluations: Path, tmp_path: Path) -> None:
     """On every second query: all of them take twice as long and show no more."""
-    import json
-
     queries = pq.read_table(evaluations / "queries.parquet")
     some = queries.take(list(range(0, queries.num_rows, 2)))
     pq.write_table(some, tmp_path / "queries.parquet")
