@@ -182,7 +182,7 @@ def _ordered(folders: Sequence[Path], parts: Sequence[AnyQueries]) -> tuple[list
     """Folders and their contents by the smallest query_id."""
     if not parts:
         raise DataError("no data folder is named")
-    order = sorted(range(len(parts)), key=lambda i: int(parts[i].query_ids.min(initial=np.iinfo(np.int64).max)))
+    order = sorted(range(len(parts)), key=lambda i: min(parts[i].query_ids.tolist(), default=0))
     return [folders[i] for i in order], [parts[i] for i in order]
 
 
@@ -192,7 +192,7 @@ def _join_queries(folders: Sequence[Path], parts: Sequence[Queries]) -> Queries:
     Raises:
         DataError: two folders have the same query_id.
     """
-    query_ids = np.concatenate([part.query_ids for part in parts])
+    query_ids = np.concatenate([part.query_ids.astype(np.int64) for part in parts])
     owner = np.repeat(np.arange(len(parts)), [len(part.query_ids) for part in parts])
     distinct, first, counts = np.unique(query_ids, return_index=True, return_counts=True)
     if len(distinct) != len(query_ids):

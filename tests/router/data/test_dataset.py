@@ -125,6 +125,18 @@ def test_several_folders_become_one_table(tmp_path: Path) -> None:
     assert load_all_queries([one, two]).prompts == data.prompts
 
 
+@pytest.mark.parametrize("kind", [pa.int32(), pa.uint64(), pa.int64()])
+def test_ids_of_any_width_are_joined(tmp_path: Path, kind: pa.DataType) -> None:
+    one, two = write(tmp_path / "one"), write_second(tmp_path / "two")
+    queries = pq.read_table(two / "queries.parquet")
+    at = queries.column_names.index("query_id")
+    pq.write_table(queries.set_column(at, "query_id", queries["query_id"].cast(kind)), two / "queries.parquet")
+    data = load_datasets([two, one])
+    assert data.query_ids.tolist() == [7, 9, 20]
+    assert data.query_ids.dtype == np.int64
+    assert load_datasets([two]).query_ids.dtype == kind.to_pandas_dtype()
+
+
 def test_the_order_of_folders_has_no_effect(tmp_path: Path) -> None:
     one, two = write(tmp_path / "one"), write_second(tmp_path / "two")
     data, turned = load_datasets([one, two]), load_datasets([two, one])
