@@ -8,6 +8,7 @@ results.
 from collections.abc import Iterable, Sequence
 
 from gateway.core.json_types import JsonObject
+from gateway.request.agent_turns import RESULT_OF
 from gateway.request.query_text import message_text
 
 Message = JsonObject
@@ -15,7 +16,6 @@ Content = str | list[JsonObject] | None
 
 REMINDER = "<system-reminder>\n{text}\n</system-reminder>"  # agents mark such text in the same way, so that models know the element
 MEDIA_NOTE = "(The images and files of this result are in the user's next message.)"
-MEDIA_OF = "(Of the result of the tool call {call}:)"
 NO_REASONING = " "  # a space, as other gateways write it
 BRIDGE = "I have the results of the tools."  # an assistant turn between a tool result and the user
 _SYSTEM = frozenset({"system", "developer"})
@@ -129,7 +129,7 @@ def tool_result(call: str, text: str, media: list[JsonObject]) -> tuple[Message,
     if not media:
         return {"role": "tool", "tool_call_id": call, "content": text}, []
     content = f"{text}\n{MEDIA_NOTE}" if text else MEDIA_NOTE
-    parts = [{"type": "text", "text": MEDIA_OF.format(call=call)}, *media]
+    parts = [{"type": "text", "text": RESULT_OF.format(call=call)}, *media]
     return {"role": "tool", "tool_call_id": call, "content": content}, parts
 
 

@@ -40,7 +40,8 @@ def test_the_query_text_is_bounded_and_reads_parts() -> None:
     ("text", "expected"),
     [
         ("<system-reminder>state</system-reminder>\n What is this? ", "What is this?"),
-        ("Why?<environment_details x='1'>a</environment_details> And how?", "Why?And how?"),
+        ("Why?\n<environment_details x='1'>a</environment_details> And how?", "Why?\nAnd how?"),
+        ("What does <system-reminder>a</system-reminder> do?", "What does <system-reminder>a</system-reminder> do?"),
         (
             "<system-reminder>a<environment_details>b</system-reminder>c</environment_details>",
             "c</environment_details>",

@@ -20,8 +20,9 @@ from gateway.api.responses.request_to_chat import (
     translate,
 )
 from gateway.core.errors import InvalidRequest
+from gateway.request.agent_turns import RESULT_OF
 from gateway.request.chat_request import ChatRequest
-from gateway.request.chat_templates import MEDIA_NOTE, MEDIA_OF
+from gateway.request.chat_templates import MEDIA_NOTE
 from tests.gateway.api.exchanges import FUNCTION, PATCH, complete, dialect, parsed
 
 pytestmark = pytest.mark.anyio
@@ -137,7 +138,7 @@ async def test_an_image_that_a_tool_gave_is_shown_after_its_outputs() -> None:
     assert (await chat(input=items))["messages"][2:] == [
         {"role": "tool", "tool_call_id": "a", "content": MEDIA_NOTE},
         {"role": "tool", "tool_call_id": "b", "content": "x"},
-        {"role": "user", "content": [{"type": "text", "text": MEDIA_OF.format(call="a")}, image]},
+        {"role": "user", "content": [{"type": "text", "text": RESULT_OF.format(call="a")}, image]},
     ]
 
 

@@ -1,0 +1,111 @@
+"""Separates the question of a user from the elements (`<name>…</name>`) in which agents wrap it or which they put beside it.
+
+An agent's element begins a line, and its name has at least two words: whose it is, and what it holds (`environment_details`,
+`editorContext`, `system-reminder`). Markup that a user asks about rarely has such names; in code blocks nothing is removed.
+"""
+
+import re
+from itertools import islice
+from typing import NamedTuple
+
+from gateway.request.user_labels import works_on_words
+
+SEARCHED_TAGS = 2_000  # of one message
+_OWNERS = (
+    "system|environment|workspace|user|editor|session|repo|repository|project|conversation|chat|message|ide|runtime|agent"
+    "|additional|extra|important|tools?|git|open|current|custom|attached|recent|recently|cursor|local|available|reminder|task"
+    "|todo|working|command"
+)
+_KINDS = (
+    "reminders?|details|info|information|context|history|memory|memories|instructions|rules|guidelines|status|state|files?"
+    "|layout|selection|skills|progress|attachments|stdout|stderr|caveat"
+)
+_OPENING = re.compile(  # attributes are bounded, so that the search takes linear time
+    rf"<((?:{_OWNERS})(?:[-_]\w{{1,30}}){{0,3}}[-_]?(?:{_KINDS})|additional_data|(?-i:INSTRUCTIONS))\b[^<>]{{0,1000}}>",
+    re.IGNORECASE,
+)
+_SPACE = re.compile(r"\s*")
+_REQUEST = "query|question|request|message|input|prompt|task|feedback"
+_USER_REQUEST = re.compile(rf"^<((?:user|human|customer)[-_]?(?:{_REQUEST}))>", re.IGNORECASE | re.MULTILINE)
+_WHOLE_REQUEST = re.compile(rf"<({_REQUEST})>")
+_PURPOSE_TAG = re.compile(r"<(?:instructions?|task|role|goal|objective|system)>", re.IGNORECASE)
+_HISTORY = re.compile(r"(?:chat|conversation|message)", re.IGNORECASE)
+_FENCE = "\n```"
+_HEADINGS_CHARS = 500  # longer texts are more than headings
+
+
+class Remainder(NamedTuple):
+    """A text without the elements of agents.
+
+    Attributes:
+        text: what is left; the same string if there are no such elements, empty if only headings are left.
+        had_history: True if an element with a conversation was removed.
+    """
+
+    text: str
+    had_history: bool = False
+
+
+def without_agent_elements(text: str) -> Remainder:
+    """Return `text` without the elements of agents. Takes linear time: no part of it is searched twice for the same tag."""
+    if "<" not in text or "</" not in text:  # one character is found faster
+        return Remainder(text)
+    parts: list[str] = []
+    end = fences = 0
+    had_history = False
+    closed_at: dict[str, int] = {}  # position of the next closing tag of each name; -1 if there is no further one
+    for tag in islice(_OPENING.finditer(text), SEARCHED_TAGS):
+        start = tag.start()
+        if start < end or (start > end and text[start - 1] != "\n"):  # inside a removed element, or inside a line
+            continue
+        name = tag.group(1)
+        closing = closed_at.get(name, 0)
+        if 0 <= closing < tag.end():
+            closing = closed_at[name] = text.find(f"</{name}>", tag.end())
+        if closing < 0:
+            continue
+        before = fences + _fences(text, end, start)
+        if before % 2 and text.find(_FENCE, closing) >= 0:  # in a code block
+            continue
+        fences = before
+        parts.append(text[end:start])
+        space = _SPACE.match(text, closing + len(name) + 3)
+        assert space is not None  # the pattern matches the empty string
+        end = space.end()
+        had_history = had_history or _HISTORY.match(name) is not None
+    if not end:
+        return Remainder(text)
+    parts.append(text[end:])
+    left = "".join(parts).strip()
+    return Remainder("" if _only_headings(left) else left, had_history)
+
+
+def request_element(text: str, is_template: bool) -> str | None:
+    """Return the content of the element that holds the user's request; None if there is no such element.
+
+    Args:
+        text: a message without the elements of agents.
+        is_template: the text begins like a template and not like a user. If it does not, the element must be the whole text.
+    """
+    if "<" not in text or "</" not in text:
+        return None
+    tag = _USER_REQUEST.search(text)
+    whole = _WHOLE_REQUEST.match(text) or _USER_REQUEST.match(text)
+    if whole is not None and text.rstrip().endswith(closing := f"</{whole.group(1)}>"):
+        return text[whole.end() : text.rindex(closing)].strip() or None
+    if tag is None or not is_template:
+        return None
+    beginning = text[: tag.start()].split("\n\n", 1)[0]
+    if works_on_words(beginning) and (not beginning.startswith("<") or _PURPOSE_TAG.match(beginning)):
+        return None
+    close = text.rfind(f"</{tag.group(1)}>")
+    return text[tag.end() : close].strip() or None if close > tag.end() else None
+
+
+def _only_headings(text: str) -> bool:
+    return len(text) <= _HEADINGS_CHARS and all(line.startswith("#") or not line for line in text.split("\n"))
+
+
+def _fences(text: str, start: int, end: int) -> int:
+    """Return the number of lines in this part of `text` that begin or end a code block."""
+    return text.count(_FENCE, max(start - 1, 0), end) + (start == 0 and text.startswith("```"))

@@ -1,0 +1,128 @@
+"""Removes from a message what a conversation repeats verbatim around the user's words: the constant head and tail of a template."""
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from gateway.request.user_labels import is_template, works_on_words
+
+MIN_CHARS = 80  # of a repeated text; a shorter one may be the user's own habit
+MIN_FRAME_CHARS = 200  # of a head that no label ends
+COMPARED_TURNS = 4  # earlier turns that one is compared with
+COMPARED_CHARS = 20_000  # of each
+_PARAGRAPH = "\n\n"
+# The line before the user's words that announces them, and the line after them that begins a part of the template.
+_ANNOUNCEMENT = re.compile(
+    r"(?:#{1,6} |\*\*|<|\[).{0,60}\b(?:question|query|request|message|prompt|task|(?:user|human)\b.{0,10}\binput)\b.{0,40}"
+    r"|(?:(?:here is |this is )?the )?(?:user|human)\b.{0,10}\b(?:question|query|request|message|prompt|task|input)\b.{0,100}:"
+    r"|(?P<short>question|query|request):",
+    re.IGNORECASE,
+)
+_REMINDER = re.compile(
+    r"[-=*_]{3,}|\W{0,10}(?:reminder|remember|important|note|rules|instructions|guidelines|output format|response format)\b.*",
+    re.IGNORECASE,
+)
+_REMINDER_HEADING = re.compile(r"\b(?:rules|instructions|guidelines|format|reminder)\b", re.IGNORECASE)
+_HOW_TO_ANSWER = re.compile(r"(?:Always |Please )?(?:answer|reply|respond)\b", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"\b(?:MUST|NEVER|ALWAYS|ONLY|DO NOT)\b")
+
+
+class _Split(NamedTuple):
+    """A text as lines: the first `head` and the last `tail` lines are repeated in another turn."""
+
+    lines: list[str]
+    head: int
+    tail: int
+
+    def repeated(self) -> int:
+        return sum(map(len, self.lines[: self.head])) + sum(map(len, self.lines[len(self.lines) - self.tail :]))
+
+    def words(self, start: int | None = None) -> str:
+        return "\n".join(self.lines[self.head if start is None else start : len(self.lines) - self.tail]).strip()
+
+
+def without_known(text: str, known: Sequence[str]) -> str:
+    """Return `text` without a tail, and without a head, of whole paragraphs that one of the `known` texts contains.
+
+    Known texts are those that an agent certainly wrote, such as system messages. The same string is returned if there is nothing
+    to remove, or if nothing else would be left.
+    """
+    words, _, last = text.rstrip().rpartition(_PARAGRAPH)
+    if len(last) < MIN_CHARS and words.strip() and _HOW_TO_ANSWER.match(last) and any(last in other for other in known):
+        text = words.rstrip()
+    ends = (text.rstrip()[-MIN_CHARS:], text.lstrip()[:MIN_CHARS])  # what is removed contains one of them
+    if _PARAGRAPH not in text or not any(end in other for other in known for end in ends):
+        return text
+    starts = [0]
+    while (at := text.find(_PARAGRAPH, starts[-1])) >= 0:
+        starts.append(at + len(_PARAGRAPH))
+    # A shorter tail of a contained tail is contained too, so that bisection finds the longest one.
+    tail = bisect_left(starts, True, 1, key=lambda at: _contained(text[at:], known))
+    end = starts[tail] if tail < len(starts) and _directs(text[starts[tail] :]) else len(text)
+    head = bisect_left(starts, True, 1, key=lambda at: not _contained(text[:at], known)) - 1
+    start = starts[head] if _directs(text[: starts[head]]) else 0
+    if start >= end or (start == 0 and end == len(text)):
+        return text
+    return text[start:end].strip() or text
+
+
+def without_template(text: str, others: Sequence[str]) -> str:
+    """Return `text` without the head and the tail that another user turn has too, if they are a template and not the user's.
+
+    They are a template if a line that announces the user's words ends the head, if the head begins like a template and what follows
+    is a question by itself, or if the tail begins like a reminder. The same string is returned otherwise.
+    """
+    if "\n" not in text or not others:
+        return text
+    lines = text.split("\n") if len(text) <= COMPARED_CHARS else []
+    best: _Split | None = None
+    for other in others:
+        split = _compared(lines, other) if lines and len(other) <= COMPARED_CHARS and other != text else None
+        if split is not None and (best is None or split.repeated() > best.repeated()):
+            best = split
+    return text if best is None else _words(best) or text
+
+
+def _words(split: _Split) -> str:
+    """Return the user's words; empty if what is repeated is no template."""
+    head = "\n".join(split.lines[: split.head]).rstrip()
+    lead = head.rstrip("-= \n").rpartition("\n")[2].strip()
+    if head and not works_on_words(head):
+        announced = _ANNOUNCEMENT.fullmatch(lead)
+        if announced is not None and (announced["short"] is None or is_template(head)):
+            return split.words()
+        asks = split.words().endswith(("?", "？", "؟")) and not lead.endswith((":", "："))
+        if asks and split.repeated() >= MIN_FRAME_CHARS and is_template(head):
+            return split.words()
+    tail = "\n".join(split.lines[len(split.lines) - split.tail :]).strip()
+    return split.words(0) if len(tail) >= MIN_CHARS and _is_reminder(tail) else ""
+
+
+def _compared(lines: list[str], other: str) -> _Split | None:
+    """Return what the text of `lines` shares with another turn; None if one of them has no words of its own."""
+    others = other.split("\n")
+    most = min(len(lines), len(others))
+    head = next((i for i in range(most) if lines[i] != others[i]), most)
+    tail = next((i for i in range(most - head) if lines[-1 - i] != others[-1 - i]), most - head)
+    split = _Split(lines, head, tail)
+    own = "\n".join(others[head : len(others) - tail]).strip()
+    return split if split.repeated() >= MIN_CHARS and own and split.words() else None
+
+
+def _contained(part: str, known: Sequence[str]) -> bool:
+    part = part.strip()
+    return len(part) < MIN_CHARS or any(part in text for text in known)
+
+
+def _directs(part: str) -> bool:
+    """Return True if a known part of a message directs the model, and is not what the user asks about."""
+    part = part.strip()
+    return len(part) >= MIN_CHARS and (_is_reminder(part) or is_template(part) or _DIRECTIVE.search(part) is not None)
+
+
+def _is_reminder(part: str) -> bool:
+    first = part.partition("\n")[0].strip()
+    return _REMINDER.fullmatch(first) is not None or (
+        first.startswith("#") and _REMINDER_HEADING.search(first) is not None
+    )

@@ -1,0 +1,166 @@
+"""Finds the words of the user in a template of an agent or an app: after a label of theirs, or after documents.
+
+A template is recognised by its beginning. What begins in a user's own words is no template, however much of one it quotes. Lines in
+code blocks have no meaning here.
+"""
+
+import re
+from itertools import islice
+
+SEARCHED_LINES = 200  # of each kind, in one message
+_LINE_CHARS = 200  # a longer line is no label
+_LABEL_CHARS = 24  # of a label before the name of the user's words
+_FENCE = "\n```"
+
+# The beginning of a template: it tells the model what it is or has to do, or begins a section.
+_TEMPLATE = re.compile(
+    r"\s*(?:#{1,6} |[^\n]{1,100}\n[-=]{3,}[ \t]*\n|<[a-zA-Z][\w-]{0,60}>\s*\n|You(?:'re| are| will| have| must)\b"
+    r"|Your (?:task|role|job|goal)\b|Answer the (?:following|user|human|question)|Respond to the (?:user|human))"
+)
+_OWN_WORDS = re.compile(r"\b(?:I|I'm|I've|my|me|we|our)\b|[?？]")  # of a user, in the first paragraph
+_OWN_CHARS = 400
+
+_USER = re.compile(
+    r"\b(?:user|human)(?:'s|’s)?[ _-](?:(?:original|current|latest|last|new) )?"
+    r"(?:input|question|query|request|message|prompt|task)\b"
+    r"|(?:用户|用戶|ユーザー)(?:的|の)?(?:问题|問題|输入|輸入|请求|請求|提问|提問|質問|入力|消息|メッセージ)"
+    r"|\b(?:here is|this is) your task\b|\bgiven the following task\b",
+    re.IGNORECASE,
+)
+_TASK_QUOTED = re.compile(r"(?:your|following) task\Z", re.IGNORECASE)
+_UNDERLINE = re.compile(r"\n[-=~]{3,}[ \t]*$", re.MULTILINE)
+_COLON = re.compile(r"(?:\*\*)?[:：](?:\*\*)?")
+_PURPOSE = re.compile(
+    r"\b(?:classif|categori[sz]|extract|translat|summar|rewrit|rephras|reformulat|paraphras|proofread|correct the|improve|convert"
+    r"|generat|detect|check|review|verif|validat|whether|rat(?:e|ing)\b|evaluat|judg|grad(?:e|ing)\b|scor(?:e|ing)\b|moderat|intent"
+    r"|sentiment|title|tags?\b|keywords?)",
+    re.IGNORECASE,
+)
+_PURPOSE_CHARS = 400  # at the two ends of what precedes the words of the user
+_ANSWERS = re.compile(r"\b(?:answer|respond|response|reply)\b", re.IGNORECASE)
+_DOCUMENTS = re.compile(r"^<(context|documents|sources|search_results|knowledge|passages)\b[^<>]{0,200}>", re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6}[ \t]+(?=\S)", re.MULTILINE)
+_ABOUT_ANSWER = re.compile(
+    r"\b(?:output|format|formatting|response|instructions?|guidelines|rules|answer|reminder|constraints|assistant)\b",
+    re.IGNORECASE,
+)
+_ANSWER_LABEL = re.compile(r"(?:Your |Helpful )?(?:Answer|Response|Assistant|AI):")
+
+
+def is_template(text: str) -> bool:
+    """Return True if `text` begins like a template, and not in a user's own words."""
+    if _TEMPLATE.match(text) is None:
+        return False
+    opening = text.strip()[:_OWN_CHARS].split("\n\n", 1)[0]
+    return opening.startswith(("You are", "You're", "<")) or _OWN_WORDS.search(opening) is None
+
+
+def works_on_words(template: str) -> bool:
+    """Return True if a template has the model classify, extract or rewrite the user's words: then it is part of the question.
+
+    Its first or its last paragraph, before the words, says so.
+    """
+    first = template[:_PURPOSE_CHARS].split("\n\n", 1)[0]
+    last = template.rstrip()[-_PURPOSE_CHARS:].rpartition("\n\n")[2]
+    return _PURPOSE.search(first) is not None or _PURPOSE.search(last) is not None
+
+
+def first_section(text: str) -> str | None:
+    """Return the first section of a text in sections, without its heading; None if it does not begin with a heading."""
+    heading = _HEADING.match(text)
+    if heading is None:
+        return None
+    start = text.find("\n")
+    following = _HEADING.search(text, max(start, 0))
+    return text[start : following.start() if following else None].strip() or None if start >= 0 else None
+
+
+def after_label(text: str) -> str | None:
+    """Return what follows the first label of the user's words in a template, up to the sections about the answer."""
+    found = ((name, _user_label(text, name)) for name in islice(_USER.finditer(text), SEARCHED_LINES))
+    name, label = next(((name, label) for name, label in found if label is not None), (None, None))
+    if name is None or label is None or in_code(text, label[0]):
+        return None
+    start, end = label
+    again = _USER.search(text, end, end + _LINE_CHARS)
+    if again is not None and (second := _user_label(text, again)) and not text[end : second[0]].strip():
+        end = second[1]
+    heading = _HEADING.match(text, start)
+    question = text[end : None if heading is None else _sections_about_answer(text, end, heading)].strip()
+    if _TASK_QUOTED.search(name.group()):
+        close = question.rfind(_FENCE)
+        return question[4:close].strip() or None if question.startswith("```\n") and close > 0 else None
+    if works_on_words(text[:start]):
+        return None
+    return _without_answer_label(question)
+
+
+def _user_label(text: str, name: re.Match[str]) -> tuple[int, int] | None:
+    """Return where the label of the user's words begins and ends, if the line with this name of them is such a label.
+
+    A label is a heading, a bold line, an underlined line, a line with a colon at its end, or the name with a colon before the text.
+    """
+    start = text.rfind("\n", max(0, name.start() - _LABEL_CHARS), name.start()) + 1
+    if name.start() - start > _LABEL_CHARS:
+        return None
+    end = text.find("\n", name.end(), name.end() + _LINE_CHARS)
+    if end < 0:
+        end = min(len(text), name.end() + _LINE_CHARS)
+    line = text[start:end].rstrip()
+    underline = _UNDERLINE.match(text, end)
+    if underline is not None:
+        return start, underline.end()
+    if line.startswith("#") or (line.startswith("**") and line.endswith(("**", "**:"))) or line.endswith((":", "：")):
+        return start, end
+    colon = _COLON.match(text, name.end())
+    if colon is None or text[start : name.start()].strip("* ").lower() not in ("", "the"):
+        return None
+    return start, colon.end()
+
+
+def after_documents(text: str) -> str | None:
+    """Return what follows the documents of a template that has the model answer the user: the question."""
+    opening = _DOCUMENTS.search(text)
+    if opening is None or in_code(text, opening.start()):
+        return None
+    before = text[: opening.start()]
+    purpose = before[:_PURPOSE_CHARS].split("\n\n", 1)[0]
+    if _USER.search(before) is None or _ANSWERS.search(before) is None or _PURPOSE.search(purpose):
+        return None
+    closing = f"</{opening.group(1)}>"
+    close = text.find(closing, opening.end())
+    rest = "" if close < 0 else text[close + len(closing) :].strip()
+    name = _USER.search(rest, 0, _LINE_CHARS)
+    label = None if name is None else _user_label(rest, name)
+    return _without_answer_label(rest[label[1] if label is not None and label[0] == 0 else 0 :])
+
+
+def _without_answer_label(text: str) -> str | None:
+    """Return `text` without a last line such as `Answer:`, after which the model shall continue; None if nothing is left."""
+    text = text.strip()
+    earlier, _, last = text.rpartition("\n")
+    return (earlier.rstrip() if _ANSWER_LABEL.fullmatch(last) else text) or None
+
+
+def _sections_about_answer(text: str, start: int, label: re.Match[str]) -> int:
+    """Return where the last sections begin whose headings speak of the answer; the length of `text` if there are none.
+
+    Args:
+        start: the sections are after this position.
+        label: the heading of the user's words; headings of lower levels are the user's.
+    """
+    cut = len(text)
+    level = label.group().count("#")
+    headings = [h for h in islice(_HEADING.finditer(text, start), SEARCHED_LINES) if h.group().count("#") <= level]
+    for heading in reversed(headings):
+        line = text[heading.end() : heading.end() + _LINE_CHARS].split("\n", 1)[0]
+        if _ABOUT_ANSWER.search(line) is None or in_code(text, heading.start()):
+            break
+        cut = heading.start()
+    return cut
+
+
+def in_code(text: str, at: int) -> bool:
+    """Return True if the position is in a block of code."""
+    before = text.count(_FENCE, 0, at) + text.startswith("```")
+    return before % 2 == 1 and text.find(_FENCE, at) >= 0
