@@ -1,6 +1,7 @@
 """The data of the benchmark: the scores that routers may learn from, and those that they are measured by."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -9,9 +10,7 @@ from numpy.typing import NDArray
 
 from research.bench.method import thinned
 from router.data.dataset import Dataset
-from router.data.pools import Pool, pools
-
-BESIDE = frozenset({"routerarena"})  # pools of two models: reported, but not part of the macro average
+from router.data.pools import Pool, macros, pools
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,9 @@ class Evidence:
         return list(pools(self.truth, split))
 
 
-def macro(of_pools: dict[str, float]) -> float:
-    """The average over pools, without those in `BESIDE`."""
-    return float(np.mean([value for name, value in of_pools.items() if name not in BESIDE]))
+def macro(of_pools: Mapping[str, float]) -> float:
+    """The average that settings are chosen by: the first of `router.data.pools.macros`, or over all pools if there is none."""
+    return next(iter(macros(of_pools).values()), float(np.mean(list(of_pools.values()))))
 
 
 def judged(evidence: Evidence) -> NDArray[np.bool_]:

@@ -7,20 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from research.bench.bootstrap import RESAMPLES, Difference, difference, draws, resampled
-from research.bench.evidence import BESIDE, Evidence, macro
+from research.bench.evidence import Evidence
 from research.bench.outcomes import Outcome, oracle, random_choice
 from research.bench.rows import ORACLE, RANDOM
 from research.bench.tuning import Tuned
-from router.data.pools import Pool
+from router.data.pools import MACROS, Pool, group, macros
 from router.errors import DataError
 
-MACRO = "macro"
 ROUTING, PREDICTION = "routing", "prediction"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method on the test split. Every mapping has the pools and, under `MACRO`, the macro average.
+    """One method on the test split. Every mapping has the pools and the macro averages of `router.data.pools.macros`.
 
     Attributes:
         routing, prediction: accuracies in [0, 1], averaged over seeds; no prediction for rows without predictions.
@@ -41,7 +40,7 @@ class MainTable:
     """Rows in the order of the report.
 
     Attributes:
-        pools: test pools in order, the macro average's first, then those beside it.
+        pools: test pools in order: those of each macro average, then those beside it.
         reference: the row that others are compared with; None if it was not run.
     """
 
@@ -60,7 +59,7 @@ def main_table(evidence: Evidence, tuned: Sequence[Tuned], reference: str, seed:
     Raises:
         DataError: no test query was answered by two models.
     """
-    pools = tuple(sorted(evidence.pools("test"), key=lambda pool: pool.name in BESIDE))
+    pools = tuple(sorted(evidence.pools("test"), key=lambda pool: (*MACROS, None).index(group(pool.name))))
     if not pools:
         raise DataError("no query of split test was answered by two models: there is nothing to measure on")
     data = evidence.truth
@@ -89,7 +88,7 @@ def main_table(evidence: Evidence, tuned: Sequence[Tuned], reference: str, seed:
 
 
 def with_macro(of_pools: Mapping[str, float]) -> dict[str, float]:
-    return {**of_pools, MACRO: macro(dict(of_pools))}
+    return {**of_pools, **macros(of_pools)}
 
 
 def compare(
@@ -127,5 +126,5 @@ def _values(outcome: Outcome, measure: str) -> NDArray[np.float64] | None:
 
 def _differences(of_pools: Mapping[str, tuple[float, NDArray[np.float64]]]) -> dict[str, Difference]:
     single = {pool: difference({pool: part}) for pool, part in of_pools.items()}
-    averaged = {pool: part for pool, part in of_pools.items() if pool not in BESIDE}
-    return {**single, **({MACRO: difference(averaged)} if averaged else {})}
+    averaged = {label: {pool: part for pool, part in of_pools.items() if group(pool) == label} for label in MACROS}
+    return {**single, **{label: difference(parts) for label, parts in averaged.items() if parts}}

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from research.bench.bootstrap import RESAMPLES
-from research.bench.evidence import BESIDE
-from research.bench.main_table import MACRO, MainTable
+from research.bench.main_table import MainTable
 from research.bench.tuning import Tuned
+from router.data.pools import MACROS, group
 
 Section = Callable[[Mapping[str, Any]], str]  # the whole JSON -> Markdown; "" where its part is missing
 
@@ -25,7 +25,7 @@ def main_json(table: MainTable, tuned: Sequence[Tuned], seeds: int) -> dict[str,
                     "name": pool.name,
                     "queries": len(pool.queries),
                     "models": len(pool.models),
-                    "in_macro": pool.name not in BESIDE,
+                    "macro": group(pool.name),
                 }
                 for pool in table.pools
             ],
@@ -53,16 +53,19 @@ def markdown(found: Mapping[str, Any], sections: Sequence[Section] = ()) -> str:
 def main_section(found: Mapping[str, Any]) -> str:
     """Accuracies of every row, and differences to ours with their intervals."""
     main = found["main"]
-    pools = [pool["name"] for pool in main["pools"] if pool["in_macro"]]
-    beside = [pool["name"] for pool in main["pools"] if not pool["in_macro"]]
-    columns = [*pools, MACRO, *beside]
+    columns = []
+    for label in MACROS:
+        members = [pool["name"] for pool in main["pools"] if pool["macro"] == label]
+        columns += [*members, label] if members else []
+    beside = [pool["name"] for pool in main["pools"] if pool["macro"] is None]
+    columns += beside
     sizes = {pool["name"]: f"{pool['models']} models, {pool['queries']:,} queries" for pool in main["pools"]}
     text = [
         "## Main table",
         f"Split `{main['split']}`, means over {main['seeds']} seeds for what depends on one. A query's candidates are the "
         "models of the pool that answered it; models marked `onboarding` are left out. Pools: "
         + "; ".join(f"{name} ({size})" for name, size in sizes.items())
-        + (f". {', '.join(beside)} stands beside the macro average." if beside else "."),
+        + (f". In no macro average: {', '.join(beside)}." if beside else "."),
         "Routing accuracy, %:",
         _accuracies(main["rows"], "routing", columns),
         "Correctness-prediction accuracy, % of evaluations (p ≥ 0.5 says correct):",

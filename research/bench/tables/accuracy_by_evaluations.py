@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from research.bench.bootstrap import LEVEL, draws, resampled
-from research.bench.evidence import BESIDE
-from research.bench.main_table import MACRO, PREDICTION, ROUTING, with_macro
+from research.bench.main_table import PREDICTION, ROUTING, with_macro
 from research.bench.method import Fitted, Method, Setting
 from research.bench.outcomes import Outcome
 from research.bench.rows import METHODS, OURS, methods
 from research.bench.tables.cells import grid, number, percent, picture
 from research.bench.tuning import Tuned, tune
 from router.data.dataset import Dataset
+from router.data.pools import MACRO, MACROS, group
 
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
@@ -30,7 +30,7 @@ POINTS = (64, 128, 256, 512, 1024, 2048)
 STATED = (256, 512, 1024)  # the numbers of evaluations in the paper
 RESAMPLES = 500
 SLOW = {"LOCUS (paper)": (256, 1024)}  # measured at these points only
-SCOPES = (MACRO, "mmlu_pro")
+SCOPES = (*MACROS, "mmlu_pro")
 # Selects the settings to try with fewer evaluations, besides those that the main table chose: (setting, evaluations) -> bool.
 FEWER: Mapping[str, Callable[[Setting, int], bool]] = {
     "EmbedLLM": lambda setting, _: setting["width"] == 64,
@@ -111,7 +111,7 @@ def measure(context: "Context", points: Sequence[int] = POINTS) -> dict[str, Any
             {"measure": measure, "scope": scope, **found}
             for measure in (ROUTING, PREDICTION)
             for scope in SCOPES
-            if scope == MACRO or scope in of_rows[OURS][0].outcomes
+            if scope in of_rows[OURS][0].accuracy(measure)
             for found in factors(of_rows, measure, scope)
         ],
     }
@@ -231,7 +231,7 @@ def _mean_evaluations(context: "Context", per_model: int | None) -> float:
 
 def _resampled(of_rows: Mapping[str, Sequence[Point]], measure: str, scope: str) -> dict[str, NDArray[np.float64]]:
     """Accuracy of each row at each of its points, in each resample of the test queries, (R, points)."""
-    pools = [pool for pool in of_rows[OURS][0].outcomes if (pool not in BESIDE if scope == MACRO else pool == scope)]
+    pools = [pool for pool in of_rows[OURS][0].outcomes if scope in (pool, group(pool))]
     sums = {name: np.zeros((RESAMPLES, len(reached))) for name, reached in of_rows.items()}
     for number_of_pool, pool in enumerate(pools):
         sample = of_rows[OURS][0].outcomes[pool]

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from research.bench.evidence import macro
-from research.bench.main_table import MACRO
 from research.bench.rows import OURS
 from research.bench.tables.cells import grid, number, picture
-from router.data.pools import Pool
+from router.data.pools import MACROS, Pool, macros
 from router.train.evaluate import predict_all, space_of
 
 if TYPE_CHECKING:
@@ -68,8 +66,8 @@ def calibration(p: NDArray[np.float32], y: NDArray[np.float32]) -> dict[str, Any
 
 
 def section(result: dict[str, Any]) -> str:
-    pools = [name for name in result["reliability"] if name not in (ALL, MACRO)]
-    columns = [*pools, MACRO, ALL]
+    pools = [name for name in result["reliability"] if name not in (ALL, *MACROS)]
+    columns = [*pools, *(label for label in MACROS if label in result["reliability"]), ALL]
     text = [
         "## 9. Calibration",
         f"Over all evaluations of a pool's models on its test queries: expected calibration error with {BINS} bins of equal width, "
@@ -96,7 +94,7 @@ def section(result: dict[str, Any]) -> str:
 def plot(result: dict[str, Any], folder: Path) -> None:
     from research.bench.plots import Words, reliability
 
-    panels = {_titled(name, bins): bins for name, bins in result["reliability"].items() if name != MACRO}
+    panels = {_titled(name, bins): bins for name, bins in result["reliability"].items() if name not in MACROS}
     for n, found in result["onboarded"].items():
         if n in ("128", "all"):
             panels[_titled(f"onboarded, {n}", found[ALL])] = found[ALL]
@@ -116,8 +114,9 @@ def _by_pool(context: "Context", pools: list[Pool], p: NDArray[np.float32]) -> d
             seen[at] |= known
     if not found:
         return {}
-    averaged = {key: macro({pool: part[key] for pool, part in found.items()}) for key in ("ece", "brier")}
-    return {**found, MACRO: averaged, ALL: calibration(p[seen], scores[seen])}
+    averaged = {key: macros({pool: part[key] for pool, part in found.items()}) for key in ("ece", "brier")}
+    of_macros = {label: {key: averaged[key][label] for key in averaged} for label in averaged["ece"]}
+    return {**found, **of_macros, ALL: calibration(p[seen], scores[seen])}
 
 
 def _onboarded(context: "Context") -> Iterator[tuple[int | None, list[Pool], NDArray[np.float32]]]:

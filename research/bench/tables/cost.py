@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from research.bench.bootstrap import LEVEL, draws
-from research.bench.evidence import BESIDE, macro
-from research.bench.main_table import MACRO
+from research.bench.evidence import macro
 from research.bench.rows import OURS
 from research.bench.tables.cells import grid, number, percent, picture, points
 from research.bench.tables.cost_curves import (
@@ -28,7 +27,7 @@ from research.bench.tables.cost_curves import (
 )
 from research.bench.tuning import Tuned
 from router.data.baselines import mean_scores
-from router.data.pools import Pool
+from router.data.pools import MACROS, Pool, group, macros
 from router.explore.model_prices import CHARS_PER_TOKEN, EXPECTED_OUTPUT_TOKENS
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def section(result: dict[str, Any]) -> str:
         return "## 8. Cost\n\nNot measured: the data have no `prices.csv`, or it prices no pool's models."
     names = list(next(iter(pools.values()))["rows"])
     swept_rows = [name for name in names if name != SINGLE_MODELS]
-    columns = [*pools, MACRO]
+    columns = [*pools, *macros(dict.fromkeys(pools, 0.0))]
     text = [
         "## 8. Cost",
         f"A query costs a prompt's characters / {CHARS_PER_TOKEN} tokens in and {EXPECTED_OUTPUT_TOKENS} tokens out at the rates "
@@ -136,7 +135,7 @@ def plot(result: dict[str, Any], folder: Path) -> None:
     shown = (OURS, "EmbedLLM", "IRT-Net", "kNN", "clusters")
     panels = []
     for pool, found in result["pools"].items():
-        if pool in BESIDE:
+        if group(pool) is None:
             continue
         drawn = []
         for name in (name for name in shown if name in found["rows"]):
@@ -268,8 +267,9 @@ def _differences(of_rows: Mapping[str, Sequence[Sweep]], span: tuple[float, floa
 
 def _aiq(pools: Mapping[str, Any], name: str, column: str) -> float | None:
     values = {pool: found["rows"][name]["aiq"] for pool, found in pools.items() if name in found["rows"]}
-    if column == MACRO:
-        return macro(values) if set(pools) - BESIDE <= set(values) else None
+    if column in MACROS:
+        members = {pool for pool in pools if group(pool) == column}
+        return macros(values)[column] if members <= set(values) else None
     return values.get(column)
 
 

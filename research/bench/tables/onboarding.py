@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from research.bench.main_table import MACRO, with_macro
+from research.bench.main_table import with_macro
 from research.bench.rows import OURS
 from research.bench.tables.cells import grid, percent, picture, points
 from research.bench.tables.newcomers import Agreeing, Case, Embedded, OwnNeighbours, Refitted, Rows, Way
-from router.data.pools import routed_scores
+from router.data.pools import MACRO, routed_scores
 
 if TYPE_CHECKING:
     from research.bench.tables.context import Context

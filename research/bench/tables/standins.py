@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from research.bench.main_table import MACRO, with_macro
+from research.bench.main_table import with_macro
 from research.bench.tables.cells import grid, percent, picture
 from router.data.baselines import mean_scores
 from router.data.pools import Pool
@@ -90,8 +90,7 @@ def measure(context: "Context") -> dict[str, Any]:
 
 
 def section(result: dict[str, Any]) -> str:
-    pools = [name for name in result["accuracy"][ROUTED] if name != MACRO]
-    columns = [*pools, MACRO]
+    columns = list(result["accuracy"][ROUTED])
 
     def lines(part: Mapping[str, Mapping[str, float]], names: list[str]) -> list[list[str]]:
         return [[name, *(percent(part[name].get(column)) for column in columns)] for name in names]
@@ -116,7 +115,7 @@ def section(result: dict[str, Any]) -> str:
 def plot(result: dict[str, Any], folder: Path) -> None:
     from research.bench.plots import Bars, Words, bars
 
-    pools = [*(name for name in result["accuracy"][ROUTED] if name != MACRO), MACRO]
+    pools = list(result["accuracy"][ROUTED])
     names = [neighbour(1), CONDITIONAL, RUNNER_UP, SINGLE, RANDOM_OTHER]
     drawn = [Bars(name, [100 * result["kept"][name].get(pool, float("nan")) for pool in pools]) for name in names]
     words = Words("Accuracy when the routed model is replaced", "", "share of the routed accuracy, %")

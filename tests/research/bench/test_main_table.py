@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from research.bench.bootstrap import difference, draws, resampled
 from research.bench.evidence import Evidence
-from research.bench.main_table import MACRO, compare, main_table
+from research.bench.main_table import compare, main_table
 from research.bench.method import Setting
 from research.bench.outcomes import Outcome, oracle, outcome, random_choice
 from research.bench.report import main_json, markdown
 from research.bench.runs import Runs
 from research.bench.tuning import fits, tune
 from router.data.dataset import Dataset
-from router.data.pools import Pool
+from router.data.pools import MACRO, Pool
 from router.errors import ArtifactError, DataError
 from tests.research.bench.worlds import Table, dataset, two_skills
 

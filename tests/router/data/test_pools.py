@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from router.data.baselines import K_GRID, best_single, knn
 from router.data.dataset import Dataset
-from router.data.pools import Pool, pools, routed_scores
+from router.data.pools import BESIDE, DEFINITIONS, NEW, Pool, group, macros, pools, routed_scores
 
 _ = np.nan
 
@@ -68,6 +68,27 @@ def test_a_shared_benchmark_joins_only_the_models_of_its_source() -> None:
         [[1, 0, 1, _], [0, 1, 0, _], [1, _, _, 1], [0, 1, _, 0], [1, 1, _, _]],
     )
     assert found(data, "test") == {"zeroeval": ([0, 1, 2], [0, 1]), "routerdc": ([0, 3], [2, 3])}
+
+
+def test_benchmarks_of_one_kind_are_one_pool() -> None:
+    data = dataset(
+        ["sql_optimization", "sql_understanding", "ja_rakuda", "misguided_attention"],
+        ["test"] * 4,
+        [[1, 0, 1, 0], [0, 1, 0, 0], [_, 1, _, _]],
+    )
+    pair = [0, 1]
+    assert found(data, "test") == {"sql": ([0, 1], [0, 1, 2]), "japanese": ([2], pair), "misguided": ([3], pair)}
+
+
+def test_old_and_new_pools_are_averaged_apart() -> None:
+    assert DEFINITIONS.keys() >= NEW
+    assert not BESIDE & DEFINITIONS.keys()
+    old = [name for name in DEFINITIONS if group(name) == "macro"]
+    assert old == ["mmlu_pro", "zeroeval", "routerdc", "routerbench", "llmrouter", "alpaca_eval"]
+    of_pools = {"mmlu_pro": 0.2, "own": 0.4, "sql": 0.5, "process": 0.7, "routerarena": 1.0, "project_euler": 0.0}
+    assert macros(of_pools) == pytest.approx({"macro": 0.3, "macro, new pools": 0.6})
+    assert macros({"sql": 0.5, "abap_code": 0.1}) == {"macro, new pools": 0.5}
+    assert macros({"routerarena": 1.0}) == {}
 
 
 def test_routing_takes_the_highest_value_among_those_that_answered(two: Dataset) -> None:
