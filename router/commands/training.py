@@ -21,9 +21,11 @@ from router.extras import require
 def train(data: tuple[Path, ...], out: Path, seed: int, excluded: tuple[str, ...], encoder: str) -> None:
     """Train on split `train` of DATA, select on `val`; a run that was stopped continues from its last state.
 
-    DATA may be several folders, whose evaluations are joined: models of one name are one model.
+    DATA may be several folders, whose evaluations are joined: models of one name are one model. The evidence file, which holds
+    single scores, leaves out the public benchmarks whose licence does not allow to hand them on.
     """
     require("torch", "scipy", "pyarrow", "threadpoolctl", extra="train")
+    from router.data.benchmarks import unpublishable
     from router.data.dataset import load_datasets
     from router.encode.load import load_encoder
     from router.model.checkpoint import SPACE_FILE, save_checkpoint
@@ -40,7 +42,8 @@ def train(data: tuple[Path, ...], out: Path, seed: int, excluded: tuple[str, ...
     q = loaded.encode(dataset.prompts)
     with progress_bar("training", STEPS) as advance:
         trained = run_training(dataset, q, loaded.text_dim, seed, out, advance)
-    evaluations = build_evidence(dataset, q[:, : loaded.text_dim], loaded.hash)
+    withheld = unpublishable(dataset.benchmarks.tolist())
+    evaluations = build_evidence(dataset, q[:, : loaded.text_dim], loaded.hash, excluded=withheld)
     card = describe(dataset, q, loaded, seed, trained, excluded) | {EVIDENCE_KEY: describe_evidence(evaluations)}
     checkpoint = save_checkpoint(out, trained.locus.weights(), card)
     trained.space.with_checkpoint(checkpoint).save(out / SPACE_FILE)
@@ -109,15 +112,20 @@ def embed(
 @click.command()
 @DATA
 @checkpoint_options
+@click.option("--private", is_flag=True, help="Keep all benchmarks: the file is then not for publication.")
 @EXCLUDE
 @readable_errors
-def evidence(data: tuple[Path, ...], checkpoint: Path | None, trust: bool, excluded: tuple[str, ...]) -> None:
+def evidence(
+    data: tuple[Path, ...], checkpoint: Path | None, trust: bool, private: bool, excluded: tuple[str, ...]
+) -> None:
     """Write the evidence of a checkpoint again, for example without some benchmarks.
 
     DATA must be the data that the checkpoint was trained on. Its weights and its model space stay as they are. An evidence file
-    contains single scores: before you publish a checkpoint, exclude the benchmarks whose scores may not be published.
+    contains single scores. Public benchmarks whose licence does not allow to hand them on are left out, unless --private is given.
+    Exclude your own benchmarks that are not for publication.
     """
     require("pyarrow", "threadpoolctl", extra="train")
+    from router.data.benchmarks import unpublishable
     from router.data.dataset import load_datasets
     from router.errors import DataError
     from router.model.checkpoint import SPACE_FILE, amend_card, load_checkpoint
@@ -134,7 +142,9 @@ def evidence(data: tuple[Path, ...], checkpoint: Path | None, trust: bool, exclu
         )
     dataset = dataset.without({*about.get("excluded_benchmarks", ()), *excluded})
     encoder = loaded.encoder()
-    evaluations = build_evidence(dataset, encoder.encode(dataset.prompts)[:, : encoder.text_dim], encoder.hash)
+    withheld = set() if private else unpublishable(dataset.benchmarks.tolist())
+    text = encoder.encode(dataset.prompts)[:, : encoder.text_dim]
+    evaluations = build_evidence(dataset, text, encoder.hash, excluded=withheld)
     file = evidence_file(loaded.folder / SPACE_FILE)
     size = len(evaluations.save(file))
     amend_card(loaded, {EVIDENCE_KEY: describe_evidence(evaluations)})

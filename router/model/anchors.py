@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from router.data.benchmarks import non_commercial
 from router.data.dataset import Queries
 from router.errors import ArtifactError, DataError
 from router.model.checkpoint import Checkpoint
@@ -84,18 +85,20 @@ def choose_anchors(data: Queries, q: NDArray[np.float32], number: int = NUMBER, 
     """Draws anchors from split `train`, at random within each benchmark.
 
     The number from each benchmark is proportional to the square root of its size, so that large benchmarks do not dominate, but
-    at least 16, or all queries that it has. If `number` is too small for that, all benchmarks give the same number.
+    at least 16, or all queries that it has. If `number` is too small for that, all benchmarks give the same number. Benchmarks
+    whose licence forbids commercial use give none: a checkpoint is handed on with its anchors.
 
     Args:
         data: the queries.
         q: encodings of all queries, (Q, d_q), float32, in the order of the data.
-        number: of anchors; a smaller split `train` gives all of its queries.
+        number: of anchors; a smaller split `train` gives all that it may.
         seed: the same seed gives the same anchors.
 
     Raises:
-        DataError: split `train` is empty.
+        DataError: split `train` has no such query.
     """
-    train = data.where("train")
+    withheld = non_commercial(set(data.benchmarks.tolist()))
+    train = np.flatnonzero((data.splits == "train") & ~np.isin(data.benchmarks, list(withheld)))
     if not len(train):
         raise DataError("split train has no query to take anchors from")
     names, sizes = np.unique(data.benchmarks[train], return_counts=True)

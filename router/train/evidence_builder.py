@@ -3,6 +3,8 @@
 See `router.model.evidence_file` for the format.
 """
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -18,7 +20,12 @@ PASS_SCORE = PASSED / 10  # a score of at least this is a pass
 
 
 def build_evidence(
-    data: Dataset, text: NDArray[np.float32], encoder: str, split: str = "train", number: int = NUMBER
+    data: Dataset,
+    text: NDArray[np.float32],
+    encoder: str,
+    split: str = "train",
+    number: int = NUMBER,
+    excluded: Collection[str] = (),
 ) -> Evaluations:
     """The evidence of a split: queries that at least one model passed and another one failed.
 
@@ -31,8 +38,9 @@ def build_evidence(
         encoder: hash of the encoder.
         split: "train", "val" or "test".
         number: of queries at most.
+        excluded: benchmarks that are left out.
     """
-    in_split = data.where(split)
+    in_split = np.flatnonzero((data.splits == split) & ~np.isin(data.benchmarks, list(excluded)))
     models = np.flatnonzero((~np.isnan(data.scores[:, in_split])).any(axis=1))
     rows, benchmarks = _choose(data, in_split, number)
     scores = data.scores[np.ix_(models, rows)]

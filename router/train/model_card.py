@@ -1,6 +1,6 @@
 """The card of a checkpoint: its data and their licences, encoder, settings, package versions, and its accuracy on `val`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.data.baselines import best_single
+from router.data.benchmarks import BENCHMARKS
 from router.data.dataset import Dataset
 from router.data.pools import pools, routed_scores
 from router.encode.encoder import QueryEncoder
@@ -17,37 +18,6 @@ from router.model.anchors import CARD_KEY
 from router.model.evidence_file import Evaluations
 from router.train.evaluate import predict_all
 from router.train.train import Trained
-
-_MMLU_PRO = {"project": "github.com/TIGER-AI-Lab/MMLU-Pro", "licence": "Apache-2.0"}
-_ZEROEVAL = {"project": "github.com/WildEval/ZeroEval", "licence": "Apache-2.0"}
-_ROUTERDC = {"project": "github.com/shuhao02/RouterDC", "licence": "none stated"}
-_ROUTERBENCH = {"project": "RouterBench (withmartian/routerbench), copied from RouterDC", "licence": "MIT"}
-_ROUTELLM = {"project": "github.com/lm-sys/RouteLLM", "licence": "Apache-2.0"}
-SOURCES: Mapping[str, list[dict[str, str]]] = {
-    "mmlu_pro": [_MMLU_PRO],
-    "gsm8k": [_ZEROEVAL, _ROUTERDC, _ROUTELLM],
-    "math_l5": [_ZEROEVAL],
-    "crux": [_ZEROEVAL],
-    "mmlu": [_ROUTERDC, _ROUTELLM],
-    **{
-        name: [_ROUTERDC]
-        for name in (
-            "arc_easy_cloze",
-            "arc_challenge_cloze",
-            "cmmlu",
-            "ceval",
-            "math_prealgebra",
-            "humaneval",
-            "humaneval_js",
-            "mbpp",
-        )
-    },
-    **{name: [_ROUTERBENCH] for name in ("arc_challenge", "mbpp_routerbench", "winogrande")},
-    "alpaca_eval": [{"project": "github.com/tatsu-lab/alpaca_eval", "licence": "CC BY-NC 4.0 (data)"}],
-    "llmrouter": [{"project": "github.com/ulab-uiuc/LLMRouter", "licence": "MIT"}],
-    "routerarena": [{"project": "github.com/RouteWorks/RouterArena", "licence": "Apache-2.0"}],
-}
-
 
 EVIDENCE_KEY = "evidence"
 
@@ -82,7 +52,7 @@ def describe(
             "excluded_benchmarks": sorted(excluded),
             "models_trained_on": int((data.evaluated() & ~data.onboarding).sum()),
             "models_held_out": [data.models[m] for m in np.flatnonzero(data.evaluated() & data.onboarding)],
-            "sources": {b: SOURCES.get(b, [{"project": "not stated", "licence": "not stated"}]) for b in benchmarks},
+            "sources": {name: _sources(name) for name in benchmarks},
         },
         "training": {
             "seed": seed,
@@ -98,6 +68,14 @@ def describe(
         "metrics": {"val_routing_accuracy": _val_accuracy(data, q, trained)},
         "versions": {name: version(name) for name in ("locus-gateway", "torch", "numpy", "safetensors", "tokenizers")},
     }
+
+
+def _sources(benchmark: str) -> list[dict[str, str]]:
+    """Projects and licences of a benchmark's evaluations and texts."""
+    known = BENCHMARKS.get(benchmark)
+    return (
+        [source.about() for source in known.sources] if known else [{"project": "not stated", "licence": "not stated"}]
+    )
 
 
 def describe_evidence(evaluations: Evaluations) -> dict[str, Any]:

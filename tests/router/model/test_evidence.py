@@ -22,7 +22,7 @@ from router.model.evidence_file import Evaluations
 from router.model.serving import SPACE, Router
 from router.model.space import ModelSpace
 from router.train.evidence_builder import DIMENSIONS, build_evidence
-from tests.router.datasets import write_dataset
+from tests.router.datasets import tables, with_column, write_dataset
 
 N = np.nan
 
@@ -270,6 +270,29 @@ def test_training_writes_it_and_an_older_checkpoint_gets_it_later(tmp_path: Path
         assert (old / name).read_bytes() == (tmp_path / "new" / name).read_bytes(), name
     other = write_dataset(tmp_path / "other", seed=1)
     assert "not the data that the checkpoint" in run("evidence", other, "--checkpoint", old, code=1)
+
+
+def test_scores_that_may_not_be_handed_on_are_left_out_unless_the_file_is_private(tmp_path: Path) -> None:
+    """`mmlu` has a source that states no licence; `mmlu_pro` has none such."""
+    queries = tables()["queries"]
+    names = ["mmlu" if name == "sums" else "mmlu_pro" for name in queries["benchmark"].to_pylist()]
+    data, out = write_dataset(tmp_path / "data", queries=with_column(queries, "benchmark", names)), tmp_path / "out"
+    file = evidence_file(out / "space.safetensors")
+
+    def kept() -> list[str]:
+        card = json.loads((out / "card.json").read_text())
+        found = list(Evaluations.load(file).benchmarks)
+        assert list(card["evidence"]["queries"]) == found
+        return found
+
+    run("train", data, "--out", out)
+    assert kept() == ["mmlu_pro"]
+    run("evidence", data, "--checkpoint", out, "--private")
+    assert kept() == ["mmlu", "mmlu_pro"]
+    run("evidence", data, "--checkpoint", out)
+    assert kept() == ["mmlu_pro"]
+    card = json.loads((out / "card.json").read_text())
+    assert [source["licence"] for source in card["data"]["sources"]["mmlu"]] == ["none stated", "Apache-2.0"]
 
 
 def test_models_without_embedding_and_queries_without_encoding_have_none() -> None:
