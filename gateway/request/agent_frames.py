@@ -152,9 +152,12 @@ def _in_protocol(text: str) -> str | None:
 
 
 def _without_added(text: str) -> str | None:
-    """Return the text before the first constant text that a library adds; None if there is none."""
-    starts = [at for sign, added in _ADDED if sign in text and (at := text.find(added)) > 0 and text[:at].strip()]
-    return text[: min(starts)].strip() if starts and not in_code(text, min(starts)) else None
+    """Return the text before the first constant text that a library adds; None if there is none, or if the user quotes it."""
+    starts = [at for sign, added in _ADDED if sign in text and (at := text.find(added)) > 0]
+    if not starts or in_code(text, min(starts)):
+        return None
+    words = text[: min(starts)].strip()
+    return None if words.endswith((":", "：")) or not text.endswith(("```", ")", "Thought:")) else words or None
 
 
 def _last(pattern: re.Pattern[str], text: str, start: int) -> int | None:

@@ -3,7 +3,9 @@
 import re
 
 RESULT_OF = "(Of the result of the tool call {call}:)"  # the gateway puts this before the images of a result
-_RESULT_OF = re.compile(re.escape(RESULT_OF).replace(re.escape("{call}"), r"[^()\n]{0,200}"))
+_RESULT_OF = re.compile(
+    "^" + re.escape(RESULT_OF).replace(re.escape("{call}"), r"[^()\n]{0,200}") + r"$\n?", re.MULTILINE
+)
 # How agents without a role for tools begin the results: smolagents, LangChain, CrewAI, OpenHands, Cline.
 _RESULT = re.compile(
     r"\s*(?:Call id: [^\n]{0,200}\n|(?:Observations?|OBSERVATIONS?|(?:TOOL|Tool) (?:RESPONSE|[Rr]esponse|[Rr]esult|[Oo]utput)s?"

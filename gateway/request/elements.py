@@ -1,7 +1,8 @@
 """Separates the question of a user from the elements (`<name>…</name>`) in which agents wrap it or which they put beside it.
 
 An agent's element begins a line, and its name has at least two words: whose it is, and what it holds (`environment_details`,
-`editorContext`, `system-reminder`). Markup that a user asks about rarely has such names; in code blocks nothing is removed.
+`editorContext`, `system-reminder`). Markup that a user asks about rarely has such names. What a user quotes, after a colon or in
+a code block, is not removed.
 """
 
 import re
@@ -28,9 +29,12 @@ _SPACE = re.compile(r"\s*")
 _REQUEST = "query|question|request|message|input|prompt|task|feedback"
 _USER_REQUEST = re.compile(rf"^<((?:user|human|customer)[-_]?(?:{_REQUEST}))>", re.IGNORECASE | re.MULTILINE)
 _WHOLE_REQUEST = re.compile(rf"<({_REQUEST})>")
+_RESPONSE = re.compile(r"^<(feedback|user_message|answer)>", re.MULTILINE)
+_RESPONSE_CHARS = 400  # at the beginning of the result
 _PURPOSE_TAG = re.compile(r"<(?:instructions?|task|role|goal|objective|system)>", re.IGNORECASE)
 _HISTORY = re.compile(r"(?:chat|conversation|message)", re.IGNORECASE)
 _FENCE = "\n```"
+_ANNOUNCEMENT_CHARS = 300
 _HEADINGS_CHARS = 500  # longer texts are more than headings
 
 
@@ -65,7 +69,7 @@ def without_agent_elements(text: str) -> Remainder:
         if closing < 0:
             continue
         before = fences + _fences(text, end, start)
-        if before % 2 and text.find(_FENCE, closing) >= 0:  # in a code block
+        if (before % 2 and text.find(_FENCE, closing) >= 0) or _is_quoted(text[end:start]):  # in a code block
             continue
         fences = before
         parts.append(text[end:start])
@@ -80,12 +84,12 @@ def without_agent_elements(text: str) -> Remainder:
     return Remainder("" if _only_headings(left) else left, had_history)
 
 
-def request_element(text: str, is_template: bool) -> str | None:
+def request_element(text: str, template: bool) -> str | None:
     """Return the content of the element that holds the user's request; None if there is no such element.
 
     Args:
         text: a message without the elements of agents.
-        is_template: the text begins like a template and not like a user. If it does not, the element must be the whole text.
+        template: the text begins like a template, and not like a user. Else the element must be the whole text, or among others.
     """
     if "<" not in text or "</" not in text:
         return None
@@ -93,13 +97,29 @@ def request_element(text: str, is_template: bool) -> str | None:
     whole = _WHOLE_REQUEST.match(text) or _USER_REQUEST.match(text)
     if whole is not None and text.rstrip().endswith(closing := f"</{whole.group(1)}>"):
         return text[whole.end() : text.rindex(closing)].strip() or None
-    if tag is None or not is_template:
+    if tag is None or not (template or text.startswith("<")):
         return None
     beginning = text[: tag.start()].split("\n\n", 1)[0]
     if works_on_words(beginning) and (not beginning.startswith("<") or _PURPOSE_TAG.match(beginning)):
         return None
-    close = text.rfind(f"</{tag.group(1)}>")
-    return text[tag.end() : close].strip() or None if close > tag.end() else None
+    content, _, after = text[tag.end() :].rpartition(f"</{tag.group(1)}>")
+    after = after.strip()
+    if after and not (template or (after.startswith("<") and after.endswith(">"))):
+        return None
+    return content.strip() or None
+
+
+def response_element(result: str) -> str | None:
+    """Return the user's words in a tool result that contains their response to the agent (Cline); None if there are none."""
+    tag = _RESPONSE.search(result, 0, _RESPONSE_CHARS)
+    closing = "" if tag is None else f"</{tag.group(1)}>"
+    return result[tag.end() : result.rindex(closing)].strip() or None if tag and result.endswith(closing) else None
+
+
+def _is_quoted(before: str) -> bool:
+    """Return True if the words before an element announce it; a heading does not."""
+    words = before[-_ANNOUNCEMENT_CHARS:].rstrip()
+    return words.endswith((":", "：")) and not words.rpartition("\n")[2].startswith("#")
 
 
 def _only_headings(text: str) -> bool:

@@ -6,9 +6,9 @@ from itertools import islice
 from gateway.core.json_types import JsonObject
 from gateway.request.agent_frames import framed_question, in_fields, is_task, task
 from gateway.request.agent_turns import calls_tools, ends_examples, is_acknowledged, is_result, without_result_notes
-from gateway.request.elements import request_element, without_agent_elements
+from gateway.request.elements import request_element, response_element, without_agent_elements
 from gateway.request.repeated_text import COMPARED_TURNS, without_known, without_template
-from gateway.request.user_labels import first_section, is_template
+from gateway.request.user_labels import is_template, task_section
 
 QUERY_MIN_CHARS = 24  # a shorter last user turn ("go on") does not identify the task
 QUERY_MAX_CHARS = 8_000  # much more than the encoder's 512 tokens; bounds the work per request
@@ -60,7 +60,9 @@ def _questions(messages: list[JsonObject]) -> Iterator[str]:
             continue
         answer = _answer(messages, at - 1)
         if is_result(text, answer):
-            text = text.partition(_NEW_TASK)[2] if labelled else ""
+            text = (
+                text.partition(_NEW_TASK)[2] if labelled else response_element(without_agent_elements(text).text)
+            ) or ""
         elif labelled and task(text, is_template(text)) is None and _continues(messages, at, answer):
             continue
         others = [*later, *islice(_user_texts(messages, at), COMPARED_TURNS)] if "\n" in text else []
@@ -78,7 +80,7 @@ def _question(text: str, system: Sequence[str], others: Sequence[str]) -> str:
     if "\n" not in text and len(text) < QUERY_MIN_CHARS:
         return text
     template = is_template(text)
-    if had_history and template and (section := first_section(text)):  # a front end's own task over the conversation
+    if had_history and (section := task_section(text)):  # a front end's own task over the conversation
         return section
     if (content := request_element(text, template)) is not None:
         return content

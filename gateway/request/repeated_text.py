@@ -71,7 +71,7 @@ def without_template(text: str, others: Sequence[str]) -> str:
     """Return `text` without the head and the tail that another user turn has too, if they are a template and not the user's.
 
     They are a template if a line that announces the user's words ends the head, if the head begins like a template and what follows
-    is a question by itself, or if the tail begins like a reminder. The same string is returned otherwise.
+    is a question by itself, or if the tail begins like a reminder and two other turns have it. Otherwise nothing is removed.
     """
     if "\n" not in text or not others:
         return text
@@ -81,10 +81,10 @@ def without_template(text: str, others: Sequence[str]) -> str:
         split = _compared(lines, other) if lines and len(other) <= COMPARED_CHARS and other != text else None
         if split is not None and (best is None or split.repeated() > best.repeated()):
             best = split
-    return text if best is None else _words(best) or text
+    return text if best is None else _words(best, others) or text
 
 
-def _words(split: _Split) -> str:
+def _words(split: _Split, others: Sequence[str]) -> str:
     """Return the user's words; empty if what is repeated is no template."""
     head = "\n".join(split.lines[: split.head]).rstrip()
     lead = head.rstrip("-= \n").rpartition("\n")[2].strip()
@@ -96,7 +96,9 @@ def _words(split: _Split) -> str:
         if asks and split.repeated() >= MIN_FRAME_CHARS and is_template(head):
             return split.words()
     tail = "\n".join(split.lines[len(split.lines) - split.tail :]).strip()
-    return split.words(0) if len(tail) >= MIN_CHARS and _is_reminder(tail) else ""
+    if len(tail) < MIN_CHARS or not _is_reminder(tail) or sum(other.rstrip().endswith(tail) for other in others) < 2:
+        return ""
+    return split.words(0)
 
 
 def _compared(lines: list[str], other: str) -> _Split | None:

@@ -17,13 +17,15 @@ _TEMPLATE = re.compile(
     r"\s*(?:#{1,6} |[^\n]{1,100}\n[-=]{3,}[ \t]*\n|<[a-zA-Z][\w-]{0,60}>\s*\n|You(?:'re| are| will| have| must)\b"
     r"|Your (?:task|role|job|goal)\b|Answer the (?:following|user|human|question)|Respond to the (?:user|human))"
 )
-_OWN_WORDS = re.compile(r"\b(?:I|I'm|I've|my|me|we|our)\b|[?？]")  # of a user, in the first paragraph
+_OWN_WORDS = re.compile(r"\b(?:I|I'm|I've|[Mm]y|me|[Ww]e|[Oo]ur)\b|[?？]")  # of a user, in the first paragraph
 _OWN_CHARS = 400
 
 _USER = re.compile(
     r"\b(?:user|human)(?:'s|’s)?[ _-](?:(?:original|current|latest|last|new) )?"
     r"(?:input|question|query|request|message|prompt|task)\b"
     r"|(?:用户|用戶|ユーザー)(?:的|の)?(?:问题|問題|输入|輸入|请求|請求|提问|提問|質問|入力|消息|メッセージ)"
+    r"|\b(?:be)?nutzer(?:frage|anfrage|eingabe|nachricht)\b|\b(?:frage|anfrage|eingabe|nachricht) des (?:be)?nutzers\b"
+    r"|\b(?:question|demande|message) de l['’]utilisateur\b|\b(?:pregunta|consulta|mensaje) del usuario\b"
     r"|\b(?:here is|this is) your task\b|\bgiven the following task\b",
     re.IGNORECASE,
 )
@@ -33,12 +35,14 @@ _COLON = re.compile(r"(?:\*\*)?[:：](?:\*\*)?")
 _PURPOSE = re.compile(
     r"\b(?:classif|categori[sz]|extract|translat|summar|rewrit|rephras|reformulat|paraphras|proofread|correct the|improve|convert"
     r"|generat|detect|check|review|verif|validat|whether|rat(?:e|ing)\b|evaluat|judg|grad(?:e|ing)\b|scor(?:e|ing)\b|moderat|intent"
-    r"|sentiment|title|tags?\b|keywords?)",
+    r"|sentiment|titles?\b|keywords?)",
     re.IGNORECASE,
 )
 _PURPOSE_CHARS = 400  # at the two ends of what precedes the words of the user
 _ANSWERS = re.compile(r"\b(?:answer|respond|response|reply)\b", re.IGNORECASE)
 _DOCUMENTS = re.compile(r"^<(context|documents|sources|search_results|knowledge|passages)\b[^<>]{0,200}>", re.MULTILINE)
+_TURN = re.compile(r"^(?:Assistant|AI|Bot|Agent|Model)(?: \w{1,20})?:[ \t]*\S", re.MULTILINE)  # of a transcript
+_TASK_HEADING = re.compile(r"#{1,6}[ \t]+\**Task\b[^\n]{0,20}\n", re.IGNORECASE)
 _HEADING = re.compile(r"^#{1,6}[ \t]+(?=\S)", re.MULTILINE)
 _ABOUT_ANSWER = re.compile(
     r"\b(?:output|format|formatting|response|instructions?|guidelines|rules|answer|reminder|constraints|assistant)\b",
@@ -65,14 +69,13 @@ def works_on_words(template: str) -> bool:
     return _PURPOSE.search(first) is not None or _PURPOSE.search(last) is not None
 
 
-def first_section(text: str) -> str | None:
-    """Return the first section of a text in sections, without its heading; None if it does not begin with a heading."""
-    heading = _HEADING.match(text)
+def task_section(text: str) -> str | None:
+    """Return the section with the heading Task at the beginning of a text; None if there is none."""
+    heading = _TASK_HEADING.match(text)
     if heading is None:
         return None
-    start = text.find("\n")
-    following = _HEADING.search(text, max(start, 0))
-    return text[start : following.start() if following else None].strip() or None if start >= 0 else None
+    following = _HEADING.search(text, heading.end())
+    return text[heading.end() : following.start() if following else None].strip() or None
 
 
 def after_label(text: str) -> str | None:
@@ -90,7 +93,7 @@ def after_label(text: str) -> str | None:
     if _TASK_QUOTED.search(name.group()):
         close = question.rfind(_FENCE)
         return question[4:close].strip() or None if question.startswith("```\n") and close > 0 else None
-    if works_on_words(text[:start]):
+    if works_on_words(text[:start]) or _TURN.search(question):
         return None
     return _without_answer_label(question)
 
