@@ -9,7 +9,7 @@ import re
 from itertools import islice
 from typing import NamedTuple
 
-from gateway.request.user_labels import works_on_words
+from gateway.request.user_labels import answers_words
 
 SEARCHED_TAGS = 2_000  # of one message
 _OWNERS = (
@@ -100,12 +100,12 @@ def request_element(text: str, template: bool) -> str | None:
     if tag is None or not (template or text.startswith("<")):
         return None
     beginning = text[: tag.start()].split("\n\n", 1)[0]
-    if works_on_words(beginning) and (not beginning.startswith("<") or _PURPOSE_TAG.match(beginning)):
+    if beginning and not answers_words(beginning) and (beginning[0] != "<" or _PURPOSE_TAG.match(beginning)):
         return None
     content, _, after = text[tag.end() :].rpartition(f"</{tag.group(1)}>")
     after = after.strip()
-    if after and not (template or (after.startswith("<") and after.endswith(">"))):
-        return None
+    if after and text.startswith("<") and not (after.startswith("<") and after.endswith(">")):
+        return None  # a user's own text about markup
     return content.strip() or None
 
 

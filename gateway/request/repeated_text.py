@@ -25,6 +25,7 @@ _REMINDER = re.compile(
 )
 _REMINDER_HEADING = re.compile(r"\b(?:rules|instructions|guidelines|format|reminder)\b", re.IGNORECASE)
 _HOW_TO_ANSWER = re.compile(r"(?:Always |Please )?(?:answer|reply|respond)\b", re.IGNORECASE)
+_ROLE = re.compile(r"(?:You|Your|Answer|Respond)\b")
 _DIRECTIVE = re.compile(r"\b(?:MUST|NEVER|ALWAYS|ONLY|DO NOT)\b")
 
 
@@ -70,7 +71,7 @@ def without_known(text: str, known: Sequence[str]) -> str:
 def without_template(text: str, others: Sequence[str]) -> str:
     """Return `text` without the head and the tail that another user turn has too, if they are a template and not the user's.
 
-    They are a template if a line that announces the user's words ends the head, if the head begins like a template and what follows
+    They are a template if a line that announces the user's words ends the head, if the head says what the model is and what follows
     is a question by itself, or if the tail begins like a reminder and two other turns have it. Otherwise nothing is removed.
     """
     if "\n" not in text or not others:
@@ -93,7 +94,7 @@ def _words(split: _Split, others: Sequence[str]) -> str:
         if announced is not None and (announced["short"] is None or is_template(head)):
             return split.words()
         asks = split.words().endswith(("?", "？", "؟")) and not lead.endswith((":", "："))
-        if asks and split.repeated() >= MIN_FRAME_CHARS and is_template(head):
+        if asks and split.repeated() >= MIN_FRAME_CHARS and _ROLE.match(head):
             return split.words()
     tail = "\n".join(split.lines[len(split.lines) - split.tail :]).strip()
     if len(tail) < MIN_CHARS or not _is_reminder(tail) or sum(other.rstrip().endswith(tail) for other in others) < 2:

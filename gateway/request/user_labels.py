@@ -35,12 +35,15 @@ _COLON = re.compile(r"(?:\*\*)?[:：](?:\*\*)?")
 _PURPOSE = re.compile(
     r"\b(?:classif|categori[sz]|extract|translat|summar|rewrit|rephras|reformulat|paraphras|proofread|correct the|improve|convert"
     r"|generat|detect|check|review|verif|validat|whether|rat(?:e|ing)\b|evaluat|judg|grad(?:e|ing)\b|scor(?:e|ing)\b|moderat|intent"
-    r"|sentiment|titles?\b|keywords?)",
+    r"|sentiment|titles?\b|keywords?|writ(?:e|ing)\b|create\b|draft|compos|produce\b|sql\b)",
     re.IGNORECASE,
 )
 _PURPOSE_CHARS = 400  # at the two ends of what precedes the words of the user
-_ANSWERS = re.compile(r"\b(?:answer|respond|response|reply)\b", re.IGNORECASE)
+_ANSWERS = re.compile(
+    r"\b(?:answer|respond|respons|repl(?:y|ies)\b|help|assist|support|chat|hilf|unterstütz|antwort|回答)", re.IGNORECASE
+)
 _DOCUMENTS = re.compile(r"^<(context|documents|sources|search_results|knowledge|passages)\b[^<>]{0,200}>", re.MULTILINE)
+_ADDRESS = re.compile(r"^(?:[-*] )?(?:(?:You|Your|Answer|Respond|Reply|Du|Sie)\b|你|您)", re.MULTILINE)  # of the model
 _TURN = re.compile(r"^(?:Assistant|AI|Bot|Agent|Model)(?: \w{1,20})?:[ \t]*\S", re.MULTILINE)  # of a transcript
 _TASK_HEADING = re.compile(r"#{1,6}[ \t]+\**Task\b[^\n]{0,20}\n", re.IGNORECASE)
 _HEADING = re.compile(r"^#{1,6}[ \t]+(?=\S)", re.MULTILINE)
@@ -64,9 +67,18 @@ def works_on_words(template: str) -> bool:
 
     Its first or its last paragraph, before the words, says so.
     """
+    return any(map(_PURPOSE.search, _ends(template)))
+
+
+def answers_words(template: str) -> bool:
+    """Return True if a template has the model answer the user's words, and do nothing else with them."""
+    return any(map(_ANSWERS.search, _ends(template))) and not works_on_words(template)
+
+
+def _ends(template: str) -> tuple[str, str]:
+    """Return the first and the last paragraph of a template."""
     first = template[:_PURPOSE_CHARS].split("\n\n", 1)[0]
-    last = template.rstrip()[-_PURPOSE_CHARS:].rpartition("\n\n")[2]
-    return _PURPOSE.search(first) is not None or _PURPOSE.search(last) is not None
+    return first, template.rstrip()[-_PURPOSE_CHARS:].rpartition("\n\n")[2]
 
 
 def task_section(text: str) -> str | None:
@@ -93,7 +105,10 @@ def after_label(text: str) -> str | None:
     if _TASK_QUOTED.search(name.group()):
         close = question.rfind(_FENCE)
         return question[4:close].strip() or None if question.startswith("```\n") and close > 0 else None
-    if works_on_words(text[:start]) or _TURN.search(question):
+    before = text[:start].strip()
+    if before.startswith("#") and (heading is None or _ADDRESS.search(before) is None):  # a user's own document
+        return None
+    if (before and not answers_words(before)) or _TURN.search(question):
         return None
     return _without_answer_label(question)
 

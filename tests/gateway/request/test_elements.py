@@ -67,6 +67,7 @@ def test_headings_of_removed_elements_are_no_text() -> None:
         ("You are helpful.\n\n<user_question>\n<p>a</p>\n</user_question>\n\nBe brief.", True, "<p>a</p>"),
         ("Translate this:\n<user_query>\nWhy?\n</user_query>", False, None),
         ("<order>\n<user_request>\nmore salt\n</user_request>\n</order>\nConvert this to JSON.", False, None),
+        ("<order>\n<user_request>\nmore salt\n</user_request>\n</order>\nConvert this to JSON.", True, None),
         ("You classify intents.\n\n<user_message>\nWhy?\n</user_message>", True, None),
         ("<instructions>\nSummarise it.\n</instructions>\n<user_message>\nWhy?\n</user_message>", True, None),
         ("<task>Why?", False, None),

@@ -99,8 +99,8 @@ BEGINNINGS = ["", "You are x.\n", "[[ ## question ## ]]\n", "New task:\n", "<con
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 @pytest.mark.parametrize("unit", SLOW_UNITS)
 def test_texts_of_any_length_take_linear_time(unit: str, beginning: str) -> None:
-    text = beginning + unit * (4_000_000 // len(unit)) + "</"  # in quadratic time: hours
-    messages = [("system", text[:1_000_000]), ("user", text[:19_000]), ("user", text)]
+    text = beginning + unit * (400_000 // len(unit)) + "</"  # in quadratic time: hours
+    messages = [("system", text), ("user", text[:19_000]), ("user", text)]
     assert len(query_text([{"role": role, "content": content} for role, content in messages])) <= 8_000
 
 
@@ -163,6 +163,11 @@ SCHEMA = "You must format your output as a JSON value that adheres to a schema.\
         conversation(
             "You are a judge.\n\nUser question: How high is it?\nAssistant answer: 3 m.\n\nIs the answer right?"
         ),
+        conversation("You know SQL. Given:\n\nusers(id, name)\n\nUser question: How many users?\nSQL:"),
+        conversation("## Background\nWe sell shoes.\n\n## User request\nA refund.\n\n## Question\nWhat do we answer?"),
+        conversation("<document>\n<user_request>\nx\n</user_request>\n</document>\n\nWhat is in this document?"),
+        conversation("User: hi\nAssistant: hello\nUser: What is 2 + 2?\nAssistant:"),
+        conversation("### Instruction:\nName three colours.\n\n### Response:"),
     ],
 )
 def test_what_users_say_about_frames_or_in_their_form_is_kept(messages: list[dict[str, Any]]) -> None:

@@ -31,11 +31,11 @@ def test_a_users_own_words_begin_no_template(text: str) -> None:
     ("text", "expected"),
     [
         (
-            "TOOLS\n---\nsearch\n\nUSER'S INPUT\n----\nHere is the user's input (be brief):\n\nWhy?\n\nAnd how?",
+            "TOOLS\n---\nto help the user: search\n\nUSER'S INPUT\n----\nHere is the user's input (be brief):\n\nWhy?\n\nAnd how?",
             "Why?\n\nAnd how?",
         ),
         (
-            "# Rules\nBe kind.\n\n# User question\nWhy?\n\n## Output\nof `ls`\n\n# Output format\nJSON",
+            "# Rules\nAnswer kindly.\n\n# User question\nWhy?\n\n## Output\nof `ls`\n\n# Output format\nJSON",
             "Why?\n\n## Output\nof `ls`",
         ),
         ("You answer.\n\nUser question: Why?\nAnswer:", "Why?"),
@@ -52,6 +52,10 @@ def test_a_users_own_words_begin_no_template(text: str) -> None:
         ("You judge answers.\n\nUser question: Why?\nAssistant answer: Because.", None),
         ("You are kind.\n\nUser message: Why?\nBot: Because.\nContinue.", None),
         ("You answer.\n\nUser question:\n", None),
+        ("You know SQL. Answer with a query.\n\nUser question: How many users?\nSQL:", None),
+        ("# Bug\nThe chat ignores this.\n\n## User message\nhello\n\n## Expected\nAn answer\n", None),
+        ("# Help page\nYou see this.\n\n**User message**: hello\n\n## Expected\nAn answer\n", None),
+        ("You write slogans.\n\nUser request: bread", None),
     ],
 )
 def test_what_follows_the_label(text: str, expected: str | None) -> None:
