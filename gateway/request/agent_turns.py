@@ -21,9 +21,8 @@ _CALL = re.compile(
 _CALL_CHARS = 20_000  # at the end of an answer
 _PROCEED = "Now proceed and carry out this plan."  # smolagents, after the plan of the model
 _RETRY = ("Error:\n", "\nNow let's retry")  # how smolagents returns the error of a step
-_ACKNOWLEDGED = re.compile(
-    r"\s*Ok(?:\.|, [^\n]{0,150})\s*"
-)  # models write OK or Okay; aider puts these answers into their mouth
+# Models write OK or Okay; aider puts these answers into their mouth.
+_ACKNOWLEDGED = re.compile(r"\s*Ok(?:\.|, [^\n]{0,150})\s*")
 _DISREGARD = re.compile(
     r"\b(?:don't|do not) consider the above\b|\b(?:ignore|disregard) the (?:above|previous)\b", re.IGNORECASE
 )

@@ -111,9 +111,12 @@ def request_element(text: str, template: bool) -> str | None:
 
 def response_element(result: str) -> str | None:
     """Return the user's words in a tool result that contains their response to the agent (Cline); None if there are none."""
-    tag = _RESPONSE.search(result, 0, _RESPONSE_CHARS)
+    if _RESPONSE.search(result, 0, _RESPONSE_CHARS) is None:
+        return None
+    text = without_agent_elements(result).text
+    tag = _RESPONSE.search(text)
     closing = "" if tag is None else f"</{tag.group(1)}>"
-    return result[tag.end() : result.rindex(closing)].strip() or None if tag and result.endswith(closing) else None
+    return text[tag.end() : text.rindex(closing)].strip() or None if tag and text.endswith(closing) else None
 
 
 def _is_quoted(before: str) -> bool:

@@ -1,7 +1,7 @@
 """Extracts from a conversation the text by which it is routed: the words of the user, without what agents put around them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 
 from gateway.core.json_types import JsonObject
 from gateway.request.agent_frames import framed_question, in_fields, is_task, task
@@ -60,12 +60,10 @@ def _questions(messages: list[JsonObject]) -> Iterator[str]:
             continue
         answer = _answer(messages, at - 1)
         if is_result(text, answer):
-            text = (
-                text.partition(_NEW_TASK)[2] if labelled else response_element(without_agent_elements(text).text)
-            ) or ""
+            text = (text.partition(_NEW_TASK)[2] if labelled else response_element(text)) or ""
         elif labelled and task(text, is_template(text)) is None and _continues(messages, at, answer):
             continue
-        others = [*later, *islice(_user_texts(messages, at), COMPARED_TURNS)] if "\n" in text else []
+        others = chain(later, islice(_user_texts(messages, at), COMPARED_TURNS))
         later = [text]
         if question := _question(text, system, others):
             yield question
@@ -74,7 +72,7 @@ def _questions(messages: list[JsonObject]) -> Iterator[str]:
                 return
 
 
-def _question(text: str, system: Sequence[str], others: Sequence[str]) -> str:
+def _question(text: str, system: Sequence[str], others: Iterable[str]) -> str:
     """Return the question in the text of a user turn; empty if all of the text is an agent's."""
     text, had_history = without_agent_elements(text.strip())
     if "\n" not in text and len(text) < QUERY_MIN_CHARS:
@@ -91,9 +89,9 @@ def _question(text: str, system: Sequence[str], others: Sequence[str]) -> str:
 
 def _user_texts(messages: list[JsonObject], end: int) -> Iterator[str]:
     """Yield the texts of the user turns before the index `end`, the last one first, without the elements of agents."""
-    for message in reversed(messages[:end]):
-        if message["role"] == "user":
-            yield without_agent_elements(_searched(message_text(message))).text
+    for at in range(end - 1, -1, -1):
+        if messages[at]["role"] == "user":
+            yield without_agent_elements(_searched(message_text(messages[at]))).text
 
 
 def _continues(messages: list[JsonObject], at: int, answer: str) -> bool:

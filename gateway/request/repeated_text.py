@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gateway.request.user_labels import is_template, works_on_words
@@ -68,21 +68,18 @@ def without_known(text: str, known: Sequence[str]) -> str:
     return text[start:end].strip() or text
 
 
-def without_template(text: str, others: Sequence[str]) -> str:
+def without_template(text: str, others: Iterable[str]) -> str:
     """Return `text` without the head and the tail that another user turn has too, if they are a template and not the user's.
 
     They are a template if a line that announces the user's words ends the head, if the head says what the model is and what follows
     is a question by itself, or if the tail begins like a reminder and two other turns have it. Otherwise nothing is removed.
     """
-    if "\n" not in text or not others:
+    if "\n" not in text or len(text) > COMPARED_CHARS:
         return text
-    lines = text.split("\n") if len(text) <= COMPARED_CHARS else []
-    best: _Split | None = None
-    for other in others:
-        split = _compared(lines, other) if lines and len(other) <= COMPARED_CHARS and other != text else None
-        if split is not None and (best is None or split.repeated() > best.repeated()):
-            best = split
-    return text if best is None else _words(best, others) or text
+    lines = text.split("\n")
+    turns = [other for other in others if len(other) <= COMPARED_CHARS and other != text]
+    splits = [split for split in (_compared(lines, turn) for turn in turns) if split is not None]
+    return _words(max(splits, key=_Split.repeated), turns) or text if splits else text
 
 
 def _words(split: _Split, others: Sequence[str]) -> str:

@@ -313,6 +313,35 @@ async def test_every_api_format_has_the_same_query_text() -> None:
     assert [request.query for request in requests] == [question] * 4
 
 
+SHAPES = Path(__file__).parents[2] / "clients" / "shapes"
+BASKET = "The total of an empty basket is wrong. Find out why and mend it."
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ("claude_code_first_turn", BASKET),
+        ("claude_code_tool_results", BASKET),
+        ("codex_first_turn", BASKET),
+        ("codex_tool_results", BASKET),
+        ("cline", "Mend the total of an empty basket."),
+        ("cursor_agent_input_results", "Why is the total of an empty basket wrong?"),
+        ("cursor_ask_messages", "Why is the total of an empty basket wrong?"),
+        ("n8n_agent_chat", "What has our customer Ada ordered?"),
+        ("n8n_agent_responses", "What has our customer Ada ordered?"),
+        ("open_webui_chat", "How long does rice take?"),
+        ("open_webui_title", "Write title for the chat history."),
+    ],
+)
+@pytest.mark.anyio
+async def test_requests_of_clients(shape: str, expected: str) -> None:
+    request = orjson.loads((SHAPES / f"{shape}.json").read_bytes())
+    responses = exchanges.dialect()
+    dialects = {"messages": Messages(), "responses": responses, "completions": Chat(responses)}
+    dialect = dialects[request["path"].partition("?")[0].rpartition("/")[2]]
+    assert (await dialect.parse(orjson.dumps(request["body"]), {})).query == expected
+
+
 def test_prompts_without_frames_are_unchanged(evaluations: Path) -> None:
     prompts = pyarrow.parquet.read_table(evaluations / "queries.parquet", columns=["prompt"])["prompt"].to_pylist()
     chosen = [prompts[i].strip() for i in np.random.default_rng(0).choice(len(prompts), 2_000, replace=False)]
