@@ -133,3 +133,8 @@ def unpublishable(benchmarks: Collection[str]) -> set[str]:
 def non_commercial(benchmarks: Collection[str]) -> set[str]:
     """Those whose licence forbids commercial use."""
     return {name for name in benchmarks if name in BENCHMARKS and not BENCHMARKS[name].commercial}
+
+
+def relative(benchmarks: Collection[str]) -> set[str]:
+    """Those whose scores are preferences over a reference answer and say nothing of correctness."""
+    return {name for name in benchmarks if name in BENCHMARKS and BENCHMARKS[name].relative}

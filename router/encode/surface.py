@@ -36,6 +36,7 @@ _CODE = (
 _BYTE_KINDS = b" " * 48 + b"0" * 10 + b" " * 7 + b"U" * 26 + b" " * 6 + b"l" * 26 + b" " * 69 + b"f" * 64
 _DIGITS_ONLY = bytes(b if 48 <= b <= 57 else 32 for b in range(256))
 DIM = 34
+OPTIONS_COLUMN, OPTIONS_SCALE = 7, 10  # the number of answer options in a text is this statistic times the scale
 
 
 def surface(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -64,7 +65,7 @@ def _statistics(text: str) -> list[float]:
         0.0 if plain else kinds.count(b"f") / length,
         0.0 if plain else _han(cut) / length,
         letters / words / 8,
-        min(len(marks), 12) / 10,
+        min(len(marks), 12) / OPTIONS_SCALE,
         float(dots > 1),
         float(brackets > 1),
         float(dots == 4),

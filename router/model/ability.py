@@ -1,0 +1,102 @@
+"""The general ability of one model from its evaluations: a Rasch model with a few Newton steps. numpy only.
+
+The score of a model of ability a on a query of difficulty d and benchmark b is c + (1 - c) σ(θ_b - d), where θ_b ~ N(s_b a, ω²):
+a model may be better or worse at a kind of question than its general ability says, so many evaluations of one kind do not
+determine the ability alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+KIND_SPREAD = 0.5  # ω, standard deviation in logits; 0.2 to 0.6 within the benchmarks of the training data
+ABILITY_SPREAD = 1.5  # standard deviation of the prior of an ability, wide
+STEPS = 25
+LARGEST_STEP = 1.0  # of a Newton step, in logits
+EPSILON = 1e-4
+
+
+@dataclass(frozen=True)
+class Ability:
+    """A general ability.
+
+    Attributes:
+        mean: in logits; 0 is the mean of the models of the training data.
+        variance: its squared standard error.
+    """
+
+    mean: float
+    variance: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """n evaluations of one model.
+
+    Attributes:
+        y: scores, (n,), in [0, 1].
+        difficulty: of the queries, (n,), logits.
+        floor: the chance of a guess, (n,).
+        kind: index of the benchmark, (n,), int64.
+    """
+
+    y: NDArray[np.float64]
+    difficulty: NDArray[np.float64]
+    floor: NDArray[np.float64]
+    kind: NDArray[np.int64]
+
+    def where(self, keep: NDArray[np.bool_]) -> "Answers":
+        """Only some of them, (n,) bool."""
+        return Answers(self.y[keep], self.difficulty[keep], self.floor[keep], self.kind[keep])
+
+    def sorted(self) -> "Answers":
+        """In an order that depends on their values only, since a float sum depends on the order of its terms."""
+        order = np.lexsort((self.y, self.difficulty, self.floor, self.kind))
+        return Answers(self.y[order], self.difficulty[order], self.floor[order], self.kind[order])
+
+
+def fit_ability(answers: Answers, discrimination: NDArray[np.float64], prior: float) -> Ability:
+    """The posterior of the ability, Gaussian at its mode.
+
+    Args:
+        answers: of the model, perhaps none.
+        discrimination: s, (B,).
+        prior: the ability expected before the evaluations.
+    """
+    known = answers.sorted()
+    kinds, index = np.unique(known.kind, return_inverse=True)
+    s = discrimination[kinds]  # (K,)
+    ability, theta = prior, s * prior
+    variance = ABILITY_SPREAD**2
+    for _ in range(STEPS):
+        slope, curvature = derivatives(known.y, theta[index] - known.difficulty, known.floor)
+        total = np.bincount(index, slope, len(kinds)) - (theta - s * ability) / KIND_SPREAD**2
+        information = np.bincount(index, curvature, len(kinds)).astype(np.float64)
+        theta = theta + np.clip(total / (information + KIND_SPREAD**-2), -LARGEST_STEP, LARGEST_STEP)
+        estimate, precision = kind_estimates(theta, s * ability, information)
+        variance = 1 / float(precision @ s**2 + ABILITY_SPREAD**-2)
+        ability = variance * float(precision @ (s * estimate) + prior * ABILITY_SPREAD**-2)
+    return Ability(ability, variance)
+
+
+def derivatives(
+    y: NDArray[np.float64], logit: NDArray[np.float64], floor: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """First derivative of the log likelihood of scores in the logit, and its expected curvature (Fisher), (n,) each."""
+    sigma = 1 / (1 + np.exp(-logit))
+    p = np.clip(floor + (1 - floor) * sigma, EPSILON, 1 - EPSILON)
+    growth = (1 - floor) * sigma * (1 - sigma)  # dp / dlogit
+    return growth * (y - p) / (p * (1 - p)), growth**2 / (p * (1 - p))
+
+
+def kind_estimates(
+    theta: NDArray[np.float64], expected: NDArray[np.float64], information: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What the scores alone say of θ, without the shrinkage to its expectation, and the precision of that about s a, (K,) each.
+
+    θ is a mean of the two, weighted by precision, so the scores' own estimate follows from it.
+    """
+    own = np.maximum(information, 1e-6) * KIND_SPREAD**2
+    estimate = np.clip(theta + (theta - expected) / own, -8.0, 8.0)
+    return estimate, 1 / (KIND_SPREAD**2 * (1 + 1 / own))
