@@ -1,6 +1,7 @@
 """`locus check`: reports the errors of a portfolio file, or shows its models."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -14,9 +15,12 @@ from gateway.config.deployment_reader import UNKNOWN_ADDRESS
 from gateway.config.portfolio import Model, Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
 from router.commands.terminal import console
+from router.model.model_families import RANKS
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from gateway.routing.model_embeddings import FoundEmbedding
 
 _PATH_WORDS = frozenset({"", "v1", "v2", "v3", "api", "beta", "inference", "openai"})
 
@@ -35,45 +39,44 @@ def check(config: Path | None, schema: bool) -> None:
     path = portfolio_path(config)
     try:
         portfolio = load_portfolio(path, os.environ)
-        portfolio, problems = _with_artifacts(portfolio)
+        embeddings, problems = _embeddings(portfolio)
     except PortfolioError as exc:
         problems = exc.problems
     if problems:
         raise problems_found(problems, f"in {path}")
-    _show(portfolio)
+    _show(portfolio, embeddings)
     for warning in portfolio.warnings:
         warn(warning)
 
 
-def _with_artifacts(portfolio: Portfolio) -> tuple[Portfolio, list[str]]:
-    """Returns the portfolio with the names of the model space, and the problems of its checkpoint and its spaces.
+def _embeddings(portfolio: Portfolio) -> tuple[list["FoundEmbedding"], list[str]]:
+    """Returns what each model is in the model space, and the problems of the checkpoint and its spaces.
 
     It is a problem if they cannot be loaded, or lack an embedding that the portfolio names.
     """
-    from gateway.http.service import missing_embeddings, named_as_in_space
+    from gateway.routing.model_embeddings import find_embedding, missing_embeddings
     from router.errors import RouterError
     from router.model.serving import Router
 
     try:
         router = Router.load(portfolio.checkpoint, portfolio.spaces, trust=portfolio.trust_checkpoint)
     except RouterError as exc:
-        return portfolio, [str(exc)]
+        return [], [str(exc)]
     problems = missing_embeddings(portfolio, router.space)
-    return (portfolio, problems) if problems else (named_as_in_space(portfolio, router.space), [])
+    return ([] if problems else [find_embedding(model, router.space) for model in portfolio.models]), problems
 
 
-def _show(portfolio: Portfolio) -> None:
+def _show(portfolio: Portfolio, embeddings: Sequence["FoundEmbedding"]) -> None:
     """Prints each model with its facts, and its deployments below it."""
     from rich.markup import escape
 
     screen = console()
-    for model in portfolio.models:
+    for model, found in zip(portfolio.models, embeddings, strict=True):
         price = f"{model.price.usd_per_mtok_in:g} in, {model.price.usd_per_mtok_out:g} out"
         if model.price.usd_per_mtok_cached != model.price.usd_per_mtok_in:
             price += f", {model.price.usd_per_mtok_cached:g} cached"
         can = ", ".join(sorted(model.capabilities)) or "text only"
-        embedding = escape(model.embedding) if model.embedding else "[yellow]no embedding: only served when named[/]"
-        _line(screen, f"[bold]{escape(model.name)}[/]  {embedding}", 4)
+        _line(screen, f"[bold]{escape(model.name)}[/]  {_embedding(found)}", 4)
         _line(screen, f"    {price} USD/Mtok; {model.context_window} tokens; {can}", 4)
         _show_deployments(screen, model)
     for model in portfolio.embedding_models:
@@ -85,6 +88,23 @@ def _show(portfolio: Portfolio) -> None:
         f"{name}{' (default)' if name == portfolio.default_policy else ''}" for name in portfolio.policies
     )
     _line(screen, escape(f"policies: {policies}"), 4)
+
+
+def _embedding(found: "FoundEmbedding") -> str:
+    """The name in the model space, what it was found by, and the variants that requests can choose; as rich's markup."""
+    from rich.markup import escape
+
+    if found.family is None:
+        return f"[yellow]only served when named: {escape(found.why_none)}[/]"
+    notes = [] if found.known_as is None else [f"known by {found.known_as}"]
+    if found.family.older:
+        notes.append(f"the newest; the space also has {', '.join(found.family.older)}")
+    settings = sorted((s for s in found.family.variants if s is not None), key=lambda s: (RANKS[s], s))
+    if found.fixed:
+        notes.append(f"reasoning is set to {found.setting}")
+    elif settings:
+        notes.append(f"requests choose reasoning: {', '.join(settings)}")
+    return escape(f"{found.name}  ({'; '.join(notes)})" if notes else f"{found.name}")
 
 
 def _show_deployments(screen: "Console", model: Model) -> None:

@@ -11,7 +11,7 @@ from gateway.config.litellm_table import model_facts
 from gateway.config.portfolio_file import FALLBACK_WINDOW
 from gateway.config.portfolio_text import portfolio_text
 from gateway.config.providers import OLLAMA_ADDRESS
-from gateway.migrate.model_aliases import resembles, same_model
+from router.model.model_families import Families
 
 SCHEMA_FILE = "portfolio.schema.json"
 SCHEMA_LINE = f"yaml-language-server: $schema={SCHEMA_FILE}"
@@ -127,9 +127,10 @@ def starter_text(providers: Collection[str], local: Sequence[OllamaModel], space
             if model.relative:
                 comments["models", len(models), "embedding"] = [_RELATIVE]
             models.append(_hosted_entry(model, names))
+    families = Families(tuple(space))
     for local_model in local:
         deployment = _ollama_deployment(local_model, ollama)
-        models.append(_ollama_entry(comments, len(models), local_model, deployment, space))
+        models.append(_ollama_entry(comments, len(models), local_model, deployment, families))
     comments["policies",] = [
         "best: the model that is most probably correct, whatever it costs.",
         "balanced: one US dollar is worth ten certain answers, so 0.01 USD weighs as much as 10 points of probability.",
@@ -201,16 +202,16 @@ def _ollama_deployment(model: OllamaModel, address: str) -> dict[str, object]:
 
 
 def _ollama_entry(
-    comments: Comments, i: int, model: OllamaModel, deployment: dict[str, object], space: Collection[str]
+    comments: Comments, i: int, model: OllamaModel, deployment: dict[str, object], families: Families
 ) -> dict[str, object]:
     upstream = f"ollama/{model.name}"
     entry: dict[str, object] = {"name": model.name.removesuffix(":latest")}
-    embedding = same_model(upstream, space)
-    if embedding is not None:
-        entry["embedding"] = embedding
+    found = families.find(upstream)
+    if len(found) == 1:
+        entry["embedding"] = found[0].stated
     else:
-        near = resembles(upstream, space)
-        advice = "" if near is None else f" The name most like it is {near}."
+        near = families.similar(upstream, 1)
+        advice = f" The name most like it is {near[0]}." if near else ""
         comments["models", i, "name"] = [
             "It is not in the model space, so `auto` never chooses it: give it the `embedding` of a relative." + advice
         ]

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from gateway.config.addresses import AddressError
 from gateway.config.document import Document, is_secret_name, shown
+from gateway.config.known_as import known_as
 from gateway.config.litellm_table import model_facts
 from gateway.config.portfolio import Deployment
 from gateway.config.problems import similar
@@ -55,6 +56,7 @@ class Deployments:
                 self._document.report((*at, "model"), f"{target.provider}/ has embedding models only")
             missing = self._address_missing(target) if base is None else base.missing
             made = self._deployment(at, f"{model.name}/{j}", model.name, entry, target, missing)
+            made = replace(made, known_as=known_as(entry.model, None if base is None else base.text or UNKNOWN_ADDRESS))
             first_token_timeout_s = entry.first_token_timeout or entry.stream_timeout or first_token_s
             deployments.append(replace(made, first_token_timeout_s=first_token_timeout_s))
             local = local or target.local or (base is not None and missing is not None)

@@ -71,6 +71,11 @@ def model_facts(model: str) -> ModelFacts | None:
     )
 
 
+def all_models() -> Mapping[str, Mapping[str, object]]:
+    """The table: LiteLLM's names of models, and their entries."""
+    return {name: entry for name, entry in _table().items() if isinstance(entry, dict)}
+
+
 def _capabilities(entry: Mapping[str, object]) -> frozenset[Capability]:
     able: set[Capability] = {name for flag, name in CAPABILITIES.items() if entry.get(flag) is True}
     outputs = entry.get("supported_output_modalities")

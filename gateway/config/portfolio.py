@@ -50,6 +50,7 @@ class Deployment:
         health_check_s: interval of health checks, seconds; None: no health checks.
         params: further LiteLLM parameters, for the litellm path.
         missing_key: an environment variable that the deployment needs and that is not set, so that it cannot be used; or None.
+        known_as: LiteLLM's name of the model, by which it is recognised in the model space; "" if it cannot be recognised.
     """
 
     id: str
@@ -77,6 +78,10 @@ class Deployment:
         default_factory=dict, repr=False
     )  # nested ones may hold secrets under any name
     missing_key: str | None = None
+    known_as: str = ""
+
+
+NO_EMBEDDING = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,10 @@ class Model:
     """A model that clients can name. `auto` can choose it if it has an embedding.
 
     Attributes:
-        embedding: its name in the model space; None: it is used only when a request names it.
+        embedding: a name in the model space, or `NO_EMBEDDING`. None: the deployments' names show it, if the space has the
+            model. In a portfolio in force the full name, and None for a model that is used only when a request names it.
+        embedding_by_setting: reasoning setting that a request may ask for -> name in the model space, where it is not
+            `embedding`; filled in a portfolio in force.
         context_window: most tokens of prompt and answer; of an embedding model, most tokens of one input.
         window_known: False if the context window is a guess.
         capabilities: what the model can do. No request asks for "reasoning"; it makes the default of
@@ -101,6 +109,7 @@ class Model:
     capabilities: frozenset[Capability] = frozenset()
     dimensions: int | None = None
     window_known: bool = True
+    embedding_by_setting: Mapping[str, str] = field(default_factory=dict)
 
 
 BUILT_IN = Model(

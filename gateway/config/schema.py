@@ -106,8 +106,8 @@ class ModelEntry(FileModel):
     name: ModelName = Field(description="The name that clients use")
     embedding: Name | None = Field(
         None,
-        description="The model's name in the model space, with or without maker and date. A model without it is never chosen by "
-        "`auto`",
+        description="The model's name in the model space, with or without maker and date, or a provider's name of it. `none`: "
+        "`auto` never chooses the model. Default: the model of the space that the deployments' names mean, if it is certain",
     )
     deployments: list[DeploymentEntry] = Field(min_length=1, description="Servers where the model can be called")
     price: PriceEntry | None = Field(

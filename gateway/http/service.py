@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gateway.answering.failover import Failover
@@ -18,6 +18,7 @@ from gateway.record.loop_monitor import LoopMonitor
 from gateway.record.metrics import Metrics
 from gateway.record.request_record import Recorder
 from gateway.request.conversation import ConversationTable
+from gateway.routing.model_embeddings import missing_embeddings, with_embeddings
 from gateway.routing.routing import Routing
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.litellm_upstream import LitellmUpstream
@@ -25,7 +26,6 @@ from gateway.upstream.proxy import Proxies
 from gateway.upstream.upstreams import Upstreams
 from router.errors import ArtifactError
 from router.model.serving import Router
-from router.model.space import ModelSpace
 
 log = logging.getLogger("locus")
 
@@ -130,30 +130,9 @@ def _load_router(portfolio: Portfolio) -> Router:
     return Router.load(portfolio.checkpoint, portfolio.spaces, trust=portfolio.trust_checkpoint)
 
 
-def named_as_in_space(portfolio: Portfolio, space: ModelSpace) -> Portfolio:
-    """The portfolio with each embedding by the name that the space has for it.
-
-    Raises:
-        RouterError: the space lacks an embedding.
-    """
-    models = (m if m.embedding is None else replace(m, embedding=space.find(m.embedding)) for m in portfolio.models)
-    return replace(portfolio, models=tuple(models))
-
-
-def missing_embeddings(portfolio: Portfolio, space: ModelSpace) -> list[str]:
-    """An error message for each model whose embedding the space lacks, with its line in the file and similar names."""
-    problems = []
-    for model in portfolio.models:
-        try:
-            space.rows([] if model.embedding is None else [model.embedding])
-        except ArtifactError as exc:
-            problems.append(f"{portfolio.places.get(model.name, model.name)}: {exc}")
-    return problems
-
-
 def _in_force(portfolio: Portfolio, router: Router, clock: Clock, previous: LiveDeployments | None) -> InForce:
     if problems := missing_embeddings(portfolio, router.space):
         raise ArtifactError("\n".join(problems))
-    portfolio = named_as_in_space(portfolio, router.space)
+    portfolio = with_embeddings(portfolio, router.space)
     deployments = LiveDeployments(portfolio, previous, clock)
     return InForce(portfolio, router, deployments, Routing(portfolio, router, deployments), datetime.now(UTC))

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.config.portfolio import NO_EMBEDDING
 from gateway.config.portfolio_text import portfolio_text
 from gateway.config.schema import FIRST_TOKEN_S
 from gateway.config.yaml_reader import Place, YamlError, YamlNode
@@ -135,7 +136,7 @@ class _Importer:
             portfolio_text(portfolio, self._comments()),
             len(every),
             sum(len(model["deployments"]) for model in every),
-            sum("embedding" in model for model in self._models),
+            sum(model.get("embedding", NO_EMBEDDING) != NO_EMBEDDING for model in self._models),
             tuple(self._values.variables),
             self._values.literal_secrets,
             tuple(_in_order(self._values.findings)),
@@ -179,9 +180,10 @@ class _Importer:
             self._values.report(node, "changed", message)
             if not embeds:
                 self._entries.comments[("models", len(models))] = [
-                    f"An alias: without an embedding, as {name} has it already."
+                    f"An alias: without an embedding, so that `auto` chooses {name} itself."
                 ]
-            models.append({"name": alias} | {k: v for k, v in model.items() if k not in ("name", "embedding")})
+            own = {"name": alias} if embeds else {"name": alias, "embedding": NO_EMBEDDING}
+            models.append(own | {k: v for k, v in model.items() if k not in own})
 
     def _is_free(self, alias: str) -> bool:
         """Return True if a model may have this name."""

@@ -1,15 +1,15 @@
 """Writes the models of a LiteLLM configuration as entries of `models` and `embedding_models` in a portfolio file."""
 
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
+from gateway.config.known_as import known_as
 from gateway.config.litellm_table import CAPABILITIES, UNKNOWN, ModelFacts, model_facts
 from gateway.config.portfolio_file import FALLBACK_WINDOW
 from gateway.config.yaml_reader import Place
 from gateway.core.json_types import JsonObject
 from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.litellm_deployments import ImportedDeployment, ImportedModel
-from gateway.migrate.model_aliases import resembles, same_model
+from router.model.model_families import Families
 
 
 class ModelEntries:
@@ -21,7 +21,7 @@ class ModelEntries:
 
     def __init__(self, values: ImportedValues, space: Collection[str]) -> None:
         self._values = values
-        self._space = space
+        self._families = Families(tuple(space))
         self.comments: dict[Place, list[str]] = {}
 
     def model(self, i: int, model: ImportedModel) -> JsonObject:
@@ -60,15 +60,16 @@ class ModelEntries:
                 self.comments[(*where, "deployments", j, key)] = lines
 
     def _embedding(self, i: int, model: ImportedModel, written: JsonObject) -> None:
-        names = [_spelling(deployment) for deployment in model.deployments]
-        found = {same_model(name, self._space) for name in names}
-        if len(found) == 1 and (name := found.pop()) is not None:
-            written["embedding"] = name
+        names = [_known_as(deployment) for deployment in model.deployments]
+        found = [self._families.find(name) for name in names]
+        meant = {family.stated for families in found for family in families}
+        if len(meant) == 1 and all(found):
+            written["embedding"] = meant.pop()
             return
         message = (
             f"which model of the space {model.name} is, is not certain: without `embedding` it answers only by name"
         )
-        hints = dict.fromkeys(hint for name in names if (hint := resembles(name, self._space)) is not None)
+        hints = dict.fromkeys(hint for name in names for hint in self._families.similar(name, 1))
         self._values.report_entry(model.node, "look", message)
         lines = [f"LOOK {message}.", *(f"embedding: {hint}  # is it this one?" for hint in hints)]
         self.comments[("models", i, "deployments")] = lines
@@ -143,13 +144,7 @@ class ModelEntries:
             self.comments[(*where, "price")] = [f"LOOK {message}; USD per million tokens"]
 
 
-def _spelling(deployment: ImportedDeployment) -> str:
-    """The name by which a model is recognised; `custom/…` if the server may use any name for any model."""
-    if deployment.base_model is not None:
-        name = deployment.base_model
-        return f"openai/{name.removeprefix('azure/')}" if name.startswith("azure/") else name
-    provider, _, name = deployment.model.partition("/")
+def _known_as(deployment: ImportedDeployment) -> str:
+    """The name by which a model is recognised."""
     base = deployment.values.get("api_base")
-    if (provider == "openai" or not name) and base and urlsplit(base).hostname != "api.openai.com" and "/" not in name:
-        return f"custom/{name or provider}"  # servers often call a model of their own gpt-4o
-    return deployment.model
+    return deployment.base_model or known_as(deployment.model, base if isinstance(base, str) else None)

@@ -12,6 +12,7 @@ from gateway.core.vocabulary import Api
 from gateway.request.chat_templates import system_first
 from gateway.request.model_names import model_name
 from gateway.request.query_text import query_text
+from gateway.request.reasoning_setting import reasoning_setting
 from gateway.request.request import MAX_DEPTH, Native, Request, parse_object
 from gateway.request.requirements import read_requirements
 from gateway.request.tool_results import results_after_calls
@@ -64,6 +65,11 @@ class ChatRequest(Request):
     def query(self) -> str:
         """The text by which a model is chosen; see `query_text`."""
         return query_text(self.fields["messages"]) if self.cached_query is None else self.cached_query
+
+    @property
+    def reasoning_setting(self) -> str | None:
+        """The reasoning setting that the client asks for; None if it leaves it to the model."""
+        return reasoning_setting(self.fields if self.native is None else self.native.fields)
 
     @property
     def mid_turn(self) -> bool:

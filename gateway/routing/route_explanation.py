@@ -68,7 +68,7 @@ def _evidence(routing: Routing, request: ChatRequest, decision: Decision, candid
     found = explain_evidence(
         routing.router,
         routing.encoding(request),
-        routing.embeddings[decision.chosen],
+        routing.embeddings(request)[decision.chosen],
         runner_up["embedding"] if runner_up is not None else None,
     )
     return {"passed_by": decision.model, "failed_by": runner_up and runner_up["model"]} | found
@@ -122,7 +122,7 @@ def _explain_model(
         why.append(_passed_over_because(decision, p, standard_error, float(utility), scores))
     return {
         "model": name,
-        "embedding": routing.embeddings[i],
+        "embedding": routing.embeddings(request)[i],
         "p_correct": p if known else None,
         "standard_error": standard_error if known else None,
         "price_usd": float(scores.price_usd[i]),

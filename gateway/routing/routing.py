@@ -1,11 +1,11 @@
 """Chooses the model for a request and orders its stand-ins: encodes the query, scores all models, applies the policy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.config.portfolio import Portfolio
+from gateway.config.portfolio import Model, Portfolio
 from gateway.core.errors import GatewayError, InvalidRequest, NoEligibleModel
 from gateway.core.vocabulary import EXPECTED_OUTPUT_TOKENS
 from gateway.deployments.live import LiveDeployments
@@ -46,11 +46,13 @@ class Routing:
         self.names = tuple(model.name for model in models)
         self._index = {name: i for i, name in enumerate(self.names)}
         self.live = tuple(deployments.models[name] for name in self.names)
-        self.embeddings = tuple(model.embedding for model in models)
+        self._embeddings = _embeddings(models)
         prices = [
             PricePerMtok(m.price.usd_per_mtok_in, m.price.usd_per_mtok_out, m.price.usd_per_mtok_cached) for m in models
         ]
-        self._table = ModelTable(router, self.embeddings, prices)
+        tables = {embeddings: ModelTable(router, embeddings, prices) for embeddings in set(self._embeddings.values())}
+        self._tables = {setting: tables[embeddings] for setting, embeddings in self._embeddings.items()}
+        self._table = self._tables[None]  # what does not depend on the reasoning setting
         self._eligibility = Eligibility(models, self.live, deployments.clock)
 
     async def decide(self, request: ChatRequest, conversation: Conversation | None = None) -> Decision:
@@ -116,7 +118,7 @@ class Routing:
         if eligibility.assumed.any():  # a model with an assumed window may stand in: its provider knows the window
             able = eligibility.able(scores.requirements) & eligibility.allowed(request.overrides)
             capable = capable | (eligibility.assumed & able)
-        for i, distance in self._table.by_distance(chosen):
+        for i, distance in self._table_for(request).by_distance(chosen):
             live = self.live[i]
             if not capable[i] or live.useless_to_call:
                 continue
@@ -177,8 +179,15 @@ class Routing:
     async def _encode(self, request: ChatRequest) -> Encoding | None:
         return await self.encoder_queue.encode(request.query) if len(self._table.embedded) else None
 
+    def embeddings(self, request: ChatRequest) -> tuple[str | None, ...]:
+        """The names in the model space that a request is decided by, in portfolio order; None for a model without an embedding."""
+        return self._embeddings.get(request.reasoning_setting, self._embeddings[None])
+
+    def _table_for(self, request: ChatRequest) -> ModelTable:
+        return self._tables.get(request.reasoning_setting, self._table)
+
     def _scores(self, request: ChatRequest, q: Encoding | None, requirements: Requirements) -> Scores:
-        predicted = self._table.predict(q)
+        predicted = self._table_for(request).predict(q)
         output_tokens = min(requirements.output_tokens or EXPECTED_OUTPUT_TOKENS, EXPECTED_OUTPUT_TOKENS)
         price_usd = self._table.expected_usd(requirements.prompt_tokens, output_tokens)
         capable = self._eligibility.capable(requirements) & self._eligibility.allowed(request.overrides)
@@ -195,3 +204,15 @@ class Routing:
         if len(able):
             return none_callable([d for i in able for d in self.live[i].deployments])
         return self._eligibility.none_capable(request.overrides, requirements)
+
+
+def _embeddings(models: Sequence[Model]) -> dict[str | None, tuple[str | None, ...]]:
+    """Reasoning setting of a request -> name in the model space of each model. None: the request states no setting."""
+    settings = {None, *(setting for model in models for setting in model.embedding_by_setting)}
+    return {
+        setting: tuple(
+            model.embedding if setting is None else model.embedding_by_setting.get(setting, model.embedding)
+            for model in models
+        )
+        for setting in settings
+    }

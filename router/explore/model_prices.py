@@ -80,10 +80,16 @@ def _price(where: str, column: str, text: str | None) -> float:
 
 
 def _portfolio_embeddings(path: Path) -> list[str]:
-    """The `embedding` of each model of a portfolio file that has one."""
+    """The `embedding` of each model of a portfolio file, or the name at its first deployment, which says what model it is."""
     found = read_yaml(path)
     entries = found.get("models") if isinstance(found, dict) else None
     if not isinstance(entries, list):
         raise DataError(f"{path}: not a portfolio: it has no list `models`")
-    names = [entry.get("embedding") for entry in entries if isinstance(entry, dict)]
-    return [name for name in names if isinstance(name, str)]
+    names = [_portfolio_name(entry) for entry in entries if isinstance(entry, dict)]
+    return [name for name in names if isinstance(name, str) and name != "none"]
+
+
+def _portfolio_name(entry: dict[str, object]) -> object:
+    deployments = entry.get("deployments")
+    first = deployments[0] if isinstance(deployments, list) and deployments else None
+    return entry.get("embedding") or (first.get("model") if isinstance(first, dict) else None)

@@ -1,16 +1,16 @@
 """The model space: one embedding per model, and the distances between them."""
 
-import difflib
 import json
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from router.errors import ArtifactError
+from router.model.model_families import Families, Family
 from router.regular_file import check_regular
 
 FORMAT = 2
@@ -59,29 +59,40 @@ class ModelSpace:
         self.evaluations = tuple(int(n) for n in evaluations)
         self.checkpoint = checkpoint
         self._row = {name: i for i, name in enumerate(self.models)}
-        self._short: dict[str, list[str]] | None = None
 
     def find(self, name: str) -> str:
-        """The full name of a model in the space, given that name in full or without provider, date, or both.
+        """The full name of the model of the space that a name means: in full, without maker, date or reasoning setting, or as a
+        provider calls the model.
 
-        `gpt-4o` gives `openai/gpt-4o-2024-08-06` if the space has no other snapshot of it.
+        `azure/gpt-4o` gives `openai/gpt-4o-2024-11-20` if this is the newest snapshot of it in the space.
+
+        Raises:
+            ArtifactError: as for `family`.
+        """
+        if name in self._row:
+            return name
+        family = self.family(name)
+        return family.variant(family.setting)
+
+    def family(self, name: str) -> Family:
+        """The variants by reasoning setting of the model that a name means, as for `find`.
 
         Raises:
             ArtifactError: the space has no such model; the message has close names. Or it has several; the message has these.
         """
-        if name in self._row:
-            return name
-        if self._short is None:
-            self._short = {}
-            for model in self.models:
-                for form in _short_forms(model):
-                    self._short.setdefault(form, []).append(model)
-        matches = self._short.get(_spelling(name), [])
-        if len(matches) > 1:
-            raise ArtifactError(f"{name!r} may be {' or '.join(matches)}; write which")
-        if not matches:
-            raise ArtifactError(f"the model space has no {name!r}{self._hint(name)}")
-        return matches[0]
+        found = self.families.find(name)
+        if len(found) > 1:
+            raise ArtifactError(f"{name!r} may be {' or '.join(family.name for family in found)}; write which")
+        if not found:
+            close = self.families.similar(name)
+            hint = f"; close to it: {', '.join(close)}" if close else ""
+            raise ArtifactError(f"the model space has no {name!r}{hint}")
+        return found[0]
+
+    @cached_property
+    def families(self) -> Families:
+        """The models by name; made when first needed, which takes some tens of milliseconds."""
+        return Families(self.models)
 
     def rows(self, models: Sequence[str]) -> NDArray[np.int64]:
         """The row of each model in `z`, (n,), int64. Accepts the names that `find` accepts.
@@ -197,28 +208,3 @@ class ModelSpace:
             raise ArtifactError(f"{path}: no such file") from exc
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as exc:
             raise ArtifactError(f"{path}: not a readable model space: {exc}") from exc
-
-    def _hint(self, name: str) -> str:
-        """The end of an error message: up to three models with names close to `name`."""
-        forms: dict[str, str] = {}
-        for model in self.models:
-            for form in sorted(_short_forms(model), key=len, reverse=True):
-                forms.setdefault(form, model)
-        close = difflib.get_close_matches(_spelling(name), forms, n=9)
-        models = list(dict.fromkeys(forms[form] for form in close))[:3]
-        return f"; close to it: {', '.join(models)}" if models else ""
-
-
-_DATE = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2}|\d{4})$")
-
-
-def _spelling(name: str) -> str:
-    """`GPT 4.1` -> `gpt-4-1`"""
-    return re.sub(r"[ _.:@]", "-", name.lower())
-
-
-def _short_forms(model: str) -> set[str]:
-    """The names of a model in full, without provider, without date, and without both; see `_spelling`."""
-    full = _spelling(model)
-    forms = {full, _DATE.sub("", full)}
-    return forms | {form.rpartition("/")[2] for form in forms}

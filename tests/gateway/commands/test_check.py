@@ -132,14 +132,41 @@ def test_schema_prints_the_json_schema() -> None:
 
 
 def test_an_embedding_may_be_named_without_maker_and_date(tmp_path: Path) -> None:
-    text = (
-        "models:\n  - name: a\n    embedding: gpt-4o\n    deployments: [{model: ollama/a}]\n    context_window: 9000\n"
-    )
+    text = "models:\n  - name: a\n    embedding: gpt-4o-mini\n    deployments: [{model: ollama/a}]\n    context_window: 9000\n"
     result = check(str(write(tmp_path, text)))
-    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "a  openai/gpt-4o-2024-08-06")
-    wrong = check(str(write(tmp_path, text.replace("gpt-4o", "gpt-3.5-turbo"))))
-    assert wrong.exit_code == 1
-    assert "p.yaml:3: models[0].embedding: 'gpt-3.5-turbo' may be openai/gpt-3.5-turbo-0125 or" in wrong.stderr
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "a  openai/gpt-4o-mini-2024-07-18")
+
+
+def test_a_model_is_recognised_by_its_deployments(tmp_path: Path) -> None:
+    text = """\
+models:
+  - name: recognised
+    deployments: [{model: azure/gpt-3.5-turbo, api_version: "1", api_base: "https://a.example", api_key: k}]
+  - name: unlike
+    deployments: [{model: ollama/llama3.1:8b}, {model: openrouter/meta-llama/llama-3.1-70b-instruct}]
+    price: { input: 1, output: 1 }
+    context_window: 8192
+  - name: unknown
+    deployments: [{model: ollama/ours}]
+    context_window: 8192
+  - name: by-name-only
+    embedding: none
+    deployments: [{model: ollama/llama3.1:8b}]
+    context_window: 8192
+"""
+    result = check(str(write(tmp_path, text)))
+    assert result.exit_code == 0, result.stderr
+    shown = dict(line.split("  ", 1) for line in result.stdout.splitlines() if not line.startswith((" ", "policies")))
+    assert re.fullmatch(
+        r"openai/gpt-3\.5-turbo-0125  \(known by azure/gpt-3\.5-turbo(; the newest; the space also has .*)?\)",
+        shown["recognised"],
+    )
+    assert shown["unlike"] == (
+        "only served when named: its deployments may be meta-llama/Llama-3.1-8B-Instruct or "
+        "meta-llama/Llama-3.1-70B-Instruct: state `embedding`"
+    )
+    assert shown["unknown"] == "only served when named: the model space has no ollama/ours"
+    assert shown["by-name-only"] == "only served when named: `embedding: none`"
 
 
 def test_an_address_that_is_not_set_is_not_made_up(tmp_path: Path) -> None:

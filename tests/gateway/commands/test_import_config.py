@@ -124,7 +124,7 @@ def test_a_companys_configuration(tmp_path: Path) -> None:
     assert models["llama"].deployments[0].weight == 3
     assert models["llama"].embedding == "meta-llama/Llama-3.1-8B-Instruct"
     assert models["nova"].deployments[0].params["aws_secret_access_key"] == Secret("value-of-AWS_SECRET_ACCESS_KEY")
-    assert models["gpt-4"].embedding is None
+    assert models["gpt-4"].embedding == "none"
     assert [d.upstream_model for d in models["gpt-4"].deployments] == ["azure/gpt-4o-eu", "gpt-4o-2024-08-06"]
 
     (vectors,) = portfolio.embedding_models

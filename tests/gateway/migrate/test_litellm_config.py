@@ -182,11 +182,11 @@ def test_capabilities_are_the_tables_but_for_what_model_info_says(tmp_path: Path
 
 
 def test_a_guess_at_the_embedding_is_only_a_comment(tmp_path: Path) -> None:
-    config = one("model: azure/gpt-4o-2024-08-06, api_base: 'https://a.openai.azure.com', api_version: '2024-02-01'")
+    config = one("model: azure/gpt-4o-mini-prod, api_base: 'https://a.openai.azure.com', api_version: '2024-02-01'")
     portfolio, _ = imported(tmp_path, config)
     assert portfolio.models[0].embedding is None
     text = (tmp_path / "portfolio.yaml").read_text()
-    assert "# embedding: openai/gpt-4o-2024-08-06  # is it this one?" in text
+    assert "# embedding: openai/gpt-4o-mini-2024-07-18  # is it this one?" in text
 
 
 def test_health_checks_and_defaults_reach_the_deployments(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_base_model_names_the_model_behind_a_deployment_of_azure(tmp_path: Path)
 
 def test_what_is_not_known_is_a_comment_and_a_finding(tmp_path: Path) -> None:
     entry, comments, values = written(
-        tmp_path, "{model: openai/Llama-3.1-8B-Instruct, api_base: 'http://gpu:8000/v1', api_key: k}"
+        tmp_path, "{model: openai/Llama-3.1-8B-Instruct-Ours, api_base: 'http://gpu:8000/v1', api_key: k}"
     )
     assert "embedding" not in entry
     assert "context_window" not in entry

@@ -14,7 +14,11 @@ NAMES = [
     "anthropic/claude-3-haiku-20240307",
     "meta-llama/Llama-3.1-8B",
     "meta-llama/Llama-3.1-8B-Instruct",
+    "openai/gpt-5.4-2026-03-05:medium",
+    "openai/gpt-5.4-2026-03-05:xhigh",
     "own",
+    "mine/tuned",
+    "yours/tuned",
 ]
 
 
@@ -33,9 +37,13 @@ def space() -> ModelSpace:
         ("gpt-4o-2024-08-06", "openai/gpt-4o-2024-08-06"),
         ("GPT-4o-mini", "openai/gpt-4o-mini-2024-07-18"),
         ("gpt-3.5-turbo-1106", "openai/gpt-3.5-turbo-1106"),
+        ("gpt-3.5-turbo", "openai/gpt-3.5-turbo-0125"),
         ("claude-3-haiku", "anthropic/claude-3-haiku-20240307"),
         ("llama-3.1-8b", "meta-llama/Llama-3.1-8B"),
         ("llama-3.1-8b-instruct", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("azure/gpt-4o", "openai/gpt-4o-2024-08-06"),
+        ("gpt-5.4", "openai/gpt-5.4-2026-03-05:medium"),
+        ("gpt-5.4:high", "openai/gpt-5.4-2026-03-05:xhigh"),
         ("own", "own"),
     ],
 )
@@ -48,9 +56,9 @@ def test_one_model_bears_the_name(space: ModelSpace, name: str, model: str) -> N
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("gpt-3.5-turbo", "'gpt-3.5-turbo' may be openai/gpt-3.5-turbo-0125 or openai/gpt-3.5-turbo-1106; write which"),
+        ("tuned", "'tuned' may be mine/tuned or yours/tuned; write which"),
         ("gpt-4o-2024-05-13", "the model space has no 'gpt-4o-2024-05-13'; close to it: openai/gpt-4o-2024-08-06"),
-        ("azure/gpt-4o", "the model space has no 'azure/gpt-4o'"),
+        ("openai/claude-3-haiku", "the model space has no 'openai/claude-3-haiku'; close to it: anthropic/claude-3-ha"),
         ("zzz", "the model space has no 'zzz'"),
     ],
 )

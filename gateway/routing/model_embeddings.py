@@ -1,0 +1,89 @@
+"""Finds the embedding of each model of a portfolio in the model space, and its variants by reasoning setting."""
+
+from dataclasses import dataclass, replace
+
+from gateway.config.portfolio import NO_EMBEDDING, Model, Portfolio
+from gateway.request.reasoning_setting import reasoning_setting
+from router.errors import ArtifactError
+from router.model.model_families import RANKS, Family
+from router.model.space import ModelSpace
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEmbedding:
+    """What a model of a portfolio is in the model space.
+
+    Attributes:
+        family: None if the space has no such model, or none is certain.
+        setting: the reasoning setting of requests that state none.
+        fixed: the deployment decides the setting, whatever a request asks for.
+        known_as: the name of a deployment that shows what model it is; None if the portfolio states the embedding.
+        why_none: the reason where `family` is None.
+    """
+
+    family: Family | None
+    setting: str | None = None
+    fixed: bool = False
+    known_as: str | None = None
+    why_none: str = ""
+
+    @property
+    def name(self) -> str | None:
+        """The full name in the model space."""
+        return None if self.family is None else self.family.variant(self.setting)
+
+
+def find_embedding(model: Model, space: ModelSpace) -> FoundEmbedding:
+    """The embedding that the portfolio states for a model; else the one that its deployments' names mean.
+
+    Raises:
+        ArtifactError: the space lacks the stated embedding.
+    """
+    if model.embedding == NO_EMBEDDING:
+        return FoundEmbedding(None, why_none=f"`embedding: {NO_EMBEDDING}`")
+    deployed = next((s for d in model.deployments if (s := reasoning_setting(d.params)) is not None), None)
+    if model.embedding is not None:
+        family = space.family(model.embedding)
+        setting = deployed if family.setting is None else family.setting
+        return FoundEmbedding(family, setting, fixed=deployed is not None)
+    meant: dict[str, tuple[str, Family]] = {}  # full name -> the deployment's name, and the family
+    for name in dict.fromkeys(d.known_as for d in model.deployments if d.known_as):
+        for family in space.families.find(name):
+            meant.setdefault(family.name, (name, family))
+    if not meant:
+        names = ", ".join(dict.fromkeys(d.known_as for d in model.deployments))
+        return FoundEmbedding(None, why_none=f"the model space has no {names}")
+    if len(meant) > 1:
+        return FoundEmbedding(None, why_none=f"its deployments may be {' or '.join(meant)}: state `embedding`")
+    name, family = next(iter(meant.values()))
+    setting = family.setting if deployed is None else deployed
+    return FoundEmbedding(family, setting, fixed=setting is not None, known_as=name)
+
+
+def with_embeddings(portfolio: Portfolio, space: ModelSpace) -> Portfolio:
+    """The portfolio with each embedding by its full name in the space, and with the variants by reasoning setting.
+
+    Raises:
+        ArtifactError: the space lacks an embedding that the portfolio states.
+    """
+    return replace(portfolio, models=tuple(_with_embedding(model, space) for model in portfolio.models))
+
+
+def missing_embeddings(portfolio: Portfolio, space: ModelSpace) -> list[str]:
+    """An error message for each model whose stated embedding the space lacks, with its line in the file and similar names."""
+    problems = []
+    for model in portfolio.models:
+        try:
+            find_embedding(model, space)
+        except ArtifactError as exc:
+            problems.append(f"{portfolio.places.get(model.name, model.name)}: {exc}")
+    return problems
+
+
+def _with_embedding(model: Model, space: ModelSpace) -> Model:
+    found = find_embedding(model, space)
+    if found.family is None or found.fixed:
+        return replace(model, embedding=found.name)
+    variants = {setting: found.family.variant(setting) for setting in RANKS if setting is not None}
+    others = {setting: name for setting, name in variants.items() if name != found.name}
+    return replace(model, embedding=found.name, embedding_by_setting=others)
