@@ -182,16 +182,16 @@ class General:
 
     def _remoteness(self, discriminants: NDArray[np.float32]) -> NDArray[np.float32]:
         """The log odds that prompts are unlike all training queries, (n, K) -> (n,)."""
-        weights, norms = self._distances
+        weights, norms, precision = self._distances
         nearest = (norms - discriminants @ weights).min(axis=1)  # |y - centre|² - |y|²
-        nearest += (discriminants * discriminants) @ (1 - self.background)
+        nearest += (discriminants * discriminants) @ precision
         odds: NDArray[np.float32] = np.minimum(-self.familiar[1] - self.familiar[0] * nearest, _LARGEST)
         return odds
 
     @cached_property
-    def _distances(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Twice the centres, transposed, (K, B), and their squared norms, (B,)."""
-        return np.ascontiguousarray(2 * self.centres.T), (self.centres**2).sum(axis=1)
+    def _distances(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Twice the centres, transposed, (K, B), their squared norms, (B,), and 1 less the background's precision, (K,)."""
+        return np.ascontiguousarray(2 * self.centres.T), (self.centres**2).sum(axis=1), 1 - self.background
 
 
 def basis(surface: NDArray[np.float32], mean: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXAM_RIDGE = 3.0
-EXAM_ODDS = 3.0  # of an exam question before its text is seen
+EXAM_ODDS = 1.0  # of an exam question before its text is seen; a request taken for one is the worse mistake
 WITHIN_RIDGE = 0.01  # of the mean variance, added to the covariance within benchmarks against its smallest eigenvalues
 KNOWN_ODDS = 50.0  # of a query of a known benchmark against one of an unknown benchmark, before its text is seen
 NEWTON_STEPS = 15

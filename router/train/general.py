@@ -5,14 +5,14 @@ small weight, over the queries of all benchmarks with their Rasch difficulties. 
 that is left out, a regression on the others is no better than a constant, and it orders everyday requests wrongly.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from router.data.benchmarks import relative
 from router.data.dataset import Dataset
-from router.model.features import TEXT_GAIN, FeatureMap, standardised
+from router.model.features import TEXT_GAIN, FeatureMap, Features, standardised
 from router.model.general import KNOTS, General, basis, option_floor
 from router.train.familiarity import Discriminants, fit_exam, fit_familiarity
 from router.train.rasch import Evaluations, Rasch, fit_rasch
@@ -89,6 +89,13 @@ def _joined_heads(
     text = np.column_stack([heads[1 : 1 + width], linear[:width]]) * TEXT_GAIN
     surface = np.column_stack([heads[1 + width :], linear[width:]])
     return _float32(text), _float32(surface), _float32(np.concatenate([heads[0], discriminants.offset]))
+
+
+def with_known_kinds(features: Features, domain: NDArray[np.int64], parent: NDArray[np.int64]) -> Features:
+    """Features of n queries whose domain is known, (n,): posteriors of 0 and 1, for `General.ability`."""
+    domains = np.eye(len(parent), dtype=np.float32)[domain]
+    benchmarks = np.eye(int(parent.max()) + 1, dtype=np.float32)[parent[domain]]
+    return replace(features, benchmarks=benchmarks, domains=domains)
 
 
 def train_evaluations(

@@ -11,7 +11,7 @@ from router.encode.encoder import QueryEncoder
 from router.encode.load import load_encoder
 from router.model.features import FeatureMap
 from router.model.general import General
-from router.train.general import fit_general, spaced
+from router.train.general import fit_general, spaced, with_known_kinds
 from router.train.requests import Judged, Requests, judged_requests
 
 KINDS = ("alpaca_eval", "places", "sums")  # the first is a relative benchmark
@@ -138,3 +138,14 @@ def test_spaced_takes_few_queries_of_a_large_benchmark_and_all_of_a_small_one() 
     chosen = spaced(kind)
     assert (np.bincount(kind[chosen]) == [500, 7]).all()
     assert len(np.unique(chosen)) == len(chosen)
+
+
+def test_abilities_order_the_models_of_the_world(encoder: QueryEncoder) -> None:
+    data = world()
+    general = fitted(data, encoder)
+    q = encoder.encode(data.prompts)
+    features = feature_map(q, data, encoder.text_dim)
+    kind = np.array([KINDS.index(name) for name in data.benchmarks])
+    known = with_known_kinds(features(q), kind, features.parent)
+    found = [general.ability(q, known, data.scores[m]) for m in range(4)]
+    assert all(weaker.mean < stronger.mean for weaker, stronger in zip(found, found[1:], strict=False))
