@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 from itertools import islice
 
-from gateway.request.user_labels import SEARCHED_LINES, after_documents, after_label, in_code
+from gateway.request.sections import SEARCHED_LINES, in_code
+from gateway.request.user_labels import after_documents, after_label
 
 _FIELD = re.compile(r"^\[\[ ## (\w{1,100}) ## \]\][ \t]*$", re.MULTILINE)
 _DECLARED = re.compile(r"^\d+\. `(\w{1,100})`", re.MULTILINE)

@@ -15,10 +15,10 @@ SEARCHED_TAGS = 2_000  # of one message
 _OWNERS = (
     "system|environment|workspace|user|editor|session|repo|repository|project|conversation|chat|message|ide|runtime|agent"
     "|additional|extra|important|tools?|git|open|current|custom|attached|recent|recently|cursor|local|available|reminder|task"
-    "|todo|working|command"
+    "|todo|working|command|response|output"
 )
 _KINDS = (
-    "reminders?|details|info|information|context|history|memory|memories|instructions|rules|guidelines|status|state|files?"
+    "reminders?|format|details|info|information|context|history|memory|memories|instructions|rules|guidelines|status|state|files?"
     "|layout|selection|skills|progress|attachments|stdout|stderr|caveat"
 )
 _OPENING = re.compile(  # attributes are bounded, so that the search takes linear time
@@ -28,6 +28,8 @@ _OPENING = re.compile(  # attributes are bounded, so that the search takes linea
 _SPACE = re.compile(r"\s*")
 _REQUEST = "query|question|request|message|input|prompt|task|feedback"
 _USER_REQUEST = re.compile(rf"^<((?:user|human|customer)[-_]?(?:{_REQUEST}))>", re.IGNORECASE | re.MULTILINE)
+_QUESTION = re.compile(r"^<(question|query|request)>", re.MULTILINE)
+_TAG = re.compile(r"<([a-zA-Z][\w.-]{0,60})[^<>]{0,1000}>")
 _WHOLE_REQUEST = re.compile(rf"<({_REQUEST})>")
 _RESPONSE = re.compile(r"^<(feedback|user_message|answer)>", re.MULTILINE)
 _RESPONSE_CHARS = 400  # at the beginning of the result
@@ -94,10 +96,12 @@ def request_element(text: str, template: bool) -> str | None:
     if "<" not in text or "</" not in text:
         return None
     tag = _USER_REQUEST.search(text)
+    if tag is None and text.startswith("<"):
+        tag = _QUESTION.search(text)
     whole = _WHOLE_REQUEST.match(text) or _USER_REQUEST.match(text)
     if whole is not None and text.rstrip().endswith(closing := f"</{whole.group(1)}>"):
         return text[whole.end() : text.rindex(closing)].strip() or None
-    if tag is None or not (template or text.startswith("<")):
+    if tag is None or not (_is_among_elements(text, tag.start()) if text.startswith("<") else template):
         return None
     beginning = text[: tag.start()].split("\n\n", 1)[0]
     if beginning and not answers_words(beginning) and (beginning[0] != "<" or _PURPOSE_TAG.match(beginning)):
@@ -107,6 +111,12 @@ def request_element(text: str, template: bool) -> str | None:
     if after and text.startswith("<") and not (after.startswith("<") and after.endswith(">")):
         return None  # a user's own text about markup
     return content.strip() or None
+
+
+def _is_among_elements(text: str, start: int) -> bool:
+    """Return True if the first element of a text ends before the element that begins at `start`, or is this element."""
+    first = _TAG.match(text)
+    return start == 0 or (first is not None and text.find(f"</{first.group(1)}>", 0, start) >= 0)
 
 
 def response_element(result: str) -> str | None:

@@ -13,11 +13,16 @@ COMPARED_TURNS = 4  # earlier turns that one is compared with
 COMPARED_CHARS = 20_000  # of each
 _PARAGRAPH = "\n\n"
 # The line before the user's words that announces them, and the line after them that begins a part of the template.
+_USER = r"(?:user|human|customer|client)\b"
+_WORDS = r"\b(?:question|query|request|message|prompt|task)\b"
 _ANNOUNCEMENT = re.compile(
-    r"(?:#{1,6} |\*\*|<|\[).{0,60}\b(?:question|query|request|message|prompt|task|(?:user|human)\b.{0,10}\binput)\b.{0,40}"
-    r"|(?:(?:here is |this is )?the )?(?:user|human)\b.{0,10}\b(?:question|query|request|message|prompt|task|input)\b.{0,100}:"
+    rf"(?:#{{1,6}} |\*\*|<|\[|[=*~-]{{2,}}).{{0,60}}(?:{_WORDS}|\b{_USER}.{{0,10}}\binput\b).{{0,40}}"
+    rf"|(?:(?:here is |this is )?the )?{_USER}.{{0,10}}(?:{_WORDS}|\b(?:input|says|asks|writes)\b).{{0,100}}:"
     r"|(?P<short>question|query|request):",
     re.IGNORECASE,
+)
+_LABEL = re.compile(
+    rf"(?:\*\*)?(?:the )?{_USER}.{{0,10}}(?:{_WORDS}|\binput\b)(?:\*\*)?:(?:\*\*)?[ \t]*(?=\S)", re.IGNORECASE
 )
 _REMINDER = re.compile(
     r"[-=*_]{3,}|\W{0,10}(?:reminder|remember|important|note|rules|instructions|guidelines|output format|response format)\b.*",
@@ -30,17 +35,22 @@ _DIRECTIVE = re.compile(r"\b(?:MUST|NEVER|ALWAYS|ONLY|DO NOT)\b")
 
 
 class _Split(NamedTuple):
-    """A text as lines: the first `head` and the last `tail` lines are repeated in another turn."""
+    """A text as lines: the first `head` and the last `tail` lines are repeated in another turn.
+
+    So are the first `label` characters of the line after the head, which are a label of the user's words.
+    """
 
     lines: list[str]
     head: int
     tail: int
+    label: int = 0
 
     def repeated(self) -> int:
         return sum(map(len, self.lines[: self.head])) + sum(map(len, self.lines[len(self.lines) - self.tail :]))
 
     def words(self, start: int | None = None) -> str:
-        return "\n".join(self.lines[self.head if start is None else start : len(self.lines) - self.tail]).strip()
+        first = self.head if start is None else start
+        return "\n".join(self.lines[first : len(self.lines) - self.tail])[self.label if start is None else 0 :].strip()
 
 
 def without_known(text: str, known: Sequence[str]) -> str:
@@ -86,9 +96,9 @@ def _words(split: _Split, others: Sequence[str]) -> str:
     """Return the user's words; empty if what is repeated is no template."""
     head = "\n".join(split.lines[: split.head]).rstrip()
     lead = head.rstrip("-= \n").rpartition("\n")[2].strip()
-    if head and not works_on_words(head):
+    if (head or split.label) and not works_on_words(head):
         announced = _ANNOUNCEMENT.fullmatch(lead)
-        if announced is not None and (announced["short"] is None or is_template(head)):
+        if split.label or (announced is not None and (announced["short"] is None or is_template(head))):
             return split.words()
         asks = split.words().endswith(("?", "？", "؟")) and not lead.endswith((":", "："))
         if asks and split.repeated() >= MIN_FRAME_CHARS and _ROLE.match(head):
@@ -105,9 +115,11 @@ def _compared(lines: list[str], other: str) -> _Split | None:
     most = min(len(lines), len(others))
     head = next((i for i in range(most) if lines[i] != others[i]), most)
     tail = next((i for i in range(most - head) if lines[-1 - i] != others[-1 - i]), most - head)
-    split = _Split(lines, head, tail)
-    own = "\n".join(others[head : len(others) - tail]).strip()
-    return split if split.repeated() >= MIN_CHARS and own and split.words() else None
+    label = _LABEL.match(lines[head]) if head + tail < most else None
+    shared = label is not None and others[head].startswith(label.group())
+    split = _Split(lines, head, tail, label.end() if label is not None and shared else 0)
+    own = "\n".join(others[head : len(others) - tail])[split.label :].strip()
+    return split if (head or tail or split.label) and own and split.words() else None
 
 
 def _contained(part: str, known: Sequence[str]) -> bool:

@@ -7,15 +7,17 @@ code blocks have no meaning here.
 import re
 from itertools import islice
 
-SEARCHED_LINES = 200  # of each kind, in one message
+from gateway.request.sections import HEADING, SEARCHED_LINES, begins_section, end_of_section, in_code
+
 _LINE_CHARS = 200  # a longer line is no label
 _LABEL_CHARS = 24  # of a label before the name of the user's words
 _FENCE = "\n```"
 
 # The beginning of a template: it tells the model what it is or has to do, or begins a section.
 _TEMPLATE = re.compile(
-    r"\s*(?:#{1,6} |[^\n]{1,100}\n[-=]{3,}[ \t]*\n|<[a-zA-Z][\w-]{0,60}>\s*\n|You(?:'re| are| will| have| must)\b"
-    r"|Your (?:task|role|job|goal)\b|Answer the (?:following|user|human|question)|Respond to the (?:user|human))"
+    r"\s*(?:#{1,6} |\*\*[^*\n]{1,60}\*\*|[=~-]{2,} ?\w|\[[A-Z][^\[\]\n]{0,60}\][ \t]*\n|[^\n]{1,100}\n[-=]{3,}[ \t]*\n"
+    r"|<[a-zA-Z][\w-]{0,60}>\s*\n|\[\[ ## |You(?:'re| are| will| have| must)\b|Your (?:task|role|job|goal)\b"
+    r"|Answer the (?:following|user|human|question)|Respond to the (?:user|human))"
 )
 _OWN_WORDS = re.compile(r"\b(?:I|I'm|I've|[Mm]y|me|[Ww]e|[Oo]ur)\b|[?？]")  # of a user, in the first paragraph
 _OWN_CHARS = 400
@@ -23,6 +25,7 @@ _OWN_CHARS = 400
 _USER = re.compile(
     r"\b(?:user|human)(?:'s|’s)?[ _-](?:(?:original|current|latest|last|new) )?"
     r"(?:input|question|query|request|message|prompt|task)\b"
+    r"|\b(?:user|human|customer|client) (?:says|said|asks|asked|writes|wrote)\b"
     r"|(?:用户|用戶|ユーザー)(?:的|の)?(?:问题|問題|输入|輸入|请求|請求|提问|提問|質問|入力|消息|メッセージ)"
     r"|\b(?:be)?nutzer(?:frage|anfrage|eingabe|nachricht)\b|\b(?:frage|anfrage|eingabe|nachricht) des (?:be)?nutzers\b"
     r"|\b(?:question|demande|message) de l['’]utilisateur\b|\b(?:pregunta|consulta|mensaje) del usuario\b"
@@ -40,17 +43,13 @@ _PURPOSE = re.compile(
 )
 _PURPOSE_CHARS = 400  # at the two ends of what precedes the words of the user
 _ANSWERS = re.compile(
-    r"\b(?:answer|respond|respons|repl(?:y|ies)\b|help|assist|support|chat|hilf|unterstütz|antwort|回答)", re.IGNORECASE
+    r"\b(?:answer|respond|respons|repl(?:y|ies)\b|help|assist|support|chat|speak|talk|hilf|unterstütz|antwort|回答)",
+    re.IGNORECASE,
 )
 _DOCUMENTS = re.compile(r"^<(context|documents|sources|search_results|knowledge|passages)\b[^<>]{0,200}>", re.MULTILINE)
 _ADDRESS = re.compile(r"^(?:[-*] )?(?:(?:You|Your|Answer|Respond|Reply|Du|Sie)\b|你|您)", re.MULTILINE)  # of the model
 _TURN = re.compile(r"^(?:Assistant|AI|Bot|Agent|Model)(?: \w{1,20})?:[ \t]*\S", re.MULTILINE)  # of a transcript
 _TASK_HEADING = re.compile(r"#{1,6}[ \t]+\**Task\b[^\n]{0,20}\n", re.IGNORECASE)
-_HEADING = re.compile(r"^#{1,6}[ \t]+(?=\S)", re.MULTILINE)
-_ABOUT_ANSWER = re.compile(
-    r"\b(?:output|format|formatting|response|instructions?|guidelines|rules|answer|reminder|constraints|assistant)\b",
-    re.IGNORECASE,
-)
 _ANSWER_LABEL = re.compile(r"(?:Your |Helpful )?(?:Answer|Response|Assistant|AI):")
 
 
@@ -59,6 +58,8 @@ def is_template(text: str) -> bool:
     if _TEMPLATE.match(text) is None:
         return False
     opening = text.strip()[:_OWN_CHARS].split("\n\n", 1)[0]
+    if (name := _USER.search(opening)) is not None:
+        opening = opening[: name.start()]
     return opening.startswith(("You are", "You're", "<")) or _OWN_WORDS.search(opening) is None
 
 
@@ -86,7 +87,7 @@ def task_section(text: str) -> str | None:
     heading = _TASK_HEADING.match(text)
     if heading is None:
         return None
-    following = _HEADING.search(text, heading.end())
+    following = HEADING.search(text, heading.end())
     return text[heading.end() : following.start() if following else None].strip() or None
 
 
@@ -100,13 +101,12 @@ def after_label(text: str) -> str | None:
     again = _USER.search(text, end, end + _LINE_CHARS)
     if again is not None and (second := _user_label(text, again)) and not text[end : second[0]].strip():
         end = second[1]
-    heading = _HEADING.match(text, start)
-    question = text[end : None if heading is None else _sections_about_answer(text, end, heading)].strip()
+    question = text[end : end_of_section(text, start, end)].strip()
     if _TASK_QUOTED.search(name.group()):
         close = question.rfind(_FENCE)
         return question[4:close].strip() or None if question.startswith("```\n") and close > 0 else None
     before = text[:start].strip()
-    if before.startswith("#") and (heading is None or _ADDRESS.search(before) is None):  # a user's own document
+    if before.startswith("#") and (text[start] != "#" or _ADDRESS.search(before) is None):  # a user's own document
         return None
     if (before and not answers_words(before)) or _TURN.search(question):
         return None
@@ -116,7 +116,8 @@ def after_label(text: str) -> str | None:
 def _user_label(text: str, name: re.Match[str]) -> tuple[int, int] | None:
     """Return where the label of the user's words begins and ends, if the line with this name of them is such a label.
 
-    A label is a heading, a bold line, an underlined line, a line with a colon at its end, or the name with a colon before the text.
+    A label is a heading, a bold line, a banner, an underlined line, a line with a colon at its end, or the name with a colon before
+    the text.
     """
     start = text.rfind("\n", max(0, name.start() - _LABEL_CHARS), name.start()) + 1
     if name.start() - start > _LABEL_CHARS:
@@ -128,12 +129,10 @@ def _user_label(text: str, name: re.Match[str]) -> tuple[int, int] | None:
     underline = _UNDERLINE.match(text, end)
     if underline is not None:
         return start, underline.end()
-    if line.startswith("#") or (line.startswith("**") and line.endswith(("**", "**:"))) or line.endswith((":", "：")):
-        return start, end
     colon = _COLON.match(text, name.end())
-    if colon is None or text[start : name.start()].strip("* ").lower() not in ("", "the"):
-        return None
-    return start, colon.end()
+    if colon is not None and not begins_section(line) and text[start : name.start()].strip("* ").lower() in ("", "the"):
+        return start, colon.end()
+    return (start, end) if begins_section(line) or line.endswith((":", "：")) else None
 
 
 def after_documents(text: str) -> str | None:
@@ -158,27 +157,3 @@ def _without_answer_label(text: str) -> str | None:
     text = text.strip()
     earlier, _, last = text.rpartition("\n")
     return (earlier.rstrip() if _ANSWER_LABEL.fullmatch(last) else text) or None
-
-
-def _sections_about_answer(text: str, start: int, label: re.Match[str]) -> int:
-    """Return where the last sections begin whose headings speak of the answer; the length of `text` if there are none.
-
-    Args:
-        start: the sections are after this position.
-        label: the heading of the user's words; headings of lower levels are the user's.
-    """
-    cut = len(text)
-    level = label.group().count("#")
-    headings = [h for h in islice(_HEADING.finditer(text, start), SEARCHED_LINES) if h.group().count("#") <= level]
-    for heading in reversed(headings):
-        line = text[heading.end() : heading.end() + _LINE_CHARS].split("\n", 1)[0]
-        if _ABOUT_ANSWER.search(line) is None or in_code(text, heading.start()):
-            break
-        cut = heading.start()
-    return cut
-
-
-def in_code(text: str, at: int) -> bool:
-    """Return True if the position is in a block of code."""
-    before = text.count(_FENCE, 0, at) + text.startswith("```")
-    return before % 2 == 1 and text.find(_FENCE, at) >= 0

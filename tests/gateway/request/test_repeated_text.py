@@ -44,6 +44,9 @@ ROLE = (
     [
         (f"{HEAD}Why?{TAIL}", f"{HEAD}How do I return a rake?{TAIL}", "Why?"),
         (f"{HEAD}Why?\n### Question\nHow?", f"{HEAD}x", "Why?\n### Question\nHow?"),
+        ("# Instructions\nYou help.\n\n# Query\nWhy?", "# Instructions\nYou help.\n\n# Query\nHow?", "Why?"),
+        ("Human question:\nWhy?\n\nBe brief.", "Human question:\nHow?\n\nBe brief.", "Why?"),
+        ("Today is Monday.\n\nUser Question: Why?\nHow?", "Today is Monday.\n\nUser Question: When?", "Why?\nHow?"),
         (f"{ROLE}Why is it rusty?", f"{ROLE}How long is it?", "Why is it rusty?"),
     ],
 )
@@ -75,6 +78,8 @@ LETTER = "Dear Ms Weber,\n\nyou must pay now. You always promised to, and never 
             f"You are a translator.\n\n{'Be exact. ' * 20}\n\nTranslate:\nHi.",
         ),
         ("a\nb", "c\nd"),
+        ("Classify the text.\n\nUser message: Why?", "Classify the text.\n\nUser message: How?"),
+        ("Question:\nWhy?", "Question:\nHow?"),
     ],
 )
 def test_what_users_repeat_stays(text: str, other: str) -> None:
