@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from router.encode import foreign
 from router.encode.encoder import MAX_CHARS, MAX_TOKENS, normalise
+from router.encode.foreign import ForeignWords
 from router.encode.token_cache import TokenCache
 from router.errors import ArtifactError
 
@@ -22,7 +24,8 @@ PIECE_CHARS = 512  # tokenised at once: 512 tokens of prose are about 2,200 char
 class StaticEncoder:
     """The mean of one vector per token (model2vec). The same weights load as a sentence-transformers StaticEmbedding.
 
-    A text without any known token gets the first unit vector.
+    A text without any known token gets the first unit vector. If the folder holds `foreign.safetensors`, words of other languages
+    are read as English tokens with shares, and the weights of their vectors are these.
 
     Args:
         folder: holds model.safetensors with `embedding.weight` (V, d_q) and tokenizer.json.
@@ -47,17 +50,32 @@ class StaticEncoder:
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._piece_chars = PIECE_CHARS if _splits_at_spaces(self._tokenizer) else MAX_CHARS
         self.spec = spec
-        self.hash = _files_hash([weights_file, vocabulary_file])
+        files = [weights_file, vocabulary_file]
+        self._foreign: ForeignWords | None = None
+        if (folder / foreign.FILE).is_file():
+            self._foreign = ForeignWords(folder, len(self._weights), self._ids, self._is_word)
+            files.append(folder / foreign.FILE)
+        self.hash = _files_hash(files)
         self.dim = int(self._weights.shape[1])
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         out = np.empty((len(texts), self.dim), np.float32)
-        if len(texts) == 1:
-            self._write_sum(self._ids(texts[0][:MAX_CHARS]), out[0])
-            return normalise(out)
-        for start in range(0, len(texts), 1024):
-            cut = [text[:MAX_CHARS] for text in texts[start : start + 1024]]
-            for i, encoding in enumerate(self._tokenizer.encode_batch_fast(cut, add_special_tokens=False), start):
+        english: list[int] = []
+        for i, text in enumerate(texts):
+            cut = text[:MAX_CHARS]
+            read = None if self._foreign is None else self._foreign.read(cut)
+            if read is not None:
+                self._write_sum(read[0], out[i], np.array(read[1], np.float32))
+            elif len(texts) == 1:
+                self._write_sum(self._ids(cut), out[i])
+            else:
+                english.append(i)
+        for start in range(0, len(english), 1024):
+            part = english[start : start + 1024]
+            cuts = [texts[i][:MAX_CHARS] for i in part]
+            for i, encoding in zip(
+                part, self._tokenizer.encode_batch_fast(cuts, add_special_tokens=False), strict=True
+            ):
                 self._write_sum(encoding.ids, out[i])
         return normalise(out)
 
@@ -74,9 +92,13 @@ class StaticEncoder:
             text = text[len(piece) :]
         return ids[:MAX_TOKENS]
 
-    def _write_sum(self, ids: list[int], out: NDArray[np.float32]) -> None:
+    def _is_word(self, word: str) -> bool:
+        return self._tokenizer.token_to_id(word) is not None
+
+    def _write_sum(self, ids: list[int], out: NDArray[np.float32], shares: NDArray[np.float32] | None = None) -> None:
         rows = self._weights.take(ids, axis=0)
-        np.add.reduce(float16_to_float32(rows) if rows.dtype == np.float16 else rows, axis=0, out=out)
+        rows = float16_to_float32(rows) if rows.dtype == np.float16 else rows
+        np.add.reduce(rows if shares is None else rows * shares[:, None], axis=0, out=out)
 
 
 def is_static(folder: Path) -> bool:

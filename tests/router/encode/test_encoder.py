@@ -71,8 +71,9 @@ def test_it_is_the_same_as_the_library_makes_of_the_same_weights() -> None:
     weights = load_file(folder / "model.safetensors")["embedding.weight"].astype(np.float32)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     library = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights)], device="cpu")
-    expected = normalise(np.asarray(library.encode(TEXTS[:4]), np.float32))
-    np.testing.assert_allclose(load_encoder().encode(TEXTS[:4])[:, :256], expected, atol=1e-5)
+    english = [text for text in TEXTS if text.isascii()]  # the library does not know the words of other languages
+    expected = normalise(np.asarray(library.encode(english), np.float32))
+    np.testing.assert_allclose(load_encoder().encode(english)[:, :256], expected, atol=1e-5)
 
 
 def test_the_static_path_loads_neither_torch_nor_transformers() -> None:
