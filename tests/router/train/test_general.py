@@ -1,5 +1,6 @@
 """Fitting the general term on a small world of two kinds of exam question and one relative benchmark."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -148,4 +149,4 @@ def test_abilities_order_the_models_of_the_world(encoder: QueryEncoder) -> None:
     kind = np.array([KINDS.index(name) for name in data.benchmarks])
     known = with_known_kinds(features(q), kind, features.parent)
     found = [general.ability(q, known, data.scores[m]) for m in range(4)]
-    assert all(weaker.mean < stronger.mean for weaker, stronger in zip(found, found[1:], strict=False))
+    assert all(weaker.mean < stronger.mean for weaker, stronger in itertools.pairwise(found))
