@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TABLES = (
     "accuracy_by_evaluations",
+    "few_evaluations",
     "onboarding",
     "robustness",
     "geometry",

@@ -1,6 +1,6 @@
 """Claim 9: predictions are calibrated: reliability, expected calibration error and Brier score, also for new models."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from research.bench.rows import OURS
 from research.bench.tables.cells import grid, number, picture
+from research.bench.tables.repeats import EXPLAINED, draws_for, mean, number_between, spread
 from router.data.pools import MACROS, Pool, macros
 from router.train.evaluate import predict_all, space_of
 
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
 
-VERSION = 1
+VERSION = 2
 BINS = 15  # of equal width, as is usual for the ECE
 ALL = "all evaluations"
 ONBOARDED = (32, 128, None)  # evaluations that models marked onboarding are embedded from; None: all
@@ -34,7 +35,9 @@ def measure(context: "Context") -> dict[str, Any]:
     return {
         "rows": rows,
         "reliability": _by_pool(context, pools, context.p_test),
-        "onboarded": {str(n or "all"): _by_pool(context, pools_of, p) for n, pools_of, p in _onboarded(context)},
+        "onboarded": {
+            str(n or "all"): _averaged(context, pools_of, drawn) for n, pools_of, drawn in _onboarded(context)
+        },
     }
 
 
@@ -83,9 +86,15 @@ def section(result: dict[str, Any]) -> str:
         lines = []
         for key, label in (("ece", "ECE"), ("brier", "Brier")):
             for n, found in result["onboarded"].items():
-                lines.append([f"{label}, {n} evaluations", *(number(found.get(c, {}).get(key), 3) for c in columns)])
+                cells = (found.get(c, {}) for c in columns)
+                lines.append(
+                    [
+                        f"{label}, {n} evaluations",
+                        *(number_between(c.get(key), c.get(f"{key}_spread"), 3) for c in cells),
+                    ]
+                )
         text += [
-            f"{OURS} for the models marked `onboarding` alone, embedded from a number of their train evaluations:",
+            f"{OURS} for the models marked `onboarding` alone, embedded from a number of their train evaluations; {EXPLAINED}:",
             grid(["measure", *columns], lines),
         ]
     return "\n\n".join([*text, picture("calibration", "Reliability")])
@@ -102,25 +111,45 @@ def plot(result: dict[str, Any], folder: Path) -> None:
     reliability(panels, words, folder / "calibration.png")
 
 
-def _by_pool(context: "Context", pools: list[Pool], p: NDArray[np.float32]) -> dict[str, Any]:
-    """By pool, macro, and over everything; pools in which nothing is predicted are left out."""
+def _by_pool(context: "Context", pools: list[Pool], *drawn: NDArray[np.float32]) -> dict[str, Any]:
+    """By pool, macro, and over everything; pools in which nothing is predicted are left out.
+
+    Args:
+        drawn: predictions, (M, Q); several sets, with NaN in the same places, count as one.
+    """
     scores = context.data.scores
     found, seen = {}, np.zeros(scores.shape, np.bool_)
     for pool in pools:
         at = np.ix_(pool.models, pool.queries)
-        known = ~np.isnan(scores[at]) & ~np.isnan(p[at])
+        known = ~np.isnan(scores[at]) & ~np.isnan(drawn[0][at])
         if known.any():
-            found[pool.name] = calibration(p[at][known], scores[at][known])
+            y = np.tile(scores[at][known], len(drawn))
+            found[pool.name] = calibration(np.concatenate([p[at][known] for p in drawn]), y)
             seen[at] |= known
     if not found:
         return {}
     averaged = {key: macros({pool: part[key] for pool, part in found.items()}) for key in ("ece", "brier")}
     of_macros = {label: {key: averaged[key][label] for key in averaged} for label in averaged["ece"]}
-    return {**found, **of_macros, ALL: calibration(p[seen], scores[seen])}
+    return {
+        **found,
+        **of_macros,
+        ALL: calibration(np.concatenate([p[seen] for p in drawn]), np.tile(scores[seen], len(drawn))),
+    }
 
 
-def _onboarded(context: "Context") -> Iterator[tuple[int | None, list[Pool], NDArray[np.float32]]]:
-    """Our predictions for the models marked onboarding alone, by the number of evaluations."""
+def _averaged(context: "Context", pools: list[Pool], drawn: Sequence[NDArray[np.float32]]) -> dict[str, Any]:
+    """As `_by_pool`, with means of ECE and Brier score over draws, and their spread; the bins are those of all draws together."""
+    joined, single = _by_pool(context, pools, *drawn), [_by_pool(context, pools, p) for p in drawn]
+    found: dict[str, Any] = {}
+    for name, part in joined.items():
+        errors = [{key: of_draw[name][key] for key in ("ece", "brier")} for of_draw in single]
+        between = {f"{key}_spread": value for key, value in spread(errors).items()}
+        found[name] = {**part, **mean(errors), **between}
+    return found
+
+
+def _onboarded(context: "Context") -> Iterator[tuple[int | None, list[Pool], list[NDArray[np.float32]]]]:
+    """Our predictions for the models marked onboarding alone, by the number of evaluations, one per draw of these."""
     data = context.data
     models = [m for m in np.flatnonzero(data.onboarding).tolist() if len(context.answered(m))]
     if not models:
@@ -130,13 +159,13 @@ def _onboarded(context: "Context") -> Iterator[tuple[int | None, list[Pool], NDA
         for pool in context.pools("test", onboarding=True)
     ]
     for n in ONBOARDED:
-        rows = [np.random.default_rng((2, m)).permutation(context.answered(m))[:n] for m in models]
-        space = space_of(
-            [data.models[m] for m in models],
-            [context.embed(m, of_model) for m, of_model in zip(models, rows, strict=True)],
-            "",
-        )
-        yield n, pools, predict_all(context.fitted.locus, data, context.q, space, "test")
+        drawn = []
+        for draw in range(draws_for(n)):
+            rows = [np.random.default_rng((2 + draw, m)).permutation(context.answered(m))[:n] for m in models]
+            embeddings = [context.embed(m, of_model) for m, of_model in zip(models, rows, strict=True)]
+            space = space_of([data.models[m] for m in models], embeddings, "")
+            drawn.append(predict_all(context.fitted.locus, data, context.q, space, "test"))
+        yield n, pools, drawn
 
 
 def _titled(name: str, bins: Mapping[str, Any]) -> str:

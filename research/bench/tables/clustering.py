@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from research.bench.tables.cells import grid, number, percent, picture
+from research.bench.tables.repeats import DRAWS, mean, number_between, percent_between, spread
 
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
 
-VERSION = 2
+VERSION = 3
 HALVES = (None, 256, 64)  # evaluations in each of two disjoint samples; None: half of all that the model has
 PLANTED, PLANTINGS = 10, 20  # copies among the models of a space, and how often they are planted anew
 KS = (1, 3, 5, 10)
@@ -113,17 +114,17 @@ def _copies_text(duplicates: Sequence[Mapping[str, Any]]) -> list[str]:
         "Copies: each model's train evaluations are split into two disjoint samples, as if two names hid one model. AUC: how "
         "often two samples of one model are nearer than samples of two models; within pools, of two models of one pool. Found: "
         f"copies of {PLANTED} models are put beside one sample of every model, {PLANTINGS} times anew; how many of them "
-        "`locus duplicates` lists at its default, and how many other pairs.",
+        "`locus duplicates` lists at its default, and how many other pairs. Shown is the mean of "
+        f"{DRAWS} divisions into samples, ± their standard deviation.",
         grid(
             ["evaluations in each sample", "models", "AUC", "AUC within pools", "found, %", "other pairs"],
             [
                 [
                     str(e["evaluations"] or "half of all"),
                     str(e["models"]),
-                    number(e["auc"], 4),
-                    number(e["auc_within"], 4),
-                    percent(e["found"]),
-                    number(e["others"], 1),
+                    *(number_between(e["mean"].get(key), e["spread"].get(key), 4) for key in ("auc", "auc_within")),
+                    percent_between(e["mean"].get("found"), e["spread"].get("found")),
+                    number(e["mean"].get("others"), 1),
                 ]
                 for e in duplicates
             ],
@@ -200,27 +201,28 @@ def _duplicates(context: "Context", models: Sequence[int], size: int | None) -> 
     able = [m for m in models if len(context.answered(m)) >= 2 * (size or 1)]
     if len(able) < 2:
         return None
-    halves = _halves(context, able, size)
     k = len(able)
-    distances = pairwise_distances(np.concatenate([halves.a, halves.b]))
-    across = distances[:k, k:]
     other = ~np.eye(k, dtype=np.bool_)
     within = other & _in_one_pool(context, np.array(able))
+    drawn = []
+    for draw in range(DRAWS):
+        halves = _halves(context, able, size, draw)
+        distances = pairwise_distances(np.concatenate([halves.a, halves.b]))
+        across = distances[:k, k:]
+        found = {"auc": auc(np.diag(across), across[other]), **_planted(distances)}
+        drawn.append(found | ({"auc_within": auc(np.diag(across), across[within])} if within.any() else {}))
     context.say(f"clustering: samples of {size or 'half'}")
-    return {
-        "evaluations": size,
-        "models": k,
-        "auc": auc(np.diag(across), across[other]),
-        "auc_within": auc(np.diag(across), across[within]) if within.any() else None,
-        **_planted(distances),
-    }
+    return {"evaluations": size, "models": k, "mean": mean(drawn), "spread": spread(drawn)}
 
 
-def _planted(distances: NDArray[np.float64]) -> dict[str, float | None]:
+def _planted(distances: NDArray[np.float64]) -> dict[str, float]:
     """The number of copies that the search for duplicates finds, and the number of other pairs that it lists.
 
     Args:
         distances: between k models and then their k copies, (2k, 2k).
+
+    Returns:
+        `found` and `others`; empty if there are too few models.
     """
     from router.explore.duplicates import MIN_MODELS as LEAST
     from router.explore.duplicates import find_duplicates
@@ -228,7 +230,7 @@ def _planted(distances: NDArray[np.float64]) -> dict[str, float | None]:
     k = len(distances) // 2
     planted = min(PLANTED, k // 4)
     if k < LEAST or not planted:
-        return {"found": None, "others": None}
+        return {}
     true, listed = 0, 0
     for draw in range(PLANTINGS):
         chosen = np.random.default_rng(draw).permutation(k)[:planted]
@@ -239,8 +241,8 @@ def _planted(distances: NDArray[np.float64]) -> dict[str, float | None]:
     return {"found": true / (planted * PLANTINGS), "others": (listed - true) / PLANTINGS}
 
 
-def _halves(context: "Context", models: Sequence[int], size: int | None) -> _Halves:
-    drawn = [np.random.default_rng((3, m)).permutation(context.answered(m)) for m in models]
+def _halves(context: "Context", models: Sequence[int], size: int | None, draw: int) -> _Halves:
+    drawn = [np.random.default_rng((3 + draw, m)).permutation(context.answered(m)) for m in models]
     sizes = [size or len(rows) // 2 for rows in drawn]
     a = [context.embed(m, rows[:n]).z for m, rows, n in zip(models, drawn, sizes, strict=True)]
     b = [context.embed(m, rows[n : 2 * n]).z for m, rows, n in zip(models, drawn, sizes, strict=True)]

@@ -16,14 +16,14 @@ from research.bench.main_table import with_macro
 from research.bench.rows import OURS
 from research.bench.tables.cells import grid, percent, picture, points
 from research.bench.tables.newcomers import Agreeing, Case, Embedded, OwnNeighbours, Refitted, Rows, Way
+from research.bench.tables.repeats import EXPLAINED, draws_for, percent_between
 from router.data.pools import MACRO, routed_scores
 
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
 
-VERSION = 1
+VERSION = 2
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
-DRAWS = 3  # for the models marked onboarding; a fold has more models and is drawn once
 FOLDS = 3
 TUNED_ON = 24  # known models that the settings of the other ways are chosen on, by their `val` scores
 FRESH, FOLDED = "onboarding", "cross-validation"
@@ -32,8 +32,8 @@ FRESH, FOLDED = "onboarding", "cross-validation"
 def measure(context: "Context", sizes: Sequence[int] = SIZES, folds: int = FOLDS) -> dict[str, Any]:
     """Accuracies of newcomers, and of routing among them and the known models, by the number of evaluations."""
     return {
-        FRESH: [_curve(case, sizes, DRAWS) for case in _fresh(context)],
-        FOLDED: [_curve(case, sizes, 1) for case in _folds(context, folds)],
+        FRESH: [_curve(case, sizes) for case in _fresh(context)],
+        FOLDED: [_curve(case, sizes) for case in _folds(context, folds)],
     }
 
 
@@ -41,7 +41,7 @@ def section(result: dict[str, Any]) -> str:
     text = [
         "## 2. Onboarding",
         "Newcomers are embedded from a number of their train evaluations, drawn at random, by a router that was trained without "
-        f"them: the models marked `onboarding` ({DRAWS} draws), and in {len(result[FOLDED])} folds all others (one draw). "
+        f"them: the models marked `onboarding`, and in {len(result[FOLDED])} folds all others. Shown is {EXPLAINED}. "
         "Prediction: whether the newcomer answers a test query correctly, averaged over newcomers that have more evaluations than "
         "are used. Routing: macro over pools that hold known models and newcomers; one with fewer evaluations gives all it has. "
         "Loss: against the same way with all of a newcomer's evaluations, for our rows; in points.",
@@ -96,7 +96,7 @@ def _folds(context: "Context", folds: int) -> Iterator[Case]:
         yield case
 
 
-def _curve(case: Case, sizes: Sequence[int], repeats: int) -> dict[str, Any]:
+def _curve(case: Case, sizes: Sequence[int]) -> dict[str, Any]:
     """The results of one case by way and number of evaluations."""
     context = case.context
     ways: list[Way] = [Embedded(case), Agreeing(case)]
@@ -112,7 +112,7 @@ def _curve(case: Case, sizes: Sequence[int], repeats: int) -> dict[str, Any]:
             setting = _setting(case, way, size)
             drawn = [
                 _results(case, way, known, [sample(rows, size, draw, m) for m, rows in enumerate(full)], setting)
-                for draw in range(repeats)
+                for draw in range(draws_for(size))
             ]
             found[way.name].append({"evaluations": size, "setting": setting, **_compared(drawn, whole, full, size)})
         context.say(f"onboarding: {way.name}")
@@ -159,13 +159,15 @@ def _compared(drawn: Sequence[_Results], whole: _Results, full: Rows, size: int)
     macros = [result.routing[MACRO] for result in drawn if MACRO in result.routing]
     return {
         "models": int(more.sum()),
+        "draws": len(drawn),
         "prediction": float(np.mean([r.right[more].mean() for r in drawn])) if some else None,
+        "prediction_draws": [float(r.right[more].mean()) for r in drawn] if some else None,
         "full_prediction": float(whole.right[more].mean()) if some else None,
         "brier": float(np.mean([r.brier[more].mean() for r in drawn])) if some else None,
         "full_brier": float(whole.brier[more].mean()) if some else None,
         "losses": (whole.right[more] - np.mean([r.right[more] for r in drawn], axis=0)).tolist() if some else [],
         "routing": float(np.mean(macros)) if macros else None,
-        "routing_spread": float(np.std(macros)) if macros else None,
+        "routing_draws": macros or None,
         "full_routing": whole.routing.get(MACRO),
         "routing_by_pool": {p: float(np.mean([r.routing[p] for r in drawn])) for p in whole.routing},
         "full_routing_by_pool": dict(whole.routing),
@@ -200,12 +202,28 @@ def _averaged(cases: Sequence[Mapping[str, Any]], key: str) -> dict[str, dict[in
     return found
 
 
+def _between(cases: Sequence[Mapping[str, Any]], key: str) -> dict[str, dict[int, float]]:
+    """way -> evaluations -> standard deviation between draws of the mean over cases; without sizes of one draw."""
+    found: dict[str, dict[int, float]] = {}
+    for way, entries in cases[0]["ways"].items():
+        for i, first in enumerate(entries):
+            drawn = [case["ways"][way][i][f"{key}_draws"] for case in cases]
+            drawn = [values for values in drawn if values is not None]
+            if drawn and len(drawn[0]) > 1:
+                found.setdefault(way, {})[first["evaluations"]] = float(np.std(np.mean(drawn, axis=0), ddof=1))
+    return found
+
+
 def _tables(cases: Sequence[Mapping[str, Any]]) -> str:
     sizes = [entry["evaluations"] for entry in cases[0]["ways"][OURS]]
     text = []
     for key, label in (("prediction", "Prediction"), ("routing", "Routing")):
         now, full = _averaged(cases, key), _averaged(cases, f"full_{key}")
-        lines = [[way, *(percent(by_size.get(n)) for n in sizes)] for way, by_size in now.items()]
+        between = _between(cases, key)
+        lines = [
+            [way, *(percent_between(by_size.get(n), between.get(way, {}).get(n)) for n in sizes)]
+            for way, by_size in now.items()
+        ]
         ours = {n: now[OURS][n] - full[OURS][n] for n in sizes if n in now[OURS] and n in full[OURS]}
         lines.append(["ours less ours with all evaluations", *(points(ours.get(n), 2) for n in sizes)])
         if key == "prediction":

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from research.bench.tables.cells import grid, number, percent, picture
+from research.bench.tables.cells import grid, number, picture
+from research.bench.tables.repeats import EXPLAINED, draws_for, mean, percent_between, spread
 
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
 
-VERSION = 1
+VERSION = 2
 SAMPLES = (64, 256)  # evaluations in each of two samples
 OVERLAPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # share that two samples have in common
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
@@ -67,7 +68,7 @@ def section(result: dict[str, Any]) -> str:
         "## 3. Robustness to the choice of queries",
         "Two samples of a model's train evaluations, which share a part, and how far its embedding moves between them: medians "
         "over models of Euclidean distances, beside those between different models (one from each sample). Recognised: the model "
-        "nearest to the second sample's embedding is the same model in the first.",
+        f"nearest to the second sample's embedding is the same model in the first. Shown is {EXPLAINED}.",
         grid(
             ["evaluations, shared", "models", *header],
             [
@@ -108,26 +109,39 @@ def _overlaps(context: "Context", models: Sequence[int], size: int) -> list[dict
     able = [m for m in models if len(context.answered(m)) >= 2 * size]
     if len(able) < 2:
         return []
-    found = []
-    for overlap in OVERLAPS:
-        pairs = [overlapping(context.answered(m), size, overlap, (0, m)) for m in able]
-        if overlap == OVERLAPS[0]:
-            a = np.stack([context.embed(m, first).z for m, (first, _) in zip(able, pairs, strict=True)])
-        b = np.stack([context.embed(m, second).z for m, (_, second) in zip(able, pairs, strict=True)])
-        found.append({"evaluations": size, "overlap": overlap, "models": len(able), **moved(a, b, a)})
+    found: dict[float, list[dict[str, float]]] = {overlap: [] for overlap in OVERLAPS}
+    for draw in range(draws_for(size)):
+        for overlap in OVERLAPS:
+            pairs = [overlapping(context.answered(m), size, overlap, (draw, m)) for m in able]
+            if overlap == OVERLAPS[0]:
+                a = np.stack([context.embed(m, first).z for m, (first, _) in zip(able, pairs, strict=True)])
+            b = np.stack([context.embed(m, second).z for m, (_, second) in zip(able, pairs, strict=True)])
+            found[overlap].append(moved(a, b, a))
     context.say(f"robustness: samples of {size}")
-    return found
+    return [
+        {"evaluations": size, "overlap": o, "models": len(able), **_over_draws(drawn)} for o, drawn in found.items()
+    ]
 
 
 def _size(context: "Context", models: Sequence[int], full: NDArray[np.float32], size: int) -> dict[str, Any] | None:
     able = [i for i, m in enumerate(models) if len(context.answered(m)) > size]
     if len(able) < 2:
         return None
-    rows = [np.random.default_rng((1, models[i])).permutation(context.answered(models[i]))[:size] for i in able]
-    z = np.stack([context.embed(models[i], of_model).z for i, of_model in zip(able, rows, strict=True)])
-    rest = np.delete(full, able, axis=0)
+    everyone = np.concatenate([full[able], np.delete(full, able, axis=0)])
+    drawn = []
+    for draw in range(draws_for(size)):
+        rows = [
+            np.random.default_rng((1 + draw, models[i])).permutation(context.answered(models[i]))[:size] for i in able
+        ]
+        z = np.stack([context.embed(models[i], of_model).z for i, of_model in zip(able, rows, strict=True)])
+        drawn.append(moved(full[able], z, everyone))
     context.say(f"robustness: {size} evaluations")
-    return {"evaluations": size, "models": len(able), **moved(full[able], z, np.concatenate([full[able], rest]))}
+    return {"evaluations": size, "models": len(able), **_over_draws(drawn)}
+
+
+def _over_draws(drawn: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """The means over draws, and the spread of what is told apart."""
+    return {**mean(drawn), "recognised_spread": spread(drawn).get("recognised")}
 
 
 def _cells(entry: dict[str, Any]) -> list[str]:
@@ -137,5 +151,5 @@ def _cells(entry: dict[str, Any]) -> list[str]:
         number(entry["nearest"], 3),
         number(entry["between"], 3),
         number(share),
-        percent(entry["recognised"]),
+        percent_between(entry["recognised"], entry["recognised_spread"]),
     ]

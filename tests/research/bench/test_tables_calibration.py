@@ -6,6 +6,7 @@ import pytest
 from research.bench.rows import OURS
 from research.bench.tables import calibration, timing
 from research.bench.tables.context import Context
+from research.bench.tables.repeats import DRAWS
 from tests.research.bench.table_world import LATER
 
 
@@ -37,7 +38,11 @@ def test_every_evaluation_counts_once_and_new_models_by_themselves(small: Contex
     assert result["rows"][OURS]["macro"]["ece"] < 0.15
     assert list(result["onboarded"]) == ["32", "128", "all"]
     for found in result["onboarded"].values():
-        assert found[calibration.ALL]["evaluations"] == len(LATER) * test
+        whole = found[calibration.ALL]
+        assert whole["evaluations"] == len(LATER) * test * (DRAWS if "ece_spread" in whole else 1)
+    few, every = result["onboarded"]["32"][calibration.ALL], result["onboarded"]["all"][calibration.ALL]
+    assert few["ece_spread"] > 0
+    assert "ece_spread" not in every
     assert "ECE, 32 evaluations" in calibration.section(result)
 
 

@@ -9,6 +9,7 @@ from research.bench.tables import onboarding as table
 from research.bench.tables.context import Context
 from research.bench.tables.newcomers import AGREEMENT, OWN, REFIT, Embedded, agreement, refit
 from research.bench.tables.onboarding import FOLDED, FRESH, sample
+from research.bench.tables.repeats import DRAWS
 from tests.research.bench.table_world import LATER
 
 _ = np.nan
@@ -64,7 +65,10 @@ def test_newcomers_of_known_kinds_are_predicted_well_from_few_evaluations(result
     assert many["prediction"] > 0.6  # an adder and a dabbler: their best guesses are right about 69% of the time
     assert abs(many["prediction"] - many["full_prediction"]) < 0.05
     assert many["routing"] > 0.8
+    assert len(few["routing_draws"]) == few["draws"] == DRAWS
+    assert table._between([fresh], "routing")[OURS][8] == pytest.approx(np.std(few["routing_draws"], ddof=1))
     text = table.section(result)
+    assert "±" in text
     assert f"| {AGREEMENT} |" in text
     assert "| way | 8 | 100 |" in text
 
