@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from itertools import islice
 
 from gateway.request.sections import SEARCHED_LINES, in_code
-from gateway.request.user_labels import after_documents, after_label
 
 _FIELD = re.compile(r"^\[\[ ## (\w{1,100}) ## \]\][ \t]*$", re.MULTILINE)
 _DECLARED = re.compile(r"^\d+\. `(\w{1,100})`", re.MULTILINE)
@@ -62,17 +61,14 @@ _ADDED = (
 
 
 def framed_question(text: str, system: Iterable[str], template: bool) -> str | None:
-    """Return the user's question in a message that an agent wrote around it; None if the message is no known frame.
+    """Return the user's question in fields, after the label of a task or in a protocol; None if the message is no such frame.
 
     Args:
         text: the message without the elements of agents.
         system: the texts of the system messages; they name the fields.
         template: the value of `is_template(text)`.
     """
-    question = _in_fields(text, system) or task(text, template)
-    if question is None and template:
-        question = _in_protocol(text) or after_documents(text) or after_label(text)
-    return question or _without_added(text)
+    return _in_fields(text, system) or task(text, template) or (_in_protocol(text) if template else None)
 
 
 def is_task(text: str) -> bool:
@@ -152,7 +148,7 @@ def _in_protocol(text: str) -> str | None:
     return text[start : end if end >= 0 else None].strip() or None
 
 
-def _without_added(text: str) -> str | None:
+def without_added(text: str) -> str | None:
     """Return the text before the first constant text that a library adds; None if there is none, or if the user quotes it."""
     starts = [at for sign, added in _ADDED if sign in text and (at := text.find(added)) > 0]
     if not starts or in_code(text, min(starts)):

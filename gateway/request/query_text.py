@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 
 from gateway.core.json_types import JsonObject
-from gateway.request.agent_frames import framed_question, in_fields, is_task, task
+from gateway.request.agent_frames import framed_question, in_fields, is_task, task, without_added
 from gateway.request.agent_turns import calls_tools, ends_examples, is_acknowledged, is_result, without_result_notes
 from gateway.request.elements import request_element, response_element, without_agent_elements
 from gateway.request.repeated_text import COMPARED_TURNS, without_known, without_template
-from gateway.request.user_labels import is_template, task_section
+from gateway.request.user_labels import after_documents, after_label, is_template, task_section
 
 QUERY_MIN_CHARS = 24  # a shorter last user turn ("go on") does not identify the task
 QUERY_MAX_CHARS = 8_000  # much more than the encoder's 512 tokens; bounds the work per request
@@ -84,7 +84,10 @@ def _question(text: str, system: Sequence[str], others: Iterable[str]) -> str:
         return content
     if (question := framed_question(text, system, template)) is not None:
         return question
-    return without_template(without_known(text, system), others).strip()
+    words = without_template(without_known(text, system), others).strip()
+    if words == text and template:
+        words = after_documents(text) or after_label(text) or text
+    return without_added(words) or words
 
 
 def _user_texts(messages: list[JsonObject], end: int) -> Iterator[str]:

@@ -9,7 +9,10 @@ _FENCE = "\n```"
 HEADING = re.compile(r"^#{1,6}[ \t]+(?=\S)", re.MULTILINE)
 _BOLD = re.compile(r"^\*\*[^*\n]{1,60}\*\*:?", re.MULTILINE)
 # Lines such as `=== USER ===` and `[USER]`: they are rare in a user's own words.
-_BANNER = re.compile(r"^(?:[=~-]{2,} ?\w[^\n]{0,60}[=~-]{2,}|\[/?[A-Z][^\[\]\n]{0,60}\])[ \t]*$", re.MULTILINE)
+_BANNER = re.compile(
+    r"^(?:[=~-]{2,} ?\w[^\n]{0,60}[=~-]{2,}|\*{3,} ?\w[^\n]{0,60}\*{3,}|\[/?[A-Za-z][^\[\]\n]{0,60}\])[ \t]*$",
+    re.MULTILINE,
+)
 _ABOUT_ANSWER = re.compile(
     r"\b(?:output|format|formatting|response|instructions?|guidelines|rules|answer|reminder|constraints|assistant)\b",
     re.IGNORECASE,

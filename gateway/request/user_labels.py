@@ -15,7 +15,7 @@ _FENCE = "\n```"
 
 # The beginning of a template: it tells the model what it is or has to do, or begins a section.
 _TEMPLATE = re.compile(
-    r"\s*(?:#{1,6} |\*\*[^*\n]{1,60}\*\*|[=~-]{2,} ?\w|\[[A-Z][^\[\]\n]{0,60}\][ \t]*\n|[^\n]{1,100}\n[-=]{3,}[ \t]*\n"
+    r"\s*(?:#{1,6} |\*\*[^*\n]{1,60}\*\*|(?:[=~-]{2,}|\*{3,}) ?\w|\[[A-Z][^\[\]\n]{0,60}\][ \t]*\n|[^\n]{1,100}\n[-=]{3,}[ \t]*\n"
     r"|<[a-zA-Z][\w-]{0,60}>\s*\n|\[\[ ## |You(?:'re| are| will| have| must)\b|Your (?:task|role|job|goal)\b"
     r"|Answer the (?:following|user|human|question)|Respond to the (?:user|human))"
 )
@@ -50,6 +50,7 @@ _DOCUMENTS = re.compile(r"^<(context|documents|sources|search_results|knowledge|
 _ADDRESS = re.compile(r"^(?:[-*] )?(?:(?:You|Your|Answer|Respond|Reply|Du|Sie)\b|你|您)", re.MULTILINE)  # of the model
 _TURN = re.compile(r"^(?:Assistant|AI|Bot|Agent|Model)(?: \w{1,20})?:[ \t]*\S", re.MULTILINE)  # of a transcript
 _TASK_HEADING = re.compile(r"#{1,6}[ \t]+\**Task\b[^\n]{0,20}\n", re.IGNORECASE)
+_REMINDER = re.compile(r"\W{0,4}(?:Remember|Reminder)\b")
 _ANSWER_LABEL = re.compile(r"(?:Your |Helpful )?(?:Answer|Response|Assistant|AI):")
 
 
@@ -110,7 +111,7 @@ def after_label(text: str) -> str | None:
         return None
     if (before and not answers_words(before)) or _TURN.search(question):
         return None
-    return _without_answer_label(question)
+    return _without_end(question)
 
 
 def _user_label(text: str, name: re.Match[str]) -> tuple[int, int] | None:
@@ -149,11 +150,14 @@ def after_documents(text: str) -> str | None:
     rest = "" if close < 0 else text[close + len(closing) :].strip()
     name = _USER.search(rest, 0, _LINE_CHARS)
     label = None if name is None else _user_label(rest, name)
-    return _without_answer_label(rest[label[1] if label is not None and label[0] == 0 else 0 :])
+    return _without_end(rest[label[1] if label is not None and label[0] == 0 else 0 :])
 
 
-def _without_answer_label(text: str) -> str | None:
-    """Return `text` without a last line such as `Answer:`, after which the model shall continue; None if nothing is left."""
+def _without_end(text: str) -> str | None:
+    """Return `text` without a last line such as `Answer:`, and without a reminder before it; None if nothing is left."""
     text = text.strip()
     earlier, _, last = text.rpartition("\n")
-    return (earlier.rstrip() if _ANSWER_LABEL.fullmatch(last) else text) or None
+    if _ANSWER_LABEL.fullmatch(last):
+        text = earlier.rstrip()
+    earlier, _, last = text.rpartition("\n\n")
+    return (earlier.rstrip() if earlier and _REMINDER.match(last) else text) or None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.request.agent_frames import framed_question, in_fields, is_task, task
+from gateway.request.agent_frames import framed_question, in_fields, is_task, task, without_added
 from gateway.request.user_labels import is_template
 
 FIELDS = "Your input fields are:\n1. `question` (str)\n2. `trajectory` (str)\n[[ ## question ## ]]"
@@ -97,4 +97,4 @@ def test_which_labels_are_certainly_those_of_an_agent() -> None:
     ],
 )
 def test_what_libraries_add_after_the_question(text: str, expected: str | None) -> None:
-    assert found(text) == expected
+    assert without_added(text) == expected

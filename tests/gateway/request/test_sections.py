@@ -6,13 +6,24 @@ from gateway.request.sections import begins_section, end_of_section, in_code
 
 
 @pytest.mark.parametrize(
-    "line", ["# Role", "**Role**", "**Role:**", "**Role**:", "=== ROLE ===", "--- user ---", "[USER]", "[/USER]"]
+    "line",
+    [
+        "# Role",
+        "**Role**",
+        "**Role:**",
+        "**Role**:",
+        "=== ROLE ===",
+        "--- user ---",
+        "*** user ***",
+        "[USER]",
+        "[/user]",
+    ],
 )
 def test_lines_that_begin_a_section(line: str) -> None:
     assert begins_section(line)
 
 
-@pytest.mark.parametrize("line", ["Role", "#Role", "**Role** is", "---", "=====", "[user]", "[A](b)", ""])
+@pytest.mark.parametrize("line", ["Role", "#Role", "**Role** is", "---", "=====", "[A](b)", ""])
 def test_other_lines(line: str) -> None:
     assert not begins_section(line)
 
