@@ -20,6 +20,7 @@ from router.model.features import SURFACE_CLIP, Features
 
 KNOTS = (-SURFACE_CLIP, -1.0, 0.0, 1.0)  # of the piecewise linear functions of each standardised surface statistic
 HEADS = 2  # difficulty, and log odds of an exam question
+EASIEST = -4.0  # logits; no prompt is easier: P(correct) above 98% for a mean model would claim more than is known
 RELATIVE = 0.3  # evaluations that a relative benchmark made with this probability do not count for the ability
 _NAMES = (
     "mean",
@@ -123,7 +124,7 @@ class General:
         unfamiliar: NDArray[np.float32] = 1 + np.exp(self._remoteness(heads[:, HEADS:]))  # 1 / σ
         if not graded:
             unfamiliar *= 1 + np.exp(np.minimum(-heads[:, 1], _LARGEST))
-        return GeneralTerms(np.reciprocal(unfamiliar), heads[:, 0], option_floor(surface))
+        return GeneralTerms(np.reciprocal(unfamiliar), np.maximum(heads[:, 0], _EASIEST), option_floor(surface))
 
     def ability(
         self, q: NDArray[np.float32], features: Features, y: NDArray[np.float32], prior: float = 0.0
@@ -211,4 +212,4 @@ def option_floor(surface: NDArray[np.float32]) -> NDArray[np.float32]:
 
 _KNOTS = np.array(KNOTS, np.float32)[:, None]
 _LARGEST = np.float32(40)  # log odds; two such factors stay finite in float32
-_CLIP, _OPTIONS, _ONE = np.float32(SURFACE_CLIP), np.float32(OPTIONS_SCALE), np.float32(1)
+_CLIP, _OPTIONS, _ONE, _EASIEST = (np.float32(number) for number in (SURFACE_CLIP, OPTIONS_SCALE, 1, EASIEST))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from router.encode.surface import DIM, OPTIONS_COLUMN
 from router.model.features import Features
-from router.model.general import KNOTS, General, GeneralTerms
+from router.model.general import EASIEST, KNOTS, General, GeneralTerms
 
 TEXT, K, B, C = 5, 2, 3, 4
 
@@ -52,7 +52,7 @@ def test_terms_are_those_of_the_definition() -> None:
         y = heads[2:]
         distance = min(((y - centre) ** 2).sum() for centre in general.centres) - (general.background * y**2).sum()
         w = 1 / (1 + math.exp(-(general.familiar[0] * distance + general.familiar[1])))
-        assert terms.difficulty[i] == pytest.approx(heads[0], abs=1e-4)
+        assert terms.difficulty[i] == pytest.approx(max(heads[0], EASIEST), abs=1e-4)
         assert graded.familiarity[i] == pytest.approx(w, abs=1e-4)
         assert terms.familiarity[i] == pytest.approx(w / (1 + math.exp(-heads[1])), abs=1e-4)
         assert terms.floor[i] == pytest.approx(1 / i if i >= 2 else 0.0)
