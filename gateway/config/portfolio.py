@@ -123,8 +123,8 @@ BUILT_IN = Model(
 
 DEFAULT_POLICIES: Mapping[str, Policy] = {
     "best": Policy("best"),
-    "balanced": Policy("balanced", cost_weight=10.0),
-    "cheap": Policy("cheap", rule="cheapest", min_p_correct=0.6),
+    "balanced": Policy("balanced", "cost_weight", 10.0),
+    "cheap": Policy("cheap", "max_loss", 0.05),
 }
 
 

@@ -112,14 +112,7 @@ class _Builder:
         if self._entry.policies is None:
             return DEFAULT_POLICIES
         return {
-            name: Policy(
-                name,
-                rule="utility" if policy.min_p_correct is None else "cheapest",
-                cost_weight=policy.cost_weight or 0.0,
-                min_p_correct=policy.min_p_correct or 0.0,
-                caution=policy.caution,
-                max_predicted_loss=policy.max_predicted_loss,
-            )
+            name: Policy(name, *policy.rule, caution=policy.caution, max_predicted_loss=policy.max_predicted_loss)
             for name, policy in self._entry.policies.items()
         }
 

@@ -24,7 +24,7 @@ from gateway.config.field_types import (
 from gateway.config.settings import Settings
 from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import Capability
-from router.model.policy import Policy
+from router.model.policy import BEST_QUALITY, RULES, Policy, Rule
 
 FIRST_TOKEN_S = 10.0  # the default of `first_token_timeout`
 REASONING_FIRST_TOKEN_S = 60.0  # its default for models that think before they answer
@@ -141,13 +141,24 @@ class EmbeddingModelEntry(FileModel):
 
 
 class PolicyEntry(FileModel):
-    """A rule that chooses a model: by a cost weight, or the cheapest one with a minimum P(correct)."""
+    """A rule that chooses a model: exactly one of `quality`, `cost_weight`, `max_loss` and `min_p_correct`."""
 
+    quality: Annotated[float, Field(ge=0, le=BEST_QUALITY)] | None = Field(
+        None,
+        description="From 0 (cheapest) to 10 (best, whatever it costs). P(correct) is weighed against the price, relative to what "
+        "the portfolio's models cost",
+    )
     cost_weight: Number | None = Field(
         None, description="Probability of a correct answer that is worth one US dollar; 0 ignores cost"
     )
+    max_loss: Probability | None = Field(
+        None,
+        description="The cheapest model is chosen whose P(correct) is at most this much below that of the best model",
+    )
     min_p_correct: Probability | None = Field(
-        None, description="The cheapest model with at least this P(correct) is chosen"
+        None,
+        description="The cheapest model with at least this P(correct) is chosen. If no model reaches it: the cheapest model within "
+        "one standard error of the best",
     )
     caution: Number = Field(
         Policy("").caution,
@@ -162,9 +173,19 @@ class PolicyEntry(FileModel):
 
     @model_validator(mode="after")
     def _check(self) -> "PolicyEntry":
-        if (self.cost_weight is None) == (self.min_p_correct is None):
-            raise PydanticCustomError("policy", "expected exactly one of cost_weight and min_p_correct")
+        if len(self._rules()) != 1:
+            found = " and ".join(rule for rule, _ in self._rules()) or "none of them"
+            expected = "expected exactly one of cost_weight, max_loss, min_p_correct and quality"
+            raise PydanticCustomError("policy", "{message}", {"message": f"{expected}, found {found}"})
         return self
+
+    @property
+    def rule(self) -> tuple[Rule, float]:
+        """The rule and its number."""
+        return self._rules()[0]
+
+    def _rules(self) -> list[tuple[Rule, float]]:
+        return [(rule, value) for rule in RULES if (value := getattr(self, rule)) is not None]
 
 
 class PortfolioEntry(FileModel):

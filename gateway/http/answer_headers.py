@@ -13,12 +13,20 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 PREFIX = "x-locus-"
 MAX_VALUES = 20  # of one header, if it differs among the prompts of a batch
-_OF_BATCH = (b"x-locus-model", b"x-locus-policy", b"x-locus-stand-in", b"x-locus-left-out", b"x-locus-simulated")
+_OF_BATCH = (
+    b"x-locus-model",
+    b"x-locus-policy",
+    b"x-locus-min-p-correct-missed",
+    b"x-locus-stand-in",
+    b"x-locus-left-out",
+    b"x-locus-simulated",
+)
 
 # The fields whose values are not text, by the names that they have in the body.
 _VALUES: dict[str, Callable[[str], object]] = {
     "overhead_ms": float,
     "p_correct": float,
+    "min_p_correct_missed": float,
     "stand_in_distance": float,
     "stand_in_predicted_loss": float,
     "simulated": "true".__eq__,
@@ -40,6 +48,8 @@ def answer_headers(
         headers.append((b"x-locus-policy", decision.policy.name.encode()))
     if decision.p_chosen is not None:
         headers.append((b"x-locus-p-correct", b"%.4f" % decision.p_chosen))
+    if decision.missed_minimum is not None:
+        headers.append((b"x-locus-min-p-correct-missed", b"%.4g" % decision.missed_minimum))
     if decision.switch is not None:
         headers.append((b"x-locus-conversation", b"kept" if decision.kept else b"switched"))
     if candidate.stand_in:

@@ -16,6 +16,7 @@ from gateway.request.reasoning_setting import reasoning_setting
 from gateway.request.request import MAX_DEPTH, Native, Request, parse_object
 from gateway.request.requirements import read_requirements
 from gateway.request.tool_results import results_after_calls
+from router.model.policy import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class Overrides:
 
     Attributes:
         policy: the name of the policy to route by.
-        cost_weight: replaces the policy's cost weight.
-        min_p_correct: models with a lower P(correct) are chosen only if no other model is available.
+        rule: replaces the policy's rule and its number: by cost weight, quality or largest loss.
+        min_p_correct: the P(correct) that a model should reach, whatever the rule.
         allow: only these models may answer; None allows all models.
         exclude: these models may not answer.
         failover: if False, only the chosen model may answer.
@@ -33,7 +34,7 @@ class Overrides:
     """
 
     policy: str | None = None
-    cost_weight: float | None = None
+    rule: tuple[Rule, float] | None = None
     min_p_correct: float | None = None
     allow: frozenset[str] | None = None
     exclude: frozenset[str] = frozenset()

@@ -16,12 +16,14 @@ from gateway.core.json_types import JsonObject
 from gateway.core.validation import json_type
 from gateway.request.chat_request import ChatRequest, Overrides
 from gateway.request.model_names import checked_name
+from router.model.policy import BEST_QUALITY, Rule
 
 PREFIX = b"x-locus-"
 OWN_FIELD = "locus"
 MAX_SESSION_CHARS = 256
 MAX_NAMES = 1_000
-FIELDS = ("policy", "cost_weight", "min_p_correct", "allow", "exclude", "failover", "session")
+RULES: tuple[Rule, ...] = ("cost_weight", "max_loss", "quality")  # at most one of them replaces the policy's rule
+FIELDS = ("policy", *RULES, "min_p_correct", "allow", "exclude", "failover", "session")
 
 _Value = tuple[object, str]  # the value of an override, and the header or field that it comes from
 
@@ -33,7 +35,8 @@ def with_overrides(request: ChatRequest, headers: Mapping[bytes, bytes]) -> Chat
         headers: the headers of the request, names in lower case.
 
     Raises:
-        InvalidRequest: an override is unknown or invalid; `param` names the header or field.
+        InvalidRequest: an override is unknown or invalid, or two of them contradict each other; `param` names the header or
+            field.
     """
     locus_headers = {name: value for name, value in headers.items() if name.startswith(PREFIX)}
     native = request.native
@@ -41,8 +44,7 @@ def with_overrides(request: ChatRequest, headers: Mapping[bytes, bytes]) -> Chat
     if not locus_headers and locus_object is None:
         return request
     values = _body_values(locus_object) | _header_values(locus_headers)
-    checked: JsonObject = {name: _CHECKS[name](value, where) for name, (value, where) in values.items()}
-    overrides = Overrides(**checked)
+    overrides = _overrides(values)
     if locus_object is None:
         return replace(request, overrides=overrides)
     if native is not None:
@@ -50,6 +52,17 @@ def with_overrides(request: ChatRequest, headers: Mapping[bytes, bytes]) -> Chat
         return replace(request, overrides=overrides, native=replace(native, fields=fields, body=orjson.dumps(fields)))
     fields = {key: value for key, value in request.fields.items() if key != OWN_FIELD}
     return replace(request, overrides=overrides, fields=fields, body=orjson.dumps(fields))
+
+
+def _overrides(values: Mapping[str, _Value]) -> Overrides:
+    """Checks the values, and makes one rule of `RULES`."""
+    checked: JsonObject = {name: _CHECKS[name](value, where) for name, (value, where) in values.items()}
+    rules = [(rule, checked.pop(rule)) for rule in RULES if rule in checked]
+    if len(rules) > 1:
+        (_, first), (_, second) = (values[rule] for rule, _ in rules[:2])
+        message = f"`{first}` and `{second}` are two rules for one choice; send only one of them."
+        raise InvalidRequest(message, param=second)
+    return Overrides(rule=rules[0] if rules else None, **checked)
 
 
 def _header_values(headers: Mapping[bytes, bytes]) -> dict[str, _Value]:
@@ -99,6 +112,10 @@ def _cost_weight(value: object, where: str) -> float:
     return _number(value, where, 1e9, "a number of at least 0: the probability that one US dollar is worth")
 
 
+def _quality(value: object, where: str) -> float:
+    return _number(value, where, BEST_QUALITY, f"a number from 0 (cheapest) to {BEST_QUALITY:g} (best)")
+
+
 def _probability(value: object, where: str) -> float:
     return _number(value, where, 1.0, "a probability from 0 to 1")
 
@@ -124,6 +141,8 @@ def _switch(value: object, where: str) -> bool:
 _CHECKS: dict[str, Callable[[object, str], object]] = {
     "policy": _text,
     "cost_weight": _cost_weight,
+    "max_loss": _probability,
+    "quality": _quality,
     "min_p_correct": _probability,
     "allow": _names,
     "exclude": _names,

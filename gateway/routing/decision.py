@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.request.requirements import Requirements
-from router.model.model_table import highest, policy_utilities
-from router.model.policy import Policy
+from router.model.model_table import highest, with_switch_price
+from router.model.policy import TIE, Choice, Policy, lower_bounds, utilities
 
 AUTO = "auto"
 
@@ -35,9 +35,14 @@ class Scores:
     guarded: bool
     requirements: Requirements
 
-    def utility(self, policy: Policy) -> NDArray[np.float64]:
-        """The values by which a policy compares the models, (M,), float64."""
-        return policy_utilities(self.p_correct, self.standard_error, self.price_usd, policy)
+    def believed(self, policy: Policy | None) -> NDArray[np.float32]:
+        """The P(correct) of each model as a policy believes it, (M,), float32."""
+        return self.p_correct if policy is None else lower_bounds(self.p_correct, self.standard_error, policy)
+
+    def compared(self, policy: Policy | None, switch: "Switch | None") -> NDArray[np.float32]:
+        """The P(correct) by which a policy compares the models for a conversation, (M,), float32."""
+        believed = self.believed(policy)
+        return believed if switch is None else with_switch_price(believed, switch.model, switch.p_correct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,9 @@ class Decision:
         chosen: index of the chosen model.
         scores: None if the client named the model: such a request is decided without scores, to save their cost.
         switch: None if the conversation has no model yet.
+        cost_weight: by which the policy weighs the price, 1/USD; 0 if it does not.
+        choice: what the policy prefers: the chosen model, unless tool calls are under way at another one; None if the client
+            named the model, or the policy could choose none.
     """
 
     models: tuple[str, ...]
@@ -73,6 +81,8 @@ class Decision:
     chosen: int
     scores: Scores | None = None
     switch: Switch | None = None
+    cost_weight: float = 0.0
+    choice: Choice | None = None
 
     @property
     def model(self) -> str:
@@ -92,6 +102,18 @@ class Decision:
         p = float(self.scores.p_correct[self.chosen])
         return None if np.isnan(p) else p
 
+    @property
+    def missed_minimum(self) -> float | None:
+        """The minimum P(correct) that the policy or the request sets, if the chosen model does not reach it."""
+        minimum = None if self.policy is None else self.policy.minimum
+        if minimum is None or self.scores is None:
+            return None
+        return None if self.scores.believed(self.policy)[self.chosen] >= minimum - TIE else minimum
+
+    def utilities(self, scores: Scores) -> NDArray[np.float64]:
+        """The values by which the policy compares the models of a new conversation, (M,), float64."""
+        return utilities(scores.believed(self.policy), scores.price_usd, self.cost_weight)
+
     def best(self, number: int) -> list[tuple[str, float, float]]:
         """Name, P(correct) and price of the `number` models that the policy prefers, and of the chosen one, in no order."""
         if self.scores is None or self.policy is None:
@@ -99,6 +121,6 @@ class Decision:
         scores = self.scores
         chosen: Iterable[int] = range(len(self.models))
         if len(self.models) > number:
-            chosen = {self.chosen, *highest(scores.utility(self.policy), scores.capable, number)}
+            chosen = {self.chosen, *highest(self.utilities(scores), scores.capable, number)}
         p_correct, price = scores.p_correct.tolist(), scores.price_usd.tolist()
         return [(self.models[i], p, price[i]) for i in chosen if (p := p_correct[i]) == p]

@@ -15,7 +15,7 @@ from router.model.policy import Policy
 def requested_policy(portfolio: Portfolio, request: ChatRequest) -> Policy:
     """The policy for a request that names no model of the portfolio.
 
-    `auto` is the default policy, `auto:cheap` the policy `cheap`; the overrides may name another one, or change its values.
+    `auto` is the default policy, `auto:cheap` the policy `cheap`; the overrides may name another one, or change its rule.
 
     Raises:
         UnknownModel: the portfolio has no such model or policy.
@@ -34,11 +34,14 @@ def requested_policy(portfolio: Portfolio, request: ChatRequest) -> Policy:
         raise unknown_model(model, known, "GET /v1/models lists the models; `auto` lets the gateway choose one.")
     if overrides.policy is not None:
         policy = _named(portfolio, overrides.policy, "x-locus-policy")
-    if overrides.cost_weight is not None:
-        return replace(policy, rule="utility", cost_weight=overrides.cost_weight)
-    if overrides.min_p_correct is not None and policy.rule == "cheapest":
-        return replace(policy, min_p_correct=overrides.min_p_correct)
-    return policy
+    if overrides.rule is not None:
+        rule, value = overrides.rule
+        policy = replace(policy, rule=rule, value=value)
+    if overrides.min_p_correct is None:
+        return policy
+    if policy.rule == "min_p_correct":
+        return replace(policy, value=overrides.min_p_correct)
+    return replace(policy, min_p_correct=overrides.min_p_correct)
 
 
 def check_model_names(overrides: Overrides, names: Collection[str]) -> None:

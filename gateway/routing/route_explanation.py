@@ -1,5 +1,6 @@
-"""Explains a decision for `POST /v1/route`: each model with P(correct), price, utility and a reason."""
+"""Explains a decision for `POST /v1/route`: its rule and reasons, and each model with P(correct), price, utility and a reason."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -7,10 +8,11 @@ import numpy as np
 from gateway.core.json_types import JsonObject
 from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation
+from gateway.routing.candidate import Candidate
 from gateway.routing.decision import Decision, Scores
 from gateway.routing.nearby_queries import explain_evidence
+from gateway.routing.reasons import Reasons
 from gateway.routing.routing import Routing
-from router.model.policy import Policy
 
 
 async def explain(routing: Routing, request: ChatRequest, conversation: Conversation) -> JsonObject:
@@ -21,33 +23,26 @@ async def explain(routing: Routing, request: ChatRequest, conversation: Conversa
     """
     decision = await routing.decide(request, conversation)
     scores = decision.scores or await routing.scores(request)
-    candidates_in_order = list(routing.candidates(request, replace(decision, scores=scores)))
-    barred = {candidate.model.name for candidate in candidates_in_order if candidate.barred}
-    next_candidate = next(
-        (
-            candidate
-            for candidate in candidates_in_order
-            if not candidate.barred and candidate.model.unavailable() is None
-        ),
-        None,
-    )
-    serving = None if next_candidate is None else next_candidate.model.name
+    decision = replace(decision, scores=scores)
+    in_order = list(routing.candidates(request, decision))
+    barred = {candidate.model.name for candidate in in_order if candidate.barred}
+    first = next((one for one in in_order if not one.barred and one.model.unavailable() is None), None)
+    serving = None if first is None else first.model.name
+    reasons = Reasons(decision)
+    utility = decision.utilities(scores)
     candidates = [
-        _explain_model(routing, i, request, decision, scores, serving, barred) for i in range(len(routing.names))
+        _explain_model(routing, i, request, scores, float(utility[i]))
+        | {"why": "; ".join(_why(routing, i, request, reasons, serving, barred))}
+        for i in range(len(routing.names))
     ]
     candidates.sort(key=lambda c: (not c["eligible"], -(c["utility"] if c["utility"] is not None else -np.inf)))
     return {
         "policy": None if decision.policy is None else decision.policy.name,
+        "rule": _rule(decision, reasons),
+        "why": reasons.of_choice(),
         "chosen": decision.model,
         "serving": serving,
-        "stand_in": None
-        if next_candidate is None or not next_candidate.stand_in
-        else {
-            "model": serving,
-            "for": decision.model,
-            "distance": next_candidate.distance,
-            "predicted_loss": next_candidate.predicted_loss,
-        },
+        "stand_in": None if first is None or not first.stand_in else _stand_in(decision, first),
         "guarded": scores.guarded,
         "conversation": _conversation(routing, decision, conversation),
         "query": request.query,
@@ -58,6 +53,15 @@ async def explain(routing: Routing, request: ChatRequest, conversation: Conversa
         },
         "evidence": _evidence(routing, request, decision, candidates),
         "candidates": candidates,
+    }
+
+
+def _stand_in(decision: Decision, candidate: Candidate) -> JsonObject:
+    return {
+        "model": candidate.model.name,
+        "for": decision.model,
+        "distance": candidate.distance,
+        "predicted_loss": candidate.predicted_loss,
     }
 
 
@@ -91,83 +95,54 @@ def _conversation(routing: Routing, decision: Decision, conversation: Conversati
     }
 
 
-def _explain_model(
-    routing: Routing,
-    i: int,
-    request: ChatRequest,
-    decision: Decision,
-    scores: Scores,
-    serving: str | None,
-    barred: set[str],
-) -> JsonObject:
-    name = routing.names[i]
+def _rule(decision: Decision, reasons: Reasons) -> JsonObject | None:
+    """The rule of the policy with the numbers that it gave for this request; None if the client named the model."""
+    policy, choice = decision.policy, decision.choice
+    if policy is None:
+        return None
+    return {
+        "name": policy.rule,
+        "value": policy.value,
+        "caution": policy.caution,
+        "cost_weight": decision.cost_weight,
+        "best": None if choice is None else decision.models[reasons.best],
+        "lowest_p_correct": None if choice is None else choice.lowest,
+        "min_p_correct": policy.minimum,
+        "min_p_correct_reached": None if policy.minimum is None else decision.missed_minimum is None,
+    }
+
+
+def _explain_model(routing: Routing, i: int, request: ChatRequest, scores: Scores, utility: float) -> JsonObject:
     p, standard_error = float(scores.p_correct[i]), float(scores.standard_error[i])
     known = not np.isnan(p)
-    unavailable = routing.live[i].unavailable()
-    utility = scores.utility(decision.policy or Policy("pinned"))[i]
     lacks = routing.lacks(i, request, scores.requirements)
-    why = []
-    if i == decision.chosen:
-        why += _chosen_because(decision, scores)
-    if name == serving and i != decision.chosen:
-        why.append(f"nearest available stand-in for {decision.model}")
-    if name in barred:
-        why.append("no stand-in: its predicted loss is more than the policy's max_predicted_loss")
-    why += lacks
-    if not known:
-        why.append("no embedding: only served when named")
-    if unavailable is not None:
-        why.append(unavailable)
-    if not why:
-        why.append(_passed_over_because(decision, p, standard_error, float(utility), scores))
     return {
-        "model": name,
+        "model": routing.names[i],
         "embedding": routing.embeddings(request)[i],
         "p_correct": p if known else None,
         "standard_error": standard_error if known else None,
         "price_usd": float(scores.price_usd[i]),
-        "utility": float(utility) if known else None,
+        "utility": utility if known else None,
         "capable": not lacks,
         "lacks": lacks,
         "eligible": bool(scores.capable[i]) and known,
-        "available": unavailable is None,
-        "why": "; ".join(why),
+        "available": routing.live[i].unavailable() is None,
     }
 
 
-def _chosen_because(decision: Decision, scores: Scores) -> list[str]:
-    policy = decision.policy
-    if policy is None:
-        return ["named by the request"]
-    if decision.kept and decision.switch is not None and decision.switch.forbidden:
-        return ["its tool calls are under way"]
-    if policy.rule == "cheapest":
-        why = [f"cheapest with {_quantity(policy)} of at least {policy.min_p_correct}"]
-    elif policy.cost_weight == 0:
-        why = [f"highest {_quantity(policy)}"]
-    else:
-        why = [f"highest utility at cost weight {policy.cost_weight}"]
-    if decision.kept:
-        why = ["the conversation keeps its model: no other one is better by more than the switch costs"]
-    if scores.guarded:
-        why.append(
-            "based on the models' means on this kind of question: no finer prediction was better than the best single model there"
-        )
-    return why
-
-
-def _passed_over_because(decision: Decision, p: float, standard_error: float, utility: float, scores: Scores) -> str:
-    policy = decision.policy
-    if policy is None:
-        return "another model is named by the request"
-    if policy.rule == "utility":
-        better = utility > float(scores.utility(policy)[decision.chosen])
-        return "better, but by less than the switch costs" if decision.kept and better else "lower utility"
-    bound = p - policy.caution * standard_error
-    if bound >= policy.min_p_correct:
-        return "more expensive"
-    return f"{_quantity(policy)} below {policy.min_p_correct}"
-
-
-def _quantity(policy: Policy) -> str:
-    return f"p_correct - {policy.caution:g} standard errors" if policy.caution else "p_correct"
+def _why(
+    routing: Routing, i: int, request: ChatRequest, reasons: Reasons, serving: str | None, barred: Collection[str]
+) -> list[str]:
+    """Why a model was chosen, or why it was not."""
+    decision, name = reasons.decision, routing.names[i]
+    why = reasons.of_choice() if i == decision.chosen else []
+    if name == serving and i != decision.chosen:
+        why.append(f"nearest available stand-in for {decision.model}")
+    if name in barred:
+        why.append("no stand-in: its predicted loss is more than the policy's max_predicted_loss")
+    why += routing.lacks(i, request, reasons.scores.requirements)
+    if np.isnan(reasons.scores.p_correct[i]):
+        why.append("no embedding: only served when named")
+    if (unavailable := routing.live[i].unavailable()) is not None:
+        why.append(unavailable)
+    return why or [reasons.against(i)]

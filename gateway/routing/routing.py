@@ -17,8 +17,8 @@ from gateway.routing.decision import Decision, Scores, Switch
 from gateway.routing.eligibility import Eligibility, allows
 from gateway.routing.encoder_queue import EncoderQueue, Encoding
 from gateway.routing.requested_policy import check_model_names, requested_policy
-from router.model.model_table import ModelTable, PricePerMtok, with_switch_price
-from router.model.policy import Policy, choose, lower_bounds
+from router.model.model_table import ModelTable, PricePerMtok
+from router.model.policy import Policy, choose, cost_weight
 from router.model.serving import Router
 
 
@@ -81,21 +81,19 @@ class Routing:
         scores = self._scores(request, await self._encode(request), requirements)
         callable_ = self._eligibility.callable(scores.capable)
         eligible = callable_ & ~np.isnan(scores.p_correct)
-        p_believed = lower_bounds(scores.p_correct, scores.standard_error, policy)
-        if overrides.min_p_correct is not None and (enough := eligible & (p_believed >= overrides.min_p_correct)).any():
-            eligible = enough
+        weight = cost_weight(policy, scores.price_usd[self._table.embedded])
         switch = self._switch(request, conversation)
         if switch is not None:
             scores.price_usd[switch.model] -= switch.lost_cache_usd
-            # The conversation keeps its model, even if the policy could not choose it for a new one.
-            if switch.forbidden and callable_[switch.model]:
-                return Decision(self.names, policy, switch.model, scores, switch)
-            p_believed = with_switch_price(p_believed, switch.model, switch.p_correct)
-        chosen = choose(p_believed, scores.price_usd, eligible, policy)
-        if chosen is None:
+        compared = scores.compared(policy, switch)
+        choice = choose(compared, scores.standard_error, scores.price_usd, eligible, policy, weight)
+        # The conversation keeps its model, even if the policy could not choose it for a new one.
+        if switch is not None and switch.forbidden and callable_[switch.model]:
+            return Decision(self.names, policy, switch.model, scores, switch, weight, choice)
+        if choice is None:
             too_long = self._eligibility.too_long(overrides, requirements, scores.capable)
             raise too_long or self._none_eligible(request, requirements, scores.capable)
-        return Decision(self.names, policy, chosen, scores, switch)
+        return Decision(self.names, policy, choice.model, scores, switch, weight, choice)
 
     def candidates(self, request: ChatRequest, decision: Decision) -> Iterator[Candidate]:
         """The chosen model, then its stand-ins: those that can serve the request, the nearest in embedding space first.

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from router.model.policy import Policy, lower_bounds, utilities
 from router.model.serving import Router
 
 TOKENS_PER_MTOK = 1e6
@@ -110,16 +109,6 @@ def with_switch_price(p_correct: NDArray[np.float32], model: int, price: float) 
     reduced: NDArray[np.float32] = p_correct - np.float32(price)
     reduced[model] = p_correct[model]
     return reduced
-
-
-def policy_utilities(
-    p_correct: NDArray[np.float32],
-    standard_error: NDArray[np.float32],
-    price_usd: NDArray[np.float64],
-    policy: Policy,
-) -> NDArray[np.float64]:
-    """The values by which a policy compares models, (M,), float64: utility of the p_correct that the policy believes."""
-    return utilities(lower_bounds(p_correct, standard_error, policy), price_usd, policy)
 
 
 def highest(values: NDArray[np.float64], allowed: NDArray[np.bool_], number: int) -> list[int]:

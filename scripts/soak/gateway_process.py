@@ -187,7 +187,7 @@ def _portfolio(base_urls: list[str], record: Path) -> dict[str, Any]:
             models[-1]["embedding"] = EMBEDDINGS[name]
     gateway = {"record": str(record), "responses": None, "cool_down": 1.0, "max_cool_down": 5.0, "keys": list(KEYS)}
     gateway["admin_key"] = ADMIN_KEY
-    policies = {"best": {"cost_weight": 0}, "balanced": {"cost_weight": 10}, "cheap": {"min_p_correct": 0.6}}
+    policies = {"best": {"cost_weight": 0}, "balanced": {"cost_weight": 10}, "cheap": {"max_loss": 0.05}}
     return {"models": models, "embedding_models": vectors, "policies": policies, "gateway": gateway}
 
 

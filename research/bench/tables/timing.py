@@ -20,7 +20,7 @@ SIZES = (8, 32, 128, 512, 2048, 8192)
 MODELS = (10, 100, 1000)
 EMBEDDINGS, CHOICES = 5, 200  # repeats; the result is their median
 TOKENS = 64
-POLICY = Policy("utility", cost_weight=10.0)
+POLICY = Policy("utility", "cost_weight", 10.0)
 
 
 def measure(context: "Context", sizes: Sequence[int] = SIZES, choices: int = CHOICES) -> dict[str, Any]:
@@ -93,8 +93,9 @@ def _choosing(context: "Context", models: int, repeats: int) -> dict[str, float]
     prices, eligible = rng.uniform(1e-5, 1e-2, models), np.ones(models, np.bool_)
     q = context.q[context.data.where("test")]
 
-    def decide(i: int) -> int | None:
-        return choose(predictor.predict(q[i % len(q)][None]).p_correct[0], prices, eligible, POLICY)
+    def decide(i: int) -> object:
+        predicted = predictor.predict(q[i % len(q)][None])
+        return choose(predicted.p_correct[0], predicted.standard_error[0], prices, eligible, POLICY, POLICY.value)
 
     return {"models": models, "ms": median_ms(decide, repeats)}
 

@@ -133,9 +133,9 @@ def test_what_a_file_leaves_out_has_defaults(tmp_path: Path) -> None:
 
 def test_the_default_policies_are_best_balanced_and_cheap() -> None:
     assert dict(DEFAULT_POLICIES) == {
-        "best": Policy("best", cost_weight=0.0),
-        "balanced": Policy("balanced", cost_weight=10.0),
-        "cheap": Policy("cheap", rule="cheapest", min_p_correct=0.6),
+        "best": Policy("best", "cost_weight", 0.0),
+        "balanced": Policy("balanced", "cost_weight", 10.0),
+        "cheap": Policy("cheap", "max_loss", 0.05),
     }
 
 
@@ -272,6 +272,7 @@ def test_further_parameters_of_a_translated_provider_are_kept_for_litellm(tmp_pa
 def test_the_gateways_own_settings(tmp_path: Path) -> None:
     text = DIRECT + (
         "default_policy: thrifty\npolicies:\n  thrifty: {min_p_correct: 0.7}\n  rich: {cost_weight: 0, max_predicted_loss: 0.1}\n"
+        "  near: {max_loss: 0.1, caution: 1}\n  knob: {quality: 7.5}\n"
         "checkpoint: runs/mine\nspaces: [more.safetensors]\n"
         "gateway: {host: 0.0.0.0, port: 80, keys: [os.environ/K], max_body_mb: 0.5, record: null, store_prompts: true,\n"
         "  retries: 1, max_retry_after: 3, breaker_failures: 4, cool_down: 1, max_cool_down: 9, admin_key: os.environ/A,\n"
@@ -281,8 +282,10 @@ def test_the_gateways_own_settings(tmp_path: Path) -> None:
     portfolio = load(tmp_path, text, K="sk-9", A="sk-8")
     settings = portfolio.settings
     assert portfolio.policies == {
-        "thrifty": Policy("thrifty", rule="cheapest", min_p_correct=0.7),
-        "rich": Policy("rich", cost_weight=0.0, max_predicted_loss=0.1),
+        "thrifty": Policy("thrifty", "min_p_correct", 0.7),
+        "rich": Policy("rich", "cost_weight", 0.0, max_predicted_loss=0.1),
+        "near": Policy("near", "max_loss", 0.1, caution=1.0),
+        "knob": Policy("knob", "quality", 7.5),
     }
     assert portfolio.default_policy == "thrifty"
     assert (portfolio.checkpoint, portfolio.spaces) == (tmp_path / "runs/mine", (tmp_path / "more.safetensors",))
@@ -438,10 +441,11 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         # policies
         ("default_policy: fast\n", "p.yaml:9: default_policy: found 'fast', expected one of best, balanced, cheap"),
         ("policies: {fast: {cost_weight: 1}}\n", "p.yaml:1: default_policy: found 'balanced', expected one of fast"),
-        ("policies:\n  balanced: {}\n", "p.yaml:10: policies.balanced: expected exactly one of cost_weight and min_p_correct"),
-        ("policies:\n  balanced: {cost_weight: 1, min_p_correct: 0.5}\n", "p.yaml:10: policies.balanced: expected exactly one of cost_weight and min_p_correct"),
+        ("policies:\n  balanced: {}\n", "p.yaml:10: policies.balanced: expected exactly one of cost_weight, max_loss, min_p_correct and quality, found none of them"),
+        ("policies:\n  balanced: {cost_weight: 1, min_p_correct: 0.5}\n", "p.yaml:10: policies.balanced: expected exactly one of cost_weight, max_loss, min_p_correct and quality, found cost_weight and min_p_correct"),
+        ("policies:\n  balanced: {quality: 11}\n", "p.yaml:10: policies.balanced.quality: found 11; write a number of at most 10"),
         ("policies:\n  balanced: {min_p_correct: 1.5}\n", "p.yaml:10: policies.balanced.min_p_correct: found 1.5; write a number of at most 1"),
-        ("policies: [balanced]\n", "p.yaml:9: policies: found a list; write a mapping, such as policies: {cheap: {min_p_correct: 0.6}}"),
+        ("policies: [balanced]\n", "p.yaml:9: policies: found a list; write a mapping, such as policies: {cheap: {max_loss: 0.05}}"),
         # what only the environment or the provider table can tell
         ("gateway:\n  keys:\n    - os.environ/NOT_SET\n", "p.yaml:11: gateway.keys[0]: the environment variable NOT_SET is not set"),
         ("      - model: opena/m\n", "p.yaml:9: models[0].deployments[1].model: unknown provider 'opena'; did you mean openai/? For any OpenAI-compatible server write openai/m with `api_base`"),

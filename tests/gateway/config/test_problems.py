@@ -35,7 +35,7 @@ def messages(folder: Path, text: str) -> list[str]:
         ("gateway: {port: 70000}\n", "4: gateway.port: found 70000; write a number of at most 65535"),
         ("gateway: {cors_origins: [HTTP://x]}\n", "4: gateway.cors_origins[0]: found 'HTTP://x'; expected `*`, or scheme"),
         ("gateway: {keys: [1]}\n", "4: gateway.keys[0]: found a number that is not shown; write a text"),
-        ("policies: {p: {}}\n", "4: policies.p: expected exactly one of cost_weight and min_p_correct"),
+        ("policies: {p: {}}\n", "4: policies.p: expected exactly one of cost_weight, max_loss, min_p_correct and quality, found none of them"),
         ("1: x\n", "4: [1]: the key must be a text; write it in quotes"),
     ],
 )  # fmt: skip

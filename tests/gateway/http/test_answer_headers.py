@@ -1,10 +1,14 @@
 """Headers of answers as functions of their arguments."""
 
+import numpy as np
+
 from gateway.config.portfolio import Model, Price
 from gateway.deployments.live import LiveModel
 from gateway.http.answer_headers import MAX_VALUES, answer_headers, batch_headers, header_fields
+from gateway.request.requirements import Requirements
 from gateway.routing.candidate import Candidate
-from gateway.routing.decision import Decision
+from gateway.routing.decision import Decision, Scores
+from router.model.policy import Policy
 
 
 def live(name: str) -> LiveModel:
@@ -38,6 +42,22 @@ def test_a_stand_in_is_described() -> None:
         "left_out": "logprobs, seed",
         "simulated": True,
     }
+
+
+def test_a_minimum_that_the_chosen_model_misses_is_named() -> None:
+    scores = Scores(
+        np.array([0.5, 0.75], np.float32),
+        np.zeros(2, np.float32),
+        np.zeros(2),
+        np.ones(2, np.bool_),
+        guarded=False,
+        requirements=Requirements(frozenset(), 1, None),
+    )
+    for minimum, headers in ((0.8, [(b"x-locus-min-p-correct-missed", b"0.8")]), (0.75, [])):
+        decision = Decision(NAMED.models, Policy("enough", "min_p_correct", minimum), 1, scores)
+        answered = answer_headers(decision, Candidate(live("mistral-7b")), (), 0.0, simulated=False)
+        assert [header for header in answered if b"min-p-correct" in header[0]] == headers
+        assert header_fields(headers) == ({"min_p_correct_missed": 0.8} if headers else {})
 
 
 def test_fields_are_made_of_the_gateways_own_headers_only() -> None:

@@ -72,7 +72,20 @@ def test_whatever_is_asked_of_the_gateway(client: httpx.Client, path: str, own: 
     check_api(path, client.post(path, content=encode(Pairs([*example.items(), ("locus", own)]))))
 
 
-NAMES = st.sampled_from(["policy", "cost-weight", "min-p-correct", "allow", "exclude", "failover", "session", "other"])
+NAMES = st.sampled_from(
+    [
+        "policy",
+        "cost-weight",
+        "max-loss",
+        "quality",
+        "min-p-correct",
+        "allow",
+        "exclude",
+        "failover",
+        "session",
+        "other",
+    ]
+)
 
 
 @fuzz(80)

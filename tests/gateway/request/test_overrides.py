@@ -32,6 +32,9 @@ async def post(
         ({}, "llama-70b"),
         ({"policy": "cheap"}, "mistral-7b"),
         ({"cost_weight": 1e6}, "mistral-7b"),
+        ({"max_loss": 1}, "mistral-7b"),
+        ({"max_loss": 0}, "llama-70b"),
+        ({"policy": "cheap", "quality": 10}, "llama-70b"),
         ({"exclude": "llama-70b"}, "mistral-7b"),
         ({"allow": "mistral-7b, llama-70b"}, "llama-70b"),
         ({"cost_weight": 1e6, "allow": "llama-70b"}, "llama-70b"),
@@ -63,12 +66,38 @@ async def test_a_minimum_p_correct_excludes_cheap_models(tmp_path: Path) -> None
         ] == "llama-70b"
 
 
+async def test_a_minimum_that_no_model_reaches_is_said_in_a_header(tmp_path: Path) -> None:
+    async with ScriptedProvider() as up, gateway(tmp_path, models(up.base_url)) as run:
+        for minimum, missed in (("0.001", None), ("1", "1"), ("0.9999", "0.9999")):
+            answered = await post(run, {"x-locus-min-p-correct": minimum})
+            assert answered.status_code == 200
+            assert answered.headers.get("x-locus-min-p-correct-missed") == missed
+
+
+async def test_two_rules_for_one_request_are_refused(tmp_path: Path) -> None:
+    async with ScriptedProvider() as up, gateway(tmp_path, models(up.base_url)) as run:
+        for headers, body in (
+            ({"x-locus-cost-weight": "1", "x-locus-quality": "5"}, {}),
+            ({"x-locus-cost-weight": "1"}, {"quality": 5}),
+        ):
+            refused = (await post(run, headers, locus=body)).json()["error"]
+            assert "two rules for one choice" in refused["message"]
+            assert "x-locus-cost-weight" in refused["message"]
+            assert refused["param"].endswith("quality")
+        assert (await post(run, {"x-locus-quality": "10"}, locus={"quality": 0})).headers[
+            "x-locus-model"
+        ] == "llama-70b"
+
+
 @pytest.mark.parametrize(
     ("headers", "param"),
     [
         ({"x-locus-polcy": "cheap"}, "x-locus-polcy"),
         ({"x-locus-cost-weight": "much"}, "x-locus-cost-weight"),
         ({"x-locus-min-p-correct": "1.5"}, "x-locus-min-p-correct"),
+        ({"x-locus-max-loss": "5%"}, "x-locus-max-loss"),
+        ({"x-locus-quality": "11"}, "x-locus-quality"),
+        ({"x-locus-quality": "nan"}, "x-locus-quality"),
         ({"x-locus-failover": "maybe"}, "x-locus-failover"),
         ({"x-locus-allow": "nobody"}, "x-locus-allow"),
         ({"x-locus-policy": "nothing"}, "x-locus-policy"),

@@ -38,7 +38,13 @@ async def test_best_takes_the_highest_p_and_explains_it(tmp_path: Path) -> None:
         candidates = decision["candidates"]
         assert decision["chosen"] == decision["serving"] == candidates[0]["model"]
         assert candidates[0]["p_correct"] == max(c["p_correct"] for c in candidates)
-        assert candidates[0]["why"].startswith("highest p_correct")
+        assert candidates[0]["why"].startswith("highest P(correct)")
+        assert candidates[0]["why"] == "; ".join(decision["why"])
+        assert (decision["rule"]["name"], decision["rule"]["value"], decision["rule"]["best"]) == (
+            "cost_weight",
+            0,
+            decision["chosen"],
+        )
         assert ("best single model" in candidates[0]["why"]) == decision["guarded"]
         assert all(0 < c["standard_error"] < 0.5 for c in candidates)
         assert {c["model"] for c in candidates} == set(EMBEDDINGS)
@@ -64,9 +70,9 @@ async def test_a_cautious_policy_goes_by_the_lower_bound(tmp_path: Path) -> None
         for c in decision["candidates"]:
             assert c["utility"] == pytest.approx(c["p_correct"] - 1.5 * c["standard_error"], abs=1e-6)
         assert decision["chosen"] == max(decision["candidates"], key=lambda c: c["utility"])["model"]
-        assert decision["candidates"][0]["why"].startswith("highest p_correct - 1.5 standard errors")
+        assert "from each P(correct), 1.5 times its standard error is taken off" in decision["why"]
         sure = await explained(run, "auto:sure")
-        assert "p_correct - 2 standard errors below 1.0" in {c["why"] for c in sure["candidates"]}
+        assert sure["why"][0].startswith("no model reaches the minimum P(correct) of 1.00")
 
 
 async def test_cheap_takes_the_cheapest_that_is_good_enough(tmp_path: Path) -> None:
@@ -76,10 +82,55 @@ async def test_cheap_takes_the_cheapest_that_is_good_enough(tmp_path: Path) -> N
     async with gateway(tmp_path, models, policies=policies, default_policy="low") as run:
         easy = await explained(run, "auto")
         assert easy["chosen"] == "mistral-7b"
-        assert {c["why"] for c in easy["candidates"] if c["model"] != "mistral-7b"} == {"more expensive"}
-        impossible = await explained(run, "auto:high")  # no model reaches it, so the best one is chosen
-        assert impossible["chosen"] == max(impossible["candidates"], key=lambda c: c["p_correct"])["model"]
-        assert "p_correct below 1.0" in {c["why"] for c in impossible["candidates"]}
+        assert all("but it costs" in c["why"] for c in easy["candidates"] if c["model"] != "mistral-7b")
+        assert (easy["rule"]["min_p_correct"], easy["rule"]["min_p_correct_reached"]) == (0.0, True)
+
+
+async def test_a_minimum_that_no_model_reaches_gives_the_cheapest_within_one_standard_error_of_the_best(
+    tmp_path: Path,
+) -> None:
+    prices = {"llama_8b": 2.0, "llama_70b": 3.0, "mistral_7b": 1.0}
+    models = portfolio(**{name: {"price": {"input": p, "output": p}} for name, p in prices.items()})
+    policies = {"high": {"min_p_correct": 1.0}}
+    async with gateway(tmp_path, models, policies=policies, default_policy="high") as run:
+        decision = await explained(run, "auto")
+        best = max(decision["candidates"], key=lambda c: c["p_correct"])
+        lowest = best["p_correct"] - best["standard_error"]
+        near = [c for c in decision["candidates"] if c["p_correct"] >= lowest]
+        assert decision["chosen"] == min(near, key=lambda c: c["price_usd"])["model"]
+        assert decision["rule"]["min_p_correct_reached"] is False
+        assert decision["rule"]["lowest_p_correct"] == pytest.approx(lowest, abs=1e-6)
+        assert decision["rule"]["best"] == best["model"]
+        assert decision["why"][0].startswith("no model reaches the minimum P(correct) of 1.00")
+
+
+async def test_cheap_is_the_cheapest_within_the_largest_loss_of_the_best(tmp_path: Path) -> None:
+    prices = {"llama_8b": 2.0, "llama_70b": 3.0, "mistral_7b": 1.0}
+    models = portfolio(**{name: {"price": {"input": p, "output": p}} for name, p in prices.items()})
+    policies = {"any": {"max_loss": 1.0}, "none": {"max_loss": 0.0}}
+    async with gateway(tmp_path, models, policies=policies, default_policy="any") as run:
+        assert (await explained(run, "auto"))["chosen"] == "mistral-7b"
+        decision = await explained(run, "auto:none")
+        best = max(decision["candidates"], key=lambda c: c["p_correct"])
+        assert decision["chosen"] == decision["rule"]["best"] == best["model"]
+        assert decision["why"][0].startswith("cheapest model within 0 of the best")
+
+
+async def test_quality_goes_from_cheap_to_best(tmp_path: Path) -> None:
+    prices = {"llama_8b": 2.0, "llama_70b": 3.0, "mistral_7b": 1.0}
+    models = portfolio(**{name: {"price": {"input": p, "output": p}} for name, p in prices.items()})
+    policies = {f"q{quality}": {"quality": quality} for quality in range(11)}
+    async with gateway(tmp_path, models, policies=policies, default_policy="q5") as run:
+        decisions = [await explained(run, f"auto:q{quality}") for quality in range(11)]
+        weights = [decision["rule"]["cost_weight"] for decision in decisions]
+        assert weights == sorted(weights, reverse=True)
+        assert weights[10] == 0
+        chosen = [next(c for c in d["candidates"] if c["model"] == d["chosen"]) for d in decisions]
+        for key in ("p_correct", "price_usd"):
+            assert [c[key] for c in chosen] == sorted(c[key] for c in chosen)
+        assert decisions[10]["chosen"] == (await explained(run, "auto:q10"))["rule"]["best"]
+        for c in decisions[5]["candidates"]:
+            assert c["utility"] == pytest.approx(c["p_correct"] - weights[5] * c["price_usd"], abs=1e-6)
 
 
 async def test_equal_utilities_go_to_the_cheaper(tmp_path: Path) -> None:

@@ -13,11 +13,18 @@ from router.model.policy import Policy
 from tests.gateway.running import entry, write_portfolio
 
 URL = "http://127.0.0.1:9/v1"
+POLICIES = {
+    "best": {"cost_weight": 0},
+    "balanced": {"cost_weight": 10},
+    "cheap": {"max_loss": 0.05},
+    "enough": {"min_p_correct": 0.6},
+}
 
 
 def portfolio(folder: Path) -> Portfolio:
     vectors = {"name": "vectors", "deployments": [{"model": "openai/v", "api_base": URL, "api_key": "k"}]}
-    return load_portfolio(write_portfolio(folder, [entry("llama-8b", URL)], embedding_models=[vectors]), {})
+    file = write_portfolio(folder, [entry("llama-8b", URL)], embedding_models=[vectors], policies=POLICIES)
+    return load_portfolio(file, {})
 
 
 def asked(model: str, **overrides: Any) -> ChatRequest:
@@ -29,12 +36,18 @@ def asked(model: str, **overrides: Any) -> ChatRequest:
     ("request_", "policy"),
     [
         (asked("auto:best"), Policy("best")),
-        (asked("auto:cheap"), Policy("cheap", rule="cheapest", min_p_correct=0.6)),
-        (asked("auto:cheap", policy="balanced"), Policy("balanced", cost_weight=10.0)),
-        (asked("auto:cheap", min_p_correct=0.8), Policy("cheap", rule="cheapest", min_p_correct=0.8)),
-        (asked("auto:best", min_p_correct=0.8), Policy("best")),
-        (asked("auto:best", cost_weight=3.0), Policy("best", cost_weight=3.0)),
-        (asked("auto:cheap", cost_weight=3.0), Policy("cheap", cost_weight=3.0, min_p_correct=0.6)),
+        (asked("auto:cheap"), Policy("cheap", "max_loss", 0.05)),
+        (asked("auto:cheap", policy="balanced"), Policy("balanced", "cost_weight", 10.0)),
+        (asked("auto:cheap", rule=("max_loss", 0.1)), Policy("cheap", "max_loss", 0.1)),
+        (asked("auto:best", rule=("quality", 7.5)), Policy("best", "quality", 7.5)),
+        (asked("auto:cheap", rule=("cost_weight", 3.0)), Policy("cheap", "cost_weight", 3.0)),
+        (asked("auto:best", min_p_correct=0.8), Policy("best", min_p_correct=0.8)),
+        (asked("auto:enough", min_p_correct=0.8), Policy("enough", "min_p_correct", 0.8)),
+        (asked("auto:enough", rule=("quality", 5.0)), Policy("enough", "quality", 5.0)),
+        (
+            asked("auto:enough", rule=("quality", 5.0), min_p_correct=0.8),
+            Policy("enough", "quality", 5.0, min_p_correct=0.8),
+        ),
     ],
 )
 def test_the_model_name_and_the_overrides_give_the_policy(
@@ -52,7 +65,7 @@ def test_auto_is_the_default_policy(tmp_path: Path) -> None:
     ("request_", "says"),
     [
         (asked("llama-8"), "`llama-8b`"),
-        (asked("auto:chaep"), "There are auto:best, auto:balanced, auto:cheap."),
+        (asked("auto:chaep"), "There are auto:balanced, auto:best, auto:cheap, auto:enough."),
         (asked("auto", policy="fast"), "There is no policy `fast`"),
     ],
 )

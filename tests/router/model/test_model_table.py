@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from router.errors import ArtifactError
-from router.model.model_table import ModelTable, PricePerMtok, highest, policy_utilities, with_switch_price
-from router.model.policy import Policy
+from router.model.model_table import ModelTable, PricePerMtok, highest, with_switch_price
 from router.model.serving import Router
 
 EMBEDDINGS = ("meta-llama/Llama-3.1-8B-Instruct", None, "meta-llama/Llama-3.1-70B-Instruct")
@@ -65,15 +64,6 @@ def test_a_switch_price_reduces_all_models_but_the_current_one() -> None:
     p = np.array([0.5, 0.75, np.nan], np.float32)
     np.testing.assert_array_equal(with_switch_price(p, 1, 0.25), np.array([0.25, 0.75, np.nan], np.float32))
     np.testing.assert_array_equal(p, np.array([0.5, 0.75, np.nan], np.float32))
-
-
-def test_utilities_are_those_of_the_cautious_prediction() -> None:
-    p, error = np.array([0.5, 0.75], np.float32), np.array([0.125, 0.5], np.float32)
-    usd = np.array([0.01, 0.02])
-    np.testing.assert_allclose(policy_utilities(p, error, usd, Policy("p", cost_weight=10.0)), [0.4, 0.55])
-    np.testing.assert_allclose(
-        policy_utilities(p, error, usd, Policy("p", cost_weight=10.0, caution=1.0)), [0.275, 0.05]
-    )
 
 
 def test_the_highest_allowed_values() -> None:
