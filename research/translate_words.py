@@ -55,7 +55,7 @@ UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"}
 MEANINGS = 4  # English words for each word
 TEMPERATURE = 0.07  # of their shares, in cosine
 FREQUENT = 1e-3  # a word with this probability gets half its share, since frequent words say little
-ADDED = 100_000  # words of the lists beside the pieces
+ADDED = 50_000  # words of the lists beside the pieces
 NARROW = 192  # columns in which the closest English words are looked for
 BATCH = 4096
 
