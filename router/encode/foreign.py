@@ -22,6 +22,7 @@ START, INSIDE, SIGN = 1, 2, 4  # kinds: begins a word; continues one; is a sign 
 COMPOUND = 5  # letters: a word this long may also continue another ("Fahrrad" + "reifen")
 SHARE_UNIT = 1 / 64  # of the stored shares
 LONGEST = 16  # letters of a piece
+LONGEST_WORD = 100  # letters; a longer one is no word, as for the English tokenizer
 VOTING_CHARS = 1_000  # the language is decided by them
 _OTHER_SCRIPT = re.compile(f"[{UNSPACED}]+|[{SPACED}]+")
 _FIRST_UNSPACED = re.compile(f"[{UNSPACED}]")
@@ -140,6 +141,8 @@ class ForeignWords:
         if word.isascii() and self._is_english(word):
             return []
         unspaced = _FIRST_UNSPACED.match(word) is not None
+        if not unspaced and len(word) > LONGEST_WORD:
+            return []
         rows: list[int] = []
         at = 0
         while at < len(word) and len(rows) < MAX_TOKENS:

@@ -126,6 +126,16 @@ def test_a_long_text_is_cut(encoder: StaticEncoder) -> None:
     assert len(read[0]) <= MAX_TOKENS
 
 
+def test_what_is_too_long_for_a_word_is_none(encoder: StaticEncoder) -> None:
+    assert encoder._foreign is not None
+    short, long = (
+        encoder._foreign.read("ist столица " + "ш" * 3_000),
+        encoder._foreign.read("ist столица " + "reifen" * 600),
+    )
+    assert short == ([token("is"), token("capital")], [0.5, 1.0])
+    assert long == ([token("[UNK]"), token("is"), token("capital")], [1.0, 0.5, 1.0])
+
+
 def test_the_words_are_part_of_the_hash(encoder: StaticEncoder, english: StaticEncoder) -> None:
     assert encoder.hash != english.hash
 
