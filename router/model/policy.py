@@ -17,11 +17,11 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 TIE = 1e-6  # a smaller difference of float32 predictions may be rounding alone
 BEST_QUALITY = 10.0
 # At the middle quality, five steps from the best one, a middle price difference is worth 0.1 of P(correct). This is the typical
-# difference between two models: the medians of five pools on `val` are 0.03 to 0.19, 0.11 on average (research/measure_policies.py).
+# difference between two models: the medians of five pools on `val` are 0.03 to 0.19, on average 0.11; see
+# research/measure_policies.py.
 P_OF_A_STEP = 0.02
-SAME_PRICE = (
-    0.1  # a model that costs more than the cheapest one by at most this share of its price counts as just as cheap
-)
+# A model that costs more than the cheapest one by at most this share of its price counts as just as cheap.
+SAME_PRICE = 0.1
 WIDEST_RANGE = 1_000.0  # of price differences; a smaller one than the largest divided by this counts as that
 
 
