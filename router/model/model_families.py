@@ -10,21 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from router.model.model_names import ModelIdentity, identity
+from router.model.name_parts import SETTINGS
 from router.model.name_tables import CHAT_ONLY
 
-RANKS: Mapping[str | None, float] = {
-    "none": 0,
-    "no-thinking": 0,
-    "minimal": 0.5,
-    "low": 1,
-    "medium": 2,
-    None: 3,
-    "high": 4,
-    "thinking": 4,
-    "xhigh": 5,
-    "max": 6,
-}
-"""Reasoning settings in their order. None: the setting is not known, so probably the provider's default."""
+RANKS: Mapping[str | None, float] = {None: 0.3} | SETTINGS
+"""Reasoning settings and how much they let a model think. None: the setting is not known, so probably the provider's default."""
 
 _ACTIVE = re.compile(r"-a\d+b(?=-|$)")  # active parameters of a mixture of experts, often left out
 _THINKER = re.compile(r"-(thinking|think)(?=-|$)")

@@ -64,7 +64,7 @@ def test_a_request_chooses_the_variant_unless_the_deployment_does(tmp_path: Path
     assert "low" not in free.embedding_by_setting
     assert (fixed.embedding, fixed.embedding_by_setting) == ("qwen/qwen9-8b:thinking", {})
     assert stated.embedding == "mine/thinker-20990101:high"
-    assert stated.embedding_by_setting["low"] == "mine/thinker-20990101:none"
+    assert stated.embedding_by_setting["minimal"] == "mine/thinker-20990101:none"
     assert (named.embedding, named.embedding_by_setting) == ("qwen/qwen9-8b:thinking", {})
 
 

@@ -138,7 +138,7 @@ def test_each_model_is_found_by_its_own_name(name: str) -> None:
     [
         ("gpt-5.4", None, "medium"),  # of none, medium and xhigh
         ("gpt-5.4", "high", "xhigh"),
-        ("gpt-5.4", "low", "none"),
+        ("gpt-5.4", "low", "medium"),
         ("gpt-5.4", "minimal", "none"),
         ("gpt-5.4-mini", None, "high"),  # of none and high
         ("claude-opus-4-5", None, None),
@@ -147,7 +147,7 @@ def test_each_model_is_found_by_its_own_name(name: str) -> None:
         ("claude-opus-4-5", "max", "high"),
         ("claude-opus-4-5", "none", None),
         ("gemini-2.5-pro", "low", "low"),
-        ("gemini-2.5-pro", "medium", "low"),
+        ("gemini-2.5-pro", "medium", None),
         ("Qwen3-8B", "none", "no-thinking"),
         ("Qwen3-8B", "high", None),
         ("gpt-4.1", "high", None),
