@@ -48,17 +48,20 @@ _DATES = (
     re.compile(r"(?<=-preview|....-exp)-(?P<m>[01]\d)-(?P<d>[0-3]\d)$"),
     re.compile(r"-(?P<v>00\d)$"),
 )
-_FIRST_YEARS = {
-    "0301": "2023",
-    "0314": "2023",
-    "0613": "2023",
-    "1106": "2023",
-    "0125": "2024",
-}  # OpenAI's, as month and day
+_FIRST_YEARS = {**dict.fromkeys(("0301", "0314", "0613", "1106"), "2023"), "0125": "2024"}  # of OpenAI's snapshots
 _CHAT = re.compile(r"(?<=.)-(instruct|it|chat)(?=-|$)")
 _CLOSED = re.compile(r"gpt-(?!oss)|chatgpt-|o[134](-|$)")  # OpenAI's: `chat` and `instruct` name other models there
 _NOT_ELSEWHERE = re.compile(rf"{_CLOSED.pattern}|claude-|gemini-|grok-")  # models that no other server can run
 _TIER = re.compile(r"opus|sonnet|haiku|fable|mythos")
+_MAKER_WORDS = {
+    *MAKERS,
+    *MAKERS.values(),
+    "amazon",
+    "anthropic",
+    "nvidia",
+    "openai",
+    "writer",
+}  # before a dot, on Bedrock
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def identity(name: str) -> ModelIdentity:
         text = text[dotted.end() :]
         path = [*path, dotted[1]]
         provider = provider or "bedrock"
-    maker = _maker(path, provider)
+    maker = _maker(path)
     if maker == "deepseek-ai" and re.match(r"[rv]\d", text):  # Bedrock: deepseek.v3.2
         text = f"deepseek-{text}"
     quantised = _WEIGHTS.search(text) is not None
@@ -117,18 +120,15 @@ def identity(name: str) -> ModelIdentity:
     return ModelIdentity(provider, maker, text, chat is not None, date, certain)
 
 
-_MAKER_WORDS = {*MAKERS, *MAKERS.values(), "amazon", "anthropic", "nvidia", "openai", "writer"}
-
-
 def _path(name: str) -> tuple[list[str], str]:
     """`azure/eu/gpt-4o` -> `["azure"], "gpt-4o"`: the parts before the name, without regions and routes."""
     *before, text = name.split("/")
     return [part for part in before if part not in _ROUTES and not _REGION.fullmatch(part)], text
 
 
-def _maker(path: list[str], provider: str | None) -> str | None:
+def _maker(path: list[str]) -> str | None:
     """The maker that the last part of a path names; a lone provider names one only if it serves no other's models."""
-    if not path or (path[-1] == "system.ai"):
+    if not path or path[-1] == "system.ai":
         return None
     if path[-1] in PROVIDERS | FREE_NAMES and (len(path) == 1 or path[-1] == path[0]):
         return ONLY_MAKER.get(path[-1])
@@ -143,7 +143,7 @@ def _spelled(text: str, provider: str | None, *, bedrock: bool) -> str:
     text = _same_model(text, provider)
     if provider == "fireworks_ai":
         text = re.sub(r"(?<=\d)p(?=\d)", ".", text)
-    if text in SAME:
+    if text in SAME:  # with its Bedrock version: another model than without
         return text
     text = re.sub(r"[ _.:@]+", "-", text)
     while text != (shorter := _LEADING.sub("", text)):
