@@ -17,7 +17,7 @@ from research.bench.rows import OURS
 from research.bench.tables.cells import grid, percent, picture, points
 from research.bench.tables.newcomers import Agreeing, Case, Embedded, OwnNeighbours, Refitted, Rows, Way
 from research.bench.tables.repeats import EXPLAINED, draws_for, percent_between
-from router.data.pools import MACRO, routed_scores
+from router.data.pools import MACRO, MACRO_NEW, routed_scores
 
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
@@ -63,6 +63,8 @@ def plot(result: dict[str, Any], folder: Path) -> None:
     for name in (FRESH, FOLDED):
         for key in ("prediction", "routing") if result[name] else ():
             drawn = _averaged(result[name], key)
+            if not drawn:
+                continue
             lines = [
                 Curve(way, [float(n) for n in by_size], [100 * v for v in by_size.values()])
                 for way, by_size in drawn.items()
@@ -156,7 +158,6 @@ def _compared(drawn: Sequence[_Results], whole: _Results, full: Rows, size: int)
     """Means over draws, and the results with all evaluations for the same models."""
     more = np.array([len(rows) > size for rows in full]) & ~np.isnan(whole.right)
     some = bool(more.any())
-    macros = [result.routing[MACRO] for result in drawn if MACRO in result.routing]
     return {
         "models": int(more.sum()),
         "draws": len(drawn),
@@ -166,12 +167,18 @@ def _compared(drawn: Sequence[_Results], whole: _Results, full: Rows, size: int)
         "brier": float(np.mean([r.brier[more].mean() for r in drawn])) if some else None,
         "full_brier": float(whole.brier[more].mean()) if some else None,
         "losses": (whole.right[more] - np.mean([r.right[more] for r in drawn], axis=0)).tolist() if some else [],
-        "routing": float(np.mean(macros)) if macros else None,
-        "routing_draws": macros or None,
-        "full_routing": whole.routing.get(MACRO),
+        **_routing(drawn, whole, MACRO, "routing"),
+        **_routing(drawn, whole, MACRO_NEW, "routing_new"),
         "routing_by_pool": {p: float(np.mean([r.routing[p] for r in drawn])) for p in whole.routing},
         "full_routing_by_pool": dict(whole.routing),
     }
+
+
+def _routing(drawn: Sequence[_Results], whole: _Results, scope: str, key: str) -> dict[str, Any]:
+    """A macro average: its mean over draws, each draw's, and that with all evaluations; None where no pool counts in it."""
+    found = [result.routing[scope] for result in drawn if scope in result.routing]
+    full = whole.routing.get(scope)
+    return {key: float(np.mean(found)) if found else None, f"{key}_draws": found or None, f"full_{key}": full}
 
 
 def _setting(case: Case, way: Way, size: int) -> float:
@@ -217,8 +224,10 @@ def _between(cases: Sequence[Mapping[str, Any]], key: str) -> dict[str, dict[int
 def _tables(cases: Sequence[Mapping[str, Any]]) -> str:
     sizes = [entry["evaluations"] for entry in cases[0]["ways"][OURS]]
     text = []
-    for key, label in (("prediction", "Prediction"), ("routing", "Routing")):
+    for key, label in (("prediction", "Prediction"), ("routing", "Routing"), ("routing_new", "Routing, new pools")):
         now, full = _averaged(cases, key), _averaged(cases, f"full_{key}")
+        if not now:
+            continue
         between = _between(cases, key)
         lines = [
             [way, *(percent_between(by_size.get(n), between.get(way, {}).get(n)) for n in sizes)]
