@@ -96,12 +96,15 @@ def evaluate(data: tuple[Path, ...], checkpoint: Path | None, trust: bool, as_js
 
 
 def _print_rows(rows: "Sequence[Row]") -> None:
+    from router.train.evaluate import MACRO
+
     routing, prediction = list(rows[0].routing), list(rows[0].prediction)
     columns = ["pool / benchmark", "queries", *routing, *prediction]
     title = "test split: routing accuracy, then correctness-prediction accuracy, %"
     table = table_of(columns, text=(0,), title=title)
-    for row in rows:
+    last = max((i for i, row in enumerate(rows) if row.name.startswith(MACRO)), default=-1)
+    for i, row in enumerate(rows):
         cells = [f"{100 * row.routing[method]:.1f}" for method in routing]
         cells += [f"{100 * row.prediction[method]:.1f}" for method in prediction]
-        table.add_row(row.name, str(row.queries), *cells, end_section=row.name == "macro average")
+        table.add_row(row.name, str(row.queries), *cells, end_section=i == last)
     show(table)

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from router.data.baselines import best_single, knn
 from router.data.dataset import Dataset
-from router.data.pools import Pool, pools, routed_scores
+from router.data.pools import MACROS, Pool, group, pools, routed_scores
 from router.errors import DataError
 from router.model.locus import Embedding, Locus
 from router.model.predictor import Predictor
 from router.model.space import ModelSpace
 
-MACRO = "macro average"
+MACRO = "macro average"  # begins the names of rows over several pools
 
 
 def embed_all(
@@ -120,7 +120,7 @@ class Row:
 
 
 def evaluate(data: Dataset, text: NDArray[np.float32], p: NDArray[np.float32], split: str = "test") -> list[Row]:
-    """Routing accuracy and correctness-prediction accuracy per pool, macro over pools, and per benchmark.
+    """Routing accuracy and correctness-prediction accuracy per pool, macro over old and over new pools, and per benchmark.
 
     LOCUS, the best single model (chosen on train) and kNN (k chosen on val) are measured on the same queries and models.
 
@@ -145,14 +145,20 @@ def evaluate(data: Dataset, text: NDArray[np.float32], p: NDArray[np.float32], s
             of_benchmarks.append(_row(label, data, part, methods, single=best_single(data, pool)))
     if not of_pools:
         raise DataError(f"no query of split {split} was answered by two models")
-    macro = Row(
-        MACRO,
-        sum(row.queries for row in of_pools),
+    of_groups = ((label, [row for row in of_pools if group(row.name) == label]) for label in MACROS)
+    macros = [_macro(label.replace("macro", MACRO), rows) for label, rows in of_groups if rows]
+    return [*of_pools, *macros, *(row for row in of_benchmarks if row.name not in {r.name for r in of_pools})]
+
+
+def _macro(name: str, rows: Sequence[Row]) -> Row:
+    """The mean over pools, of which there is at least one."""
+    return Row(
+        name,
+        sum(row.queries for row in rows),
         0,
-        {name: float(np.mean([row.routing[name] for row in of_pools])) for name in of_pools[0].routing},
-        {name: float(np.mean([row.prediction[name] for row in of_pools])) for name in of_pools[0].prediction},
+        {method: float(np.mean([row.routing[method] for row in rows])) for method in rows[0].routing},
+        {method: float(np.mean([row.prediction[method] for row in rows])) for method in rows[0].prediction},
     )
-    return [*of_pools, macro, *(row for row in of_benchmarks if row.name not in {r.name for r in of_pools})]
 
 
 def _row(

@@ -68,3 +68,17 @@ def test_accuracies_are_counts(world: tuple[Locus, Dataset, np.ndarray]) -> None
     assert (sums.routing["best single"], sums.routing["oracle"]) == (1.0, 1.0)
     assert sums.prediction["LOCUS"] == pytest.approx((15 + 20) / 40)
     assert rows[MACRO].routing == sums.routing
+
+
+def test_new_pools_have_an_average_of_their_own_and_some_pools_none(world: tuple[Locus, Dataset, np.ndarray]) -> None:
+    _, data, q = world
+    names = np.array(["sums", "crux", "sql_optimization", "routerarena"])[np.arange(len(data.prompts)) % 4]
+    data = Dataset(**{**vars(data), "benchmarks": names})
+    rows = {row.name: row for row in evaluate(data, q[:, :256], np.full(data.scores.shape, 0.6, np.float32))}
+    assert set(rows) == {"sums", "zeroeval", "crux (zeroeval)", "sql", "routerarena", MACRO, f"{MACRO}, new pools"} | (
+        {"sql_optimization (sql)"}
+    )
+    old = [rows[name].prediction["LOCUS"] for name in ("sums", "zeroeval")]
+    assert rows[MACRO].prediction["LOCUS"] == pytest.approx(np.mean(old))
+    assert rows[MACRO].queries == rows["sums"].queries + rows["zeroeval"].queries
+    assert rows[f"{MACRO}, new pools"].routing == rows["sql"].routing
