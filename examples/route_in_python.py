@@ -2,12 +2,12 @@
 
     python examples/route_in_python.py
 
-Uses the shipped checkpoint and no network. `pip install 'locus-gateway[plot]'` brings scipy, which `embed` needs.
+Uses the shipped checkpoint and no network.
 """
 
 from router import Embedding, Router
 
-MODELS = ("openai/gpt-4o-2024-08-06", "meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen2.5-72B-Instruct")
+MODELS = ("anthropic/claude-opus-5", "openai/gpt-oss-20b", "Qwen/Qwen3.5-9B")
 QUERIES = (
     "How many moles are in 36 g of water?",
     "Prove that the square root of 2 is irrational.",

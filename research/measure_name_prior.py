@@ -22,17 +22,15 @@ from router.model.anchors import choose_anchors
 from router.model.checkpoint import load_checkpoint
 from router.model.name_parts import parse_name
 from router.model.name_prior import Floats, NamePrior
-from router.model.readout import Statistics, posterior
+from router.model.query_reader import log_odds
 from router.train.domains import find_domains
 from router.train.feature_map import fit_feature_map
 from router.train.name_prior import fit_name_prior
-from router.train.prior import MEAN_VARIANCE, mean_model
-from router.train.training_set import TrainingSet
+from router.train.training_set import fit_mean
 
 SIZES = (0, 4, 8, 16, 32, 64)
 DRAWS = 5
 FEW = 64
-LOWEST_P = 0.03  # of the mean model, which is linear in the features
 EXAMPLES = (
     "gpt-5.4-mini",
     "openai/gpt-5-2025-08-07:high",
@@ -49,7 +47,7 @@ def main(folders: Sequence[Path]) -> None:
         data = data.without(["alpaca_eval"])
     fitted = fit_name_prior(data)
     _print_explained(fitted.prior)
-    plain, level_free = _mean_models(data, fitted.easiness)
+    logit_mean = _mean_model(data, fitted.easiness)
     count = (~np.isnan(data.scores)).sum(axis=1)
     groups = {
         "trained on": np.isin(data.models, fitted.prior.names),
@@ -65,15 +63,12 @@ def main(folders: Sequence[Path]) -> None:
     for split in ("val", "test"):
         for group, members in groups.items():
             print(f"\n{split}, models {group}: Brier without name, with name (standard deviations over draws), models")
-            for label, logit_mean, n in (
-                ("present mean model, 0", plain, 0),
-                *((str(n), level_free, n) for n in SIZES),
-            ):
+            for n in SIZES:
                 models = _with_evaluations(data, np.flatnonzero(members), split, n)
                 if len(models):
                     results = [_brier(data, logit_mean, models, prior, split, n) for prior in (unnamed, named)]
                     means, spread = np.mean(results, axis=1), np.std(results, axis=1)
-                    print(f"  {label}: {means[0]:.4f} {means[1]:.4f} ({spread[0]:.4f} {spread[1]:.4f}) {len(models)}")
+                    print(f"  {n}: {means[0]:.4f} {means[1]:.4f} ({spread[0]:.4f} {spread[1]:.4f}) {len(models)}")
 
 
 def _with_evaluations(data: Dataset, models: NDArray[np.int64], split: str, n: int) -> NDArray[np.int64]:
@@ -119,22 +114,15 @@ def _sigmoid(x: Floats) -> Floats:
     return p
 
 
-def _mean_models(data: Dataset, easiness: Floats) -> tuple[Floats, Floats]:
-    """Log-odds of all queries, (Q,), by the present mean model, and by one that is fitted to the easiness for level 0."""
+def _mean_model(data: Dataset, easiness: Floats) -> Floats:
+    """Log-odds of all queries for level 0, (Q,)."""
     encoder = load_checkpoint().encoder()
     q = encoder.encode(data.prompts)
     anchors, domains = choose_anchors(data, q, seed=0), find_domains(data)
     with TemporaryDirectory() as folder:
         feature_map = fit_feature_map(data, q, encoder.text_dim, anchors, domains, 0, Path(folder), lambda *_: None)
     psi = feature_map.design(feature_map(q))
-    rated = np.flatnonzero(~np.isnan(easiness))
-    target = _sigmoid(easiness[rated])
-    start = np.append(target.mean(), np.zeros(psi.shape[1] - 1))
-    root = math.sqrt(MEAN_VARIANCE) * np.eye(len(start))
-    level_free = posterior(root, start, Statistics.of(psi[rated], target.astype(np.float32))).mean
-    plain = mean_model(TrainingSet.of(data, feature_map, q))
-    p = [np.clip(psi @ w, LOWEST_P, 1 - LOWEST_P) for w in (plain, level_free)]
-    return np.log(p[0] / (1 - p[0])), np.log(p[1] / (1 - p[1]))
+    return log_odds((psi @ fit_mean(psi, easiness)).astype(np.float32)).astype(np.float64)
 
 
 def _print_explained(prior: NamePrior) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from router.errors import ArtifactError, DataError, MissingPackage, RouterError
-    from router.model.locus import Embedding
+    from router.model.embedding import Embedding
     from router.model.predictor import Prediction
     from router.model.serving import Router, Scorer
     from router.model.space import ModelSpace, Neighbor
@@ -28,7 +28,7 @@ __all__ = [
     "Scorer",
 ]
 _MODULES = {
-    "Embedding": "router.model.locus",
+    "Embedding": "router.model.embedding",
     "ModelSpace": "router.model.space",
     "Neighbor": "router.model.space",
     "Prediction": "router.model.predictor",

@@ -11,8 +11,9 @@ from gateway.commands.demo_portfolio import SPACE
 from gateway.demo.questions import generate
 from gateway.demo.skills import MODELS
 from router.model.checkpoint import load_checkpoint
+from router.model.embedding import Embeddings
 from router.model.locus import Locus
-from router.train.evaluate import space_of
+from router.model.space import ModelSpace
 
 QUESTIONS = 900
 SEED = 20_260
@@ -28,7 +29,7 @@ def main() -> None:
         right = [f"The answer is {question.answer}." in model.answer(question.prompt) for question in questions]
         embeddings.append(locus.embed(q, np.array(right, np.float32)))
         print(f"{model.name}: {sum(right)} of {len(questions)} right")
-    space_of([model.name for model in MODELS], embeddings, checkpoint.id).save(SPACE)
+    ModelSpace([model.name for model in MODELS], Embeddings.of(embeddings), checkpoint.id).save(SPACE)
     print(SPACE)
 
 

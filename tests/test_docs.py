@@ -39,12 +39,12 @@ def test_the_readme_is_short() -> None:
 def test_the_portfolio_of_the_readme_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (text,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
-    for variable in ("OPENROUTER_API_KEY", "OPENAI_API_KEY", "LOCUS_KEY"):
+    for variable in ("GROQ_API_KEY", "ANTHROPIC_API_KEY", "LOCUS_KEY"):
         monkeypatch.setenv(variable, "key-of-the-test")
     path = tmp_path / "portfolio.yaml"
     path.write_text(text, encoding="utf-8")
     portfolio = load_portfolio(path, os.environ)
-    assert [model.name for model in portfolio.models] == ["llama-3.1-8b", "gpt-4o"]
+    assert [model.name for model in portfolio.models] == ["gpt-oss-20b", "claude-opus-5"]
 
 
 PLAIN = re.compile(r"\b(nobody|somebody|whoever|everybody)\b", re.IGNORECASE)

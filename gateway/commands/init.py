@@ -79,7 +79,7 @@ def _write_starter(sources: Sequence[str], path: Path, *, force: bool) -> Sequen
     chat = [model for model in local if model.chat]
     if OLLAMA in sources and not chat:
         raise click.ClickException(
-            f"no Ollama server with a chat model answers at {address}; start it, and pull a model: ollama pull llama3.1:8b"
+            f"no Ollama server with a chat model answers at {address}; start it, and pull a model: ollama pull gpt-oss:20b"
         )
     providers = [provider for provider in KEYS if provider in sources]
     if not sources:

@@ -28,85 +28,52 @@ USUAL = ("openai", "anthropic", "openrouter")  # where no key and no local model
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """Prices of a model, in USD per million tokens, and its capabilities."""
-
-    usd_per_mtok_in: float
-    usd_per_mtok_out: float
-    context_window: int
-    capabilities: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Hosted:
-    """A model of hosted APIs.
+    """A model of hosted APIs. Its deployments' names say which model of the space it is.
 
     Attributes:
         name: the name that clients use.
-        embedding: its model of the shipped space.
         deployments: provider -> LiteLLM's name of the model there.
-        relative: True if the embedding is that of its nearest evaluated relative.
-        facts: None if LiteLLM's table has them, under the name of the first deployment.
+        listed_as: the name whose price and abilities LiteLLM's table has; None: that of the first deployment.
     """
 
     name: str
-    embedding: str
     deployments: Mapping[str, str]
-    relative: bool = False
-    facts: Facts | None = None
+    listed_as: str | None = None
 
 
-_TOOLS = ("tools",)
 HOSTED = (
+    Hosted("gpt-5.6-sol", {"openai": "openai/gpt-5.6-sol", "openrouter": "openrouter/openai/gpt-5.6-sol"}),
+    Hosted("gpt-5.4-mini", {"openai": "openai/gpt-5.4-mini", "openrouter": "openrouter/openai/gpt-5.4-mini"}),
     Hosted(
-        "gpt-4o",
-        "openai/gpt-4o-2024-08-06",
-        {"openai": "openai/gpt-4o", "openrouter": "openrouter/openai/gpt-4o"},
-    ),
-    Hosted(
-        "gpt-4o-mini",
-        "openai/gpt-4o-mini-2024-07-18",
-        {"openai": "openai/gpt-4o-mini", "openrouter": "openrouter/openai/gpt-4o-mini"},
-    ),
-    Hosted(
-        "claude-sonnet-4-5",
-        "anthropic/claude-3-5-sonnet-20241022",
-        {"anthropic": "anthropic/claude-sonnet-4-5", "openrouter": "openrouter/anthropic/claude-sonnet-4.5"},
-        relative=True,
+        "claude-opus-5",
+        {"anthropic": "anthropic/claude-opus-5", "openrouter": "openrouter/anthropic/claude-opus-5"},
     ),
     Hosted(
         "claude-haiku-4-5",
-        "anthropic/claude-3-5-haiku-20241022",
         {"anthropic": "anthropic/claude-haiku-4-5", "openrouter": "openrouter/anthropic/claude-haiku-4.5"},
-        relative=True,
     ),
     Hosted(
-        "gemini-2.5-flash",
-        "google/gemini-2.0-flash-001",
-        {"gemini": "gemini/gemini-2.5-flash", "openrouter": "openrouter/google/gemini-2.5-flash"},
-        relative=True,
+        "gemini-3.5-flash",
+        {"gemini": "gemini/gemini-3.5-flash", "openrouter": "openrouter/google/gemini-3.5-flash"},
     ),
     Hosted(
-        "llama-3.1-8b",
-        "meta-llama/Llama-3.1-8B-Instruct",
-        {"openrouter": "openrouter/meta-llama/llama-3.1-8b-instruct"},
-        facts=Facts(0.05, 0.08, 131_072, _TOOLS),
+        "deepseek-v4-flash",
+        {"openrouter": "openrouter/deepseek/deepseek-v4-flash"},
+        listed_as="deepseek/deepseek-v4-flash",
     ),
     Hosted(
-        "llama-3.1-70b",
-        "meta-llama/Llama-3.1-70B-Instruct",
-        {"openrouter": "openrouter/meta-llama/llama-3.1-70b-instruct"},
-        facts=Facts(0.40, 0.40, 131_072, _TOOLS),
+        "gpt-oss-120b",
+        {"openrouter": "openrouter/openai/gpt-oss-120b"},
+        listed_as="groq/openai/gpt-oss-120b",
     ),
     Hosted(
-        "qwen-2.5-72b",
-        "Qwen/Qwen2.5-72B-Instruct",
-        {"openrouter": "openrouter/qwen/qwen-2.5-72b-instruct"},
-        facts=Facts(0.35, 0.40, 32_768, ("tools", "json_schema")),
+        "qwen3.6-27b",
+        {"openrouter": "openrouter/qwen/qwen3.6-27b"},
+        listed_as="deepinfra/Qwen/Qwen3.6-27B",
     ),
 )
 
-_RELATIVE = "The nearest relative in the model space, whose models are of early 2025 and before."
 Comments = dict[tuple[str | int, ...], Sequence[str]]
 
 
@@ -124,8 +91,6 @@ def starter_text(providers: Collection[str], local: Sequence[OllamaModel], space
     for model in HOSTED:
         names = {provider: name for provider, name in model.deployments.items() if provider in providers}
         if names:
-            if model.relative:
-                comments["models", len(models), "embedding"] = [_RELATIVE]
             models.append(_hosted_entry(model, names))
     families = Families(tuple(space))
     for local_model in local:
@@ -164,20 +129,8 @@ def _introduction(providers: Collection[str], local: Sequence[OllamaModel]) -> l
 
 
 def _hosted_entry(model: Hosted, names: Mapping[str, str]) -> dict[str, object]:
-    entry: dict[str, object] = {
-        "name": model.name,
-        "embedding": model.embedding,
-        "deployments": [{"model": name} for name in names.values()],
-    }
-    if model.facts is not None:
-        facts = model.facts
-        price = {"input": facts.usd_per_mtok_in, "output": facts.usd_per_mtok_out}
-        return entry | {
-            "price": price,
-            "context_window": facts.context_window,
-            "capabilities": list(facts.capabilities),
-        }
-    return entry | _listed(next(iter(model.deployments.values())))
+    entry: dict[str, object] = {"name": model.name, "deployments": [{"model": name} for name in names.values()]}
+    return entry | _listed(model.listed_as or next(iter(model.deployments.values())))
 
 
 def _listed(name: str) -> dict[str, object]:
@@ -207,9 +160,7 @@ def _ollama_entry(
     upstream = f"ollama/{model.name}"
     entry: dict[str, object] = {"name": model.name.removesuffix(":latest")}
     found = families.find(upstream)
-    if len(found) == 1:
-        entry["embedding"] = found[0].stated
-    else:
+    if len(found) != 1:
         near = families.similar(upstream, 1)
         advice = f" The name most like it is {near[0]}." if near else ""
         comments["models", i, "name"] = [

@@ -33,13 +33,11 @@ A portfolio file is YAML. This page lists its keys. It is made from the same mod
 ```yaml
 models:
   - name: small
-    embedding: meta-llama/Llama-3.1-8B-Instruct
     deployments:
-      - model: ollama/llama3.1:8b
+      - model: ollama/gpt-oss:20b
   - name: large
-    embedding: openai/gpt-4o-2024-08-06
     deployments:
-      - model: openai/gpt-4o
+      - model: openai/gpt-5.6-sol
         api_key: os.environ/OPENAI_API_KEY
 gateway:
   port: 4000

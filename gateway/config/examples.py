@@ -19,12 +19,12 @@ from gateway.config.yaml_reader import Place
 
 # One line of a file for each key whose form does not follow from its type or default.
 _EXAMPLES: Mapping[str, str] = {
-    "models": "models: [{name: small, deployments: [{model: ollama/llama3.1:8b}]}]",
+    "models": "models: [{name: small, deployments: [{model: ollama/gpt-oss:20b}]}]",
     "embedding_models": "embedding_models: [{name: vectors, deployments: [{model: openai/text-embedding-3-small}]}]",
-    "deployments": "deployments: [{model: openai/gpt-4o-mini}]",
-    "model": "model: openai/gpt-4o-mini",
+    "deployments": "deployments: [{model: openai/gpt-5.4-mini}]",
+    "model": "model: openai/gpt-5.4-mini",
     "name": "name: small",
-    "embedding": "embedding: openai/gpt-4o-2024-08-06",
+    "embedding": "embedding: openai/gpt-5.4-2026-03-05",
     "price": "price: {input: 2.5, output: 10}",
     "input": "input: 2.5",
     "output": "output: 10",
@@ -69,9 +69,9 @@ _EXAMPLES: Mapping[str, str] = {
     "hedging": "hedging: {quantile: 0.95, budget: 0.05}",
 }
 _ITEMS: Mapping[str, str] = {  # of lists and mappings
-    "models": "{name: small, deployments: [{model: ollama/llama3.1:8b}]}",
+    "models": "{name: small, deployments: [{model: ollama/gpt-oss:20b}]}",
     "embedding_models": "{name: vectors, deployments: [{model: openai/text-embedding-3-small}]}",
-    "deployments": "{model: openai/gpt-4o-mini}",
+    "deployments": "{model: openai/gpt-5.4-mini}",
     "policies": "{max_loss: 0.05}",
     "keys": "os.environ/LOCUS_KEY",
     "spaces": "more.safetensors",

@@ -149,7 +149,7 @@ _ELSEWHERE: Mapping[str, type[BaseModel]] = {
 
 # Correct values: a model that is in LiteLLM's table and whose provider accepts every parameter of litellm.
 _SOUND: Mapping[str | int, object] = {
-    "model": "anthropic/claude-sonnet-4-5",
+    "model": "anthropic/claude-haiku-4-5",
     "api_base": "http://127.0.0.1",
     "price": {"input": 0.0, "output": 0.0},
 }

@@ -36,7 +36,7 @@ class DeploymentEntry(FileModel):
 
     model_config = ConfigDict(extra="allow")
 
-    model: Name = Field(description="LiteLLM's model name, such as openai/gpt-4o-mini or ollama/llama3.1:8b")
+    model: Name = Field(description="LiteLLM's model name, such as openai/gpt-5.4-mini or ollama/gpt-oss:20b")
     api_base: Name | None = Field(
         None, description="Base URL of the server, or os.environ/NAME. Default: the provider's"
     )

@@ -22,8 +22,8 @@ class Scores:
         standard_error: of p_correct, float32; NaN for a model without an embedding.
         price_usd: expected price of this request, float64, USD.
         capable: the model can serve the request, and the client allows it.
-        guarded: the predictions are the models' means on the query's kind, since no finer prediction was better than the best
-            single model there.
+        familiarity: how much the query resembles evaluated ones, in [0, 1]; None if nothing was predicted. At 0, p_correct depends
+            on the difficulty of the query and the general ability of the models alone.
         requirements: those that `capable` and `price_usd` are for: the prompt's tokens are counted if the estimate left a
             model's context window in doubt.
     """
@@ -32,7 +32,7 @@ class Scores:
     standard_error: NDArray[np.float32]
     price_usd: NDArray[np.float64]
     capable: NDArray[np.bool_]
-    guarded: bool
+    familiarity: float | None
     requirements: Requirements
 
     def believed(self, policy: Policy | None) -> NDArray[np.float32]:

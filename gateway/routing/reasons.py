@@ -9,6 +9,7 @@ from router.model.policy import BEST_QUALITY, P_OF_A_STEP, TIE, Choice, Policy, 
 
 _DECIMALS = range(2, 7)  # of a probability
 _DIGITS = range(2, 6)  # of a price
+UNFAMILIAR = 0.5  # a prompt of lower familiarity is mostly predicted by its difficulty and the general abilities
 
 
 class Reasons:
@@ -57,10 +58,10 @@ class Reasons:
             why.append(f"this model does not reach the minimum P(correct) of {decision.missed_minimum:g}")
         if policy.caution:
             why.append(f"from each P(correct), {policy.caution:g} times its standard error is taken off")
-        if self.scores.guarded:
+        if self.scores.familiarity is not None and self.scores.familiarity < UNFAMILIAR:
             why.append(
-                "the models are compared by their means on this kind of question: no finer prediction was better than the best "
-                "single model there"
+                "the prompt is unlike the evaluated ones: P(correct) follows from how difficult it looks and from the general "
+                "ability of each model"
             )
         return why
 

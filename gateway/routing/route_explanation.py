@@ -43,7 +43,7 @@ async def explain(routing: Routing, request: ChatRequest, conversation: Conversa
         "chosen": decision.model,
         "serving": serving,
         "stand_in": None if first is None or not first.stand_in else _stand_in(decision, first),
-        "guarded": scores.guarded,
+        "familiarity": None if scores.familiarity is None else round(scores.familiarity, 3),
         "conversation": _conversation(routing, decision, conversation),
         "query": request.query,
         "need": {

@@ -190,7 +190,7 @@ class Routing:
         price_usd = self._table.expected_usd(requirements.prompt_tokens, output_tokens)
         capable = self._eligibility.capable(requirements) & self._eligibility.allowed(request.overrides)
         return Scores(
-            predicted.p_correct, predicted.standard_error, price_usd, capable, predicted.guarded, requirements
+            predicted.p_correct, predicted.standard_error, price_usd, capable, predicted.familiarity, requirements
         )
 
     def _none_eligible(

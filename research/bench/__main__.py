@@ -21,7 +21,7 @@ NONE = "none"
 @click.command()
 @DATA
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for bench.json and report.md.")
-@click.option("--rows", "names", multiple=True, type=click.Choice(list(METHODS)), help="Only this row; repeatable.")
+@click.option("--rows", "names", multiple=True, type=click.Choice(METHODS), help="Only this row; repeatable.")
 @click.option(
     "--tables",
     "claims",
@@ -43,6 +43,7 @@ def bench(
     """
     from research.bench.evidence import Evidence
     from research.bench.main_table import main_table
+    from research.bench.ours import Ours
     from research.bench.report import main_json
     from research.bench.rows import methods
     from research.bench.runs import Runs
@@ -51,10 +52,12 @@ def bench(
     from research.bench.tuning import fits, tune
     from router.data.dataset import load_datasets
     from router.encode.load import load_encoder
+    from router.train.requests import Judged, judged_requests
 
     wanted = wanted_tables(names, claims)
-    dataset, loaded, ours = load_datasets(data), load_encoder(encoder), Kept(out / "routers")
-    chosen = [ours if method.name == OURS else method for method in methods(names)]
+    dataset, loaded = load_datasets(data), load_encoder(encoder)
+    ours = Kept(Ours(Judged.encoded(judged_requests(), loaded)), out / "routers")
+    chosen = methods(names, ours)
     click.echo(f"{len(dataset.models)} models, {len(dataset.prompts)} queries; encoding", err=True)
     q = loaded.encode(dataset.prompts)  # (Q, d_q)
     text = Runs(out / "rows", Evidence.of(dataset, q[:, : loaded.text_dim].copy()))  # the other rows take the text part

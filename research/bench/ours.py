@@ -13,6 +13,7 @@ from router.encode.surface import DIM as SURFACE_DIM
 from router.model.locus import Locus
 from router.model.space import ModelSpace
 from router.train.evaluate import predictor_of
+from router.train.requests import Judged
 from router.train.train import train
 
 
@@ -32,19 +33,26 @@ class Routed:
     def predict(self, queries: NDArray[np.int64]) -> NDArray[np.float32]:
         predictor, known = predictor_of(self.locus, self.data, self.space)
         out = np.full((len(self.data.models), len(queries)), np.nan, np.float32)
-        out[known] = predictor.predict(self.q[queries]).p_correct.T
+        out[known] = predictor.predict(self.q[queries], graded=True).p_correct.T
         return out
 
 
 class Ours:
-    """Implements `research.bench.method.Method`. Encodings are complete: the text part, then the surface statistics."""
+    """Implements `research.bench.method.Method`. Encodings are complete: the text part, then the surface statistics.
+
+    Args:
+        judged: everyday requests, by the encoder of the benchmark.
+    """
 
     name = "ours"
-    version = 3
+    version = 4
     grid: tuple[Setting, ...] = ({},)
     seeds = 3
 
+    def __init__(self, judged: Judged) -> None:
+        self._judged = judged
+
     def fit(self, data: Dataset, q: NDArray[np.float32], setting: Setting, seed: int) -> Routed:
         with TemporaryDirectory() as state:
-            trained = train(data, q, q.shape[1] - SURFACE_DIM, seed, Path(state))
+            trained = train(data, q, q.shape[1] - SURFACE_DIM, self._judged, seed, Path(state))
         return Routed(trained.locus, trained.space, data, q)

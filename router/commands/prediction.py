@@ -45,7 +45,7 @@ def predict(data: tuple[Path, ...], checkpoint: Path | None, trust: bool, space:
     with progress_bar("predicting", len(asked)) as advance:
         for start in range(0, len(asked), block):
             rows = asked[start : start + block]
-            parts.append(scorer.predict(router.encoder.encode([queries.prompts[i] for i in rows])))
+            parts.append(scorer.predict(router.encoder.encode([queries.prompts[i] for i in rows]), graded=True))
             advance(min(start + block, len(asked)), "")
     models = router.space.models
     table = pa.table(
@@ -70,7 +70,7 @@ def predict(data: tuple[Path, ...], checkpoint: Path | None, trust: bool, space:
 @readable_errors
 def evaluate(data: tuple[Path, ...], checkpoint: Path | None, trust: bool, as_json: bool) -> None:
     """Measure routing and correctness prediction on `test`, against best single and kNN."""
-    require("scipy", "pyarrow", extra="train")
+    require("pyarrow", extra="train")
     import json
     from dataclasses import asdict
 
@@ -86,7 +86,7 @@ def evaluate(data: tuple[Path, ...], checkpoint: Path | None, trust: bool, as_js
     q = encoder.encode(dataset.prompts)
     locus = Locus.restore(loaded.weights, loaded.card["config"])
     space = embed_all(locus, dataset, q, "train", per_model=None, seed=0, checkpoint=loaded.id)
-    rows = measure(dataset, q[:, : encoder.text_dim], predict_all(locus, dataset, q, space, "test"))
+    rows = measure(dataset, q[:, : encoder.text_dim], predict_all(locus, dataset, q, space, "test"), "test")
     if as_json:
         click.echo(
             json.dumps({"checkpoint": loaded.id, "data": dataset.hash, "rows": [asdict(r) for r in rows]}, indent=2)

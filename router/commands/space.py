@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model")
-@click.option("--space", type=click.Path(path_type=Path), help="Model space; default: the shipped one.")
+@click.option("--on", "benchmark", metavar="BENCHMARK", help="Compare on this benchmark's kind of question only.")
+@checkpoint_options
+@SPACE
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Number of models.")
 @readable_errors
-def neighbors(model: str, space: Path | None, k: int) -> None:
-    """Show the models nearest to MODEL in the embedding space."""
-    nearest = _load_space(space).neighbors(model, k)
+def neighbors(
+    model: str, benchmark: str | None, checkpoint: Path | None, trust: bool, space: Path | None, k: int
+) -> None:
+    """Show the models that behave most like MODEL: by their distance in the model space, or on one kind of question."""
+    nearest = load_router(checkpoint, trust, space)[1].neighbors(model, k, benchmark)
     table = table_of(["model", "distance"], text=(0,))
     for neighbor in nearest:
         table.add_row(neighbor.model, f"{neighbor.distance:.3f}")
@@ -139,7 +143,6 @@ def find(text: str, k: int, by: str, checkpoint: Path | None, trust: bool, space
 
     The hypothetical model gets evaluations on the anchor queries of these benchmarks and is embedded like any other model.
     """
-    require("scipy", extra="plot")
     import numpy as np
 
     from router.explore.profile import hypothetical, matches, parse_profile

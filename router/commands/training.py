@@ -24,7 +24,7 @@ def train(data: tuple[Path, ...], out: Path, seed: int, excluded: tuple[str, ...
     DATA may be several folders, whose evaluations are joined: models of one name are one model. The evidence file, which holds
     single scores, leaves out the public benchmarks whose licence does not allow to hand them on.
     """
-    require("torch", "scipy", "pyarrow", "threadpoolctl", extra="train")
+    require("torch", "pyarrow", "threadpoolctl", extra="train")
     from router.data.benchmarks import unpublishable
     from router.data.dataset import load_datasets
     from router.encode.load import load_encoder
@@ -33,6 +33,7 @@ def train(data: tuple[Path, ...], out: Path, seed: int, excluded: tuple[str, ...
     from router.train.evidence_builder import build_evidence
     from router.train.feature_map import STATE
     from router.train.model_card import EVIDENCE_KEY, describe, describe_evidence
+    from router.train.requests import Judged, judged_requests
     from router.train.train import STEPS
     from router.train.train import train as run_training
 
@@ -40,8 +41,9 @@ def train(data: tuple[Path, ...], out: Path, seed: int, excluded: tuple[str, ...
     loaded = load_encoder(encoder)
     click.echo(f"{len(dataset.models)} models, {len(dataset.prompts)} queries; encoding", err=True)
     q = loaded.encode(dataset.prompts)
+    judged = Judged.encoded(judged_requests(), loaded)
     with progress_bar("training", STEPS) as advance:
-        trained = run_training(dataset, q, loaded.text_dim, seed, out, advance)
+        trained = run_training(dataset, q, loaded.text_dim, judged, seed, out, advance)
     withheld = unpublishable(dataset.benchmarks.tolist())
     evaluations = build_evidence(dataset, q[:, : loaded.text_dim], loaded.hash, excluded=withheld)
     card = describe(dataset, q, loaded, seed, trained, excluded) | {EVIDENCE_KEY: describe_evidence(evaluations)}
@@ -49,10 +51,9 @@ def train(data: tuple[Path, ...], out: Path, seed: int, excluded: tuple[str, ...
     trained.space.with_checkpoint(checkpoint).save(out / SPACE_FILE)
     evaluations.save(evidence_file(out / SPACE_FILE))
     (out / STATE).unlink(missing_ok=True)
-    kept = [result.benchmark for result in trained.guard if result.guarded]
     click.echo(
-        f"{out}: checkpoint {checkpoint[:12]}, {len(trained.space.models)} embeddings; best single model kept in "
-        f"{len(kept)} of {len(trained.guard)} benchmarks" + (f": {', '.join(kept)}" if kept else "")
+        f"{out}: checkpoint {checkpoint[:12]}, {len(trained.space.models)} embeddings; share of the plain read-out "
+        f"{trained.locus.readout_share:g}"
     )
 
 
@@ -80,7 +81,7 @@ def embed(
     Also writes the evidence file beside the model space: ids and scores of the queries of the split that one model passed and
     another failed. The gateway shows them as evidence for a choice.
     """
-    require("scipy", "pyarrow", "threadpoolctl", extra="train")
+    require("pyarrow", "threadpoolctl", extra="train")
     from router.data.dataset import load_datasets
     from router.model.checkpoint import load_checkpoint
     from router.model.evidence import evidence_file

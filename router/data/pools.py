@@ -82,6 +82,11 @@ def pools(data: Dataset, split: str, excluded_models: NDArray[np.bool_] | None =
             yield Pool(name, queries, models)
 
 
+def source_of(benchmark: str) -> str:
+    """The pool that a benchmark belongs to alone; the benchmark itself if no pool or several have it."""
+    return next((name for name, (_, own) in DEFINITIONS.items() if benchmark in own), benchmark)
+
+
 def group(pool: str) -> str | None:
     """The average that a pool counts in, `MACRO` or `MACRO_NEW`; None: none."""
     return None if pool in BESIDE else MACRO_NEW if pool in NEW else MACRO

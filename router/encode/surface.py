@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from router.encode.scripts import SPACED, UNSPACED
+
 MAX_CHARS = 4_000
 _OPTION = re.compile(r"^[ \t]*\(?([A-J])([.)]) ", re.MULTILINE)
 _NUMBER = re.compile(r"\d+")
@@ -34,6 +36,10 @@ _CODE = (
 )  # occurrences never overlap
 # UTF-8 byte -> its kind: upper case, lower case, digit, first of a character beyond ASCII, anything else.
 _BYTE_KINDS = b" " * 48 + b"0" * 10 + b" " * 7 + b"U" * 26 + b" " * 6 + b"l" * 26 + b" " * 69 + b"f" * 64
+# Marks of other scripts, as the ones that English texts have.
+_MARKS = str.maketrans("？؟，、،；؛：（）［］｛｝＝＋＊／＾＜＞＄．", "??,,,;;:()[]{}=+*/^<>$.")
+_UNSPACED, _SPACED = re.compile(f"[{UNSPACED}]+"), re.compile(f"[{SPACED}]+")
+_LETTERS_PER_WORD = 1.7  # of scripts without spaces; such a letter counts as three
 _DIGITS_ONLY = bytes(b if 48 <= b <= 57 else 32 for b in range(256))
 DIM = 34
 OPTIONS_COLUMN, OPTIONS_SCALE = 7, 10  # the number of answer options in a text is this statistic times the scale
@@ -52,8 +58,12 @@ def _statistics(text: str) -> list[float]:
     length = max(1, len(cut))
     upper, digits = kinds.count(b"U"), kinds.count(b"0")
     letters = upper + kinds.count(b"l")
+    unspaced = 0 if plain else sum(map(len, _UNSPACED.findall(cut)))
+    spaced = 0 if plain else sum(map(len, _SPACED.findall(cut)))
+    if unspaced or spaced:
+        cut = cut.translate(_MARKS)
     numbers = len(data.translate(_DIGITS_ONLY).split()) if plain else len(_NUMBER.findall(cut))
-    words = max(1, len(cut.split()))
+    words = max(1.0, len(cut.split()) + unspaced / _LETTERS_PER_WORD)
     marks = [mark for _, mark in _OPTION.findall(cut)]
     dots, brackets = marks.count("."), marks.count(")")
     lower = cut.lower() if plain else None
@@ -64,7 +74,7 @@ def _statistics(text: str) -> list[float]:
         upper / length * 5,
         0.0 if plain else kinds.count(b"f") / length,
         0.0 if plain else _han(cut) / length,
-        letters / words / 8,
+        (letters + spaced + 3 * unspaced) / words / 8,
         min(len(marks), 12) / OPTIONS_SCALE,
         float(dots > 1),
         float(brackets > 1),
@@ -73,15 +83,7 @@ def _statistics(text: str) -> list[float]:
         float(dots >= 9),
         float(brackets == 2),
         float(brackets == 4),
-        math.log1p(cut.count("\n")) / 4,
-        math.log1p(cut.count("$")) / 3,
-        math.log1p(cut.count("\\")) / 3,
-        math.log1p(sum(map(cut.count, _OPERATORS))) / 3,
-        math.log1p(sum(map(cut.count, _CODE))) / 3,
-        math.log1p(numbers) / 3,
-        math.log1p(cut.count("?")) / 2,
-        math.log1p(cut.count(",")) / 3,
-        math.log1p(cut.count('"') + cut.count("'")) / 3,
+        *_marks(cut, numbers),
         float(cut.rstrip().endswith("?")),
         float("___" in cut),
         float(" _ " in cut),
@@ -92,6 +94,21 @@ def _statistics(text: str) -> list[float]:
         _matches(_WHICH, cut, lower, ("which of the",)),
         _matches(_IMPERATIVE, cut, lower, ("find", "compute", "calculate", "evaluate", "write")),
         float(("$" in cut or "€" in cut or "£" in cut) and _MONEY.search(cut) is not None),
+    ]
+
+
+def _marks(text: str, numbers: int) -> list[float]:
+    """How often marks occur that code, formulas and long texts have, and numbers."""
+    return [
+        math.log1p(text.count("\n")) / 4,
+        math.log1p(text.count("$")) / 3,
+        math.log1p(text.count("\\")) / 3,
+        math.log1p(sum(map(text.count, _OPERATORS))) / 3,
+        math.log1p(sum(map(text.count, _CODE))) / 3,
+        math.log1p(numbers) / 3,
+        math.log1p(text.count("?")) / 2,
+        math.log1p(text.count(",")) / 3,
+        math.log1p(text.count('"') + text.count("'")) / 3,
     ]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 KIND_SPREAD = 0.5  # ω, standard deviation in logits; 0.2 to 0.6 within the benchmarks of the training data
-ABILITY_SPREAD = 1.5  # standard deviation of the prior of an ability, wide
+ABILITY_SPREAD = 1.5  # standard deviation of the prior of an ability if nothing is known of a model, wide
 STEPS = 25
 LARGEST_STEP = 1.0  # of a Newton step, in logits
 EPSILON = 1e-4
@@ -28,6 +28,9 @@ class Ability:
 
     mean: float
     variance: float
+
+
+UNKNOWN = Ability(0.0, ABILITY_SPREAD**2)  # of a model of which nothing is known
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Answers:
         return Answers(self.y[order], self.difficulty[order], self.floor[order], self.kind[order])
 
 
-def fit_ability(answers: Answers, discrimination: NDArray[np.float64], prior: float) -> Ability:
+def fit_ability(answers: Answers, discrimination: NDArray[np.float64], prior: Ability) -> Ability:
     """The posterior of the ability, Gaussian at its mode.
 
     Args:
@@ -67,16 +70,16 @@ def fit_ability(answers: Answers, discrimination: NDArray[np.float64], prior: fl
     known = answers.sorted()
     kinds, index = np.unique(known.kind, return_inverse=True)
     s = discrimination[kinds]  # (K,)
-    ability, theta = prior, s * prior
-    variance = ABILITY_SPREAD**2
+    ability, theta = prior.mean, s * prior.mean
+    variance = prior.variance
     for _ in range(STEPS):
         slope, curvature = derivatives(known.y, theta[index] - known.difficulty, known.floor)
         total = np.bincount(index, slope, len(kinds)) - (theta - s * ability) / KIND_SPREAD**2
         information = np.bincount(index, curvature, len(kinds)).astype(np.float64)
         theta = theta + np.clip(total / (information + KIND_SPREAD**-2), -LARGEST_STEP, LARGEST_STEP)
         estimate, precision = kind_estimates(theta, s * ability, information)
-        variance = 1 / float(precision @ s**2 + ABILITY_SPREAD**-2)
-        ability = variance * float(precision @ (s * estimate) + prior * ABILITY_SPREAD**-2)
+        variance = 1 / float(precision @ s**2 + 1 / prior.variance)
+        ability = variance * float(precision @ (s * estimate) + prior.mean / prior.variance)
     return Ability(ability, variance)
 
 

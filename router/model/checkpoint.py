@@ -20,7 +20,7 @@ from router.encode.static import is_static
 from router.errors import ArtifactError
 from router.regular_file import read_regular
 
-FORMAT = 2
+FORMAT = 3
 WEIGHTS = "locus.safetensors"
 CARD = "card.json"
 SPACE_FILE = "space.safetensors"  # the model space of the models that it was trained on

@@ -1,7 +1,8 @@
 """Query encoding -> features ψ(x): the kind of question, and its place among the anchor queries. Read-outs are linear in ψ.
 
-ψ has three scales, from coarse to fine: the posterior over benchmarks, the posterior over domains (the categories inside
-benchmarks), and a kernel between the query and the anchors. numpy only: the serving process computes this.
+ψ goes from coarse to fine: the posterior over sources (benchmarks that share their models and prompting), over
+benchmarks, over domains (the categories inside benchmarks), and a kernel between the query and the anchors. numpy only:
+the serving process computes this.
 """
 
 from collections.abc import Mapping
@@ -33,14 +34,17 @@ class Features:
     closeness: NDArray[np.float32]
 
     def joined(self) -> NDArray[np.float32]:
-        """Rows [1, benchmarks, domains, closeness], (n, F), float32, F = 1 + B + C + A: what a model's coefficients apply to."""
+        """Rows [1, benchmarks, domains, closeness], (n, F), float32, F = 1 + B + C + A: what a model's coefficients
+        apply to.
+        """
         ones = np.ones((len(self.domains), 1), np.float32)
         return np.concatenate([ones, self.benchmarks, self.domains, self.closeness], axis=1)
 
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """ψ. A checkpoint has these arrays under `features.`, and the anchors under `anchors.q`. All are float32 except `parent`.
+    """ψ. A checkpoint has these arrays under `features.`, and the anchors under `anchors.q`. All are float32 except
+    `parent`.
 
     Attributes:
         text_dim: number of text columns in an encoding.
@@ -49,6 +53,7 @@ class FeatureMap:
         projection: closeness -> E decorrelated kernel features (Nyström), (A, E).
         hidden, hidden_bias, output, output_bias: the domain classifier, (d_q, H), (H,), (H, C), (C,).
         parent: index of each domain's benchmark, (C,), int64.
+        source: index of each benchmark's source, (B,), int64.
     """
 
     text_dim: int
@@ -61,6 +66,7 @@ class FeatureMap:
     output: NDArray[np.float32]
     output_bias: NDArray[np.float32]
     parent: NDArray[np.int64]
+    source: NDArray[np.int64]
 
     @classmethod
     def restore(cls, weights: Mapping[str, NDArray[np.float32]], text_dim: int) -> "FeatureMap":
@@ -72,17 +78,28 @@ class FeatureMap:
         names = ("mean", "scale", "projection", "hidden", "hidden_bias", "output", "output_bias")
         arrays = {name: np.asarray(weights[f"features.{name}"], np.float32) for name in names}
         anchors = np.asarray(weights[ANCHORS_KEY], np.float32)
-        return cls(text_dim, anchors=anchors, parent=weights["features.parent"].astype(np.int64), **arrays)
+        parent, source = (weights[f"features.{name}"].astype(np.int64) for name in ("parent", "source"))
+        return cls(text_dim, anchors=anchors, parent=parent, source=source, **arrays)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """The arrays for a checkpoint, name -> float32 array, without the anchors."""
-        names = ("mean", "scale", "projection", "hidden", "hidden_bias", "output", "output_bias", "parent")
+        names = ("mean", "scale", "projection", "hidden", "hidden_bias", "output", "output_bias", "parent", "source")
         return {f"features.{name}": np.ascontiguousarray(getattr(self, name), np.float32) for name in names}
 
     @property
     def width(self) -> int:
-        """D = 1 + B + C + E, the width of a row of `design`."""
-        return int(1 + self.benchmarks + len(self.parent) + self.projection.shape[1])
+        """D = 1 + K + E, the width of a row of `design`."""
+        return int(1 + self.kinds + self.projection.shape[1])
+
+    @property
+    def sources(self) -> int:
+        """S, the number of sources."""
+        return int(self.source.max()) + 1
+
+    @property
+    def kinds(self) -> int:
+        """K = S + B + C, the number of kinds of question in `design`."""
+        return self.sources + self.benchmarks + len(self.parent)
 
     @property
     def benchmarks(self) -> int:
@@ -96,34 +113,53 @@ class FeatureMap:
         logits = hidden @ self.output + self.output_bias  # (n, C)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))  # softmax; the maximum is taken out against overflow
         domains = odds / odds.sum(axis=1, keepdims=True)
-        return Features(domains @ self._membership, domains, self._closeness(x))
+        return Features(domains @ self.membership, domains, self._closeness(x))
 
     def design(self, features: Features) -> NDArray[np.float32]:
-        """ψ(x): rows [1, benchmarks, domains, closeness · projection], (n, D), float32: what a read-out w is linear in."""
+        """ψ(x): rows [1, sources, benchmarks, domains, closeness · projection], (n, D), float32: what a read-out w is
+        linear in.
+        """
         ones = np.ones((len(features.domains), 1), np.float32)
-        return np.concatenate(
-            [ones, features.benchmarks, features.domains, features.closeness @ self.projection], axis=1
-        )
+        sources = features.benchmarks @ self._sources
+        local = features.closeness @ self.projection
+        return np.concatenate([ones, sources, features.benchmarks, features.domains, local], axis=1)
 
-    def joined_coefficients(self, w: NDArray[np.float64]) -> NDArray[np.float32]:
+    def joined_coefficients(self, w: NDArray[np.floating]) -> NDArray[np.float32]:
         """Coefficients of `design`, (..., D), as coefficients of `Features.joined`, (..., F), float32.
 
-        ψ·w = joined·c with c = [w of the first terms, projection · w of the kernel terms]. This saves serving the projection of
-        every query.
+        ψ·w = joined·c with c = [constant, w of a benchmark + w of its source, w of the domains, projection · w of the
+        kernel terms]. This saves serving the sources and the projection of every query.
         """
-        plain = w.shape[-1] - self.projection.shape[1]  # 1 + B + C
-        return np.concatenate([w[..., :plain], w[..., plain:] @ self.projection.T], axis=-1).astype(np.float32)
+        ends = np.cumsum([1, self.sources, self.benchmarks, len(self.parent)])
+        constant, sources, benchmarks, domains, local = np.split(w, ends, axis=-1)
+        parts = [constant, benchmarks + sources[..., self.source], domains, local @ self.projection.T]
+        return np.concatenate(parts, axis=-1).astype(np.float32)
 
     @cached_property
-    def _membership(self) -> NDArray[np.float32]:
+    def membership(self) -> NDArray[np.float32]:
         """1 where a domain is in a benchmark, (C, B): sums posteriors over domains to posteriors over benchmarks."""
         return np.eye(self.benchmarks, dtype=np.float32)[self.parent]
+
+    @cached_property
+    def _sources(self) -> NDArray[np.float32]:
+        """1 where a benchmark is of a source, (B, S)."""
+        return np.eye(self.sources, dtype=np.float32)[self.source]
 
     @cached_property
     def _standard_anchors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The anchors scaled for the kernel, transposed, (d_q, A), and half their squared norms, (A,)."""
         x = _for_kernel(standardised(self.anchors, self.text_dim, self.mean, self.scale), self.text_dim)
         return np.ascontiguousarray(x.T), (x**2).sum(axis=1) / 2
+
+    def kernel_terms(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """What the exponents of the kernel of standardised encodings x with the anchors are: x·A - a - x²·p.
+
+        Returns:
+            A, (d_q, A); a, (A,); p, (d_q,), float32.
+        """
+        anchors, anchor_norms = self._standard_anchors
+        scale = _kernel_scale(self.text_dim, len(anchors) - self.text_dim)
+        return anchors / scale[:, None], anchor_norms, np.asarray(1 / (2 * scale**2), np.float32)
 
     def _closeness(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """The kernel exp(-|x - a|² / 2) of each query with each anchor, (n, d_q) -> (n, A), float32.
@@ -143,7 +179,8 @@ class FeatureMap:
 def standardised(
     q: NDArray[np.float32], text_dim: int, mean: NDArray[np.float32], scale: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Encodings with text and surface on one scale: text times a gain, surface less its mean in standard deviations, clipped.
+    """Encodings with text and surface on one scale: text times a gain, surface less its mean in standard deviations,
+    clipped.
 
     Args:
         q: query encodings, (n, d_q), float32.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.encode.surface import OPTIONS_COLUMN, OPTIONS_SCALE
-from router.model.ability import Ability, Answers, fit_ability
+from router.model.ability import UNKNOWN, Ability, Answers, fit_ability
 from router.model.features import SURFACE_CLIP, Features
 
 KNOTS = (-SURFACE_CLIP, -1.0, 0.0, 1.0)  # of the piecewise linear functions of each standardised surface statistic
@@ -72,7 +72,7 @@ class General:
         intercept: (2 + K,).
         centres: of the benchmarks in the discriminants, (B, K).
         background: precision of the discriminants over all benchmarks, (K,); within a benchmark it is 1.
-        familiar: slope and intercept of the log odds of familiarity in that difference of distances, (2,).
+        familiar: slope, at most 0, and intercept of the log odds of familiarity in that difference of distances, (2,).
         spread: v, (1,): the variance of the true P(correct) around P_general on an unknown kind of question is v p (1 - p), as
             that of a Beta distribution is.
         difficulty: mean difficulty of the queries of each domain, (C,).
@@ -120,14 +120,19 @@ class General:
         surface = q[:, width:]
         heads = basis(surface, self.mean, self.scale) @ self.surface
         heads += q[:, :width] @ self.text
-        heads += self.intercept  # (n, 2 + K)
-        unfamiliar: NDArray[np.float32] = 1 + np.exp(self._remoteness(heads[:, HEADS:]))  # 1 / σ
+        heads += self.intercept
+        return self.terms(heads, surface, graded=graded)
+
+    def terms(self, heads: NDArray[np.float32], surface: NDArray[np.float32], *, graded: bool) -> GeneralTerms:
+        """As `__call__`, from difficulty, exam odds and discriminants, (n, 2 + K), and the surface statistics, (n, S)."""
+        unfamiliar = np.exp(np.minimum(self._remoteness(heads[:, HEADS:]), _LARGEST))
+        unfamiliar += _ONE  # 1 / σ
         if not graded:
-            unfamiliar *= 1 + np.exp(np.minimum(-heads[:, 1], _LARGEST))
+            unfamiliar *= np.exp(np.minimum(-heads[:, 1], _LARGEST)) + _ONE
         return GeneralTerms(np.reciprocal(unfamiliar), np.maximum(heads[:, 0], _EASIEST), option_floor(surface))
 
     def ability(
-        self, q: NDArray[np.float32], features: Features, y: NDArray[np.float32], prior: float = 0.0
+        self, q: NDArray[np.float32], features: Features, y: NDArray[np.float32], prior: Ability = UNKNOWN
     ) -> Ability:
         """The general ability of one model, bitwise independent of the order of its evaluations.
 
@@ -167,32 +172,34 @@ class General:
             P(correct) and its squared standard error, (n, M), float32.
         """
         w = terms.familiarity[:, None]
-        p = np.subtract(terms.difficulty[:, None], ability)
-        np.exp(p, out=p)
-        p += 1
+        p = np.exp(terms.difficulty[:, None] - ability)
+        p += _ONE
         np.reciprocal(p, out=p)  # σ(ability - difficulty)
-        spread = p * (1 - p)
+        wrong = _ONE - p
+        spread = p * wrong
         variance = spread * ability_variance
         variance += self.spread
         variance *= spread
-        if terms.floor.any():
-            p += terms.floor[:, None] * (1 - p)
+        p += terms.floor[:, None] * wrong
         p += w * (p_kind - p)
         variance += w * (variance_kind - variance)
         return p, variance
 
     def _remoteness(self, discriminants: NDArray[np.float32]) -> NDArray[np.float32]:
         """The log odds that prompts are unlike all training queries, (n, K) -> (n,)."""
-        weights, norms, precision = self._distances
-        nearest = (norms - discriminants @ weights).min(axis=1)  # |y - centre|² - |y|²
-        nearest += (discriminants * discriminants) @ precision
-        odds: NDArray[np.float32] = np.minimum(-self.familiar[1] - self.familiar[0] * nearest, _LARGEST)
+        weights, constants, precision = self._distances
+        odds: NDArray[np.float32] = (constants - discriminants @ weights).min(axis=1)
+        odds += (discriminants * discriminants) @ precision
         return odds
 
     @cached_property
     def _distances(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Twice the centres, transposed, (K, B), their squared norms, (B,), and 1 less the background's precision, (K,)."""
-        return np.ascontiguousarray(2 * self.centres.T), (self.centres**2).sum(axis=1), 1 - self.background
+        """What the log odds of unfamiliarity are made of: -(slope · distance + intercept) with the distance
+        min |y - centre|² - |y|² · background, as (K, B), (B,) and (K,).
+        """
+        steepness, odds = -self.familiar
+        weights = np.ascontiguousarray(2 * steepness * self.centres.T)
+        return weights, steepness * (self.centres**2).sum(axis=1) + odds, steepness * (1 - self.background)
 
 
 def basis(surface: NDArray[np.float32], mean: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,4 +1,9 @@
-"""LOCUS: a model's evaluations -> its embedding, in one deterministic pass without training. numpy and scipy, no torch."""
+"""LOCUS: a model's evaluations -> its embedding, in one deterministic pass without training. numpy only.
+
+Attention over the evaluations gives z and with it the prior mean μ of P(correct) at every query. The exact posterior of
+what μ leaves unexplained is the correction δ. P(correct) = bend(μ + δ), computed by `router.model.predictor`. With many
+evaluations, μ + δ is mixed with the plain read-out of the scores, which attention cannot improve then.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,28 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.errors import ArtifactError
-from router.model.features import ANCHORS_KEY, FeatureMap, Features
-from router.model.readout import Posterior, Prior, Statistics, posterior
+from router.model.ability import ABILITY_SPREAD, Ability
+from router.model.embedding import Embedding
+from router.model.features import ANCHORS_KEY, FeatureMap
+from router.model.general import General
+from router.model.name_prior import NamePrior
+from router.model.network import Network, sigmoid
+from router.model.query_input import QueryInput
+from router.model.query_reader import Asked, QueryReader, log_odds
+from router.model.readout import NOISE, posterior
 
-EMBEDDING_DIM = 128
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """The embedding of one model, and what predictions need.
-
-    Attributes:
-        z: (128,), float32: the place in the model space. The Euclidean distance between two models approximates the root mean
-            square difference of their predictions over the anchors' kinds of question.
-        coefficients: (F,), float32: the read-out less that of the mean model, on `Features.joined`.
-        variances: (C,), float32: squared standard error of a prediction, per domain.
-        evaluations: the number of evaluations it was computed from.
-    """
-
-    z: NDArray[np.float32]
-    coefficients: NDArray[np.float32]
-    variances: NDArray[np.float32]
-    evaluations: int
+READOUT_EVALUATIONS = 512  # with this many evaluations, the plain read-out has half of its largest share
+LEAST_SHARE = 1e-6  # of an anchor in a domain; above 0, since a domain may have no anchor
 
 
 @dataclass(frozen=True)
@@ -39,20 +34,23 @@ class Locus:
 
     Attributes:
         features: ψ.
-        prior: the prior of read-outs.
-        basis: read-out -> z, (D, 128), float64.
-        origin: the read-out with z = 0, (D,), float64.
-        profiles: mean of `Features.joined` over the training queries of each benchmark, then of each domain, (B + C, F), float32.
-        trust: weight of the domain term and of the kernel term in each benchmark, (2, B), float32, in [0, 1]; see
-            `router.train.guard`.
+        mean: the mean model on ψ, (D,), float64.
+        inputs: what attention sees of a query.
+        network: set encoder and prior mean.
+        names: the level that a model's name suggests.
+        general: P(correct) of prompts that resemble no evaluated one.
+        readout_variance: v of the plain read-out, (D,), float64.
+        readout_share: its share in predictions for a model with very many evaluations, in [0, 1]; chosen on `val`.
     """
 
     features: FeatureMap
-    prior: Prior
-    basis: NDArray[np.float64]
-    origin: NDArray[np.float64]
-    profiles: NDArray[np.float32]
-    trust: NDArray[np.float32]
+    mean: NDArray[np.float64]
+    inputs: QueryInput
+    network: Network
+    names: NamePrior
+    general: General
+    readout_variance: NDArray[np.float64]
+    readout_share: float
 
     @classmethod
     def restore(cls, weights: Mapping[str, NDArray[np.float32]], config: Mapping[str, Any]) -> "Locus":
@@ -62,46 +60,54 @@ class Locus:
             ArtifactError: an array is missing, or the shapes do not fit.
         """
         try:
-            features = FeatureMap.restore(weights, int(config["text_dim"]))
-            prior = Prior(*(weights[f"prior.{name}"].astype(np.float64) for name in ("mean", "variance", "directions")))
+            text_dim = int(config["text_dim"])
+            features = FeatureMap.restore(weights, text_dim)
             locus = cls(
                 features,
-                prior,
-                weights["space.basis"].astype(np.float64),
-                weights["space.origin"].astype(np.float64),
-                weights["guard.profiles"],
-                weights["guard.trust"],
+                weights["mean"].astype(np.float64),
+                QueryInput.restore(weights, text_dim, features.mean, features.scale),
+                Network.restore(weights),
+                NamePrior.restore(weights),
+                General.restore(weights),
+                weights["readout.variance"].astype(np.float64),
+                float(weights["readout.share"][0]),
             )
         except KeyError as exc:
             raise ArtifactError(f"the checkpoint lacks {exc.args[0]}") from exc
-        shapes = (prior.mean.shape, prior.variance.shape, prior.directions.shape[:1], locus.basis.shape[:1])
+        shapes = (locus.mean.shape, locus.readout_variance.shape)
         if any(shape != (features.width,) for shape in shapes):
             raise ArtifactError(f"the checkpoint's arrays do not fit each other: D is {features.width}, found {shapes}")
+        wide = features.benchmarks + len(features.parent) + locus.inputs.directions.shape[1] + len(features.mean) + 1
+        if locus.network.input_width != wide:
+            raise ArtifactError(
+                f"the network reads inputs of width {locus.network.input_width}, the queries have {wide}"
+            )
         return locus
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """The arrays of a checkpoint, name -> array: float32, the anchors float16."""
         arrays = {
-            "prior.mean": self.prior.mean,
-            "prior.variance": self.prior.variance,
-            "prior.directions": self.prior.directions,
-            "space.basis": self.basis,
-            "space.origin": self.origin,
-            "guard.profiles": self.profiles,
-            "guard.trust": self.trust,
+            "mean": self.mean,
+            "readout.variance": self.readout_variance,
+            "readout.share": np.array([self.readout_share]),
         }
         return {
             **self.features.weights(),
+            **self.inputs.weights(),
+            **self.network.weights(),
+            **self.names.weights(),
+            **self.general.weights(),
             **{name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()},
             ANCHORS_KEY: self.features.anchors.astype(np.float16),
         }
 
-    def embed(self, q: NDArray[np.float32], y: NDArray[np.float32]) -> Embedding:
+    def embed(self, q: NDArray[np.float32], y: NDArray[np.float32], name: str | None = None) -> Embedding:
         """The embedding of one model, bitwise independent of the order of its evaluations.
 
         Args:
             q: query encodings, (n, d_q), n >= 1.
             y: scores, (n,), in [0, 1].
+            name: of the model, `provider/name`; family, size and version in it say what to expect before any evaluation.
 
         Raises:
             ValueError: no evaluations, or shapes that do not fit.
@@ -112,52 +118,96 @@ class Locus:
         rows = np.ascontiguousarray(np.column_stack([q, y]), np.float32)
         # A float sum depends on the order of its terms, so the rows are sorted by their bytes first.
         rows = rows[np.argsort(rows.view(f"V{rows.itemsize * rows.shape[1]}")[:, 0], kind="stable")]
-        psi = self.features.design(self.features(rows[:, :-1]))  # (n, D)
-        return self.embed_statistics(Statistics.of(psi, rows[:, -1]), len(rows))
-
-    def embed_statistics(self, known: Statistics, evaluations: int) -> Embedding:
-        """The embedding of a model from the statistics of its evaluations on `features.design`."""
-        after = posterior(self._prior_root, self.prior.mean, known)
+        level, level_variance = (0.0, ABILITY_SPREAD**2) if name is None else self.names.level(name)
+        q, y = rows[:, :-1], np.ascontiguousarray(rows[:, -1])
+        features = self.features(q)
+        psi = self.features.design(features)  # (n, D)
+        mean = psi @ self.mean.astype(np.float32)
+        x = self.inputs(q, features, mean)
+        without = log_odds(mean)
+        odds = without + np.float32(level)
+        named = sigmoid(odds)  # P(correct) by the name alone, (n,)
+        z = self.network.embed(x, y, named)
+        # A place in the space must not depend on the name. Distances are also nearer to differences of P(correct) without it.
+        place = z if level == 0 else self.network.embed(x, y, sigmoid(without))
+        u, g = self.network.query_terms(x)
+        prior = sigmoid(odds + self.network.log_odds(u, self.network.model_terms(z[None]))[:, 0])  # μ, (n,)
+        design = np.concatenate([psi, g], axis=1)
+        noise = self.network.spread(prior)
+        after = posterior(design, (y - prior)[:, None], noise, self.variance(z), self._domain_design)
+        plain = posterior(psi, (y - named)[:, None], NOISE, self.readout_variance)
+        able = self.general.ability(q, features, y, Ability(level, level_variance))
         return Embedding(
-            ((after.mean - self.origin) @ self.basis).astype(np.float32),
-            self.features.joined_coefficients(after.mean - self.prior.mean),
-            self.variances(after),
-            evaluations,
+            place,
+            z,
+            self._coefficients(after.mean[:, 0]),
+            self.features.joined_coefficients(plain.mean[:, 0]),
+            after.variance,
+            able.mean,
+            able.variance,
+            level,
+            len(y),
         )
 
-    def variances(self, after: Posterior) -> NDArray[np.float32]:
-        """Squared standard error of predictions after the evaluations: the mean over the anchors of each domain, (C,), float32."""
-        return np.asarray(self._anchor_shares @ after.variance(self._anchor_design), np.float32)
+    def asked(self, q: NDArray[np.float32], *, graded: bool = False) -> Asked:
+        """What predictions need of queries with these encodings, (n, d_q).
+
+        Args:
+            graded: see `General.__call__`.
+        """
+        return self._reader(q, graded=graded)
+
+    def variance(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Prior variance of each term of the correction of a model, (D + G,), float64: constant, kinds, kernel, learned
+        features.
+        """
+        ability, kinds, local, learned = self.network.variances(z)
+        number = self.features.kinds
+        return np.concatenate(
+            [
+                [ability],
+                np.full(number, kinds),
+                np.full(self.features.width - 1 - number, local),
+                np.full(self.network.feature_count, learned),
+            ]
+        )
+
+    def shares_of_readout(self, evaluations: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The share of the plain read-out in predictions for models with these numbers of evaluations, (M,), float32."""
+        share: NDArray[np.float32] = (self.readout_share * evaluations / (evaluations + READOUT_EVALUATIONS)).astype(
+            np.float32
+        )
+        return share
 
     @cached_property
     def mean_coefficients(self) -> NDArray[np.float32]:
         """The mean model's coefficients on `Features.joined`, (F,), float32."""
-        return self.features.joined_coefficients(self.prior.mean)
+        return self.features.joined_coefficients(self.mean)
 
     @cached_property
-    def prior_variances(self) -> NDArray[np.float32]:
-        """Squared standard error per domain, (C,), float32, for a model of which only the overall ability is known."""
-        finer = self.prior.variance.copy()
-        finer[0] = 0.0  # the constant term is the overall ability
-        return np.asarray(self._anchor_shares @ (self._anchor_design**2 @ finer), np.float32)
+    def anchors(self) -> Asked:
+        """The anchors as queries, A rows."""
+        return self.asked(self.features.anchors)
 
     @cached_property
-    def _prior_root(self) -> NDArray[np.float64]:
-        """R with R Rᵀ the prior covariance, (D, D)."""
-        return self.prior.root()
+    def _reader(self) -> QueryReader:
+        return QueryReader(self.features, self.mean_coefficients, self.inputs, self.network, self.general)
+
+    def _coefficients(self, w: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A correction on ψ and the learned features, (D + G,), as coefficients on `Asked.design`, (F + G,)."""
+        plain, learned = np.split(w, [self.features.width])
+        return np.append(self.features.joined_coefficients(plain), learned.astype(np.float32))
 
     @cached_property
-    def _anchor_features(self) -> Features:
-        """The features of the anchors, A rows."""
-        return self.features(self.features.anchors)
+    def _domain_design(self) -> NDArray[np.float32]:
+        """The mean of ψ and the learned features over the anchors of each domain, (C, D + G).
 
-    @cached_property
-    def _anchor_design(self) -> NDArray[np.float64]:
-        """ψ of the anchors, (A, D)."""
-        return self.features.design(self._anchor_features).astype(np.float64)
-
-    @cached_property
-    def _anchor_shares(self) -> NDArray[np.float64]:
-        """The weight of each anchor in each domain, (C, A), rows sum to 1: the posterior of the domain."""
-        shares = self._anchor_features.domains.T.astype(np.float64) + 1e-6
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+        An anchor counts for a domain by its posterior. A correction times such a row is its mean over that kind of question, whose
+        posterior variance is the squared standard error of the model's level there.
+        """
+        anchors = self.anchors
+        design = np.concatenate(
+            [self.features.design(anchors.features), anchors.design[:, -self.network.feature_count :]], axis=1
+        )
+        shares = anchors.features.domains.T + np.float32(LEAST_SHARE)
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True) @ design, np.float32)

@@ -36,12 +36,12 @@ class TableScores:
     Attributes:
         p_correct: predicted correctness, (M,), float32, in [0, 1]; NaN for a model without an embedding.
         standard_error: of p_correct, (M,), float32; NaN likewise.
-        guarded: nothing finer than the best single model of the query's kind was worth believing.
+        familiarity: how much the query resembles evaluated ones, in [0, 1]; None if nothing was predicted.
     """
 
     p_correct: NDArray[np.float32]
     standard_error: NDArray[np.float32]
-    guarded: bool
+    familiarity: float | None
 
 
 class ModelTable:
@@ -79,11 +79,11 @@ class ModelTable:
         """
         p_correct, standard_error = np.full((2, self._size), np.nan, np.float32)
         if q is None or not len(self.embedded):
-            return TableScores(p_correct, standard_error, guarded=False)
+            return TableScores(p_correct, standard_error, None)
         predicted = self._scorer.predict(q)  # (1, E) each
         p_correct[self.embedded] = predicted.p_correct[0]
         standard_error[self.embedded] = predicted.standard_error[0]
-        return TableScores(p_correct, standard_error, bool(predicted.guarded[0]))
+        return TableScores(p_correct, standard_error, float(predicted.familiarity[0]))
 
     def expected_usd(self, prompt_tokens: int, output_tokens: int) -> NDArray[np.float64]:
         """The expected price of a request at each model, (M,), float64, USD."""

@@ -4,6 +4,7 @@ Names that share a provider, a family, a version near each other, a size, a tier
 The trained models' levels, measured by their evaluations, then say what to expect of another name. numpy only.
 """
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -76,6 +77,8 @@ class NamePrior:
 
     def level(self, name: str) -> tuple[float, float]:
         """Expected level of the model of a name and its variance; see `expected`."""
+        if name in self._index:
+            return self._trained[self._index[name]]
         means, variances = self.expected([name])
         return float(means[0]), float(variances[0])
 
@@ -108,6 +111,12 @@ class NamePrior:
     @cached_property
     def _index(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def _trained(self) -> list[tuple[float, float]]:
+        """Level and variance of each trained model, by its name alone."""
+        means, variances = self.expected(self.names)
+        return list(zip(means.tolist(), variances.tolist(), strict=True))
 
     @cached_property
     def _parts(self) -> list[NameParts]:
@@ -204,14 +213,14 @@ def _near(a: Floats, b: Floats, length: float) -> Floats:
 
 def _overlap(a: Sequence[Members], b: Sequence[Members], *, norm: bool = False) -> Floats:
     """Number of common members of all pairs of sets, (n, m); with `norm` divided by the square roots of both sizes."""
-    column = {
-        member: i for i, member in enumerate(dict.fromkeys(member for side in (a, b) for s in side for member in s))
-    }
+    column = {member: i for i, member in enumerate(dict.fromkeys(member for members in a for member in members))}
     rows = []
     for side in (a, b):
         row = np.zeros((len(side), len(column)))
         for i, members in enumerate(side):
-            row[i, [column[member] for member in members]] = 1 / np.sqrt(len(members)) if norm and members else 1.0
+            for member in members:
+                if member in column:  # what no set of `a` has is common to no pair
+                    row[i, column[member]] = 1 / math.sqrt(len(members)) if norm else 1.0
         rows.append(row)
     product: Floats = rows[0] @ rows[1].T
     return product

@@ -1,10 +1,11 @@
 """The router in use: encodes queries, predicts P(correct) of models, embeds models, and measures distances.
 
-The gateway and the Python API use the same class. Predictions need numpy and a tokenizer, and never load torch; embedding a
-model also needs scipy.
+The gateway and the Python API use the same class. Predicting and embedding need numpy and a tokenizer, and never load
+torch.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,12 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from router.encode.encoder import QueryEncoder
 from router.encode.load import PRETRAINED
 from router.errors import ArtifactError
-from router.extras import require
+from router.model.anchors import load_anchors
 from router.model.checkpoint import SPACE_FILE, Checkpoint, load_checkpoint
+from router.model.embedding import Embedding, Embeddings
 from router.model.evidence import Evidence, evidence_file
-from router.model.locus import Embedding, Locus
+from router.model.locus import Locus
 from router.model.predictor import Prediction, Predictor
-from router.model.space import ModelSpace, Neighbor
+from router.model.space import ModelSpace, Neighbor, by_distance
 
 SPACE = PRETRAINED / SPACE_FILE
 T = TypeVar("T")
@@ -36,9 +38,13 @@ class Scorer:
         self.models = tuple(models)
         self._predictor = predictor
 
-    def predict(self, q: NDArray[np.float32]) -> Prediction:
-        """Query encodings, (n, d_q), float32 -> predictions for n queries, columns in the order of `models`."""
-        return self._predictor.predict(q)
+    def predict(self, q: NDArray[np.float32], *, graded: bool = False) -> Prediction:
+        """Query encodings, (n, d_q), float32 -> predictions for n queries, columns in the order of `models`.
+
+        Args:
+            graded: see `Predictor.predict`.
+        """
+        return self._predictor.predict(q, graded=graded)
 
     def p_correct(self, q: NDArray[np.float32]) -> NDArray[np.float32]:
         """Query encodings, (n, d_q), float32 -> P(correct), (n, M), float32, columns in the order of `models`."""
@@ -76,8 +82,8 @@ class Router:
 
         Args:
             checkpoint: folder of the checkpoint; None: the shipped one.
-            spaces: files of model spaces of that checkpoint. If two contain the same model, the later one counts. The shipped
-                checkpoint adds its own space as the first one; any other checkpoint needs at least one.
+            spaces: files of model spaces of that checkpoint. If two contain the same model, the later one counts. The
+                shipped checkpoint adds its own space as the first one; any other checkpoint needs at least one.
             trust: allow an encoder whose files may run code; see `load_checkpoint`.
 
         Raises:
@@ -116,7 +122,7 @@ class Router:
             ArtifactError: names every model that the space lacks, with the closest names that it has.
         """
         rows = self.space.rows(models)
-        return Scorer(models, Predictor(self._locus, self.space.coefficients[rows], self.space.variances[rows]))
+        return Scorer(models, Predictor(self._locus, self.space.embeddings.take(rows)))
 
     def predict(
         self, texts: Sequence[str] | NDArray[np.floating], models: Sequence[str | Embedding] | None = None
@@ -132,7 +138,7 @@ class Router:
 
         Returns:
             `p_correct`, (n, M), float32, in [0, 1], columns in the order of `models`; `standard_error`, (n, M), float32, of
-            p_correct; `guarded`, (n,), bool: for this query, training found no choice that beats the model with the best mean.
+            p_correct; `familiarity`, (n,), float32, how much each query resembles evaluated ones.
 
         Raises:
             ArtifactError: names every model that the space lacks, with the closest names that it has.
@@ -145,20 +151,18 @@ class Router:
             raise ValueError("models is empty")
         names = [model for model in known if isinstance(model, str)]
         rows = iter(self.space.rows(names).tolist())
-        coefficients, variances = [], []  # of each model: (F,) and (C,), float32
+        parts = []
         for model in known:
             if isinstance(model, str):
-                row = next(rows)
-                coefficients.append(self.space.coefficients[row])
-                variances.append(self.space.variances[row])
+                parts.append(self.space.embeddings.take([next(rows)]))
             else:
-                self._check_widths(model)
-                coefficients.append(model.coefficients)
-                variances.append(model.variances)
-        return Predictor(self._locus, np.stack(coefficients), np.stack(variances)).predict(q)
+                parts.append(self._checked(model))
+        return Predictor(self._locus, reduce(Embeddings.followed_by, parts)).predict(q)
 
-    def embed(self, texts: Sequence[str] | NDArray[np.floating], scores: ArrayLike) -> Embedding:
-        """Embeds one model from its evaluations: one closed-form pass without training, about 0.1 s for 128 evaluations.
+    def embed(
+        self, texts: Sequence[str] | NDArray[np.floating], scores: ArrayLike, name: str | None = None
+    ) -> Embedding:
+        """Embeds one model from its evaluations: one forward pass without training, well below 0.1 s for 1,000 evaluations.
 
         The order of the evaluations does not matter, and equal evaluations give equal bytes on one kind of CPU. About 128
         evaluations on various queries are enough for a useful embedding.
@@ -166,16 +170,16 @@ class Router:
         Args:
             texts: the n queries that the model answered, as text, or their encodings, (n, d_q), float.
             scores: the score of each answer, (n,), in [0, 1]: 0 is wrong, 1 is correct.
+            name: of the model, such as `openai/gpt-5-mini`. Family, size and version in a name say what to expect of a model; a
+                name is worth about 12 evaluations.
 
         Returns:
             An embedding, which `predict` and `neighbors` accept in place of a name. It belongs to this checkpoint.
 
         Raises:
-            MissingPackage: scipy is not installed.
             TypeError: `texts` is a single string.
             ValueError: there are no evaluations, the numbers of texts and scores differ, or a score is not in [0, 1].
         """
-        require("scipy", extra="plot")
         y = np.asarray(scores, np.float32)
         q = self._encodings(texts)
         if y.shape != (len(q),):
@@ -183,27 +187,46 @@ class Router:
         wrong = np.flatnonzero(~((y >= 0) & (y <= 1)))  # NaN is wrong too
         if len(wrong):
             raise ValueError(f"score {int(wrong[0])} is {y[wrong[0]]}, expected a number from 0 to 1")
-        return self._locus.embed(q, y)
+        return self._locus.embed(q, y, name)
 
-    def neighbors(self, model: str | Embedding, k: int | None = 10) -> list[Neighbor]:
+    def neighbors(self, model: str | Embedding, k: int | None = 10, benchmark: str | None = None) -> list[Neighbor]:
         """The models of the space that behave most like a model, the nearest first; ties by name.
 
         Args:
             model: a name in the space, which is left out of the answer, or an embedding that `embed` returned.
             k: number of models; None: all.
+            benchmark: compare the models on the kind of question that this benchmark asks; None: on all kinds.
 
         Returns:
-            Names and Euclidean distances between embeddings. A distance is a root mean square difference of P(correct) over
-            many kinds of question, so 0.1 means that the two models' chances differ by about ten points.
+            Names and distances. A distance is a root mean square difference of P(correct), so 0.1 means that the two models'
+            chances differ by about ten points: over the anchor queries of the benchmark, or over all kinds of question, as the
+            Euclidean distance between embeddings.
 
         Raises:
             ArtifactError: the space lacks the model; the message has the closest names that it has.
+            DataError: the checkpoint has no anchor queries of the benchmark; the message has the benchmarks that it has.
             ValueError: the embedding does not have the widths of this checkpoint.
         """
+        if benchmark is not None:
+            return self._neighbors_on(benchmark, model, k)
         if isinstance(model, str):
             return self.space.neighbors(model, k)
-        self._check_widths(model)
+        self._checked(model)
         return self.space.nearest(model.z, k)
+
+    def _neighbors_on(self, benchmark: str, model: str | Embedding, k: int | None) -> list[Neighbor]:
+        """The models by the root mean square difference of P(correct) over the anchors of a benchmark."""
+        own = self.space.find(model) if isinstance(model, str) else None
+        one = (
+            self._checked(model)
+            if isinstance(model, Embedding)
+            else self.space.embeddings.take(self.space.rows([model]))
+        )
+        q = load_anchors(self._checkpoint).of([benchmark]).q
+        predictor = Predictor(self._locus, one.followed_by(self.space.embeddings))
+        p = predictor.predict(q, graded=True).p_correct  # (A, 1 + M)
+        distances = np.sqrt(((p[:, 1:] - p[:, :1]) ** 2).mean(axis=0))
+        return [found for found in by_distance(self.space.models, distances) if found.model != own][:k]
 
     def _encodings(self, texts: Sequence[str] | NDArray[np.floating]) -> NDArray[np.float32]:
         """Query encodings of texts, or the checked encodings themselves, (n, d_q), float32."""
@@ -215,15 +238,17 @@ class Router:
             raise ValueError(f"expected encodings of shape (n, {self.encoder.dim}), got {texts.shape}")
         return np.ascontiguousarray(texts, np.float32)
 
-    def _check_widths(self, model: Embedding) -> None:
+    def _checked(self, model: Embedding) -> Embeddings:
         """
         Raises:
             ValueError: the arrays of the embedding are not as wide as those of the space.
         """
-        widths = (model.z.shape, model.coefficients.shape, model.variances.shape)
-        expected = tuple(array.shape[1:] for array in (self.space.z, self.space.coefficients, self.space.variances))
-        if widths != expected:
-            raise ValueError(f"the embedding has the shapes {widths}, this checkpoint has {expected}")
+        one = Embeddings.of([model])
+        if one.widths() != self.space.embeddings.widths():
+            raise ValueError(
+                f"the embedding has the shapes {one.widths()}, this checkpoint has {self.space.embeddings.widths()}"
+            )
+        return one
 
 
 def _sequence(name: str, values: Sequence[T]) -> Sequence[T]:

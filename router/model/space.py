@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.errors import ArtifactError
+from router.model.embedding import Embeddings
 from router.model.model_families import Families, Family
 from router.regular_file import check_regular
 
-FORMAT = 2
+FORMAT = 3
 LARGEST = 1 << 30  # bytes of a file
 
 
@@ -25,40 +26,41 @@ class Neighbor:
     distance: float
 
 
+def by_distance(models: Sequence[str], distances: NDArray[np.floating]) -> list[Neighbor]:
+    """Models with their distances, (M,), nearest first; ties by name."""
+    listed = [Neighbor(name, float(distance)) for name, distance in zip(models, distances, strict=True)]
+    return sorted(listed, key=lambda neighbor: (neighbor.distance, neighbor.model))
+
+
 class ModelSpace:
     """Embeddings of M models, all from one checkpoint.
 
     Attributes:
         models: M names, `provider/name`.
-        z: embeddings, (M, d), float32.
-        coefficients: (M, F), float32: read-outs less that of the mean model, for the predictor.
-        variances: (M, C), float32: squared standard errors of predictions per domain.
-        evaluations: M numbers of evaluations, from which the embeddings were computed.
+        embeddings: M rows.
         checkpoint: id of the checkpoint that computed them.
 
     Raises:
         ValueError: a name occurs twice, or the lengths differ.
     """
 
-    def __init__(
-        self,
-        models: Sequence[str],
-        z: NDArray[np.float32],
-        coefficients: NDArray[np.float32],
-        variances: NDArray[np.float32],
-        evaluations: Sequence[int],
-        checkpoint: str,
-    ) -> None:
-        lengths = {len(part) for part in (models, z, coefficients, variances, evaluations)}
-        if len(lengths) != 1 or len(set(models)) != len(models):
-            raise ValueError("models must be distinct and as many as embeddings and evaluation counts")
+    def __init__(self, models: Sequence[str], embeddings: Embeddings, checkpoint: str) -> None:
+        if len(models) != len(embeddings) or len(set(models)) != len(models):
+            raise ValueError("models must be distinct and as many as embeddings")
         self.models = tuple(models)
-        self.z = np.ascontiguousarray(z, np.float32)
-        self.coefficients = np.ascontiguousarray(coefficients, np.float32)
-        self.variances = np.ascontiguousarray(variances, np.float32)
-        self.evaluations = tuple(int(n) for n in evaluations)
+        self.embeddings = embeddings
         self.checkpoint = checkpoint
         self._row = {name: i for i, name in enumerate(self.models)}
+
+    @property
+    def z(self) -> NDArray[np.float32]:
+        """The places of the models, (M, 128), float32."""
+        return self.embeddings.z
+
+    @property
+    def evaluations(self) -> tuple[int, ...]:
+        """The numbers of evaluations that the embeddings were computed from."""
+        return tuple(self.embeddings.evaluations.tolist())
 
     def find(self, name: str) -> str:
         """The full name of the model of the space that a name means: in full, without maker, date or reasoning setting, or as a
@@ -141,12 +143,7 @@ class ModelSpace:
             among: full names of the models to search; None: the whole space.
         """
         distances = np.linalg.norm(self.z - z, axis=1)  # (M,), Euclidean
-        listed = [
-            Neighbor(name, float(distance))
-            for name, distance in zip(self.models, distances, strict=True)
-            if among is None or name in among
-        ]
-        return sorted(listed, key=lambda n: (n.distance, n.model))[:k]
+        return [found for found in by_distance(self.models, distances) if among is None or found.model in among][:k]
 
     def merged(self, other: "ModelSpace") -> "ModelSpace":
         """A space with the models of both. If both have a model, the embedding of `other` counts.
@@ -161,16 +158,13 @@ class ModelSpace:
         keep = [i for i, name in enumerate(self.models) if name not in other._row]
         return ModelSpace(
             [self.models[i] for i in keep] + list(other.models),
-            np.concatenate([self.z[keep], other.z]),
-            np.concatenate([self.coefficients[keep], other.coefficients]),
-            np.concatenate([self.variances[keep], other.variances]),
-            [self.evaluations[i] for i in keep] + list(other.evaluations),
+            self.embeddings.take(keep).followed_by(other.embeddings),
             self.checkpoint,
         )
 
     def with_checkpoint(self, checkpoint: str) -> "ModelSpace":
         """The same space with another checkpoint id."""
-        return ModelSpace(self.models, self.z, self.coefficients, self.variances, self.evaluations, checkpoint)
+        return ModelSpace(self.models, self.embeddings, checkpoint)
 
     def save(self, path: Path) -> None:
         """Writes the space. Equal spaces give equal bytes."""
@@ -180,12 +174,11 @@ class ModelSpace:
             "format": FORMAT,
             "checkpoint": self.checkpoint,
             "models": self.models,
-            "evaluations": self.evaluations,
         }
         # One metadata key: safetensors does not keep the order of several, and the bytes would differ from run to run.
         metadata = {"space": json.dumps(about, ensure_ascii=False)}
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(save({"z": self.z, "coefficients": self.coefficients, "variances": self.variances}, metadata))
+        path.write_bytes(save(self.embeddings.arrays(), metadata))
 
     @classmethod
     def load(cls, path: Path) -> "ModelSpace":
@@ -202,8 +195,8 @@ class ModelSpace:
                 about = json.loads((file.metadata() or {}).get("space", "{}"))
                 if not isinstance(about, dict) or about.get("format") != FORMAT:
                     raise ArtifactError(f"{path}: not a model space of format {FORMAT}")
-                z, coefficients, variances = (file.get_tensor(name) for name in ("z", "coefficients", "variances"))
-            return cls(about["models"], z, coefficients, variances, about["evaluations"], about["checkpoint"])
+                embeddings = Embeddings.of_arrays({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            return cls(about["models"], embeddings, about["checkpoint"])
         except FileNotFoundError as exc:
             raise ArtifactError(f"{path}: no such file") from exc
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as exc:

@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 
 from router.data.baselines import best_single, knn
 from router.data.dataset import Dataset
-from router.data.pools import MACROS, Pool, group, pools, routed_scores
+from router.data.pools import MACROS, Pool, group, macros, pools, routed_scores
 from router.errors import DataError
-from router.model.locus import Embedding, Locus
+from router.model.embedding import Embedding, Embeddings
+from router.model.locus import Locus
 from router.model.predictor import Predictor
 from router.model.space import ModelSpace
 
 MACRO = "macro average"  # begins the names of rows over several pools
+BLOCK = 1024  # queries predicted at once, which bounds the memory
 
 
 def embed_all(
@@ -52,29 +54,17 @@ def embed_all(
             queries = np.random.default_rng((seed, m)).choice(queries, per_model, replace=False)
         if len(queries):
             names.append(name)
-            embeddings.append(locus.embed(q[queries], data.scores[m, queries]))
+            embeddings.append(locus.embed(q[queries], data.scores[m, queries], name))
         progress()
     if not names:
         raise DataError(f"no model has an evaluation in split {split}")
-    return space_of(names, embeddings, checkpoint)
-
-
-def space_of(names: Sequence[str], embeddings: Sequence[Embedding], checkpoint: str) -> ModelSpace:
-    """A model space of embeddings, in their order."""
-    return ModelSpace(
-        names,
-        np.stack([e.z for e in embeddings]),
-        np.stack([e.coefficients for e in embeddings]),
-        np.stack([e.variances for e in embeddings]),
-        [e.evaluations for e in embeddings],
-        checkpoint,
-    )
+    return ModelSpace(names, Embeddings.of(embeddings), checkpoint)
 
 
 def predict_all(
     locus: Locus, data: Dataset, q: NDArray[np.float32], space: ModelSpace, split: str
 ) -> NDArray[np.float32]:
-    """P(correct) of the models of a space on the queries of a split.
+    """Scores that the models of a space are expected to get on the queries of a split.
 
     Args:
         locus: of the checkpoint that made the space.
@@ -89,7 +79,9 @@ def predict_all(
     predictor, known = predictor_of(locus, data, space)
     queries = data.where(split)
     p = np.full(data.scores.shape, np.nan, np.float32)
-    p[np.ix_(known, queries)] = predictor.predict(q[queries]).p_correct.T
+    for start in range(0, len(queries), BLOCK):
+        rows = queries[start : start + BLOCK]
+        p[np.ix_(known, rows)] = predictor.predict(q[rows], graded=True).p_correct.T
     return p
 
 
@@ -98,7 +90,17 @@ def predictor_of(locus: Locus, data: Dataset, space: ModelSpace) -> tuple[Predic
     present = set(space.models)
     known = np.array([m for m, name in enumerate(data.models) if name in present], np.int64)
     rows = space.rows([data.models[m] for m in known])
-    return Predictor(locus, space.coefficients[rows], space.variances[rows]), known
+    return Predictor(locus, space.embeddings.take(rows)), known
+
+
+def routing_accuracy(locus: Locus, data: Dataset, q: NDArray[np.float32], space: ModelSpace, split: str) -> float:
+    """Macro average of the routing accuracy on a split, without models marked `onboarding`, in [0, 1].
+
+    It is the first of `router.data.pools.macros` that the data has pools for; 0 without pools.
+    """
+    p = predict_all(locus, data, q, space, split)
+    found = {pool.name: float(routed_scores(data, pool, p).mean()) for pool in pools(data, split, data.onboarding)}
+    return next(iter(macros(found).values()), 0.0)
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Row:
     prediction: dict[str, float]
 
 
-def evaluate(data: Dataset, text: NDArray[np.float32], p: NDArray[np.float32], split: str = "test") -> list[Row]:
+def evaluate(data: Dataset, text: NDArray[np.float32], p: NDArray[np.float32], split: str) -> list[Row]:
     """Routing accuracy and correctness-prediction accuracy per pool, macro over old and over new pools, and per benchmark.
 
     LOCUS, the best single model (chosen on train) and kNN (k chosen on val) are measured on the same queries and models.

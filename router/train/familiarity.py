@@ -106,7 +106,8 @@ def fit_familiar(
     design = np.column_stack([np.concatenate([known, unknown]).clip(low, high), np.ones(2 * len(x))])
     weight = np.concatenate([KNOWN_ODDS * weights, weights])
     label = np.arange(len(design)) < len(x)
-    return logistic(design, label, weight, np.array([1e-3, 1e-3]))
+    slope, intercept = logistic(design, label, weight, np.array([1e-3, 1e-3]))
+    return np.array([min(slope, 0.0), intercept])
 
 
 def fit_exam(x: NDArray[np.float64], kind: NDArray[np.int64], requests: NDArray[np.float64]) -> NDArray[np.float64]:

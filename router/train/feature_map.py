@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.data.dataset import Dataset
+from router.data.pools import source_of
 from router.errors import ArtifactError
 from router.model.anchors import Anchors
 from router.model.features import FeatureMap, kernel, standardised
@@ -61,7 +62,15 @@ def fit_feature_map(
         out,
         progress,
     )
-    return FeatureMap(text_dim, mean, scale, points, projection, **vars(classifier), parent=domains.parent)
+    return FeatureMap(
+        text_dim, mean, scale, points, projection, **vars(classifier), parent=domains.parent, source=_sources(domains)
+    )
+
+
+def _sources(domains: Domains) -> NDArray[np.int64]:
+    """Index of each benchmark's source, (B,), sources in alphabetical order."""
+    names = np.array([source_of(name) for name in domains.benchmarks])
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def nystrom_projection(gram: NDArray[np.float32]) -> NDArray[np.float32]:

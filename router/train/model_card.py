@@ -1,7 +1,6 @@
 """The card of a checkpoint: its data and their licences, encoder, settings, package versions, and its accuracy on `val`."""
 
 from collections.abc import Collection
-from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -58,13 +57,11 @@ def describe(
             "seed": seed,
             "domain_variance": trained.variances[0],
             "local_variance": trained.variances[1],
+            "readout_share": trained.locus.readout_share,
+            "val_routing_accuracy_by_readout_share": {f"{k:g}": round(v, 4) for k, v in trained.shares.items()},
             "domains": list(trained.domains.names),
         },
         CARD_KEY: trained.anchors.counts(),
-        "guard": [
-            {name: _rounded(value) for name, value in asdict(result).items()} | {"best_single_kept": result.guarded}
-            for result in trained.guard
-        ],
         "metrics": {"val_routing_accuracy": _val_accuracy(data, q, trained)},
         "versions": {name: version(name) for name in ("locus-gateway", "torch", "numpy", "safetensors", "tokenizers")},
     }

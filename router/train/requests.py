@@ -49,4 +49,5 @@ def judged_requests() -> Requests:
     """The requests of the package, whose file states what the levels mean."""
     lines = FILE.read_text("utf-8").splitlines()
     pairs = [line.split("\t", 1) for line in lines if line and not line.startswith("#")]
-    return Requests(tuple(prompt for _, prompt in pairs), np.array([int(level) for level, _ in pairs], np.int64))
+    prompts = tuple(prompt.replace("\\n", "\n") for _, prompt in pairs)
+    return Requests(prompts, np.array([int(level) for level, _ in pairs], np.int64))

@@ -1,4 +1,4 @@
-"""The evaluations that training reads, in the form of the read-out: features of the queries, scores, and sums over them."""
+"""The evaluations that training reads: features of the queries, scores, and plain read-outs of all models."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,41 +9,47 @@ from numpy.typing import NDArray
 from router.data.dataset import Dataset
 from router.errors import DataError
 from router.model.features import FeatureMap, Features
-from router.model.locus import Locus
-from router.model.predictor import Predictor
-from router.model.readout import Prior, Statistics, posterior
+from router.model.network import sigmoid
+from router.model.query_reader import log_odds
+from router.model.readout import NOISE, posterior
+from router.train.name_prior import FittedNames
 
-FOLDS = 5  # of split train, for predictions on queries that a read-out has not seen
-MIN_EVALUATIONS = 32  # of a model; a model with fewer is not trained on
+MEAN_VARIANCE = 0.1  # prior variance of the mean model's terms
+MEAN_NOISE = 0.15  # variance of a query's easiness, as a probability, around the mean model
+MIN_EVALUATIONS = 8  # of a model; a model with fewer is not trained on
 
 
 @dataclass(frozen=True)
 class Group:
-    """Models that answered the same train queries. They share one Gram matrix, and so one Cholesky factor.
+    """k models that answered the same n train queries.
 
     Attributes:
         models: indices into the dataset, (k,), int64.
-        folds: statistics of each of the `FOLDS` parts of split `train`.
-        total: their sum.
+        rows: indices of the queries into the training set, (n,), int64.
+        residuals: scores less their named means, (n, k), float32.
     """
 
     models: NDArray[np.int64]
-    folds: tuple[Statistics, ...]
-    total: Statistics
+    rows: NDArray[np.int64]
+    residuals: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """n queries of `train` and `val`, and the scores on them.
+    """N queries of `train` and `val`, and the scores on them.
 
     Attributes:
         data: the dataset; its `test` scores and those of models marked `onboarding` are not read.
         feature_map: ψ.
-        queries: indices into the dataset, (n,), int64.
+        queries: indices into the dataset, (N,), int64.
         features: of these queries.
-        psi: their design ψ(x), (n, D), float32.
-        scores: (M, n), float32; NaN where a model was not evaluated, and for models marked `onboarding`.
-        fold: fold of each query, (n,), int64; -1 for `val`.
+        psi: their design ψ(x), (N, D), float32.
+        scores: (M, N), float32; NaN where a model was not evaluated, and for models marked `onboarding`.
+        mean: the mean model, (D,), float64.
+        expected: the mean model at the queries, (N,), float32.
+        levels: log odds by which the models' names suggest that they differ from the mean model, (M,), float32.
+        named: P(correct) by the mean model and the name alone, (M, N), float32.
+        in_train: True for the queries of split train, (N,), bool; the others are of val.
         groups: all models that are trained on.
     """
 
@@ -53,14 +59,20 @@ class TrainingSet:
     features: Features
     psi: NDArray[np.float32]
     scores: NDArray[np.float32]
-    fold: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    expected: NDArray[np.float32]
+    levels: NDArray[np.float32]
+    named: NDArray[np.float32]
+    in_train: NDArray[np.bool_]
     groups: tuple[Group, ...]
 
     @classmethod
-    def of(cls, data: Dataset, feature_map: FeatureMap, q: NDArray[np.float32]) -> "TrainingSet":
+    def of(cls, data: Dataset, feature_map: FeatureMap, q: NDArray[np.float32], names: FittedNames) -> "TrainingSet":
         """The training set of a dataset.
 
         Args:
+            feature_map: ψ.
+            names: the levels of the models by their names, and the easiness of the train queries.
             q: query encodings, (Q, d_q), float32.
 
         Raises:
@@ -72,63 +84,71 @@ class TrainingSet:
         scores = data.scores[:, queries].copy()
         scores[data.onboarding] = np.nan
         in_train = data.splits[queries] == "train"
-        fold = np.where(in_train, np.random.default_rng(FOLDS).integers(FOLDS, size=len(queries)), -1)
-        known = ~np.isnan(scores) & in_train  # (M, n)
+        known = ~np.isnan(scores) & in_train  # (M, N)
         if not (known.sum(axis=1) >= MIN_EVALUATIONS).any():
             raise DataError(f"no model has {MIN_EVALUATIONS} evaluations in split train")
         if not ((~np.isnan(scores[:, ~in_train])).sum(axis=0) >= 2).any():
             raise DataError("no query of split val was answered by two models: there is nothing to select by")
-        groups = tuple(_groups(psi, scores, known, fold))
-        return cls(data, feature_map, queries, features, psi, scores, fold, groups)
+        mean = fit_mean(psi, names.easiness[queries])
+        expected = psi @ mean.astype(np.float32)
+        levels = names.prior.expected(data.models)[0].astype(np.float32)
+        named = sigmoid(log_odds(expected) + levels[:, None])
+        groups = tuple(_groups(scores - named, known))
+        return cls(data, feature_map, queries, features, psi, scores, mean, expected, levels, named, in_train, groups)
 
-    def readouts(self, prior: Prior) -> NDArray[np.float64]:
-        """Posterior means of all models, (M, D), float64; NaN for models that are not trained on."""
-        out = np.full((len(self.scores), self.psi.shape[1]), np.nan)
-        root = prior.root()
-        for group in self.groups:
-            out[group.models] = posterior(root, prior.mean, group.total).mean.T
+    @property
+    def models(self) -> NDArray[np.int64]:
+        """The models that are trained on, as indices into the dataset, in the order of the groups."""
+        return np.concatenate([group.models for group in self.groups])
+
+    def train_scores(self) -> NDArray[np.float32]:
+        """Scores of split train of the models that are trained on, (M, N), float32; NaN elsewhere."""
+        out = np.full_like(self.scores, np.nan)
+        seen = np.ix_(self.models, np.flatnonzero(self.in_train))
+        out[seen] = self.scores[seen]
         return out
 
-    def predictor(self, locus: Locus, without_fold: int | None) -> tuple[Predictor, NDArray[np.int64]]:
-        """A predictor of all models that are trained on, and the indices of these models.
+    def readouts(self, variance: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Plain read-outs of all models, (M, D), float32; NaN for models that are not trained on.
 
         Args:
-            without_fold: the fold whose evaluations the read-outs do not see; None: they see all of `train`.
+            variance: v of their prior, (D,).
         """
-        root = locus.prior.root()
-        models, coefficients, variances = [], [], []
+        out = np.full((len(self.scores), self.psi.shape[1]), np.nan, np.float32)
         for group in self.groups:
-            statistics = group.total if without_fold is None else group.total.minus(group.folds[without_fold])
-            after = posterior(root, locus.prior.mean, statistics)
-            models.append(group.models)
-            coefficients.append(locus.features.joined_coefficients(after.mean.T - locus.prior.mean))
-            variances.append(np.tile(locus.variances(after), (len(group.models), 1)))
-        return Predictor(locus, np.concatenate(coefficients), np.concatenate(variances)), np.concatenate(models)
+            out[group.models] = posterior(self.psi[group.rows], group.residuals, NOISE, variance).mean.T
+        return out
 
 
-def trained_on(readouts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The rows of `TrainingSet.readouts` of models that are trained on, (k, D)."""
-    return readouts[~np.isnan(readouts[:, 0])]
+def fit_mean(psi: NDArray[np.float32], easiness: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean model m, (D,), float64: the probability that a model of level 0 answers a query, as a read-out of the
+    train queries.
+
+    Easiness is fitted jointly with the levels of the models (`router.train.name_prior`). The mean score of a query
+    would not do: few models share a query, so it says as much of the models as of the query.
+
+    Args:
+        psi: design of the queries, (N, D).
+        easiness: log odds, (N,), NaN for a query that is not in split train.
+    """
+    known = ~np.isnan(easiness)
+    target = 1 / (1 + np.exp(-easiness[known]))
+    start = np.zeros(psi.shape[1])
+    start[0] = target.mean()  # the prior mean of the constant term; all other terms start at 0
+    residual = (target - start[0]).astype(np.float32)
+    return start + posterior(psi[known], residual[:, None], MEAN_NOISE, np.full(len(start), MEAN_VARIANCE)).mean[:, 0]
 
 
-def _groups(
-    psi: NDArray[np.float32], scores: NDArray[np.float32], known: NDArray[np.bool_], fold: NDArray[np.int64]
-) -> Iterator[Group]:
+def _groups(residuals: NDArray[np.float32], known: NDArray[np.bool_]) -> Iterator[Group]:
     """Groups the models with enough evaluations by the train queries that they answered.
 
     Args:
-        psi: (n, D).
-        scores: (M, n).
-        known: which scores are in split `train`, (M, n).
-        fold: (n,).
+        residuals: scores less their named means, (M, N).
+        known: which scores are in split `train`, (M, N).
     """
     patterns: dict[bytes, list[int]] = {}
     for m in np.flatnonzero(known.sum(axis=1) >= MIN_EVALUATIONS):
         patterns.setdefault(known[m].tobytes(), []).append(int(m))
     for models in patterns.values():
-        members = np.array(models)
-        folds = []
-        for k in range(FOLDS):
-            rows = np.flatnonzero(known[members[0]] & (fold == k))
-            folds.append(Statistics.of(psi[rows], scores[np.ix_(members, rows)].T))
-        yield Group(members, tuple(folds), Statistics.sum(folds))
+        members, rows = np.array(models), np.flatnonzero(known[models[0]])
+        yield Group(members, rows, residuals[np.ix_(members, rows)].T)

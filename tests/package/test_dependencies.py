@@ -68,7 +68,7 @@ def test_the_gateway_and_the_serving_model_import_only_base_dependencies() -> No
     assert {name: paths for name, paths in found.items() if name not in BASE | EXTRAS["import"]} == {}
     assert {name: paths for name, paths in imports_of("gateway").items() if name not in BASE} == {}
     model = {name: paths for name, paths in imports_of("router/model").items() if name not in BASE}
-    assert model == {"scipy": ["router/model/readout.py"]}  # to embed a model; predictions need numpy alone
+    assert model == {}
 
 
 def test_each_base_dependency_is_imported() -> None:

@@ -86,7 +86,7 @@ def test_the_commands_work_in_an_empty_folder(locus: Path, tmp_path: Path, clean
     assert sorted(path.name for path in folder.iterdir()) == ["portfolio.schema.json", "portfolio.yaml"]
     checked = run(locus, folder, clean, "check")
     assert checked.returncode == 0, checked.stderr
-    assert "gpt-4o-mini" in checked.stdout
+    assert "gpt-5.4-mini" in checked.stdout
     assert checked.stderr == ""
     assert run(locus, folder, clean, "init").returncode == 1
     refused = run(locus, folder, clean, "cluster")
@@ -115,7 +115,7 @@ def test_serve(locus: Path, tmp_path: Path, clean: dict[str, str], portfolio: st
         url = f"http://127.0.0.1:{port}"
         wait_for(f"{url}/health/live", process)
         if portfolio:
-            assert "gpt-4o" in [model["id"] for model in httpx.get(f"{url}/v1/models").json()["data"]]
+            assert "gpt-5.6-sol" in [model["id"] for model in httpx.get(f"{url}/v1/models").json()["data"]]
         else:
             body = {"model": "auto", "messages": [{"role": "user", "content": "What is 2 + 3?"}]}
             answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=30)

@@ -33,14 +33,12 @@ def run_without(packages: list[str], *arguments: object) -> subprocess.Completed
     ("package", "extra", "arguments"),
     [
         ("torch", "train", ["train", "DATA", "--out", "OUT"]),
-        ("scipy", "train", ["train", "DATA", "--out", "OUT"]),
         ("pyarrow", "train", ["train", "DATA", "--out", "OUT"]),
         ("pyarrow", "train", ["embed", "DATA", "--out", "OUT"]),
         ("pyarrow", "train", ["evidence", "DATA"]),
         ("pyarrow", "train", ["predict", "DATA", "--space", "OUT", "--out", "OUT"]),
         ("pyarrow", "train", ["evaluate", "DATA"]),
         ("threadpoolctl", "train", ["train", "DATA", "--out", "OUT"]),
-        ("scipy", "plot", ["find", "--profile", "gsm8k=0.9"]),
         ("scipy", "plot", ["cluster"]),
         ("sklearn", "plot", ["cluster"]),
         ("matplotlib", "plot", ["cluster", "-k", "3", "--dendrogram", "OUT/tree.png"]),
@@ -69,6 +67,7 @@ def test_a_command_without_its_package_says_what_to_install(
     [
         ["neighbors", "openai/gpt-4o-mini-2024-07-18"],
         ["duplicates"],
+        ["find", "--profile", "math_l5=0.9"],
         ["portfolio", "suggest", "-k", "2"],
         ["plot", "space", "--out", "OUT/map.html"],
     ],

@@ -49,8 +49,8 @@ class Partition:
 
 
 @dataclass(frozen=True)
-class _Fitted:
-    """`prior` gives (M, n) for queries; `right` and `count` are (M, K)."""
+class ClusterMeans:
+    """The fitted row. `prior` gives (M, n) for queries; `right` and `count` are (M, K)."""
 
     q: NDArray[np.float32]
     partition: Partition
@@ -85,7 +85,7 @@ class Clusters:
     )
     seeds = 3
 
-    def fit(self, data: Dataset, q: NDArray[np.float32], setting: Setting, seed: int) -> _Fitted:
+    def fit(self, data: Dataset, q: NDArray[np.float32], setting: Setting, seed: int) -> ClusterMeans:
         partition = Partition.of(q[data.where("train")], int(setting["clusters"]), seed)
         prior = PerBenchmark(data.benchmarks, len(data.models), pool_means(data)) if setting["prior"] == POOL else None
-        return _Fitted(q, partition, *partition.sums(data, q), float(setting["shrinkage"]), prior)
+        return ClusterMeans(q, partition, *partition.sums(data, q), float(setting["shrinkage"]), prior)

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from research.bench.method import Setting
-from research.bench.rows.attention import LatentBottleneck, TBlock
 from router.data.dataset import Dataset
+from router.train.attention import LatentBottleneck, TBlock
 
 
 @dataclass(frozen=True)

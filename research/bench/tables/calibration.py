@@ -11,7 +11,9 @@ from research.bench.rows import OURS
 from research.bench.tables.cells import grid, number, picture
 from research.bench.tables.repeats import EXPLAINED, draws_for, mean, number_between, spread
 from router.data.pools import MACROS, Pool, macros
-from router.train.evaluate import predict_all, space_of
+from router.model.embedding import Embeddings
+from router.model.space import ModelSpace
+from router.train.evaluate import predict_all
 
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
@@ -41,22 +43,23 @@ def measure(context: "Context") -> dict[str, Any]:
     }
 
 
-def calibration(p: NDArray[np.float32], y: NDArray[np.float32]) -> dict[str, Any]:
+def calibration(p: NDArray[np.float32], y: NDArray[np.float32], bins: int = BINS) -> dict[str, Any]:
     """Calibration error of predicted probabilities.
 
     Args:
         p: predictions, (n,), in [0, 1].
         y: scores, (n,), in [0, 1].
+        bins: their number; they are of equal width.
 
     Returns:
         `ece`: Σ over bins of (share of predictions) |mean p - mean y|; `brier`: mean (p - y)²; `evaluations`; and per bin that
         is not empty `predicted`, `observed` and `share`.
     """
     wide, score = p.astype(np.float64), y.astype(np.float64)
-    bins = np.minimum((wide * BINS).astype(np.int64), BINS - 1)
-    count = np.bincount(bins, minlength=BINS)
+    bin_of = np.minimum((wide * bins).astype(np.int64), bins - 1)
+    count = np.bincount(bin_of, minlength=bins)
     full = count > 0
-    predicted, observed = (np.bincount(bins, part, BINS)[full] / count[full] for part in (wide, score))
+    predicted, observed = (np.bincount(bin_of, part, bins)[full] / count[full] for part in (wide, score))
     share = count[full] / len(wide)
     return {
         "ece": float((share * np.abs(predicted - observed)).sum()),
@@ -163,7 +166,7 @@ def _onboarded(context: "Context") -> Iterator[tuple[int | None, list[Pool], lis
         for draw in range(draws_for(n)):
             rows = [np.random.default_rng((2 + draw, m)).permutation(context.answered(m))[:n] for m in models]
             embeddings = [context.embed(m, of_model) for m, of_model in zip(models, rows, strict=True)]
-            space = space_of([data.models[m] for m in models], embeddings, "")
+            space = ModelSpace([data.models[m] for m in models], Embeddings.of(embeddings), "")
             drawn.append(predict_all(context.fitted.locus, data, context.q, space, "test"))
         yield n, pools, drawn
 

@@ -16,7 +16,8 @@ from research.bench.tuning import Tuned
 from router.data.dataset import Dataset
 from router.data.pools import Pool, pools
 from router.explore.model_prices import TokenPrice, read_prices
-from router.model.locus import Embedding, Locus
+from router.model.embedding import Embedding
+from router.model.locus import Locus
 from router.model.space import ModelSpace
 from router.train.evaluate import embed_all, predict_all
 
@@ -119,7 +120,9 @@ class Context:
 
     def embed(self, model: int, queries: NDArray[np.int64], locus: Locus | None = None) -> Embedding:
         """A model's embedding from its scores on these queries."""
-        return (locus or self.fitted.locus).embed(self.q[queries], self.data.scores[model, queries])
+        return (locus or self.fitted.locus).embed(
+            self.q[queries], self.data.scores[model, queries], self.data.models[model]
+        )
 
 
 def prices_of(folders: Sequence[Path]) -> Mapping[str, TokenPrice]:

@@ -20,11 +20,12 @@ class Kept:
     """Implements `research.bench.method.Method`; its predictions are those of our row.
 
     Args:
+        row: ours.
         folder: two files per router, named by a hash of the evidence, the row's version, setting and seed.
     """
 
-    def __init__(self, folder: Path, row: Ours | None = None) -> None:
-        self._row = row or Ours()
+    def __init__(self, row: Ours, folder: Path) -> None:
+        self._row = row
         self._folder = folder
         self.name = self._row.name
         self.version = self._row.version

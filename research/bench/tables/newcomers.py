@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from research.bench.rows import OURS, methods
 from router.data.dataset import Dataset
 from router.data.pools import Pool
-from router.train.evaluate import predict_all, space_of
+from router.model.embedding import Embeddings
+from router.model.space import ModelSpace
+from router.train.evaluate import predict_all
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,7 +108,7 @@ class Embedded:
     ) -> NDArray[np.float32]:
         context, locus = self._case.context, self._case.fitted.locus
         embeddings = [context.embed(m, of_model, locus) for m, of_model in zip(models.tolist(), rows, strict=True)]
-        space = space_of([context.data.models[m] for m in models], embeddings, "")
+        space = ModelSpace([context.data.models[m] for m in models], Embeddings.of(embeddings), "")
         (split,) = set(context.data.splits[queries].tolist())
         return predict_all(locus, context.data, context.q, space, split)[np.ix_(models, queries)]
 

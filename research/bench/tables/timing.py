@@ -89,7 +89,7 @@ def _choosing(context: "Context", models: int, repeats: int) -> dict[str, float]
     """The time of a choice among a number of models, those of the space repeated as needed."""
     space, rng = context.space, np.random.default_rng(0)
     rows = np.arange(models) % len(space.models)
-    predictor = Predictor(context.fitted.locus, space.coefficients[rows], space.variances[rows])
+    predictor = Predictor(context.fitted.locus, space.embeddings.take(rows))
     prices, eligible = rng.uniform(1e-5, 1e-2, models), np.ones(models, np.bool_)
     q = context.q[context.data.where("test")]
 

@@ -48,7 +48,7 @@ def test_the_keys_of_the_environment_decide(folder: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-0123")
     done = init()
     assert done.exit_code == 0, done.output
-    assert names(folder / "portfolio.yaml") == ["claude-sonnet-4-5", "claude-haiku-4-5"]
+    assert names(folder / "portfolio.yaml") == ["claude-opus-5", "claude-haiku-4-5"]
     assert (folder / "portfolio.schema.json").read_text(encoding="utf-8") == schema_text()
     text = (folder / "portfolio.yaml").read_text(encoding="utf-8")
     assert text.startswith("# yaml-language-server: $schema=portfolio.schema.json\n")
@@ -73,7 +73,7 @@ def test_files_are_replaced_only_with_force(folder: Path) -> None:
     assert (refused.exit_code, "portfolio.yaml exists; --force replaces it" in refused.output) == (1, True)
     assert (folder / "portfolio.yaml").read_text(encoding="utf-8") == before
     assert init("--from", "anthropic", "--force").exit_code == 0
-    assert names(folder / "portfolio.yaml") == ["claude-sonnet-4-5", "claude-haiku-4-5"]
+    assert names(folder / "portfolio.yaml") == ["claude-opus-5", "claude-haiku-4-5"]
     (folder / "portfolio.yaml").unlink()
     (folder / "portfolio.schema.json").write_text("{}")
     refused = init("--from", "anthropic")
@@ -92,7 +92,10 @@ def test_files_are_replaced_only_with_force(folder: Path) -> None:
 def test_several_sources_become_deployments_of_one_model(folder: Path) -> None:
     assert init("--from", "openai", "--from", "openrouter").exit_code == 0
     model = yaml.safe_load((folder / "portfolio.yaml").read_text(encoding="utf-8"))["models"][0]
-    assert [deployment["model"] for deployment in model["deployments"]] == ["openai/gpt-4o", "openrouter/openai/gpt-4o"]
+    assert [deployment["model"] for deployment in model["deployments"]] == [
+        "openai/gpt-5.6-sol",
+        "openrouter/openai/gpt-5.6-sol",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -139,23 +142,22 @@ def test_the_models_of_a_local_ollama_server_are_written(folder: Path, monkeypat
     assert (checked.exit_code, "warning" in checked.output) == (0, False)
 
 
-def test_local_models_get_the_embedding_that_they_certainly_have() -> None:
-    portfolio = yaml.safe_load(starter_text([], LOCAL, space_names(), OLLAMA_ADDRESS))
+def test_a_local_model_that_the_space_does_not_know_has_a_comment() -> None:
+    text = starter_text([], LOCAL, space_names(), OLLAMA_ADDRESS)
+    portfolio = yaml.safe_load(text)
     known, own, tuned = portfolio["models"]
-    assert known["embedding"] == "meta-llama/Llama-3.1-8B-Instruct"
+    assert text.count("It is not in the model space") == 2
+    assert not any("embedding" in model for model in (known, own, tuned))
     assert (known["context_window"], known["capabilities"]) == (131_072, ["tools"])
     assert "api_base" not in known["deployments"][0]
-    assert "embedding" not in own
-    assert "embedding" not in tuned
     assert portfolio["default_policy"] == "best"
 
 
-def test_each_model_of_the_table_is_in_the_model_space_and_has_a_price(tmp_path: Path) -> None:
+def test_each_model_of_the_table_has_a_price(tmp_path: Path) -> None:
     path = tmp_path / "portfolio.yaml"
     path.write_text(starter_text(list(KEYS), [], space_names(), OLLAMA_ADDRESS), encoding="utf-8")
     portfolio = load_portfolio(path, dict.fromkeys(KEYS.values(), "sk-0123"))
     assert not portfolio.warnings
-    assert {model.embedding for model in portfolio.models} <= set(space_names())
     assert all(model.price.usd_per_mtok_in > 0 for model in portfolio.models)
     assert all(deployment.missing_key is None for model in portfolio.models for deployment in model.deployments)
 

@@ -50,7 +50,7 @@ def test_a_minimum_that_the_chosen_model_misses_is_named() -> None:
         np.zeros(2, np.float32),
         np.zeros(2),
         np.ones(2, np.bool_),
-        guarded=False,
+        familiarity=1.0,
         requirements=Requirements(frozenset(), 1, None),
     )
     for minimum, headers in ((0.8, [(b"x-locus-min-p-correct-missed", b"0.8")]), (0.75, [])):

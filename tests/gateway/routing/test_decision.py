@@ -45,7 +45,7 @@ async def test_best_takes_the_highest_p_and_explains_it(tmp_path: Path) -> None:
             0,
             decision["chosen"],
         )
-        assert ("best single model" in candidates[0]["why"]) == decision["guarded"]
+        assert ("unlike the evaluated ones" in candidates[0]["why"]) == (decision["familiarity"] < 0.5)
         assert all(0 < c["standard_error"] < 0.5 for c in candidates)
         assert {c["model"] for c in candidates} == set(EMBEDDINGS)
         assert decision["policy"] == "best"

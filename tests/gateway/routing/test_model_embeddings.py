@@ -29,10 +29,7 @@ def space(tmp_path: Path) -> ModelSpace:
     rows = shipped.rows([EMBEDDINGS[name] for name in VARIANTS.values()])
     own = ModelSpace(
         list(VARIANTS),
-        shipped.z[rows],
-        shipped.coefficients[rows],
-        shipped.variances[rows],
-        [shipped.evaluations[row] for row in rows],
+        shipped.embeddings.take(rows),
         shipped.checkpoint,
     )
     own.save(tmp_path / "own.safetensors")

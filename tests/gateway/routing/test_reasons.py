@@ -16,11 +16,11 @@ NEVER = Policy("never", "min_p_correct", 0.95)
 
 
 def decided(
-    policy: Policy | None, *, usd: tuple[float, ...] = USD, switch: Switch | None = None, guarded: bool = False
+    policy: Policy | None, *, usd: tuple[float, ...] = USD, switch: Switch | None = None, familiarity: float = 1.0
 ) -> Reasons:
     requirements = Requirements(frozenset(), 1, None)
     p_correct, error = np.array(P, np.float32), np.full(3, 0.04, np.float32)
-    scores = Scores(p_correct, error, np.array(usd), np.ones(3, np.bool_), guarded, requirements)
+    scores = Scores(p_correct, error, np.array(usd), np.ones(3, np.bool_), familiarity, requirements)
     if policy is None:
         return Reasons(Decision(NAMES, None, 1, scores))
     weight = cost_weight(policy, scores.price_usd)
@@ -126,11 +126,11 @@ def test_the_reasons_in_a_conversation(reasons: Reasons, why: list[str]) -> None
     assert reasons.of_choice() == why
 
 
-def test_caution_and_the_guard_are_further_reasons() -> None:
-    first, caution, guard = decided(Policy("best", caution=1.0), guarded=True).of_choice()
+def test_caution_and_an_unfamiliar_prompt_are_further_reasons() -> None:
+    first, caution, unfamiliar = decided(Policy("best", caution=1.0), familiarity=0.1).of_choice()
     assert first == "highest P(correct): large has 0.87; the next is medium with 0.84"
     assert caution == "from each P(correct), 1 times its standard error is taken off"
-    assert guard.startswith("the models are compared by their means on this kind of question")
+    assert unfamiliar.startswith("the prompt is unlike the evaluated ones")
 
 
 @pytest.mark.parametrize(

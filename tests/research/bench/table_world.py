@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from research.bench.evidence import Evidence
+from research.bench.ours import Ours
 from research.bench.rows import OURS, methods
 from research.bench.runs import Runs
 from research.bench.tables.context import Context
@@ -16,6 +17,7 @@ from router.data.dataset import Dataset
 from router.encode.encoder import normalise
 from router.encode.surface import surface
 from router.explore.model_prices import TokenPrice
+from router.train.requests import Judged, judged_requests
 from tests.research.bench.worlds import Table, dataset
 
 KINDS = ("sums", "places")
@@ -40,10 +42,18 @@ def world(count: int = 500, seed: int = 0) -> tuple[Dataset, Table, dict[str, st
     return data, q, dict(zip(data.models, families, strict=True))
 
 
+def everyday(count: int = 20, seed: int = 1) -> Judged:
+    """Judged requests whose text encodings are like neither kind."""
+    requests = judged_requests()
+    prompts, difficulty = requests.prompts[:count], requests.difficulty[:count]
+    text = normalise(np.random.default_rng(seed).normal(size=(count, TEXT_DIM)).astype(np.float32))
+    return Judged(np.concatenate([text, surface(prompts)], axis=1), difficulty)
+
+
 def context(folder: Path, names: Sequence[str] = ("kNN", "EmbedLLM", OURS)) -> Context:
     """The world with some rows, tuned with one seed, and ours."""
     data, q, families = world()
-    ours = Kept(folder / "routers")
+    ours = Kept(Ours(everyday()), folder / "routers")
     evidence: dict[bool, Evidence] = {
         of_ours: Evidence.of(data, _encoder_queue(q, of_ours)) for of_ours in (False, True)
     }

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from research.bench.rows.attention import LatentBottleneck, TBlock
+from router.train.attention import LatentBottleneck, TBlock
 
 WIDTH, HEADS = 12, 3
 Array = NDArray[np.float64]

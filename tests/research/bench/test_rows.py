@@ -10,7 +10,7 @@ from scipy.special import expit
 from research.bench.evidence import Evidence
 from research.bench.method import Method, thinned
 from research.bench.outcomes import outcome
-from research.bench.rows import METHODS, methods
+from research.bench.rows import METHODS, OURS, methods
 from research.bench.rows.best_per_benchmark import BestPerBenchmark
 from research.bench.rows.best_single import BestSingle
 from research.bench.rows.clusters import Clusters
@@ -92,7 +92,7 @@ def test_every_setting_of_a_grid_can_be_fitted_and_settings_differ(name: str, sk
     assert len(method.grid) == 1 or len({p[:, test].tobytes() for p in found}) > 1
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "ours"])
+@pytest.mark.parametrize("name", [name for name in METHODS if name != OURS])
 def test_a_model_without_train_evaluations_is_unknown(name: str) -> None:
     data, q = two_skills(80)
     data.scores[2, data.splits == "train"] = np.nan

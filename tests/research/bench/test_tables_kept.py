@@ -50,19 +50,19 @@ def test_cheap_tables_give_json_markdown_and_pictures(small: Context, tmp_path: 
         assert f"(tables/{name}.png)" in "".join(texts)
 
 
-def test_a_router_on_disk_predicts_the_same_and_is_not_trained_again(small: Context, tmp_path: Path) -> None:
+def test_a_router_on_disk_predicts_the_same_and_is_not_trained_again(small: Context) -> None:
     seen, q = small.evidence.seen, small.q
     first = small.ours.fit(seen, q, {}, 0)
     queries = seen.where("test")
-    again = Kept(small.folder.parent / "routers").fit(seen, q, {}, 0)
+    again = Kept(small.ours._row, small.folder.parent / "routers").fit(seen, q, {}, 0)
     np.testing.assert_array_equal(first.predict(queries), again.predict(queries))
-    trained = Kept(tmp_path)._row.fit(seen, q, {}, 0)
+    trained = small.ours._row.fit(seen, q, {}, 0)
     np.testing.assert_allclose(trained.predict(queries), first.predict(queries), atol=1e-5)
     assert first.space.models == again.space.models
 
 
 def test_a_broken_router_is_named(small: Context, tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
+    kept = Kept(small.ours._row, tmp_path)
     digest = kept._digest(small.evidence.seen, small.q, {}, 0)
     for part in ("locus", "space"):
         (tmp_path / f"{digest}.{part}").write_bytes(b"nothing")

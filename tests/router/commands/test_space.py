@@ -57,6 +57,19 @@ def test_two_specialists_cover_what_they_are_good_at(checkpoint: Path) -> None:
     assert "k = 2 is the smallest that reaches 99%" in text
 
 
+def test_neighbours_on_one_kind_of_question_are_those_that_are_as_good_at_it(checkpoint: Path) -> None:
+    def nearest(*options: str) -> list[str]:
+        text = run("neighbors", "lab/adder", "--checkpoint", checkpoint, "-k", 11, *options)
+        return sorted((name for name in SKILLS if name in text), key=text.index)
+
+    assert nearest("--on", "sums").index("north/m4") < nearest("--on", "sums").index("lab/traveller")
+    assert set(nearest("--on", "places")[:2]) == {"north/m3", "south/m3"}  # they are as bad at places as the adder
+    assert set(nearest()) == set(SKILLS) - {"lab/adder"}
+    assert "no anchor queries of benchmark gsm8k" in run(
+        "neighbors", "lab/adder", "--checkpoint", checkpoint, "--on", "gsm8k", code=1
+    )
+
+
 def test_traffic_decides_who_comes_first(checkpoint: Path, tmp_path: Path) -> None:
     suggest = ("portfolio", "suggest", "--checkpoint", checkpoint, "--k", 1, "--weights")
     places = write(tmp_path, "w.yaml", "places: 1")
@@ -149,14 +162,14 @@ def test_clusters_that_make_no_sense(space: Path) -> None:
 def test_a_copy_is_listed_as_a_duplicate(checkpoint: Path, space: Path, tmp_path: Path) -> None:
     assert "No duplicates among 12 models" in run("duplicates", "--space", space, "--threshold", 0)
     data, bare, twice = checkpoint.parent / "data", checkpoint.parent / "bare", tmp_path / "twice.safetensors"
-    again = renamed(write_world(tmp_path / "again"), "lab/adder", "shop/adder")
+    again = renamed(write_world(tmp_path / "again"), "lab/adder", "shop/copy")
     run("embed", again, "--checkpoint", bare, "--out", tmp_path / "again.safetensors")
     run("embed", data, "--checkpoint", bare, "--out", tmp_path / "first.safetensors")
     ModelSpace.load(tmp_path / "first.safetensors").merged(ModelSpace.load(tmp_path / "again.safetensors")).save(twice)
     (pair,) = read("duplicates", "--space", twice)
-    assert set(pair["models"]) == {"lab/adder", "shop/adder"}
+    assert set(pair["models"]) == {"lab/adder", "shop/copy"}
     assert pair["distance"] == pytest.approx(0, abs=1e-5)
-    assert "shop/adder" in run("duplicates", "--space", twice)
+    assert "shop/copy" in run("duplicates", "--space", twice)
 
 
 def renamed(folder: Path, old: str, new: str) -> Path:

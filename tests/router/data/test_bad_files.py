@@ -21,6 +21,7 @@ from router.model.checkpoint import CARD, WEIGHTS, load_checkpoint, save_checkpo
 from router.model.policy import Policy, choose
 from router.model.space import ModelSpace
 from tests.router.datasets import FILES, tables, with_column, with_value, write_dataset
+from tests.router.embeddings import embeddings
 
 
 def refused(folder: Path, *named: str) -> None:
@@ -147,7 +148,7 @@ def test_a_safetensors_file_that_is_no_space_is_named(tmp_path: Path, metadata: 
 @pytest.mark.parametrize("damage", ["folder", "empty", "cut"])
 def test_a_space_that_cannot_be_read_is_named(tmp_path: Path, damage: str) -> None:
     file = tmp_path / "space.safetensors"
-    ModelSpace(["研究/a"], *(np.ones((1, n), np.float32) for n in (2, 3, 4)), [4], "c").save(file)
+    ModelSpace(["研究/a"], embeddings(np.ones((1, 2))), "c").save(file)
     assert ModelSpace.load(file).models == ("研究/a",)
     good = file.read_bytes()
     file.unlink()

@@ -92,3 +92,13 @@ def test_the_quick_ways_count_what_the_patterns_say(text: str) -> None:
 def test_a_megabyte_costs_no_more_than_its_head() -> None:
     text = "Which one is not prime? 12 = 3*4; " * 30_000
     np.testing.assert_array_equal(surface([text])[0, 1:], surface([text[:MAX_CHARS]])[0, 1:])
+
+
+def test_a_question_in_another_script_looks_like_a_question() -> None:
+    english, chinese, japanese, arabic = surface(
+        ["What is the capital?", "请告诉我，首都是哪里？", "首都はどこですか？", "ما هي العاصمة؟"]
+    )
+    for other in (chinese, japanese, arabic):
+        np.testing.assert_array_equal(other[[21, 24]], english[[21, 24]])  # one question mark, at the end
+    assert chinese[22] == surface(["a, b"])[0, 22]  # commas
+    assert abs(japanese[6] - english[6]) < 0.2  # letters of a word

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from router.model.ability import ABILITY_SPREAD, KIND_SPREAD, Ability, Answers, fit_ability
+from router.model.ability import ABILITY_SPREAD, KIND_SPREAD, UNKNOWN, Ability, Answers, fit_ability
 
 
 def simulated(ability: float, n: int, kinds: int = 4, floor: float = 0.0, seed: int = 0) -> Answers:
@@ -18,7 +18,7 @@ def simulated(ability: float, n: int, kinds: int = 4, floor: float = 0.0, seed: 
 @pytest.mark.parametrize("ability", [-2.0, 0.0, 1.5])
 @pytest.mark.parametrize("floor", [0.0, 0.25])
 def test_the_ability_of_a_simulated_model_is_found(ability: float, floor: float) -> None:
-    found = fit_ability(simulated(ability, 4000, floor=floor), np.ones(4), 0.0)
+    found = fit_ability(simulated(ability, 4000, floor=floor), np.ones(4), UNKNOWN)
     assert found.mean == pytest.approx(ability, abs=0.25)
     assert 0 < found.variance < 0.1
 
@@ -27,17 +27,24 @@ def test_the_order_of_the_evaluations_does_not_matter() -> None:
     answers = simulated(0.7, 500)
     shuffled = np.random.default_rng(1).permutation(500)
     other = Answers(answers.y[shuffled], answers.difficulty[shuffled], answers.floor[shuffled], answers.kind[shuffled])
-    assert fit_ability(answers, np.ones(4), 0.0) == fit_ability(other, np.ones(4), 0.0)
+    assert fit_ability(answers, np.ones(4), UNKNOWN) == fit_ability(other, np.ones(4), UNKNOWN)
 
 
 def test_without_evaluations_it_is_the_prior() -> None:
     none = simulated(0.0, 10).where(np.zeros(10, np.bool_))
-    assert fit_ability(none, np.ones(4), 0.4) == Ability(0.4, ABILITY_SPREAD**2)
+    assert fit_ability(none, np.ones(4), Ability(0.4, 0.3)) == Ability(0.4, pytest.approx(0.3))
+
+
+def test_a_narrow_prior_holds_an_ability_more() -> None:
+    answers = simulated(2.0, 20)
+    wide, narrow = (fit_ability(answers, np.ones(4), Ability(0.0, variance)) for variance in (2.0, 0.05))
+    assert 0 < narrow.mean < wide.mean
+    assert narrow.variance < 0.05 < wide.variance
 
 
 def test_many_evaluations_of_one_kind_leave_the_doubt_about_other_kinds() -> None:
-    one = fit_ability(simulated(0.5, 4000, kinds=1), np.ones(4), 0.0)
-    four = fit_ability(simulated(0.5, 4000, kinds=4), np.ones(4), 0.0)
+    one = fit_ability(simulated(0.5, 4000, kinds=1), np.ones(4), UNKNOWN)
+    four = fit_ability(simulated(0.5, 4000, kinds=4), np.ones(4), UNKNOWN)
     assert one.variance > 0.9 / (KIND_SPREAD**-2 + ABILITY_SPREAD**-2)
     assert four.variance < one.variance / 2
 
@@ -45,7 +52,7 @@ def test_many_evaluations_of_one_kind_leave_the_doubt_about_other_kinds() -> Non
 def test_a_model_that_is_always_right_has_a_finite_ability() -> None:
     answers = simulated(0.0, 50)
     perfect = Answers(np.ones(50), answers.difficulty, answers.floor, answers.kind)
-    found = fit_ability(perfect, np.ones(4), 0.0)
+    found = fit_ability(perfect, np.ones(4), UNKNOWN)
     assert 1.0 < found.mean < 8.0
 
 
@@ -54,6 +61,6 @@ def test_the_kind_that_discriminates_more_counts_more() -> None:
     kind = np.repeat([0, 1], 400)
     y = np.concatenate([rng.random(400) < 0.8, rng.random(400) < 0.3]).astype(np.float64)
     answers = Answers(y, np.zeros(800), np.zeros(800), kind)
-    first = fit_ability(answers, np.array([2.0, 0.5]), 0.0)
-    second = fit_ability(answers, np.array([0.5, 2.0]), 0.0)
+    first = fit_ability(answers, np.array([2.0, 0.5]), UNKNOWN)
+    second = fit_ability(answers, np.array([0.5, 2.0]), UNKNOWN)
     assert first.mean > 0 > second.mean

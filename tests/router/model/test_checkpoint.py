@@ -8,7 +8,7 @@ import pytest
 
 from router.encode.load import load_encoder
 from router.errors import ArtifactError
-from router.model.checkpoint import CARD, WEIGHTS, load_checkpoint, save_checkpoint
+from router.model.checkpoint import CARD, FORMAT, WEIGHTS, load_checkpoint, save_checkpoint
 
 ABOUT: dict[str, Any] = {"config": {"text_dim": 3}, "encoder": {"spec": "static", "hash": load_encoder().hash}}
 
@@ -51,7 +51,11 @@ def test_an_encoder_that_changed_is_refused(tmp_path: Path) -> None:
         (CARD, b"{", "card.json: unreadable"),
         (CARD, b"[]", "not a checkpoint card"),
         (CARD, b"{}", "not a checkpoint card"),
-        (CARD, json.dumps({"format": 99, "checkpoint": "x", **ABOUT}).encode(), "format 99, this version reads 2"),
+        (
+            CARD,
+            json.dumps({"format": 99, "checkpoint": "x", **ABOUT}).encode(),
+            f"format 99, this version reads {FORMAT}",
+        ),
         (WEIGHTS, None, "locus.safetensors: unreadable"),
         (WEIGHTS, b"\x00\x01garbage", "locus.safetensors: unreadable"),
     ],

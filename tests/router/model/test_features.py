@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from router.model.features import SURFACE_LENGTH, TEXT_GAIN, TEXT_LENGTH, FeatureMap, kernel, standardised
 
 TEXT, SURFACE, ANCHORS, HIDDEN = 6, 3, 5, 4
-PARENT = np.array([0, 0, 1])
+PARENT = np.array([0, 0, 1, 2])  # benchmark of each domain
+SOURCE = np.array([1, 0, 1])  # of each benchmark
 
 
 def encodings(n: int, seed: int) -> NDArray[np.float32]:
@@ -35,6 +36,7 @@ def features() -> FeatureMap:
         output=random(HIDDEN, len(PARENT)),
         output_bias=random(len(PARENT)),
         parent=PARENT,
+        source=SOURCE,
     )
 
 
@@ -63,7 +65,9 @@ def test_posteriors_sum_to_one_and_a_benchmark_holds_its_domains(features: Featu
 def test_joined_coefficients_give_the_value_of_the_design(features: FeatureMap) -> None:
     out = features(encodings(7, 3))
     design = features.design(out)
-    assert design.shape == (7, features.width) == (7, 1 + 2 + 3 + 2)
+    assert design.shape == (7, features.width) == (7, 1 + 2 + 3 + 4 + 2)
+    np.testing.assert_allclose(design[:, 1], out.benchmarks[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(design[:, 2], out.benchmarks[:, 0] + out.benchmarks[:, 2], rtol=1e-5)
     w = np.random.default_rng(4).normal(size=features.width)
     flat = np.concatenate([np.ones((7, 1)), out.benchmarks, out.domains, out.closeness], axis=1)
     np.testing.assert_array_equal(out.joined(), flat.astype(np.float32))
@@ -74,3 +78,5 @@ def test_it_is_the_same_from_a_checkpoint(features: FeatureMap) -> None:
     again = FeatureMap.restore({**features.weights(), "anchors.q": features.anchors}, TEXT)
     np.testing.assert_array_equal(again(encodings(4, 5)).domains, features(encodings(4, 5)).domains)
     np.testing.assert_array_equal(again.parent, PARENT)
+    np.testing.assert_array_equal(again.source, SOURCE)
+    assert (again.sources, again.benchmarks, again.kinds) == (2, 3, 2 + 3 + 4)

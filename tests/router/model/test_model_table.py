@@ -35,7 +35,7 @@ def test_without_an_encoding_or_an_embedding_there_is_no_prediction(router: Rout
         ModelTable(router, [None], PRICES[:1]).predict(router.encoder.encode(["x"])),
     ):
         assert np.isnan(got.p_correct).all()
-        assert not got.guarded
+        assert got.familiarity is None or 0 <= got.familiarity <= 1
 
 
 def test_an_unknown_embedding_is_an_error(router: Router) -> None:

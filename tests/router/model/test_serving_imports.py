@@ -30,3 +30,14 @@ router.evidence.nearest(q[0, : router.encoder.text_dim], *models[:2])
 router.space.neighbors(models[0], 3)
 """
     assert not loaded_after(code) & EXTRAS
+
+
+def test_an_embedding_needs_no_extra() -> None:
+    code = """
+from router import Router
+router = Router.load()
+mine = router.embed(["What is 2 + 2?", "Who wrote Faust?"], [1, 0], "lab/mine")
+assert router.predict(["What is 3 + 4?"], [mine]).p_correct.shape == (1, 1)
+router.neighbors(mine)
+"""
+    assert not loaded_after(code) & EXTRAS

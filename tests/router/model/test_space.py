@@ -7,19 +7,13 @@ from safetensors.numpy import save_file
 
 from router.errors import ArtifactError
 from router.model.space import ModelSpace
+from tests.router.embeddings import embeddings
 
 
 def space(names: str = "a/one b/two c/three d/four", checkpoint: str = "c1", shift: float = 0.0) -> ModelSpace:
     models = names.split()
-    z = np.array([[i + shift, 0.0] for i in range(len(models))], np.float32)
-    return ModelSpace(
-        models,
-        z,
-        np.full((len(models), 3), 0.5, np.float32),
-        np.full((len(models), 2), 0.1, np.float32),
-        [10 * i for i in range(len(models))],
-        checkpoint,
-    )
+    z = np.array([[i + shift, 0.0] for i in range(len(models))])
+    return ModelSpace(models, embeddings(z, [10 * i for i in range(len(models))]), checkpoint)
 
 
 def test_distances_and_neighbours() -> None:
@@ -35,9 +29,10 @@ def test_a_saved_space_is_read_back_and_saved_the_same_way_twice(tmp_path: Path)
     space().save(tmp_path / "again.safetensors")
     loaded = ModelSpace.load(tmp_path / "x" / "s.safetensors")
     assert (loaded.models, loaded.evaluations, loaded.checkpoint) == (space().models, (0, 10, 20, 30), "c1")
-    np.testing.assert_array_equal(loaded.z, space().z)
-    np.testing.assert_array_equal(loaded.coefficients, space().coefficients)
-    np.testing.assert_array_equal(loaded.variances, space().variances)
+    written = space().embeddings.arrays()
+    for name, array in loaded.embeddings.arrays().items():
+        np.testing.assert_array_equal(array, written[name])
+        assert array.dtype == written[name].dtype
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "x" / "s.safetensors").read_bytes()
     assert stat.S_IMODE((tmp_path / "again.safetensors").stat().st_mode) & 0o044  # an image's other user can read it
 
@@ -48,6 +43,12 @@ def test_of_two_spaces_the_later_counts_and_checkpoints_do_not_mix() -> None:
     assert merged.distance("a/one", "d/four") == 100.0
     with pytest.raises(ArtifactError, match="different checkpoints"):
         space().merged(space(checkpoint="c2"))
+
+
+def test_names_occur_once_and_are_as_many_as_embeddings() -> None:
+    for models in (["a/one", "a/one"], ["a/one"]):
+        with pytest.raises(ValueError, match="models must be distinct and as many as embeddings"):
+            ModelSpace(models, embeddings(np.eye(2)), "c")
 
 
 def test_an_unknown_model_comes_with_close_names() -> None:

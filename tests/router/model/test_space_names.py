@@ -5,6 +5,7 @@ import pytest
 
 from router.errors import ArtifactError
 from router.model.space import ModelSpace
+from tests.router.embeddings import embeddings
 
 NAMES = [
     "openai/gpt-4o-2024-08-06",
@@ -24,8 +25,7 @@ NAMES = [
 
 @pytest.fixture
 def space() -> ModelSpace:
-    z = np.eye(len(NAMES), dtype=np.float32)
-    return ModelSpace(NAMES, z, z, z, [1] * len(NAMES), "0")
+    return ModelSpace(NAMES, embeddings(np.eye(len(NAMES))), "0")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_models_with_evaluations_are_embedded_and_predicted_in_their_split(
     assert (p[0, test] > p[1, test]).all()
     predictor, known = predictor_of(locus, data, space)
     assert known.tolist() == [0, 1]
-    np.testing.assert_array_equal(predictor.predict(q[test]).p_correct.T, p[:2, test])
+    np.testing.assert_array_equal(predictor.predict(q[test], graded=True).p_correct.T, p[:2, test])
 
 
 def test_a_split_without_evaluations_is_refused(world: tuple[Locus, Dataset, np.ndarray]) -> None:
@@ -60,7 +60,7 @@ def test_accuracies_are_counts(world: tuple[Locus, Dataset, np.ndarray]) -> None
     p = np.full(data.scores.shape, 0.4, np.float32)  # says "wrong" of both models
     p[0, test[:15]] = 0.9  # and chooses the good one on 15 of 20 queries
     p[1, test[15:]] = 0.45
-    rows = {row.name: row for row in evaluate(data, q[:, :256], p)}
+    rows = {row.name: row for row in evaluate(data, q[:, :256], p, "test")}
     assert set(rows) == {"sums", MACRO}
     sums = rows["sums"]
     assert (sums.queries, sums.models) == (20, 2)
@@ -74,7 +74,7 @@ def test_new_pools_have_an_average_of_their_own_and_some_pools_none(world: tuple
     _, data, q = world
     names = np.array(["sums", "crux", "sql_optimization", "routerarena"])[np.arange(len(data.prompts)) % 4]
     data = Dataset(**{**vars(data), "benchmarks": names})
-    rows = {row.name: row for row in evaluate(data, q[:, :256], np.full(data.scores.shape, 0.6, np.float32))}
+    rows = {row.name: row for row in evaluate(data, q[:, :256], np.full(data.scores.shape, 0.6, np.float32), "test")}
     assert set(rows) == {"sums", "zeroeval", "crux (zeroeval)", "sql", "routerarena", MACRO, f"{MACRO}, new pools"} | (
         {"sql_optimization (sql)"}
     )

@@ -69,6 +69,7 @@ def feature_map(q: NDArray[np.float32], data: Dataset, text_dim: int) -> Feature
         output=np.eye(3, dtype=np.float32) * 20,
         output_bias=np.zeros(3, np.float32),
         parent=np.arange(3),
+        source=np.arange(3),
     )
 
 

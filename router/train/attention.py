@@ -11,14 +11,14 @@ class TBlock(nn.Module):
     Keys and values are the same set everywhere in LOCUS, so they are one argument.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, activation: type[nn.Module] = nn.GELU) -> None:
         super().__init__()
         self.heads = heads
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
         self.norm_attention = nn.LayerNorm(width)
-        self.feed_forward = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.feed_forward = nn.Sequential(nn.Linear(width, 2 * width), activation(), nn.Linear(2 * width, width))
         self.norm_out = nn.LayerNorm(width)
 
     def forward(self, queries: Tensor, items: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -45,11 +45,11 @@ class TBlock(nn.Module):
 class LatentBottleneck(nn.Module):
     """H = TBlock(U, X, X), X' = TBlock(X, H, H) with r learned latents U: all items exchange information at a cost linear in n."""
 
-    def __init__(self, width: int, heads: int, latents: int) -> None:
+    def __init__(self, width: int, heads: int, latents: int, activation: type[nn.Module] = nn.GELU) -> None:
         super().__init__()
         self.latents = nn.Parameter(torch.randn(latents, width) * width**-0.5)
-        self.gather = TBlock(width, heads)
-        self.spread = TBlock(width, heads)
+        self.gather = TBlock(width, heads, activation)
+        self.spread = TBlock(width, heads, activation)
 
     def forward(self, items: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, n, d) and mask (B, n) -> (B, n, d)."""
