@@ -97,7 +97,7 @@ def suggest(
     if k is not None and k > len(names):
         raise click.UsageError(f"--k is {k}, but there are {len(names)} candidates.")
     traffic = _traffic(weights, loaded, router)
-    p = router.scorer(names).p_correct(traffic.q)
+    p = router.scorer(names).p_correct(traffic.q, graded=traffic.graded)
     unknown = float("nan")
     usd = np.array([listed[name].usd(tokens_in, tokens_out) if name in listed else unknown for name in names])
     suggestion = _suggestion(names, p, traffic, usd, k, budget) | {"tokens": [tokens_in, tokens_out]}

@@ -159,7 +159,8 @@ def find(text: str, k: int, by: str, checkpoint: Path | None, trust: bool, space
         .z
     )
     models = router.space.models
-    accuracy = anchors.of(profile).means(router.scorer(models).p_correct(hypothetical_evaluations.q))
+    graded = router.scorer(models).p_correct(hypothetical_evaluations.q, graded=True)
+    accuracy = anchors.of(profile).means(graded)
     found = matches(profile, models, np.linalg.norm(router.space.z - z, axis=1), accuracy)
     if by == "accuracy":
         found.sort(key=lambda match: (match.gap, match.distance, match.model))
@@ -198,7 +199,7 @@ def plot_space(out: Path, neighbors: int, checkpoint: Path | None, trust: bool, 
     loaded, router = load_router(checkpoint, trust, space)
     anchors = load_anchors(loaded)
     models = router.space.models
-    p = router.scorer(models).p_correct(anchors.q)
+    p = router.scorer(models).p_correct(anchors.q, graded=True)
     xy, explained = project_to_plane(pairwise_distances(router.space.z))
     drawn = SpaceMap(
         models,

@@ -24,17 +24,19 @@ class Traffic:
         q: encodings, (n, d_q), float32.
         weights: (n,), non-negative, summing to 1.
         about: a phrase that describes them, for the output of commands.
+        graded: the queries are of benchmarks, so the scores of their graders are predicted; False for prompts of users.
     """
 
     q: NDArray[np.float32]
     weights: NDArray[np.float64]
     about: str
+    graded: bool
 
 
 def anchor_traffic(anchors: Anchors) -> Traffic:
     """All anchors, with equal weights."""
     number = len(anchors.q)
-    return Traffic(anchors.q, np.full(number, 1 / number), f"{number} anchor queries")
+    return Traffic(anchors.q, np.full(number, 1 / number), f"{number} anchor queries", graded=True)
 
 
 def weighted_traffic(path: Path, anchors: Anchors) -> Traffic:
@@ -55,7 +57,7 @@ def weighted_traffic(path: Path, anchors: Anchors) -> Traffic:
         weights = anchors.weights({str(name): float(weight) for name, weight in found.items()})
     except DataError as exc:
         raise DataError(f"{path}: {exc}") from exc
-    return Traffic(anchors.q, weights, f"anchor queries weighted by {path.name}")
+    return Traffic(anchors.q, weights, f"anchor queries weighted by {path.name}", graded=True)
 
 
 def prompt_traffic(path: Path, encoder: QueryEncoder) -> Traffic:
@@ -72,7 +74,9 @@ def prompt_traffic(path: Path, encoder: QueryEncoder) -> Traffic:
     if not prompts:
         raise DataError(f"{path}: no prompt in it")
     number = len(prompts)
-    return Traffic(encoder.encode(prompts), np.full(number, 1 / number), f"{number} prompts of {path.name}")
+    return Traffic(
+        encoder.encode(prompts), np.full(number, 1 / number), f"{number} prompts of {path.name}", graded=False
+    )
 
 
 def _prompt(path: Path, number: int, line: str) -> str:

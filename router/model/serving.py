@@ -46,9 +46,13 @@ class Scorer:
         """
         return self._predictor.predict(q, graded=graded)
 
-    def p_correct(self, q: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Query encodings, (n, d_q), float32 -> P(correct), (n, M), float32, columns in the order of `models`."""
-        return self.predict(q).p_correct
+    def p_correct(self, q: NDArray[np.float32], *, graded: bool = False) -> NDArray[np.float32]:
+        """Query encodings, (n, d_q), float32 -> P(correct), (n, M), float32, columns in the order of `models`.
+
+        Args:
+            graded: see `Predictor.predict`.
+        """
+        return self.predict(q, graded=graded).p_correct
 
 
 class Router:

@@ -21,6 +21,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 def test_without_a_file_all_anchors_count_alike() -> None:
     traffic = anchor_traffic(ANCHORS)
+    assert traffic.graded  # as the grader of the benchmark scores
     np.testing.assert_allclose(traffic.weights, np.full(6, 1 / 6))
     assert traffic.about == "6 anchor queries"
 
@@ -57,6 +58,7 @@ def test_what_are_no_weights_is_named_with_the_file(tmp_path: Path, text: str, m
 def test_prompts_as_lines_of_text(tmp_path: Path) -> None:
     encoder = load_encoder()
     traffic = prompt_traffic(write(tmp_path, "t.txt", "What is 2 + 2?\n\n  Name a river. \n"), encoder)
+    assert not traffic.graded  # how well a user is served
     np.testing.assert_allclose(traffic.q, encoder.encode(["What is 2 + 2?", "  Name a river. "]))
     assert traffic.weights.tolist() == [0.5, 0.5]
     assert traffic.about == "2 prompts of t.txt"
