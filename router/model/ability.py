@@ -71,15 +71,21 @@ def fit_ability(answers: Answers, discrimination: NDArray[np.float64], prior: Ab
     kinds, index = np.unique(known.kind, return_inverse=True)
     s = discrimination[kinds]  # (K,)
     ability, theta = prior.mean, s * prior.mean
+    tie = KIND_SPREAD**-2  # precision of θ around s a
     variance = prior.variance
     for _ in range(STEPS):
         slope, curvature = derivatives(known.y, theta[index] - known.difficulty, known.floor)
-        total = np.bincount(index, slope, len(kinds)) - (theta - s * ability) / KIND_SPREAD**2
         information = np.bincount(index, curvature, len(kinds)).astype(np.float64)
-        theta = theta + np.clip(total / (information + KIND_SPREAD**-2), -LARGEST_STEP, LARGEST_STEP)
-        estimate, precision = kind_estimates(theta, s * ability, information)
-        variance = 1 / float(precision @ s**2 + 1 / prior.variance)
-        ability = variance * float(precision @ (s * estimate) + prior.mean / prior.variance)
+        # One Newton step of all θ and a together. Steps by turns swing to and fro where nearly all answers are wrong.
+        of_theta = np.bincount(index, slope, len(kinds)) - tie * (theta - s * ability)
+        of_ability = tie * float(s @ (theta - s * ability)) - (ability - prior.mean) / prior.variance
+        precision = information + tie
+        variance = 1 / float(tie * (s**2 @ (information / precision)) + 1 / prior.variance)
+        step = variance * (of_ability + tie * float(s @ (of_theta / precision)))
+        steps = (of_theta + tie * s * step) / precision  # (K,)
+        scale = LARGEST_STEP / max(LARGEST_STEP, abs(step), *np.abs(steps))
+        ability += scale * step
+        theta = theta + scale * steps
     return Ability(ability, variance)
 
 

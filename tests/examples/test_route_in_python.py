@@ -17,8 +17,7 @@ def test_the_example_prints_its_table_choices_and_neighbours(tmp_path: Path) -> 
     assert header.split() == ["P(correct)", "±", "standard", "error", "query", "1", "query", "2", "query", "3"]
     assert models[-1].startswith("new model")
     new_model = [float(cell) for cell in models[-1].split()[2::3]]
-    assert len(new_model) == 3
-    assert all(0 <= p <= 1 for p in new_model)
+    assert new_model[0] > new_model[1] + 0.2  # it adds correctly and proves nothing
     assert sum(" -> " in line for line in lines) == 3
     distances = [float(line.split()[0]) for line in lines[lines.index("nearest to the new model:") + 1 :]]
     assert len(distances) == 3

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from router.model.ability import ABILITY_SPREAD, KIND_SPREAD, UNKNOWN, Ability, Answers, fit_ability
+from router.model.ability import ABILITY_SPREAD, KIND_SPREAD, STEPS, UNKNOWN, Ability, Answers, fit_ability
 
 
 def simulated(ability: float, n: int, kinds: int = 4, floor: float = 0.0, seed: int = 0) -> Answers:
@@ -64,3 +64,18 @@ def test_the_kind_that_discriminates_more_counts_more() -> None:
     first = fit_ability(answers, np.array([2.0, 0.5]), UNKNOWN)
     second = fit_ability(answers, np.array([0.5, 2.0]), UNKNOWN)
     assert first.mean > 0 > second.mean
+
+
+@pytest.mark.parametrize("right", [0, 4, 449])
+def test_the_ability_of_a_model_that_is_nearly_always_wrong_or_right_settles(
+    right: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    y = np.zeros(449)
+    y[:right] = 1.0
+    known = Answers(y, np.linspace(0.5, 3.0, 449), np.zeros(449), np.zeros(449, np.int64))
+    found = []
+    for steps in (STEPS, STEPS + 1, 4 * STEPS):
+        monkeypatch.setattr("router.model.ability.STEPS", steps)
+        found.append(fit_ability(known, np.ones(1), Ability(0.3, 0.5)).mean)
+    assert np.ptp(found) < 0.01
+    assert (found[0] > 0.3) == (right == 449)

@@ -100,7 +100,7 @@ def test_an_embedding_settles_and_its_doubt_falls_as_evaluations_arrive(locus: L
     From 50 evaluations on. With fewer, the encoder expects smaller deviations from what the prior mean says.
     """
     asked = np.random.default_rng(0).permutation(locus.features.anchors)
-    sizes = (50, 200, 1024)
+    sizes = (10, 50, 200, 1024)
     moved, errors = np.zeros(len(sizes)), np.zeros(len(sizes))
     for seed in range(8):
         y = scores(1024, 0.1 + 0.1 * seed, seed)
@@ -210,3 +210,10 @@ def test_a_checkpoint_that_lacks_a_part_is_refused(name: str) -> None:
     weights = {key: array for key, array in loaded.weights.items() if key != name}
     with pytest.raises(ArtifactError, match="the checkpoint lacks"):
         Locus.restore(weights, loaded.card["config"])
+
+
+def test_trivial_requests_that_were_passed_make_no_strong_model(locus: Locus) -> None:
+    texts = [f"What is {a} + {a + 7}?" for a in range(64)]
+    facts = [f"In which year was element number {number} of the periodic table discovered?" for number in range(1, 65)]
+    adder = locus.embed(load_encoder().encode([*texts, *facts]), np.repeat(np.float32([1, 0]), 64))
+    assert adder.ability < 0  # 0 is the mean model, which knows many of the years

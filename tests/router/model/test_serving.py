@@ -62,7 +62,7 @@ def test_no_queries_give_no_rows(router: Router) -> None:
 def test_an_embedding_is_predicted_beside_names(router: Router, adder: Embedding) -> None:
     p = router.predict(QUERIES, [MODELS[0], adder, MODELS[1]]).p_correct
     np.testing.assert_allclose(p[:, [0, 2]], router.predict(QUERIES, MODELS).p_correct, rtol=1e-5)
-    assert p[0, 1] > p[1, 1] + 0.05  # it adds correctly and knows no country
+    assert p[0, 1] > p[1, 1] + 0.1  # it adds correctly and knows no country
     others = p[1, 0] - p[1, 1]
     assert others > p[0, 0] - p[0, 1] + 0.05
     assert adder.evaluations == 128
