@@ -1,4 +1,4 @@
-"""Small requests beside large ones: what 10 MB of images, one after the other, do to the latency of everybody else's.
+"""Small requests beside large ones: what 10 MB of images, one after the other, do to the latency of all other requests.
 
     .venv/bin/python -m benchmarks.bodies
 

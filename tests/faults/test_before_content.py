@@ -1,4 +1,4 @@
-"""Before the first content byte: every fault is invisible, or a true and harmless error where nobody is left."""
+"""Before the first content byte: every fault is invisible, or a true and harmless error where no deployment is left."""
 
 import asyncio
 import socket
@@ -139,7 +139,7 @@ async def test_a_fault_on_every_call(serve: Serve, fault: Fault) -> None:
 
 @pytest.fixture
 def unreachable() -> Iterator[dict[str, str]]:
-    """Base URLs where nobody can be reached: refused, no such host, no TLS there, and a host that takes no connection."""
+    """Base URLs where no server can be reached: refused, no such host, no TLS there, and a host that takes no connection."""
     with socket.socket() as full, socket.socket() as mute, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))
         full.listen(0)

@@ -304,7 +304,7 @@ async def test_a_health_check_finds_a_recovered_deployment_without_a_request(tmp
     async with ScriptedProvider(error(500)) as a, ScriptedProvider(Persona(TEXT)) as b:
         settings = QUICK | {"cool_down": 60, "max_cool_down": 60}
         async with gateway(tmp_path, two(a, b, health_check_interval=0.1), gateway=settings) as run:
-            await until(lambda: len(a.calls) >= 3, 3)  # checks, though nobody asked
+            await until(lambda: len(a.calls) >= 3, 3)  # checks, though no client asked
             sent = a.calls[0].body
             assert max(sent.get("max_tokens") or 0, sent.get("max_completion_tokens") or 0) == 1
             assert not b.calls

@@ -234,7 +234,7 @@ async def test_a_stop_lets_accepted_requests_finish(tmp_path: Path) -> None:
             await until(lambda: len(up.calls) == 6, 5)
             served.terminate()
             async with asyncio.timeout(5):
-                while True:  # nobody new is accepted
+                while True:  # no new client is accepted
                     try:
                         async with httpx.AsyncClient(base_url=served.url, timeout=1) as late:
                             response = await late.get("/health/ready")
@@ -258,7 +258,7 @@ LONG = {"first_token_timeout": 30, "idle_timeout": 30}
 
 
 async def test_a_stop_has_a_limit(tmp_path: Path) -> None:
-    """Whoever is not done by then gets no false ending, and is in the record."""
+    """A request that is not done by then gets no false ending, and is in the record."""
     from gateway.commands.show_log import read_last
 
     async with ScriptedProvider(play([chunk("m", {"content": "half"})], "stall")) as up:

@@ -33,7 +33,7 @@ class ScriptedProvider:
     """Speaks HTTP/1.1 over asyncio streams, so that a test can write any bytes at any moment, or none.
 
     `replies` are used up first, then `default` answers. `async with ScriptedProvider() as provider: provider.base_url`.
-    A reply that returns "close" ends the connection in order, one that returns "reset" by a TCP reset. Whoever speaks TLS
+    A reply that returns "close" ends the connection in order, one that returns "reset" by a TCP reset. A client that speaks TLS
     to it gets a plain 400.
     """
 

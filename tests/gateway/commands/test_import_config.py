@@ -181,7 +181,7 @@ def report_of_company(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_every_key_of_the_input_is_used_or_named(tmp_path: Path) -> None:
-    """Keys that nobody has heard of, at every level."""
+    """Unknown keys, at every level."""
     strange = COMPANY.replace("litellm_params:\n", "litellm_params:\n      strange_a: 1\n")
     strange = strange.replace("model_info:\n", "model_info:\n      strange_b: {deep: [1, {er: 2}]}\n")
     strange = re.sub(r"^(\w+_settings:)$", r"\1\n  strange_c: [1]", strange, flags=re.M)

@@ -1,4 +1,4 @@
-"""Odd but possible: what clients, providers and operators send that nobody plans for. Real sockets throughout."""
+"""Odd but possible: what clients, providers and operators send that is not planned for. Real sockets throughout."""
 
 import asyncio
 import gzip

@@ -252,7 +252,7 @@ def search(outputs: dict[str, bytes], canaries: list[str]) -> None:
 
 
 def own_keys_only(provider: ScriptedProvider, leaky: Leaky) -> None:
-    """Each provider got its own secrets, and nobody else's."""
+    """Each provider got its own secrets, and no others."""
     for call in provider.calls:
         model = call.path.split("/")[1]
         received = (call.path + str(call.headers)).encode() + call.raw
@@ -390,7 +390,7 @@ async def test_a_client_chooses_neither_address_nor_header_nor_key(tmp_path: Pat
 async def test_a_defect_of_the_gateway_shows_no_text(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An exception that nobody planned for may hold anything; only its type and place are told."""
+    """An unexpected exception may hold anything; only its type and place are told."""
     as_served(caplog, logging.DEBUG)
 
     texts = [

@@ -27,7 +27,7 @@ def kept(folder: Path) -> dict[str, Any]:
 
 
 async def fetched(run: Gateway, path: str) -> httpx.Response:
-    """By the key that the client has: what is stored for it is nobody else's."""
+    """By the key that the client has: no other client gets what is stored for it."""
     return await run.http.get(f"/v1/responses/{path}", headers={"authorization": f"Bearer {run.client.api_key}"})
 
 

@@ -196,7 +196,7 @@ def _is_harmless(way: Path, name: str) -> bool:
 def _may_lack(value: Any, way: Path) -> frozenset[str]:
     """Words that a value no longer says once a place in it is wrong: what is there, or what its type tells how to read."""
     if way[-2:] == ("content_block", "type") or way[-1] == "input":
-        return frozenset((*ARGUMENTS, *WORDS, THOUGHT))  # of a kind of block that nobody knows
+        return frozenset((*ARGUMENTS, *WORDS, THOUGHT))  # of an unknown kind of block
     return said(at(value, way[:-1] if way[-1] in ("type", "name") or "input" in way else way))
 
 

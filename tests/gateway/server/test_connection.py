@@ -448,7 +448,7 @@ async def test_expect_100_continue() -> None:
     async with wire(echo, QUICK, "sk-key") as server:
         reader, _ = await server.open(head)
         assert (await response(reader))[0] == 401
-        await closed(reader)  # nobody but the client knows whether the body will still come
+        await closed(reader)  # only the client knows whether the body will still come
         reader, writer = await server.open(head.replace(b"host: a", b"host: a\r\nx-api-key: sk-key"))
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"hello")

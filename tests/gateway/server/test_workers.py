@@ -1,4 +1,4 @@
-"""`locus serve --workers 2`, the real processes: one gateway to clients, operators and whoever starts and stops it."""
+"""`locus serve --workers 2`, the real processes: one gateway to clients, operators and process managers."""
 
 import asyncio
 import contextlib
@@ -181,7 +181,7 @@ async def test_counts_and_records_are_of_all_workers_also_of_one_that_was_killed
             responses = await asyncio.gather(*(run.ask() for _ in range(40)))
             asked += 40
             assert [r.status_code for r in responses] == [200] * 40
-            assert {await run.requests() for _ in range(6)} == {asked}  # whoever answers
+            assert {await run.requests() for _ in range(6)} == {asked}  # from each worker alike
             metrics = await run.metrics()
             assert metrics["locus_overhead_seconds_count", ()] == asked
             assert metrics["locus_request_seconds_bucket", ("+Inf", "llama-8b")] == asked

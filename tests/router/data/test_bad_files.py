@@ -235,10 +235,10 @@ def test_minilm_encodes_without_the_network() -> None:
 
 @pytest.mark.parametrize("policy", [Policy("u", "cost_weight", 5), Policy("c", "min_p_correct", 0.99)])
 def test_a_model_without_a_prediction_is_never_chosen(policy: Policy) -> None:
-    price, everybody = np.array([0.01, 0.02]), np.array([True, True])
+    price, eligible = np.array([0.01, 0.02]), np.array([True, True])
     one, none = np.array([math.nan, 0.6], np.float32), np.array([math.nan, math.nan], np.float32)
-    choice = choose(one, one / 10, price, everybody, policy, policy.value)
+    choice = choose(one, one / 10, price, eligible, policy, policy.value)
     assert choice is not None
     assert choice.model == 1
     assert choose(one, one / 10, price, np.array([True, False]), policy) is None
-    assert choose(none, none, price, everybody, policy) is None
+    assert choose(none, none, price, eligible, policy) is None

@@ -107,7 +107,7 @@ def test_a_model_without_a_value_comes_last(two: Dataset) -> None:
     value = np.full(two.scores.shape, np.nan, np.float32)
     value[1] = -5.0
     assert routed_scores(two, pool, value).tolist() == [0, 1]
-    value[1] = np.nan  # nobody has one: the first that answered
+    value[1] = np.nan  # no model has one: the first that answered
     assert routed_scores(two, pool, value).tolist() == [1, 0]
 
 
