@@ -181,7 +181,7 @@ ROWS = 1_000
 def test_record_and_count_a_request(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     """What is done before the next request: its record into the buffer, its numbers into the metrics."""
     recorder, metrics = Recorder(tmp_path / "record.db"), Metrics()
-    parts = [Part("m0", "m0#1", 64, 20, 1e-5, False)]
+    parts = [Part("m0", "m0#1", 64, 20, 10_000, False)]
 
     def take() -> None:
         metrics.request_started()

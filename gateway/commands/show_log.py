@@ -14,6 +14,7 @@ import orjson
 from gateway.commands.portfolio_path import find_portfolio
 from gateway.core.client_limits import LONGEST_NAME
 from gateway.core.printable import printable
+from gateway.core.vocabulary import NUSD_PER_USD
 from router.commands.terminal import console
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _in_words(row: dict[str, Any]) -> _Cells:
         served,
         _number(row["p_correct"], ".2f"),
         "-" if row["prompt_tokens"] is None else f"{row['prompt_tokens']}+{row['completion_tokens']}",
-        _number(row["cost_usd"], ".6f"),
+        "-" if row.get("cost_nusd") is None else f"{row['cost_nusd'] / NUSD_PER_USD:.6f}",
         _number(row["latency_ms"], ".0f"),
         _number(row["overhead_ms"], ".1f"),
         f"[red]{row['status']} {_name(row['error'])}[/]" if row["error"] else str(row["status"]),

@@ -23,7 +23,7 @@ from gateway.http.record_columns import (
     prompt_column,
 )
 from gateway.http.service import InForce, Service
-from gateway.record.request_record import Part, Record
+from gateway.record.request_record import Part, Record, total_cost
 from gateway.request.conversation import Conversation
 from gateway.request.last_answer import LastAnswer, answer_in_response
 from gateway.request.request import Request
@@ -196,7 +196,7 @@ class RequestLog:
             prompt_tokens=sum(part.prompt_tokens for part in parts) if parts else None,
             completion_tokens=sum(part.completion_tokens for part in parts) if parts else None,
             usage_estimated=any(part.estimated for part in parts),
-            cost_usd=sum(part.cost_usd for part in parts) if parts else None,
+            cost_nusd=total_cost(parts),
             latency_ms=(self._clock() - self._started) * 1000,
             first_token_ms=None if self._first_token_s is None else self._first_token_s * 1000,
             overhead_ms=None if self._overhead_s is None else self._overhead_s * 1000,
@@ -204,6 +204,9 @@ class RequestLog:
             api=self._api,
             conversation=conversation_column(decision),
             simulated=portfolio.simulated,
+            cached_tokens=sum(part.cached_tokens for part in parts) if parts else None,
+            cache_write_tokens=sum(part.cache_write_tokens for part in parts) if parts else None,
+            reasoning_tokens=sum(part.reasoning_tokens for part in parts) if parts else None,
         )
 
 

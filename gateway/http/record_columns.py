@@ -20,9 +20,17 @@ def billed_part(candidate: Candidate, deployment: str, usage: Usage, *, estimate
         estimated: the provider did not report the usage.
     """
     price = candidate.model.spec.price
-    usd = (usage.prompt_tokens - usage.cached_tokens) * price.usd_per_mtok_in
-    usd += usage.cached_tokens * price.usd_per_mtok_cached + usage.completion_tokens * price.usd_per_mtok_out
-    return Part(candidate.model.name, deployment, usage.prompt_tokens, usage.completion_tokens, usd / 1e6, estimated)
+    micro_usd = (usage.prompt_tokens - usage.cached_tokens) * price.usd_per_mtok_in
+    micro_usd += usage.cached_tokens * price.usd_per_mtok_cached + usage.completion_tokens * price.usd_per_mtok_out
+    return Part(
+        candidate.model.name,
+        deployment,
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        round(micro_usd * 1000),
+        estimated,
+        usage.cached_tokens,
+    )
 
 
 def parts_column(parts: list[Part]) -> str | None:

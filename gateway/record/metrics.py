@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.deployments.live import LiveDeployments
 from gateway.record.request_record import Part, Record, Recorder
 
@@ -233,7 +234,8 @@ class Metrics:
         for part in parts:
             totals.add("locus_tokens", (part.model, "prompt"), part.prompt_tokens)
             totals.add("locus_tokens", (part.model, "completion"), part.completion_tokens)
-            totals.add("locus_cost_usd", (part.model,), part.cost_usd)
+            if part.cost_nusd is not None:
+                totals.add("locus_cost_usd", (part.model,), part.cost_nusd / NUSD_PER_USD)
         if record.served is None:
             return
         totals.observe("locus_request_seconds", (model,), record.latency_ms / 1000)

@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -31,9 +31,12 @@ BATCH_RECORDS = 500
 
 
 class Part(NamedTuple):
-    """A call that produced the client's answer, or a part of it.
+    """A call that produced the client's answer, or a part of it: one billed call.
 
     Attributes:
+        prompt_tokens: all input, tokens that were read from and written to a cache included.
+        completion_tokens: all output, reasoning included.
+        cost_nusd: nano-USD; None if the price is unknown.
         estimated: the provider reported no usage, so that the tokens are estimated from the text.
     """
 
@@ -41,18 +44,47 @@ class Part(NamedTuple):
     deployment: str
     prompt_tokens: int
     completion_tokens: int
-    cost_usd: float
+    cost_nusd: int | None
     estimated: bool
+    cached_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    prompt_audio_tokens: int = 0
+    completion_audio_tokens: int = 0
+
+    @property
+    def cache_write_tokens(self) -> int:
+        """The tokens that were written to the provider's cache."""
+        return self.cache_write_5m_tokens + self.cache_write_1h_tokens
 
     def plus(self, other: "Part") -> "Part":
         """Return this part and another part of the same deployment as one."""
-        tokens = self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens
-        cost_usd = self.cost_usd + other.cost_usd
-        return Part(self.model, self.deployment, *tokens, cost_usd, self.estimated or other.estimated)
+        return Part(
+            self.model,
+            self.deployment,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            total_cost((self, other)),
+            self.estimated or other.estimated,
+            self.cached_tokens + other.cached_tokens,
+            self.cache_write_5m_tokens + other.cache_write_5m_tokens,
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.prompt_audio_tokens + other.prompt_audio_tokens,
+            self.completion_audio_tokens + other.completion_audio_tokens,
+        )
+
+
+def total_cost(parts: Iterable[Part]) -> int | None:
+    """Return the cost of all parts, nano-USD; None if there is none, or the price of one is unknown."""
+    costs = [part.cost_nusd for part in parts]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if costs and len(known) == len(costs) else None
 
 
 class Record(NamedTuple):
-    """The record of one request. Times are in milliseconds, prices in USD; JSON columns hold lists of objects.
+    """The record of one request. Times are in milliseconds, money in nano-USD; JSON columns hold text.
 
     Attributes:
         request_id: the client's own id if it sent one, so that it is not always unique.
@@ -66,11 +98,21 @@ class Record(NamedTuple):
             batch of prompts that several deployments answered, a `Part` for each deployment; chosen, served, deployment,
             p_correct, candidates and the columns about a stand-in are those of the first prompt.
         usage_estimated: a provider reported no usage, for example because its stream broke.
+        cost_nusd: the sum over the billed calls; None if there is none, or the price of one is unknown.
         error: the code of the error that the client received; `client_disconnected` if the client disconnected.
         prompt: the messages as JSON; only if the portfolio file enables this.
         api: the format of the request: "chat", "messages", "responses", "completions" or "embeddings".
         conversation: "kept" or "switched" if the conversation had a model already.
         simulated: the gateway was in demo mode, so that the answer is simulated.
+        key_id, key_name, team: the gateway key of the client and its team.
+        end_user, safety_identifier, metadata: those of the request; metadata is a JSON object.
+        tags: a JSON list: those of the key.
+        cached_tokens, cache_write_tokens: parts of prompt_tokens.
+        reasoning_tokens: a part of completion_tokens.
+        propensity: the probability with which the policy chose this model; None if the client named it.
+        checkpoint: the one whose predictions the decision used.
+        trace_id: of the W3C trace context, 32 hexadecimal digits.
+        cache: what the exact cache did.
     """
 
     request_id: str
@@ -92,7 +134,7 @@ class Record(NamedTuple):
     prompt_tokens: int | None
     completion_tokens: int | None
     usage_estimated: bool
-    cost_usd: float | None
+    cost_nusd: int | None
     latency_ms: float
     first_token_ms: float | None
     overhead_ms: float | None
@@ -100,6 +142,20 @@ class Record(NamedTuple):
     api: str = "chat"
     conversation: str | None = None
     simulated: bool = False
+    key_id: str | None = None
+    key_name: str | None = None
+    team: str | None = None
+    end_user: str | None = None
+    safety_identifier: str | None = None
+    metadata: str | None = None
+    tags: str | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    propensity: float | None = None
+    checkpoint: str | None = None
+    trace_id: str | None = None
+    cache: str | None = None
 
 
 COLUMNS = Record._fields

@@ -41,7 +41,7 @@ async def test_a_stand_in_is_named_and_paid_everywhere(tmp_path: Path, streaming
             assert record["predicted_loss"] == pytest.approx(loss, abs=1e-4)
             assert (record["prompt_tokens"], record["completion_tokens"]) == (len(ASK[0]["content"].split()), 10)
             tokens = record["prompt_tokens"] + 10
-            assert record["cost_usd"] == pytest.approx(tokens * 2.0 / 1e6)  # nothing for the attempts that failed
+            assert record["cost_nusd"] == tokens * 2_000  # nothing for the attempts that failed
             assert [(t["model"], t["cause"], t["status"]) for t in record["failover"]] == [
                 ("llama-8b", "server_error", 500)
             ] * 2
@@ -87,7 +87,7 @@ async def test_a_joined_answer_is_paid_by_its_parts(tmp_path: Path) -> None:
             assert (record["completion_tokens"], second) == (10, 6)
             second_prompt = record["prompt_tokens"] - first_prompt
             cost = (first_prompt + 4) * 100.0 + (second_prompt + second) * 1.0
-            assert record["cost_usd"] == pytest.approx(cost / 1e6)
+            assert record["cost_nusd"] == cost * 1_000
             assert usage["prompt_tokens"] == record["prompt_tokens"]
             assert await metric(run, "locus_tokens_total", model="llama-8b", kind="completion") == 4
             assert await metric(run, "locus_tokens_total", model="llama-70b", kind="completion") == 6
@@ -111,7 +111,7 @@ async def test_failed_attempts_are_not_billed(tmp_path: Path) -> None:
             (record,) = await run.records()
             assert record["served"] is None
             assert not record["completion_tokens"]
-            assert not record["cost_usd"]
+            assert not record["cost_nusd"]
             text = (await run.http.get("/metrics")).text
             assert 'locus_tokens_total{kind="completion"' not in text
 

@@ -376,7 +376,7 @@ async def test_everything_failed(serve: Serve, status: int, fault: Reply) -> Non
                     assert got.headers["retry-after"] == "20"
                 record = (await run.records())[-1]
                 assert (record["request_id"], record["status"], record["served"]) == ("mine-1", status, None)
-                assert record["cost_usd"] is None or record["cost_usd"] == 0
+                assert record["cost_nusd"] is None or record["cost_nusd"] == 0
                 assert {attempt["model"] for attempt in record["failover"]} == {"llama-8b", "llama-70b"}
 
 

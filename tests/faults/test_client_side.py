@@ -93,7 +93,7 @@ async def test_a_client_that_leaves_ends_the_call(tmp_path: Path, phase: str, st
             if phase == "streaming":
                 assert record["served"] == "llama-8b"
                 assert 9 <= record["completion_tokens"] <= 200
-                assert record["cost_usd"] > 0
+                assert record["cost_nusd"] > 0
             assert len(up.calls) == 1
             up.default = Persona(TEXT)  # and nothing of it is held against the deployment
             (await ask(run, stream=True)).complete(TEXT, streaming=True)

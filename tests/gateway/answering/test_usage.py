@@ -64,4 +64,4 @@ async def test_cached_tokens_cost_what_the_portfolio_says(tmp_path: Path, stream
             answered = await run.http.post("/v1/chat/completions", content=orjson.dumps(asked))
             assert answered.status_code == 200
             (record,) = await run.records()
-            assert record["cost_usd"] == pytest.approx((100 * 1.0 + 900 * 0.1 + 10 * 2.0) / 1e6)
+            assert record["cost_nusd"] == 100 * 1_000 + 900 * 100 + 10 * 2_000

@@ -37,7 +37,7 @@ def record(n: int, **more: Any) -> Record:
         "prompt_tokens": 10,
         "completion_tokens": 32,
         "usage_estimated": False,
-        "cost_usd": 0.000123,
+        "cost_nusd": 123_000,
         "latency_ms": 456.7,
         "first_token_ms": None,
         "overhead_ms": 3.21,
@@ -75,7 +75,7 @@ async def test_a_stand_in_is_shown_with_its_distance_and_what_failed(tmp_path: P
 async def test_a_request_that_failed_is_shown_with_its_error(tmp_path: Path) -> None:
     nothing = dict.fromkeys(
         ("requested", "policy", "chosen", "served", "deployment", "p_correct", "candidates", "prompt_tokens",
-         "completion_tokens", "cost_usd", "overhead_ms")
+         "completion_tokens", "cost_nusd", "overhead_ms")
     )  # fmt: skip
     failed = record(1, **nothing, status=400, error="invalid_json")
     row = show("--db", str(await write(tmp_path / "r.db", failed))).stdout.splitlines()[1]

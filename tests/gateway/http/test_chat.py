@@ -207,7 +207,7 @@ async def test_what_is_recorded(tmp_path: Path) -> None:
             "llama-8b",
         )
         assert routed["candidates"][0]["model"] == "llama-8b"
-        assert routed["cost_usd"] == pytest.approx(10 / 1e6)
+        assert routed["cost_nusd"] == 10_000
         assert routed["latency_ms"] >= routed["overhead_ms"] > 0
         assert routed["prompt"] is None
         assert pinned["policy"] is None

@@ -106,7 +106,7 @@ async def test_a_request_is_recorded_with_its_price_and_counted(tmp_path: Path) 
         assert (record["requested"], record["chosen"], record["served"]) == ("vectors", "vectors", "vectors")
         assert (record["deployment"], record["status"], record["stream"]) == ("vectors/0", 200, 0)
         assert (record["prompt_tokens"], record["completion_tokens"]) == (7, 0)
-        assert record["cost_usd"] == pytest.approx(14e-6)
+        assert record["cost_nusd"] == 14_000
         assert record["prompt"] == "what is it?"
         text = (await run.http.get("/metrics")).text
         assert 'locus_tokens_total{kind="prompt",model="vectors"} 7.0' in text
@@ -272,7 +272,7 @@ async def test_the_built_in_model_gives_the_encoders_unit_vectors(tmp_path: Path
     np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1.0, atol=1e-5)
     np.testing.assert_allclose(floats.data[0].embedding, got[0], atol=1e-7)
     assert (answer.model, answer.usage.total_tokens) == ("locus-encoder", 10)
-    assert (record["served"], record["cost_usd"]) == ("locus-encoder", 0)
+    assert (record["served"], record["cost_nusd"]) == ("locus-encoder", 0)
 
 
 @pytest.mark.parametrize(

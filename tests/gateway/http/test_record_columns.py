@@ -1,7 +1,6 @@
 """The cost of calls and the JSON columns of records."""
 
 import orjson
-import pytest
 
 from gateway.answering.attempts import Attempt
 from gateway.config.portfolio import Model, Price
@@ -25,7 +24,7 @@ CANDIDATE = Candidate(LiveModel(SPEC, ()))
 def test_the_cost_of_a_call_has_cached_tokens_at_their_own_price() -> None:
     part = billed_part(CANDIDATE, "llama-8b/0", Usage(1000, 200, 400), estimated=False)
     assert part[:4] == ("llama-8b", "llama-8b/0", 1000, 200)
-    assert part.cost_usd == pytest.approx((600 * 3.0 + 400 * 0.3 + 200 * 15.0) / 1e6)
+    assert part.cost_nusd == 600 * 3_000 + 400 * 300 + 200 * 15_000
     assert not part.estimated
 
 

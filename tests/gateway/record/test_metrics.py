@@ -62,7 +62,7 @@ def test_a_value_on_a_bound_belongs_to_its_bucket() -> None:
 
 def test_tokens_and_cost_count_for_the_model_that_wrote_each_part() -> None:
     metrics = Metrics()
-    parts = [Part("a", "a/0", 10, 5, 0.1, False), Part("b", "b/0", 20, 7, 0.2, False)]
+    parts = [Part("a", "a/0", 10, 5, 100_000_000, False), Part("b", "b/0", 20, 7, None, False)]
     metrics.count_request(record(served="a", chosen="c", policy="best"), parts, ["b"])
     samples = lines(metrics)
     assert 'locus_requests_total{error="",model="a",policy="best",status="200"} 1.0' in samples
