@@ -110,7 +110,8 @@ def shown(where: Place, value: object) -> str:
     """A value in the form in which an error may show it: without secrets, and not too long."""
     if value is None or isinstance(value, dict | list):
         return kind_of(value)
-    if any(is_secret_name(str(part)) for part in where) or "keys" in where or _ADDRESS in where:
+    plain_key = where[:2] == ("gateway", "keys") or where[-1:] == ("key",)
+    if plain_key or any(is_secret_name(str(part)) for part in where) or _ADDRESS in where:
         return f"{kind_of(value)} that is not shown"
     if isinstance(value, int) and abs(value) > 10**40:
         return "a number of more than 40 digits"

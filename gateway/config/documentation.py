@@ -1,12 +1,14 @@
 """docs/configuration.md, made from the models that check a portfolio file. See scripts/make_configuration_docs.py."""
 
 from collections.abc import Iterator, Mapping
+from datetime import date, datetime
 from types import NoneType, UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from gateway.config.access import BudgetEntry, KeyEntry, NearLimitEntry, TeamEntry
 from gateway.config.examples import example_of
 from gateway.config.schema import (
     DeploymentEntry,
@@ -23,11 +25,12 @@ _INTRODUCTION = """\
 # Configuration
 
 A portfolio file is YAML. This page lists its keys. It is made from the same models that check the file:
-`make docs` writes it, so change the descriptions in `gateway/config/schema.py` and `gateway/config/settings.py`.
+`make docs` writes it, so change the descriptions in `schema.py`, `access.py` and `settings.py` of `gateway/config/`.
 
 - `locus check` checks a file and reports each mistake with its line; `locus check --schema` prints a JSON Schema for
   editors.
-- Secrets are written as `os.environ/NAME`: the value of the environment variable `NAME` is used.
+- Secrets are written as `os.environ/NAME`, the value of the environment variable `NAME`, or as `file:PATH`, the content
+  of a file. White space around it, such as a line break at its end, is left out. A reload reads the files again.
 - Relative paths begin at the folder of the file.
 
 ```yaml
@@ -52,6 +55,10 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str | int, ...]], ...] = (
     ("`embedding_models[].price`", EmbeddingPriceEntry, ("embedding_models", 0, "price")),
     ("`deployments[]` of a model", DeploymentEntry, ("models", 0, "deployments", 0)),
     ("`policies.<name>`", PolicyEntry, ("policies", "cheap")),
+    ("`keys[]`", KeyEntry, ("keys", 0)),
+    ("`teams[]`", TeamEntry, ("teams", 0)),
+    ("`budget[]` of a key or team", BudgetEntry, ("keys", 0, "budget", 0)),
+    ("`near_limit` of a key or team", NearLimitEntry, ("keys", 0, "near_limit")),
     ("`gateway`", Settings, ("gateway",)),
     ("`gateway.utility_calls`", UtilityCalls, ("gateway", "utility_calls")),
     ("`gateway.hedging`", Hedging, ("gateway", "hedging")),
@@ -61,6 +68,8 @@ _TYPE_NAMES: Mapping[object, str] = {
     bool: "true or false",
     int: "whole number",
     float: "number",
+    date: "date",
+    datetime: "time",
     NoneType: "null",
 }
 

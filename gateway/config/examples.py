@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
+from gateway.config.access import BudgetEntry, KeyEntry, NearLimitEntry, TeamEntry
 from gateway.config.schema import (
     DeploymentEntry,
     EmbeddingModelEntry,
@@ -57,7 +58,17 @@ _EXAMPLES: Mapping[str, str] = {
     "checkpoint": "checkpoint: runs/mine",
     "spaces": "spaces: [more.safetensors]",
     "gateway": "gateway: {port: 4000, keys: [os.environ/LOCUS_KEY]}",
-    "keys": "keys: [os.environ/LOCUS_KEY]",
+    "keys": "keys: [{name: ci, key: os.environ/LOCUS_KEY_CI, team: build, rpm: 60}]",
+    "teams": "teams: [{name: build, budget: [{usd: 300, per: month}]}]",
+    "key": "key: os.environ/LOCUS_KEY_CI",
+    "team": "team: build",
+    "budget": "budget: [{usd: 5, per: day}, {usd: 50, per: month}]",
+    "usd": "usd: 5",
+    "per": "per: day",
+    "timezone": "timezone: Europe/Berlin",
+    "expires": "expires: 2027-01-01",
+    "tags": "tags: [batch]",
+    "near_limit": "near_limit: {at: 0.8, cost_weight: 4}",
     "admin_key": "admin_key: os.environ/LOCUS_ADMIN_KEY",
     "cors_origins": "cors_origins: [https://app.example]",
     "max_memory_mb": "max_memory_mb: 2048",
@@ -73,9 +84,19 @@ _ITEMS: Mapping[str, str] = {  # of lists and mappings
     "embedding_models": "{name: vectors, deployments: [{model: openai/text-embedding-3-small}]}",
     "deployments": "{model: openai/gpt-5.4-mini}",
     "policies": "{max_loss: 0.05}",
-    "keys": "os.environ/LOCUS_KEY",
+    "keys": "{name: ci, key: os.environ/LOCUS_KEY_CI}",
+    "teams": "{name: build}",
+    "budget": "{usd: 50, per: month}",
+    "tags": "batch",
     "spaces": "more.safetensors",
     "extra_headers": "a text",
+}
+
+
+_ACCESS_LISTS: Mapping[str, str] = {  # names of a key or team that mean something else elsewhere
+    "models": "models: [small]",
+    "policies": "policies: [cheap]",
+    "cost_weight": "cost_weight: 4",
 }
 
 
@@ -83,6 +104,10 @@ def example_of(where: Place) -> str:
     """A text that is valid at a place of the file, such as `port: 4000`."""
     if where[0] == "embedding_models" and where[-1] == "price":
         return "price: {input: 0.02}"
+    if where[:2] == ("gateway", "keys"):  # plain ones
+        return "os.environ/LOCUS_KEY" if isinstance(where[-1], int) else "keys: [os.environ/LOCUS_KEY]"
+    if where[0] in ("keys", "teams") and where[-1] in _ACCESS_LISTS:
+        return _ACCESS_LISTS[str(where[-1])]
     if isinstance(where[-1], int) or where[-2:-1] in (("policies",), ("extra_headers",)):
         return _ITEMS.get(str(where[-2]), str(where[-2]))
     name = str(where[-1])
@@ -116,4 +141,12 @@ def mapping_at(where: Place) -> type[BaseModel] | None:
             return EmbeddingModelEntry
         case ("policies", _, _):
             return PolicyEntry
+        case ("keys" | "teams", _, "budget", _, _):
+            return BudgetEntry
+        case ("keys" | "teams", _, "near_limit", _):
+            return NearLimitEntry
+        case ("keys", _, _):
+            return KeyEntry
+        case ("teams", _, _):
+            return TeamEntry
     return None

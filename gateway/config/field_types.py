@@ -66,6 +66,7 @@ def _free_name(value: str) -> str:
 Name = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
 # White space around a key, such as the line break that ends a block of YAML, is no part of it.
 Key = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_printable)]
+AccessName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]  # of a key, team or tag
 PolicyName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 Origin = Annotated[str, AfterValidator(_origin)]

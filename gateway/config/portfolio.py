@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from gateway.config.access import Access
 from gateway.config.providers import Prefill
 from gateway.config.schema import DEFAULT_POLICY, FIRST_TOKEN_S, DeploymentEntry
 from gateway.config.secret import Secret
@@ -141,6 +142,7 @@ class Portfolio:
         places: model name -> place of its embedding in the file, for errors that are found when the model space is loaded.
         warnings: texts for the operator.
         simulated: True only for the demo.
+        access: the gateway keys and teams.
     """
 
     path: Path | None
@@ -155,3 +157,4 @@ class Portfolio:
     warnings: tuple[str, ...] = ()
     simulated: bool = False
     embedding_models: tuple[Model, ...] = ()
+    access: Access = field(default_factory=Access)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from gateway.config.access_reader import read_access
 from gateway.config.deployment_reader import Deployments
 from gateway.config.document import MOST_PROBLEMS, Document, PortfolioError
 from gateway.config.litellm_table import UNKNOWN, ModelFacts, model_facts
@@ -74,7 +75,9 @@ class _Builder:
     def build(self) -> Portfolio:
         entry = self._entry
         policies = self._policies()
-        settings = resolve_settings(self._document, self._references, entry.gateway, policies)
+        settings = resolve_settings(
+            self._document, self._references, entry.gateway, policies, named_keys=bool(entry.keys)
+        )
         if self._writes:
             check_writable(self._document, settings)
         if entry.default_policy not in policies:
@@ -95,6 +98,7 @@ class _Builder:
             places={
                 model.name: self._document.locate(("models", i, "embedding")) for i, model in enumerate(entry.models)
             },
+            access=read_access(self._document, self._references, entry, settings, frozenset(policies)),
             warnings=self._references.warnings,
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from gateway.config.access import BudgetEntry, KeyEntry
 from gateway.config.document import Document, Problem, shown
 from gateway.config.examples import example_of, mapping_at
 from gateway.config.schema import (
@@ -89,6 +90,10 @@ def _expected(kind: str, context: JsonObject, where: Place) -> str:
             return "write printable characters only"
         case "origin":
             return str(context["expected"])
+        case "timezone":
+            return "write a time zone, such as Europe/Berlin"
+        case "expires":
+            return "write a date or a time, such as 2027-01-01 or 2027-01-01T12:00:00Z"
     return f"write {_KINDS[kind]}, such as {example_of(where)}" if kind in _KINDS else "write another value"
 
 
@@ -144,6 +149,8 @@ _ELSEWHERE: Mapping[str, type[BaseModel]] = {
     "a model": ModelEntry,
     "an item of `deployments`": DeploymentEntry,
     "a policy": PolicyEntry,
+    "a key": KeyEntry,
+    "an item of `budget`": BudgetEntry,
 }
 
 

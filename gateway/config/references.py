@@ -1,4 +1,4 @@
-"""Resolves the values of a portfolio file that refer to environment variables, and collects warnings about them."""
+"""Resolves the values of a portfolio file that refer to environment variables or files, and collects warnings about them."""
 
 import re
 from collections.abc import Mapping
@@ -10,6 +10,8 @@ from gateway.config.secret import Secret
 from gateway.config.yaml_reader import Place
 
 ENVIRONMENT = "os.environ/"
+FILE = "file:"
+_LONGEST_FILE = 65_536  # bytes; a key in a file is shorter
 _VARIABLE = re.compile(r"[^\s=/$\x00]+")
 _SHELL_VARIABLE = re.compile(r"\$([A-Z][A-Z0-9_]*)|\$\{([A-Z][A-Z0-9_]*)\}")
 # References in the syntax of Python, Node and other gateways, and our own syntax within a longer text.
@@ -22,8 +24,9 @@ class ResolvedValue:
     """A value of the file after references are resolved.
 
     Attributes:
-        text: the text, without white space around it; None if the environment variable is not set or the value is invalid.
-        variable: the environment variable that the value refers to; None if it is not a reference.
+        text: the text, without white space around it; None if the environment variable is not set, the file cannot be read or
+            the value is invalid.
+        variable: the environment variable that the value refers to, or the reference to a file; None if it is neither.
     """
 
     text: str | None
@@ -31,8 +34,13 @@ class ResolvedValue:
 
     @property
     def missing(self) -> str | None:
-        """The environment variable that must be set; None if there is a text."""
+        """The environment variable that must be set, or the file that must be written; None if there is a text."""
         return self.variable if self.text is None else None
+
+    @property
+    def source(self) -> str:
+        """Where the text is from, for messages."""
+        return "the value" if self.variable is None else _source(self.variable)
 
 
 class References:
@@ -58,7 +66,9 @@ class References:
         self._unset.setdefault(variable, []).append(deployment)
 
     def resolve(self, where: Place, value: str) -> ResolvedValue:
-        """The text of a value, or of the environment variable that it refers to."""
+        """The text of a value, or of the environment variable or file that it refers to."""
+        if value.startswith(FILE):
+            return self._file(value)
         if value.startswith(ENVIRONMENT):
             variable = value[len(ENVIRONMENT) :].strip()
             if not _VARIABLE.fullmatch(variable):
@@ -71,11 +81,21 @@ class References:
         """The text of an environment variable. An empty variable counts as not set."""
         return ResolvedValue(self._environment.get(name, "").strip() or None, name)
 
+    def _file(self, reference: str) -> ResolvedValue:
+        """The text of a file, such as a secret that an orchestrator mounts; an empty file counts as not there."""
+        try:
+            with self._document.file(reference[len(FILE) :].strip()).open("rb") as file:
+                content = file.read(_LONGEST_FILE)
+        except (OSError, ValueError):
+            return ResolvedValue(None, reference)
+        return ResolvedValue(content.decode(errors="surrogateescape").strip() or None, reference)
+
     def gateway_key(self, where: Place, value: str) -> Secret | None:
-        """A key of the gateway itself. It is a problem if its environment variable is not set."""
+        """A key of the gateway itself. It is a problem if its environment variable is not set, or its file not there."""
         key, missing = self.key(where, value)
         if missing is not None:
-            self._document.report(where, f"the environment variable {missing} is not set")
+            fault = "cannot be read, or is empty" if missing.startswith(FILE) else "is not set"
+            self._document.report(where, f"{_source(missing)} {fault}")
         return key
 
     def key(self, where: Place, value: str | ResolvedValue) -> tuple[Secret | None, str | None]:
@@ -109,8 +129,7 @@ class References:
         return found
 
     def _report(self, where: Place, found: ResolvedValue, fault: str) -> None:
-        subject = "the value" if found.variable is None else f"the environment variable {found.variable}"
-        self._document.report(where, f"{subject} {fault}")
+        self._document.report(where, f"{found.source} {fault}")
 
     def _literal_secrets(self) -> list[str]:
         """One warning for all secrets that the file itself contains."""
@@ -133,6 +152,11 @@ class References:
     def warn(self, where: Place, message: str) -> None:
         """Adds a warning about a place of the file."""
         self._warnings.append(f"{self._document.locate(where)}: {message}")
+
+
+def _source(variable: str) -> str:
+    """`_source("file:/run/key")` is "the file /run/key"."""
+    return f"the file {variable[len(FILE) :]}" if variable.startswith(FILE) else f"the environment variable {variable}"
 
 
 def _some(names: list[str], most: int = 3) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from gateway.config.access import KeyEntry, TeamEntry
 from gateway.config.field_types import (
     Count,
     FileModel,
@@ -41,7 +42,7 @@ class DeploymentEntry(FileModel):
         None, description="Base URL of the server, or os.environ/NAME. Default: the provider's"
     )
     api_key: Key | None = Field(
-        None, description="API key, as os.environ/NAME. Default: the provider's usual environment variable"
+        None, description="API key, as os.environ/NAME or file:PATH. Default: the provider's usual environment variable"
     )
     timeout: Seconds = Field(
         300.0,
@@ -86,7 +87,7 @@ class DeploymentEntry(FileModel):
         None, description="Interval of health checks, seconds; each asks for one token. Default: no health checks"
     )
     extra_headers: dict[HeaderName, Key] = Field(
-        {}, description="Headers that every call sends. Values may be os.environ/NAME"
+        {}, description="Headers that every call sends. Values may be os.environ/NAME or file:PATH"
     )
 
 
@@ -202,6 +203,8 @@ class PortfolioEntry(FileModel):
         False, description="Load the encoder that the checkpoint names, even if its files may run code"
     )
     spaces: list[Name] = Field([], description="Model spaces made by `locus embed`, in addition to the shipped one")
+    keys: list[KeyEntry] = Field([], description="Gateway keys with a name, limits and a team")
+    teams: list[TeamEntry] = Field([], description="Teams of gateway keys")
     gateway: Settings = Field(Settings(), description="The gateway's own settings")
 
 

@@ -15,13 +15,17 @@ class Secret:
         """The secret text, for the code that sends or compares it."""
         return self._value
 
+    def to_bytes(self) -> bytes:
+        """The secret text as clients send it. Bytes of an environment that is not UTF-8 stay as they are."""
+        return self._value.encode(errors="surrogateescape")
+
     def __str__(self) -> str:
         return "***"
 
     __repr__ = __str__
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
+        return isinstance(other, Secret) and hmac.compare_digest(self.to_bytes(), other.to_bytes())
 
     def __hash__(self) -> int:
         return hash(self._value)

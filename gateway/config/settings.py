@@ -42,12 +42,13 @@ class AccessSettings(FileModel):
     keys: tuple[SecretKey, ...] = Field(
         (),
         strict=False,
-        description="Gateway keys, each as os.environ/NAME. Without keys the gateway serves loopback addresses only",
+        description="Gateway keys without names and limits, each as os.environ/NAME or file:PATH. Without keys here and in "
+        "`keys` of the file the gateway serves loopback addresses only",
     )
     admin_key: SecretKey | None = Field(
         None,
-        description="Key for /metrics and the details of /health/ready, as os.environ/NAME. Without it only loopback "
-        "clients get them",
+        description="Key for /metrics and the details of /health/ready, as os.environ/NAME or file:PATH. Without it only "
+        "loopback clients get them",
     )
     cors_origins: tuple[Origin, ...] = Field(
         (),

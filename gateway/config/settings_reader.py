@@ -17,15 +17,22 @@ from router.model.policy import Policy
 
 
 def resolve_settings(
-    document: Document, references: References, written: Settings, policies: Mapping[str, Policy]
+    document: Document,
+    references: References,
+    written: Settings,
+    policies: Mapping[str, Policy],
+    named_keys: bool = False,
 ) -> Settings:
     """The settings with keys from the environment and with paths that begin at the file's folder.
 
     `model_fields_set` stays as the file has it. Mistakes are reported to the document.
+
+    Args:
+        named_keys: True if the file has keys with a name, besides the plain ones of the settings.
     """
     keys = [references.gateway_key(("gateway", "keys", i), key.reveal()) for i, key in enumerate(written.keys)]
     admin_key = written.admin_key and references.gateway_key(("gateway", "admin_key"), written.admin_key.reveal())
-    _check_access(document, written, keys, admin_key)
+    _check_access(document, written, keys, admin_key, named=named_keys)
     if written.utility_calls is not None:
         _check_utility_calls(document, written.utility_calls, policies)
     resolved = {
@@ -42,7 +49,9 @@ def _responses(document: Document, written: Path | None) -> Path | None:
     return written if written is None or written == BESIDE_RECORD else document.file(written)
 
 
-def _check_access(document: Document, written: Settings, keys: list[Secret | None], admin_key: Secret | None) -> None:
+def _check_access(
+    document: Document, written: Settings, keys: list[Secret | None], admin_key: Secret | None, *, named: bool
+) -> None:
     """Reports settings with which clients could do more than they may."""
     if admin_key is not None and admin_key in keys:
         number = keys.index(admin_key)
@@ -50,11 +59,12 @@ def _check_access(document: Document, written: Settings, keys: list[Secret | Non
             ("gateway", "admin_key"),
             f"the same as gateway.keys[{number}], whose holders would read metrics and details; choose another one",
         )
-    if not written.keys and not is_loopback(written.host):
+    without_keys = not written.keys and not named
+    if without_keys and not is_loopback(written.host):
         document.report(
             ("gateway", "host"), f"found {written.host!r}; without `keys` only a loopback address is served"
         )
-    if not written.keys and "*" in written.cors_origins:
+    if without_keys and "*" in written.cors_origins:
         document.report(
             ("gateway", "cors_origins", written.cors_origins.index("*")),
             "found '*'; without `keys` every web page that a browser on this machine shows could use the gateway",

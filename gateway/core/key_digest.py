@@ -31,10 +31,11 @@ def with_key_digest(headers: RawHeaders, key: bytes) -> list[tuple[bytes, bytes]
         key: the key that authenticated it; empty where the gateway has no keys.
     """
     kept = [pair for pair in headers if pair[0] not in _CREDENTIALS]
-    kept.append((HEADER, _digest(key)))
+    kept.append((HEADER, owner_of(key).encode()))
     return kept
 
 
 @lru_cache(1024)
-def _digest(key: bytes) -> bytes:
-    return blake2b(key, digest_size=16, person=b"locus owner").hexdigest().encode()
+def owner_of(key: bytes) -> str:
+    """The digest of a plain key; the key cannot be recovered from it."""
+    return blake2b(key, digest_size=16, person=b"locus owner").hexdigest()

@@ -6,6 +6,7 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel
 
+from gateway.config.access import BudgetEntry, KeyEntry, NearLimitEntry, TeamEntry
 from gateway.config.documentation import configuration_page, type_name
 from gateway.config.field_types import Seconds, SecretKey
 from gateway.config.schema import (
@@ -21,7 +22,7 @@ from gateway.config.settings import Hedging, Settings, UtilityCalls
 DOCS = Path(__file__).parents[3] / "docs"
 MODELS = (
     PortfolioEntry, ModelEntry, PriceEntry, EmbeddingModelEntry, DeploymentEntry, PolicyEntry, Settings, UtilityCalls,
-    Hedging,
+    Hedging, KeyEntry, TeamEntry, BudgetEntry, NearLimitEntry,
 )  # fmt: skip
 
 

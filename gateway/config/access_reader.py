@@ -1,0 +1,105 @@
+"""The keys and teams of a portfolio file: checks their names and references, and makes the values in force of them."""
+
+from datetime import UTC, datetime
+
+from gateway.config.access import Access, AccessEntry, AccessKey, KeyEntry, Team, TeamEntry
+from gateway.config.document import Document
+from gateway.config.references import ENVIRONMENT, References
+from gateway.config.schema import PortfolioEntry
+from gateway.config.secret import Secret
+from gateway.config.settings import Settings
+from gateway.config.yaml_reader import Place
+from gateway.core.identity import KeyIdentity
+from gateway.core.key_digest import owner_of
+from gateway.core.vocabulary import ENCODER, is_reserved
+
+FILE_KEY = "file:"  # begins the ids of the file's keys with a name, and of no other keys
+
+
+def read_access(
+    document: Document, references: References, entry: PortfolioEntry, settings: Settings, policies: frozenset[str]
+) -> Access:
+    """The keys and teams of a checked file. Mistakes are reported to the document.
+
+    Args:
+        settings: with the values of the plain keys.
+        policies: the names of the policies.
+    """
+    models = frozenset([*(m.name for m in entry.models), *(m.name for m in entry.embedding_models), ENCODER])
+    _check_names(document, "teams", [team.name for team in entry.teams])
+    _check_names(document, "keys", [key.name for key in entry.keys])
+    for i, team in enumerate(entry.teams):
+        _check_entry(document, references, ("teams", i), team, models, policies)
+    written = [key.reveal() for key in entry.gateway.keys]
+    keys = [plain_key(secret, i, written[i]) for i, secret in enumerate(settings.keys)]
+    places = {key.identity.id: f"gateway.keys[{i}]" for i, key in enumerate(keys)}
+    teams = [team.name for team in entry.teams]
+    for i, key in enumerate(entry.keys):
+        where: Place = ("keys", i)
+        _check_entry(document, references, where, key, models, policies)
+        if key.team is not None and key.team not in teams:
+            known = f"expected one of {', '.join(teams)}" if teams else "the file has no `teams`"
+            document.report((*where, "team"), f"found {key.team!r}; {known}")
+        secret = references.gateway_key((*where, "key"), key.key.reveal())
+        if secret is None:
+            continue
+        keys.append(_named_key(key, secret))
+        _check_secret(document, (*where, "key"), secret, settings.admin_key, places)
+    return Access(tuple(keys), tuple(_team(team) for team in entry.teams))
+
+
+def plain_key(secret: Secret, number: int, written: str) -> AccessKey:
+    """A key of `gateway.keys`: it may use everything. Its name is that of its environment variable, or its number."""
+    name = written.removeprefix(ENVIRONMENT) if written.startswith(ENVIRONMENT) else f"keys[{number}]"
+    return AccessKey(KeyIdentity(owner_of(secret.to_bytes()), name), secret=secret)
+
+
+def _named_key(key: KeyEntry, secret: Secret) -> AccessKey:
+    identity = KeyIdentity(FILE_KEY + key.name, key.name, key.team, tuple(key.tags))
+    return AccessKey(identity, key.allowed, key.limits, key.expires_at, secret)
+
+
+def _team(team: TeamEntry) -> Team:
+    return Team(team.name, team.allowed, team.limits, team.expires_at, tuple(team.tags))
+
+
+def _check_names(document: Document, section: str, names: list[str]) -> None:
+    first: dict[str, int] = {}
+    for i, name in enumerate(names):
+        if name in first:
+            document.report((section, i, "name"), f"{name!r} is also {section}[{first[name]}]")
+        first.setdefault(name, i)
+
+
+def _check_entry(
+    document: Document,
+    references: References,
+    where: Place,
+    entry: AccessEntry,
+    models: frozenset[str],
+    policies: frozenset[str],
+) -> None:
+    for i, name in enumerate(entry.models or ()):
+        if name in models:
+            continue
+        more = (
+            "`auto` and its policies belong to `policies`" if is_reserved(name) else "the portfolio has no such model"
+        )
+        document.report((*where, "models", i), f"found {name!r}; {more}")
+    for i, name in enumerate(entry.policies or ()):
+        if name not in policies:
+            document.report((*where, "policies", i), f"found {name!r}, expected one of {', '.join(sorted(policies))}")
+    if entry.expires_at is not None and entry.expires_at <= datetime.now(UTC):
+        references.warn((*where, "expires"), f"{entry.expires} is over, so its requests are refused")
+
+
+def _check_secret(
+    document: Document, where: Place, secret: Secret, admin_key: Secret | None, places: dict[str, str]
+) -> None:
+    """Reports a key that is also the admin key or another one. Notes its place."""
+    if secret == admin_key:
+        document.report(where, "the same as gateway.admin_key, so its holder would be the operator; choose another one")
+    digest = owner_of(secret.to_bytes())
+    if digest in places:
+        document.report(where, f"the same key as {places[digest]}; each key needs its own")
+    places.setdefault(digest, document.place(where))
