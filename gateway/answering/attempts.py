@@ -25,10 +25,10 @@ _NUMBER = re.compile(r"\b\d{1,3}(?:,\d{3}){1,2}\b|\b\d{3,9}\b")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call that failed, was cancelled, or broke off.
+    """One call that failed, was cancelled, or broke off; or a deployment that was not called, since it was out of service.
 
     Attributes:
-        cause: a `Cause`, `HEDGED` or `CANCELLED`.
+        cause: a `Cause`, `HEDGED` or `CANCELLED`; of a deployment that was not called also `no_key` or `at_limit`.
         after_content: the client already had a part of the answer.
         reason: the provider's own words in one line, without the deployment's secrets.
     """
@@ -40,6 +40,7 @@ class Attempt:
     elapsed_s: float
     after_content: bool = False
     reason: str = ""
+    called: bool = True
 
 
 @dataclass(slots=True)
@@ -49,14 +50,27 @@ class Attempts:
     Attributes:
         entries: the calls that failed or were cancelled, in order.
         failures: the failures among them.
+        skipped: the deployments of the chosen model that were not called, since no call could be made then.
         waited_s: seconds spent on upstreams and between retries; the rest of a request is the gateway's own time.
         paused_s: the part of `waited_s` spent between retries.
     """
 
     entries: list[Attempt] = field(default_factory=list)
     failures: list[UpstreamFailure] = field(default_factory=list)
+    skipped: list[Attempt] = field(default_factory=list)
     waited_s: float = 0.0
     paused_s: float = 0.0
+
+    def not_called(self) -> list[Attempt]:
+        """Those of `skipped` that were not called later either."""
+        called = {attempt.deployment for attempt in self.entries}
+        return [skipped for skipped in self.skipped if skipped.deployment not in called]
+
+    def stand_in_cause(self) -> str | None:
+        """Why a stand-in answers: the last failure of the chosen model, or why its deployments were not called."""
+        of_chosen = [attempt for attempt in self.entries if not attempt.candidate.stand_in]
+        why = of_chosen[-1:] or self.skipped[:1]
+        return why[0].cause if why else None
 
 
 def all_failed(attempts: Attempts, candidates: Iterable[Candidate]) -> GatewayError:

@@ -1,6 +1,5 @@
 """Interprets a failed call: updates the deployment's circuit breaker, and decides if the request is at fault."""
 
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,8 +12,6 @@ from gateway.request.query_text import message_text
 from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
 from gateway.upstream.redact import redact
-
-log = logging.getLogger("locus.deployments")
 
 DIGEST_CHARS = 20_000  # of each turn
 PATH_UNKNOWN = (404, 405, 410, 501)  # statuses of a server that may lack the path of an API
@@ -30,6 +27,7 @@ DEPLOYMENT_FAULTS = frozenset(
     }
 )
 _REFUSING = NEEDS_OPERATOR | {Cause.REFUSED}
+_STATE_CAUSES = _REFUSING | DEPLOYMENT_FAULTS  # for these a deployment may go out of service
 _SHARED_STATE = NEEDS_OPERATOR | {Cause.FIELD_REFUSED}  # causes that change what the requests of all clients meet
 # Things that a request may name, and that a provider may no longer have.
 _NAMED_THING = re.compile(
@@ -100,7 +98,8 @@ def update_breaker(
         own_request: the gateway made the request, so that a refusal cannot be about the content of a client.
     """
     cause = failure.cause
-    was_open, was_out = live.breaker.open_until is not None, live.breaker.taken_out
+    if cause in _STATE_CAUSES:
+        live.last_failure = failure
     if cause in NEEDS_OPERATOR:
         live.refused(Refusal(cause.value, digest, in_words=True))
     elif cause is Cause.REFUSED:
@@ -111,8 +110,4 @@ def update_breaker(
         live.breaker.abandon()
     else:  # the request was at fault
         live.breaker.answered()
-    until = live.breaker.open_until
-    if until is not None and (not was_open or (live.breaker.taken_out and not was_out)):
-        change = "is taken out" if live.breaker.taken_out else "cools down"
-        said = f": {failure.reason}" if failure.reason else ""
-        log.warning("%s %s for %.0f s: %s%s", live.spec.id, change, until - now, failure, said)
+    live.changes.failed(live.breaker, str(failure), failure.reason)

@@ -1,8 +1,9 @@
 """The deployments that may answer one request, in the order in which they are called; each is given once."""
 
 import random
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 
+from gateway.answering.attempts import Attempt
 from gateway.deployments.live import LiveDeployment
 from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
@@ -18,12 +19,14 @@ class CallOrder:
 
     Attributes:
         candidates: those that have been read.
+        skipped: the deployments of the first one that could not be called when it was read.
     """
 
     def __init__(
         self, request: Request, candidates: Iterable[Candidate], clock: Callable[[], float], rng: random.Random
     ) -> None:
         self.candidates: list[Candidate] = []
+        self.skipped: list[Attempt] = []
         self._request = request
         self._clock = clock
         self._rng = rng
@@ -93,13 +96,22 @@ class CallOrder:
             self.candidates.append(candidate)
             if candidate.barred:
                 continue
-            for live in candidate.model.callable_deployments(self._rng):
+            ready = candidate.model.callable_deployments(self._rng)
+            if not candidate.stand_in and len(ready) < len(candidate.model.deployments):
+                self._note_skipped(candidate, ready)
+            for live in ready:
                 if not self._fits(candidate):
                     break
                 if self._may_be_called(candidate, live):  # the deployment before it may have taken long
                     yield candidate, live
                     if candidate.single:
                         return
+
+    def _note_skipped(self, candidate: Candidate, ready: Collection[LiveDeployment]) -> None:
+        for live in candidate.model.deployments:
+            if live not in ready:
+                cause, reason = live.not_called_because()
+                self.skipped.append(Attempt(candidate, live.spec.id, cause, None, 0.0, reason=reason, called=False))
 
     def _may_be_called(self, candidate: Candidate, live: LiveDeployment) -> bool:
         return live.unavailable() is None and self._fits(candidate) and self._serves(candidate, live)

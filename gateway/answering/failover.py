@@ -61,6 +61,7 @@ class Failover(Resources):
             last: the conversation's last answer; None if it is not known.
         """
         call_order = CallOrder(request, candidates, self.clock, self.rng)
+        attempts.skipped = call_order.skipped
         return Dispatch(RequestContext(self, request, settings, call_order, writer, last), attempts)
 
 

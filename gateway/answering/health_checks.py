@@ -4,7 +4,6 @@ The checks find a failure before a client's request meets it, and a recovery wit
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from gateway.answering.call_failure import DEPLOYMENT_FAULTS, update_breaker
@@ -15,8 +14,6 @@ from gateway.provider_errors.failures import NEEDS_OPERATOR, Cause, UpstreamFail
 from gateway.request.chat_request import parse_chat
 from gateway.request.embeddings_request import parse_embeddings
 from gateway.upstream.redact import redact
-
-log = logging.getLogger("locus.health")
 
 Check = Callable[[LiveDeployment], Awaitable[None]]
 
@@ -62,11 +59,7 @@ class HealthChecks:
     async def _repeat(self, live: LiveDeployment, interval_s: float, check: Check) -> None:
         while True:
             await asyncio.sleep(interval_s)
-            before = live.unavailable()
             await self._check_once(live, check)
-            now = live.unavailable()
-            if now != before:
-                log.info("%s is %s", live.spec.id, now or "available")
 
     async def _chat(self, live: LiveDeployment) -> None:
         upstream = await self._failover.upstreams.choose(live.spec, "chat")
@@ -91,8 +84,8 @@ class HealthChecks:
                 redact(failure, live.spec, {})
                 update_breaker(live, failure, self._clock(), own_request=True)
             else:  # the server works, although it refuses this request
-                live.breaker.success()
+                live.succeeded()
         except Exception as exc:
             unexpected(exc)
         else:
-            live.breaker.success()
+            live.succeeded()

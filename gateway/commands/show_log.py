@@ -148,7 +148,8 @@ def _in_words(row: dict[str, Any]) -> _Cells:
     for attempt in row["failover"] or []:
         status = "" if attempt["status"] is None else f" {attempt['status']}"
         late = " after content" if attempt.get("after_content") else ""
-        below.append((f"[dim]{_name(attempt['deployment'])} {_name(attempt['cause'])}{status}{late}[/]", ""))
+        skipped = "" if attempt.get("called", True) else "not called: "
+        below.append((f"[dim]{_name(attempt['deployment'])} {skipped}{_name(attempt['cause'])}{status}{late}[/]", ""))
     for part in (row["parts"] or [])[1:]:
         tokens = f"{part['prompt_tokens']}+{part['completion_tokens']}"
         below.append((f"[yellow]{_name(part['deployment'])} continued[/]", tokens))

@@ -9,6 +9,7 @@ a provider may refuse one request for its content, so a second call must be refu
 
 from collections import deque
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Literal
 
 from gateway.config.settings import BreakerSettings
@@ -17,6 +18,16 @@ WINDOW = 20  # outcomes from which the failure rate is computed
 MAX_FAILURE_RATE = 0.5
 TAKEN_OUT_S = 300.0  # longest time that a deployment is taken out; then one request is the probe
 NEVER = float("-inf")
+
+
+class Condition(IntEnum):
+    """How far a deployment is out of service, as operators are told; a higher value is worse."""
+
+    IN_SERVICE = 0
+    REFUSED = 1  # its key, model or account, once; it is used until the second refusal
+    COOLING_DOWN = 2
+    TAKEN_OUT = 3
+    TAKEN_OUT_LONG = 4  # the provider has refused its key, model or account twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,16 @@ class Breaker:
     def taken_out(self) -> bool:
         """Return True while the deployment is taken out, until a call succeeds or fails in another way."""
         return self.out_until != NEVER
+
+    @property
+    def condition(self) -> Condition:
+        """The state for operators. A half-open breaker counts as open, until its probe succeeds."""
+        if self.open_until is not None:
+            if not self.taken_out:
+                return Condition.COOLING_DOWN
+            return Condition.TAKEN_OUT_LONG if self.confirmed else Condition.TAKEN_OUT
+        refused = self._refusal is not None and self._refusal.in_words
+        return Condition.REFUSED if refused else Condition.IN_SERVICE
 
     def state(self, now: float) -> Literal["closed", "open", "half-open"]:
         if self.open_until is None:

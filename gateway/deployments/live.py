@@ -1,11 +1,10 @@
 """The live state of a portfolio's deployments: circuit breaker, limits, usual speed, and refusals learned from calls."""
 
 import asyncio
-import logging
 import random
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from gateway.config.portfolio import BUILT_IN, Deployment, Model, Portfolio
 from gateway.config.providers import Prefill
@@ -13,9 +12,9 @@ from gateway.config.settings import BreakerSettings
 from gateway.core.vocabulary import Clock
 from gateway.deployments.breaker import Breaker, Refusal
 from gateway.deployments.learned_refusals import LearnedRefusals
+from gateway.deployments.state_changes import StateChanges
+from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.request.requirements import Requirements
-
-log = logging.getLogger("locus.deployments")
 
 MINUTE_S = 60.0
 MAX_TIMES = 100  # latest times to the first token from which quantiles are computed
@@ -34,6 +33,9 @@ class LiveDeployment:
         no_prefill: has a name once it has refused or ignored an assistant message that it was asked to continue.
         siblings: the deployments of its model, including itself.
         peers: all deployments for chats, or all for embeddings, including itself.
+        stand_ins: gives the stand-ins of its model, the nearest first.
+        changes: logs the changes of its state.
+        last_failure: the last one that may take it out of service; redacted.
     """
 
     def __init__(self, spec: Deployment, settings: BreakerSettings, clock: Clock) -> None:
@@ -46,6 +48,9 @@ class LiveDeployment:
         self.no_prefill = LearnedRefusals(clock)
         self.siblings: tuple[LiveDeployment, ...] = (self,)
         self.peers: tuple[LiveDeployment, ...] = (self,)
+        self.stand_ins: Callable[[], Iterable[LiveModel]] = tuple
+        self.changes = StateChanges(spec.id, clock, self.meanwhile)
+        self.last_failure: UpstreamFailure | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._times: dict[bool, deque[float]] = {stream: deque(maxlen=MAX_TIMES) for stream in (False, True)}
         self._clock = clock
@@ -85,6 +90,18 @@ class LiveDeployment:
             if spec.tpm is not None and self._tokens >= spec.tpm:
                 return "tpm reached"
         return None
+
+    def not_called_because(self) -> tuple[str, str]:
+        """Why no call may be made now: a cause, as of a failed call, `no_key` or `at_limit`; and the reason in words."""
+        reason = self.unavailable() or ""
+        if self.spec.missing_key is not None:
+            return "no_key", reason
+        if self.breaker.available(self._clock()):
+            return "at_limit", reason
+        if self.unreachable is not None or self.last_failure is None:
+            return Cause.CONNECTION.value, reason
+        said = self.last_failure.reason
+        return self.last_failure.cause.value, f"{reason}: {said}" if said else reason
 
     @property
     def busy(self) -> bool:
@@ -195,9 +212,18 @@ class LiveDeployment:
 
     def succeeded(self) -> None:
         """Records a call that succeeded."""
-        if self.breaker.open_until is not None:
-            log.info("%s answers again", self.spec.id)
         self.breaker.success()
+        self.changes.succeeded(self.breaker)
+
+    def meanwhile(self) -> str:
+        """Says which deployment or model answers while this one does not."""
+        for live in self.siblings:
+            if live is not self and live.unavailable() is None:
+                return f"{live.spec.id} answers meanwhile"
+        for model in self.stand_ins():
+            if model.unavailable() is None:
+                return f"the stand-in {model.name} answers meanwhile"
+        return "no other deployment can answer meanwhile"
 
     def usual_time_s(self, quantile: float, *, stream: bool) -> float | None:
         """A quantile of its recent times to the first content, in seconds; None if too few are known."""

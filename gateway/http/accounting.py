@@ -89,7 +89,14 @@ class RequestLog:
         self._overhead_s = max(0.0, self._first_token_s - self.attempts.waited_s)
         left_out = _left_out(self.request, open_call)
         simulated = self.in_force.portfolio.simulated
-        headers = answer_headers(decision, open_call.candidate, left_out, self._overhead_s, simulated=simulated)
+        headers = answer_headers(
+            decision,
+            open_call.candidate,
+            left_out,
+            self._overhead_s,
+            simulated=simulated,
+            stand_in_cause=self.attempts.stand_in_cause(),
+        )
         return headers + self.extra_headers
 
     def start_prompt(self) -> "RequestLog":
@@ -102,6 +109,7 @@ class RequestLog:
     def end_prompt(self, prompt_log: "RequestLog") -> None:
         """Adds the attempts and the cost of a prompt that is over."""
         self.attempts.entries += prompt_log.attempts.entries
+        self.attempts.skipped = self.attempts.skipped or prompt_log.attempts.skipped
         for part in prompt_log._parts():
             key = part.model, part.deployment
             self._prompt_parts[key] = part if key not in self._prompt_parts else self._prompt_parts[key].plus(part)
@@ -188,7 +196,7 @@ class RequestLog:
             stand_in_distance=candidate.distance if candidate is not None else None,
             predicted_loss=candidate.predicted_loss if candidate is not None else None,
             candidates=candidates_column(decision),
-            failover=failover_column(self.attempts.entries),
+            failover=failover_column(self.attempts, answered=candidate is not None and not candidate.stand_in),
             parts=parts_column(parts),
             stream=request.stream if request is not None else False,
             status=self._status,

@@ -18,6 +18,7 @@ _OF_BATCH = (
     b"x-locus-policy",
     b"x-locus-min-p-correct-missed",
     b"x-locus-stand-in",
+    b"x-locus-stand-in-cause",
     b"x-locus-left-out",
     b"x-locus-simulated",
 )
@@ -34,7 +35,13 @@ _VALUES: dict[str, Callable[[str], object]] = {
 
 
 def answer_headers(
-    decision: Decision, candidate: Candidate, left_out: Iterable[str], overhead_s: float, *, simulated: bool
+    decision: Decision,
+    candidate: Candidate,
+    left_out: Iterable[str],
+    overhead_s: float,
+    *,
+    simulated: bool,
+    stand_in_cause: str | None = None,
 ) -> RawHeaders:
     """The headers of one answer.
 
@@ -42,6 +49,7 @@ def answer_headers(
         candidate: the model that answers.
         left_out: fields of the client's request that the deployment was not sent.
         overhead_s: the gateway's own time, seconds.
+        stand_in_cause: why the chosen model does not answer itself.
     """
     headers = [(b"x-locus-model", decision.model.encode()), _overhead(overhead_s)]
     if decision.policy is not None:
@@ -54,6 +62,8 @@ def answer_headers(
         headers.append((b"x-locus-conversation", b"kept" if decision.kept else b"switched"))
     if candidate.stand_in:
         headers.append((b"x-locus-stand-in", candidate.model.name.encode()))
+        if stand_in_cause is not None:
+            headers.append((b"x-locus-stand-in-cause", stand_in_cause.encode()))
     if candidate.distance is not None:
         headers.append((b"x-locus-stand-in-distance", b"%.4f" % candidate.distance))
     if candidate.predicted_loss is not None:

@@ -2,7 +2,7 @@
 
 import orjson
 
-from gateway.answering.attempts import Attempt
+from gateway.answering.attempts import Attempts
 from gateway.core.answer import Usage
 from gateway.record.request_record import Part
 from gateway.request.request import Request
@@ -52,9 +52,14 @@ def candidates_column(decision: Decision | None) -> str | None:
     return orjson.dumps(rows).decode()
 
 
-def failover_column(attempts: list[Attempt]) -> str | None:
-    """The calls that failed or were cancelled."""
-    if not attempts:
+def failover_column(attempts: Attempts, *, answered: bool) -> str | None:
+    """The calls that failed or were cancelled. Before them, the deployments of the chosen model that were not called.
+
+    Args:
+        answered: the chosen model answered, so that it does not matter which of its deployments were not called.
+    """
+    entries = attempts.entries if answered else [*attempts.not_called(), *attempts.entries]
+    if not entries:
         return None
     return orjson.dumps(
         [
@@ -68,8 +73,9 @@ def failover_column(attempts: list[Attempt]) -> str | None:
                 "predicted_loss": attempt.candidate.predicted_loss,
                 "after_content": attempt.after_content,
                 "reason": attempt.reason or None,
+                "called": attempt.called,
             }
-            for attempt in attempts[:MAX_ATTEMPTS]
+            for attempt in entries[:MAX_ATTEMPTS]
         ]
     ).decode()
 

@@ -42,7 +42,7 @@ async def explain(routing: Routing, request: ChatRequest, conversation: Conversa
         "why": reasons.of_choice(),
         "chosen": decision.model,
         "serving": serving,
-        "stand_in": None if first is None or not first.stand_in else _stand_in(decision, first),
+        "stand_in": None if first is None or not first.stand_in else _stand_in(routing, decision, first),
         "familiarity": None if scores.familiarity is None else round(scores.familiarity, 3),
         "conversation": _conversation(routing, decision, conversation),
         "query": request.query,
@@ -56,12 +56,16 @@ async def explain(routing: Routing, request: ChatRequest, conversation: Conversa
     }
 
 
-def _stand_in(decision: Decision, candidate: Candidate) -> JsonObject:
+def _stand_in(routing: Routing, decision: Decision, candidate: Candidate) -> JsonObject:
+    """The model that would answer for the chosen one, and why no deployment of the chosen one can be called."""
+    cause, reason = routing.live[decision.chosen].deployments[0].not_called_because()
     return {
         "model": candidate.model.name,
         "for": decision.model,
         "distance": candidate.distance,
         "predicted_loss": candidate.predicted_loss,
+        "cause": cause,
+        "reason": reason,
     }
 
 

@@ -1,6 +1,7 @@
 """Chooses the model for a request and orders its stand-ins: encodes the query, scores all models, applies the policy."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from gateway.config.portfolio import Model, Portfolio
 from gateway.core.errors import GatewayError, InvalidRequest, NoEligibleModel
 from gateway.core.vocabulary import EXPECTED_OUTPUT_TOKENS
-from gateway.deployments.live import LiveDeployments
+from gateway.deployments.live import LiveDeployments, LiveModel
 from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation
 from gateway.request.requirements import Requirements
@@ -54,6 +55,9 @@ class Routing:
         self._tables = {setting: tables[embeddings] for setting, embeddings in self._embeddings.items()}
         self._table = self._tables[None]  # what does not depend on the reasoning setting
         self._eligibility = Eligibility(models, self.live, deployments.clock)
+        for i, live in enumerate(self.live):
+            for deployment in live.deployments:
+                deployment.stand_ins = partial(self._nearest, i)
 
     async def decide(self, request: ChatRequest, conversation: Conversation | None = None) -> Decision:
         """The model for a request: the one it names, or for `auto` the one its policy prefers.
@@ -124,6 +128,10 @@ class Routing:
             known = None if np.isnan(loss) else loss
             barred = limit is not None and (known is None or known > limit)
             yield Candidate(live, True, distance, known, barred)
+
+    def _nearest(self, model: int) -> Iterator[LiveModel]:
+        """The other models, the nearest first."""
+        return (self.live[i] for i, _ in self._table.by_distance(model))
 
     def encoding(self, request: ChatRequest) -> Encoding | None:
         """The encoding of the query if it is known or quickly computed; None otherwise."""

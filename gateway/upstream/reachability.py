@@ -20,6 +20,7 @@ log = logging.getLogger("locus.reachability")
 INTERVAL_S = 2.0
 CONNECT_TIMEOUT_S = 1.0
 MAX_CONCURRENT = 50  # checks
+MOST_SAID = 3  # models in one log line, with what answers for them meanwhile
 _PORTS = {"https": 443}
 
 Address = tuple[str, int]
@@ -73,11 +74,14 @@ class Reachability:
         self._checked = lives
         limit = asyncio.Semaphore(MAX_CONCURRENT)
         errors = await asyncio.gather(*(_check_one(address, limit) for address in to_check))
+        lost = []
         for (address, deployments), error in zip(to_check.items(), errors, strict=True):
             if error is None:
                 self._mark_reachable(address, deployments)
-            else:
-                self._mark_unreachable(address, deployments, error)
+            elif new := self._mark_unreachable(deployments, error):
+                lost.append((address, error, new))
+        for address, error, new in lost:  # once all are marked, so that none of them is said to answer meanwhile
+            self._log_unreachable(address, error, new)
 
     async def _check_periodically(self) -> None:
         while True:
@@ -90,6 +94,7 @@ class Reachability:
             live.unreachable = None
             if not live.breaker.taken_out:
                 live.breaker.success()
+                live.changes.reported = live.breaker.condition
         if reachable:
             log.log(
                 min(self._level, logging.INFO),
@@ -98,21 +103,26 @@ class Reachability:
                 _names(reachable),
             )
 
-    def _mark_unreachable(self, address: Address, deployments: Iterable[LiveDeployment], reason: str) -> None:
-        new = [live for live in deployments if live.unreachable != reason]
+    def _mark_unreachable(self, deployments: Iterable[LiveDeployment], reason: str) -> list[LiveDeployment]:
+        """Gives those among the deployments whose state the log does not have yet."""
+        new = [live for live in deployments if live.unreachable != reason and not _is_reported(live)]
         for live in deployments:
             live.unreachable = reason
             if not live.breaker.taken_out:
                 live.breaker.failure(self._clock(), reason, 2 * self._interval_s + CONNECT_TIMEOUT_S)
-        if new:
-            log.log(
-                self._level,
-                "%s: %s; checked again every %g s, and used as soon as it accepts connections: %s",
-                _host_and_port(address),
-                reason,
-                self._interval_s,
-                _names(new),
-            )
+                live.changes.reported = live.breaker.condition
+        return new
+
+    def _log_unreachable(self, address: Address, reason: str, new: Iterable[LiveDeployment]) -> None:
+        log.log(
+            self._level,
+            "%s: %s; checked again every %g s, and used as soon as it accepts connections: %s; %s",
+            _host_and_port(address),
+            reason,
+            self._interval_s,
+            _names(new),
+            _meanwhile(new),
+        )
 
     def _address_of(self, live: LiveDeployment) -> Address | None:
         base = live.spec.native_base or live.spec.api_base
@@ -151,6 +161,18 @@ async def _check_one(address: Address, limit: asyncio.Semaphore) -> str | None:
 def _requests_failed(live: LiveDeployment) -> bool:
     """True if the breaker is open because requests could not connect."""
     return live.breaker.open_until is not None and live.breaker.reason == Cause.CONNECTION.value
+
+
+def _is_reported(live: LiveDeployment) -> bool:
+    """True if the log says already that requests could not connect."""
+    return _requests_failed(live) and live.changes.reported is live.breaker.condition
+
+
+def _meanwhile(deployments: Iterable[LiveDeployment]) -> str:
+    """Who answers while these deployments do not, for the first models."""
+    of_models = {live.spec.model: live.meanwhile() for live in deployments}
+    said = [f"{model}: {text}" for model, text in sorted(of_models.items())]
+    return "; ".join(said[:MOST_SAID]) + ("; …" if len(said) > MOST_SAID else "")
 
 
 def _host_and_port(address: Address) -> str:

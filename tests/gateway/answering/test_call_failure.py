@@ -59,18 +59,19 @@ def test_faults_of_the_deployment_count_and_faults_of_the_request_do_not(tmp_pat
     assert live.breaker.state(clock()) == "open"
 
 
-def test_a_refused_key_takes_the_deployment_out_and_is_logged_once(
+def test_a_refused_key_takes_the_deployment_out_and_each_change_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Time()
     (candidate,) = candidates(tmp_path, model("m", 2), clock=clock)
     live = candidate.model.deployments[0]
     refused = UpstreamFailure(Cause.AUTH, 401, reason="Invalid API key")
-    update_breaker(live, refused, clock())
-    update_breaker(live, refused, clock())
+    for _ in range(9):
+        update_breaker(live, refused, clock())
     assert live.breaker.confirmed
     assert [record.getMessage() for record in caplog.records] == [
-        f"m/0 is taken out for {live.breaker.settings.cool_down:.0f} s: {refused}: Invalid API key"
+        "m/0 is taken out for 5 s: auth 401: Invalid API key; m/1 answers meanwhile",
+        "m/0 is taken out for 300 s: auth 401: Invalid API key; m/1 answers meanwhile",
     ]
 
 

@@ -436,9 +436,49 @@ async def test_the_log_tells_once_why_a_deployment_is_not_asked_any_more(
             told = [record.getMessage() for record in caplog.records]
             assert len(told) == 1
             assert told[0].startswith("llama-8b/0 is taken out for 0 s: auth 401: Incorrect API key provided")
+            assert told[0].endswith("; llama-8b/1 answers meanwhile")
             assert "sk-up" not in told[0]
             bad.default = good.default
             await asyncio.sleep(0.3)
             for _ in range(3):
                 await run.client.chat.completions.create(model="auto", messages=ASK)
             assert [record.getMessage() for record in caplog.records][1:] == ["llama-8b/0 answers again"]
+
+
+@pytest.mark.parametrize("spare", [False, True])
+async def test_a_stand_in_says_why_the_chosen_models_deployment_was_not_called(tmp_path: Path, spare: bool) -> None:
+    refusal = {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}
+    async with ScriptedProvider(reply(401, refusal)) as bad, ScriptedProvider() as good:
+        models = [entry("llama-8b", *[bad.base_url] * (1 + spare)), entry("llama-70b", good.base_url)]
+        async with gateway(tmp_path, models) as run:
+            for _ in range(3):
+                raw = await run.client.chat.completions.with_raw_response.create(model="llama-8b", messages=ASK)
+                assert raw.headers["x-locus-stand-in"] == "llama-70b"
+                assert raw.headers["x-locus-stand-in-cause"] == "auth"
+            assert raw.parse().locus["stand_in_cause"] == "auth"  # type: ignore[attr-defined]
+            calls = len(bad.calls)
+            record = (await run.records())[-1]
+            assert len(bad.calls) == calls  # none for the last request
+            assert record["served"] == "llama-70b"
+            assert [(f["deployment"], f["cause"], f["called"]) for f in record["failover"]] == [
+                (f"llama-8b/{i}", "auth", False) for i in range(1 + spare)
+            ]
+            assert record["failover"][0]["reason"] == "taken out: auth: Incorrect API key provided"
+            route = await run.http.post("/v1/route", json={"model": "llama-8b", "messages": ASK})
+            told = route.json()["stand_in"]
+            assert (told["model"], told["cause"]) == ("llama-70b", "auth")
+            assert told["reason"] == "taken out: auth: Incorrect API key provided"
+
+
+async def test_a_stand_in_for_a_model_without_a_key_or_at_its_limit_says_so(tmp_path: Path) -> None:
+    async with ScriptedProvider() as good:
+        no_key, limited = entry("llama-8b", good.base_url), entry("mistral-7b", good.base_url)
+        no_key["deployments"][0]["api_key"] = "os.environ/NOT_SET_HERE"
+        limited["deployments"][0]["rpm"] = 1
+        async with gateway(tmp_path, [no_key, limited, entry("llama-70b", good.base_url)]) as run:
+            causes = []
+            for name in ("llama-8b", "mistral-7b", "mistral-7b", "llama-70b"):
+                raw = await run.client.chat.completions.with_raw_response.create(model=name, messages=ASK)
+                causes.append(raw.headers.get("x-locus-stand-in-cause"))
+            assert causes == ["no_key", None, "at_limit", None]
+            assert (await run.records())[-1]["failover"] is None

@@ -2,7 +2,7 @@
 
 import orjson
 
-from gateway.answering.attempts import Attempt
+from gateway.answering.attempts import Attempt, Attempts
 from gateway.config.portfolio import Model, Price
 from gateway.core.answer import Usage
 from gateway.deployments.live import LiveModel
@@ -44,11 +44,16 @@ def test_a_named_model_has_no_candidates_and_no_conversation() -> None:
 
 
 def test_failed_calls_are_listed_in_order_up_to_a_limit() -> None:
-    attempts = [
+    attempts = Attempts()
+    attempts.entries = [
         Attempt(CANDIDATE, f"llama-8b/{number}", "timeout", None, 0.12345, reason="slow" if number else "")
         for number in range(MAX_ATTEMPTS + 1)
     ]
-    rows = orjson.loads(failover_column(attempts) or "")
+    attempts.skipped = [
+        Attempt(CANDIDATE, f"llama-8b/{name}", "auth", None, 0.0, reason="taken out: auth", called=False)
+        for name in ("0", "x")
+    ]
+    rows = orjson.loads(failover_column(attempts, answered=True) or "")
     assert len(rows) == MAX_ATTEMPTS
     assert rows[0] == {
         "model": "llama-8b",
@@ -60,6 +65,10 @@ def test_failed_calls_are_listed_in_order_up_to_a_limit() -> None:
         "predicted_loss": None,
         "after_content": False,
         "reason": None,
+        "called": True,
     }
     assert rows[1]["reason"] == "slow"
-    assert failover_column([]) is None
+    skipped, first, *_ = orjson.loads(failover_column(attempts, answered=False) or "")
+    assert (skipped["deployment"], skipped["cause"], skipped["called"]) == ("llama-8b/x", "auth", False)
+    assert first == rows[0]  # llama-8b/0 was called after all
+    assert failover_column(Attempts(), answered=False) is None
