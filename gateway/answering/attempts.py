@@ -52,6 +52,7 @@ class Attempts:
         failures: the failures among them.
         skipped: the deployments of the chosen model that were not called, since no call could be made then.
         waited_s: seconds spent on upstreams and between retries; the rest of a request is the gateway's own time.
+        own_s: seconds in which a call waited for the gateway itself, before it was sent; not part of `waited_s`.
         paused_s: the part of `waited_s` spent between retries.
     """
 
@@ -59,6 +60,7 @@ class Attempts:
     failures: list[UpstreamFailure] = field(default_factory=list)
     skipped: list[Attempt] = field(default_factory=list)
     waited_s: float = 0.0
+    own_s: float = 0.0
     paused_s: float = 0.0
 
     def not_called(self) -> list[Attempt]:

@@ -104,6 +104,9 @@ class Hedge:
                 task.cancel()
         if len(self._calls) > 1 or self._winner is None:
             await self._close_losers()
+        own_s = max((call.attempts.own_s for call in self._calls.values()), default=0.0)
+        self._attempts.waited_s -= own_s
+        self._attempts.own_s += own_s
 
     async def _close_losers(self) -> None:
         tasks = list(self._calls)

@@ -48,6 +48,7 @@ class UpstreamCall:
         "_context",
         "_dropped",
         "_live",
+        "_own_s",
         "_started",
     )
 
@@ -69,6 +70,7 @@ class UpstreamCall:
         self._api = call_api(live, call_request.request)
         self._dropped = live.dropped_fields | changes.names if changes.names else live.dropped_fields
         self._started = 0.0
+        self._own_s = 0.0  # until the upstream was ready to be called
 
     async def open(self) -> OpenCall:
         """The answer, complete or as a stream with its first content at hand. Call it once.
@@ -93,7 +95,8 @@ class UpstreamCall:
                 raise
             raise failure from exc
         finally:
-            self._attempts.waited_s += clock() - started
+            self._attempts.waited_s += clock() - started - self._own_s
+            self._attempts.own_s += self._own_s
 
     async def _answer(self) -> Complete | Relay:
         """Sends the request in the client's own format if possible; in the translated one if the server lacks that path."""
@@ -125,7 +128,11 @@ class UpstreamCall:
 
     async def _send(self) -> Complete | Relay:
         spec, resources = self._live.spec, self._context.resources
-        upstream = await resources.upstreams.choose(spec, self._api)
+        began = resources.clock()
+        try:
+            upstream = await resources.upstreams.choose(spec, self._api)
+        finally:
+            self._own_s += resources.clock() - began
         if not self._context.request.stream:
             return await upstream.complete(spec, self._call_request.request, self._dropped, self._api)
         call_request = self._call_request

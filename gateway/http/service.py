@@ -82,6 +82,7 @@ class Service:
         # A portfolio of a thousand models takes a while, so it is prepared in a thread.
         self.in_force = await asyncio.to_thread(_in_force, portfolio, router, self.clock, old.deployments)
         await self.health.watch(self.in_force.deployments)
+        self.failover.upstreams.prepare(portfolio)
         log.info("portfolio in force: %d models from %s", len(portfolio.models), portfolio.path)
 
 

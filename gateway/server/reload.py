@@ -8,15 +8,12 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sys
-import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import Future, InvalidStateError
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
+from gateway.core.background import in_daemon_thread
 from gateway.core.safe_logging import log_exception
 from router.errors import RouterError
 
@@ -24,7 +21,6 @@ log = logging.getLogger("locus.reload")
 
 READ_TIMEOUT_S = 10.0  # for reading and checking a file
 MIN_INTERVAL_S = 0.5  # between two checks, even if reloads are requested more often
-SWITCH_INTERVAL_S = 0.0005  # how long the reading thread may hold the interpreter while requests wait
 
 Fingerprint = tuple[int, int, int] | None
 
@@ -139,40 +135,20 @@ class Reloader:
         """
         if self._reading:
             raise PortfolioError([f"{self._path}: still being read since an earlier change"])
-        done: Future[Portfolio] = Future()
 
-        def read() -> None:
-            set_outcome: Callable[[], None]
+        def read() -> Portfolio:
             try:
-                portfolio = load_portfolio(self._path, self._environment)
-                set_outcome = partial(done.set_result, portfolio)
-            except Exception as exc:
-                set_outcome = partial(done.set_exception, exc)
-            self._reading = False
-            with contextlib.suppress(InvalidStateError):  # reading took too long, and the result is no longer awaited
-                set_outcome()
+                return load_portfolio(self._path, self._environment)
+            finally:
+                self._reading = False
 
-        # A daemon: a file system that hangs must not keep the process from ending.
-        thread = threading.Thread(target=read, name="reload", daemon=True)
         self._reading = True
-        with _short_switch_interval():
-            thread.start()
-            try:
-                async with asyncio.timeout(self._read_timeout_s):
-                    return await asyncio.wrap_future(done)
-            except TimeoutError as exc:
-                raise PortfolioError([f"{self._path}: not read within {self._read_timeout_s:g} s"]) from exc
-
-
-@contextlib.contextmanager
-def _short_switch_interval() -> Iterator[None]:
-    """Makes threads switch more often than Python's 5 ms, since the event loop waits for a switch each time it wakes up."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, SWITCH_INTERVAL_S))
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
+        try:
+            async with asyncio.timeout(self._read_timeout_s):
+                # A daemon thread: a file system that hangs must not keep the process from ending.
+                return await asyncio.wrap_future(in_daemon_thread(read, "reload"))
+        except TimeoutError as exc:
+            raise PortfolioError([f"{self._path}: not read within {self._read_timeout_s:g} s"]) from exc
 
 
 def fingerprint(path: Path) -> Fingerprint:

@@ -55,6 +55,7 @@ async def run(launch: Launch) -> None:
             link.ready()
         else:
             launch.announce(portfolio)
+        service.failover.upstreams.prepare(portfolio)
         await server.serve(sockets=[launch.listener])
 
 

@@ -1,6 +1,6 @@
 """Imports litellm and changes the parts that do not suit a server. The only module that imports litellm.
 
-The import takes seconds and hundreds of megabytes, so it runs in a thread, for the first request that needs it.
+The import takes seconds and hundreds of megabytes, so it runs in a thread, and only for a portfolio that needs it.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Chooses the upstream of a call, by the deployment and the API of the call."""
 
-from gateway.config.portfolio import Deployment
+from gateway.config.portfolio import Deployment, Portfolio
 from gateway.core.upstream import Upstream
 from gateway.core.vocabulary import Api
 from gateway.request.request import Request
@@ -18,17 +18,23 @@ class Upstreams:
 
     def __init__(self, direct: DirectUpstream, litellm: LitellmUpstream, embed: Embed) -> None:
         self.direct = direct
-        self._litellm = litellm
+        self.litellm = litellm
         self._embeddings = EmbeddingsUpstream(direct, litellm, embed)
 
     async def choose(self, deployment: Deployment, api: Api) -> Upstream[Deployment, Request]:
-        """The upstream that calls `deployment` in the format `api`, ready to be called.
+        """The upstream that calls `deployment` in the format `api`, ready to be called: litellm is imported, if it needs that.
 
-        The first call through litellm imports litellm here, so that a call's timeout does not include the import.
+        Raises:
+            UpstreamFailure: the import takes longer than the deployment's timeout.
         """
+        if deployment.path == "litellm" and api in ("chat", "embeddings"):
+            await self.litellm.load(deployment.timeout_s)
         if api == "embeddings":
             return self._embeddings
-        if api != "chat" or deployment.path == "direct":
-            return self.direct
-        await self._litellm.load()
-        return self._litellm
+        return self.litellm if api == "chat" and deployment.path == "litellm" else self.direct
+
+    def prepare(self, portfolio: Portfolio) -> None:
+        """Begins to import litellm beside the event loop, if one of the portfolio's deployments is called through it."""
+        models = (*portfolio.models, *portfolio.embedding_models)
+        if any(one.path == "litellm" and one.missing_key is None for model in models for one in model.deployments):
+            self.litellm.start_import()
