@@ -3,6 +3,7 @@
 RouterError
 ├── DataError       evaluation data that cannot be used
 ├── ArtifactError   a checkpoint, encoder or model space that cannot be read, or does not fit the others
+├── EngineError     an engine for parallel jobs that does not exist or does not answer
 └── MissingPackage  an optional package that is not installed
 """
 
@@ -17,6 +18,10 @@ class DataError(RouterError):
 
 class ArtifactError(RouterError):
     """A checkpoint, encoder or model space cannot be read or does not fit the others, or a name is not in the space."""
+
+
+class EngineError(RouterError):
+    """An engine for parallel jobs does not exist, or no scheduler answers at its address."""
 
 
 class MissingPackage(RouterError):

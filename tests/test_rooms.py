@@ -22,7 +22,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {  # from the lowest
     "router": (
         ("errors", "regular_file"),
         ("extras",),
-        ("encode",),
+        ("encode", "parallel"),
         ("data",),
         ("model",),
         ("explore", "train"),

@@ -1,6 +1,7 @@
 """The command `python -m research.bench`. It imports heavy packages when it runs."""
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +9,15 @@ import click
 
 from research.bench.rows import METHODS, OURS
 from research.bench.tables import TABLES
-from router.commands.options import DATA, readable_errors
+from router.commands.options import DATA, ENGINE, readable_errors
 from router.commands.terminal import progress_bar
 from router.errors import DataError
 
 if TYPE_CHECKING:
+    from research.bench.method import Method
+    from research.bench.runs import Runs
     from research.bench.tables.context import Context
+    from research.bench.tuning import Tuned
 
 NONE = "none"
 
@@ -33,9 +37,16 @@ NONE = "none"
 @click.option(
     "--encoder", default="static", show_default=True, help="static, minilm, or a sentence-transformers model."
 )
+@ENGINE
 @readable_errors
 def bench(
-    data: tuple[Path, ...], out: Path, names: tuple[str, ...], claims: tuple[str, ...], seeds: int, encoder: str
+    data: tuple[Path, ...],
+    out: Path,
+    names: tuple[str, ...],
+    claims: tuple[str, ...],
+    seeds: int,
+    encoder: str,
+    engine: str,
 ) -> None:
     """Compare routers of the literature and ours on DATA, one folder or several: tuned on `val`, measured on `test`.
 
@@ -49,7 +60,6 @@ def bench(
     from research.bench.runs import Runs
     from research.bench.tables.context import Context, families_of, prices_of
     from research.bench.tables.kept import Kept
-    from research.bench.tuning import fits, tune
     from router.data.dataset import load_datasets
     from router.encode.load import load_encoder
     from router.train.requests import Judged, judged_requests
@@ -60,16 +70,13 @@ def bench(
     chosen = methods(names, ours)
     click.echo(f"{len(dataset.models)} models, {len(dataset.prompts)} queries; encoding", err=True)
     q = loaded.encode(dataset.prompts)  # (Q, d_q)
-    text = Runs(out / "rows", Evidence.of(dataset, q[:, : loaded.text_dim].copy()))  # the other rows take the text part
-    full = Runs(out / "rows", Evidence.of(dataset, q))
-    done = iter(range(1, 10**9))
-    with progress_bar("bench", sum(fits(method, seeds) for method in chosen)) as advance:
-        tuned = [
-            tune(full if method.name == OURS else text, method, seeds, lambda note: advance(next(done), note))
-            for method in chosen
-        ]
+    text_part = q[:, : loaded.text_dim].copy()  # the other rows take the text part
+    text = Runs(out / "rows", Evidence.of(dataset, text_part), engine)
+    full = Runs(out / "rows", Evidence.of(dataset, q), engine)
+    tuned = _tune_all(chosen, seeds, lambda method: full if method.name == OURS else text)
     rows = {row.name: row for row in tuned}
-    parts = (dataset, q, loaded.text_dim, rows, ours, out / "rows", prices_of(data), families_of(data), loaded.encode)
+    files = prices_of(data), families_of(data)
+    parts = (dataset, q, loaded.text_dim, rows, ours, out / "rows", *files, loaded.encode, engine)
     tables = _tables(wanted, lambda say: Context(*parts, say), out / "tables")
     report = {
         "data": dataset.hash,
@@ -79,6 +86,15 @@ def bench(
     }
     _write(out, report)
     click.echo(f"{out / 'report.md'}: {len(tuned)} rows, {len(tables)} claim tables")
+
+
+def _tune_all(methods: Sequence["Method"], seeds: int, runs: Callable[["Method"], "Runs"]) -> list["Tuned"]:
+    """Tunes methods in turn and shows a progress bar."""
+    from research.bench.tuning import fits, tune
+
+    done = count(1)
+    with progress_bar("bench", sum(fits(method, seeds) for method in methods)) as advance:
+        return [tune(runs(method), method, seeds, lambda note: advance(next(done), note)) for method in methods]
 
 
 def wanted_tables(rows: Sequence[str], claims: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from research.bench.evidence import Evidence, judged
 from research.bench.method import Method, Setting
 from router.errors import ArtifactError
+from router.parallel import LOCAL, run_jobs
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,13 @@ class Runs:
 
     Args:
         folder: one file per run, named by method and a hash of evidence, method, version, setting and seed.
+        engine: what computes several fits side by side; see `router.parallel`.
     """
 
-    def __init__(self, folder: Path, evidence: Evidence) -> None:
+    def __init__(self, folder: Path, evidence: Evidence, engine: str = LOCAL) -> None:
         self.evidence = evidence
         self._folder = folder
+        self._engine = engine
         self._judged = judged(evidence)
 
     def file(self, method: Method, setting: Setting, seed: int) -> Path:
@@ -67,24 +71,42 @@ class Runs:
         Raises:
             ArtifactError: the file of the run cannot be read.
         """
-        file = self.file(method, setting, seed)
-        if not file.exists():
-            self._keep(file, *self._fit(method, setting, seed))
-        try:
-            with np.load(file) as kept:
-                return Run(self._judged, kept["p"], float(kept["seconds"]))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as exc:
-            raise ArtifactError(f"{file}: not a readable run: {exc}; remove it to make it anew") from exc
+        return next(self.run_all(method, [(setting, seed)]))
 
-    def _fit(self, method: Method, setting: Setting, seed: int) -> tuple[NDArray[np.float32], float]:
-        start = time.perf_counter()
-        queries = np.flatnonzero(self._judged.any(axis=0))
-        fitted = method.fit(self.evidence.seen, self.evidence.q, setting, seed)
-        p = fitted.predict(queries)
-        return p[self._judged[:, queries]].astype(np.float32), time.perf_counter() - start
+    def run_all(self, method: Method, settings: Sequence[tuple[Setting, int]]) -> Iterator[Run]:
+        """As `run`, for several settings with their seeds; those that are not on disk are fitted side by side.
+
+        Raises:
+            ArtifactError: the file of a run cannot be read.
+            EngineError, MissingPackage: see `router.parallel.run_jobs`.
+        """
+        missing = [(setting, seed) for setting, seed in settings if not self.file(method, setting, seed).exists()]
+        jobs = ((method, self.evidence, self._judged, setting, seed) for setting, seed in missing)
+        fitted = run_jobs(_fit, jobs, len(missing), self._engine)
+        for setting, seed in settings:
+            file = self.file(method, setting, seed)
+            if (setting, seed) in missing:
+                self._keep(file, *next(fitted))
+            try:
+                with np.load(file) as kept:
+                    run = Run(self._judged, kept["p"], float(kept["seconds"]))
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as exc:
+                raise ArtifactError(f"{file}: not a readable run: {exc}; remove it to make it anew") from exc
+            yield run
 
     def _keep(self, file: Path, p: NDArray[np.float32], seconds: float) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_suffix(".tmp.npz")
         np.savez(unfinished, p=p, seconds=np.float64(seconds))
         unfinished.replace(file)
+
+
+def _fit(
+    method: Method, evidence: Evidence, judged: NDArray[np.bool_], setting: Setting, seed: int
+) -> tuple[NDArray[np.float32], float]:
+    """Fits a method; returns its predictions where `judged`, (M, Q), is true, and the seconds that it took."""
+    start = time.perf_counter()
+    queries = np.flatnonzero(judged.any(axis=0))
+    fitted = method.fit(evidence.seen, evidence.q, setting, seed)
+    p = fitted.predict(queries)
+    return p[judged[:, queries]].astype(np.float32), time.perf_counter() - start

@@ -75,8 +75,7 @@ def tune(runs: Runs, method: Method, seeds: int, progress: Progress = lambda _: 
     if not pools:
         raise DataError("no query of split val was answered by two models: there is nothing to choose settings by")
     trials = []
-    for setting in method.grid:
-        run = runs.run(method, setting, 0)
+    for setting, run in zip(method.grid, runs.run_all(method, [(setting, 0) for setting in method.grid]), strict=True):
         trials.append(Trial(setting, *accuracies(runs.evidence, run.p, pools), run.seconds))
         progress(label(method, setting, 0))
     for_routing = int(np.argmax([trial.val_routing for trial in trials]))
@@ -84,10 +83,13 @@ def tune(runs: Runs, method: Method, seeds: int, progress: Progress = lambda _: 
     of_seeds = {}
     for chosen in (for_routing, for_prediction):
         setting = trials[chosen].setting
-        repeated = [runs.run(method, setting, 0)]
-        for seed in range(1, repetitions(method, seeds)):
-            repeated.append(runs.run(method, setting, seed))
-            progress(label(method, setting, seed))
+        repeated = []
+        for seed, run in enumerate(
+            runs.run_all(method, [(setting, seed) for seed in range(repetitions(method, seeds))])
+        ):
+            repeated.append(run)
+            if seed > 0:
+                progress(label(method, setting, seed))
         of_seeds[chosen] = tuple(repeated)
     return Tuned(
         method.name, tuple(trials), for_routing, for_prediction, of_seeds[for_routing], of_seeds[for_prediction]

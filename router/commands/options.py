@@ -8,6 +8,7 @@ from typing import ParamSpec
 import click
 
 from router.errors import RouterError
+from router.parallel import LOCAL
 
 P = ParamSpec("P")
 
@@ -17,6 +18,13 @@ EXCLUDE = click.option(
     "--exclude-benchmark", "excluded", multiple=True, metavar="B", help="Leave a benchmark out; repeatable."
 )
 SPACE = click.option("--space", type=FILE, help="Model space; default: the checkpoint's own.")
+ENGINE = click.option(
+    "--engine",
+    default=LOCAL,
+    show_default=True,
+    metavar="local|dask://HOST:PORT|ray://HOST:PORT",
+    help="Compute on the cores of this machine, or on a Dask or Ray cluster.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 _CHECKPOINT = click.option(
     "--checkpoint", type=click.Path(path_type=Path), help="Folder made by `locus train`; default: the shipped one."

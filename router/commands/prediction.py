@@ -70,7 +70,7 @@ def predict(data: tuple[Path, ...], checkpoint: Path | None, trust: bool, space:
 @readable_errors
 def evaluate(data: tuple[Path, ...], checkpoint: Path | None, trust: bool, as_json: bool) -> None:
     """Measure routing and correctness prediction on `test`, against best single and kNN."""
-    require("pyarrow", extra="train")
+    require("joblib", "pyarrow", extra="train")
     import json
     from dataclasses import asdict
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from router.commands.options import DATA, EXCLUDE, checkpoint_options, readable_errors
+from router.commands.options import DATA, ENGINE, EXCLUDE, checkpoint_options, readable_errors
 from router.commands.terminal import progress_bar
 from router.extras import require
 
@@ -24,7 +24,7 @@ def train(data: tuple[Path, ...], out: Path, seed: int, excluded: tuple[str, ...
     DATA may be several folders, whose evaluations are joined: models of one name are one model. The evidence file, which holds
     single scores, leaves out the public benchmarks whose licence does not allow to hand them on.
     """
-    require("torch", "pyarrow", "threadpoolctl", extra="train")
+    require("torch", "joblib", "pyarrow", "threadpoolctl", extra="train")
     from router.data.benchmarks import unpublishable
     from router.data.dataset import load_datasets
     from router.encode.load import load_encoder
@@ -65,6 +65,7 @@ def train(data: tuple[Path, ...], out: Path, seed: int, excluded: tuple[str, ...
 @click.option("--per-model", type=click.IntRange(1), metavar="N", help="At most N evaluations of each model.")
 @click.option("--seed", default=0, show_default=True, help="Another seed chooses other N.")
 @EXCLUDE
+@ENGINE
 @readable_errors
 def embed(
     data: tuple[Path, ...],
@@ -75,13 +76,14 @@ def embed(
     per_model: int | None,
     seed: int,
     excluded: tuple[str, ...],
+    engine: str,
 ) -> None:
     """Embed every model of DATA, known or not, by one forward pass over its evaluations.
 
     Also writes the evidence file beside the model space: ids and scores of the queries of the split that one model passed and
     another failed. The gateway shows them as evidence for a choice.
     """
-    require("pyarrow", "threadpoolctl", extra="train")
+    require("joblib", "pyarrow", "threadpoolctl", extra="train")
     from router.data.dataset import load_datasets
     from router.model.checkpoint import load_checkpoint
     from router.model.evidence import evidence_file
@@ -94,7 +96,6 @@ def embed(
     encoder = loaded.encoder()
     q = encoder.encode(dataset.prompts)
     with progress_bar("embedding", len(dataset.models)) as advance:
-        done = iter(range(1, len(dataset.models) + 1))
         space = embed_all(
             Locus.restore(loaded.weights, loaded.card["config"]),
             dataset,
@@ -103,7 +104,8 @@ def embed(
             per_model=per_model,
             seed=seed,
             checkpoint=loaded.id,
-            progress=lambda: advance(next(done), ""),
+            engine=engine,
+            progress=lambda done: advance(done, ""),
         )
     space.save(out)
     build_evidence(dataset, q[:, : encoder.text_dim], encoder.hash, split).save(evidence_file(out))

@@ -1,6 +1,6 @@
 """Embeds and predicts whole datasets, and measures the accuracy of routing and of the predictions of correctness."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,11 @@ from router.model.embedding import Embedding, Embeddings
 from router.model.locus import Locus
 from router.model.predictor import Predictor
 from router.model.space import ModelSpace
+from router.parallel import LOCAL, run_jobs
 
 MACRO = "macro average"  # begins the names of rows over several pools
 BLOCK = 1024  # queries predicted at once, which bounds the memory
+EVALUATIONS_OF_A_JOB = 30_000  # some seconds of one core
 
 
 def embed_all(
@@ -28,7 +30,8 @@ def embed_all(
     per_model: int | None,
     seed: int,
     checkpoint: str,
-    progress: Callable[[], None] = lambda: None,
+    engine: str = LOCAL,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> ModelSpace:
     """Embeds each model that has evaluations in a split.
 
@@ -40,25 +43,52 @@ def embed_all(
         per_model: largest number of evaluations to use of each model, drawn at random; None: all.
         seed: of the draw.
         checkpoint: id to write into the space.
-        progress: called after each model, also after one without evaluations.
+        engine: what computes; see `router.parallel`.
+        progress: called with the number of models that are done, those without evaluations included.
 
     Raises:
         DataError: no model has evaluations in the split.
+        EngineError, MissingPackage: see `router.parallel.run_jobs`.
     """
     in_split = data.splits == split
-    names: list[str] = []
-    embeddings: list[Embedding] = []
-    for m, name in enumerate(data.models):
+    chosen: list[tuple[int, NDArray[np.int64]]] = []
+    for m in range(len(data.models)):
         queries = np.flatnonzero(~np.isnan(data.scores[m]) & in_split)
         if per_model is not None and len(queries) > per_model:
             queries = np.random.default_rng((seed, m)).choice(queries, per_model, replace=False)
         if len(queries):
-            names.append(name)
-            embeddings.append(locus.embed(q[queries], data.scores[m, queries], name))
-        progress()
-    if not names:
+            chosen.append((m, queries))
+    if not chosen:
         raise DataError(f"no model has an evaluation in split {split}")
-    return ModelSpace(names, Embeddings.of(embeddings), checkpoint)
+    groups = list(_of_similar_size(chosen))
+    jobs = ((locus, [(data.models[m], q[rows], data.scores[m, rows]) for m, rows in group]) for group in groups)
+    embeddings: list[Embedding] = []
+    for done, embedded in zip(groups, run_jobs(_embed_models, jobs, len(groups), engine), strict=True):
+        embeddings += embedded
+        progress(done[-1][0] + 1)
+    progress(len(data.models))
+    return ModelSpace([data.models[m] for m, _ in chosen], Embeddings.of(embeddings), checkpoint)
+
+
+def _of_similar_size(chosen: Sequence[tuple[int, NDArray[np.int64]]]) -> Iterator[list[tuple[int, NDArray[np.int64]]]]:
+    """Models with their queries, in groups of about `EVALUATIONS_OF_A_JOB` evaluations."""
+    group: list[tuple[int, NDArray[np.int64]]] = []
+    size = 0
+    for model, queries in chosen:
+        group.append((model, queries))
+        size += len(queries)
+        if size >= EVALUATIONS_OF_A_JOB:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _embed_models(
+    locus: Locus, evaluations: Sequence[tuple[str, NDArray[np.float32], NDArray[np.float32]]]
+) -> list[Embedding]:
+    """Embeds models, each given by name, query encodings, (n, d_q), and scores, (n,)."""
+    return [locus.embed(q, y, name) for name, q, y in evaluations]
 
 
 def predict_all(

@@ -19,6 +19,7 @@ from router.explore.model_prices import TokenPrice, read_prices
 from router.model.embedding import Embedding
 from router.model.locus import Locus
 from router.model.space import ModelSpace
+from router.parallel import LOCAL
 from router.train.evaluate import embed_all, predict_all
 
 
@@ -36,6 +37,7 @@ class Context:
         prices: model -> price; empty without a price list.
         families: model -> family; empty if the data has none.
         encode: texts -> query encodings; None: its time is not measured.
+        engine: what computes several fits side by side; see `router.parallel`.
         say: called with a note after each step.
     """
 
@@ -48,6 +50,7 @@ class Context:
     prices: Mapping[str, TokenPrice] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
     encode: Callable[[Sequence[str]], NDArray[np.float32]] | None = None
+    engine: str = LOCAL
     say: Callable[[str], None] = lambda _: None
 
     @cached_property
@@ -62,7 +65,8 @@ class Context:
 
     def runs(self, per_model: int | None = None, seed: int = 0, *, ours: bool = False) -> Runs:
         """Kept fits on all train scores, or on at most `per_model` of each model."""
-        return Runs(self.folder, Evidence.of(self.data, self.q if ours else self.text, per_model, seed))
+        evidence = Evidence.of(self.data, self.q if ours else self.text, per_model, seed)
+        return Runs(self.folder, evidence, self.engine)
 
     @cached_property
     def fitted(self) -> Routed:
