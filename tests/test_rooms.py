@@ -12,7 +12,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {  # from the lowest
         ("core",),
         ("bodies", "config", "provider_errors"),
         ("migrate", "request"),
-        ("api", "demo", "deployments"),
+        ("api", "demo", "deployments", "keys"),
         ("record", "routing", "upstream"),
         ("answering",),
         ("http",),

@@ -180,6 +180,14 @@ class Allowed:
     models: frozenset[str] | None = None
     policies: tuple[str, ...] | None = None
 
+    def model(self, name: str) -> bool:
+        """True if this model may answer."""
+        return self.models is None or name in self.models
+
+    def policy(self, name: str) -> bool:
+        """True if this policy may choose."""
+        return self.policies is None or name in self.policies
+
     def within(self, other: "Allowed") -> "Allowed":
         """What both allow."""
         models, policies = self.models, self.policies
@@ -190,13 +198,17 @@ class Allowed:
         return Allowed(models, policies)
 
 
+EVERYTHING = Allowed()
+UNLIMITED = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class Team:
     """A team in force."""
 
     name: str
-    allowed: Allowed = Allowed()
-    limits: Limits = Limits()
+    allowed: Allowed = EVERYTHING
+    limits: Limits = UNLIMITED
     expires: datetime | None = None
     tags: tuple[str, ...] = ()
 
@@ -211,8 +223,8 @@ class AccessKey:
     """
 
     identity: KeyIdentity
-    allowed: Allowed = Allowed()
-    limits: Limits = Limits()
+    allowed: Allowed = EVERYTHING
+    limits: Limits = UNLIMITED
     expires: datetime | None = None
     secret: Secret | None = None
 
@@ -237,7 +249,7 @@ class Grant:
     """
 
     identity: KeyIdentity
-    allowed: Allowed = Allowed()
+    allowed: Allowed = EVERYTHING
     scopes: tuple[tuple[tuple[str, str], Limits], ...] = ()
     expires: datetime | None = None
 
@@ -255,4 +267,4 @@ def grant_of(key: AccessKey, team: Team | None) -> Grant:
 
 
 def _limited(scopes: Iterable[tuple[tuple[str, str], Limits]]) -> tuple[tuple[tuple[str, str], Limits], ...]:
-    return tuple((scope, limits) for scope, limits in scopes if limits != Limits())
+    return tuple((scope, limits) for scope, limits in scopes if limits != UNLIMITED)

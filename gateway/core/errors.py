@@ -13,7 +13,10 @@
     │   └── NoEligibleModel       400  no model of the portfolio meets the requirements of the request
     │       └── ContextTooLong    400  the prompt is longer than the context window of every candidate
     ├── AuthenticationFailed      401
+    │   ├── KeyExpired            401  the key or its team has expired
+    │   └── KeyRevoked            401  the key was revoked, or its team was deleted
     ├── Forbidden                 403  only the operator may do this, and no admin key is set
+    │   └── ModelNotAllowed       403  the key may not use this model or policy
     ├── NotFound                  404
     ├── MethodNotAllowed          405
     ├── ProviderRejected          the provider's own 4xx: the request would fail at every provider
@@ -29,7 +32,8 @@ deployment.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from datetime import datetime
+from typing import ClassVar, Literal
 
 import orjson
 
@@ -160,9 +164,24 @@ class AuthenticationFailed(GatewayError):
     status = 401
     type = "authentication_error"
     code = "invalid_api_key"
+    reason: ClassVar[Literal["missing", "wrong", "expired", "revoked"]] = "wrong"  # in metrics and in the log
 
     def __init__(self, message: str) -> None:
         super().__init__(message, headers=NO_RETRY)
+
+
+class KeyExpired(AuthenticationFailed):
+    code = "key_expired"
+    reason = "expired"
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__(
+            f"The key expired at {at:%Y-%m-%d %H:%M} UTC: ask the operator of the gateway for another one."
+        )
+
+
+class KeyRevoked(AuthenticationFailed):
+    reason = "revoked"
 
 
 class Forbidden(GatewayError):
@@ -170,8 +189,14 @@ class Forbidden(GatewayError):
     type = "permission_error"
     code = "forbidden"
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, headers=NO_RETRY)
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message, param=param, headers=NO_RETRY)
+
+
+class ModelNotAllowed(Forbidden):
+    """The key, or its team, may not use the model or policy that the request names."""
+
+    code = "model_not_allowed"
 
 
 class NotFound(GatewayError):

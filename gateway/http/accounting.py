@@ -10,6 +10,7 @@ from gateway.answering.attempts import CANCELLED, HEDGED, Attempts
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.answering.transcript import in_transcript
+from gateway.config.access import Grant
 from gateway.core.answer import Usage
 from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
@@ -21,8 +22,10 @@ from gateway.http.record_columns import (
     failover_column,
     parts_column,
     prompt_column,
+    tags_column,
 )
 from gateway.http.service import InForce, Service
+from gateway.keys.authentication import WITHOUT_KEY
 from gateway.record.request_record import Part, Record, total_cost
 from gateway.request.conversation import Conversation
 from gateway.request.last_answer import LastAnswer, answer_in_response
@@ -36,14 +39,16 @@ class RequestLog:
     """The data of one request, collected while it runs. The endpoint closes it at the end of the request.
 
     Attributes:
+        grant: what the key of the request may do.
         open_call: the call that began the answer.
         stream: the answer, if it is streamed.
         extra_headers: for the answer, besides those that describe how it was made.
         error: the code of the error that the client received, or that ended its answer.
     """
 
-    def __init__(self, request_id: str, api: Api, service: Service) -> None:
+    def __init__(self, request_id: str, api: Api, service: Service, grant: Grant = WITHOUT_KEY) -> None:
         self.id = request_id
+        self.grant = grant
         self.in_force: InForce = service.in_force
         self.attempts = Attempts()
         self.request: Request | None = None
@@ -101,7 +106,7 @@ class RequestLog:
 
     def start_prompt(self) -> "RequestLog":
         """The log of one more prompt of a batch; `end_prompt` must follow."""
-        prompt_log = RequestLog(self.id, self._api, self._service)
+        prompt_log = RequestLog(self.id, self._api, self._service, self.grant)
         prompt_log.in_force = self.in_force
         self._first_prompt = self._first_prompt or prompt_log
         return prompt_log
@@ -183,7 +188,7 @@ class RequestLog:
     def _record(self, parts: list[Part]) -> Record:
         request, decision, open_call = self.request, self.decision, self.open_call
         candidate = open_call.candidate if open_call is not None else None
-        portfolio = self.in_force.portfolio
+        portfolio, identity = self.in_force.portfolio, self.grant.identity
         return Record(
             request_id=self.id,
             time=self._time,
@@ -212,6 +217,10 @@ class RequestLog:
             api=self._api,
             conversation=conversation_column(decision),
             simulated=portfolio.simulated,
+            key_id=identity.id if identity.name else None,
+            key_name=identity.name or None,
+            team=identity.team,
+            tags=tags_column(identity.tags),
             cached_tokens=sum(part.cached_tokens for part in parts) if parts else None,
             cache_write_tokens=sum(part.cache_write_tokens for part in parts) if parts else None,
             reasoning_tokens=sum(part.reasoning_tokens for part in parts) if parts else None,

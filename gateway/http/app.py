@@ -44,16 +44,17 @@ def create_app(service: Service, extra_routes: list[BaseRoute] | None = None) ->
         return service.in_force.portfolio.settings
 
     admission = Admission(settings, service.metrics)
+    keys = service.keys
     failures = AuthenticationFailures(service.metrics.authentication_failed)
     dialects = dialects_by_path(service.responses)
     endpoints = {path: Admitted(endpoint, admission) for path, endpoint in model_endpoints(service, dialects).items()}
     starlette = Starlette(
         routes=[*routes(Handlers(service), endpoints, admission), *(extra_routes or [])],
-        middleware=[Middleware(Edge, settings=settings, dialects=dialects, failures=failures)],
+        middleware=[Middleware(Edge, settings=settings, dialects=dialects, keys=keys, failures=failures)],
         exception_handlers={HTTPException: partial(http_exception, dialects)},
     )
     direct = {
-        f"{prefix}{path}": Edge(app, settings, dialects, failures)
+        f"{prefix}{path}": Edge(app, settings, dialects, keys, failures)
         for prefix in PREFIXES
         for path, app in endpoints.items()
     }

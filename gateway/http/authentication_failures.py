@@ -10,7 +10,8 @@ log = logging.getLogger("locus.keys")
 INTERVAL_S = 10.0
 
 Key = Literal["gateway", "admin"]
-Reason = Literal["missing", "wrong"]
+Reason = Literal["missing", "wrong", "expired", "revoked"]
+_WORDS: dict[Reason, str] = {"missing": "no", "wrong": "a wrong", "expired": "an expired", "revoked": "a revoked"}
 
 
 class AuthenticationFailures:
@@ -37,7 +38,7 @@ class AuthenticationFailures:
         """
         self._count(key, reason)
         self._not_logged += 1
-        self._latest = f"{'no' if reason == 'missing' else 'a wrong'} {key} key, from {address}"
+        self._latest = f"{_WORDS[reason]} {key} key, from {address}"
         if self._timer is None:
             self._log()
 

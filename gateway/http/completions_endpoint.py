@@ -52,7 +52,8 @@ class CompletionsExchange(ChatExchange):
                 self._request_log.extra_headers.append((b"x-locus-tokenizer", tokenizer.encode()))
         except Undecodable as exc:
             undecodable = exc
-        request = await interpret(parsed, self._headers, in_force.portfolio.settings.utility_calls)
+        calls, allowed = in_force.portfolio.settings.utility_calls, self._request_log.grant.allowed
+        request = await interpret(parsed, self._headers, calls, allowed)
         if len(texts) > 1:
             await self._serve_batch(request, texts, send, client)
             return

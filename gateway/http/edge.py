@@ -15,14 +15,18 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.dialect import Dialect
+from gateway.config.access import Grant
+from gateway.config.addresses import is_loopback
 from gateway.config.settings import Settings
 from gateway.core.errors import AuthenticationFailed, GatewayError, InternalError, MethodNotAllowed, NotFound, Stopped
-from gateway.core.key_digest import with_key_digest
+from gateway.core.key_digest import with_owner
 from gateway.core.request_ids import new_request_id
 from gateway.core.safe_logging import log_exception
-from gateway.http.auth import Headers, check_key, check_local, check_operator, given_key
+from gateway.http.auth import Headers, check_local, check_operator, given_key
 from gateway.http.authentication_failures import AuthenticationFailures, Key
 from gateway.http.dialects import dialect_of
+from gateway.keys.authentication import WITHOUT_KEY, Authentication
+from gateway.keys.key_format import PREFIX
 
 log = logging.getLogger("locus.edge")
 
@@ -41,6 +45,7 @@ class Edge:
     Args:
         settings: gives the settings in force.
         dialects: the API formats by path; they write the errors.
+        keys: finds the gateway keys.
         failures: counts and logs requests without a valid key.
     """
 
@@ -49,11 +54,13 @@ class Edge:
         app: ASGIApp,
         settings: Callable[[], Settings],
         dialects: Mapping[str, Dialect],
+        keys: Authentication,
         failures: AuthenticationFailures | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
         self._dialects = dialects
+        self._keys = keys
         self._failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,7 +87,7 @@ class Edge:
             await send(message)
 
         try:
-            self._check(scope, headers)
+            await self._check(scope, headers)
             await self._app(scope, receive, watched_send)
         except GatewayError as error:
             await error_response(error, dialect_of(path, self._dialects), request_id)(scope, receive, watched_send)
@@ -104,8 +111,8 @@ class Edge:
             internal = InternalError("The gateway failed; its log has the details.")
             await error_response(internal, dialect_of(path, self._dialects), request_id)(scope, receive, watched_send)
 
-    def _check(self, scope: Scope, headers: Headers) -> None:
-        """Checks the key that the path needs. In a client's request, the digest of its key then replaces the key itself.
+    async def _check(self, scope: Scope, headers: Headers) -> None:
+        """Checks the key that the path needs. In a client's request, its owner then replaces the key itself.
 
         Raises:
             AuthenticationFailed: the key is missing or wrong.
@@ -114,27 +121,34 @@ class Edge:
         settings = self._settings()
         path: str = scope["path"]
         admin = path.startswith(ADMIN_PATHS)
-        if admin:
-            self._count_failures(scope, headers, "admin", lambda: check_operator(headers, settings))
-        if path in OPEN_PATHS or (admin and settings.admin_key is not None):
-            return
-        if settings.keys:
-            self._count_failures(scope, headers, "gateway", lambda: check_key(headers, settings.keys))
-            scope["headers"] = with_key_digest(scope["headers"], given_key(headers))
-        else:
-            check_local(headers, settings.cors_origins)
-            scope["headers"] = with_key_digest(scope["headers"], b"")
-
-    def _count_failures(self, scope: Scope, headers: Headers, key: Key, check: Callable[[], None]) -> None:
         try:
-            check()
-        except AuthenticationFailed:
-            if self._failures is not None:
-                client = scope.get("client")
-                self._failures.add(
-                    key, "wrong" if given_key(headers) else "missing", str(client[0]) if client else "unknown"
-                )
+            if admin:
+                check_operator(headers, settings)
+            if path in OPEN_PATHS or (admin and settings.admin_key is not None):
+                return
+            grant = await self._grant(headers, settings)
+        except AuthenticationFailed as error:
+            self._count_failure(scope, headers, "admin" if admin else "gateway", error)
             raise
+        scope["state"]["grant"], scope["state"]["identity"] = grant, grant.identity
+        scope["headers"] = with_owner(scope["headers"], grant.identity.id)
+
+    async def _grant(self, headers: Headers, settings: Settings) -> Grant:
+        """What a client's request may do. A gateway on a loopback address that has no keys in its file needs none."""
+        given = given_key(headers)
+        needed = bool(self._keys.file_keys) or not is_loopback(settings.host)
+        if not needed and not given.startswith(PREFIX):
+            check_local(headers, settings.cors_origins)
+            return WITHOUT_KEY
+        if not given:
+            raise AuthenticationFailed("No key: send a gateway key as `Authorization: Bearer <key>`.")
+        return await self._keys.grant(given)
+
+    def _count_failure(self, scope: Scope, headers: Headers, key: Key, error: AuthenticationFailed) -> None:
+        if self._failures is not None:
+            client = scope.get("client")
+            reason = error.reason if given_key(headers) else "missing"
+            self._failures.add(key, reason, str(client[0]) if client else "unknown")
 
 
 def _is_stream(start: Message) -> bool:

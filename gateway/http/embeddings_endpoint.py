@@ -10,6 +10,7 @@ from starlette.types import Send
 from gateway.api.dialect import Headers
 from gateway.api.embeddings.dialect import Embeddings
 from gateway.bodies.offload import offloaded
+from gateway.config.access import Allowed
 from gateway.core.client import Client
 from gateway.core.errors import InvalidRequest
 from gateway.core.vocabulary import ENCODER
@@ -18,7 +19,7 @@ from gateway.http.accounting import RequestLog
 from gateway.http.request_exchange import ClientWatch, Endpoint, RequestExchange, send_json
 from gateway.http.service import Service
 from gateway.request.embeddings_request import EmbeddingsRequest, embedding_inputs
-from gateway.request.model_names import unknown_model
+from gateway.request.model_names import not_allowed, unknown_model
 from gateway.routing.candidate import Candidate
 from gateway.routing.decision import AUTO, Decision
 
@@ -45,7 +46,7 @@ class EmbeddingsExchange(RequestExchange):
     async def answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
         request_log = self._request_log
         request_log.request = request = await self._format.parse(body, self._headers)
-        live = embedding_model(request_log.in_force.deployments, request.model)
+        live = embedding_model(request_log.in_force.deployments, request.model, request_log.grant.allowed)
         if live.name == ENCODER:
             check_built_in(request, request_log.in_force.router.encoder.text_dim)
         request_log.decision = Decision((live.name,), None, 0)
@@ -65,17 +66,21 @@ class EmbeddingsExchange(RequestExchange):
                 await request_log.open_call.aclose()
 
 
-def embedding_model(deployments: LiveDeployments, name: str) -> LiveModel:
+def embedding_model(deployments: LiveDeployments, name: str, allowed: Allowed) -> LiveModel:
     """The embedding model with this name.
 
     Raises:
+        ModelNotAllowed: the key of the request may not use it.
         InvalidRequest: the name is `auto`, or that of a chat model.
         UnknownModel: no model has the name.
     """
     live = deployments.embedding_models.get(name)
+    if live is not None and not allowed.model(name):
+        raise not_allowed(name, allowed)
     if live is not None:
         return live
-    known = f"Embedding models are {', '.join(f'`{model}`' for model in deployments.embedding_models)}."
+    names = [model for model in deployments.embedding_models if allowed.model(model)]
+    known = f"Embedding models are {', '.join(f'`{model}`' for model in names)}." if names else ""
     if name == AUTO or name.startswith(f"{AUTO}:"):
         raise InvalidRequest(
             f"`{name}` does not choose among embedding models, since vectors of two models cannot be compared. {known}",
@@ -83,7 +88,7 @@ def embedding_model(deployments: LiveDeployments, name: str) -> LiveModel:
         )
     if name in deployments.models:
         raise InvalidRequest(f"`{name}` is a chat model, not an embedding model. {known}", param="model")
-    raise unknown_model(name, deployments.embedding_models, known)
+    raise unknown_model(name, names, known)
 
 
 def check_built_in(request: EmbeddingsRequest, dimensions: int) -> None:

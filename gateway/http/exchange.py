@@ -58,8 +58,9 @@ class ChatExchange(RequestExchange):
 
     async def answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
         parsed = await self._dialect.parse(body, self._headers)
-        calls = self._request_log.in_force.portfolio.settings.utility_calls
-        await self._serve(await interpret(parsed, self._headers, calls), send, client)
+        request_log = self._request_log
+        calls, allowed = request_log.in_force.portfolio.settings.utility_calls, request_log.grant.allowed
+        await self._serve(await interpret(parsed, self._headers, calls, allowed), send, client)
 
     async def _serve(self, request: ChatRequest, send: Send, client: ClientWatch) -> None:
         request_log, service = self._request_log, self._service

@@ -5,11 +5,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from gateway.config.access import EVERYTHING, Allowed
 from gateway.config.portfolio import BUILT_IN, Model, Price
 from gateway.core.json_types import JsonObject
 from gateway.http.service import InForce
 from gateway.request.model_names import unknown_model
 from gateway.routing.decision import AUTO
+from gateway.routing.requested_policy import default_policy
 
 _INPUTS = {
     "vision": "image",
@@ -27,59 +29,66 @@ _ALWAYS = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "stop"
 Entry = JsonObject
 
 
-def model_list(in_force: InForce, *, anthropic: bool = False) -> JsonObject:
+def model_list(in_force: InForce, allowed: Allowed = EVERYTHING, *, anthropic: bool = False) -> JsonObject:
     """The answer of `GET /v1/models`.
 
     Args:
+        allowed: only the models and policies that the key may use are listed.
         anthropic: use Anthropic's format, for clients that send an `anthropic-version` header; it lists chat models only.
     """
-    entries = list_models(in_force)
+    entries = list_models(in_force, allowed)
     if not anthropic:
         return {"object": "list", "data": entries}
     data = [_anthropic(in_force, entry) for entry in entries if entry["mode"] == "chat"]
-    return {"data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
+    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+    return {"data": data, "has_more": False, "first_id": first, "last_id": last}
 
 
-def one_model(in_force: InForce, name: str, *, anthropic: bool = False) -> JsonObject:
+def one_model(in_force: InForce, name: str, allowed: Allowed = EVERYTHING, *, anthropic: bool = False) -> JsonObject:
     """The answer of `GET /v1/models/{name}`.
 
     Raises:
-        UnknownModel: no model or policy has this name.
+        UnknownModel: no model or policy that the key may use has this name.
     """
-    entry = find_model(in_force, name)
+    entry = find_model(in_force, name, allowed)
     return _anthropic(in_force, entry) if anthropic else entry
 
 
-def list_models(in_force: InForce) -> list[Entry]:
+def list_models(in_force: InForce, allowed: Allowed = EVERYTHING) -> list[Entry]:
     """`auto` and its policies first, then the portfolio in its order, then its embedding models and the built-in one."""
-    return list(_entries(in_force))
+    return list(_entries(in_force, allowed))
 
 
-def find_model(in_force: InForce, name: str) -> Entry:
+def find_model(in_force: InForce, name: str, allowed: Allowed = EVERYTHING) -> Entry:
     """One entry of the list.
 
     Raises:
         UnknownModel: no model or policy has this name.
     """
-    entries = {entry["id"]: entry for entry in _entries(in_force)}
+    entries = {entry["id"]: entry for entry in _entries(in_force, allowed)}
     if name not in entries:
         raise unknown_model(name, entries)
     return entries[name]
 
 
-def _entries(in_force: InForce) -> Iterator[Entry]:
+def _entries(in_force: InForce, allowed: Allowed) -> Iterator[Entry]:
     portfolio = in_force.portfolio
     base = {"object": "model", "created": int(in_force.since.timestamp()), "owned_by": "locus"}
     base |= {"simulated": True} if portfolio.simulated else {}
-    pool = [model for model in portfolio.models if model.embedding is not None] or portfolio.models
-    for policy in (None, *portfolio.policies):
+    chat = [model for model in portfolio.models if allowed.model(model.name)]
+    pool = [model for model in chat if model.embedding is not None] or chat
+    policies = [policy for policy in portfolio.policies if allowed.policy(policy)] if pool else []
+    for policy in (None, *policies) if policies else ():
         name = AUTO if policy is None else f"{AUTO}:{policy}"
-        description = f"chooses by the policy {policy or portfolio.default_policy}"
+        description = f"chooses by the policy {policy or default_policy(portfolio, allowed)}"
         yield {"id": name, **base, "description": description, **_auto(pool)}
-    for model in portfolio.models:
+    for model in chat:
         yield {"id": model.name, **base, **_chat_model(model)}
     for model in portfolio.embedding_models:
-        yield {"id": model.name, **base, **_embedding_model(model, model.dimensions)}
+        if allowed.model(model.name):
+            yield {"id": model.name, **base, **_embedding_model(model, model.dimensions)}
+    if not allowed.model(BUILT_IN.name):
+        return
     about = {"description": "the gateway's own query encoder, computed in its process"}
     yield {"id": BUILT_IN.name, **base, **about, **_embedding_model(BUILT_IN, in_force.router.encoder.text_dim)}
 

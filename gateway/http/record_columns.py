@@ -1,5 +1,7 @@
 """Parts of a request's record: the cost of a call, and the columns that hold JSON. Pure functions."""
 
+from collections.abc import Sequence
+
 import orjson
 
 from gateway.answering.attempts import Attempts
@@ -85,3 +87,8 @@ def conversation_column(decision: Decision | None) -> str | None:
     if decision is None or decision.switch is None:
         return None
     return "kept" if decision.kept else "switched"
+
+
+def tags_column(tags: Sequence[str]) -> str | None:
+    """The tags of a key as a JSON list; None if it has none."""
+    return orjson.dumps(tags).decode() if tags else None

@@ -30,7 +30,7 @@ class Endpoint(ABC):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service = self._service
         state = scope["state"]
-        request_log = RequestLog(state["request_id"], self._api, service)
+        request_log = RequestLog(state["request_id"], self._api, service, state["grant"])
         exchange = self.exchange(request_log, dict(scope["headers"]), state["connection"])
         service.metrics.request_started()
         try:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from gateway import __version__
 from gateway.bodies.offload import offloaded
 from gateway.bodies.request_body import read_body
+from gateway.config.access import Allowed, Grant
 from gateway.core.key_digest import key_digest
 from gateway.http import stored_responses
 from gateway.http.admission import Admission, Admitted
@@ -71,24 +72,27 @@ class Handlers:
         self._service = service
 
     async def models(self, request: Request) -> Response:
-        return _json(model_list(self._service.in_force, anthropic="anthropic-version" in request.headers))
+        anthropic = "anthropic-version" in request.headers
+        return _json(model_list(self._service.in_force, _allowed(request), anthropic=anthropic))
 
     async def model(self, request: Request) -> Response:
         name = request.path_params["name"]
-        return _json(one_model(self._service.in_force, name, anthropic="anthropic-version" in request.headers))
+        anthropic = "anthropic-version" in request.headers
+        return _json(one_model(self._service.in_force, name, _allowed(request), anthropic=anthropic))
 
     async def route(self, request: Request) -> Response:
         """The decision that a chat request would get, without calling a model."""
         service, headers = self._service, _headers(request)
         body = await self._body(request, headers)
         parsed = await offloaded(len(body), parse_chat, body)
-        chat = await interpret(parsed, headers, service.in_force.portfolio.settings.utility_calls)
+        calls = service.in_force.portfolio.settings.utility_calls
+        chat = await interpret(parsed, headers, calls, _allowed(request))
         conversation = await offloaded(len(body), service.conversations.find, chat, headers)
         return _json(await explain(service.in_force.routing, chat, conversation))
 
     async def count_tokens(self, request: Request) -> Response:
         headers = _headers(request)
-        return await count_tokens(self._service, await self._body(request, headers), headers)
+        return await count_tokens(self._service, await self._body(request, headers), headers, _allowed(request))
 
     async def retrieve_response(self, request: Request) -> Response:
         return await stored_responses.retrieve(request, self._service.responses, key_digest(_headers(request)))
@@ -129,6 +133,11 @@ class Handlers:
 
 def _headers(request: Request) -> Headers:
     return dict(request.scope["headers"])
+
+
+def _allowed(request: Request) -> Allowed:
+    grant: Grant = request.scope["state"]["grant"]
+    return grant.allowed
 
 
 def _json(value: object, status: int = 200) -> Response:

@@ -14,6 +14,7 @@ from gateway.api.responses.store import ResponseStore, StoreLimits
 from gateway.config.portfolio import Portfolio
 from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployments
+from gateway.keys.authentication import Authentication
 from gateway.record.loop_monitor import LoopMonitor
 from gateway.record.metrics import Metrics
 from gateway.record.request_record import Recorder
@@ -45,6 +46,7 @@ class Service:
     """The shared state of one gateway process; `open_service` makes it.
 
     Attributes:
+        keys: finds the gateway keys.
         in_force: replaced when a changed portfolio comes into force.
         reload_error: the reason why the changed portfolio file is not in force; None if it is.
     """
@@ -68,6 +70,7 @@ class Service:
         self.conversations = conversations
         self.responses = responses
         self.clock = clock
+        self.keys = Authentication(lambda: self.in_force.portfolio.access)
         self.reload_error: str | None = None
 
     async def apply(self, portfolio: Portfolio) -> None:

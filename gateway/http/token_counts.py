@@ -7,11 +7,13 @@ from starlette.responses import Response
 
 from gateway.api.messages.dialect import Messages
 from gateway.bodies.offload import offloaded
+from gateway.config.access import Allowed
 from gateway.core.errors import NoEligibleModel, ProviderRejected
 from gateway.deployments.live import LiveDeployment
 from gateway.http.service import Service
 from gateway.provider_errors.failures import NO_FAILOVER, UpstreamFailure
 from gateway.request.chat_request import ChatRequest
+from gateway.request.interpretation import within
 from gateway.request.overrides import with_overrides
 from gateway.request.prompt_length import with_exact_prompt_tokens
 from gateway.request.request import Native, parse_object
@@ -22,8 +24,11 @@ from gateway.upstream.request_headers import provider_model_name
 PATH = "/messages/count_tokens"
 
 
-async def count_tokens(service: Service, body: bytes, headers: Mapping[bytes, bytes]) -> Response:
+async def count_tokens(service: Service, body: bytes, headers: Mapping[bytes, bytes], allowed: Allowed) -> Response:
     """Counts the tokens of a request for the model that it names, or that `auto` would choose.
+
+    Args:
+        allowed: the models and policies that the key of the request may use.
 
     Raises:
         GatewayError: the request is invalid.
@@ -32,6 +37,7 @@ async def count_tokens(service: Service, body: bytes, headers: Mapping[bytes, by
     # A Messages request must have an output limit, which this API lacks; its value does not change which model is chosen.
     complete = await offloaded(len(body), orjson.dumps, {"max_tokens": 1} | fields)
     request = await offloaded(len(complete), with_overrides, await Messages().parse(complete, headers), headers)
+    request = within(allowed, request)
     assert request.native is not None, "a Messages request has its native form"
     native = Native("messages", body, fields, request.native.headers)
     for live in await _counting_deployments(service, request, headers):

@@ -208,7 +208,7 @@ class Metrics:
 
         Args:
             key: "gateway" or "admin".
-            reason: "missing" or "wrong".
+            reason: "missing", "wrong", "expired" or "revoked".
         """
         self._totals.add("locus_keys_refused", (key, reason))
 

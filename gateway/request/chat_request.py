@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import orjson
 
+from gateway.config.access import EVERYTHING, Allowed
 from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import JsonObject
 from gateway.core.validation import expected
@@ -31,6 +32,7 @@ class Overrides:
         exclude: these models may not answer.
         failover: if False, only the chosen model may answer.
         session: the client's own name for the conversation.
+        allowed: the models and policies that the key of the request may use.
     """
 
     policy: str | None = None
@@ -40,6 +42,7 @@ class Overrides:
     exclude: frozenset[str] = frozenset()
     failover: bool = True
     session: str | None = None
+    allowed: Allowed = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)

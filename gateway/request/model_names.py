@@ -4,13 +4,15 @@ import difflib
 import re
 from collections.abc import Collection
 
+from gateway.config.access import Allowed
 from gateway.core.client_limits import LONGEST_NAME
-from gateway.core.errors import InvalidRequest, UnknownModel
+from gateway.core.errors import InvalidRequest, ModelNotAllowed, UnknownModel
 from gateway.core.json_types import JsonObject
 from gateway.core.validation import expected
 
 _COMPARED_CHARS = 64  # of each name; bounds the time
 _COMPARED_NAMES = 150
+_SHOWN_NAMES = 10  # in a message
 _UNDATED = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2}|latest)$")
 
 
@@ -50,6 +52,14 @@ def unknown_model(name: str, known: Collection[str], more: str = "", param: str 
     checked_name(name, param)
     message = f"The model `{name}` is not in the portfolio{did_you_mean(name, known)} {more}".rstrip()
     return UnknownModel(message, param=param)
+
+
+def not_allowed(name: str, allowed: Allowed, param: str = "model") -> ModelNotAllowed:
+    """Return the error for a model that the key of the request may not use."""
+    names = sorted(allowed.models or ())
+    shown = ", ".join(f"`{other}`" for other in names[:_SHOWN_NAMES]) or "none"
+    more = "" if len(names) <= _SHOWN_NAMES else f" and {len(names) - _SHOWN_NAMES} more"
+    return ModelNotAllowed(f"The key may not use the model `{name}`. Its models: {shown}{more}.", param=param)
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:

@@ -16,12 +16,14 @@ SEARCHED_CHARS = 8_000  # at the beginning of the system prompt, and of the last
 def mark_utility_call(request: ChatRequest, calls: UtilityCalls | None) -> ChatRequest:
     """Return the request with the policy for utility calls if it is one; else the same request.
 
-    A request that names a model, or sets the policy by an override, is never treated as a utility call.
+    A request that names a model, or sets the policy by an override, is never treated as a utility call. If its key may not use
+    the policy, the call keeps its own.
     """
     named = request.model.partition(":")[0] != "auto" or request.overrides.policy is not None
     if calls is None or named or not _is_utility(request, calls):
         return request
-    return replace(request, overrides=replace(request.overrides, policy=calls.policy), is_utility_call=True)
+    policy = calls.policy if request.overrides.allowed.policy(calls.policy) else None
+    return replace(request, overrides=replace(request.overrides, policy=policy), is_utility_call=True)
 
 
 def _is_utility(request: ChatRequest, calls: UtilityCalls) -> bool:

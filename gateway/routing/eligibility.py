@@ -69,8 +69,8 @@ class Eligibility:
         return bool(self._speaks[api][model])
 
     def allowed(self, overrides: Overrides) -> NDArray[np.bool_]:
-        """The models that the client allows, (M,)."""
-        if overrides.allow is None and not overrides.exclude:
+        """The models that the client and its key allow, (M,)."""
+        if overrides.allow is None and not overrides.exclude and overrides.allowed.models is None:
             return np.ones(len(self.names), np.bool_)
         return np.array([allows(overrides, name) for name in self.names], np.bool_)
 
@@ -120,7 +120,9 @@ class Eligibility:
             lacks.append(f"does not speak the {requirements.api} API, which `{requirements.api_field}` needs")
         if tokens > self._window[model]:
             lacks.append(f"context window {self._window[model]} < {tokens} tokens")
-        if not allows(overrides, self.names[model]):
+        if not overrides.allowed.model(self.names[model]):
+            lacks.append("not allowed for the key")
+        elif not allows(overrides, self.names[model]):
             lacks.append("excluded by the request")
         return lacks
 
@@ -142,10 +144,13 @@ class Eligibility:
 
     def none_capable(self, overrides: Overrides, requirements: Requirements) -> NoEligibleModel:
         """The error for a request that no model can serve: what all models lack, then what each one lacks in addition."""
-        lacks = [self.lacks(i, overrides, requirements) for i in range(len(self.names))]
+        names = [name for name in self.names if overrides.allowed.model(name)]
+        if not names:
+            return NoEligibleModel("The key may use none of the portfolio's chat models.")
+        lacks = [self.lacks(self.names.index(name), overrides, requirements) for name in names]
         common = set(lacks[0]).intersection(*lacks)
         reasons = [f"all models: {', '.join(sorted(common))}"] if common else []
-        for name, of_model in zip(self.names, lacks, strict=True):
+        for name, of_model in zip(names, lacks, strict=True):
             own = [reason for reason in of_model if reason not in common]
             if own or not common:
                 reasons.append(f"{name}: {', '.join(own) or 'can'}")
@@ -163,5 +168,7 @@ class Eligibility:
 
 
 def allows(overrides: Overrides, name: str) -> bool:
-    """True if the client lets this model answer."""
-    return name not in overrides.exclude and (overrides.allow is None or name in overrides.allow)
+    """True if the client and its key let this model answer."""
+    if name in overrides.exclude or not overrides.allowed.model(name):
+        return False
+    return overrides.allow is None or name in overrides.allow

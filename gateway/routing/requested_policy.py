@@ -3,11 +3,12 @@
 from collections.abc import Collection
 from dataclasses import replace
 
+from gateway.config.access import Allowed
 from gateway.config.portfolio import Portfolio
-from gateway.core.errors import InvalidRequest, UnknownModel
+from gateway.core.errors import InvalidRequest, ModelNotAllowed, UnknownModel
 from gateway.core.vocabulary import ENCODER
 from gateway.request.chat_request import ChatRequest, Overrides
-from gateway.request.model_names import did_you_mean, unknown_model
+from gateway.request.model_names import did_you_mean, not_allowed, unknown_model
 from gateway.routing.decision import AUTO
 from router.model.policy import Policy
 
@@ -15,25 +16,30 @@ from router.model.policy import Policy
 def requested_policy(portfolio: Portfolio, request: ChatRequest) -> Policy:
     """The policy for a request that names no model of the portfolio.
 
-    `auto` is the default policy, `auto:cheap` the policy `cheap`; the overrides may name another one, or change its rule.
+    `auto` is the default policy, `auto:cheap` the policy `cheap`; the overrides may name another one, or change its rule. For a
+    key that may not use the default policy, `auto` is the first one that it may use.
 
     Raises:
+        ModelNotAllowed: the key of the request may not use the policy, or not change its numbers.
         UnknownModel: the portfolio has no such model or policy.
         InvalidRequest: the request names an embedding model.
     """
     overrides, model = request.overrides, request.model
+    allowed = overrides.allowed
     if model == AUTO:
-        policy = portfolio.policies[portfolio.default_policy]
+        policy = portfolio.policies[default_policy(portfolio, allowed)]
     elif model.startswith(f"{AUTO}:"):
-        policy = _named(portfolio, model[len(AUTO) + 1 :], "model", f"{AUTO}:")
+        policy = _named(portfolio, allowed, model[len(AUTO) + 1 :], "model", f"{AUTO}:")
     elif model == ENCODER or any(model == one.name for one in portfolio.embedding_models):
         raise InvalidRequest(f"`{model}` is an embedding model, for /v1/embeddings only.", param="model")
     else:
-        names = [one.name for one in portfolio.models]
-        known = [*names, AUTO, *(f"{AUTO}:{policy}" for policy in portfolio.policies)]
+        names = [one.name for one in portfolio.models if allowed.model(one.name)]
+        known = [*names, AUTO, *(f"{AUTO}:{policy}" for policy in portfolio.policies if allowed.policy(policy))]
         raise unknown_model(model, known, "GET /v1/models lists the models; `auto` lets the gateway choose one.")
     if overrides.policy is not None:
-        policy = _named(portfolio, overrides.policy, "x-locus-policy")
+        policy = _named(portfolio, allowed, overrides.policy, "x-locus-policy")
+    if allowed.policies is not None and (overrides.rule is not None or overrides.min_p_correct is not None):
+        raise ModelNotAllowed(f"The key may not change the numbers of a policy. {_its_policies(allowed)}")
     if overrides.rule is not None:
         rule, value = overrides.rule
         policy = replace(policy, rule=rule, value=value)
@@ -52,14 +58,36 @@ def check_model_names(overrides: Overrides, names: Collection[str]) -> None:
 
     Raises:
         UnknownModel: one of them is not in the portfolio.
+        ModelNotAllowed: the key may not use a model that the client allows.
     """
     for asked, param in ((overrides.allow, "x-locus-allow"), (overrides.exclude, "x-locus-exclude")):
         for name in asked or ():
             if name not in names:
                 raise unknown_model(name, names, param=param)
+    for name in overrides.allow or ():
+        if not overrides.allowed.model(name):
+            raise not_allowed(name, overrides.allowed, "x-locus-allow")
 
 
-def _named(portfolio: Portfolio, name: str, param: str, prefix: str = "") -> Policy:
+def default_policy(portfolio: Portfolio, allowed: Allowed) -> str:
+    """The name of the policy that `auto` uses.
+
+    Raises:
+        ModelNotAllowed: the key may use none.
+    """
+    for name in (portfolio.default_policy, *(allowed.policies or ())):
+        if allowed.policy(name) and name in portfolio.policies:
+            return name
+    raise ModelNotAllowed(f"The key may not use `{AUTO}`: name a model.", param="model")
+
+
+def _its_policies(allowed: Allowed) -> str:
+    return f"Its policies: {', '.join(f'`{name}`' for name in allowed.policies or ()) or 'none'}."
+
+
+def _named(portfolio: Portfolio, allowed: Allowed, name: str, param: str, prefix: str = "") -> Policy:
+    if not allowed.policy(name):
+        raise ModelNotAllowed(f"The key may not use the policy `{name[:64]}`. {_its_policies(allowed)}", param=param)
     policy = portfolio.policies.get(name)
     if policy is None:
         known = ", ".join(f"{prefix}{policy}" for policy in portfolio.policies)

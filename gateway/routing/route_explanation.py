@@ -33,7 +33,8 @@ async def explain(routing: Routing, request: ChatRequest, conversation: Conversa
     candidates = [
         _explain_model(routing, i, request, scores, float(utility[i]))
         | {"why": "; ".join(_why(routing, i, request, reasons, serving, barred))}
-        for i in range(len(routing.names))
+        for i, name in enumerate(routing.names)
+        if request.overrides.allowed.model(name)
     ]
     candidates.sort(key=lambda c: (not c["eligible"], -(c["utility"] if c["utility"] is not None else -np.inf)))
     return {

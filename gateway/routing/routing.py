@@ -12,6 +12,7 @@ from gateway.core.vocabulary import EXPECTED_OUTPUT_TOKENS
 from gateway.deployments.live import LiveDeployments, LiveModel
 from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation
+from gateway.request.model_names import not_allowed
 from gateway.request.requirements import Requirements
 from gateway.routing.candidate import Candidate, none_callable
 from gateway.routing.decision import Decision, Scores, Switch
@@ -72,6 +73,7 @@ class Routing:
 
         Raises:
             UnknownModel: no such model or policy.
+            ModelNotAllowed: the key of the request may not use the model or policy.
             InvalidRequest: the client's overrides contradict each other, or the model cannot chat.
             NoEligibleModel: no model has what the request needs.
         """
@@ -79,6 +81,8 @@ class Routing:
         check_model_names(overrides, self._index)
         named = self._index.get(request.model)
         if named is not None:
+            if not overrides.allowed.model(request.model):
+                raise not_allowed(request.model, overrides.allowed)
             return await self._decide_named(request, named)
         policy = requested_policy(self._portfolio, request)
         requirements = await self._eligibility.measured(request)

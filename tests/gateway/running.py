@@ -15,6 +15,7 @@ import yaml
 from starlette.types import ASGIApp
 
 from gateway.api.responses.store import ResponseStore
+from gateway.config.access import Access
 from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import load_portfolio
 from gateway.core.client_limits import LIMITS, ClientLimits
@@ -22,10 +23,12 @@ from gateway.core.vocabulary import Clock
 from gateway.http.app import create_app
 from gateway.http.dialects import dialects_by_path
 from gateway.http.service import Service, open_service
+from gateway.keys.authentication import Authentication
 from gateway.server.server import Server
 from gateway.upstream.proxy import Proxies
 
 DIALECTS = dialects_by_path(ResponseStore(None))
+NO_KEYS = Authentication(Access)
 
 # Three models of the shipped space, and their prices; the first two are near each other.
 EMBEDDINGS = {

@@ -119,13 +119,13 @@ class _ErrorAnswers:
             headers.append("retry-after")
         if "UpstreamsFailed" in names:
             headers.append("x-should-retry")
-        examples = {}
+        examples: Node = {}
         rows = []
         for name in names:
             class_ = self._classes[name]
             when = self._errors.get(name, {}).get("when", name)
             body = _example(class_, status, when, shape)
-            examples[class_.code or name] = {"summary": name, "value": body}
+            examples.setdefault(class_.code or name, {"summary": name, "value": body})
             rows.append(
                 f"- `{body['error']['type'] if shape == 'messages' else class_.code or 'provider_rejected'}`: {when}"
             )

@@ -18,7 +18,7 @@ from gateway.core.errors import Overloaded
 from gateway.http.admission import Admission, Admitted
 from gateway.http.edge import Edge
 from gateway.record.metrics import Metrics
-from tests.gateway.running import DIALECTS, Gateway, entry, eventually, gateway, serving, write_portfolio
+from tests.gateway.running import DIALECTS, NO_KEYS, Gateway, entry, eventually, gateway, serving, write_portfolio
 from tests.gateway.upstreams import Call, ScriptedProvider, answer
 
 pytestmark = pytest.mark.anyio
@@ -178,7 +178,7 @@ async def test_a_place_is_held_until_the_client_has_taken_the_answer() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"x" * size})
 
-    async with serving(Edge(Admitted(large, admission), Settings, DIALECTS)) as (server, url):
+    async with serving(Edge(Admitted(large, admission), Settings, DIALECTS, NO_KEYS)) as (server, url):
         port = int(url.rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
         writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")

@@ -16,6 +16,8 @@ import pytest
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from gateway.config.access import Access
+from gateway.config.access_reader import plain_key
 from gateway.config.portfolio_file import load_portfolio
 from gateway.config.secret import Secret
 from gateway.config.settings import Settings
@@ -23,7 +25,8 @@ from gateway.core.key_digest import key_digest
 from gateway.core.safe_logging import SafeFormatter, install_exception_hooks, log_loop_exception, safe_traceback
 from gateway.http.authentication_failures import AuthenticationFailures
 from gateway.http.edge import Edge
-from tests.gateway.running import DIALECTS, Gateway, entry, gateway, running, serving, write_portfolio
+from gateway.keys.authentication import Authentication
+from tests.gateway.running import DIALECTS, NO_KEYS, Gateway, entry, gateway, running, serving, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider
 
 pytestmark = pytest.mark.anyio
@@ -155,7 +158,7 @@ async def fails(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_a_defect_is_logged_by_type_and_place(
     path: str, kinds: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serving(Edge(fails, Settings, DIALECTS)) as (_, url), httpx.AsyncClient() as http:
+    async with serving(Edge(fails, Settings, DIALECTS, NO_KEYS)) as (_, url), httpx.AsyncClient() as http:
         try:
             response = await http.get(url + path)
             assert response.status_code == 500
@@ -331,8 +334,9 @@ async def test_the_owner_is_the_key_that_authenticated_the_request(keys: tuple[S
         {"authorization": "Bearer sk-alice", "owner": "someone"},
     ]
     other = {"x-api-key": "sk-bob", "authorization": "Basic sk-alice"}
+    access = Access(tuple(plain_key(key, i, "") for i, key in enumerate(keys)))
     async with (
-        serving(Edge(echo_owner, lambda: Settings(keys=keys), DIALECTS)) as (_, url),
+        serving(Edge(echo_owner, Settings, DIALECTS, Authentication(lambda: access))) as (_, url),
         httpx.AsyncClient(base_url=url) as http,
     ):
         answers = [(await http.get("/v1/models", headers=headers)).json() for headers in same]
@@ -379,7 +383,7 @@ async def test_errors_at_the_edge_have_the_shape_of_the_paths_api(tmp_path: Path
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/messages", "/v1/responses", "/v1/chat/completions"])
 async def test_a_defect_is_told_in_the_shape_of_the_paths_api(path: str) -> None:
-    async with serving(Edge(fails, Settings, DIALECTS)) as (_, url), httpx.AsyncClient() as http:
+    async with serving(Edge(fails, Settings, DIALECTS, NO_KEYS)) as (_, url), httpx.AsyncClient() as http:
         answer = await http.post(url + path, headers={"x-request-id": "mine"})
         assert answer.status_code == 500
         if "messages" in path:
@@ -408,7 +412,10 @@ async def endless(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_a_stream_that_a_stop_cuts_ends_as_its_api_says(
     path: str, name: str | None, told: dict[str, Any]
 ) -> None:
-    async with serving(Edge(endless, Settings, DIALECTS), grace_s=0.1) as (server, url), httpx.AsyncClient() as http:
+    async with (
+        serving(Edge(endless, Settings, DIALECTS, NO_KEYS), grace_s=0.1) as (server, url),
+        httpx.AsyncClient() as http,
+    ):
         async with http.stream("POST", url + path) as answer:
             lines = answer.aiter_lines()
             assert await anext(lines) == ": begun"

@@ -38,7 +38,9 @@ async def gateway(folder: Path, *deployments: dict[str, Any], key: str = "none",
     portfolio = load_portfolio(write_portfolio(folder, [CHAT], **listed, **more), {"LOCUS_KEY": "sk-gateway"})
     async with open_service(portfolio) as service:
         admission = Admission(lambda: portfolio.settings, service.metrics)
-        embeddings = Edge(Admitted(EmbeddingsEndpoint(service), admission), lambda: portfolio.settings, DIALECTS)
+        embeddings = Edge(
+            Admitted(EmbeddingsEndpoint(service), admission), lambda: portfolio.settings, DIALECTS, service.keys
+        )
         others = create_app(service)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.config.access import EVERYTHING
 from gateway.config.portfolio_file import load_portfolio
 from gateway.core.errors import InvalidRequest, UnknownModel
 from gateway.deployments.live import LiveDeployments
@@ -23,9 +24,9 @@ def test_only_the_name_of_an_embedding_model_is_valid(tmp_path: Path, name: str,
     path = write_portfolio(tmp_path, [entry("llama-8b", URL)], embedding_models=[vectors])
     live = LiveDeployments(load_portfolio(path, {}))
     for known in ("vectors", "locus-encoder"):
-        assert embedding_model(live, known).name == known
+        assert embedding_model(live, known, EVERYTHING).name == known
     with pytest.raises(error, match="Embedding models are `vectors`, `locus-encoder`"):
-        embedding_model(live, name)
+        embedding_model(live, name, EVERYTHING)
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,17 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from gateway.bodies.request_body import read_body
+from gateway.config.access import Access
+from gateway.config.access_reader import plain_key
 from gateway.config.portfolio_file import load_portfolio
 from gateway.config.secret import Secret
 from gateway.config.settings import LoadSettings, Settings
 from gateway.core.client_limits import LIMITS, ClientLimits
 from gateway.http.admission import Admission, Admitted
 from gateway.http.edge import Edge
+from gateway.keys.authentication import Authentication
 from gateway.record.metrics import Metrics
-from tests.gateway.running import DIALECTS, entry, eventually, running, serving, write_portfolio
+from tests.gateway.running import DIALECTS, NO_KEYS, entry, eventually, running, serving, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider, chunk, stream
 
 pytestmark = pytest.mark.anyio
@@ -65,9 +68,9 @@ class Wire:
 
 @asynccontextmanager
 async def wire(app: Respond = echo, limits: ClientLimits = QUICK, *keys: str) -> AsyncIterator[Wire]:
-    settings = Settings(keys=tuple(Secret(key) for key in keys))
+    access = Access(tuple(plain_key(Secret(key), i, "") for i, key in enumerate(keys)))
     admitted = Admitted(app, Admission(LoadSettings, Metrics()))
-    async with serving(Edge(admitted, lambda: settings, DIALECTS), limits) as (_, url):
+    async with serving(Edge(admitted, Settings, DIALECTS, Authentication(lambda: access)), limits) as (_, url):
         wire = Wire(int(url.rpartition(":")[2]))
         try:
             yield wire
@@ -285,7 +288,7 @@ async def test_a_large_answer_that_nobody_takes_is_dropped() -> None:
         await read_body(receive, 100)
         await answer(send, b"x" * (16 << 20))
 
-    app = Edge(large, Settings, DIALECTS)
+    app = Edge(large, Settings, DIALECTS, NO_KEYS)
     async with serving(app, QUICK) as (server, url):
         _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]), limit=1)
         writer.write(HELLO)
