@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateway.postgres import postgres
+
+__all__ = ["postgres"]
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each test process keeps to one core: threads of numpy and torch would wait for each other by spinning. Set before
     # they are imported.

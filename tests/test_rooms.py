@@ -11,7 +11,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {  # from the lowest
     "gateway": (
         ("core",),
         ("bodies", "config", "provider_errors"),
-        ("migrate", "request"),
+        ("migrate", "request", "store"),
         ("api", "demo", "deployments", "keys"),
         ("record", "routing", "upstream"),
         ("answering",),

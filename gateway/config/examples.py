@@ -20,6 +20,8 @@ from gateway.config.yaml_reader import Place
 
 # One line of a file for each key whose form does not follow from its type or default.
 _EXAMPLES: Mapping[str, str] = {
+    "store": "store: os.environ/LOCUS_STORE",
+    "record_retention": "record_retention: 30d",
     "models": "models: [{name: small, deployments: [{model: ollama/gpt-oss:20b}]}]",
     "embedding_models": "embedding_models: [{name: vectors, deployments: [{model: openai/text-embedding-3-small}]}]",
     "deployments": "deployments: [{model: openai/gpt-5.4-mini}]",

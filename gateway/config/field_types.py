@@ -8,17 +8,20 @@ from typing import Annotated
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetPydanticSchema,
     PlainSerializer,
     StringConstraints,
+    WithJsonSchema,
     WrapValidator,
 )
 from pydantic_core import PydanticCustomError
 
 from gateway.config.secret import Secret
 from gateway.core.client_limits import LONGEST_NAME
+from gateway.core.durations import DURATION, duration_s
 from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import is_reserved
 
@@ -56,6 +59,15 @@ def _origin(value: str) -> str:
     return value
 
 
+def _seconds(value: object) -> object:
+    """A duration in seconds: a number stays, a text such as `1h` is read."""
+    if not isinstance(value, str):
+        return value
+    if (seconds := duration_s(value)) is None:
+        raise PydanticCustomError("duration", "expected seconds, or a duration such as 90s, 15m, 1h or 7d")
+    return seconds
+
+
 def _free_name(value: str) -> str:
     """A model name that the gateway does not use for itself."""
     if is_reserved(value):
@@ -72,6 +84,13 @@ HeaderName = Annotated[str, AfterValidator(_header_name)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]  # at most a year: event loops cannot wait for longer
+Duration = Annotated[
+    Seconds,
+    BeforeValidator(_seconds),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": f"^{DURATION}$"}]}
+    ),
+]
 Count = Annotated[int, Field(ge=1, le=10**12)]
 ModelName = Annotated[
     str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_printable), AfterValidator(_free_name)

@@ -90,6 +90,8 @@ def _expected(kind: str, context: JsonObject, where: Place) -> str:
             return "write printable characters only"
         case "origin":
             return str(context["expected"])
+        case "duration":
+            return f"write seconds, or a duration such as {example_of(where)}"
         case "timezone":
             return "write a time zone, such as Europe/Berlin"
         case "expires":

@@ -92,11 +92,19 @@ class References:
 
     def gateway_key(self, where: Place, value: str) -> Secret | None:
         """A key of the gateway itself. It is a problem if its environment variable is not set, or its file not there."""
-        key, missing = self.key(where, value)
+        return self._present(where, self.key(where, value))
+
+    def required(self, where: Place, value: str) -> Secret | None:
+        """Another secret that must be there, such as the URL of a database."""
+        return self._present(where, self.secret(where, value))
+
+    def _present(self, where: Place, found: tuple[Secret | None, str | None]) -> Secret | None:
+        """The secret; it is a problem if it is missing."""
+        secret, missing = found
         if missing is not None:
             fault = "cannot be read, or is empty" if missing.startswith(FILE) else "is not set"
             self._document.report(where, f"{_source(missing)} {fault}")
-        return key
+        return secret
 
     def key(self, where: Place, value: str | ResolvedValue) -> tuple[Secret | None, str | None]:
         """A key as it is sent in a header, or the name of the variable that is not set."""

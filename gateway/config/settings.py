@@ -11,8 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gateway.config.database_location import DatabaseLocation
 from gateway.config.field_types import (
     Count,
+    Duration,
     FileModel,
     FilePath,
     Name,
@@ -144,13 +146,25 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
     max_body_mb: Annotated[float, Field(gt=0, le=10_000)] = Field(20.0, description="Largest request body, MiB")
     record: FilePath | None = Field(
         Path("locus.db"),
-        description="SQLite file with one row per request; null: no record. Default: in the working directory",
+        description="SQLite file with one row per request; null: no rows. With `store` the rows are written there. Default: in "
+        "the working directory",
+    )
+    store: SecretKey | None = Field(
+        None,
+        description="Database of the record, the ledger, keys, budgets and stored responses, as os.environ/NAME or text: "
+        "postgresql://USER:PASSWORD@HOST/DATABASE, or sqlite:///FILE. Several gateways may share a PostgreSQL database. "
+        "Default: the file of `record`",
+    )
+    record_retention: Duration | None = Field(
+        None,
+        description="Rows of the record are deleted when they are this old, seconds or a text such as 30d. The ledger and the "
+        "sums by hour are kept. Default: never",
     )
     store_prompts: bool = Field(False, description="Keep the messages of each request in the record")
     responses: FilePath | None = Field(
         BESIDE_RECORD,
         description="SQLite file for the Responses API's `store` and `previous_response_id`; null: nothing is stored. "
-        "Default: beside `record`, or nothing if that is null",
+        "Default: in `store`, or beside `record`, or nothing if both are null",
     )
     response_retention: Seconds = Field(
         86_400.0,
@@ -183,8 +197,18 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
         return int(self.max_body_mb * _MIB)
 
     @property
-    def responses_file(self) -> Path | None:
-        """The SQLite file of the Responses API; None if nothing is stored."""
-        if self.responses != BESIDE_RECORD:
-            return self.responses
-        return None if self.record is None else self.record.with_name(f"{self.record.stem}-responses.db")
+    def database(self) -> DatabaseLocation | None:
+        """The database of the record, the ledger, keys and budgets; None if nothing is stored."""
+        if self.store is not None:
+            return DatabaseLocation.from_url(self.store.reveal())
+        return None if self.record is None else DatabaseLocation(file=self.record)
+
+    @property
+    def responses_database(self) -> DatabaseLocation | None:
+        """The database of the Responses API; None if nothing is stored."""
+        if self.responses is None or self.responses != BESIDE_RECORD:
+            return None if self.responses is None else DatabaseLocation(file=self.responses)
+        database = self.database
+        if database is None or database.file is None:
+            return database
+        return DatabaseLocation(file=database.file.with_name(f"{database.file.stem}-responses.db"))

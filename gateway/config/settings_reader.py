@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.config.addresses import is_loopback
+from gateway.config.database_location import DatabaseLocation
 from gateway.config.document import Document
 from gateway.config.front_ends import FRONT_ENDS
 from gateway.config.references import References
@@ -40,9 +41,26 @@ def resolve_settings(
         "admin_key": admin_key,
         # The default is in the working directory, because the file's folder may be read-only.
         "record": None if written.record is None else document.file(written.record),
+        "store": _store(document, references, written.store),
         "responses": _responses(document, written.responses),
     }
     return written.model_copy(update={k: v for k, v in resolved.items() if k in written.model_fields_set})
+
+
+def _store(document: Document, references: References, written: Secret | None) -> Secret | None:
+    where: Place = ("gateway", "store")
+    if written is None or (url := references.required(where, written.reveal())) is None:
+        return None
+    try:
+        location = DatabaseLocation.from_url(url.reveal())
+    except ValueError as exc:
+        document.report(where, str(exc))
+        return None
+    if location.file is not None:
+        return Secret(f"sqlite:///{document.file(location.file)}")
+    if written == url and location.password:
+        references.warn(where, "a literal password; write os.environ/NAME instead, so that the file can be shared")
+    return url
 
 
 def _responses(document: Document, written: Path | None) -> Path | None:
@@ -89,7 +107,9 @@ def _check_utility_calls(document: Document, calls: UtilityCalls, policies: Mapp
 
 def check_writable(document: Document, settings: Settings) -> None:
     """Reports the SQLite files that cannot be written."""
-    for key, path in (("record", settings.record), ("responses", settings.responses_file)):
+    record = "record" if settings.store is None else "store"
+    for key, location in ((record, settings.database), ("responses", settings.responses_database)):
+        path = None if location is None else location.file
         if path is not None and (fault := _unwritable(path)) is not None:
             document.report(("gateway", key), f"{path} cannot be written: {fault}; write another path, or null")
 

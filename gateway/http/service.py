@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from gateway.answering.failover import Failover
 from gateway.answering.health_checks import HealthChecks
 from gateway.api.responses.store import ResponseStore, StoreLimits
+from gateway.config.database_location import DatabaseLocation
 from gateway.config.portfolio import Portfolio
 from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployments
@@ -21,6 +22,7 @@ from gateway.record.request_record import Recorder
 from gateway.request.conversation import ConversationTable
 from gateway.routing.model_embeddings import missing_embeddings, with_embeddings
 from gateway.routing.routing import Routing
+from gateway.store.database import Database
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.litellm_upstream import LitellmUpstream
 from gateway.upstream.proxy import Proxies
@@ -48,6 +50,7 @@ class Service:
     Attributes:
         keys: finds the gateway keys.
         in_force: replaced when a changed portfolio comes into force.
+        database: of the record, the ledger, keys and budgets; None if nothing is stored.
         reload_error: the reason why the changed portfolio file is not in force; None if it is.
     """
 
@@ -61,6 +64,7 @@ class Service:
         conversations: ConversationTable,
         responses: ResponseStore,
         clock: Clock,
+        database: Database | None = None,
     ) -> None:
         self.in_force = in_force
         self.failover = failover
@@ -71,6 +75,7 @@ class Service:
         self.responses = responses
         self.clock = clock
         self.keys = Authentication(lambda: self.in_force.portfolio.access)
+        self.database = database
         self.reload_error: str | None = None
 
     async def apply(self, portfolio: Portfolio) -> None:
@@ -109,9 +114,11 @@ async def open_service(
     in_force = _in_force(portfolio, router, clock, None)
     settings = portfolio.settings
     limits = StoreLimits(settings.response_retention, conversation_bytes=settings.max_body_bytes)
+    responses_database = settings.responses_database
     async with (
+        _closing(settings.database) as database,
         Recorder(settings.record) as recorder,
-        ResponseStore(settings.responses_file, limits) as responses,
+        ResponseStore(None if responses_database is None else responses_database.file, limits) as responses,
         DirectUpstream(proxies) as direct,
     ):
         metrics = metrics or Metrics()
@@ -120,10 +127,21 @@ async def open_service(
         )
         failover = Failover(upstreams, clock)
         async with HealthChecks(failover, clock) as health, LoopMonitor(metrics.loop_paused):
-            service = Service(in_force, failover, health, recorder, metrics, ConversationTable(clock), responses, clock)
+            conversations = ConversationTable(clock)
+            service = Service(in_force, failover, health, recorder, metrics, conversations, responses, clock, database)
             metrics.watch(lambda: service.in_force.deployments, recorder)
             await health.watch(in_force.deployments)
             yield service
+
+
+@asynccontextmanager
+async def _closing(location: DatabaseLocation | None) -> AsyncIterator[Database | None]:
+    database = None if location is None else Database(location)
+    try:
+        yield database
+    finally:
+        if database is not None:
+            await database.close()
 
 
 def _router_files(portfolio: Portfolio) -> tuple[object, ...]:

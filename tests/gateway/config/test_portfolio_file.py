@@ -10,6 +10,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from gateway.config.database_location import DatabaseLocation
 from gateway.config.document import MOST_PROBLEMS, is_secret_name
 from gateway.config.portfolio import DEFAULT_POLICIES, Portfolio, Price
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
@@ -303,8 +304,10 @@ def test_paths_begin_at_the_folder_of_the_file(tmp_path: Path, monkeypatch: pyte
     assert portfolio.checkpoint == tmp_path / "../mine"
     assert portfolio.spaces == (Path("/abs.safetensors"), Path("/home/someone/own.safetensors"))
     assert portfolio.settings.record == tmp_path / "data/r.db"
-    assert portfolio.settings.responses_file == tmp_path / "data/r-responses.db"
-    assert load(tmp_path, DIRECT + "gateway: {responses: x.db}\n").settings.responses_file == tmp_path / "x.db"
+    assert portfolio.settings.responses_database == DatabaseLocation(tmp_path / "data/r-responses.db")
+    assert load(tmp_path, DIRECT + "gateway: {responses: x.db}\n").settings.responses_database == DatabaseLocation(
+        tmp_path / "x.db"
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.database_location import DatabaseLocation
 from gateway.config.document import Document
 from gateway.config.portfolio import DEFAULT_POLICIES
 from gateway.config.references import References
@@ -31,20 +32,23 @@ def test_keys_come_from_the_environment_and_paths_begin_at_the_file(tmp_path: Pa
     )
     assert not problems
     assert (settings.keys, settings.admin_key) == ((Secret("sk-a"),), Secret("sk-b"))
-    assert (settings.record, settings.responses_file) == (tmp_path / "r.db", None)
+    assert (settings.record, settings.responses_database) == (tmp_path / "r.db", None)
 
 
 def test_the_default_record_is_in_the_working_directory(tmp_path: Path) -> None:
     settings, problems = resolved(tmp_path, {})
     assert not problems
-    assert (settings.record, settings.responses_file) == (Path("locus.db"), Path("locus-responses.db"))
+    assert (settings.record, settings.responses_database) == (
+        Path("locus.db"),
+        DatabaseLocation(Path("locus-responses.db")),
+    )
     assert settings.model_fields_set == set()
 
 
 def test_the_default_of_responses_may_be_written(tmp_path: Path) -> None:
     settings, problems = resolved(tmp_path, {"responses": "beside the record", "record": "r.db"})
     assert not problems
-    assert settings.responses_file == tmp_path / "r-responses.db"
+    assert settings.responses_database == DatabaseLocation(tmp_path / "r-responses.db")
 
 
 @pytest.mark.parametrize(
@@ -77,3 +81,54 @@ def test_a_database_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     document = Document(path)
     check_writable(document, Settings(record=tmp_path / "new" / "r.db", responses=None))
     assert not document.problems
+
+
+SECRET = "p%40ss-word"
+
+
+def test_the_store_is_a_url_from_the_environment(tmp_path: Path) -> None:
+    url = f"postgresql://locus:{SECRET}@db.example:5433/locus?sslmode=require"
+    settings, problems = resolved(tmp_path, {"store": "os.environ/STORE"}, STORE=url)
+    assert not problems
+    assert settings.database == settings.responses_database == DatabaseLocation(url=Secret(url))
+    assert str(settings.database) == "postgresql://db.example:5433/locus"
+    assert settings.database.redacted("no p@ss-word, no p%40ss-word") == "no ***, no ***"
+
+
+def test_an_sqlite_store_begins_at_the_file(tmp_path: Path) -> None:
+    settings, problems = resolved(tmp_path, {"store": "sqlite:///data/s.db", "record": None})
+    assert not problems
+    assert settings.database == DatabaseLocation(tmp_path / "data/s.db")
+    assert settings.responses_database == DatabaseLocation(tmp_path / "data/s-responses.db")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"mysql://locus:{SECRET}@db/locus",
+        f"postgresql://locus:{SECRET}@db",
+        f"postgresql://locus:{SECRET}@db:x/locus",
+        "postgresql://locus:p@ss-word@db/locus",
+        f"postgresql://locus:{SECRET} @db/locus",
+        "sqlite://",
+        SECRET,
+    ],
+)
+def test_a_wrong_store_is_named_without_its_password(tmp_path: Path, url: str) -> None:
+    settings, problems = resolved(tmp_path, {"store": url})
+    (problem,) = problems
+    assert problem.startswith("gateway.store: expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    assert "ss-word" not in problem
+    assert settings.store is None
+
+
+def test_a_store_whose_variable_is_not_set_is_a_problem(tmp_path: Path) -> None:
+    _, problems = resolved(tmp_path, {"store": "os.environ/STORE"})
+    assert problems == ["gateway.store: the environment variable STORE is not set"]
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("30d", 2_592_000.0), (3600, 3_600.0), ("12h", 43_200.0)])
+def test_retention_is_a_number_of_seconds_or_a_text(tmp_path: Path, written: object, seconds: float) -> None:
+    settings, problems = resolved(tmp_path, {"record_retention": written})
+    assert not problems
+    assert settings.record_retention == seconds

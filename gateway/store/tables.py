@@ -1,0 +1,248 @@
+"""All tables and views of the database, for SQLite and PostgreSQL.
+
+Times are seconds since the epoch (UTC), money is nano-USD, durations are milliseconds. A change here needs a migration in
+`gateway.store.migrations`, and `gateway.store.schema.HEAD` names the newest one. A replica of the version before may still use the
+database during an upgrade: add columns with a default first, and remove what is unused one version later.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+METADATA = MetaData()
+# SQLite numbers the rows of an `INTEGER PRIMARY KEY` itself.
+_RowId = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _count(name: str) -> Column[int]:
+    """A column of numbers that begin at 0."""
+    return Column(name, BigInteger, nullable=False, server_default=text("0"))
+
+
+# One row per request. `id` grows in the order of writing, which is nearly that of `time`: pages are read by (time, id).
+REQUESTS = Table(
+    "requests",
+    METADATA,
+    Column("id", _RowId, primary_key=True),
+    Column("request_id", Text, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("requested", Text),
+    Column("policy", Text),
+    Column("chosen", Text),
+    Column("served", Text),
+    Column("deployment", Text),
+    Column("p_correct", Double),
+    Column("stand_in_distance", Double),
+    Column("predicted_loss", Double),
+    Column("candidates", JSON),
+    Column("failover", JSON),
+    Column("parts", JSON),
+    Column("stream", Boolean),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Column("usage_estimated", Boolean),
+    Column("cost_nusd", BigInteger),
+    Column("latency_ms", Double),
+    Column("first_token_ms", Double),
+    Column("overhead_ms", Double),
+    Column("prompt", JSON),
+    Column("api", Text),
+    Column("conversation", Text),
+    Column("simulated", Boolean),
+    Column("key_id", Text),
+    Column("key_name", Text),
+    Column("team", Text),
+    Column("end_user", Text),
+    Column("safety_identifier", Text),
+    Column("metadata", JSON),
+    Column("tags", JSON),
+    Column("cached_tokens", BigInteger),
+    Column("cache_write_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("propensity", Double),
+    Column("checkpoint", Text),
+    Column("trace_id", Text),
+    Column("cache", Text),
+    # What the decision was based on; see `gateway.record.predictions`.
+    Column("portfolio", Text),
+    Column("all_candidates", LargeBinary),
+    Column("encoding", LargeBinary),
+    Column("surface", LargeBinary),
+    Index("requests_by_time", "time", "id"),
+)
+# The models of a portfolio, in the order of the arrays in `requests.all_candidates`.
+PORTFOLIOS = Table("portfolios", METADATA, Column("id", Text, primary_key=True), Column("models", JSON, nullable=False))
+# One row per billed call. Rows are only ever added.
+LEDGER = Table(
+    "ledger",
+    METADATA,
+    Column("id", _RowId, primary_key=True),
+    Column("time", Double, nullable=False),
+    Column("request_id", Text),
+    Column("call", Integer, nullable=False, server_default=text("0")),
+    Column("lease", Text),
+    Column("key_id", Text),
+    Column("key_name", Text),
+    Column("team", Text),
+    Column("policy", Text),
+    Column("model", Text),
+    Column("deployment", Text),
+    _count("prompt_tokens"),
+    _count("completion_tokens"),
+    _count("cached_tokens"),
+    _count("cache_write_5m_tokens"),
+    _count("cache_write_1h_tokens"),
+    _count("reasoning_tokens"),
+    _count("prompt_audio_tokens"),
+    _count("completion_audio_tokens"),
+    Column("nusd", BigInteger),  # null: the price is unknown
+    Column("estimated", Boolean, nullable=False, server_default=text("false")),
+    Index("ledger_by_time", "time", "id"),
+    Index(
+        "ledger_by_lease", "lease", sqlite_where=text("lease IS NOT NULL"), postgresql_where=text("lease IS NOT NULL")
+    ),
+)
+# Sums by hour. What a request does not have, such as a team, is the empty text.
+USAGE_HOURLY = Table(
+    "usage_hourly",
+    METADATA,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("key_id", Text, primary_key=True),
+    Column("team", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("policy", Text, primary_key=True),
+    _count("requests"),
+    _count("errors"),
+    _count("prompt_tokens"),
+    _count("cached_tokens"),
+    _count("completion_tokens"),
+    _count("nusd"),
+    _count("unpriced_calls"),
+)
+# The last batch that each recorder has committed, so that a batch whose commit was cut off is not written twice.
+RECORDERS = Table(
+    "recorders",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("batch", BigInteger, nullable=False),
+    Column("time", Double, nullable=False),
+)
+KEYS = Table(
+    "keys",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("digest2", LargeBinary),  # of the secret before the last rotation
+    Column("digest2_until", Double),
+    Column("name", Text, nullable=False),
+    Column("team", Text),
+    Column("models", JSON),
+    Column("limits", JSON),
+    Column("tags", JSON),
+    Column("created", Double, nullable=False),
+    Column("expires", Double),
+    Column("revoked", Double),
+    Column("last_used", Double),
+)
+TEAMS = Table("teams", METADATA, Column("name", Text, primary_key=True), Column("limits", JSON))
+BUDGETS = Table(
+    "budgets",
+    METADATA,
+    Column("scope", Text, primary_key=True),
+    Column("period", Text, primary_key=True),
+    Column("start", Double, primary_key=True),
+    Column("limit_nusd", BigInteger),
+    _count("spent_nusd"),
+    _count("expected_nusd"),
+    _count("worst_nusd"),
+)
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("scopes", JSON, nullable=False),
+    Column("starts", JSON, nullable=False),
+    _count("expected_nusd"),
+    _count("worst_nusd"),
+    Column("deadline", Double, nullable=False),
+    Index("leases_by_deadline", "deadline"),
+)
+# Stored responses of the Responses API. A chain is a conversation.
+CHAINS = Table(
+    "chains",
+    METADATA,
+    Column("chain", _RowId, primary_key=True),
+    Column("used", Double, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("owner", Text, nullable=False, server_default=text("''")),
+    Index("chains_used", "used"),
+    Index("chains_owner", "owner", "used"),
+)
+RESPONSES = Table(
+    "responses",
+    METADATA,
+    Column("owner", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("chain", BigInteger, nullable=False),
+    Column("previous", Text),
+    Column("session", Text),
+    Column("bytes", BigInteger, nullable=False),
+    Column("input", LargeBinary, nullable=False),
+    Column("response", LargeBinary, nullable=False),
+    Column("output", LargeBinary, nullable=False),
+    Index("responses_chain", "chain"),
+)
+ITEMS = Table(
+    "items",
+    METADATA,
+    Column("owner", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("response", Text, nullable=False),
+    Column("chain", BigInteger, nullable=False),
+    Index("items_chain", "chain"),
+    sqlite_with_rowid=False,
+)
+
+_DAY = {
+    "sqlite": "date(time, 'unixepoch')",
+    "postgresql": "to_char(to_timestamp(time) AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+}
+_SPEND = (
+    "count(*) AS calls, sum(prompt_tokens) AS prompt_tokens, sum(cached_tokens) AS cached_tokens,"
+    " sum(completion_tokens) AS completion_tokens, coalesce(sum(nusd), 0) / 1e9 AS usd,"
+    " count(*) - count(nusd) AS unpriced_calls, count(CASE WHEN estimated THEN 1 END) AS estimated_calls FROM ledger"
+)
+
+
+def views(dialect: str) -> dict[str, str]:
+    """The SQL of each view, for "sqlite" or "postgresql". Days are UTC."""
+    day = _DAY[dialect]
+    return {
+        "spend_by_day": f"SELECT {day} AS day, {_SPEND} GROUP BY {day}",
+        "spend_by_key": (
+            f"SELECT key_id, max(key_name) AS key_name, team, min({day}) AS first_day, max({day}) AS last_day, {_SPEND}"
+            " GROUP BY key_id, team"
+        ),
+    }
+
+
+def create_all(connection: Connection) -> None:
+    """Create all tables, indexes and views in an empty database."""
+    METADATA.create_all(connection, checkfirst=False)
+    for name, sql in views(connection.dialect.name).items():
+        connection.exec_driver_sql(f"CREATE VIEW {name} AS {sql}")
