@@ -4,11 +4,12 @@ import logging
 from typing import Any, Literal
 
 from gateway.answering.attempts import Attempt, Attempts
+from gateway.answering.billed_usage import billed_usage
 from gateway.answering.failover import Dispatch
 from gateway.answering.open_call import OpenCall
-from gateway.core.answer import Usage
 from gateway.core.chat_types import ChatUsage
 from gateway.core.errors import StreamBroken, StreamFiltered
+from gateway.core.usage import Usage
 from gateway.provider_errors.failures import Cause, UpstreamFailure, unexpected
 from gateway.upstream.redact import redact
 
@@ -73,10 +74,7 @@ class ContinuedStream:
 
     def usage(self, open_call: OpenCall) -> tuple[Usage, bool]:
         """The tokens of one of the calls, and whether they are an estimate."""
-        if open_call.usage is not None:
-            return open_call.usage, False
-        assert open_call.relay is not None
-        return open_call.relay.estimate.plus(Usage(self._prompt_tokens, 0)), True
+        return billed_usage(open_call, self._prompt_tokens)
 
     async def aclose(self) -> None:
         for open_call in self.calls:
@@ -129,14 +127,9 @@ class ContinuedStream:
 
     def total_usage(self) -> ChatUsage | None:
         """The usage of all calls in the form of the API; None if the provider of the last call reported none."""
-        usage = self._relay.usage_fields
-        if usage is None or len(self.calls) == 1:
-            return usage
+        if self.calls[-1].usage is None or len(self.calls) == 1:
+            return None if self.calls[-1].usage is None else self._relay.usage_fields
         total = Usage()
         for open_call in self.calls:
             total = total.plus(self.usage(open_call)[0])
-        return {
-            "prompt_tokens": total.prompt_tokens,
-            "completion_tokens": total.completion_tokens,
-            "total_tokens": total.prompt_tokens + total.completion_tokens,
-        }
+        return total.in_chat()

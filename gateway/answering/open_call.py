@@ -2,8 +2,10 @@
 
 from gateway.answering.call_failure import update_breaker
 from gateway.answering.relay import Relay
-from gateway.core.answer import Complete, Usage
-from gateway.core.vocabulary import Clock
+from gateway.api.answer_text import answer_chars
+from gateway.core.answer import Complete
+from gateway.core.usage import Usage
+from gateway.core.vocabulary import CHARS_PER_TOKEN, Clock
 from gateway.deployments.live import LiveDeployment
 from gateway.provider_errors.failures import UpstreamFailure
 from gateway.routing.candidate import Candidate
@@ -44,8 +46,25 @@ class OpenCall:
 
     @property
     def usage(self) -> Usage | None:
-        """The tokens that the provider billed; None if it has not reported them."""
-        return self.complete.usage if self.complete is not None else self.relay.usage if self.relay else None
+        """The tokens that the provider billed; None if it has not reported them.
+
+        Zeros are no report if the answer has content: some servers write them when they have not counted, in streams with every
+        chunk. An answer without content may have cost nothing.
+        """
+        reported = self.complete.usage if self.complete is not None else self.relay.usage if self.relay else None
+        return None if reported is not None and not reported.total_tokens and self.written_tokens else reported
+
+    @property
+    def written_tokens(self) -> int:
+        """An estimate of the tokens of the answer so far, from its text."""
+        if self.complete is not None:
+            return -(-answer_chars(self.complete) // CHARS_PER_TOKEN)
+        return self.relay.estimate if self.relay is not None else 0
+
+    @property
+    def cut(self) -> bool:
+        """True if the answer is not complete: its stream broke, or the client disconnected."""
+        return self.failure is not None or (self.relay is not None and not self.relay.transcript.ended)
 
     async def aclose(self) -> None:
         """Ends the call. Further calls do nothing."""

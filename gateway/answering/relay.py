@@ -12,8 +12,9 @@ from gateway.answering.splice import Diverged, Splice
 from gateway.answering.transcript import Transcript
 from gateway.api.dialect import Writer
 from gateway.bodies.offload import LARGE, offloaded
-from gateway.core.answer import Chunk, ChunkStream, Usage
+from gateway.core.answer import Chunk, ChunkStream
 from gateway.core.chat_types import ChatUsage, ChunkChoice
+from gateway.core.usage import Usage
 from gateway.core.vocabulary import CHARS_PER_TOKEN
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
@@ -67,12 +68,12 @@ class Relay:
         self._last: tuple[int, int] | None = None  # the same at the end of this stream
 
     @property
-    def estimate(self) -> Usage:
-        """The tokens that the provider probably billed if it reports none: one for each chunk, or one for four characters."""
+    def estimate(self) -> int:
+        """The tokens that the provider has probably written: one for each chunk, or one for four characters."""
         first_piece, first_content = self._first
         last_piece, last_content = self._last or (len(self.transcript.pieces), self.transcript.contents)
         chars = sum(map(len, self.transcript.pieces[first_piece:last_piece]))
-        return Usage(0, max(last_content - first_content, -(-chars // CHARS_PER_TOKEN)))
+        return max(last_content - first_content, -(-chars // CHARS_PER_TOKEN))
 
     async def open(self, deadline: float) -> None:
         """Reads up to the first content that the client does not have yet.

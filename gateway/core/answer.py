@@ -5,64 +5,8 @@ from typing import NamedTuple, Protocol
 
 from gateway.core.chat_types import ChatChunk
 from gateway.core.json_types import JsonObject
+from gateway.core.usage import Usage
 from gateway.core.vocabulary import Api
-
-_CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
-MAX_TOKENS = 1 << 40  # upper limit for one answer; fits into a database column
-
-
-class Usage(NamedTuple):
-    """Tokens as the provider billed them.
-
-    Attributes:
-        completion_tokens: including reasoning tokens.
-        cached_tokens: prompt tokens that the provider read from its cache.
-    """
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-
-    @classmethod
-    def read(cls, value: object) -> "Usage | None":
-        """Read the usage object of an answer or chunk; return None if it is missing or invalid.
-
-        Zeros are treated as missing: some servers write them into every chunk, or when they have not counted.
-        """
-        if not isinstance(value, dict):
-            return None
-        prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
-        if prompt is None or completion is None or not prompt + completion:
-            return None
-        if (details := value.get("completion_tokens_details")) and isinstance(details, dict):
-            # xAI does not include reasoning in completion_tokens, as its total shows; others do.
-            reasoning, total = _count(details.get("reasoning_tokens")), _count(value.get("total_tokens"))
-            if reasoning and total == prompt + completion + reasoning:
-                completion += reasoning
-        return cls(prompt, completion, min(_cached(value), prompt))
-
-    def plus(self, other: "Usage") -> "Usage":
-        return Usage(*(one + another for one, another in zip(self, other, strict=True)))
-
-
-def _count(value: object) -> int | None:
-    """Return a number of tokens; 0 for null, None if the value is invalid. Some servers write whole numbers as 7.0."""
-    if value is None:
-        return 0
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and 0 <= value <= MAX_TOKENS else None
-
-
-def _cached(usage: JsonObject) -> int:
-    """Return the cached tokens under the names that OpenAI, Moonshot, DeepSeek and litellm (for Anthropic) use."""
-    details = usage.get("prompt_tokens_details")
-    if isinstance(details, dict) and (count := _count(details.get("cached_tokens"))):
-        return count
-    for key in _CACHED:
-        if key in usage and (count := _count(usage[key])):
-            return count
-    return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterable
 
 from gateway.answering.attempts import CANCELLED, HEDGED, Attempts
+from gateway.answering.billed_usage import billed_usage
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.answering.transcript import in_transcript
 from gateway.config.access import Grant
-from gateway.core.answer import Usage
 from gateway.core.errors import GatewayError
+from gateway.core.usage import Usage
 from gateway.core.vocabulary import Api
 from gateway.http.answer_headers import RawHeaders, answer_headers, batch_headers
 from gateway.http.record_columns import (
@@ -173,8 +174,10 @@ class RequestLog:
                 for call, usage, estimated in calls
             ]
         if self.open_call is not None:
-            call, usage = self.open_call, self.open_call.usage
-            return [] if usage is None else [billed_part(call.candidate, call.deployment, usage, estimated=False)]
+            call = self.open_call
+            prompt_tokens = 0 if self.request is None else self.request.requirements.prompt_tokens
+            usage, estimated = billed_usage(call, prompt_tokens)
+            return [billed_part(call.candidate, call.deployment, usage, estimated=estimated)]
         attempts = self.attempts.entries
         if self.request is not None and attempts and attempts[-1].cause == CANCELLED:
             usage = Usage(self.request.requirements.prompt_tokens, 0)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import orjson
 
 from gateway.answering.attempts import Attempts
-from gateway.core.answer import Usage
+from gateway.core.usage import Usage
 from gateway.record.request_record import Part
 from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
@@ -24,15 +24,8 @@ def billed_part(candidate: Candidate, deployment: str, usage: Usage, *, estimate
     price = candidate.model.spec.price
     micro_usd = (usage.prompt_tokens - usage.cached_tokens) * price.usd_per_mtok_in
     micro_usd += usage.cached_tokens * price.usd_per_mtok_cached + usage.completion_tokens * price.usd_per_mtok_out
-    return Part(
-        candidate.model.name,
-        deployment,
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        round(micro_usd * 1000),
-        estimated,
-        usage.cached_tokens,
-    )
+    cost_nusd = round(micro_usd * 1000)
+    return Part(candidate.model.name, deployment, *usage[:2], cost_nusd, estimated, *usage[2:])
 
 
 def parts_column(parts: list[Part]) -> str | None:

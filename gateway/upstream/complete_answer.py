@@ -5,8 +5,9 @@ import codecs
 from gateway.api.chat.completion_normalizer import normalize_completion
 from gateway.api.chat.stream_to_completion import completion_of_stream
 from gateway.bodies.lenient_json import dumps
-from gateway.core.answer import Complete, Usage
+from gateway.core.answer import Complete
 from gateway.core.json_types import JsonObject
+from gateway.core.usage import Usage
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
 from gateway.upstream.formats import FORMATS

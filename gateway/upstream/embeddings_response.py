@@ -11,8 +11,9 @@ import orjson
 from numpy.typing import NDArray
 
 from gateway.bodies.lenient_json import dumps
-from gateway.core.answer import Complete, Usage
+from gateway.core.answer import Complete
 from gateway.core.json_types import JsonObject
+from gateway.core.usage import Usage
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
 from gateway.request.request import Request
 
@@ -42,7 +43,7 @@ def read_embeddings(body: bytes, count: int, *, base64: bool = False) -> Complet
     """
     fields = _without_vectors(body) if len(body) > UNPARSED_BYTES and _needs_no_change(body, count, base64) else None
     if fields is not None and not fields.get("error"):
-        return Complete(body, fields, Usage.read(fields.get("usage")))
+        return Complete(body, fields, counted_usage(fields.get("usage")))
     if fields is None:
         try:
             body = body.removeprefix(BOM_UTF8)
@@ -59,11 +60,16 @@ def read_embeddings(body: bytes, count: int, *, base64: bool = False) -> Complet
     if fields.get("data") is not items or fields.get("usage") is not usage or fields.get("object") != "list":
         fields = fields | {"object": "list", "data": items, "usage": usage}
         body = dumps(fields)
-    return Complete(body, fields, Usage.read(usage))
+    return Complete(body, fields, counted_usage(usage))
 
 
-def write_embeddings(request: Request, vectors: Iterable[Vector], usage: Usage) -> Complete:
-    """A response with vectors that the gateway has computed, or has received from a library."""
+def write_embeddings(request: Request, vectors: Iterable[Vector], usage: Usage | None) -> Complete:
+    """A response with vectors that the gateway has computed, or has received from a library.
+
+    Args:
+        usage: None if it is not known; the client gets the estimate of the request.
+    """
+    prompt_tokens = request.requirements.prompt_tokens if usage is None else usage.prompt_tokens
     base64 = request.fields.get("encoding_format") == "base64"
     fields = {
         "object": "list",
@@ -72,7 +78,7 @@ def write_embeddings(request: Request, vectors: Iterable[Vector], usage: Usage) 
             for i, vector in enumerate(vectors)
         ],
         "model": request.model,
-        "usage": {"prompt_tokens": usage.prompt_tokens, "total_tokens": usage.prompt_tokens},
+        "usage": {"prompt_tokens": prompt_tokens, "total_tokens": prompt_tokens},
     }
     return Complete(orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY), fields, usage)
 
@@ -135,6 +141,12 @@ def _converted(vector: str | list[float], base64: bool) -> str | list[float]:
 
 def _as_base64(vector: Vector) -> str:
     return b64encode(np.asarray(vector, "<f4").tobytes()).decode()
+
+
+def counted_usage(usage: object) -> Usage | None:
+    """The usage of a response; None if the provider has not counted, since no text has 0 tokens."""
+    reported = Usage.read(usage)
+    return reported if reported is not None and reported.prompt_tokens else None
 
 
 def _required_usage(usage: object) -> JsonObject:

@@ -9,14 +9,15 @@ from typing import TypeAlias
 
 from gateway.bodies.offload import offloaded
 from gateway.config.portfolio import Deployment
-from gateway.core.answer import ChunkStream, Complete, Usage
+from gateway.core.answer import ChunkStream, Complete
 from gateway.core.json_types import JsonObject
+from gateway.core.usage import Usage
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.request.embeddings_request import embedding_inputs
 from gateway.request.request import Request
 from gateway.upstream.direct import DirectUpstream
-from gateway.upstream.embeddings_response import Vectors, in_order, read_embeddings, write_embeddings
+from gateway.upstream.embeddings_response import Vectors, counted_usage, in_order, read_embeddings, write_embeddings
 from gateway.upstream.litellm_upstream import LitellmUpstream
 
 PATH = "/embeddings"
@@ -76,7 +77,7 @@ class EmbeddingsUpstream:
         if dimensions not in (None, width):  # litellm omits a parameter that the provider does not support
             message = f"The model gives vectors of {width} dimensions only."
             raise UpstreamFailure(Cause.REJECTED, 400, error={"message": message, "param": "dimensions"})
-        return write_embeddings(request, vectors, usage or Usage(request.requirements.prompt_tokens))
+        return write_embeddings(request, vectors, counted_usage(usage))
 
     async def _direct_call(self, deployment: Deployment, request: Request, dropped: frozenset[str]) -> Complete:
         outgoing = await offloaded(len(request.body), request.upstream_body, deployment.upstream_model, dropped)

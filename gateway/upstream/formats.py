@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from gateway.api.completions import stream_reader as completions
 from gateway.api.dialect import Reader
 from gateway.api.messages import stream_reader as messages
+from gateway.api.messages import usage as messages_usage
 from gateway.api.responses import stream_reader as responses
-from gateway.core.answer import Usage
+from gateway.api.responses import usage as responses_usage
 from gateway.core.json_types import JsonObject
+from gateway.core.usage import Usage
 from gateway.core.vocabulary import Api
 
 
@@ -33,13 +35,17 @@ class UpstreamFormat:
 
 FORMATS: Mapping[Api, UpstreamFormat] = {
     "messages": UpstreamFormat(
-        "/messages", messages.MessagesReader, messages.checked_answer, messages.billed_usage, messages.events_of_answer
+        "/messages",
+        messages.MessagesReader,
+        messages.checked_answer,
+        messages_usage.billed_usage,
+        messages.events_of_answer,
     ),
     "responses": UpstreamFormat(
         "/responses",
         responses.ResponsesReader,
         responses.checked_answer,
-        responses.billed_usage,
+        responses_usage.billed_usage,
         responses.events_of_answer,
     ),
     "completions": UpstreamFormat(

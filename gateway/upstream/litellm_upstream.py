@@ -16,10 +16,11 @@ from gateway.api.chat.stream_reader import ChatReader
 from gateway.bodies.lenient_json import clean, dumps, loads_clean
 from gateway.bodies.sse import Event
 from gateway.config.portfolio import Deployment
-from gateway.core.answer import Chunk, ChunkStream, Complete, Usage
+from gateway.core.answer import Chunk, ChunkStream, Complete
 from gateway.core.background import in_daemon_thread
 from gateway.core.json_types import JsonObject
 from gateway.core.safe_logging import log_exception
+from gateway.core.usage import Usage
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.request.request import Request
@@ -80,8 +81,8 @@ class LitellmUpstream:
             raise litellm_failure(exc) from exc
         return _LitellmStream(chunks, request.choice_count)
 
-    async def embed(self, deployment: Deployment, arguments: JsonObject) -> tuple[object, Usage | None]:
-        """The `data` of the answer to a request for embeddings, not checked, and the billed usage.
+    async def embed(self, deployment: Deployment, arguments: JsonObject) -> tuple[object, object]:
+        """The `data` and the `usage` of the answer to a request for embeddings, not checked.
 
         Args:
             arguments: the arguments of `litellm.aembedding` that the client's request sets.
@@ -96,7 +97,7 @@ class LitellmUpstream:
         except Exception as exc:
             raise litellm_failure(exc) from exc
         fields = orjson.loads(answer.model_dump_json(exclude_none=True))
-        return fields.get("data"), Usage.read(fields.get("usage"))
+        return fields.get("data"), fields.get("usage")
 
     def start_import(self) -> Future[ModuleType]:
         """Begins to import litellm in a thread, unless that has begun; a failed import is logged and begun again."""

@@ -45,7 +45,7 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
     ),
     "completion tokens count twice": (
         Edit(
-            "gateway/core/answer.py",
+            "gateway/core/usage.py",
             "return cls(prompt, completion, ",
             "return cls(prompt, 2 * completion, ",
         ),

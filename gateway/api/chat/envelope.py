@@ -10,6 +10,7 @@ from typing import TypeGuard, TypeVar
 
 from gateway.core.chat_types import ChatChunk, ChatUsage, Logprobs
 from gateway.core.json_types import JsonObject
+from gateway.core.usage import WRITTEN_BY_TTL
 
 Enveloped = TypeVar("Enveloped", JsonObject, ChatChunk)
 CHUNK = "chat.completion.chunk"
@@ -93,7 +94,7 @@ def normalize_usage(usage: object) -> ChatUsage | None:
     for key in _DETAILS:
         details = new.get(key)
         if isinstance(details, dict):
-            new[key] = {name: count for name, count in details.items() if count is None or type(count) is int}
+            new[key] = {name: count for name, given in details.items() if (count := _detail(name, given)) is not None}
         elif details is not None:
             del new[key]
     return new if _is_normal_usage(new) else None
@@ -124,10 +125,15 @@ def _is_normal_usage(usage: object) -> TypeGuard[ChatUsage]:
             continue
         if type(details) is not dict:
             return False
-        for count in details.values():
-            if type(count) is not int and count is not None:
+        for name, count in details.items():
+            if type(count) is not int and count is not None and not (type(count) is dict and name in WRITTEN_BY_TTL):
                 return False
     return True
+
+
+def _detail(name: str, given: object) -> int | JsonObject | None:
+    """Return a count, or the counts under a name that may have several; None for other values."""
+    return given if type(given) is dict and name in WRITTEN_BY_TTL else _integer(given)
 
 
 def _are_token_logprobs(value: object, *, deep: bool = False) -> bool:

@@ -11,9 +11,10 @@ from gateway.api.completions.request_to_chat import to_chat_request
 from gateway.api.completions.stream_writer import CompletionsWriter
 from gateway.api.completions.text_completion import API, CompletionEnvelope, completion_envelope
 from gateway.bodies.lenient_json import dumps
-from gateway.core.answer import Chunk, Usage
+from gateway.core.answer import Chunk
 from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.core.json_types import JsonObject
+from gateway.core.usage import Usage
 from gateway.request.chat_request import ChatRequest
 
 
@@ -50,17 +51,13 @@ def merged_answer(answers: Sequence[JsonObject], n: int) -> JsonObject:
 
 
 def total_usage(usages: Iterable[object]) -> ChatUsage | None:
-    """Return the usage of all answers together; None if that of one answer is missing or invalid."""
+    """Return the usage of all answers together; None if that of one answer is missing or not counted."""
     total = Usage()
     for value in usages:
-        if (usage := Usage.read(value)) is None:
+        if (usage := Usage.read(value)) is None or not usage.total_tokens:
             return None
         total = total.plus(usage)
-    return {
-        "prompt_tokens": total.prompt_tokens,
-        "completion_tokens": total.completion_tokens,
-        "total_tokens": total.prompt_tokens + total.completion_tokens,
-    }
+    return total.in_chat()
 
 
 class PromptWriter(CompletionsWriter):

@@ -9,9 +9,10 @@ from gateway.api.completions.logprobs import chat_logprobs
 from gateway.api.completions.text_completion import API
 from gateway.bodies.lenient_json import loads
 from gateway.bodies.sse import Event
-from gateway.core.answer import Chunk, Usage
+from gateway.core.answer import Chunk
 from gateway.core.chat_types import ChatMessage, ChunkChoice
 from gateway.core.json_types import JsonObject
+from gateway.core.usage import Usage
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
 
 

@@ -10,11 +10,11 @@ from gateway.api.answer_text import content_text, reasoning_text
 from gateway.api.messages.types import (
     ContentBlock,
     Message,
-    MessageUsage,
     RedactedThinkingBlock,
     ThinkingBlock,
     ToolUseBlock,
 )
+from gateway.api.messages.usage import message_usage
 from gateway.core.json_types import JsonObject, objects_in
 
 STOP_REASONS = {
@@ -136,25 +136,6 @@ def stop_reason(
     return reason, None
 
 
-def message_usage(usage: object) -> MessageUsage:
-    """Return chat's usage as a Message's. There `input_tokens` excludes tokens read from a cache or written to it."""
-    counts = usage if isinstance(usage, dict) else {}
-    prompt, completion = counts.get("prompt_tokens_details"), counts.get("completion_tokens_details")
-    read = _first_count(prompt, "cached_tokens") or _first_count(counts, "cache_read_input_tokens")
-    written = _first_count(prompt, "cache_creation_tokens", "cache_write_tokens") or _first_count(
-        counts, "cache_creation_input_tokens"
-    )
-    converted: MessageUsage = {
-        "input_tokens": max(0, _first_count(counts, "prompt_tokens") - read - written),
-        "output_tokens": _first_count(counts, "completion_tokens"),
-        "cache_creation_input_tokens": written,
-        "cache_read_input_tokens": read,
-    }
-    if thinking := _first_count(completion, "reasoning_tokens"):
-        converted["output_tokens_details"] = {"thinking_tokens": thinking}
-    return converted
-
-
 def message_id(completion_id: object) -> str:
     """Return a chat completion's id in the form of a Message's id; a new id if there is none."""
     given = completion_id.removeprefix("chatcmpl-") if isinstance(completion_id, str) else ""
@@ -165,12 +146,3 @@ def tool_id(call_id: object) -> str:
     """Return a tool call's id in characters that the Messages API accepts; a new id if there is none."""
     given = _NOT_IN_ID.sub("_", call_id) if isinstance(call_id, str) else ""
     return given or f"toolu_{uuid.uuid4().hex}"
-
-
-def _first_count(counts: object, *keys: str) -> int:
-    """Return the first positive whole number under one of these keys; 0 if there is none."""
-    for key in keys:
-        value = counts.get(key) if isinstance(counts, dict) else None
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
-    return 0

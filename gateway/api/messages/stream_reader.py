@@ -1,15 +1,16 @@
 """The Messages stream of an upstream -> chunks with the original bytes and their meaning in chat."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 from gateway.api.chat.finish_reasons import finish_reason
 from gateway.api.messages.repair import is_valid_event, repaired_message
+from gateway.api.messages.usage import added_usage, read_usage
 from gateway.bodies.lenient_json import dumps, loads
 from gateway.bodies.sse import Event
-from gateway.core.answer import MAX_TOKENS, Chunk, Usage
-from gateway.core.chat_types import ChatChunk, ChatMessage, ChatUsage, ChunkChoice
+from gateway.core.answer import Chunk
+from gateway.core.chat_types import ChatChunk, ChatMessage, ChunkChoice
 from gateway.core.json_types import JsonObject
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
 
@@ -24,7 +25,6 @@ FINISH_REASONS = {
 }
 _CONTENT_KEYS = frozenset({"delta", "content_block", "message"})
 _NOTHING: ChatChunk = {"choices": []}
-_COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 class MessagesReader:
@@ -111,8 +111,8 @@ class MessagesReader:
             self._base["id"] = message["id"]
         if isinstance(message.get("model"), str):
             self._base["model"] = message["model"]
-        self._add_usage(message.get("usage"))
-        return _chunk({"role": "assistant", "content": ""})
+        self._usage = added_usage(self._usage, message.get("usage"))
+        return _with_usage(_chunk({"role": "assistant", "content": ""}), self._usage)
 
     def _block_start(self, index: int, block: object) -> ChatChunk | None:
         if block is None:
@@ -181,43 +181,12 @@ class MessagesReader:
         return self._arguments(index, dumps(given).decode()) if given else _NOTHING
 
     def _message_delta(self, delta: object, usage: object) -> ChatChunk:
-        self._add_usage(usage)
+        self._usage = added_usage(self._usage, usage)
         chat = _NOTHING
         if isinstance(delta, dict) and finish_reason(delta.get("stop_reason")) is not None:
             chat = _finish(delta)
             self._finished = True
-        counts = chat_usage(self._usage)
-        return chat if counts is None else {"choices": chat["choices"], "usage": counts}
-
-    def _add_usage(self, usage: object) -> None:
-        """Counts are totals: a later one replaces an earlier one."""
-        if isinstance(usage, dict):
-            self._usage |= {key: value for key, value in usage.items() if value is not None}
-
-
-def chat_usage(usage: Mapping[str, object]) -> ChatUsage | None:
-    """Return the usage of a Message in the form of chat, where the prompt includes tokens read from a cache or written to it.
-
-    None if it has no counts, or counts that no provider could bill.
-    """
-    counts = [count for key in _COUNTS if isinstance(count := usage.get(key) or 0, int) and 0 <= count <= MAX_TOKENS]
-    if not any(key in usage for key in _COUNTS[:2]) or len(counts) < len(_COUNTS):
-        return None
-    uncached, output, read, written = counts
-    prompt = uncached + read + written
-    chat: ChatUsage = {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
-    if read or written:
-        chat["prompt_tokens_details"] = {"cached_tokens": read, "cache_creation_tokens": written}
-    details = usage.get("output_tokens_details")
-    if isinstance(details, dict) and isinstance(details.get("thinking_tokens"), int):
-        chat["completion_tokens_details"] = {"reasoning_tokens": details["thinking_tokens"]}
-    return chat
-
-
-def billed_usage(message: Mapping[str, object]) -> Usage | None:
-    """Return the tokens that a complete Message was billed for; None if it does not report them."""
-    counts = message.get("usage")
-    return Usage.read(chat_usage(counts)) if isinstance(counts, dict) else None
+        return _with_usage(chat, self._usage)
 
 
 def events_of_answer(message: JsonObject) -> list[JsonObject]:
@@ -244,6 +213,11 @@ def checked_answer(fields: object) -> JsonObject:
     ):
         raise UpstreamFailure(Cause.UNREADABLE, detail="no content in the answer")
     return repaired_message(fields)
+
+
+def _with_usage(chat: ChatChunk, counts: JsonObject) -> ChatChunk:
+    usage = read_usage(counts)
+    return chat if usage is None else {"choices": chat["choices"], "usage": usage.in_chat()}
 
 
 def _finish(delta: JsonObject) -> ChatChunk:

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import orjson
 
 from gateway.api.answer_text import content_text, reasoning_text
-from gateway.api.messages.answer_from_chat import message_id, message_usage, stop_reason, wants_thinking
+from gateway.api.messages.answer_from_chat import message_id, stop_reason, wants_thinking
 from gateway.api.messages.errors import error_object
 from gateway.api.messages.stream_blocks import BlockSequence, encoded_event
 from gateway.api.messages.types import Message
+from gateway.api.messages.usage import message_usage
 from gateway.bodies.json_edit import replace_model_name
 from gateway.bodies.sse import EventReader
 from gateway.core.answer import Chunk

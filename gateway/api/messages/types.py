@@ -70,6 +70,13 @@ class ThinkingTokens(TypedDict):
     thinking_tokens: int
 
 
+class CacheCreation(TypedDict):
+    """The tokens that were written to a cache, by the time that it keeps them."""
+
+    ephemeral_5m_input_tokens: int
+    ephemeral_1h_input_tokens: int
+
+
 class MessageUsage(TypedDict):
     """The tokens of a request and its response.
 
@@ -81,6 +88,7 @@ class MessageUsage(TypedDict):
     output_tokens: int
     cache_creation_input_tokens: int
     cache_read_input_tokens: int
+    cache_creation: NotRequired[CacheCreation]
     output_tokens_details: NotRequired[ThinkingTokens]
 
 

@@ -1,7 +1,6 @@
 """A chat completion -> a Response object, and the functions that streamed responses share."""
 
 import uuid
-from collections.abc import Mapping
 from typing import TypedDict
 
 import orjson
@@ -11,7 +10,8 @@ from gateway.api.responses.encrypted_reasoning import GATEWAY_REASONING_PREFIX
 from gateway.api.responses.freeform_tools import unwrapped_input
 from gateway.api.responses.request_to_chat import NativeResponses
 from gateway.api.responses.tool_names import ClientTool, ToolNames
-from gateway.api.responses.types import Item, Logprob, OutputText, Response, ResponseUsage
+from gateway.api.responses.types import Item, Logprob, OutputText, Response
+from gateway.api.responses.usage import usage_from_chat
 from gateway.core.json_types import JsonObject, objects_in
 from gateway.request.chat_request import ChatRequest
 from gateway.request.request import Native
@@ -207,24 +207,6 @@ def logprobs(given: object) -> list[Logprob]:
     ]
 
 
-def usage_from_chat(usage: object) -> ResponseUsage | None:
-    """Return chat's `usage` in the form of this API; None if there is none."""
-    if not isinstance(usage, dict):
-        return None
-    read, written = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    prompt, completion = _details(usage, "prompt_tokens_details"), _details(usage, "completion_tokens_details")
-    return {
-        "input_tokens": read,
-        "input_tokens_details": {
-            "cached_tokens": _count(prompt.get("cached_tokens")),
-            "cache_write_tokens": _count(prompt.get("cache_write_tokens")),
-        },
-        "output_tokens": written,
-        "output_tokens_details": {"reasoning_tokens": _count(completion.get("reasoning_tokens"))},
-        "total_tokens": read + written,
-    }
-
-
 def known_service_tier(given: object, default: object) -> object:
     """Return the service tier if this API knows it, else the default. Some providers use other tiers."""
     return given if isinstance(given, str) and given in _SERVICE_TIERS else default
@@ -252,15 +234,6 @@ def string_or_empty(value: object) -> str:
 
 def _or_default(value: object, default: object) -> object:
     return default if value is None else value
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
-
-
-def _details(usage: JsonObject, key: str) -> Mapping[str, object]:
-    details = usage.get(key)
-    return details if isinstance(details, dict) else {}
 
 
 def _is_logprob(token: JsonObject) -> bool:

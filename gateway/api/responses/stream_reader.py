@@ -6,10 +6,11 @@ from gateway.api.responses.conversation_to_chat import CALLS
 from gateway.api.responses.repair import PART_EVENTS, TEXT_EVENTS, is_valid_event, repaired_item
 from gateway.api.responses.types import Event as ResponseEvent
 from gateway.api.responses.types import Response
+from gateway.api.responses.usage import billed_usage
 from gateway.bodies.lenient_json import loads
 from gateway.bodies.sse import Event
-from gateway.core.answer import Chunk, Usage
-from gateway.core.chat_types import ChatChunk, ChatMessage, ChatUsage, ChunkChoice, FunctionCall
+from gateway.core.answer import Chunk
+from gateway.core.chat_types import ChatChunk, ChatMessage, ChunkChoice, FunctionCall
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
 
 _ADDED = "response.output_item.added"
@@ -98,8 +99,8 @@ class ResponsesReader:
     def _last(self, event: Event, response: Response) -> Chunk:
         self._ended = True
         chunk = self._chunk([{"index": 0, "delta": {}, "finish_reason": response_finish_reason(response)}])
-        if (counts := chat_usage(response)) is not None:
-            chunk["usage"] = counts
+        if (usage := billed_usage(response)) is not None:
+            chunk["usage"] = usage.in_chat()
         return Chunk(event.raw, chunk, "responses")
 
     def _choice(self, kind: str, fields: ResponseEvent) -> ChunkChoice | None:
@@ -173,27 +174,6 @@ def checked_answer(fields: object) -> Response:
     if fields.get("status") in ("in_progress", "queued", "cancelled"):
         raise UpstreamFailure(Cause.UNREADABLE, detail="an unfinished response")
     return fields if output == fields["output"] else fields | {"output": output}
-
-
-def billed_usage(fields: Response) -> Usage | None:
-    """Return the tokens that a Response object was billed for; None if it does not report them."""
-    return Usage.read(chat_usage(fields))
-
-
-def chat_usage(response: Response) -> ChatUsage | None:
-    """Return a Response object's usage in the form of chat; None if it is missing or not valid."""
-    counts = response.get("usage")
-    if not isinstance(counts, dict):
-        return None
-    read, written = counts.get("input_tokens"), counts.get("output_tokens")
-    if not isinstance(read, int) or not isinstance(written, int):
-        return None
-    chat: ChatUsage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
-    if isinstance(details := counts.get("input_tokens_details"), dict):
-        chat["prompt_tokens_details"] = details
-    if isinstance(details := counts.get("output_tokens_details"), dict):
-        chat["completion_tokens_details"] = details
-    return chat
 
 
 def response_finish_reason(response: Response) -> str:

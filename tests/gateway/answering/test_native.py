@@ -103,6 +103,11 @@ async def test_a_native_stream_that_breaks_is_continued_by_another_model(tmp_pat
             assert final.content[0].type == "text"
             assert final.content[0].text == TEXT
             assert final.stop_reason == "end_turn"
+            (record,) = await run.records()
+            assert (record["parts"][0]["prompt_tokens"], record["parts"][0]["estimated"]) == (
+                9,
+                True,
+            )  # of message_start
 
 
 async def test_a_failing_native_upstream_is_stood_in_for_by_translation(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from gateway.answering.call_context import CallRequest
 from gateway.answering.failover import Dispatch, Failover
 from gateway.answering.retry_loop import RetryLoop
 from gateway.config.portfolio import Deployment
-from gateway.core.answer import ChunkStream, Complete, Usage
+from gateway.core.answer import ChunkStream, Complete
 from gateway.core.errors import ProviderRejected, UpstreamsFailed
+from gateway.core.usage import Usage
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.request.chat_request import parse_chat

@@ -8,7 +8,8 @@ from gateway.api.responses.dialect import Responses
 from gateway.api.responses.store import ResponseStore
 from gateway.api.responses.stream_writer import ResponsesWriter
 from gateway.bodies.sse import EventReader
-from gateway.core.answer import Chunk, Complete, Usage
+from gateway.core.answer import Chunk, Complete
+from gateway.core.usage import Usage
 from gateway.request.chat_request import ChatRequest
 from tests.conformance import validate_event
 

@@ -4,7 +4,7 @@ import orjson
 
 from gateway.answering.attempts import Attempt, Attempts
 from gateway.config.portfolio import Model, Price
-from gateway.core.answer import Usage
+from gateway.core.usage import Usage
 from gateway.deployments.live import LiveModel
 from gateway.http.record_columns import (
     MAX_ATTEMPTS,

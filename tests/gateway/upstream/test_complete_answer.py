@@ -1,7 +1,7 @@
 import orjson
 import pytest
 
-from gateway.core.answer import Usage
+from gateway.core.usage import Usage
 from gateway.core.vocabulary import Api
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.upstream.complete_answer import read_answer_object, read_complete

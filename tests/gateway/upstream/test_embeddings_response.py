@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from gateway.api.embeddings.dialect import with_model_name
-from gateway.core.answer import Usage
+from gateway.core.usage import Usage
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.request.embeddings_request import parse_embeddings
 from gateway.upstream.embeddings_response import UNPARSED_BYTES, in_order, read_embeddings, write_embeddings

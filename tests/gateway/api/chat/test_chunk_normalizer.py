@@ -15,7 +15,6 @@ from gateway.api.chat.finish_reasons import finish_reason
 from gateway.api.chat.stream_reader import ChatReader
 from gateway.api.chat.stream_to_completion import completion_of_stream
 from gateway.bodies.sse import Event, EventReader
-from gateway.core.answer import Usage
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from tests.gateway.running import Gateway, entry, gateway
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, chunk, head, reply, stream
@@ -318,11 +317,6 @@ def test_content_of_any_type_is_text_or_parts(content: Any, said: Any) -> None:
         normalize_completion({"choices": [{"message": {"content": content}}]})["choices"][0]["message"]["content"]
         == said
     )
-
-
-def test_zeros_are_no_usage() -> None:
-    assert Usage.read({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}) is None
-    assert Usage.read({"prompt_tokens": None, "completion_tokens": 3}) == Usage(0, 3)
 
 
 def test_names_in_pieces_and_names_that_grow() -> None:

@@ -7,7 +7,8 @@ import orjson
 from gateway.api.completions.dialect import Completions
 from gateway.api.completions.stream_reader import CompletionsReader
 from gateway.bodies.sse import EventReader
-from gateway.core.answer import Chunk, Complete, Usage
+from gateway.core.answer import Chunk, Complete
+from gateway.core.usage import Usage
 from gateway.request.chat_request import ChatRequest
 from tests.conformance import validate
 

@@ -4,7 +4,8 @@ import orjson
 import pytest
 
 from gateway.api.completions.stream_reader import billed_usage, checked_answer
-from gateway.core.answer import Complete, Usage
+from gateway.core.answer import Complete
+from gateway.core.usage import Usage
 from tests.gateway.api.completions.examples import (
     DIALECT,
     LEGACY,

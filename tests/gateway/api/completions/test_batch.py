@@ -69,10 +69,12 @@ def test_each_prompt_keeps_its_indexes_whatever_a_provider_gives() -> None:
 
 def test_a_sum_with_an_unknown_part_is_unknown() -> None:
     assert total_usage([USAGE, None]) is None
-    assert total_usage([USAGE, USAGE | {"completion_tokens": 0}]) == {
-        "prompt_tokens": 14,
+    assert total_usage([USAGE, dict.fromkeys(USAGE, 0)]) is None  # it has not been counted
+    assert total_usage([USAGE, {"prompt_tokens": 9, "completion_tokens": 0, "cached_tokens": 8}]) == {
+        "prompt_tokens": 16,
         "completion_tokens": 3,
-        "total_tokens": 17,
+        "total_tokens": 19,
+        "prompt_tokens_details": {"cached_tokens": 8, "cache_write_tokens": 0, "audio_tokens": 0},
     }
 
 

@@ -12,9 +12,9 @@ from gateway.api.messages.answer_from_chat import message, message_id, stop_reas
 from gateway.api.messages.dialect import Messages
 from gateway.api.messages.errors import error_body
 from gateway.api.messages.request_to_chat import translate
-from gateway.api.messages.stream_reader import billed_usage, chat_usage, checked_answer
+from gateway.api.messages.stream_reader import checked_answer
 from gateway.api.messages.tools_to_chat import long_names, short_name
-from gateway.core.answer import Complete, Usage
+from gateway.core.answer import Complete
 from gateway.core.errors import (
     AuthenticationFailed,
     BodyTooLarge,
@@ -143,26 +143,6 @@ def test_cached_tokens_are_not_among_the_input() -> None:
     counts = whole({"content": "4"}, usage=spent | {"completion_tokens_details": {"reasoning_tokens": 2}}).usage
     assert (counts.input_tokens, counts.cache_read_input_tokens, counts.cache_creation_input_tokens) == (5, 80, 15)
     assert (counts.output_tokens, counts.output_tokens_details.thinking_tokens) == (5, 2)
-
-
-def test_usage_is_the_same_there_and_back() -> None:
-    counts = {
-        "input_tokens": 5,
-        "output_tokens": 7,
-        "cache_read_input_tokens": 80,
-        "cache_creation_input_tokens": 15,
-        "output_tokens_details": {"thinking_tokens": 2},
-    }
-    spent = chat_usage(counts)
-    assert spent is not None
-    assert (spent["prompt_tokens"], spent["completion_tokens"], spent["total_tokens"]) == (100, 7, 107)
-    assert whole({"content": "4"}, usage=spent).usage.to_dict() == counts
-    assert billed_usage({"usage": counts}) == Usage(100, 7, 80)
-
-
-def test_usage_that_no_provider_could_bill() -> None:
-    for counts in (None, {}, {"output_tokens": -1}, {"input_tokens": "5"}, {"input_tokens": 1 << 60}):
-        assert billed_usage({"usage": counts}) is None
 
 
 def test_an_answer_of_the_same_format_passes_but_for_the_name() -> None:

@@ -1,53 +1,6 @@
 """Usage and complete answers of Messages in the form of chat. Streams are read in test_stream_writer.py."""
 
-from typing import Any
-
-import pytest
-
-from gateway.api.messages.stream_reader import billed_usage, chat_usage, events_of_answer
-from gateway.core.answer import Usage
-
-
-@pytest.mark.parametrize(
-    ("usage", "chat"),
-    [
-        ({"input_tokens": 3, "output_tokens": 4}, {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}),
-        ({"output_tokens": 4}, {"prompt_tokens": 0, "completion_tokens": 4, "total_tokens": 4}),
-        (
-            {"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": 8, "cache_creation_input_tokens": None},
-            {
-                "prompt_tokens": 9,
-                "completion_tokens": 2,
-                "total_tokens": 11,
-                "prompt_tokens_details": {"cached_tokens": 8, "cache_creation_tokens": 0},
-            },
-        ),
-        (
-            {"input_tokens": 1, "output_tokens": 2, "output_tokens_details": {"thinking_tokens": 1}},
-            {
-                "prompt_tokens": 1,
-                "completion_tokens": 2,
-                "total_tokens": 3,
-                "completion_tokens_details": {"reasoning_tokens": 1},
-            },
-        ),
-        ({}, None),
-        ({"cache_read_input_tokens": 8}, None),
-        ({"input_tokens": "3", "output_tokens": 4}, None),
-        ({"input_tokens": -3, "output_tokens": 4}, None),
-        ({"input_tokens": 3, "output_tokens": 1 << 50}, None),
-    ],
-)
-def test_usage(usage: dict[str, Any], chat: dict[str, Any] | None) -> None:
-    assert chat_usage(usage) == chat
-
-
-def test_billed_usage() -> None:
-    assert billed_usage({"usage": {"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": 8}}) == Usage(
-        9, 2, 8
-    )
-    assert billed_usage({"usage": None}) is None
-    assert billed_usage({}) is None
+from gateway.api.messages.stream_reader import events_of_answer
 
 
 def test_the_events_of_a_complete_message() -> None:

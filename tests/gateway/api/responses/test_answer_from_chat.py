@@ -11,7 +11,6 @@ from gateway.api.responses.answer_from_chat import (
     known_service_tier,
     logprobs,
     search_arguments,
-    usage_from_chat,
 )
 from gateway.api.responses.tool_names import ClientTool
 from gateway.core.answer import Complete
@@ -132,18 +131,6 @@ async def test_a_model_field_in_a_tool_does_not_confuse() -> None:
     given = dialect()
     answer = Complete(orjson.dumps(fields), fields, None, "responses")
     assert orjson.loads(given.complete_answer(await parsed(given), answer, "m1")) == fields | {"model": "m1"}
-
-
-def test_usage_in_the_form_of_this_api() -> None:
-    chat = {"prompt_tokens": 7, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 4}}
-    assert usage_from_chat(chat) == {
-        "input_tokens": 7,
-        "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 0},
-        "output_tokens": 3,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": 10,
-    }
-    assert usage_from_chat(None) is None
 
 
 def test_log_probabilities_get_their_bytes_and_wrong_ones_are_left_out() -> None:
