@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import ceil
+from typing import NamedTuple
 
 from gateway.core.errors import ContextTooLong, GatewayError, ProviderRejected, UpstreamsFailed
 from gateway.deployments.live import LiveDeployment
@@ -31,6 +32,7 @@ class Attempt:
         cause: a `Cause`, `HEDGED` or `CANCELLED`; of a deployment that was not called also `no_key` or `at_limit`.
         after_content: the client already had a part of the answer.
         reason: the provider's own words in one line, without the deployment's secrets.
+        call: None if no call was under way, because the deployment was waited for before a retry.
     """
 
     candidate: Candidate
@@ -41,6 +43,19 @@ class Attempt:
     after_content: bool = False
     reason: str = ""
     called: bool = True
+    call: "CallStart | None" = None
+
+
+class CallStart(NamedTuple):
+    """One call to a provider.
+
+    Attributes:
+        at: when it began, monotonic seconds.
+        span_id: of its span in the trace that the provider was told; 0 if it was told none.
+    """
+
+    at: float
+    span_id: int = 0
 
 
 @dataclass(slots=True)
@@ -54,6 +69,7 @@ class Attempts:
         waited_s: seconds spent on upstreams and between retries; the rest of a request is the gateway's own time.
         own_s: seconds in which a call waited for the gateway itself, before it was sent; not part of `waited_s`.
         paused_s: the part of `waited_s` spent between retries.
+        calling: the call under way; of calls side by side each has attempts of its own.
     """
 
     entries: list[Attempt] = field(default_factory=list)
@@ -62,6 +78,7 @@ class Attempts:
     waited_s: float = 0.0
     own_s: float = 0.0
     paused_s: float = 0.0
+    calling: CallStart | None = None
 
     def not_called(self) -> list[Attempt]:
         """Those of `skipped` that were not called later either."""

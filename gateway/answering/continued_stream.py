@@ -29,6 +29,7 @@ class ContinuedStream:
     Attributes:
         calls: those that wrote the answer, in order.
         transcript: the part of the answer that the client has.
+        ended: the client has the complete answer.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class ContinuedStream:
         self._stream_recovery = stream_recovery
         self._attempts = attempts
         self._prompt_tokens = prompt_tokens
-        self._ended = False
+        self.ended = False
 
     def add_locus_fields(self, fields: dict[str, Any]) -> None:
         """Puts the fields that response headers could not carry into the first chunks. Call it before the first read."""
@@ -61,7 +62,7 @@ class ContinuedStream:
         Raises:
             StreamBroken: the stream broke, and no model can continue it.
         """
-        while not self._ended:
+        while not self.ended:
             try:
                 data = await self._relay.read()
             except Exception as exc:
@@ -69,7 +70,7 @@ class ContinuedStream:
                 continue
             if data is not None:
                 return data
-            self._ended = True
+            self.ended = True
         return None
 
     def usage(self, open_call: OpenCall) -> tuple[Usage, bool]:
@@ -95,6 +96,7 @@ class ContinuedStream:
                 broken.elapsed_s,
                 True,
                 failure.reason,
+                call=broken.start,
             )
         )
         cause = f"{failure.cause.value}: {failure.reason}" if failure.reason else failure.cause.value

@@ -94,11 +94,15 @@ class Hedge:
         for task, call in self._calls.items():
             self._attempts.entries += call.attempts.entries
             self._attempts.failures += call.attempts.failures
-            if not task.done():
+            if _succeeded(task) and task.result() is not self._winner:  # in the same moment as the winner
+                self._note_end(task.result(), HEDGED)
+            elif not task.done():
                 timed_out = call.silent and self._winner is not None
                 cause = Cause.TIMEOUT.value if timed_out else ended
                 elapsed_s = now - call.started
-                self._attempts.entries.append(Attempt(call.candidate, call.live.spec.id, cause, None, elapsed_s))
+                self._attempts.entries.append(
+                    Attempt(call.candidate, call.live.spec.id, cause, None, elapsed_s, call=call.attempts.calling)
+                )
                 if timed_out:
                     call.live.breaker.failure(now, cause)
                 task.cancel()
@@ -114,12 +118,24 @@ class Hedge:
         try:
             await asyncio.wait(tasks)
         except asyncio.CancelledError:
+            if winner is not None:
+                self._note_end(winner, CANCELLED)
             winner = None
             raise
         finally:
             for task in tasks:
-                if task.done() and not task.cancelled() and task.exception() is None and task.result() is not winner:
+                if _succeeded(task) and task.result() is not winner:
                     await task.result().aclose()
+
+    def _note_end(self, answered: OpenCall, cause: str) -> None:
+        """Puts a call into the attempts that was answered, but not for the client."""
+        self._attempts.entries.append(
+            Attempt(answered.candidate, answered.deployment, cause, None, answered.elapsed_s, call=answered.start)
+        )
+
+
+def _succeeded(task: asyncio.Task[OpenCall]) -> bool:
+    return task.done() and not _has_failed(task)
 
 
 def _has_failed(task: asyncio.Task[OpenCall]) -> bool:

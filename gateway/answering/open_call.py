@@ -1,5 +1,6 @@
 """A call that was answered: its answer, and what its deployment learns when the call ends."""
 
+from gateway.answering.attempts import CallStart
 from gateway.answering.call_failure import update_breaker
 from gateway.answering.relay import Relay
 from gateway.api.answer_text import answer_chars
@@ -18,11 +19,14 @@ class OpenCall:
 
     Attributes:
         failure: why the stream broke; None if it did not.
+        start: of the call.
+        answered_at: when the answer, or its first content, was at hand, monotonic seconds.
+        ended_at: when the provider's answer was complete or given up; None before.
         left_out: fields of the client's request that the deployment was not sent, or not as the client wrote them.
     """
 
     def __init__(
-        self, candidate: Candidate, live: LiveDeployment, answer: Complete | Relay, clock: Clock, started: float
+        self, candidate: Candidate, live: LiveDeployment, answer: Complete | Relay, clock: Clock, start: CallStart
     ) -> None:
         self.candidate = candidate
         self.live = live
@@ -30,14 +34,16 @@ class OpenCall:
         self.relay = answer if isinstance(answer, Relay) else None
         self.failure: UpstreamFailure | None = None
         self.left_out: tuple[str, ...] = ()
+        self.start = start
+        self.answered_at = clock()
+        self.ended_at = self.answered_at if self.complete is not None else None
         self._clock = clock
-        self._started = started
         self._closed = False
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since the call began."""
-        return self._clock() - self._started
+        return self._clock() - self.start.at
 
     @property
     def deployment(self) -> str:
@@ -71,6 +77,8 @@ class OpenCall:
         if self._closed:
             return
         self._closed = True
+        if self.ended_at is None:
+            self.ended_at = self._clock()
         self.live.finish()
         if self.failure is not None:
             update_breaker(self.live, self.failure, self._clock())

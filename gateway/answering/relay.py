@@ -13,7 +13,7 @@ from gateway.answering.transcript import Transcript
 from gateway.api.dialect import Writer
 from gateway.bodies.offload import LARGE, offloaded
 from gateway.core.answer import Chunk, ChunkStream
-from gateway.core.chat_types import ChatUsage, ChunkChoice
+from gateway.core.chat_types import ChatChunk, ChatUsage, ChunkChoice
 from gateway.core.usage import Usage
 from gateway.core.vocabulary import CHARS_PER_TOKEN
 from gateway.provider_errors.failures import Cause, UpstreamFailure
@@ -51,6 +51,7 @@ class Relay:
         self.transcript = transcript
         self.usage: Usage | None = None
         self.usage_fields: ChatUsage | None = None  # as the provider reported it
+        self.first_chunk: ChatChunk | None = None  # as the provider sent it
         self._source = source
         self._model = model
         self._writer = writer
@@ -91,6 +92,8 @@ class Relay:
             if chunks is None:
                 raise UpstreamFailure(Cause.UNREADABLE, detail="the stream ended before any content")
             self._size = max(self._size, self._source.size)
+            if chunks and self.first_chunk is None:
+                self.first_chunk = chunks[0].fields
             begun = any(chunk.has_content for chunk in chunks)
             if self._splice is not None:
                 chunks = await offloaded(self._size, self._spliced, chunks, self._splice)

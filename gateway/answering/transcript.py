@@ -20,6 +20,7 @@ class Transcript:
         models: the models that wrote it, in order.
         locus_fields: `locus` object of the first chunks, up to the one with content.
         tool_call_ids: ids of the tool calls in it.
+        finish_reasons: of its choices that are finished.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class Transcript:
         "_text_only",
         "contents",
         "fields",
+        "finish_reasons",
         "locus_fields",
         "models",
         "pieces",
@@ -46,6 +48,7 @@ class Transcript:
         self.models: list[str] = []
         self.locus_fields: dict[str, Any] | None = None
         self.tool_call_ids: list[str] = []
+        self.finish_reasons: list[str] = []
         self._choices = request.choice_count
         self._structured = request.requires_json
         self._length = 0
@@ -96,13 +99,14 @@ class Transcript:
             index = choice["index"]
             self._begun.add(index)
             self._note(index, choice["delta"])
-            if choice.get("finish_reason") is None:
+            if (reason := choice.get("finish_reason")) is None:
                 continue
             if index in self._finished:
                 others = [c if c is not choice else c | {"finish_reason": None} for c in (changed or fields)["choices"]]
                 changed = (changed or fields) | {"choices": others}
                 continue
             self._finished.add(index)
+            self.finish_reasons.append(reason)
             if len(self.models) > 1:
                 changed = (changed or fields) | {"locus": {"models": self.models}}
         if self.locus_fields is not None:

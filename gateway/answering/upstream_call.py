@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from gateway.answering.adaptation import Changes, change_for, left_out
-from gateway.answering.attempts import CANCELLED, Attempt, Attempts
+from gateway.answering.attempts import CANCELLED, Attempt, Attempts, CallStart
 from gateway.answering.call_context import CallRequest, RequestContext
 from gateway.answering.call_failure import (
     CHANGEABLE,
@@ -49,7 +49,7 @@ class UpstreamCall:
         "_dropped",
         "_live",
         "_own_s",
-        "_started",
+        "_start",
     )
 
     def __init__(
@@ -69,7 +69,7 @@ class UpstreamCall:
         self._changes = changes
         self._api = call_api(live, call_request.request)
         self._dropped = live.dropped_fields | changes.names if changes.names else live.dropped_fields
-        self._started = 0.0
+        self._start = CallStart(0.0)
         self._own_s = 0.0  # until the upstream was ready to be called
 
     async def open(self) -> OpenCall:
@@ -79,12 +79,12 @@ class UpstreamCall:
             UpstreamFailure: the call failed; the deployment's circuit breaker and the attempts have it already.
         """
         context, live, clock = self._context, self._live, self._context.resources.clock
-        self._started = started = clock()
+        self._start = self._attempts.calling = start = CallStart(clock())
         live.start()
         try:
             answer = await self._answer()
-            live.record_time(clock() - started, stream=context.request.stream)
-            open_call = OpenCall(self._candidate, live, answer, clock, started)
+            live.record_time(clock() - start.at, stream=context.request.stream)
+            open_call = OpenCall(self._candidate, live, answer, clock, self._start)
             if self._dropped and self._api == self._call_request.request.api:
                 open_call.left_out = left_out(context.request, self._dropped)
             return open_call
@@ -95,7 +95,8 @@ class UpstreamCall:
                 raise
             raise failure from exc
         finally:
-            self._attempts.waited_s += clock() - started - self._own_s
+            self._attempts.calling = None
+            self._attempts.waited_s += clock() - start.at - self._own_s
             self._attempts.own_s += self._own_s
 
     async def _answer(self) -> Complete | Relay:
@@ -121,6 +122,8 @@ class UpstreamCall:
             if self._api == ready.api or ready.requirements.api is not None or failure.status not in PATH_UNKNOWN:
                 raise
             path, self._api = self._api, ready.api
+            self._add_attempt(failure.cause.value, failure.status)  # its reason is not redacted yet
+            self._start = self._attempts.calling = CallStart(self._context.resources.clock())
             answer = await self._send()
             if await offloaded(len(ready.body), lacks_path, failure, ready):
                 live.unknown_apis.note(path)
@@ -164,21 +167,28 @@ class UpstreamCall:
         Raises:
             BaseException: `exc` itself if it is no failure but, for example, a cancellation.
         """
-        deployment, attempts = self._live.spec.id, self._attempts
-        elapsed_s = self._context.resources.clock() - self._started
         try:
             if not isinstance(exc, Exception):
                 raise exc
             failure = await self._classify(exc)
         except BaseException:
             self._live.breaker.abandon()
-            attempts.entries.append(Attempt(self._candidate, deployment, CANCELLED, None, elapsed_s))
+            self._add_attempt(CANCELLED)
             raise
-        attempts.failures.append(failure)
+        self._attempts.failures.append(failure)
         after_content = self._call_request.transcript is not None
-        cause, status, reason = failure.cause.value, failure.status, failure.reason
-        attempts.entries.append(Attempt(self._candidate, deployment, cause, status, elapsed_s, after_content, reason))
+        self._add_attempt(failure.cause.value, failure.status, after_content, failure.reason)
         return failure
+
+    def _add_attempt(
+        self, cause: str, status: int | None = None, after_content: bool = False, reason: str = ""
+    ) -> None:
+        elapsed_s = self._context.resources.clock() - self._start.at
+        self._attempts.entries.append(
+            Attempt(
+                self._candidate, self._live.spec.id, cause, status, elapsed_s, after_content, reason, call=self._start
+            )
+        )
 
     async def _classify(self, exc: Exception) -> UpstreamFailure:
         """The failure, reported to the circuit breaker; for a refusal, with what is to be changed in the next call."""

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.answering.attempts import Attempts
+from gateway.answering.attempts import CANCELLED, HEDGED, Attempts, CallStart
 from gateway.answering.hedge import Hedge
 from gateway.answering.open_call import OpenCall
 from gateway.deployments.live import LiveDeployment
@@ -19,6 +19,10 @@ class Answer:
     """Stands for an answered call."""
 
     closed = False
+    candidate = 0
+    deployment = "m/0"
+    elapsed_s = 0.0
+    start = CallStart(1.0)
 
     async def aclose(self) -> None:
         self.closed = True
@@ -31,14 +35,14 @@ class Deployment:
         id = "m/0"
 
 
-def hedge(calls: dict[int, Any], judged: list[Any]) -> Hedge:
+def hedge(calls: dict[int, Any], judged: list[Any], noted: Attempts | None = None) -> Hedge:
     async def ask(candidate: Any, live: Any, attempts: Attempts) -> Any:
         await asyncio.sleep(0)
         if isinstance(calls[candidate], UpstreamFailure):
             raise calls[candidate]
         return calls[candidate]
 
-    return Hedge(cast(Any, ask), lambda failure, candidate: judged.append(candidate), Attempts(), lambda: 0.0)
+    return Hedge(cast(Any, ask), lambda failure, candidate: judged.append(candidate), noted or Attempts(), lambda: 0.0)
 
 
 def start(running: Hedge, number: int) -> None:
@@ -107,10 +111,38 @@ async def test_a_silent_call_counts_as_a_timeout_only_if_another_one_wins(wins: 
     assert [attempt.cause for attempt in attempts.entries] == ["timeout" if wins else "hedged"]
 
 
-async def test_a_second_answer_is_closed() -> None:
-    answers = {n: Answer() for n in range(2)}
-    async with hedge(answers, []) as running:
+async def test_a_second_answer_is_closed_and_noted() -> None:
+    answers, attempts = {n: Answer() for n in range(2)}, Attempts()
+    async with hedge(answers, [], attempts) as running:
         for number in answers:
             start(running, number)
         winner = await running.result(None)
     assert [answer.closed for answer in answers.values() if answer is not winner] == [True]
+    assert [(attempt.cause, attempt.call) for attempt in attempts.entries] == [(HEDGED, Answer.start)]
+
+
+async def test_the_winner_is_noted_as_cancelled_if_the_client_leaves_while_the_others_are_closed() -> None:
+    answer, slow, attempts = Answer(), asyncio.Event(), Attempts()
+
+    async def call(candidate: Any, live: Any, own: Attempts) -> Any:
+        if candidate == 0:
+            return answer
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await slow.wait()
+
+    async def run() -> None:
+        async with Hedge(cast(Any, call), lambda *_: None, attempts, lambda: 0.0) as running:
+            start(running, 0)
+            start(running, 1)
+            await running.result(None)
+
+    task = asyncio.create_task(run())
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    slow.set()
+    assert [attempt.cause for attempt in attempts.entries] == [HEDGED, CANCELLED]
+    assert answer.closed

@@ -25,7 +25,7 @@ def test_a_stream_of_one_model_stays_as_it_is() -> None:
     stream.models.append("m")
     for fields in (chunk({"role": "assistant"}), chunk({"content": "Hel"}), chunk({"content": "lo"}, finish="stop")):
         assert stream.add(fields) is None
-    assert (stream.text, stream.contents) == ("Hello", 2)
+    assert (stream.text, stream.contents, stream.finish_reasons) == ("Hello", 2, ["stop"])
     assert stream.complete
     assert stream.ended
 
