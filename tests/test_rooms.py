@@ -13,7 +13,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {  # from the lowest
         ("bodies", "config", "provider_errors"),
         ("migrate", "request", "store"),
         ("api", "demo", "deployments", "keys"),
-        ("record", "routing", "upstream"),
+        ("cache", "record", "routing", "upstream"),
         ("answering",),
         ("http",),
         ("server",),

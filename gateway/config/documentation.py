@@ -15,11 +15,12 @@ from gateway.config.schema import (
     EmbeddingModelEntry,
     EmbeddingPriceEntry,
     ModelEntry,
+    PolicyCacheEntry,
     PolicyEntry,
     PortfolioEntry,
     PriceEntry,
 )
-from gateway.config.settings import Hedging, Settings, UtilityCalls
+from gateway.config.settings import CacheSettings, Hedging, Settings, UtilityCalls
 
 _INTRODUCTION = """\
 # Configuration
@@ -55,6 +56,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str | int, ...]], ...] = (
     ("`embedding_models[].price`", EmbeddingPriceEntry, ("embedding_models", 0, "price")),
     ("`deployments[]` of a model", DeploymentEntry, ("models", 0, "deployments", 0)),
     ("`policies.<name>`", PolicyEntry, ("policies", "cheap")),
+    ("`policies.<name>.cache`", PolicyCacheEntry, ("policies", "cheap", "cache")),
     ("`keys[]`", KeyEntry, ("keys", 0)),
     ("`teams[]`", TeamEntry, ("teams", 0)),
     ("`budget[]` of a key or team", BudgetEntry, ("keys", 0, "budget", 0)),
@@ -62,6 +64,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str | int, ...]], ...] = (
     ("`gateway`", Settings, ("gateway",)),
     ("`gateway.utility_calls`", UtilityCalls, ("gateway", "utility_calls")),
     ("`gateway.hedging`", Hedging, ("gateway", "hedging")),
+    ("`gateway.cache`", CacheSettings, ("gateway", "cache")),
 )
 _TYPE_NAMES: Mapping[object, str] = {
     str: "text",

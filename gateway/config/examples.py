@@ -11,11 +11,12 @@ from gateway.config.schema import (
     EmbeddingModelEntry,
     EmbeddingPriceEntry,
     ModelEntry,
+    PolicyCacheEntry,
     PolicyEntry,
     PortfolioEntry,
     PriceEntry,
 )
-from gateway.config.settings import Hedging, Settings, UtilityCalls
+from gateway.config.settings import CacheSettings, Hedging, Settings, UtilityCalls
 from gateway.config.yaml_reader import Place
 
 # One line of a file for each key whose form does not follow from its type or default.
@@ -80,6 +81,8 @@ _EXAMPLES: Mapping[str, str] = {
     "front_ends": "front_ends: [open-webui]",
     "patterns": "patterns: ['^Generate a title']",
     "hedging": "hedging: {quantile: 0.95, budget: 0.05}",
+    "cache": "cache: {ttl: 1h}",
+    "ttl": "ttl: 1h",
 }
 _ITEMS: Mapping[str, str] = {  # of lists and mappings
     "models": "{name: small, deployments: [{model: ollama/gpt-oss:20b}]}",
@@ -106,6 +109,8 @@ def example_of(where: Place) -> str:
     """A text that is valid at a place of the file, such as `port: 4000`."""
     if where[0] == "embedding_models" and where[-1] == "price":
         return "price: {input: 0.02}"
+    if where == ("gateway", "cache"):
+        return "cache: {max_mb: 256}"
     if where[:2] == ("gateway", "keys"):  # plain ones
         return "os.environ/LOCUS_KEY" if isinstance(where[-1], int) else "keys: [os.environ/LOCUS_KEY]"
     if where[0] in ("keys", "teams") and where[-1] in _ACCESS_LISTS:
@@ -131,6 +136,8 @@ def mapping_at(where: Place) -> type[BaseModel] | None:
             return UtilityCalls
         case ("gateway", "hedging", _):
             return Hedging
+        case ("gateway", "cache", _):
+            return CacheSettings
         case ("models" | "embedding_models", _, "deployments", _, _):
             return DeploymentEntry
         case ("models", _, "price", _):
@@ -141,6 +148,8 @@ def mapping_at(where: Place) -> type[BaseModel] | None:
             return EmbeddingPriceEntry
         case ("embedding_models", _, _):
             return EmbeddingModelEntry
+        case ("policies", _, "cache", _):
+            return PolicyCacheEntry
         case ("policies", _, _):
             return PolicyEntry
         case ("keys" | "teams", _, "budget", _, _):

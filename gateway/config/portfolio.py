@@ -143,6 +143,7 @@ class Portfolio:
         warnings: texts for the operator.
         simulated: True only for the demo.
         access: the gateway keys and teams.
+        cache_ttl_s: of the policies that use the cache for answers: how long an answer may be used, seconds.
     """
 
     path: Path | None
@@ -158,3 +159,4 @@ class Portfolio:
     simulated: bool = False
     embedding_models: tuple[Model, ...] = ()
     access: Access = field(default_factory=Access)
+    cache_ttl_s: Mapping[str, float] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from gateway.config.access import KeyEntry, TeamEntry
 from gateway.config.field_types import (
     Count,
+    Duration,
     FileModel,
     HeaderName,
     Key,
@@ -141,6 +142,12 @@ class EmbeddingModelEntry(FileModel):
     dimensions: Count | None = Field(None, description="Length of a vector. Default: LiteLLM's table")
 
 
+class PolicyCacheEntry(FileModel):
+    """The cache for answers of a policy."""
+
+    ttl: Duration = Field(description="How long a stored answer may be used: seconds, or a text such as 15m, 1h or 7d")
+
+
 class PolicyEntry(FileModel):
     """A rule that chooses a model: exactly one of `quality`, `cost_weight`, `max_loss` and `min_p_correct`."""
 
@@ -170,6 +177,11 @@ class PolicyEntry(FileModel):
     max_predicted_loss: Probability | None = Field(
         None,
         description="A stand-in's P(correct) may be lower than the chosen model's by at most this. Default: no limit",
+    )
+    cache: PolicyCacheEntry | None = Field(
+        None,
+        description="Store the answers to requests at temperature 0 or with a seed, and answer equal requests of the same key "
+        "with them. Requests that name a model use the default policy's. Default: off",
     )
 
     @model_validator(mode="after")

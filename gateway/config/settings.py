@@ -115,6 +115,23 @@ class Hedging(FileModel):
     budget: Probability = Field(0.05, description="Most hedged requests, as a share of all requests")
 
 
+class CacheSettings(FileModel):
+    """Memory of the cache for answers, in each process. A policy or a request turns the cache on."""
+
+    max_mb: Annotated[float, Field(gt=0, le=10**6)] = Field(256.0, description="Memory of all stored answers, MiB")
+    max_entry_kb: Annotated[float, Field(gt=0, le=10**6)] = Field(
+        512.0, description="Largest answer that is stored, KiB"
+    )
+
+    @property
+    def max_bytes(self) -> int:
+        return int(self.max_mb * _MIB)
+
+    @property
+    def max_entry_bytes(self) -> int:
+        return int(self.max_entry_kb * 1024)
+
+
 class UtilityCalls(FileModel):
     """Small calls that chat front ends make on their own, such as for titles. They use a policy of their own."""
 
@@ -191,6 +208,11 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
         None, description="A policy for the small calls of chat front ends. Default: such calls are not recognised"
     )
     hedging: Hedging | None = Field(None, description="Hedged requests if the first token is late. Default: off")
+    cache: CacheSettings | None = Field(
+        CacheSettings(),
+        description="Limits of the cache for answers, which a policy or a request turns on; null: no answer is stored, even "
+        "if a request asks for it",
+    )
 
     @property
     def max_body_bytes(self) -> int:

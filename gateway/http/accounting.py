@@ -11,16 +11,18 @@ from gateway.answering.billed_usage import billed_usage
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.answering.transcript import in_transcript
+from gateway.cache.entry import Entry, Origin
 from gateway.config.access import Grant
 from gateway.core.errors import GatewayError
 from gateway.core.usage import Usage
 from gateway.core.vocabulary import Api
-from gateway.http.answer_headers import RawHeaders, answer_headers, batch_headers
+from gateway.http.answer_headers import RawHeaders, answer_headers, batch_headers, cached_headers, lasting_headers
 from gateway.http.record_columns import (
     billed_part,
     candidates_column,
     conversation_column,
     failover_column,
+    from_cache,
     parts_column,
     prompt_column,
     tags_column,
@@ -45,6 +47,7 @@ class RequestLog:
         stream: the answer, if it is streamed.
         extra_headers: for the answer, besides those that describe how it was made.
         error: the code of the error that the client received, or that ended its answer.
+        cached: the stored answer that the client gets.
     """
 
     def __init__(self, request_id: str, api: Api, service: Service, grant: Grant = WITHOUT_KEY) -> None:
@@ -59,6 +62,7 @@ class RequestLog:
         self.stream: ContinuedStream | None = None
         self.extra_headers: RawHeaders = []
         self.error: str | None = None
+        self.cached: Entry | None = None
         self._api = api
         self._service = service
         self._clock = service.clock
@@ -70,6 +74,8 @@ class RequestLog:
         self._first_prompt: RequestLog | None = None  # of a batch
         self._prompt_parts: dict[tuple[str, str], Part] = {}  # sums by deployment: a batch may make thousands of calls
         self._prompt_continuations: list[str] = []
+        self._headers: RawHeaders = []
+        self._cache: str | None = None  # what the cache did
 
     @property
     def answer_started(self) -> bool:
@@ -95,7 +101,7 @@ class RequestLog:
         self._overhead_s = max(0.0, self._first_token_s - self.attempts.waited_s)
         left_out = _left_out(self.request, open_call)
         simulated = self.in_force.portfolio.simulated
-        headers = answer_headers(
+        self._headers = answer_headers(
             decision,
             open_call.candidate,
             left_out,
@@ -103,7 +109,36 @@ class RequestLog:
             simulated=simulated,
             stand_in_cause=self.attempts.stand_in_cause(),
         )
-        return headers + self.extra_headers
+        return self._headers + self.extra_headers
+
+    def missed_cache(self) -> None:
+        """The cache has no answer that the request may get."""
+        self._cache = "miss"
+        self.extra_headers.append((b"x-locus-cache", b"miss"))
+
+    def start_cached_answer(self, entry: Entry, age_s: float) -> RawHeaders:
+        """The client gets a stored answer; returns its headers."""
+        self.cached, self._cache = entry, "hit"
+        self._status = 200
+        self._first_token_s = self._clock() - self._started
+        self._overhead_s = max(0.0, self._first_token_s - self.attempts.waited_s)
+        return cached_headers(entry.origin.headers, self._overhead_s, age_s)
+
+    def origin(self) -> Origin | None:
+        """How the finished answer was made; None if the chosen model did not write all of it."""
+        open_call, decision = self.open_call, self.decision
+        if open_call is None or decision is None or open_call.candidate.stand_in or self._continuations():
+            return None
+        parts = self._parts()
+        return Origin(
+            model=decision.model,
+            policy=None if decision.policy is None else decision.policy.name,
+            p_correct=decision.p_chosen,
+            headers=lasting_headers(self._headers),
+            tokens=(parts[0].prompt_tokens, parts[0].completion_tokens) if parts else None,
+            cost_nusd=total_cost(parts),
+            last_answer=self._last_answer(),
+        )
 
     def start_prompt(self) -> "RequestLog":
         """The log of one more prompt of a batch; `end_prompt` must follow."""
@@ -145,12 +180,27 @@ class RequestLog:
                 self._service.metrics.attempt_failed(attempt.deployment, attempt.cause)
         parts = self._parts()
         record = self._record(parts)
+        if self.cached is not None:
+            record = from_cache(record, self.cached.origin)
+            self._service.metrics.saved_by_cache(self.cached.origin.model, self.cached.origin.cost_nusd or 0)
         self._service.recorder.add(record)
         self._service.metrics.count_request(record, parts, self._prompt_continuations or self._continuations())
-        if self.conversation is not None and self.open_call is not None and self.error is None:
+        self._note_answer(parts)
+
+    def _note_answer(self, parts: list[Part]) -> None:
+        """Notes in the conversation which model answered."""
+        if self.conversation is None or self.error is not None:
+            return
+        if self.cached is not None:
+            origin = self.cached.origin
+            model, tokens, answer = origin.model, sum(origin.tokens or ()), origin.last_answer
+        elif self.open_call is not None:
             model = self.open_call.candidate.model.name if self.stream is None else self.stream.model
             tokens = parts[-1].prompt_tokens + parts[-1].completion_tokens if parts else 0
-            self._service.conversations.record_answer(self.conversation, model, tokens, self._last_answer())
+            answer = self._last_answer()
+        else:
+            return
+        self._service.conversations.record_answer(self.conversation, model, tokens, answer)
 
     def _last_answer(self) -> LastAnswer:
         """The answer as the client will send it back with the next turn."""
@@ -227,6 +277,7 @@ class RequestLog:
             cached_tokens=sum(part.cached_tokens for part in parts) if parts else None,
             cache_write_tokens=sum(part.cache_write_tokens for part in parts) if parts else None,
             reasoning_tokens=sum(part.reasoning_tokens for part in parts) if parts else None,
+            cache=self._cache,
         )
 
 

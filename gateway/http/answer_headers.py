@@ -22,6 +22,7 @@ _OF_BATCH = (
     b"x-locus-left-out",
     b"x-locus-simulated",
 )
+_OF_ONE_REQUEST = (b"x-locus-overhead-ms", b"x-locus-conversation")
 
 # The fields whose values are not text, by the names that they have in the body.
 _VALUES: dict[str, Callable[[str], object]] = {
@@ -73,6 +74,22 @@ def answer_headers(
     if simulated:
         headers.append((b"x-locus-simulated", b"true"))
     return headers
+
+
+def lasting_headers(headers: RawHeaders) -> tuple[tuple[bytes, bytes], ...]:
+    """Those of an answer's headers that also hold if the answer is given again from the cache."""
+    return tuple(pair for pair in headers if pair[0] not in _OF_ONE_REQUEST)
+
+
+def cached_headers(lasting: Iterable[tuple[bytes, bytes]], overhead_s: float, age_s: float) -> RawHeaders:
+    """The headers of an answer from the cache.
+
+    Args:
+        lasting: of the answer when it was stored.
+        overhead_s: the gateway's own time, seconds.
+        age_s: since it was stored, seconds.
+    """
+    return [*lasting, _overhead(overhead_s), (b"x-locus-cache", b"hit; age=%d" % age_s)]
 
 
 def batch_headers(of_prompts: Iterable[RawHeaders], overhead_s: float) -> RawHeaders:

@@ -15,11 +15,13 @@ from gateway.answering.open_call import OpenCall
 from gateway.api.dialect import Dialect, Headers, Writer
 from gateway.bodies.json_edit import with_field
 from gateway.bodies.offload import offloaded
+from gateway.cache.entry import Entry
 from gateway.core.answer import Complete
 from gateway.core.client import Client
 from gateway.core.errors import GatewayError, Stopped, StreamBroken
 from gateway.http.accounting import RequestLog
 from gateway.http.answer_headers import header_fields
+from gateway.http.cached_answer import CachedAnswer, cached_answer
 from gateway.http.chat_answer import ChatAnswer
 from gateway.http.event_stream import EventStream
 from gateway.http.request_exchange import ClientWatch, Endpoint, RequestExchange, send_json
@@ -55,6 +57,7 @@ class ChatExchange(RequestExchange):
         self._request: ChatRequest | None = None
         self._events: EventStream | None = None
         self._writer: Writer | None = None
+        self._cached: CachedAnswer | None = None
 
     async def answer(self, body: bytes, send: Send, client: ClientWatch) -> None:
         parsed = await self._dialect.parse(body, self._headers)
@@ -68,7 +71,13 @@ class ChatExchange(RequestExchange):
         conversation = await offloaded(len(request.body), service.conversations.find, request, self._headers)
         request_log.conversation = conversation
         writer = await self._start_writer(request, send)
+        self._cached = cached = await cached_answer(
+            self._dialect.api, request, conversation, self._headers, request_log, service
+        )
         try:
+            if cached is not None and (entry := await cached.find()) is not None:
+                await self._send_cached(cached, entry, send, client)
+                return
             async with ChatAnswer(request, conversation, writer, request_log, service) as open_call:
                 if open_call.complete is not None:
                     await self._send_complete(open_call, open_call.complete, send, client)
@@ -76,6 +85,8 @@ class ChatExchange(RequestExchange):
                     assert request_log.stream is not None
                     await self._send_stream(open_call, request_log.stream, writer, client)
         finally:
+            if cached is not None:
+                cached.close()
             if self._events is not None:
                 self._events.stop()
 
@@ -98,11 +109,24 @@ class ChatExchange(RequestExchange):
             body = await offloaded(size, with_field, body, OWN_FIELD, header_fields(own))
         await self._store(body)
         await send_json(200, body, own, send, client)
+        if self._cached is not None:
+            await self._cached.keep_body(body)
+
+    async def _send_cached(self, cached: CachedAnswer, entry: Entry, send: Send, client: ClientWatch) -> None:
+        """Sends a stored answer, with an id and a time of its own."""
+        body, stream = cached.written(entry)
+        headers = self._request_log.start_cached_answer(entry, cached.age_s(entry))
+        await self._store(body)
+        if self._events is None:
+            await send_json(200, body, headers, send, client)
+        else:
+            client.stop()
+            await self._events.write(stream, headers, more=False)
 
     async def _send_stream(
         self, open_call: OpenCall, stream: ContinuedStream, writer: Writer, client: ClientWatch
     ) -> None:
-        events = self._events
+        events, cached = self._events, self._cached
         assert events is not None
         headers = self._request_log.start_answer(open_call)
         headers_sent = events.begun  # with a keep-alive comment, before these headers were known
@@ -114,6 +138,8 @@ class ChatExchange(RequestExchange):
         try:
             while data is not None:
                 await events.write(data, headers)
+                if cached is not None:
+                    cached.add(data)
                 data = await stream.read()
             ending = writer.end(stream.total_usage(), stream.model)
             await self._store(writer)
@@ -128,6 +154,8 @@ class ChatExchange(RequestExchange):
             raise
         client.stop()
         await events.write(ending, headers, more=False)
+        if cached is not None and self._request_log.error is None:
+            await cached.keep_stream(ending, stream.total_usage())
 
     async def _store(self, answer: bytes | Writer) -> None:
         """Lets the API format store the answer, before its end is sent: the client may continue from it at once."""

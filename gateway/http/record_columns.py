@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import orjson
 
 from gateway.answering.attempts import Attempts
+from gateway.cache.entry import Origin
 from gateway.core.usage import Usage
-from gateway.record.request_record import Part
+from gateway.record.request_record import Part, Record
 from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
 from gateway.routing.decision import Decision
@@ -26,6 +27,20 @@ def billed_part(candidate: Candidate, deployment: str, usage: Usage, *, estimate
     micro_usd += usage.cached_tokens * price.usd_per_mtok_cached + usage.completion_tokens * price.usd_per_mtok_out
     cost_nusd = round(micro_usd * 1000)
     return Part(candidate.model.name, deployment, *usage[:2], cost_nusd, estimated, *usage[2:])
+
+
+def from_cache(record: Record, origin: Origin) -> Record:
+    """The record of a request that got a stored answer: which model had written it, with its tokens, at no cost."""
+    prompt_tokens, completion_tokens = origin.tokens or (None, None)
+    return record._replace(
+        policy=origin.policy,
+        chosen=origin.model,
+        served=origin.model,
+        p_correct=origin.p_correct,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        cost_nusd=0,
+    )
 
 
 def parts_column(parts: list[Part]) -> str | None:

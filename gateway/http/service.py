@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from gateway.answering.failover import Failover
 from gateway.answering.health_checks import HealthChecks
 from gateway.api.responses.store import ResponseStore, StoreLimits
+from gateway.cache.answer_cache import AnswerCache
+from gateway.cache.cache_key import portfolio_version
 from gateway.config.database_location import DatabaseLocation
 from gateway.config.portfolio import Portfolio
 from gateway.core.vocabulary import Clock
@@ -35,13 +37,18 @@ log = logging.getLogger("locus")
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """One portfolio and everything that is made from it. A request uses the same one from its beginning to its end."""
+    """One portfolio and everything that is made from it. A request uses the same one from its beginning to its end.
+
+    Attributes:
+        version: a digest of what decides about the answers; stored answers of another version are not used.
+    """
 
     portfolio: Portfolio
     router: Router
     deployments: LiveDeployments
     routing: Routing
     since: datetime
+    version: bytes
 
 
 class Service:
@@ -64,6 +71,7 @@ class Service:
         conversations: ConversationTable,
         responses: ResponseStore,
         clock: Clock,
+        cache: AnswerCache,
         database: Database | None = None,
     ) -> None:
         self.in_force = in_force
@@ -73,6 +81,7 @@ class Service:
         self.metrics = metrics
         self.conversations = conversations
         self.responses = responses
+        self.cache = cache
         self.clock = clock
         self.keys = Authentication(lambda: self.in_force.portfolio.access)
         self.database = database
@@ -89,6 +98,7 @@ class Service:
         router = old.router if same else await asyncio.to_thread(_load_router, portfolio)
         # A portfolio of a thousand models takes a while, so it is prepared in a thread.
         self.in_force = await asyncio.to_thread(_in_force, portfolio, router, self.clock, old.deployments)
+        self.cache.apply(portfolio.settings.cache)
         await self.health.watch(self.in_force.deployments)
         self.failover.upstreams.prepare(portfolio)
         log.info("portfolio in force: %d models from %s", len(portfolio.models), portfolio.path)
@@ -128,8 +138,11 @@ async def open_service(
         failover = Failover(upstreams, clock)
         async with HealthChecks(failover, clock) as health, LoopMonitor(metrics.loop_paused):
             conversations = ConversationTable(clock)
-            service = Service(in_force, failover, health, recorder, metrics, conversations, responses, clock, database)
-            metrics.watch(lambda: service.in_force.deployments, recorder)
+            cache = AnswerCache(clock, settings.cache)
+            service = Service(
+                in_force, failover, health, recorder, metrics, conversations, responses, clock, cache, database
+            )
+            metrics.watch(lambda: service.in_force.deployments, recorder, lambda: cache.bytes)
             await health.watch(in_force.deployments)
             yield service
 
@@ -157,4 +170,5 @@ def _in_force(portfolio: Portfolio, router: Router, clock: Clock, previous: Live
         raise ArtifactError("\n".join(problems))
     portfolio = with_embeddings(portfolio, router.space)
     deployments = LiveDeployments(portfolio, previous, clock)
-    return InForce(portfolio, router, deployments, Routing(portfolio, router, deployments), datetime.now(UTC))
+    routing = Routing(portfolio, router, deployments)
+    return InForce(portfolio, router, deployments, routing, datetime.now(UTC), portfolio_version(portfolio, router))

@@ -32,6 +32,8 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "locus_requests_refused": ("Requests refused at a limit of the gateway", ("reason",)),
     "locus_keys_refused": ("Requests refused for a missing or wrong key", ("key", "reason")),
     "locus_records_lost": ("Records lost to a full buffer", ()),
+    "locus_cache_requests": ("Requests for which the cache for answers was used", ("result",)),
+    "locus_cache_saved_usd": ("What the answers from the cache cost when they were made", ("model",)),
 }
 HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
     "locus_request_seconds": ("Until the last byte", ("model",), SECONDS),
@@ -47,6 +49,7 @@ GAUGES = {
     "locus_requests_in_flight": "Chat requests in progress",
     "locus_requests_waiting": "Requests that wait for a place",
     "locus_records_pending": "Records that wait to be written",
+    "locus_cache_bytes": "Memory of the cache for answers, about",
     "locus_memory_charged_bytes": "Estimate of the memory that requests in progress hold; see max_memory_mb",
 }
 LARGEST = {  # gauges that are combined over several processes by their maximum, not by their sum
@@ -173,13 +176,17 @@ class Metrics:
         self._recorder: Recorder | None = None
         self._waiting: Callable[[], int] = lambda: 0
         self._charged: Callable[[], int] = lambda: 0
+        self._cache_bytes: Callable[[], int] = lambda: 0
         self._longest_pause_s = 0.0
         self.in_flight = 0
 
-    def watch(self, deployments: Callable[[], LiveDeployments], recorder: Recorder) -> None:
-        """Set the sources for the availability of deployments and for lost records, which are read only during export."""
+    def watch(
+        self, deployments: Callable[[], LiveDeployments], recorder: Recorder, cache_bytes: Callable[[], int]
+    ) -> None:
+        """Set the sources for deployments, records and the cache for answers, which are read only during export."""
         self._deployments = deployments
         self._recorder = recorder
+        self._cache_bytes = cache_bytes
 
     def watch_admission(self, waiting: Callable[[], int], charged: Callable[[], int]) -> None:
         """Set the sources of two gauges: waiting requests, and the bytes that are charged to requests in progress."""
@@ -216,6 +223,10 @@ class Metrics:
         """Count a failed upstream call."""
         self._totals.add("locus_failed_attempts", (deployment, cause))
 
+    def saved_by_cache(self, model: str, nusd: int) -> None:
+        """Count what an answer from the cache had cost, nano-USD."""
+        self._totals.add("locus_cache_saved_usd", (model,), nusd / 1e9)
+
     def count_request(self, record: Record, parts: Sequence[Part], continued: Iterable[str]) -> None:
         """Count the result of a finished request. Tokens and cost count for the model that wrote each part of the answer.
 
@@ -227,6 +238,8 @@ class Metrics:
         totals = self._totals
         model = record.served or ""
         totals.add("locus_requests", (model, record.policy or "", str(record.status), record.error or ""))
+        if record.cache is not None:
+            totals.add("locus_cache_requests", (record.cache,))
         if record.overhead_ms is not None:
             totals.observe("locus_overhead_seconds", (), record.overhead_ms / 1000)
         for name in continued:
@@ -236,7 +249,7 @@ class Metrics:
             totals.add("locus_tokens", (part.model, "completion"), part.completion_tokens)
             if part.cost_nusd is not None:
                 totals.add("locus_cost_usd", (part.model,), part.cost_nusd / NUSD_PER_USD)
-        if record.served is None:
+        if record.served is None or record.cache == "hit":  # the times of an answer from the cache are not the model's
             return
         totals.observe("locus_request_seconds", (model,), record.latency_ms / 1000)
         if record.first_token_ms is not None:
@@ -253,6 +266,7 @@ class Metrics:
             "locus_requests_in_flight": float(self.in_flight),
             "locus_requests_waiting": float(self._waiting()),
             "locus_memory_charged_bytes": float(self._charged()),
+            "locus_cache_bytes": float(self._cache_bytes()),
             "locus_records_pending": float(self._recorder.pending if self._recorder is not None else 0),
             "locus_records_oldest_seconds": self._recorder.oldest_s if self._recorder is not None else 0.0,
             "locus_event_loop_longest_pause_seconds": self._longest_pause_s,

@@ -33,6 +33,8 @@ class Overrides:
         failover: if False, only the chosen model may answer.
         session: the client's own name for the conversation.
         allowed: the models and policies that the key of the request may use.
+        cache: True to use the cache for answers, or for how many seconds an answer may be used; False not to use it; None
+            leaves it to the policy.
     """
 
     policy: str | None = None
@@ -43,6 +45,7 @@ class Overrides:
     failover: bool = True
     session: str | None = None
     allowed: Allowed = EVERYTHING
+    cache: bool | float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import orjson
 
+from gateway.core.durations import duration_s
 from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import JsonObject
 from gateway.core.validation import json_type
@@ -22,8 +23,10 @@ PREFIX = b"x-locus-"
 OWN_FIELD = "locus"
 MAX_SESSION_CHARS = 256
 MAX_NAMES = 1_000
+MAX_CACHE_S = 31_536_000.0  # a year
+_SWITCH_WORDS = ("on", "off", "true", "false")
 RULES: tuple[Rule, ...] = ("cost_weight", "max_loss", "quality")  # at most one of them replaces the policy's rule
-FIELDS = ("policy", *RULES, "min_p_correct", "allow", "exclude", "failover", "session")
+FIELDS = ("policy", *RULES, "min_p_correct", "allow", "exclude", "failover", "session", "cache")
 
 _Value = tuple[object, str]  # the value of an override, and the header or field that it comes from
 
@@ -133,9 +136,19 @@ def _switch(value: object, where: str) -> bool:
     if isinstance(value, bool):
         return value
     word = value.lower() if isinstance(value, str) else None
-    if word not in ("on", "off", "true", "false"):
+    if word not in _SWITCH_WORDS:
         raise InvalidRequest(f"`{where}` must be `on` or `off`.", param=where)
     return word in ("on", "true")
+
+
+def _cache(value: object, where: str) -> bool | float:
+    """True, False, or how long a stored answer may be used, seconds."""
+    if isinstance(value, bool) or (isinstance(value, str) and value.lower() in _SWITCH_WORDS):
+        return _switch(value, where)
+    seconds = duration_s(str(value)) if isinstance(value, int | float | str) else None
+    if seconds is None or not 0 < seconds <= MAX_CACHE_S:
+        raise InvalidRequest(f"`{where}` must be `on`, `off`, or a duration such as `15m` or `1h`.", param=where)
+    return seconds
 
 
 _CHECKS: dict[str, Callable[[object, str], object]] = {
@@ -148,4 +161,5 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "exclude": _names,
     "failover": _switch,
     "session": _text,
+    "cache": _cache,
 }

@@ -50,6 +50,20 @@ def requested_policy(portfolio: Portfolio, request: ChatRequest) -> Policy:
     return replace(policy, min_p_correct=overrides.min_p_correct)
 
 
+def policy_name(portfolio: Portfolio, request: ChatRequest) -> str:
+    """The name of a request's policy, which need not exist; the default one if the request names a model.
+
+    Raises:
+        ModelNotAllowed: as `default_policy`.
+    """
+    overrides, model = request.overrides, request.model
+    if overrides.policy is not None:
+        return overrides.policy
+    if model == AUTO:
+        return default_policy(portfolio, overrides.allowed)
+    return model[len(AUTO) + 1 :] if model.startswith(f"{AUTO}:") else portfolio.default_policy
+
+
 def check_model_names(overrides: Overrides, names: Collection[str]) -> None:
     """Checks the models that a client allows and excludes.
 

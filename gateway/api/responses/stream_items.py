@@ -36,7 +36,7 @@ PART_FORMS = {
     ),
 }
 INPUT_KEYS = {"function_call": "arguments", "custom_tool_call": "input", "tool_search_call": "arguments"}
-_INPUT_EVENTS = {  # tool search has none: its arguments are an object
+INPUT_EVENTS = {  # tool search has none: its arguments are an object
     "function_call": "response.function_call_arguments",
     "custom_tool_call": "response.custom_tool_call_input",
 }
@@ -137,7 +137,7 @@ class CallItem:
         self._tool = tool
         self._reader = FreeformInputReader() if tool is not None and tool.kind == "custom_tool_call" else None
         self._input_key = INPUT_KEYS[fields["type"]]
-        self._event_prefix = _INPUT_EVENTS.get(fields["type"])
+        self._event_prefix = INPUT_EVENTS.get(fields["type"])
         self._location = {"item_id": fields.get("id"), "output_index": output_index}
 
     def add_arguments(self, arguments: str) -> list[Event]:
