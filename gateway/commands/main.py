@@ -11,6 +11,7 @@ COMMANDS = {
     "serve": "gateway.commands.serve:serve",
     "check": "gateway.commands.check:check",
     "log": "gateway.commands.show_log:log",
+    "key": "gateway.commands.keys:key",
     "init": "gateway.commands.init:init",
     "import-config": "gateway.commands.import_config:import_config",
     "neighbors": "router.commands.space:neighbors",
@@ -27,7 +28,7 @@ COMMANDS = {
     "evaluate": "router.commands.prediction:evaluate",
 }
 SECTIONS = {
-    "Serve": ("init", "check", "serve", "log", "import-config"),
+    "Serve": ("init", "check", "serve", "log", "key", "import-config"),
     "Models": ("neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
     "Data": ("import", "train", "embed", "evidence"),
     "Research": ("predict", "evaluate"),

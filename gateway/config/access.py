@@ -15,9 +15,9 @@ from pydantic_core import PydanticCustomError
 from gateway.config.field_types import AccessName, Count, FileModel, Name, PolicyName, SecretKey
 from gateway.config.secret import Secret
 from gateway.core.identity import KeyIdentity
+from gateway.core.vocabulary import NUSD_PER_USD
 
 Period = Literal["day", "week", "month", "ever"]
-NUSD_PER_USD = 10**9
 
 
 def _timezone(value: str) -> str:
@@ -124,12 +124,17 @@ class TeamEntry(AccessEntry):
     name: AccessName = Field(description="Name of the team")
 
 
-class KeyEntry(AccessEntry):
-    """A gateway key with a name. Keys can also be made at run time, by `locus key create`."""
+class NewKey(AccessEntry):
+    """A gateway key, without the key itself."""
 
     name: AccessName = Field(description="Name of the key, in the record and in `locus spend`")
-    key: SecretKey = Field(description="The key itself, as os.environ/NAME or file:PATH")
     team: AccessName | None = Field(None, description="Name of the key's team. Default: no team")
+
+
+class KeyEntry(NewKey):
+    """A gateway key with a name. Keys can also be made at run time, by `locus key create`."""
+
+    key: SecretKey = Field(description="The key itself, as os.environ/NAME or file:PATH")
 
 
 @dataclass(frozen=True, slots=True)

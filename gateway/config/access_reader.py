@@ -1,5 +1,6 @@
 """The keys and teams of a portfolio file: checks their names and references, and makes the values in force of them."""
 
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 from gateway.config.access import Access, AccessEntry, AccessKey, KeyEntry, Team, TeamEntry
@@ -79,18 +80,26 @@ def _check_entry(
     models: frozenset[str],
     policies: frozenset[str],
 ) -> None:
-    for i, name in enumerate(entry.models or ()):
-        if name in models:
-            continue
-        more = (
-            "`auto` and its policies belong to `policies`" if is_reserved(name) else "the portfolio has no such model"
-        )
-        document.report((*where, "models", i), f"found {name!r}; {more}")
-    for i, name in enumerate(entry.policies or ()):
-        if name not in policies:
-            document.report((*where, "policies", i), f"found {name!r}, expected one of {', '.join(sorted(policies))}")
+    for place, problem in unknown_names(entry, models, policies):
+        document.report((*where, *place), problem)
     if entry.expires_at is not None and entry.expires_at <= datetime.now(UTC):
         references.warn((*where, "expires"), f"{entry.expires} is over, so its requests are refused")
+
+
+def unknown_names(
+    entry: AccessEntry, models: Collection[str], policies: Collection[str]
+) -> Iterator[tuple[Place, str]]:
+    """The models and policies of a key or team that the portfolio does not have: the place of each, and what is wrong."""
+    for i, name in enumerate(entry.models or ()):
+        if name not in models:
+            reserved = "`auto` and its policies belong to `policies`"
+            yield (
+                ("models", i),
+                f"found {name!r}; {reserved if is_reserved(name) else 'the portfolio has no such model'}",
+            )
+    for i, name in enumerate(entry.policies or ()):
+        if name not in policies:
+            yield ("policies", i), f"found {name!r}, expected one of {', '.join(sorted(policies))}"
 
 
 def _check_secret(

@@ -160,3 +160,8 @@ class Portfolio:
     embedding_models: tuple[Model, ...] = ()
     access: Access = field(default_factory=Access)
     cache_ttl_s: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def model_names(self) -> frozenset[str]:
+        """The names of all models, the built-in one included."""
+        return frozenset(model.name for model in (*self.models, *self.embedding_models, BUILT_IN))

@@ -49,8 +49,16 @@ class AccessSettings(FileModel):
     )
     admin_key: SecretKey | None = Field(
         None,
-        description="Key for /metrics and the details of /health/ready, as os.environ/NAME or file:PATH. Without it only "
+        description="Key for /metrics, /admin and the details of /health/ready, as os.environ/NAME or file:PATH. Without it only "
         "loopback clients get them",
+    )
+    key_pepper: SecretKey | None = Field(
+        None,
+        description="Secret of the digests of keys that are made at run time, as os.environ/NAME or file:PATH. A new one makes "
+        "all of those keys invalid. Default: a random one in the database",
+    )
+    rotate_overlap: Annotated[float, Field(ge=0, le=31_536_000)] = Field(
+        86_400.0, description="How long the old secret of a rotated key is accepted too, seconds"
     )
     cors_origins: tuple[Origin, ...] = Field(
         (),

@@ -39,6 +39,8 @@ def resolve_settings(
     resolved = {
         "keys": tuple(key for key in keys if key is not None),
         "admin_key": admin_key,
+        "key_pepper": written.key_pepper
+        and references.gateway_key(("gateway", "key_pepper"), written.key_pepper.reveal()),
         # The default is in the working directory, because the file's folder may be read-only.
         "record": None if written.record is None else document.file(written.record),
         "store": _store(document, references, written.store),
@@ -78,11 +80,14 @@ def _check_access(
             f"the same as gateway.keys[{number}], whose holders would read metrics and details; choose another one",
         )
     without_keys = not written.keys and not named
-    if without_keys and not is_loopback(written.host):
+    run_time_keys = written.admin_key is not None and (written.record is not None or written.store is not None)
+    if without_keys and not is_loopback(written.host) and not run_time_keys:
         document.report(
-            ("gateway", "host"), f"found {written.host!r}; without `keys` only a loopback address is served"
+            ("gateway", "host"),
+            f"found {written.host!r}; without `keys` only a loopback address is served; with `admin_key` and `record` or `store` "
+            "any address is, for keys that are made at run time",
         )
-    if without_keys and "*" in written.cors_origins:
+    if without_keys and is_loopback(written.host) and "*" in written.cors_origins:
         document.report(
             ("gateway", "cors_origins", written.cors_origins.index("*")),
             "found '*'; without `keys` every web page that a browser on this machine shows could use the gateway",

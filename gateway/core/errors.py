@@ -18,8 +18,10 @@
     ├── Forbidden                 403  only the operator may do this, and no admin key is set
     │   └── ModelNotAllowed       403  the key may not use this model or policy
     ├── NotFound                  404
+    ├── Conflict                  409  the name of a key or team is in use
     ├── MethodNotAllowed          405
     ├── ProviderRejected          the provider's own 4xx: the request would fail at every provider
+    ├── StoreUnavailable          503  the database is away, and nothing is known without it
     ├── Overloaded                503  the gateway is at its limit of requests or memory
     ├── UpstreamsFailed           429 / 502 / 503 / 504: every attempt failed
     ├── StreamBroken              502  the upstream failed after content had been sent: an event in the stream
@@ -205,6 +207,12 @@ class NotFound(GatewayError):
     code = "not_found"
 
 
+class Conflict(GatewayError):
+    status = 409
+    type = "invalid_request_error"
+    code = "conflict"
+
+
 class MethodNotAllowed(GatewayError):
     status = 405
     type = "invalid_request_error"
@@ -237,6 +245,12 @@ class ProviderRejected(GatewayError):
         known = {key: value for key, value in fields.items() if isinstance(value, str)}
         own = {"message": self.message, "type": self.type, "param": None, "code": self.code}
         return {"error": self.error | own | known}
+
+
+class StoreUnavailable(GatewayError):
+    status = 503
+    type = "server_error"
+    code = "store_unavailable"
 
 
 class Overloaded(GatewayError):

@@ -14,6 +14,7 @@ from gateway.bodies.request_body import read_body
 from gateway.config.access import Allowed, Grant
 from gateway.core.key_digest import key_digest
 from gateway.http import stored_responses
+from gateway.http.admin_keys import AdminKeys
 from gateway.http.admission import Admission, Admitted
 from gateway.http.auth import Headers, is_operator
 from gateway.http.model_list import model_list, one_model
@@ -23,6 +24,7 @@ from gateway.http.readiness import readiness
 from gateway.http.service import Service
 from gateway.http.token_counts import PATH as COUNT_TOKENS
 from gateway.http.token_counts import count_tokens
+from gateway.keys.description import own_key
 from gateway.record import metrics
 from gateway.request.chat_request import parse_chat
 from gateway.request.interpretation import interpret
@@ -49,6 +51,7 @@ def routes(handlers: "Handlers", endpoints: Mapping[str, ASGIApp], admission: Ad
         Route("/responses/{response_id}", admitted(handlers.retrieve_response), methods=["GET"]),
         Route("/responses/{response_id}", handlers.delete_response, methods=["DELETE"]),
         Route("/responses/{response_id}/input_items", admitted(handlers.list_input_items), methods=["GET"]),
+        Route("/key", handlers.key, methods=["GET"]),
         Route("/models", handlers.models),
         Route("/models/{name:path}", handlers.model),
     ]
@@ -62,6 +65,7 @@ def routes(handlers: "Handlers", endpoints: Mapping[str, ASGIApp], admission: Ad
         Route("/health/live", handlers.live),
         Route("/health/ready", handlers.ready),
         Route("/metrics", handlers.metrics),
+        *AdminKeys(handlers.service).routes(),
     ]
 
 
@@ -69,20 +73,25 @@ class Handlers:
     """Answers the requests of these routes from one service."""
 
     def __init__(self, service: Service) -> None:
-        self._service = service
+        self.service = service
+
+    async def key(self, request: Request) -> Response:
+        """What the key of the request may do."""
+        grant: Grant = request.scope["state"]["grant"]
+        return _json(own_key(grant))
 
     async def models(self, request: Request) -> Response:
         anthropic = "anthropic-version" in request.headers
-        return _json(model_list(self._service.in_force, _allowed(request), anthropic=anthropic))
+        return _json(model_list(self.service.in_force, _allowed(request), anthropic=anthropic))
 
     async def model(self, request: Request) -> Response:
         name = request.path_params["name"]
         anthropic = "anthropic-version" in request.headers
-        return _json(one_model(self._service.in_force, name, _allowed(request), anthropic=anthropic))
+        return _json(one_model(self.service.in_force, name, _allowed(request), anthropic=anthropic))
 
     async def route(self, request: Request) -> Response:
         """The decision that a chat request would get, without calling a model."""
-        service, headers = self._service, _headers(request)
+        service, headers = self.service, _headers(request)
         body = await self._body(request, headers)
         parsed = await offloaded(len(body), parse_chat, body)
         calls = service.in_force.portfolio.settings.utility_calls
@@ -92,16 +101,16 @@ class Handlers:
 
     async def count_tokens(self, request: Request) -> Response:
         headers = _headers(request)
-        return await count_tokens(self._service, await self._body(request, headers), headers, _allowed(request))
+        return await count_tokens(self.service, await self._body(request, headers), headers, _allowed(request))
 
     async def retrieve_response(self, request: Request) -> Response:
-        return await stored_responses.retrieve(request, self._service.responses, key_digest(_headers(request)))
+        return await stored_responses.retrieve(request, self.service.responses, key_digest(_headers(request)))
 
     async def delete_response(self, request: Request) -> Response:
-        return await stored_responses.delete(request, self._service.responses, key_digest(_headers(request)))
+        return await stored_responses.delete(request, self.service.responses, key_digest(_headers(request)))
 
     async def list_input_items(self, request: Request) -> Response:
-        return await stored_responses.input_items(request, self._service.responses, key_digest(_headers(request)))
+        return await stored_responses.input_items(request, self.service.responses, key_digest(_headers(request)))
 
     async def root(self, request: Request) -> Response:
         return _json({"name": "Locus Gateway", "version": __version__, "documentation": "/docs"})
@@ -117,17 +126,17 @@ class Handlers:
 
     async def ready(self, request: Request) -> Response:
         """200 if the gateway is ready, else 503; only the operator gets the details."""
-        report = readiness(self._service)
+        report = readiness(self.service)
         status = 200 if report["status"] == "ready" else 503
-        if not is_operator(request.scope, self._service.in_force.portfolio.settings):
+        if not is_operator(request.scope, self.service.in_force.portfolio.settings):
             report = {"status": report["status"]}
         return _json(report, status)
 
     async def metrics(self, request: Request) -> Response:
-        return Response(await self._service.metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+        return Response(await self.service.metrics.exposition(), media_type=metrics.CONTENT_TYPE)
 
     async def _body(self, request: Request, headers: Headers) -> bytes:
-        limit = self._service.in_force.portfolio.settings.max_body_bytes
+        limit = self.service.in_force.portfolio.settings.max_body_bytes
         return await read_body(request.receive, limit, headers.get(b"content-encoding", b""))
 
 

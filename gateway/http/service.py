@@ -13,11 +13,13 @@ from gateway.answering.health_checks import HealthChecks
 from gateway.api.responses.store import ResponseStore, StoreLimits
 from gateway.cache.answer_cache import AnswerCache
 from gateway.cache.cache_key import portfolio_version
+from gateway.config.access import Access
 from gateway.config.database_location import DatabaseLocation
 from gateway.config.portfolio import Portfolio
 from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployments
 from gateway.keys.authentication import Authentication
+from gateway.keys.store import KeyStore
 from gateway.record.loop_monitor import LoopMonitor
 from gateway.record.metrics import Metrics
 from gateway.record.request_record import Recorder
@@ -56,6 +58,7 @@ class Service:
 
     Attributes:
         keys: finds the gateway keys.
+        key_store: the keys that are made at run time; None without a database.
         in_force: replaced when a changed portfolio comes into force.
         database: of the record, the ledger, keys and budgets; None if nothing is stored.
         reload_error: the reason why the changed portfolio file is not in force; None if it is.
@@ -83,9 +86,15 @@ class Service:
         self.responses = responses
         self.cache = cache
         self.clock = clock
-        self.keys = Authentication(lambda: self.in_force.portfolio.access)
         self.database = database
+        self.key_store: KeyStore | None = None
+        if database is not None:
+            self.key_store = KeyStore(database, in_force.portfolio.settings.key_pepper, self._access)
+        self.keys = Authentication(self._access, self.key_store, clock)
         self.reload_error: str | None = None
+
+    def _access(self) -> Access:
+        return self.in_force.portfolio.access
 
     async def apply(self, portfolio: Portfolio) -> None:
         """Puts a new portfolio in force. Requests in progress finish on the old one; unchanged deployments keep their state.

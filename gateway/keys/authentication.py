@@ -7,11 +7,13 @@ from gateway.config.access import Access, Grant
 from gateway.core.errors import AuthenticationFailed, KeyExpired
 from gateway.core.identity import KeyIdentity
 from gateway.core.key_digest import owner_of
+from gateway.core.vocabulary import Clock
 from gateway.keys.file_keys import FileKeys
 from gateway.keys.key_format import PREFIX, parse_key
+from gateway.keys.store import KeyStore
+from gateway.keys.stored_keys import UNKNOWN, StoredKeys
 
 WITHOUT_KEY = Grant(KeyIdentity(owner_of(b"")))  # of requests to a gateway that needs no key
-UNKNOWN = "The key is not one of this gateway's keys."
 
 
 class Authentication:
@@ -19,11 +21,20 @@ class Authentication:
 
     Args:
         access: returns the keys and teams of the portfolio in force.
+        store: the keys that are made at run time; None without a database.
+        clock: monotonic seconds.
         now: seconds since the epoch.
     """
 
-    def __init__(self, access: Callable[[], Access], now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        access: Callable[[], Access],
+        store: KeyStore | None = None,
+        clock: Clock = time.monotonic,
+        now: Clock = time.time,
+    ) -> None:
         self._access = access
+        self._stored = None if store is None else StoredKeys(store, clock, now)
         self._now = now
         self._file = FileKeys(access())
 
@@ -35,23 +46,32 @@ class Authentication:
             self._file = FileKeys(access)
         return self._file
 
+    def forget(self) -> None:
+        """Looks up every key of the store again, after a change by this process."""
+        if self._stored is not None:
+            self._stored.forget()
+
     async def grant(self, given: bytes) -> Grant:
         """What the requests of a key may do.
 
         Raises:
             AuthenticationFailed: the key is unknown, mistyped or revoked. The message does not repeat it.
             KeyExpired: the key, or its team, has expired.
+            StoreUnavailable: the database is away, and the key was not seen before.
         """
         grant = self.file_keys.find(given)
         if grant is None:
-            grant = await self._stored(given)
+            grant = await self._stored_grant(given)
         if grant.expires is not None and self._now() >= grant.expires.timestamp():
             raise KeyExpired(grant.expires)
         return grant
 
-    async def _stored(self, given: bytes) -> Grant:
+    async def _stored_grant(self, given: bytes) -> Grant:
         if not given.startswith(PREFIX):
             raise AuthenticationFailed(UNKNOWN)
-        if parse_key(given) is None:
+        parsed = parse_key(given)
+        if parsed is None:
             raise AuthenticationFailed("The key has a typo or is incomplete: its checksum is wrong.")
-        raise AuthenticationFailed(UNKNOWN)
+        if self._stored is None:
+            raise AuthenticationFailed(UNKNOWN)
+        return await self._stored.grant(parsed, self.file_keys)

@@ -9,6 +9,7 @@ import re
 import secrets
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 PREFIX = b"lk-"
 ID_CHARS = 12
@@ -42,6 +43,7 @@ def new_key(key_id: str) -> str:
     return (body + _checksum(body)).decode()
 
 
+@lru_cache(1024)
 def parse_key(key: bytes) -> ParsedKey | None:
     """The parts of a key; None if it does not have this form, or its checksum is wrong."""
     match = _KEY.fullmatch(key)

@@ -150,15 +150,28 @@ KEYS = Table(
     Column("digest2_until", Double),
     Column("name", Text, nullable=False),
     Column("team", Text),
-    Column("models", JSON),
-    Column("limits", JSON),
-    Column("tags", JSON),
+    Column("access", JSON, nullable=False),  # the fields of `gateway.config.access.AccessEntry`
     Column("created", Double, nullable=False),
-    Column("expires", Double),
     Column("revoked", Double),
-    Column("last_used", Double),
+    Index(
+        "keys_by_name",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked IS NULL"),
+        postgresql_where=text("revoked IS NULL"),
+    ),
 )
-TEAMS = Table("teams", METADATA, Column("name", Text, primary_key=True), Column("limits", JSON))
+TEAMS = Table(
+    "teams",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("access", JSON, nullable=False),
+    Column("created", Double, nullable=False),
+)
+# Secrets that the gateways of one database share.
+SECRETS = Table(
+    "secrets", METADATA, Column("name", Text, primary_key=True), Column("value", LargeBinary, nullable=False)
+)
 BUDGETS = Table(
     "budgets",
     METADATA,

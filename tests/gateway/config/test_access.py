@@ -111,7 +111,7 @@ KEY = "keys:\n  - {name: a, key: os.environ/A"
         (KEY + ", timezone: Mars/Base}", ["4: keys[0].timezone: found 'Mars/Base'; write a time zone, such as Europe/Berlin"]),
         (KEY + ", budget: [{usd: 5, per: year}]}", ["4: keys[0].budget[0].per: found 'year'; write day, week, month or ever"]),
         (KEY + ", budget: [{per: day}]}", ["4: keys[0].budget[0].usd: missing; write usd: 5"]),
-        (KEY + ", secret: x}", ["4: keys[0].secret: unknown key; expected one of models, policies, budget, timezone, rpm, tpm, max_parallel_requests, expires, tags, near_limit, name, key, team"]),
+        (KEY + ", secret: x}", ["4: keys[0].secret: unknown key; expected one of models, policies, budget, timezone, rpm, tpm, max_parallel_requests, expires, tags, near_limit, name, team, key"]),
         ("keys: [os.environ/A]", ["3: keys[0]: found 'os.environ/A'; write a mapping, such as {name: ci, key: os.environ/LOCUS_KEY_CI}"]),
         ("keys: [{name: a, key: os.environ/NONE}]", ["3: keys[0].key: the environment variable NONE is not set"]),
         ("keys: [{name: a, key: 'file:/none'}]", ["3: keys[0].key: the file /none cannot be read, or is empty"]),

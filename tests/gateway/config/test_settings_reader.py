@@ -54,7 +54,7 @@ def test_the_default_of_responses_may_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "problem"),
     [
-        ({"host": "0.0.0.0"}, "gateway.host: found '0.0.0.0'; without `keys` only a loopback address is served"),
+        ({"host": "0.0.0.0"}, "gateway.host: found '0.0.0.0'; without `keys` only a loopback address is served;"),
         ({"cors_origins": ["*"]}, "gateway.cors_origins[0]: found '*'; without `keys` every web page"),
         ({"keys": ["os.environ/NONE"]}, "gateway.keys[0]: the environment variable NONE is not set"),
         ({"utility_calls": {}}, "gateway.utility_calls: expected `front_ends` or `patterns`"),

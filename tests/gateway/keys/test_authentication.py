@@ -49,7 +49,7 @@ async def test_a_typo_in_a_key_is_named_and_an_unknown_id_is_not() -> None:
 async def test_a_key_ends_with_its_date_or_that_of_its_team(of_key: datetime | None, of_team: datetime | None) -> None:
     access = Access((named("ci", "sk-two", "build", of_key),), (Team("build", expires=of_team),))
     now = NEW_YEAR.timestamp() - 1
-    keys = Authentication(lambda: access, lambda: now)
+    keys = Authentication(lambda: access, now=lambda: now)
     await keys.grant(b"sk-two")
     now += 1
     error = await refused(keys, b"sk-two")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 async def add(database: Database, *names: str) -> None:
     async with database.begin() as connection:
-        await connection.execute(insert(TEAMS), [{"name": name} for name in names])
+        await connection.execute(insert(TEAMS), [{"name": name, "access": {}, "created": 0.0} for name in names])
 
 
 async def names(database: Database) -> list[str]:

@@ -33,8 +33,9 @@ CREATE TABLE IF NOT EXISTS items ( owner TEXT NOT NULL, id TEXT NOT NULL, respon
     PRIMARY KEY (owner, id) ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS items_chain ON items (chain);
 CREATE TABLE keys ( id TEXT NOT NULL, digest BLOB NOT NULL, digest2 BLOB, digest2_until DOUBLE, name TEXT NOT NULL, team TEXT,
-    models JSON, limits JSON, tags JSON, created DOUBLE NOT NULL, expires DOUBLE, revoked DOUBLE, last_used DOUBLE, PRIMARY
-    KEY (id) );
+    access JSON NOT NULL, created DOUBLE NOT NULL, revoked DOUBLE, PRIMARY KEY (id) );
+CREATE UNIQUE INDEX keys_by_name ON keys (name) WHERE revoked IS NULL;
+CREATE TABLE secrets ( name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (name) );
 CREATE TABLE leases ( id TEXT NOT NULL, scopes JSON NOT NULL, starts JSON NOT NULL, expected_nusd BIGINT DEFAULT 0 NOT NULL,
     worst_nusd BIGINT DEFAULT 0 NOT NULL, deadline DOUBLE NOT NULL, PRIMARY KEY (id) );
 CREATE INDEX leases_by_deadline ON leases (deadline);
@@ -60,7 +61,7 @@ CREATE INDEX requests_by_time ON requests (time, id);
 CREATE TABLE IF NOT EXISTS responses ( owner TEXT NOT NULL, id TEXT NOT NULL, chain BIGINT NOT NULL, previous TEXT, session
     TEXT, bytes BIGINT NOT NULL, input BLOB NOT NULL, response BLOB NOT NULL, output BLOB NOT NULL, PRIMARY KEY (owner, id) );
 CREATE INDEX IF NOT EXISTS responses_chain ON responses (chain);
-CREATE TABLE teams ( name TEXT NOT NULL, limits JSON, PRIMARY KEY (name) );
+CREATE TABLE teams ( name TEXT NOT NULL, access JSON NOT NULL, created DOUBLE NOT NULL, PRIMARY KEY (name) );
 CREATE TABLE usage_hourly ( hour BIGINT NOT NULL, key_id TEXT NOT NULL, team TEXT NOT NULL, model TEXT NOT NULL, policy TEXT
     NOT NULL, requests BIGINT DEFAULT 0 NOT NULL, errors BIGINT DEFAULT 0 NOT NULL, prompt_tokens BIGINT DEFAULT 0 NOT NULL,
     cached_tokens BIGINT DEFAULT 0 NOT NULL, completion_tokens BIGINT DEFAULT 0 NOT NULL, nusd BIGINT DEFAULT 0 NOT NULL,
