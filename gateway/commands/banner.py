@@ -19,8 +19,7 @@ def banner(portfolio: Portfolio, path: Path | None, address: tuple[object, ...])
         path: of the portfolio file; None if there is none.
         address: host and port of the listener.
     """
-    host = f"[{address[0]}]" if ":" in str(address[0]) else str(address[0])
-    base = f"http://{host}:{address[1]}"
+    base = _base_url(address)
     key = ' -H "authorization: Bearer $LOCUS_KEY"' if portfolio.settings.keys else ""
     names = ", ".join(model.name for model in portfolio.models)
     body = '{"model": "auto", "messages": [{"role": "user", "content": "%s"}]}'
@@ -47,3 +46,17 @@ def banner(portfolio: Portfolio, path: Path | None, address: tuple[object, ...])
             *(wrapped(("next" if line is more[0] else "").ljust(INDENT) + line, INDENT) for line in more),
         ]
     )
+
+
+def banner_fields(portfolio: Portfolio, address: tuple[object, ...]) -> dict[str, object]:
+    """The same for a log in JSON."""
+    return {
+        "url": _base_url(address),
+        "models": [model.name for model in portfolio.models],
+        "simulated": portfolio.simulated,
+    }
+
+
+def _base_url(address: tuple[object, ...]) -> str:
+    host = f"[{address[0]}]" if ":" in str(address[0]) else str(address[0])
+    return f"http://{host}:{address[1]}"

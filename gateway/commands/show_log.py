@@ -1,6 +1,5 @@
 """`locus log`: prints the last recorded requests, as a table or as JSON lines."""
 
-import json
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import orjson
 
 from gateway.commands.portfolio_path import find_portfolio
 from gateway.core.client_limits import LONGEST_NAME
-from gateway.core.printable import printable
+from gateway.core.printable import printable, printable_json
 from gateway.core.vocabulary import NUSD_PER_USD
 from router.commands.terminal import console
 
@@ -66,8 +65,7 @@ def read_last(path: Path, number: int) -> list[dict[str, Any]]:
 
 def _json_line(row: dict[str, Any]) -> str:
     """Returns the row as JSON. Characters that a terminal would not print are written as escapes."""
-    text = orjson.dumps(row).decode()
-    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    return printable_json(orjson.dumps(row).decode())
 
 
 def _record_path(config: Path | None) -> Path:

@@ -5,8 +5,10 @@ import logging
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator
 from types import TracebackType
+from typing import TextIO
 
 from gateway.core.json_types import JsonObject
 from gateway.core.printable import log_line
@@ -72,7 +74,10 @@ def log_loop_exception(loop: asyncio.AbstractEventLoop, context: JsonObject) -> 
 
 
 def install_exception_hooks() -> None:
-    """Install hooks so that uncaught exceptions (main thread, other threads, destructors) are logged without their messages."""
+    """Install hooks so that uncaught exceptions (main thread, other threads, destructors) and Python's warnings are logged.
+
+    Their messages are left out.
+    """
 
     def crash(kind: type[BaseException], exc: BaseException, tb: TracebackType | None) -> None:
         if isinstance(exc, KeyboardInterrupt):
@@ -88,6 +93,17 @@ def install_exception_hooks() -> None:
         if args.exc_value is not None:
             log_exception(log, "ignored", args.exc_value)
 
+    def warning(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        log.debug("%s in %s, line %d", category.__name__, filename, lineno)  # its text may be that of an answer
+
+    warnings.showwarning = warning
     sys.excepthook = crash
     threading.excepthook = thread
     sys.unraisablehook = ignored

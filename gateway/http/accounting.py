@@ -29,6 +29,7 @@ from gateway.http.record_columns import (
 )
 from gateway.http.service import InForce, Service
 from gateway.keys.authentication import WITHOUT_KEY
+from gateway.record.request_line import log_request
 from gateway.record.request_record import Part, Record, total_cost
 from gateway.request.conversation import Conversation
 from gateway.request.last_answer import LastAnswer, answer_in_response
@@ -184,6 +185,7 @@ class RequestLog:
             record = from_cache(record, self.cached.origin)
             self._service.metrics.saved_by_cache(self.cached.origin.model, self.cached.origin.cost_nusd or 0)
         self._service.recorder.add(record)
+        log_request(record, self.attempts.stand_in_cause())
         self._service.metrics.count_request(record, parts, self._prompt_continuations or self._continuations())
         self._note_answer(parts)
 

@@ -3,11 +3,12 @@
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.routing import BaseRoute
 
 from gateway.config.portfolio import Portfolio
+from gateway.server.process import LogSettings
 from gateway.server.reload import Fingerprint
 from gateway.server.worker import Worker
 
@@ -23,6 +24,7 @@ class Launch:
         announce: called with the portfolio in force once requests are accepted; by the supervisor if there are workers.
         simulation: runs simulated models, and gives their portfolio and the routes that control them; None: real models.
         worker: this process's place among several; None if it is the only one.
+        log: of this process and its workers.
     """
 
     portfolio: Portfolio
@@ -31,3 +33,4 @@ class Launch:
     announce: Callable[[Portfolio], None]
     simulation: Simulation | None = None
     worker: Worker | None = None
+    log: LogSettings = field(default_factory=LogSettings)

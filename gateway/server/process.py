@@ -4,8 +4,12 @@ import contextlib
 import ctypes
 import gc
 import logging
+from dataclasses import dataclass
+from typing import Literal
 
-from gateway.core.safe_logging import SafeFormatter, install_exception_hooks
+from gateway.core.log_formats import Format, formatter
+from gateway.core.safe_logging import install_exception_hooks
+from gateway.server.log_writer import LogWriter
 
 ENOUGH_FILES = 1 << 20
 # Each request leaves objects that stay for a while: its conversation and its record. With Python's own thresholds all of them
@@ -13,15 +17,25 @@ ENOUGH_FILES = 1 << 20
 GC_THRESHOLDS = (20_000, 20, 20)
 
 
-def log_to_stderr(name: str = "") -> None:
-    """Logs all modules from level INFO to standard error, without the texts of exceptions.
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """The form of the log, and the lowest level in it. DEBUG is for the gateway's own modules; others log from INFO."""
+
+    form: Format = "text"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def log_to_stderr(settings: LogSettings, process: int | None = None) -> None:
+    """Logs all modules to standard error, without the texts of exceptions.
 
     Args:
-        name: of the process, written in each line; if given, it replaces a log that was set up before.
+        process: the number of this process among several; if given, the log replaces one that was set up before.
     """
-    handler = logging.StreamHandler()
-    handler.setFormatter(SafeFormatter(f"%(asctime)s{name} %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=bool(name))
+    handler = LogWriter()
+    handler.setFormatter(formatter(settings.form, process))
+    level = getattr(logging, settings.level.upper())
+    logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=process is not None)
+    logging.getLogger("locus").setLevel(level)
     install_exception_hooks()
 
 

@@ -18,6 +18,7 @@ from gateway.http.service import Service, open_service
 from gateway.server.launch import Launch
 from gateway.server.link import Link
 from gateway.server.listener import for_listener
+from gateway.server.log_writer import written_in_thread
 from gateway.server.process import freeze_startup_objects
 from gateway.server.reload import Fingerprint, Reloader
 from gateway.server.server import Server
@@ -40,6 +41,7 @@ async def run(launch: Launch) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.signalled)
     async with AsyncExitStack() as stack:
+        stack.enter_context(written_in_thread())
         link = await _open_link(launch, stop, stack)
         portfolio, extra_routes = await _portfolio(launch, stack)
         proxies = Proxies({} if launch.simulation else os.environ)

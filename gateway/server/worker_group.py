@@ -40,7 +40,7 @@ class WorkerGroup:
         return self._supervisor.run()
 
     def _work(self, worker: Worker) -> int:
-        log_to_stderr(f" [{worker.index + 1}]")
+        log_to_stderr(self._launch.log, worker.index + 1)
         return self._serve(replace(self._launch, worker=worker))
 
     def _reloaded(self, file: Fingerprint) -> None:

@@ -1,5 +1,8 @@
 """Chooses the upstream of a call, by the deployment and the API of the call."""
 
+from concurrent.futures import Future
+from types import ModuleType
+
 from gateway.config.portfolio import Deployment, Portfolio
 from gateway.core.upstream import Upstream
 from gateway.core.vocabulary import Api
@@ -33,8 +36,12 @@ class Upstreams:
             return self._embeddings
         return self.litellm if api == "chat" and deployment.path == "litellm" else self.direct
 
-    def prepare(self, portfolio: Portfolio) -> None:
-        """Begins to import litellm beside the event loop, if one of the portfolio's deployments is called through it."""
+    def prepare(self, portfolio: Portfolio) -> Future[ModuleType] | None:
+        """Begins to import litellm beside the event loop, if one of the portfolio's deployments is called through it.
+
+        Returns:
+            the import; None if none is needed.
+        """
         models = (*portfolio.models, *portfolio.embedding_models)
-        if any(one.path == "litellm" and one.missing_key is None for model in models for one in model.deployments):
-            self.litellm.start_import()
+        used = any(one.path == "litellm" and one.missing_key is None for model in models for one in model.deployments)
+        return self.litellm.start_import() if used else None

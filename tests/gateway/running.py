@@ -113,6 +113,8 @@ async def running(
 ) -> AsyncIterator[Gateway]:
     """Serves the portfolio on a free port until the block ends."""
     async with open_service(portfolio, clock, proxies=proxies) as service:
+        if (litellm := service.failover.upstreams.prepare(portfolio)) is not None:
+            await asyncio.wrap_future(litellm)  # so that no timeout of the test includes it
         async with serving(create_app(service), limits, portfolio.settings.shutdown_grace) as (server, url):
             client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=20)
             async with httpx.AsyncClient(base_url=url, timeout=20) as http, client:

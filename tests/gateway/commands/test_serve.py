@@ -6,10 +6,13 @@ import resource
 from pathlib import Path
 
 import httpx
+import orjson
 import pytest
 
-from tests.gateway.server.test_stop import ASK, BODY, gateway
-from tests.gateway.upstreams import ScriptedProvider
+from tests.gateway.commands.test_demo import free_port
+from tests.gateway.running import entry, write_portfolio
+from tests.gateway.server.test_stop import ASK, BODY, gateway, start
+from tests.gateway.upstreams import ScriptedProvider, reply
 
 pytestmark = pytest.mark.anyio
 
@@ -75,3 +78,43 @@ async def test_what_hostile_clients_send_is_not_logged(tmp_path: Path, monkeypat
         assert await run.ended() == 0
         assert "canary" not in run.log
         assert "Traceback" not in run.log
+
+
+async def test_a_provider_that_refuses_the_key_shows_in_the_log_at_once_and_each_request_has_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("K", "canary-gateway-key")
+    refusal = {"error": {"message": "Incorrect API key provided: sk-up-canary", "code": "invalid_api_key"}}
+    async with ScriptedProvider(reply(401, refusal)) as bad, ScriptedProvider() as good:
+        models = [entry("llama-8b", bad.base_url), entry("llama-70b", good.base_url)]
+        models[0]["deployments"][0]["api_key"] = "sk-up-canary"
+        path = write_portfolio(tmp_path, models, gateway={"keys": ["os.environ/K"]})
+        logs = []
+        for arguments in (["--log-format", "json"], ["--log-level", "warning"]):
+            run = await start(path, free_port(), *arguments)
+            headers = {"authorization": "Bearer canary-gateway-key"}
+            async with httpx.AsyncClient(base_url=run.url, timeout=10, headers=headers) as http:
+                for _ in range(5):
+                    answered = await http.post("/v1/chat/completions", json=BODY)
+                    assert answered.headers["x-locus-stand-in-cause"] == "auth"
+            run.stop()
+            assert await run.ended() == 0
+            assert "canary" not in run.log
+            logs.append(run.log.splitlines())
+    lines = [orjson.loads(line) for line in logs[0]]  # each one is JSON
+    assert [line["message"] for line in lines if line["logger"] == "locus.server"][-1] == "listening"
+    changes = [line for line in lines if line["logger"] == "locus.deployments"]
+    assert [(line["level"], line["state"], line["failure"]) for line in changes] == [
+        ("WARNING", "refused", "auth 401"),
+        ("WARNING", "taken_out_long", "auth 401"),
+    ]
+    assert changes[0]["reason"].startswith("Incorrect API key provided")
+    assert changes[0]["meanwhile"] == "the stand-in llama-70b answers meanwhile"
+    requests = [line for line in lines if line["logger"] == "locus.request"]
+    assert [(line["requested"], line["served"], line["stand_in_cause"]) for line in requests] == [
+        ("llama-8b", "llama-70b", "auth")
+    ] * 5
+    assert [line.partition(" WARNING ")[2].partition(": ")[0] for line in logs[1] if " WARNING " in line] == [
+        "locus.deployments"
+    ] * 2
+    assert not any("locus.request" in line for line in logs[1])

@@ -488,7 +488,7 @@ SERVE = """
 import logging, sys
 from gateway.commands import serve
 log_to_stderr = serve.log_to_stderr
-serve.log_to_stderr = lambda: (log_to_stderr(), logging.getLogger().setLevel(logging.DEBUG))
+serve.log_to_stderr = lambda *how: (log_to_stderr(*how), logging.getLogger().setLevel(logging.DEBUG))
 serve.serve(sys.argv[1:])
 """
 

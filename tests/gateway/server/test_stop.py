@@ -58,9 +58,9 @@ class Run:
         return read_last(self._folder / "record.db", 1000)
 
 
-async def start(path: Path, port: int) -> Run:
+async def start(path: Path, port: int, *arguments: str) -> Run:
     """Starts it and waits until it answers."""
-    command = ["-m", "gateway.commands.main", "serve", "--port", str(port), "--config", str(path)]
+    command = ["-m", "gateway.commands.main", "serve", "--port", str(port), "--config", str(path), *arguments]
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")} | {"PYTHONPATH": str(REPOSITORY)}
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, cwd=path.parent, env=environment, stderr=PIPE

@@ -17,6 +17,7 @@ from tests.gateway.upstream.test_litellm_upstream import ASK, anthropic, claude
 from tests.gateway.upstreams import ScriptedProvider
 
 pytestmark = pytest.mark.anyio
+SECRET = "no such file: /secret/path"
 
 
 def use(run: Gateway, importer: Callable[[], ModuleType]) -> LitellmUpstream:
@@ -92,7 +93,7 @@ async def test_a_failed_import_is_logged_and_begun_again(tmp_path: Path, caplog:
     def failing_once() -> ModuleType:
         tries.append(1)
         if len(tries) == 1:
-            raise ImportError("no such file: /secret/path")
+            raise ImportError(SECRET)
         return import_litellm()
 
     async with ScriptedProvider(anthropic) as up, gateway(tmp_path, [claude(up)]) as run:
@@ -101,4 +102,4 @@ async def test_a_failed_import_is_logged_and_begun_again(tmp_path: Path, caplog:
         await eventually(lambda: "litellm cannot be imported" in caplog.text)
         answer = await run.client.chat.completions.create(model="claude", messages=ASK)
         assert answer.choices[0].message.content == "from claude"
-        assert "/secret/path" not in caplog.text
+        assert SECRET not in caplog.text
