@@ -70,6 +70,7 @@ class Attempts:
         own_s: seconds in which a call waited for the gateway itself, before it was sent; not part of `waited_s`.
         paused_s: the part of `waited_s` spent between retries.
         calling: the call under way; of calls side by side each has attempts of its own.
+        refusal: why a limit of the key or team refused a call; None if none did.
     """
 
     entries: list[Attempt] = field(default_factory=list)
@@ -79,6 +80,7 @@ class Attempts:
     own_s: float = 0.0
     paused_s: float = 0.0
     calling: CallStart | None = None
+    refusal: GatewayError | None = None
 
     def not_called(self) -> list[Attempt]:
         """Those of `skipped` that were not called later either."""
@@ -102,6 +104,8 @@ def all_failed(attempts: Attempts, candidates: Iterable[Candidate]) -> GatewayEr
         candidates: every model that might have answered.
     """
     failures = attempts.failures
+    if attempts.refusal is not None and not failures:
+        return attempts.refusal
     if failures and (failures[0].cause is Cause.CONTEXT_LENGTH or all(map(_is_refusal, failures))):
         return _refusal(failures[0], attempts.entries)
     candidates = list(candidates)

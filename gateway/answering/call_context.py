@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from gateway.answering.call_order import CallOrder
 from gateway.answering.retry import Budget
-from gateway.answering.splice import Way
-from gateway.answering.transcript import Transcript
+from gateway.answering.spending import Spending
 from gateway.api.dialect import Writer
 from gateway.config.settings import Settings
 from gateway.core.vocabulary import Clock
@@ -54,6 +53,7 @@ class RequestContext:
         call_order: the deployments that may still be called.
         writer: writes a stream in the client's format; None for a request that is not streamed.
         last: the conversation's last answer; None if it is not known.
+        spending: what the request may spend; None if nothing limits it.
     """
 
     resources: Resources
@@ -62,21 +62,8 @@ class RequestContext:
     call_order: CallOrder
     writer: Writer | None
     last: Turn | None
+    spending: Spending | None
 
     def no_other_deployment(self) -> bool:
         """Return True if no other deployment is left that could continue a stream."""
         return not self.call_order.more()
-
-
-@dataclass(frozen=True, slots=True)
-class CallRequest:
-    """A request to a deployment: the client's request, or a request for the rest of an answer that another model began.
-
-    Attributes:
-        transcript: the part of the answer that the client has; None for the client's own request.
-        way: how the rest is asked for; see `gateway.answering.continuation`.
-    """
-
-    request: Request
-    transcript: Transcript | None = None
-    way: Way = "fresh"

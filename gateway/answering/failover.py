@@ -16,13 +16,15 @@ Before the first content byte the client sees none of this. A stream that breaks
 from collections.abc import Iterable, Iterator
 
 from gateway.answering.attempts import Attempts, all_failed
-from gateway.answering.call_context import CallRequest, RequestContext, Resources
+from gateway.answering.call_context import RequestContext, Resources
 from gateway.answering.call_failure import CHANGEABLE
 from gateway.answering.call_order import CallOrder, Target
+from gateway.answering.call_request import CallRequest
 from gateway.answering.continuation import continuation, ways
 from gateway.answering.hedged_calls import HedgedCalls
 from gateway.answering.open_call import OpenCall
 from gateway.answering.retry_loop import RetryLoop
+from gateway.answering.spending import Spending
 from gateway.answering.transcript import Transcript
 from gateway.api.dialect import Writer
 from gateway.bodies.offload import offloaded
@@ -51,6 +53,7 @@ class Failover(Resources):
         attempts: Attempts,
         writer: Writer | None,
         last: Turn | None = None,
+        spending: Spending | None = None,
     ) -> "Dispatch":
         """The dispatch of one request; nothing is called yet.
 
@@ -59,10 +62,11 @@ class Failover(Resources):
             attempts: gets every call that fails.
             writer: writes a stream in the client's format; None for a request that is not streamed.
             last: the conversation's last answer; None if it is not known.
+            spending: what the request may spend; None if nothing limits it.
         """
         call_order = CallOrder(request, candidates, self.clock, self.rng)
         attempts.skipped = call_order.skipped
-        return Dispatch(RequestContext(self, request, settings, call_order, writer, last), attempts)
+        return Dispatch(RequestContext(self, request, settings, call_order, writer, last, spending), attempts)
 
 
 class Dispatch:

@@ -94,6 +94,7 @@ class Hedge:
         for task, call in self._calls.items():
             self._attempts.entries += call.attempts.entries
             self._attempts.failures += call.attempts.failures
+            self._attempts.refusal = self._attempts.refusal or call.attempts.refusal
             if _succeeded(task) and task.result() is not self._winner:  # in the same moment as the winner
                 self._note_end(task.result(), HEDGED)
             elif not task.done():

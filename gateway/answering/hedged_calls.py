@@ -3,7 +3,8 @@
 from functools import partial
 
 from gateway.answering.attempts import Attempts
-from gateway.answering.call_context import CallRequest, RequestContext
+from gateway.answering.call_context import RequestContext
+from gateway.answering.call_request import CallRequest
 from gateway.answering.hedge import Hedge, Judge
 from gateway.answering.open_call import OpenCall
 from gateway.answering.retry_loop import RetryLoop

@@ -13,8 +13,9 @@ from math import inf
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from gateway.answering.adaptation import Changes
-from gateway.answering.attempts import Attempts
-from gateway.answering.call_context import CallRequest, RequestContext
+from gateway.answering.attempts import Attempt, Attempts
+from gateway.answering.call_context import RequestContext
+from gateway.answering.call_request import CallRequest
 from gateway.answering.open_call import OpenCall
 from gateway.answering.retry import SENT_CHANGED, WAITING, retry_delay
 from gateway.answering.upstream_call import UpstreamCall
@@ -48,8 +49,30 @@ class RetryLoop:
             attempts: gets the failed calls, and the time that passed.
 
         Raises:
-            UpstreamFailure: of the last call.
+            UpstreamFailure: of the last call; or a limit of the key or team refused it.
         """
+        spending = self._context.spending
+        if spending is None:
+            return await self._call(candidate, live, attempts, call_request)
+        refused_before = spending.refusal is not None
+        try:
+            reservation = await spending.reserve(candidate, call_request)
+        except UpstreamFailure as failure:
+            if not refused_before:
+                after_content = call_request.transcript is not None
+                cause, reason = failure.cause.value, failure.reason
+                attempts.entries.append(Attempt(candidate, live.spec.id, cause, None, 0.0, after_content, reason))
+            attempts.refusal = spending.refusal
+            raise
+        try:
+            return await self._call(candidate, live, attempts, call_request)
+        except UpstreamFailure:  # if it is cancelled, the provider may bill it
+            spending.release(reservation)
+            raise
+
+    async def _call(
+        self, candidate: Candidate, live: LiveDeployment, attempts: Attempts, call_request: CallRequest
+    ) -> OpenCall:
         if call_request.request.requirements.output_tokens is not None:
             call_request = await self._with_output_limit(call_request, candidate)
         changes = Changes()

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from gateway.answering.adaptation import Changes, change_for, left_out
 from gateway.answering.attempts import CANCELLED, Attempt, Attempts, CallStart
-from gateway.answering.call_context import CallRequest, RequestContext
+from gateway.answering.call_context import RequestContext
 from gateway.answering.call_failure import (
     CHANGEABLE,
     PATH_UNKNOWN,
@@ -14,6 +14,7 @@ from gateway.answering.call_failure import (
     refusal_of_model,
     update_breaker,
 )
+from gateway.answering.call_request import CallRequest
 from gateway.answering.open_call import OpenCall
 from gateway.answering.prepared_request import call_api, prepared
 from gateway.answering.relay import Relay

@@ -20,6 +20,8 @@
     ├── NotFound                  404
     ├── Conflict                  409  the name of a key or team is in use
     ├── MethodNotAllowed          405
+    ├── RateLimited               429  a limit of the key or its team, which a wait helps against
+    ├── QuotaUsedUp               429  a budget of the key or its team is spent
     ├── ProviderRejected          the provider's own 4xx: the request would fail at every provider
     ├── StoreUnavailable          503  the database is away, and nothing is known without it
     ├── Overloaded                503  the gateway is at its limit of requests or memory
@@ -251,6 +253,40 @@ class StoreUnavailable(GatewayError):
     status = 503
     type = "server_error"
     code = "store_unavailable"
+
+
+class RateLimited(GatewayError):
+    """A limit of the key or its team is reached.
+
+    Args:
+        kind: "requests" or "tokens"; the error's type, as in OpenAI's API.
+    """
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, kind: str, retry_after_s: int) -> None:
+        super().__init__(message, headers={"retry-after": str(retry_after_s)})
+        self.kind = kind
+
+    def envelope(self) -> JsonObject:
+        return {"error": {"message": self.message, "type": self.kind, "param": None, "code": self.code}}
+
+
+class QuotaUsedUp(GatewayError):
+    """A budget of the key or its team has too little left. A retry helps only in the next window.
+
+    Args:
+        retry_after_s: until then; None if the budget has no further window.
+    """
+
+    status = 429
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+
+    def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
+        wait = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
+        super().__init__(message, headers=wait | NO_RETRY)
 
 
 class Overloaded(GatewayError):

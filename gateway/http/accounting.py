@@ -27,8 +27,10 @@ from gateway.http.record_columns import (
     prompt_column,
     tags_column,
 )
+from gateway.http.request_limits import RequestLimits
 from gateway.http.service import InForce, Service
 from gateway.keys.authentication import WITHOUT_KEY
+from gateway.provider_errors.failures import Cause
 from gateway.record.request_line import log_request
 from gateway.record.request_record import Part, Record, total_cost
 from gateway.request.conversation import Conversation
@@ -36,6 +38,7 @@ from gateway.request.last_answer import LastAnswer, answer_in_response
 from gateway.request.request import Request
 from gateway.routing.decision import Decision
 
+_NOT_FAILED = (HEDGED, CANCELLED, Cause.BUDGET.value)
 CLIENT_CLOSED = 499  # nginx's status for a client that disconnected; it appears in records only
 
 
@@ -44,6 +47,7 @@ class RequestLog:
 
     Attributes:
         grant: what the key of the request may do.
+        limits: those of its key and team.
         open_call: the call that began the answer.
         stream: the answer, if it is streamed.
         extra_headers: for the answer, besides those that describe how it was made.
@@ -62,6 +66,7 @@ class RequestLog:
         self.open_call: OpenCall | None = None
         self.stream: ContinuedStream | None = None
         self.extra_headers: RawHeaders = []
+        self.limits = RequestLimits(service, grant)
         self.error: str | None = None
         self.cached: Entry | None = None
         self._api = api
@@ -110,7 +115,7 @@ class RequestLog:
             simulated=simulated,
             stand_in_cause=self.attempts.stand_in_cause(),
         )
-        return self._headers + self.extra_headers
+        return self._headers + self.extra_headers + self.limits.headers()
 
     def missed_cache(self) -> None:
         """The cache has no answer that the request may get."""
@@ -123,7 +128,7 @@ class RequestLog:
         self._status = 200
         self._first_token_s = self._clock() - self._started
         self._overhead_s = max(0.0, self._first_token_s - self.attempts.waited_s)
-        return cached_headers(entry.origin.headers, self._overhead_s, age_s)
+        return cached_headers(entry.origin.headers, self._overhead_s, age_s) + self.limits.headers()
 
     def origin(self) -> Origin | None:
         """How the finished answer was made; None if the chosen model did not write all of it."""
@@ -145,6 +150,7 @@ class RequestLog:
         """The log of one more prompt of a batch; `end_prompt` must follow."""
         prompt_log = RequestLog(self.id, self._api, self._service, self.grant)
         prompt_log.in_force = self.in_force
+        prompt_log.limits = self.limits.part()
         self._first_prompt = self._first_prompt or prompt_log
         return prompt_log
 
@@ -152,7 +158,9 @@ class RequestLog:
         """Adds the attempts and the cost of a prompt that is over."""
         self.attempts.entries += prompt_log.attempts.entries
         self.attempts.skipped = self.attempts.skipped or prompt_log.attempts.skipped
-        for part in prompt_log._parts():
+        parts = prompt_log._parts()
+        prompt_log.limits.settle(parts)
+        for part in parts:
             key = part.model, part.deployment
             self._prompt_parts[key] = part if key not in self._prompt_parts else self._prompt_parts[key].plus(part)
         self._prompt_continuations += prompt_log._continuations()
@@ -169,7 +177,7 @@ class RequestLog:
         self._first_token_s = self._clock() - self._started
         before_prompts_s = self._first_prompt._started - self._started - self.attempts.waited_s
         self._overhead_s = max(0.0, before_prompts_s) + overhead_s
-        return batch_headers(of_prompts, self._overhead_s) + self.extra_headers
+        return batch_headers(of_prompts, self._overhead_s) + self.extra_headers + self.limits.headers()
 
     def close(self) -> None:
         """The request is over: writes its record, updates the metrics, and notes in the conversation which model answered."""
@@ -177,9 +185,10 @@ class RequestLog:
             self.decision = self._first_prompt.decision or self.decision
             self.open_call = self._first_prompt.open_call
         for attempt in self.attempts.entries:
-            if attempt.cause not in (HEDGED, CANCELLED):
+            if attempt.cause not in _NOT_FAILED:
                 self._service.metrics.attempt_failed(attempt.deployment, attempt.cause)
         parts = self._parts()
+        self.limits.settle(parts if self._first_prompt is None else [])  # each prompt of a batch is settled already
         record = self._record(parts)
         if self.cached is not None:
             record = from_cache(record, self.cached.origin)

@@ -47,7 +47,13 @@ class ChatAnswer:
         assert request_log.decision is not None
         candidates = request_log.in_force.routing.candidates(request, request_log.decision)
         self._dispatch = dispatch = self._service.failover.dispatch(
-            request, candidates, settings, request_log.attempts, self._writer, conversation.last_turn
+            request,
+            candidates,
+            settings,
+            request_log.attempts,
+            self._writer,
+            conversation.last_turn,
+            request_log.limits.spending,
         )
         try:
             request_log.open_call = open_call = await dispatch.answer()

@@ -52,7 +52,9 @@ class EmbeddingsExchange(RequestExchange):
         request_log.decision = Decision((live.name,), None, 0)
         settings = request_log.in_force.portfolio.settings
         candidate = Candidate(live, named=True, single=settings.failover_for_named == "never")
-        dispatch = self._service.failover.dispatch(request, [candidate], settings, request_log.attempts, writer=None)
+        dispatch = self._service.failover.dispatch(
+            request, [candidate], settings, request_log.attempts, None, spending=request_log.limits.spending
+        )
         try:
             request_log.open_call = open_call = await dispatch.answer()
             complete = open_call.complete

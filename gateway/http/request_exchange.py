@@ -74,6 +74,7 @@ class RequestExchange(ABC):
         """Answers the request. Every error becomes an answer in the API's format, except that the client disconnects."""
         request_log = self._request_log
         try:
+            await request_log.limits.admit()
             limit = request_log.in_force.portfolio.settings.max_body_bytes
             body = await read_body(receive, limit, self._headers.get(b"content-encoding", b""))
             with ClientWatch(self._client) as client:
@@ -105,6 +106,7 @@ class RequestExchange(ABC):
         self._request_log.answer_with_error(error)
         body = self._error_body(error, self._request_log.id)
         headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
+        headers += self._request_log.limits.headers()
         await send_json(error.status, body, headers, send, client)
 
 

@@ -20,6 +20,9 @@ from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployments
 from gateway.keys.authentication import Authentication
 from gateway.keys.store import KeyStore
+from gateway.limits.limiter import Limiter
+from gateway.limits.memory import MemoryEngine
+from gateway.limits.output_lengths import OutputLengths
 from gateway.record.loop_monitor import LoopMonitor
 from gateway.record.metrics import Metrics
 from gateway.record.request_record import Recorder
@@ -59,6 +62,7 @@ class Service:
     Attributes:
         keys: finds the gateway keys.
         key_store: the keys that are made at run time; None without a database.
+        output_lengths: of recent answers, from which the cost of the next ones is expected.
         in_force: replaced when a changed portfolio comes into force.
         database: of the record, the ledger, keys and budgets; None if nothing is stored.
         reload_error: the reason why the changed portfolio file is not in force; None if it is.
@@ -73,6 +77,7 @@ class Service:
         metrics: Metrics,
         conversations: ConversationTable,
         responses: ResponseStore,
+        limiter: Limiter,
         clock: Clock,
         cache: AnswerCache,
         database: Database | None = None,
@@ -85,6 +90,8 @@ class Service:
         self.conversations = conversations
         self.responses = responses
         self.cache = cache
+        self.limiter = limiter
+        self.output_lengths = OutputLengths()
         self.clock = clock
         self.database = database
         self.key_store: KeyStore | None = None
@@ -136,6 +143,7 @@ async def open_service(
     responses_database = settings.responses_database
     async with (
         _closing(settings.database) as database,
+        Limiter(MemoryEngine(time.time), clock=clock) as limiter,
         Recorder(settings.record) as recorder,
         ResponseStore(None if responses_database is None else responses_database.file, limits) as responses,
         DirectUpstream(proxies) as direct,
@@ -149,7 +157,7 @@ async def open_service(
             conversations = ConversationTable(clock)
             cache = AnswerCache(clock, settings.cache)
             service = Service(
-                in_force, failover, health, recorder, metrics, conversations, responses, clock, cache, database
+                in_force, failover, health, recorder, metrics, conversations, responses, limiter, clock, cache, database
             )
             metrics.watch(lambda: service.in_force.deployments, recorder, lambda: cache.bytes)
             await health.watch(in_force.deployments)

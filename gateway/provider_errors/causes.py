@@ -25,6 +25,7 @@ class Cause(Enum):
     VALUE_REFUSED = "value_refused"  # the deployment knows the field but refuses its value
     UNSUPPORTED = "unsupported"  # this model cannot serve the request (a role, tools, a template rule); others may
     REJECTED = "rejected"  # the request is invalid for every model
+    BUDGET = "budget"  # a limit of the request's key or team; the provider was not called
     DIVERGED = "diverged"  # a repeated answer differs from what the client has received already
 
 

@@ -172,27 +172,45 @@ TEAMS = Table(
 SECRETS = Table(
     "secrets", METADATA, Column("name", Text, primary_key=True), Column("value", LargeBinary, nullable=False)
 )
+# The windows of budgets. Spending is counted in the transaction that writes the ledger, so it is the sum of the ledger's rows.
 BUDGETS = Table(
     "budgets",
     METADATA,
-    Column("scope", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),  # key:ID or team:NAME
     Column("period", Text, primary_key=True),
-    Column("start", Double, primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
     Column("limit_nusd", BigInteger),
     _count("spent_nusd"),
-    _count("expected_nusd"),
+    _count("expected_nusd"),  # reserved, if all goes as expected and in the worst case
     _count("worst_nusd"),
+    _count("leases"),
 )
+# What processes hold of the limits; see `gateway.limits.exchange.LeaseRow`.
 LEASES = Table(
     "leases",
     METADATA,
     Column("id", Text, primary_key=True),
-    Column("scopes", JSON, nullable=False),
-    Column("starts", JSON, nullable=False),
+    Column("key_id", Text),
+    Column("team", Text),
+    Column("windows", JSON, nullable=False),
+    Column("parallel", JSON, nullable=False),
+    Column("began", Double, nullable=False),
+    _count("spent_nusd"),
     _count("expected_nusd"),
     _count("worst_nusd"),
+    _count("places"),
     Column("deadline", Double, nullable=False),
+    Column("swept_nusd", BigInteger),
+    _count("estimated_nusd"),
     Index("leases_by_deadline", "deadline"),
+)
+# Requests and tokens of the last minute by second, and places that are held.
+RATES = Table(
+    "rates",
+    METADATA,
+    Column("scope", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("cells", JSON, nullable=False),
 )
 # Stored responses of the Responses API. A chain is a conversation.
 CHAINS = Table(

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from gateway.answering.attempts import Attempts
-from gateway.answering.call_context import CallRequest
+from gateway.answering.call_request import CallRequest
 from gateway.answering.failover import Dispatch, Failover
 from gateway.answering.retry_loop import RetryLoop
 from gateway.config.portfolio import Deployment

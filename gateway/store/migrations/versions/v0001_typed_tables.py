@@ -22,9 +22,9 @@ UPDATE chains SET owner = (SELECT owner FROM responses WHERE responses.chain = c
     WHERE chain IN (SELECT chain FROM responses);
 """
 _TABLES = """
-CREATE TABLE budgets ( scope TEXT NOT NULL, period TEXT NOT NULL, start DOUBLE NOT NULL, limit_nusd BIGINT, spent_nusd BIGINT
-    DEFAULT 0 NOT NULL, expected_nusd BIGINT DEFAULT 0 NOT NULL, worst_nusd BIGINT DEFAULT 0 NOT NULL, PRIMARY KEY (scope,
-    period, start) );
+CREATE TABLE budgets ( scope TEXT NOT NULL, period TEXT NOT NULL, start BIGINT NOT NULL, limit_nusd BIGINT, spent_nusd BIGINT
+    DEFAULT 0 NOT NULL, expected_nusd BIGINT DEFAULT 0 NOT NULL, worst_nusd BIGINT DEFAULT 0 NOT NULL, leases BIGINT DEFAULT 0
+    NOT NULL, PRIMARY KEY (scope, period, start) );
 CREATE TABLE IF NOT EXISTS chains ( chain INTEGER NOT NULL, used DOUBLE NOT NULL, rows BIGINT NOT NULL, bytes BIGINT NOT NULL,
     owner TEXT DEFAULT '' NOT NULL, PRIMARY KEY (chain) );
 CREATE INDEX IF NOT EXISTS chains_owner ON chains (owner, used);
@@ -36,8 +36,10 @@ CREATE TABLE keys ( id TEXT NOT NULL, digest BLOB NOT NULL, digest2 BLOB, digest
     access JSON NOT NULL, created DOUBLE NOT NULL, revoked DOUBLE, PRIMARY KEY (id) );
 CREATE UNIQUE INDEX keys_by_name ON keys (name) WHERE revoked IS NULL;
 CREATE TABLE secrets ( name TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (name) );
-CREATE TABLE leases ( id TEXT NOT NULL, scopes JSON NOT NULL, starts JSON NOT NULL, expected_nusd BIGINT DEFAULT 0 NOT NULL,
-    worst_nusd BIGINT DEFAULT 0 NOT NULL, deadline DOUBLE NOT NULL, PRIMARY KEY (id) );
+CREATE TABLE leases ( id TEXT NOT NULL, key_id TEXT, team TEXT, windows JSON NOT NULL, parallel JSON NOT NULL, began DOUBLE NOT
+    NULL, spent_nusd BIGINT DEFAULT 0 NOT NULL, expected_nusd BIGINT DEFAULT 0 NOT NULL, worst_nusd BIGINT DEFAULT 0 NOT NULL,
+    places BIGINT DEFAULT 0 NOT NULL, deadline DOUBLE NOT NULL, swept_nusd BIGINT, estimated_nusd BIGINT DEFAULT 0 NOT NULL,
+    PRIMARY KEY (id) );
 CREATE INDEX leases_by_deadline ON leases (deadline);
 CREATE TABLE ledger ( id INTEGER NOT NULL, time DOUBLE NOT NULL, request_id TEXT, call INTEGER DEFAULT 0 NOT NULL, lease TEXT,
     key_id TEXT, key_name TEXT, team TEXT, policy TEXT, model TEXT, deployment TEXT, prompt_tokens BIGINT DEFAULT 0 NOT NULL,
@@ -48,6 +50,7 @@ CREATE TABLE ledger ( id INTEGER NOT NULL, time DOUBLE NOT NULL, request_id TEXT
 CREATE INDEX ledger_by_lease ON ledger (lease) WHERE lease IS NOT NULL;
 CREATE INDEX ledger_by_time ON ledger (time, id);
 CREATE TABLE portfolios ( id TEXT NOT NULL, models JSON NOT NULL, PRIMARY KEY (id) );
+CREATE TABLE rates ( scope TEXT NOT NULL, kind TEXT NOT NULL, cells JSON NOT NULL, PRIMARY KEY (scope, kind) );
 CREATE TABLE recorders ( id TEXT NOT NULL, batch BIGINT NOT NULL, time DOUBLE NOT NULL, PRIMARY KEY (id) );
 CREATE TABLE requests ( id INTEGER NOT NULL, request_id TEXT NOT NULL, time DOUBLE NOT NULL, requested TEXT, policy TEXT,
     chosen TEXT, served TEXT, deployment TEXT, p_correct DOUBLE, stand_in_distance DOUBLE, predicted_loss DOUBLE, candidates

@@ -1,0 +1,120 @@
+"""What one request holds of the limits, from its arrival to its end: a place, and a reservation for each call to a model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.config.access import Grant
+from gateway.core.vocabulary import Clock
+from gateway.limits.engine import Amounts
+from gateway.limits.rates import MINUTE_S
+from gateway.limits.slice import Slice
+
+
+class Source(Protocol):
+    """Where holds take their parts from: the limiter."""
+
+    settled_twice: int
+    clock: Clock
+
+    async def take(self, grant: Grant, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None: ...
+
+    def ask_soon(self, slice: Slice) -> None: ...
+
+
+@dataclass(eq=False, slots=True)
+class Reservation:
+    """What is reserved for one call.
+
+    Attributes:
+        expected, worst: nano-USD.
+        at: monotonic seconds.
+    """
+
+    expected: int
+    worst: int
+    tokens: int
+    at: float
+
+
+class Hold:
+    """What one request holds. Its slice is of the windows in which the request arrived, even if they end meanwhile."""
+
+    __slots__ = ("_grant", "_parent", "_reservations", "_settled", "_slice", "_source")
+
+    def __init__(self, source: Source, grant: Grant, slice: Slice, parent: "Hold | None" = None) -> None:
+        self._source = source
+        self._grant = grant
+        self._slice = slice
+        self._parent = parent
+        self._reservations: list[Reservation] = []
+        self._settled = False
+
+    @property
+    def lease(self) -> str:
+        """The id under which the store has what is held, for the ledger."""
+        return self._slice.lease
+
+    @property
+    def limits_money(self) -> bool:
+        """True if a budget applies."""
+        return self._slice.has_budget
+
+    @property
+    def limits_tokens(self) -> bool:
+        """True if a limit of tokens per minute applies."""
+        return self._slice.limits_tokens
+
+    def part(self) -> "Hold":
+        """The hold of one prompt of a batch, which is settled on its own and has the place of the whole request."""
+        return Hold(self._source, self._grant, self._slice, self)
+
+    async def reserve(self, expected: int, worst: int, tokens: int) -> Reservation:
+        """Reserves money and tokens for one more call.
+
+        Args:
+            expected, worst: nano-USD.
+
+        Raises:
+            GatewayError: a limit is reached; what is held already stays.
+        """
+        slice = self._slice
+        need = Amounts(expected, worst, 0, 0, tokens)
+        await self._source.take(self._grant, slice, need, lambda: slice.reserve(expected, worst, tokens))
+        reservation = Reservation(expected, worst, tokens, self._source.clock())
+        self._reservations.append(reservation)
+        return reservation
+
+    def release(self, reservation: Reservation) -> None:
+        """Gives back the reservation of a call that failed and cost nothing."""
+        if self._settled or reservation not in self._reservations:
+            return
+        self._reservations.remove(reservation)
+        self._give_back(reservation, 0, 0)
+
+    def settle(self, nusd: int, tokens: int) -> None:
+        """Counts what was billed, and gives back the rest. Happens once; further calls are counted, and do nothing.
+
+        Args:
+            nusd: the cost of all calls, nano-USD.
+            tokens: of prompts and answers, as billed.
+        """
+        if self._settled:
+            self._source.settled_twice += 1
+            return
+        self._settled = True
+        reserved = self._reservations or [Reservation(0, 0, 0, self._source.clock())]
+        for reservation in reserved[1:]:
+            self._give_back(reservation, 0, 0)
+        self._give_back(reserved[0], nusd, tokens)
+        if self._parent is None:
+            self._slice.finish()
+        if self._slice.excess:
+            self._source.ask_soon(self._slice)
+
+    def _give_back(self, reservation: Reservation, nusd: int, tokens: int) -> None:
+        unused = reservation.tokens - tokens
+        if unused > 0 and self._source.clock() - reservation.at >= MINUTE_S:
+            unused = 0  # its minute is over
+        self._slice.settle(reservation.expected, reservation.worst, nusd)
+        self._slice.owe_tokens(-unused)

@@ -1,0 +1,209 @@
+"""The limits of one process: slices of what its keys and teams may use, renewed in the background.
+
+A request takes its part of a slice without waiting. Where a slice does not suffice, the request asks the store; near the end
+of a limit every request does, so that the end is exact.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+
+from gateway.config.access import Grant, Limits
+from gateway.core.safe_logging import log_exception
+from gateway.core.vocabulary import Clock
+from gateway.limits.engine import LEASE_S, Amounts, Answer, Ask, Engine, LimitsAway, Owner, Refused, Swept
+from gateway.limits.exchange import SOON_S
+from gateway.limits.hold import Hold
+from gateway.limits.refusals import refusal
+from gateway.limits.slice import RECENT_S, Slice
+from gateway.limits.terms import terms_at
+
+log = logging.getLogger("locus.limits")
+
+TICK_S = 1.0
+SWEEP_S = LEASE_S / 4
+GATHER_S = 0.005  # slices that need the store at about the same time ask together
+RENEW_S = LEASE_S / 4  # a lease in use is renewed at least this often
+
+Scopes = tuple[tuple[tuple[str, str], Limits], ...]
+
+
+class Limiter:
+    """Admits requests. Use as an async context manager; leaving it gives back all that the process holds.
+
+    Args:
+        engine: the store.
+        swept: called with what was booked for processes that ended without settling, for the ledger.
+        clock: monotonic seconds.
+        wall: seconds since the epoch; replaced by the store's clock as soon as that is known.
+
+    Attributes:
+        settled_twice: attempts to settle a request again, which do nothing.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        swept: Callable[[list[Swept]], None] = lambda _: None,
+        clock: Clock = time.monotonic,
+        wall: Clock = time.time,
+    ) -> None:
+        self.settled_twice = 0
+        self.clock = clock
+        self._engine = engine
+        self._on_swept = swept
+        self._offset = wall() - clock()
+        self._process = secrets.token_hex(8)
+        self._slices: dict[str, tuple[Slice, Scopes]] = {}  # by key id
+        self._ending: list[Slice] = []
+        self._begun = 0
+        self._wake = asyncio.Event()
+        self._due: dict[Slice, None] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._passed = self._sweep_at = clock()
+
+    async def __aenter__(self) -> "Limiter":
+        self._task = asyncio.create_task(self._run(), name="limits")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        self._ending += self.slices()
+        self._slices.clear()
+        try:
+            await self._exchange([(slice, slice.ask(ends=True)) for slice in self._ending if slice.last is not None])
+        except LimitsAway:
+            log.warning("what this process holds of the limits could not be given back; it ends in %.0f s", LEASE_S)
+
+    @property
+    def now(self) -> float:
+        """The store's clock, seconds since the epoch."""
+        return self.clock() + self._offset
+
+    async def admit(self, grant: Grant) -> Hold:
+        """Takes a place and one request of the minute; `Hold.settle` must follow.
+
+        Raises:
+            GatewayError: a limit is reached.
+        """
+        slice = self._slice(grant)
+        await self.take(grant, slice, Amounts(places=1, requests=1), slice.begin)
+        return Hold(self, grant, slice)
+
+    async def take(self, grant: Grant, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None:
+        """Takes a need from a slice by `take`, after the store has granted it if the slice does not suffice.
+
+        Raises:
+            GatewayError: a limit is reached.
+        """
+        if not take():
+            await self._ask(grant, slice, need, take)
+        elif slice.low:
+            self.ask_soon(slice)
+
+    def standing(self, grant: Grant) -> Slice:
+        """The slice of a key, which knows the newest state of its limits."""
+        return self._slice(grant)
+
+    def slices(self) -> Iterator[Slice]:
+        """All slices in use."""
+        return (slice for slice, _ in self._slices.values())
+
+    async def refresh(self) -> None:
+        """Tells the store all that it does not know yet, and gives back what is not used."""
+        now = self.clock()
+        if now - self._passed >= RECENT_S:
+            self._passed = now
+            for slice in self.slices():
+                slice.pass_time()
+        over = [slice for slice in self._ending if slice.over]
+        due = [slice for slice in (*self.slices(), *self._ending) if slice not in over and self._is_due(slice, now)]
+        self._due.clear()
+        await self._exchange([(slice, slice.ask(ends=slice in over)) for slice in (*due, *over)])
+        self._ending = [slice for slice in self._ending if slice not in over]
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_S
+            if swept := [one for one in await self._engine.sweep() if one.nusd]:
+                self._on_swept(swept)
+
+    def _is_due(self, slice: Slice, now: float) -> bool:
+        if slice.last is None or slice.lock.locked():
+            return False
+        holds = any(have > 0 for have in slice.free)
+        renewal = now - slice.asked_at >= RENEW_S
+        return slice in self._due or slice.unreported or renewal or (slice.idle and holds)
+
+    def _slice(self, grant: Grant) -> Slice:
+        """The slice in use for a key; a new one if a window has ended, or the limits have changed."""
+        known = self._slices.get(grant.identity.id)
+        if known is not None:
+            slice, scopes = known
+            if self.now < slice.until and (scopes is grant.scopes or scopes == grant.scopes):
+                return slice
+            if slice.last is not None:  # the store knows it
+                self._ending.append(slice)
+        terms, until = terms_at(grant, self.now)
+        self._begun += 1
+        owner = Owner(grant.identity.id, grant.identity.team)
+        slice = Slice(f"{self._process}/{self._begun}", owner, terms, until)
+        self._slices[grant.identity.id] = slice, grant.scopes
+        return slice
+
+    async def _ask(self, grant: Grant, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None:
+        async with slice.lock:
+            while not take():  # another request may have taken what was granted
+                (answer,) = await self._exchange([(slice, slice.ask(need))])
+                if answer.refused is not None:
+                    raise refusal(grant, self._when(answer.refused, answer, slice, need), self.now)
+
+    @staticmethod
+    def _when(refused: Refused, answer: Answer, slice: Slice, need: Amounts) -> Refused:
+        """A budget in which the need would fit without the requests in progress is worth another try when they are over."""
+        for term, state in zip(slice.terms.budgets, answer.budgets, strict=True):
+            fits = term.limit - state.used >= need.expected and term.ceiling - state.used >= need.worst
+            if term is refused.term and fits:
+                return Refused(term, answer.now + SOON_S)
+        return refused
+
+    async def _exchange(self, asks: list[tuple[Slice, Ask]]) -> list[Answer]:
+        if not asks:
+            return []
+        sent = self.clock()
+        try:
+            answers = await self._engine.exchange([ask for _, ask in asks])
+        except LimitsAway:
+            for slice, ask in asks:
+                slice.lost(ask)
+            raise
+        for (slice, ask), answer in zip(asks, answers, strict=True):
+            slice.asked_at = sent
+            slice.apply(ask, answer)
+        self._offset = answers[-1].now - self.clock()
+        return answers
+
+    def ask_soon(self, slice: Slice) -> None:
+        self._due[slice] = None
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(TICK_S):
+                    await self._wake.wait()
+                await asyncio.sleep(GATHER_S)
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            try:
+                await self.refresh()
+            except LimitsAway:
+                pass
+            except Exception as exc:
+                log_exception(log, "limits cannot be renewed", exc)

@@ -1,0 +1,70 @@
+"""The errors of requests that a limit refuses. Messages name the limit, and no sums: a team's are not the key's business."""
+
+from datetime import datetime
+from math import ceil
+from zoneinfo import ZoneInfo
+
+from gateway.config.access import Budget, Grant
+from gateway.core.errors import GatewayError, QuotaUsedUp, RateLimited
+from gateway.limits.engine import BudgetTerm, Refused
+from gateway.limits.windows import FOREVER
+
+_COUNTED = {
+    "requests": "make {limit} requests per minute",
+    "tokens": "use {limit} tokens per minute",
+    "parallel": "make {limit} requests at once",
+}
+
+
+def refusal(grant: Grant, refused: Refused, now: float) -> GatewayError:
+    """The client's error.
+
+    Args:
+        now: the store's clock, seconds since the epoch.
+    """
+    term = refused.term
+    seconds = max(1, ceil(refused.at - now))
+    if not isinstance(term, BudgetTerm):
+        what = _COUNTED[term.kind].format(limit=f"{term.limit:,}")
+        kind = "tokens" if term.kind == "tokens" else "requests"
+        message = f"{_owner(grant, term.scope)} may {what}; try again in {seconds} s."
+        return RateLimited(message, kind=kind, retry_after_s=seconds)
+    budget = _budget(grant, term)
+    name = f"The budget of {usd(term.limit)} {per(budget)} of {_owner(grant, term.key.scope, 'the')}"
+    if refused.at < term.end:
+        return RateLimited(
+            f"{name} is reserved by requests in progress; try again in {seconds} s.",
+            kind="tokens",
+            retry_after_s=seconds,
+        )
+    if term.end >= FOREVER:
+        return QuotaUsedUp(f"{name} has too little left for this request.")
+    begins = datetime.fromtimestamp(term.end, ZoneInfo(budget.timezone)).isoformat(timespec="minutes")
+    return QuotaUsedUp(
+        f"{name} has too little left for this request; a new window begins at {begins}.",
+        retry_after_s=seconds,
+    )
+
+
+def usd(nusd: int) -> str:
+    """`5_000_000_000` is "5 USD"."""
+    return f"{nusd / 1e9:.15g} USD"
+
+
+def per(budget: Budget) -> str:
+    return "in all" if budget.period == "ever" else f"per {budget.period}"
+
+
+def _owner(grant: Grant, scope: str, the: str = "The") -> str:
+    kind, _, name = scope.partition(":")
+    return f"{the} key `{grant.identity.name}`" if kind == "key" else f"{the} team `{name}`"
+
+
+def _budget(grant: Grant, term: BudgetTerm) -> Budget:
+    return next(
+        budget
+        for (kind, name), limits in grant.scopes
+        if f"{kind}:{name}" == term.key.scope
+        for budget in limits.budgets
+        if (budget.period, budget.nusd) == (term.key.period, term.limit)
+    )

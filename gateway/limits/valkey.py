@@ -1,0 +1,206 @@
+"""Limits in Valkey or Redis, for gateways on several machines. `limits.lua` runs in the server and uses its clock.
+
+What is stored there may be lost: the spending of a window is then summed from the ledger, and each process brings back its leases.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+
+from gateway.core.vocabulary import Clock
+from gateway.limits.engine import Answer, Ask, BudgetTerm, LimitsAway, Owner, Refused, Swept, TermState
+from gateway.limits.windows import FOREVER
+
+LIBRARY = "locus_limits_1"
+EXCHANGE, EXPIRED, SWEEP = "locus_limits_exchange_1", "locus_limits_expired_1", "locus_limits_sweep_1"
+TAG = "locus:{limits}"  # the braces keep all keys in one slot of a cluster
+TIMEOUT_S = 0.05  # of each command, with its connection
+CONNECTIONS = 16
+
+
+class Recorded(NamedTuple):
+    """What the ledger has of a window.
+
+    Attributes:
+        nusd: all that was spent in it.
+        leases: of the leases that were in use lately, what was spent by each in all its life.
+    """
+
+    nusd: int
+    leases: Mapping[str, int]
+
+
+class Ledger(Protocol):
+    """The ledger, from which lost counters are made again."""
+
+    async def of_window(self, term: BudgetTerm) -> Recorded: ...
+
+    async def of_leases(self, leases: Sequence[str]) -> Mapping[str, int]:
+        """Nano-USD of the calls of each lease, without what was swept; a lease without calls may be missing."""
+        ...
+
+
+class ValkeyEngine:
+    """An engine over one server. The caller closes it.
+
+    Args:
+        url: "valkey://", "valkeys://", "redis://" or "rediss://", with host, port, database and credentials.
+        clock: seconds since the epoch, for tests that move the time; None: the server's own clock.
+    """
+
+    def __init__(self, url: str, ledger: Ledger, clock: Clock | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        from redis.asyncio import BlockingConnectionPool, Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        # A plain pool raises when it is exhausted; this one waits for a connection.
+        pool = BlockingConnectionPool.from_url(
+            _redis_url(url),
+            max_connections=CONNECTIONS,
+            timeout=timeout_s,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 1),  # a connection that the server has closed meanwhile
+        )
+        self._client: Redis = Redis(connection_pool=pool)
+        self._ledger = ledger
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._corrections: list[Swept] = []
+
+    async def aclose(self) -> None:
+        await self._client.aclose(close_connection_pool=True)
+
+    async def exchange(self, asks: Sequence[Ask]) -> list[Answer]:
+        sent = [_ask(ask) for ask in asks]
+        answers = orjson.loads(await self._call(EXCHANGE, [orjson.dumps(sent)]))
+        unknown = {i: answer["unknown"] for i, answer in enumerate(answers) if "unknown" in answer}
+        if unknown:  # the first use of a window, or the server has lost its memory
+            for i, terms in unknown.items():
+                await self._complete(sent[i], asks[i], [number - 1 for number in terms])
+            again = await self._call(EXCHANGE, [orjson.dumps([sent[i] for i in unknown])])
+            answers = [*answers]
+            for i, answer in zip(unknown, orjson.loads(again), strict=True):
+                answers[i] = answer
+        return [self._answer(ask, answer) for ask, answer in zip(asks, answers, strict=True)]
+
+    async def sweep(self) -> list[Swept]:
+        swept, self._corrections = self._corrections, []
+        expired = [id.decode() for id in await self._call(EXPIRED, [])]
+        if not expired:
+            return swept
+        recorded = await self._ledger.of_leases(expired)
+        pairs = [value for id in expired for value in (id, recorded.get(id, 0))]
+        for lease, owner, began, nusd in orjson.loads(await self._call(SWEEP, pairs)):
+            swept.append(Swept(lease, Owner(*orjson.loads(owner)), float(began), int(nusd)))
+        return swept
+
+    async def _complete(self, sent: dict[str, Any], ask: Ask, terms: list[int]) -> None:
+        """Adds to an ask what the ledger has of the windows that the server does not know."""
+        for number in terms:
+            recorded = await self._ledger.of_window(ask.terms.budgets[number])
+            sent["budgets"][number]["initial"] = str(recorded.nusd)
+            sent.setdefault("reported", {}).update({lease: str(nusd) for lease, nusd in recorded.leases.items()})
+
+    def _answer(self, ask: Ask, raw: dict[str, Any]) -> Answer:
+        refused = raw.get("refused")
+        if refused is not None:
+            budget = refused.get("budget")
+            term = ask.terms.budgets[budget - 1] if budget is not None else ask.terms.counts[refused["count"] - 1]
+            refused = Refused(term, float(refused["at"]))
+        if int(raw["correction"]):
+            self._corrections.append(Swept(ask.lease, ask.owner, float(raw["began"]), int(raw["correction"])))
+        return Answer(
+            float(raw["now"]),
+            int(raw["expected"]),
+            int(raw["worst"]),
+            raw["places"],
+            raw["requests"],
+            raw["tokens"],
+            int(raw["booked"]),
+            refused,
+            raw["tight"],
+            tuple(map(_state, raw["budgets"])),
+            tuple(map(_state, raw["counts"])),
+            raw["leases"],
+        )
+
+    async def _call(self, function: str, arguments: Sequence[Any]) -> Any:
+        from redis.exceptions import ResponseError
+
+        with _away():
+            async with asyncio.timeout(self._timeout_s * 2):
+                try:
+                    return await self._fcall(function, arguments)
+                except ResponseError as exc:
+                    if "Function not found" not in str(exc):
+                        raise
+                await self._load()
+                return await self._fcall(function, arguments)
+
+    async def _load(self) -> None:
+        source = await asyncio.to_thread(Path(__file__).with_name("limits.lua").read_text)
+        await self._client.function_load(source, replace=True)
+
+    def _fcall(self, function: str, arguments: Sequence[Any]) -> Awaitable[Any]:
+        now = "" if self._clock is None else repr(self._clock())
+        called: Awaitable[Any] = self._client.fcall(function, 1, TAG, now, *arguments)
+        return called
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    from redis.exceptions import RedisError
+
+    try:
+        yield
+    except (RedisError, OSError) as exc:  # TimeoutError is an OSError
+        raise LimitsAway(f"{type(exc).__name__}: {exc}") from exc
+
+
+def _redis_url(url: str) -> str:
+    """redis-py knows `redis` and `rediss`."""
+    scheme, separator, rest = url.partition("://")
+    return {"valkey": "redis", "valkeys": "rediss"}.get(scheme, scheme) + separator + rest
+
+
+def _ask(ask: Ask) -> dict[str, Any]:
+    return {
+        "lease": ask.lease,
+        "owner": orjson.dumps(list(ask.owner)).decode(),
+        "spent": str(ask.spent),
+        "expected": str(ask.expected),
+        "worst": str(ask.worst),
+        "places": ask.places,
+        "owed": list(map(str, ask.owed)),
+        "need": list(map(str, ask.need)),
+        "want": list(map(str, ask.want)),
+        "ends": ask.ends,
+        "budgets": [
+            {
+                "name": _name(term),
+                "end": term.end,
+                "ends": term.end < FOREVER,
+                "limit": str(term.limit),
+                "ceiling": str(term.ceiling),
+            }
+            for term in ask.terms.budgets
+        ],
+        "windows": [_name(term) for term in ask.terms.budgets],
+        "counts": [{"scope": count.scope, "kind": count.kind, "limit": count.limit} for count in ask.terms.counts],
+        "parallel": [count.scope for count in ask.terms.counts if count.kind == "parallel"],
+    }
+
+
+def _name(term: BudgetTerm) -> str:
+    """The name of a window in the keys of the server; the scope is last, because it may contain anything."""
+    return f"{term.key.period}:{term.key.start}:{term.key.scope}"
+
+
+def _state(values: Sequence[Any]) -> TermState:
+    spent, expected, worst, full_at = values
+    return TermState(int(spent), int(expected), int(worst), float(full_at))

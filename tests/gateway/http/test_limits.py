@@ -1,0 +1,136 @@
+"""Requests under the limits of their key and team, with a real gateway, a scripted provider and the OpenAI client."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from gateway.config.portfolio_file import load_portfolio
+from tests.gateway.running import Gateway, entry, eventually, running, write_portfolio
+from tests.gateway.upstreams import ScriptedProvider, answer, error
+
+pytestmark = pytest.mark.anyio
+KEY = "sk-limited"
+MESSAGES: Any = [{"role": "user", "content": "Why is the sky blue?"}]
+
+
+@asynccontextmanager
+async def limited(
+    folder: Path, provider: ScriptedProvider, *models: dict[str, Any], **more: Any
+) -> AsyncIterator[Gateway]:
+    """A gateway with one key `ci` of the team `build`; `more` are the limits of the key, `team` those of the team."""
+    team = more.pop("team", {})
+    key = {"name": "ci", "key": "os.environ/K", "team": "build"} | more
+    path = write_portfolio(
+        folder,
+        list(models) or [entry("llama-8b", provider.base_url)],
+        keys=[key],
+        teams=[{"name": "build"} | team],
+    )
+    async with running(load_portfolio(path, {"K": KEY}), key=KEY) as run:
+        yield run
+
+
+async def ask(run: Gateway, model: str = "llama-8b", **fields: Any) -> Any:
+    return await run.client.chat.completions.with_raw_response.create(model=model, messages=MESSAGES, **fields)
+
+
+async def test_rpm_refuses_with_a_wait_and_every_answer_says_what_is_left(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider, limited(tmp_path, provider, rpm=2, tpm=10_000) as run:
+        first = await ask(run)
+        assert first.headers["x-ratelimit-limit-requests"] == "2"
+        assert first.headers["x-ratelimit-remaining-requests"] == "1"
+        assert int(first.headers["x-ratelimit-reset-requests"].removesuffix("s")) in range(59, 63)
+        assert int(first.headers["x-ratelimit-remaining-tokens"]) < 10_000
+        assert first.headers["ratelimit-policy"] == '"requests";q=2;w=60, "tokens";q=10000;w=60'
+        assert first.headers["ratelimit"].startswith('"requests";r=1;t=')
+        await ask(run)
+        with pytest.raises(openai.RateLimitError) as refused:
+            await ask(run)
+    error = refused.value
+    assert error.code == "rate_limit_exceeded"
+    assert error.type == "requests"
+    assert int(error.response.headers["retry-after"]) in range(55, 62)
+    assert error.response.headers["x-ratelimit-remaining-requests"] == "0"
+    assert "The key `ci` may make 2 requests per minute" in error.message
+    assert len(provider.calls) == 2
+
+
+async def test_an_empty_budget_refuses_until_its_window_ends(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        budget = [{"usd": 0.0002, "per": "day", "overshoot": 0}]  # 200 tokens at 1 USD per million
+        async with limited(tmp_path, provider, budget=budget) as run:
+            await ask(run, max_tokens=150)
+            with pytest.raises(openai.RateLimitError) as refused:
+                await ask(run, max_tokens=198)
+            await ask(run, max_tokens=20)  # a smaller one fits
+    error = refused.value
+    assert error.code == "insufficient_quota"
+    assert error.response.headers["x-should-retry"] == "false"
+    assert 0 < int(error.response.headers["retry-after"]) <= 86_400
+    assert "The budget of 0.0002 USD per day of the key `ci` has too little left" in error.message
+    assert len(provider.calls) == 2
+
+
+async def test_an_exhausted_team_refuses_each_of_its_keys_without_naming_sums(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        team = {"budget": [{"usd": 0.00001, "per": "ever", "overshoot": 0}]}
+        async with limited(tmp_path, provider, team=team) as run:
+            with pytest.raises(openai.RateLimitError) as refused:
+                await ask(run, max_tokens=1000)
+    assert "of the team `build`" in refused.value.message
+    assert "retry-after" not in refused.value.response.headers
+
+
+async def test_parallel_requests_are_limited_and_places_come_back(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider, limited(tmp_path, provider, max_parallel_requests=1) as run:
+        for _ in range(3):
+            response = await ask(run)
+            assert response.headers["ratelimit-policy"] == '"parallel";q=1;qu="concurrent-requests"'
+
+
+async def test_a_cheaper_stand_in_answers_if_the_budget_does_not_allow_the_chosen_model(tmp_path: Path) -> None:
+    async with ScriptedProvider() as dear, ScriptedProvider() as cheap:
+        models = [
+            entry("llama-70b", dear.base_url, price={"input": 1000.0, "output": 1000.0}),
+            entry("llama-8b", cheap.base_url),
+        ]
+        budget = [{"usd": 0.01, "per": "month"}]
+        async with limited(tmp_path, dear, *models, budget=budget) as run:
+            response = await ask(run, "llama-70b", max_tokens=100)
+            assert response.headers["x-locus-stand-in"] == "llama-8b"
+            (record,) = await run.records()
+    assert not dear.calls
+    assert [attempt["cause"] for attempt in record["failover"]] == ["budget"]
+
+
+async def test_a_failed_call_gives_back_its_reservation(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        model = entry("llama-8b", provider.base_url, provider.base_url)
+        budget = [{"usd": 0.0003, "per": "day", "overshoot": 0}]
+        async with limited(tmp_path, provider, model, budget=budget) as run:
+            provider.replies.append(error(400, "no such thing", "invalid_value"))
+            with pytest.raises(openai.APIStatusError):
+                await ask(run, max_tokens=250)
+            await ask(run, max_tokens=250)
+
+
+async def test_a_client_that_leaves_frees_its_place(tmp_path: Path) -> None:
+    async def silent(call: Any, writer: Any) -> None:
+        await call.closed.wait()
+
+    async with ScriptedProvider(silent) as provider, limited(tmp_path, provider, max_parallel_requests=1) as run:
+        with pytest.raises(openai.APITimeoutError):
+            await run.client.with_options(timeout=0.3).chat.completions.create(model="llama-8b", messages=MESSAGES)
+        provider.default = answer("fine")
+        await eventually(lambda: not run.service.metrics.in_flight)
+        await ask(run)
+
+
+async def test_requests_without_limits_have_no_limit_headers(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider, limited(tmp_path, provider) as run:
+        response = await ask(run)
+    assert not [name for name in response.headers if "ratelimit" in name]

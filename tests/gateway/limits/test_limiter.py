@@ -1,0 +1,277 @@
+"""Limiters of several processes on one store in memory, with a clock that the test moves."""
+
+import asyncio
+
+import pytest
+
+from gateway.config.access import Budget, Grant, Limits
+from gateway.core.errors import QuotaUsedUp, RateLimited
+from gateway.core.identity import KeyIdentity
+from gateway.limits.engine import Answer, Ask, LimitsAway, Swept
+from gateway.limits.limiter import Limiter
+from gateway.limits.memory import MemoryEngine
+from gateway.limits.standing import counted_standings, spent_share
+from tests.gateway.live import Time
+
+pytestmark = pytest.mark.anyio
+USD = 10**9
+START = 1_800_000_000.0
+
+
+def grant(*budgets: Budget, key: str = "k", team: Limits | None = None, **limits: int) -> Grant:
+    scopes = [(("key", key), Limits(budgets, **limits))]
+    return Grant(KeyIdentity(key, key, "t"), scopes=(*scopes, *([(("team", "t"), team)] if team else [])))
+
+
+def limiter(engine: MemoryEngine, clock: Time) -> Limiter:
+    return Limiter(engine, clock=clock, wall=clock)
+
+
+async def test_of_200_requests_at_once_exactly_those_are_admitted_that_the_budget_pays() -> None:
+    clock = Time(START)
+    engine = MemoryEngine(clock)
+    processes = [limiter(engine, clock) for _ in range(2)]
+    one_usd = grant(Budget(USD, "day", overshoot=0.0))
+    admitted = 0
+
+    async def request(number: int) -> None:
+        nonlocal admitted
+        hold = await processes[number % 2].admit(one_usd)
+        try:
+            await hold.reserve(USD // 20, USD // 20, 0)
+        except RateLimited:
+            hold.settle(0, 0)
+            return
+        admitted += 1
+
+    await asyncio.gather(*map(request, range(200)))
+    assert admitted == 20
+
+
+async def test_16_agents_with_long_answers_are_not_refused_before_the_budget_is_nearly_spent() -> None:
+    """25 USD, 64,000 tokens at 15 USD per million: the highest cost of 16 requests is 15 USD, their usual one 0.5 USD."""
+    clock = Time(START)
+    engine = MemoryEngine(clock)
+    process = limiter(engine, clock)
+    agents = grant(Budget(25 * USD, "month", overshoot=1.0))
+    worst, usual = 64_000 * 15_000, 2_000 * 15_000
+    spent = 0
+    while True:
+        holds = [await process.admit(agents) for _ in range(16)]
+        try:
+            for hold in holds:
+                await hold.reserve(usual, worst, 0)
+        except (RateLimited, QuotaUsedUp):
+            break
+        for hold in holds:
+            hold.settle(usual, 0)
+            spent += usual
+        clock.now += 1
+        await process.refresh()
+    assert 0.9 * 25 * USD < spent <= 25 * USD
+
+
+async def test_two_processes_admit_the_limit_of_a_minute_and_at_most_one_slice_more() -> None:
+    clock = Time(START)
+    engine = MemoryEngine(clock)
+    processes = [limiter(engine, clock) for _ in range(2)]
+    sixty = grant(rpm=60)
+    admitted: list[float] = []
+    for step in range(1_500):  # 150 s, ten tries a second
+        process = processes[step % 2]
+        try:
+            (await process.admit(sixty)).settle(0, 0)
+            admitted.append(clock.now)
+        except RateLimited:
+            pass
+        clock.now += 0.1
+        if step % 10 == 9:
+            for each in processes:
+                await each.refresh()
+    slice_of_one = 60 // 4
+    most = max(sum(begin <= at < begin + 60 for at in admitted) for begin in admitted)
+    assert most <= 60 + slice_of_one
+    assert len(admitted) >= 2 * 50
+
+
+async def test_an_idle_process_gives_back_what_it_holds() -> None:
+    clock = Time(START)
+    engine = MemoryEngine(clock)
+    process = limiter(engine, clock)
+    for _ in range(10):
+        hold = await process.admit(grant(Budget(USD, "day"), rpm=60))
+        await hold.reserve(10_000_000, 20_000_000, 0)
+        hold.settle(5_000_000, 0)
+    await process.refresh()
+    (window,) = engine.rows.windows.values()
+    assert window.spent == 50_000_000
+    for _ in range(3):
+        clock.now += 6
+        await process.refresh()
+    assert (window.expected, window.worst) == (0, 0)
+
+
+async def test_a_slice_suffices_for_most_requests() -> None:
+    class Counting(MemoryEngine):
+        asks = 0
+
+        async def exchange(self, asks: list[Ask]) -> list[Answer]:  # type: ignore[override]
+            self.asks += 1
+            return await super().exchange(asks)
+
+    clock = Time(START)
+    engine = Counting(clock)
+    process = limiter(engine, clock)
+    wide = grant(Budget(1_000 * USD, "day"), rpm=100_000, tpm=10**9, team=Limits((Budget(5_000 * USD, "month"),)))
+    for number in range(2_000):
+        hold = await process.admit(wide)
+        await hold.reserve(1_000_000, 5_000_000, 500)
+        hold.settle(800_000, 400)
+        if number % 100 == 99:
+            clock.now += 1
+            await process.refresh()
+    assert engine.asks < 200
+
+
+async def test_a_request_is_settled_once() -> None:
+    clock = Time(START)
+    engine = MemoryEngine(clock)
+    process = limiter(engine, clock)
+    hold = await process.admit(grant(Budget(USD, "day"), max_parallel_requests=1))
+    await hold.reserve(10, 20, 0)
+    hold.settle(15, 0)
+    hold.settle(15, 0)
+    await process.refresh()
+    (window,) = engine.rows.windows.values()
+    assert window.spent == 15
+    assert process.settled_twice == 1
+    (await process.admit(grant(Budget(USD, "day"), max_parallel_requests=1))).settle(0, 0)
+
+
+async def test_a_request_settles_in_the_window_in_which_it_arrived() -> None:
+    clock = Time(START)
+    engine = MemoryEngine(clock)
+    process = limiter(engine, clock)
+    daily = grant(Budget(USD, "day", overshoot=0.0))
+    before = await process.admit(daily)
+    await before.reserve(USD, USD, 0)
+    clock.now += 86_400
+    after = await process.admit(daily)
+    await after.reserve(USD, USD, 0)  # the new day's budget is whole
+    before.settle(USD, 0)
+    after.settle(USD // 2, 0)
+    await process.refresh()
+    assert {key.start: row.spent for key, row in engine.rows.windows.items()} == {
+        1_799_971_200: USD,
+        1_800_057_600: USD // 2,
+    }
+
+
+async def test_a_clock_that_goes_back_does_not_open_the_budget_of_yesterday_again() -> None:
+    clock, wall = Time(1_000.0), Time(START)
+    engine = MemoryEngine(wall)
+    process = Limiter(engine, clock=clock, wall=wall)
+    daily = grant(Budget(USD, "day", overshoot=0.0))
+    hold = await process.admit(daily)
+    await hold.reserve(USD, USD, 0)
+    hold.settle(USD, 0)
+    wall.now -= 86_400
+    await process.refresh()
+    with pytest.raises(QuotaUsedUp):
+        await (await process.admit(daily)).reserve(1, 1, 0)
+
+
+async def test_a_budget_that_changes_applies_at_once_and_keeps_what_was_spent() -> None:
+    clock = Time(START)
+    engine = MemoryEngine(clock)
+    process = limiter(engine, clock)
+    hold = await process.admit(grant(Budget(USD, "day", overshoot=0.0)))
+    await hold.reserve(USD // 2, USD // 2, 0)
+    hold.settle(USD // 2, 0)
+    await process.refresh()
+    smaller = await process.admit(grant(Budget(USD // 4, "day", overshoot=0.0)))
+    with pytest.raises(QuotaUsedUp):
+        await smaller.reserve(1, 1, 0)
+    larger = await process.admit(grant(Budget(2 * USD, "day", overshoot=0.0)))
+    await larger.reserve(USD, USD, 0)
+
+
+async def test_what_a_killed_process_reserved_is_booked_as_an_estimate() -> None:
+    clock = Time(START)
+    engine = MemoryEngine(clock)
+    killed = limiter(engine, clock)
+    hold = await killed.admit(grant(Budget(USD, "day"), max_parallel_requests=1))
+    await hold.reserve(300, 900, 0)
+    booked: list[Swept] = []
+    other = Limiter(engine, booked.extend, clock=clock, wall=clock)
+    with pytest.raises(RateLimited):  # the place is taken until the lease ends
+        await other.admit(grant(Budget(USD, "day"), max_parallel_requests=1))
+    clock.now += 100
+    await other.refresh()
+    assert [(one.owner.key_id, one.nusd) for one in booked] == [("k", 300)]
+    (await other.admit(grant(Budget(USD, "day"), max_parallel_requests=1))).settle(0, 0)
+    (window,) = engine.rows.windows.values()
+    assert (window.spent, window.worst) == (300, 0)
+
+
+async def test_tokens_that_were_not_expected_are_owed() -> None:
+    clock = Time(START)
+    process = limiter(MemoryEngine(clock), clock)
+    hold = await process.admit(grant(tpm=1_000))
+    await hold.reserve(0, 0, 100)
+    hold.settle(0, 1_500)
+    await process.refresh()
+    with pytest.raises(RateLimited) as refused:
+        await (await process.admit(grant(tpm=1_000))).reserve(0, 0, 10)
+    assert int(refused.value.headers["retry-after"]) in range(59, 63)
+    clock.now += 62
+    await (await process.admit(grant(tpm=1_000))).reserve(0, 0, 10)
+
+
+async def test_the_tightest_of_the_limits_of_key_and_team_is_shown() -> None:
+    clock = Time(START)
+    process = limiter(MemoryEngine(clock), clock)
+    both = grant(Budget(100, "day"), rpm=60, team=Limits((Budget(1_000, "week"),), rpm=10))
+    hold = await process.admit(both)
+    await hold.reserve(50, 50, 0)
+    hold.settle(80, 0)
+    standing = counted_standings(process.standing(both))["requests"]
+    assert (standing.limit, standing.remaining) == (10, 9)
+    assert spent_share(process.standing(both)) == 0.8
+
+
+async def test_leaving_gives_back_all() -> None:
+    clock = Time(START)
+    engine = MemoryEngine(clock)
+    async with limiter(engine, clock) as process:
+        hold = await process.admit(grant(Budget(USD, "day"), max_parallel_requests=2))
+        await hold.reserve(300, 900, 0)
+        hold.settle(200, 0)
+    assert not engine.rows.leases
+    (window,) = engine.rows.windows.values()
+    assert (window.spent, window.expected, window.worst, window.leases) == (200, 0, 0, 0)
+
+
+async def test_a_lost_answer_of_the_store_strands_nothing_for_long() -> None:
+    class Losing(MemoryEngine):
+        lose = False
+
+        async def exchange(self, asks: list[Ask]) -> list[Answer]:  # type: ignore[override]
+            answers = await super().exchange(asks)
+            if self.lose:
+                raise LimitsAway("the answer was lost")
+            return answers
+
+    clock = Time(START)
+    engine = Losing(clock)
+    process = limiter(engine, clock)
+    limited = grant(Budget(1_000, "day", overshoot=0.0))
+    hold = await process.admit(limited)
+    await hold.reserve(400, 400, 0)
+    engine.lose = True
+    with pytest.raises(LimitsAway):
+        await (await process.admit(limited)).reserve(600, 600, 0)
+    engine.lose = False
+    await (await process.admit(limited)).reserve(600, 600, 0)
+    (window,) = engine.rows.windows.values()
+    assert window.worst == 1_000
