@@ -16,7 +16,7 @@ CONTEXT_WINDOW = 200_000  # agents send long prompts, and ask for 32,000 tokens 
 
 
 def demo_portfolio(base_urls: Mapping[str, str], settings: Settings) -> Portfolio:
-    """Returns the simulated models as a portfolio, with the settings of the real one.
+    """Returns the simulated models as a portfolio, with the settings of the real one, but files of their own.
 
     Args:
         base_urls: the base URL of each model.
@@ -35,7 +35,7 @@ def demo_portfolio(base_urls: Mapping[str, str], settings: Settings) -> Portfoli
             for model in MODELS
         ),
         spaces=(SPACE,),
-        settings=settings,
+        settings=settings.of_demo(),
         simulated=True,
     )
 

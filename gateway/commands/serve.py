@@ -167,7 +167,10 @@ def run_process(launch: Launch) -> int:
 
 @asynccontextmanager
 async def simulated(portfolio: Portfolio) -> AsyncIterator[tuple[Portfolio, list[BaseRoute]]]:
-    """Runs simulated models; gives their portfolio, with the settings of the real one, and the routes that control them."""
+    """Runs simulated models; gives their portfolio, with the settings of the real one, and the routes that control them.
+
+    Their requests are recorded in files of their own.
+    """
     from gateway.commands.demo_portfolio import demo_portfolio
     from gateway.demo.provider import SimulatedProvider
     from gateway.http.demo_controls import demo_routes

@@ -31,9 +31,10 @@ NARROW = 100  # columns; on a narrower terminal, each request takes two lines
 )
 @click.option("-n", "--number", default=20, show_default=True, type=click.IntRange(1), help="Number of requests.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, oldest first.")
-def log(config: Path | None, db: Path | None, number: int, as_json: bool) -> None:
+@click.option("--demo", is_flag=True, help="Show the requests to the simulated models of `locus serve --demo`.")
+def log(config: Path | None, db: Path | None, number: int, as_json: bool, demo: bool) -> None:
     """Show the last recorded requests."""
-    path = db or _record_path(config)
+    path = db or _record_path(config, demo=demo)
     if not path.is_file():
         raise click.ClickException(f"{path}: no such record; it is written by `locus serve` when a request comes in.")
     try:
@@ -68,7 +69,7 @@ def _json_line(row: dict[str, Any]) -> str:
     return printable_json(orjson.dumps(row).decode())
 
 
-def _record_path(config: Path | None) -> Path:
+def _record_path(config: Path | None, *, demo: bool) -> Path:
     import os
 
     from gateway.config.portfolio_file import PortfolioError, load_portfolio
@@ -76,11 +77,12 @@ def _record_path(config: Path | None) -> Path:
 
     path = config or find_portfolio()
     if path is None:  # the record of `locus serve --demo`
-        return Settings().record or Path()
+        return Settings().of_demo().record or Path()
     try:
-        record = load_portfolio(path, os.environ, writes=False).settings.record
+        settings = load_portfolio(path, os.environ, writes=False).settings
     except PortfolioError as exc:
         raise click.ClickException(str(exc)) from exc
+    record = settings.of_demo().record if demo else settings.record
     if record is None:
         raise click.ClickException("this portfolio records nothing (`record: null`)")
     return record

@@ -222,6 +222,14 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
         "if a request asks for it",
     )
 
+    def of_demo(self) -> "Settings":
+        """These settings with files of the demo's own: simulated requests never enter the real record, ledger or key store."""
+        responses = self.responses
+        if responses is not None and responses != BESIDE_RECORD:
+            responses = _of_demo(responses)
+        record = None if self.record is None else _of_demo(self.record)
+        return self.model_copy(update={"record": record, "store": None, "responses": responses})
+
     @property
     def max_body_bytes(self) -> int:
         return int(self.max_body_mb * _MIB)
@@ -242,3 +250,8 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
         if database is None or database.file is None:
             return database
         return DatabaseLocation(file=database.file.with_name(f"{database.file.stem}-responses.db"))
+
+
+def _of_demo(file: Path) -> Path:
+    """`locus.db` -> `locus-demo.db`, in the same folder."""
+    return file.with_name(f"{file.stem}-demo{file.suffix}")

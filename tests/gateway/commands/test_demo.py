@@ -26,7 +26,10 @@ from click.testing import CliRunner
 from gateway.commands.demo_portfolio import SPACE, demo_portfolio, reachable
 from gateway.commands.main import main
 from gateway.commands.serve_or_demo import arguments
+from gateway.commands.show_log import read_last
+from gateway.config.database_location import DatabaseLocation
 from gateway.config.portfolio_file import load_portfolio
+from gateway.config.secret import Secret
 from gateway.config.settings import Settings
 from gateway.demo.provider import SimulatedProvider
 from gateway.demo.questions import generate
@@ -204,8 +207,24 @@ def test_the_demo_is_served_where_it_is_asked_for(tmp_path: Path) -> None:
         ready = httpx.get(f"{url}/health/ready", headers={"authorization": "Bearer sk-admin-0123"}).json()
         assert ready["simulated"] is True
         assert len(ready["models"]) == len(MODELS)
-    shown = CliRunner().invoke(main, ["log", "--db", str(tmp_path / "record.db")], terminal_width=200)
+    shown = CliRunner().invoke(main, ["log", "--config", str(path), "--demo"], terminal_width=200)
     assert "(simulated)" in shown.output
+    assert all(row["simulated"] for row in read_last(tmp_path / "record-demo.db", 100))
+    assert not (tmp_path / "record.db").exists()  # also after the reload
+    none = CliRunner().invoke(main, ["log", "--config", str(path)])
+    assert f"{tmp_path / 'record.db'}: no such record" in none.stderr
+
+
+def test_the_demo_has_files_of_its_own_whatever_the_settings(tmp_path: Path) -> None:
+    real = Settings(
+        record=tmp_path / "a.sqlite", store=Secret("postgresql://db.example/x"), responses=tmp_path / "r.db"
+    )
+    demo = demo_portfolio({model.name: "http://127.0.0.1:9/v1" for model in MODELS}, real).settings
+    assert (demo.record, demo.store, demo.responses) == (tmp_path / "a-demo.sqlite", None, tmp_path / "r-demo.db")
+    assert real.database != demo.database == DatabaseLocation(file=tmp_path / "a-demo.sqlite")
+    assert Settings().of_demo().responses_database == DatabaseLocation(file=Path("locus-demo-responses.db"))
+    nothing = Settings(record=None, responses=None, store=Secret("postgresql://db.example/x")).of_demo()
+    assert (nothing.database, nothing.responses_database) == (None, None)
 
 
 def test_a_portfolio_whose_servers_do_not_answer_yet_is_never_simulated(tmp_path: Path) -> None:
@@ -348,14 +367,12 @@ def test_make_run_chooses_the_demo_only_where_no_model_can_be_called(
 
 
 def test_a_stop_writes_the_last_records(tmp_path: Path) -> None:
-    from gateway.commands.show_log import read_last
-
     path = write_portfolio(tmp_path, [entry("llama-8b", "http://127.0.0.1:9/v1")])
     with served(tmp_path, "--config", str(path), "--demo") as (process, url):
         for _ in range(3):
             ask(url, "auto")
     assert process.returncode == 0
-    records = read_last(tmp_path / "record.db", 10)
+    records = read_last(tmp_path / "record-demo.db", 10)
     assert [bool(record["simulated"]) for record in records] == [True] * 3
 
 
