@@ -175,8 +175,8 @@ async def test_without_a_portfolio_the_record_of_the_demo_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert show().stderr.startswith("Error: locus.db: no such record; it is written by `locus serve`")
-    await write(tmp_path / "locus.db", record(1))
+    assert show().stderr.startswith("Error: locus-demo.db: no such record; it is written by `locus serve`")
+    await write(tmp_path / "locus-demo.db", record(1))
     assert orjson.loads(show("--json").stdout)["request_id"] == "req-1"
 
 
