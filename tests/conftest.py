@@ -21,7 +21,7 @@ TESTS = Path(__file__).parent
 SHARED = TESTS.parent.parent / "shared"
 # What `make test-fast` leaves out: these folders and files, and each file that starts gateways or processes.
 SLOW = re.compile(
-    r"(clients|faults|package|research|router/commands|router/train|gateway/server)/"
+    r"(clients|deploy|faults|package|research|router/commands|router/train|gateway/server)/"
     r"|gateway/http/test_fuzz|gateway/api/responses/test_request_to_chat|gateway/config/test_yaml_reader|router/explore/test_draw|router/data/test_bad_files"
 )
 STARTS_A_GATEWAY = re.compile(

@@ -10,7 +10,7 @@ from gateway.config.portfolio_file import load_portfolio
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "research").rglob("*.md"))]
-ROOMS = ("gateway", "router", "research", "tests", "scripts", "benchmarks", "config", "docs", "examples")
+ROOMS = ("gateway", "router", "research", "tests", "scripts", "benchmarks", "config", "deploy", "docs", "examples")
 README_WORDS = 900
 
 
