@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import gateway.demo
+from gateway.config.access import Access, AccessKey, Team
 from gateway.config.portfolio import Deployment, Model, Portfolio, Price
 from gateway.config.providers import is_local
-from gateway.config.settings import Settings
 from gateway.demo.skills import MODELS
 from gateway.upstream.reachability import address_of, connection_error
 
@@ -15,8 +15,10 @@ SPACE = Path(gateway.demo.__file__).parent / "space.safetensors"
 CONTEXT_WINDOW = 200_000  # agents send long prompts, and ask for 32,000 tokens whatever the model
 
 
-def demo_portfolio(base_urls: Mapping[str, str], settings: Settings) -> Portfolio:
-    """Returns the simulated models as a portfolio, with the settings of the real one, but files of their own.
+def demo_portfolio(base_urls: Mapping[str, str], real: Portfolio) -> Portfolio:
+    """Returns the simulated models as a portfolio, with the settings and keys of the real one, but files of its own.
+
+    Its keys have no limits.
 
     Args:
         base_urls: the base URL of each model.
@@ -35,7 +37,11 @@ def demo_portfolio(base_urls: Mapping[str, str], settings: Settings) -> Portfoli
             for model in MODELS
         ),
         spaces=(SPACE,),
-        settings=settings.of_demo(),
+        settings=real.settings.of_demo(),
+        access=Access(
+            tuple(AccessKey(key.identity, secret=key.secret) for key in real.access.keys),
+            tuple(Team(team.name) for team in real.access.teams),
+        ),
         simulated=True,
     )
 

@@ -176,4 +176,4 @@ async def simulated(portfolio: Portfolio) -> AsyncIterator[tuple[Portfolio, list
     from gateway.http.demo_controls import demo_routes
 
     async with SimulatedProvider() as provider:
-        yield demo_portfolio(provider.base_urls, portfolio.settings), demo_routes(provider)
+        yield demo_portfolio(provider.base_urls, portfolio), demo_routes(provider)

@@ -162,6 +162,11 @@ class Portfolio:
     cache_ttl_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
+    def has_keys(self) -> bool:
+        """True if requests from elsewhere can have a key, so that other addresses than loopback may be served."""
+        return bool(self.access.keys) or self.settings.run_time_keys
+
+    @property
     def model_names(self) -> frozenset[str]:
         """The names of all models, the built-in one included."""
         return frozenset(model.name for model in (*self.models, *self.embedding_models, BUILT_IN))

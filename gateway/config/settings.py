@@ -231,6 +231,11 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
         return self.model_copy(update={"record": record, "store": None, "responses": responses})
 
     @property
+    def run_time_keys(self) -> bool:
+        """True if keys can be made at run time: there is a database, and an admin key that allows it."""
+        return self.admin_key is not None and (self.record is not None or self.store is not None)
+
+    @property
     def max_body_bytes(self) -> int:
         return int(self.max_body_mb * _MIB)
 

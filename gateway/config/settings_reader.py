@@ -80,8 +80,7 @@ def _check_access(
             f"the same as gateway.keys[{number}], whose holders would read metrics and details; choose another one",
         )
     without_keys = not written.keys and not named
-    run_time_keys = written.admin_key is not None and (written.record is not None or written.store is not None)
-    if without_keys and not is_loopback(written.host) and not run_time_keys:
+    if without_keys and not is_loopback(written.host) and not written.run_time_keys:
         document.report(
             ("gateway", "host"),
             f"found {written.host!r}; without `keys` only a loopback address is served; with `admin_key` and `record` or `store` "

@@ -22,7 +22,7 @@ def listen(portfolio: Portfolio) -> socket.socket:
         CannotListen: the system refuses the address, or a network could reach a gateway without keys.
     """
     host, port = portfolio.settings.host, portfolio.settings.port
-    if not portfolio.settings.keys and not is_loopback(host):
+    if not portfolio.has_keys and not is_loopback(host):
         raise CannotListen(
             f"without gateway keys only a loopback address is served, not {host}: set `keys` in {portfolio.path}"
         )
@@ -57,11 +57,12 @@ def for_listener(changed: Portfolio, in_force: Portfolio) -> Portfolio:
     """
     before, after = in_force.settings, changed.settings
     settings = after.model_copy(update={"host": before.host, "port": before.port})
-    if before.keys and not after.keys and "keys" not in after.model_fields_set:
+    if in_force.access.keys and not changed.access.keys and "keys" not in after.model_fields_set:
         raise PortfolioError([f"{changed.path}: gateway: `keys` is missing; to serve without any key write `keys: []`"])
     if before.admin_key is not None and after.admin_key is None and "admin_key" not in after.model_fields_set:
         advice = "`admin_key` is missing; to remove it write `admin_key: null`"
         raise PortfolioError([f"{changed.path}: gateway: {advice}"])
-    if not settings.keys and not is_loopback(settings.host):
+    changed = replace(changed, settings=settings)
+    if not changed.has_keys and not is_loopback(settings.host):
         raise PortfolioError([f"{changed.path}: without gateway keys {settings.host} would be open to all"])
-    return replace(changed, settings=settings)
+    return changed

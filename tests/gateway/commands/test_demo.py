@@ -27,10 +27,13 @@ from gateway.commands.demo_portfolio import SPACE, demo_portfolio, reachable
 from gateway.commands.main import main
 from gateway.commands.serve_or_demo import arguments
 from gateway.commands.show_log import read_last
+from gateway.config.access import Access, AccessKey, Allowed, Team
 from gateway.config.database_location import DatabaseLocation
+from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import load_portfolio
 from gateway.config.secret import Secret
 from gateway.config.settings import Settings
+from gateway.core.identity import KeyIdentity
 from gateway.demo.provider import SimulatedProvider
 from gateway.demo.questions import generate
 from gateway.demo.skills import MODELS
@@ -40,6 +43,14 @@ from tests.gateway.running import entry, running, write_portfolio
 
 TOM = "Tom drives 50 miles per hour for 3 hours, rests, and then drives 40 miles per hour for 2 hours. How many miles does Tom drive in total?"
 REPOSITORY = Path(__file__).parents[3]
+
+
+def real(settings: Settings) -> Portfolio:
+    """A portfolio whose settings and keys the demo takes."""
+    access = Access(
+        (AccessKey(KeyIdentity("file:a", "a", "t"), Allowed(frozenset("x")), secret=Secret("k")),), (Team("t"),)
+    )
+    return Portfolio(path=None, models=(), settings=settings, access=access)
 
 
 def test_routing_over_the_demo_space_beats_the_best_single_model() -> None:
@@ -54,8 +65,8 @@ def test_routing_over_the_demo_space_beats_the_best_single_model() -> None:
 @pytest.mark.anyio
 async def test_the_demo_end_to_end(tmp_path: Path) -> None:
     async with SimulatedProvider(pause_s=0) as provider:
-        portfolio = demo_portfolio(provider.base_urls, Settings(record=tmp_path / "r.db"))
-        async with running(portfolio) as run:
+        portfolio = demo_portfolio(provider.base_urls, real(Settings(record=tmp_path / "r.db")))
+        async with running(portfolio, "k") as run:
             raw = await run.client.chat.completions.with_raw_response.create(
                 model="auto:best", messages=[{"role": "user", "content": TOM}]
             )
@@ -216,12 +227,12 @@ def test_the_demo_is_served_where_it_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_the_demo_has_files_of_its_own_whatever_the_settings(tmp_path: Path) -> None:
-    real = Settings(
+    written = Settings(
         record=tmp_path / "a.sqlite", store=Secret("postgresql://db.example/x"), responses=tmp_path / "r.db"
     )
-    demo = demo_portfolio({model.name: "http://127.0.0.1:9/v1" for model in MODELS}, real).settings
+    demo = demo_portfolio({model.name: "http://127.0.0.1:9/v1" for model in MODELS}, real(written)).settings
     assert (demo.record, demo.store, demo.responses) == (tmp_path / "a-demo.sqlite", None, tmp_path / "r-demo.db")
-    assert real.database != demo.database == DatabaseLocation(file=tmp_path / "a-demo.sqlite")
+    assert written.database != demo.database == DatabaseLocation(file=tmp_path / "a-demo.sqlite")
     assert Settings().of_demo().responses_database == DatabaseLocation(file=Path("locus-demo-responses.db"))
     nothing = Settings(record=None, responses=None, store=Secret("postgresql://db.example/x")).of_demo()
     assert (nothing.database, nothing.responses_database) == (None, None)
@@ -384,8 +395,8 @@ LONG = "A long text in front of the question. " * 12_000  # 450 kB
 async def test_the_demo_serves_agents(tmp_path: Path) -> None:
     """Tools, a large output limit and a long prompt, by each of the APIs that agents speak."""
     async with SimulatedProvider(pause_s=0) as provider:
-        portfolio = demo_portfolio(provider.base_urls, Settings(record=None))
-        async with running(portfolio) as run:
+        portfolio = demo_portfolio(provider.base_urls, real(Settings(record=None)))
+        async with running(portfolio, "k") as run:
             asked: list[Any] = [{"role": "user", "content": f"{LONG}\n{TOM}"}]
             chat = await run.client.chat.completions.create(
                 model="auto", messages=asked, max_tokens=32_000, tools=[{"type": "function", "function": TOOL}]
@@ -395,7 +406,7 @@ async def test_the_demo_serves_agents(tmp_path: Path) -> None:
             assert chat.choices[0].finish_reason == "stop"
             assert chat.usage is not None
             assert chat.usage.prompt_tokens > len(LONG) / 8  # agents see how full the window is
-            async with anthropic.AsyncAnthropic(base_url=run.url, api_key="none", max_retries=0) as client:
+            async with anthropic.AsyncAnthropic(base_url=run.url, api_key="k", max_retries=0) as client:
                 schema = {"type": "object", "properties": {}}
                 tool: Any = {"name": "read_file", "description": "Reads a file.", "input_schema": schema}
                 turns: list[Any] = [
@@ -430,7 +441,7 @@ async def test_the_demo_refuses_images_clearly(tmp_path: Path, model: str) -> No
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
     asked: Any = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]}]
     async with SimulatedProvider(pause_s=0) as provider:
-        async with running(demo_portfolio(provider.base_urls, Settings(record=None))) as run:
+        async with running(demo_portfolio(provider.base_urls, real(Settings(record=None))), "k") as run:
             with pytest.raises(openai.BadRequestError, match=r"vision|text only"):
                 await run.client.chat.completions.create(model=model, messages=asked)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.access import Access
+from gateway.config.access_reader import plain_key
 from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
 from gateway.config.secret import Secret
@@ -17,7 +19,8 @@ from gateway.server.listener import CannotListen, for_listener, listen, refusal
 
 def portfolio(host: str, port: int, *keys: Secret) -> Portfolio:
     empty = Portfolio(path=Path("portfolio.yaml"), models=())
-    return replace(empty, settings=empty.settings.model_copy(update={"host": host, "port": port, "keys": keys}))
+    access = Access(tuple(plain_key(key, i, "") for i, key in enumerate(keys)))
+    return replace(empty, settings=empty.settings.model_copy(update={"host": host, "port": port}), access=access)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,9 @@ def test_a_network_needs_keys() -> None:
     listen(portfolio("0.0.0.0", 0, Secret("sk-one"))).close()
 
 
+NAMED = "keys: [{name: a, key: os.environ/K}]\n"
+
+
 def keyed(settings: str) -> str:
     return f"models:\n  - name: m\n    context_window: 8\n    deployments: [{{model: ollama/m}}]\ngateway:\n{settings}"
 
@@ -63,6 +69,10 @@ def keyed(settings: str) -> str:
         ("  keys: [os.environ/K]\n", "  port: 1\n", "keys: []"),
         ("  keys: [os.environ/K]\n", "  keys: []\n", None),
         ("  keys: [os.environ/K]\n", "  keys: [os.environ/A]\n", None),
+        (f"  port: 1\n{NAMED}", "  port: 1\n", "keys: []"),
+        (f"  port: 1\n{NAMED}", "  keys: []\n", None),
+        (f"  port: 1\n{NAMED}", "  keys: [os.environ/A]\n", None),
+        (f"  host: 0.0.0.0\n{NAMED}", f"  port: 1\n{NAMED}", None),
         ("  admin_key: os.environ/A\n", "  port: 1\n", "admin_key: null"),
         ("  admin_key: os.environ/A\n", "  admin_key: null\n", None),
         ("  port: 1\n", "  port: 2\n", None),
