@@ -56,7 +56,7 @@ class RetryLoop:
             return await self._call(candidate, live, attempts, call_request)
         refused_before = spending.refusal is not None
         try:
-            reservation = await spending.reserve(candidate, call_request)
+            reservation = await spending.reserve(candidate.model.spec, live.spec, call_request)
         except UpstreamFailure as failure:
             if not refused_before:
                 after_content = call_request.transcript is not None

@@ -5,12 +5,14 @@ may still answer.
 """
 
 from gateway.answering.call_request import CallRequest
-from gateway.core.errors import GatewayError
+from gateway.config.portfolio import Deployment, Model
+from gateway.config.price import FREE, Price
+from gateway.core.errors import GatewayError, QuotaUsedUp
+from gateway.core.usage import Usage
 from gateway.core.vocabulary import EXPECTED_OUTPUT_TOKENS
 from gateway.limits.hold import Hold, Reservation
 from gateway.limits.output_lengths import OutputLengths
 from gateway.provider_errors.failures import Cause, UpstreamFailure
-from gateway.routing.candidate import Candidate
 
 PROMPT_MARGIN = 2  # an estimate of the prompt's tokens may be too low by this factor: texts differ by language
 
@@ -32,13 +34,17 @@ class Spending:
         self._lengths = lengths
         self._refused: tuple[int, int] | None = None
 
-    async def reserve(self, candidate: Candidate, call_request: CallRequest) -> Reservation:
+    async def reserve(self, model: Model, deployment: Deployment, call_request: CallRequest) -> Reservation:
         """Reserves what a call may cost.
 
         Raises:
             UpstreamFailure: a limit refuses it, or the price is not known although a budget applies.
         """
-        expected, worst, tokens = self._amounts(candidate, call_request)
+        if deployment.price is None and self._hold.limits_money:
+            message = f"The price of {deployment.id} is not known, so it cannot be called within a budget: `price` is missing."
+            self.refusal = self.refusal or QuotaUsedUp(message)
+            raise UpstreamFailure(Cause.BUDGET, reason=message)
+        expected, worst, tokens = self._amounts(model, deployment.price or FREE, call_request)
         if self._refused is not None and expected >= self._refused[0] and worst >= self._refused[1]:
             raise self._failure()
         try:
@@ -56,9 +62,9 @@ class Spending:
         assert self.refusal is not None
         return UpstreamFailure(Cause.BUDGET, reason=self.refusal.message)
 
-    def _amounts(self, candidate: Candidate, call_request: CallRequest) -> tuple[int, int, int]:
+    def _amounts(self, model: Model, price: Price, call_request: CallRequest) -> tuple[int, int, int]:
         """Expected and highest cost in nano-USD, and expected tokens."""
-        requirements, model = call_request.request.requirements, candidate.model.spec
+        requirements = call_request.request.requirements
         prompt = requirements.prompt_tokens
         if call_request.transcript is not None:
             prompt += call_request.transcript.contents
@@ -72,10 +78,5 @@ class Spending:
         tokens = prompt + min(most, EXPECTED_OUTPUT_TOKENS if usual is None else usual)
         if not self._hold.limits_money:
             return 0, 0, tokens
-        worst = _cost_nusd(candidate, longest, most)
-        return (worst if usual is None else _cost_nusd(candidate, prompt, likely)), worst, tokens
-
-
-def _cost_nusd(candidate: Candidate, prompt_tokens: int, output_tokens: int) -> int:
-    price = candidate.model.spec.price
-    return round((prompt_tokens * price.usd_per_mtok_in + output_tokens * price.usd_per_mtok_out) * 1000)
+        worst = price.highest_nusd(longest, most)
+        return (worst if usual is None else price.cost_nusd(Usage(prompt, likely))), worst, tokens

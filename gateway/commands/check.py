@@ -1,7 +1,7 @@
 """`locus check`: reports the errors of a portfolio file, or shows its models."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from gateway.commands.portfolio_writer import schema_text
 from gateway.config.deployment_reader import UNKNOWN_ADDRESS
 from gateway.config.portfolio import Model, Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
+from gateway.config.price import Price
 from router.commands.terminal import console
 from router.model.model_families import RANKS
 
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 
     from gateway.routing.model_embeddings import FoundEmbedding
 
+_RATES = {
+    "input": "in",
+    "output": "out",
+    "cached_input": "cached",
+    "cache_write": "cache write",
+    "cache_write_1h": "cache write for 1 h",
+    "reasoning": "reasoning",
+    "audio_input": "audio in",
+    "audio_output": "audio out",
+}
 _PATH_WORDS = frozenset({"", "v1", "v2", "v3", "api", "beta", "inference", "openai"})
 
 
@@ -72,17 +83,14 @@ def _show(portfolio: Portfolio, embeddings: Sequence["FoundEmbedding"]) -> None:
 
     screen = console()
     for model, found in zip(portfolio.models, embeddings, strict=True):
-        price = f"{model.price.usd_per_mtok_in:g} in, {model.price.usd_per_mtok_out:g} out"
-        if model.price.usd_per_mtok_cached != model.price.usd_per_mtok_in:
-            price += f", {model.price.usd_per_mtok_cached:g} cached"
         can = ", ".join(sorted(model.capabilities)) or "text only"
         _line(screen, f"[bold]{escape(model.name)}[/]  {_embedding(found)}", 4)
-        _line(screen, f"    {price} USD/Mtok; {model.context_window} tokens; {can}", 4)
+        _line(screen, f"    {_price(model.price)}; {model.context_window} tokens; {can}", 4)
         _show_deployments(screen, model)
     for model in portfolio.embedding_models:
         size = "" if model.dimensions is None else f"; {model.dimensions} dimensions"
         _line(screen, f"[bold]{escape(model.name)}[/]  embedding model", 4)
-        _line(screen, f"    {model.price.usd_per_mtok_in:g} USD/Mtok; {model.context_window} tokens{size}", 4)
+        _line(screen, f"    {_price(model.price)}; {model.context_window} tokens{size}", 4)
         _show_deployments(screen, model)
     policies = ", ".join(
         f"{name}{' (default)' if name == portfolio.default_policy else ''}" for name in portfolio.policies
@@ -115,7 +123,23 @@ def _show_deployments(screen: "Console", model: Model) -> None:
         where = "no address" if deployment.api_base == UNKNOWN_ADDRESS else where
         key = "key set" if deployment.api_key else "no key needed"
         key = f"[yellow]{escape(deployment.missing_key)} not set[/]" if deployment.missing_key else key
-        _line(screen, f"    - {escape(deployment.upstream_model)}  {where}  {key}", 6)
+        price = "" if deployment.price == model.price else f"  {_price(deployment.price)}"
+        _line(screen, f"    - {escape(deployment.upstream_model)}  {where}  {key}{price}", 6)
+
+
+def _price(price: Price | None) -> str:
+    """The rates that differ from those of the prompt and the answer, and those of long prompts; as rich's markup."""
+    if price is None:
+        return "[yellow]price not known[/]"
+    stated = price.stated
+    if stated["input"] and not stated["output"]:  # of an embedding model
+        del stated["output"]
+    tiers = [f"above {tier.pop('above')} tokens {_rates(tier)}" for tier in stated.pop("tiers", ())]
+    return "; ".join([f"{_rates(stated)} USD/Mtok", *tiers])
+
+
+def _rates(rates: Mapping[str, float]) -> str:
+    return ", ".join(f"{rate:g} {_RATES[kind]}" for kind, rate in rates.items())
 
 
 def _line(screen: "Console", markup: str, indent: int) -> None:

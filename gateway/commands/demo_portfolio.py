@@ -6,9 +6,10 @@ from pathlib import Path
 
 import gateway.demo
 from gateway.config.access import Access, AccessKey, Team
-from gateway.config.portfolio import Deployment, Model, Portfolio, Price
+from gateway.config.portfolio import Deployment, Model, Portfolio
+from gateway.config.price import Price
 from gateway.config.providers import is_local
-from gateway.demo.skills import MODELS
+from gateway.demo.skills import MODELS, SimulatedModel
 from gateway.upstream.reachability import address_of, connection_error
 
 SPACE = Path(gateway.demo.__file__).parent / "space.safetensors"
@@ -28,9 +29,9 @@ def demo_portfolio(base_urls: Mapping[str, str], real: Portfolio) -> Portfolio:
         models=tuple(
             Model(
                 name=model.name,
-                deployments=(_deployment(model.name, base_urls[model.name]),),
+                deployments=(_deployment(model, base_urls[model.name]),),
                 embedding=model.name,
-                price=Price(*model.usd_per_mtok, model.usd_per_mtok[0]),
+                price=_price(model),
                 context_window=CONTEXT_WINDOW,
                 capabilities=frozenset({"tools"}),
             )
@@ -46,8 +47,14 @@ def demo_portfolio(base_urls: Mapping[str, str], real: Portfolio) -> Portfolio:
     )
 
 
-def _deployment(name: str, base_url: str) -> Deployment:
-    return Deployment(f"{name}/0", name, "direct", name, api_base=base_url, several=False, logprobs=False)
+def _deployment(model: SimulatedModel, base_url: str) -> Deployment:
+    name, price = model.name, _price(model)
+    return Deployment(f"{name}/0", name, "direct", name, api_base=base_url, several=False, logprobs=False, price=price)
+
+
+def _price(model: SimulatedModel) -> Price:
+    usd_in, usd_out = model.usd_per_mtok
+    return Price.of({"input": usd_in, "output": usd_out})
 
 
 async def reachable(portfolio: Portfolio) -> bool:

@@ -136,14 +136,11 @@ def _hosted_entry(model: Hosted, names: Mapping[str, str]) -> dict[str, object]:
 def _listed(name: str) -> dict[str, object]:
     """Returns what LiteLLM's table says of a model, as keys of the portfolio; empty if it does not list the model."""
     listed = model_facts(name)
-    if listed is None or listed.usd_per_mtok_in is None or listed.usd_per_mtok_out is None:
+    if listed is None or listed.price is None:
         return {}
-    price = {"input": listed.usd_per_mtok_in, "output": listed.usd_per_mtok_out}
-    if listed.usd_per_mtok_cached is not None:
-        price["cached_input"] = listed.usd_per_mtok_cached
     counts = {"context_window": listed.context_window, "max_output_tokens": listed.max_output_tokens}
     return {
-        "price": price,
+        "price": listed.price.stated,
         **{key: count for key, count in counts.items() if count is not None},
         "capabilities": sorted(listed.capabilities),
     }

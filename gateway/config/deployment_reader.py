@@ -8,10 +8,18 @@ from gateway.config.document import Document, is_secret_name, shown
 from gateway.config.known_as import known_as
 from gateway.config.litellm_table import model_facts
 from gateway.config.portfolio import Deployment
+from gateway.config.price import FREE, Price
 from gateway.config.problems import similar
 from gateway.config.providers import ADDRESS_VARIABLES, Prefill, Target, resolve
 from gateway.config.references import ENVIRONMENT, References, ResolvedValue
-from gateway.config.schema import DeploymentEntry, EmbeddingModelEntry, ModelEntry
+from gateway.config.schema import (
+    DeploymentEntry,
+    EmbeddingDeploymentEntry,
+    EmbeddingModelEntry,
+    EmbeddingPriceEntry,
+    ModelEntry,
+    PriceEntry,
+)
 from gateway.config.secret import Secret
 from gateway.config.yaml_reader import Place
 
@@ -33,13 +41,13 @@ class Deployments:
 
     def read(
         self, where: Place, model: ModelEntry | EmbeddingModelEntry, first_token_s: float
-    ) -> tuple[tuple[Deployment, ...], bool]:
-        """The deployments without mistakes in their names, and True if one of them runs on the operator's own hardware.
+    ) -> tuple[Deployment, ...]:
+        """The deployments without mistakes in their names.
 
         Args:
             first_token_s: the default of `first_token_timeout`.
         """
-        deployments, local = [], False
+        deployments = []
         for j, entry in enumerate(model.deployments):
             at = (*where, "deployments", j)
             base = None if entry.api_base is None else self._address(at, entry.api_base)
@@ -58,9 +66,9 @@ class Deployments:
             made = self._deployment(at, f"{model.name}/{j}", model.name, entry, target, missing)
             made = replace(made, known_as=known_as(entry.model, None if base is None else base.text or UNKNOWN_ADDRESS))
             first_token_timeout_s = entry.first_token_timeout or entry.stream_timeout or first_token_s
-            deployments.append(replace(made, first_token_timeout_s=first_token_timeout_s))
-            local = local or target.local or (base is not None and missing is not None)
-        return tuple(deployments), local
+            price = _price(entry, model, target)
+            deployments.append(replace(made, first_token_timeout_s=first_token_timeout_s, price=price))
+        return tuple(deployments)
 
     def _address(self, at: Place, value: str) -> ResolvedValue:
         """The base URL: the text of the file unchanged, or the value of the environment variable."""
@@ -75,7 +83,7 @@ class Deployments:
         variable = ADDRESS_VARIABLES.get(target.provider)
         return None if variable is None else self._references.environment_variable(variable).missing
 
-    def _key(self, at: Place, entry: DeploymentEntry, target: Target) -> tuple[Secret | None, str | None]:
+    def _key(self, at: Place, entry: EmbeddingDeploymentEntry, target: Target) -> tuple[Secret | None, str | None]:
         """The key of a deployment, or the name of the variable that should hold it."""
         if entry.api_key is not None:
             return self._references.key((*at, "api_key"), entry.api_key)
@@ -84,7 +92,7 @@ class Deployments:
         return self._references.key((*at, "model"), self._references.environment_variable(target.key_variable))
 
     def _deployment(
-        self, at: Place, id_: str, model: str, entry: DeploymentEntry, target: Target, missing: str | None
+        self, at: Place, id_: str, model: str, entry: EmbeddingDeploymentEntry, target: Target, missing: str | None
     ) -> Deployment:
         """
         Args:
@@ -125,7 +133,9 @@ class Deployments:
             missing_key=missing,
         )
 
-    def _headers(self, at: Place, entry: DeploymentEntry, target: Target) -> tuple[dict[str, Secret], str | None]:
+    def _headers(
+        self, at: Place, entry: EmbeddingDeploymentEntry, target: Target
+    ) -> tuple[dict[str, Secret], str | None]:
         """The headers of every call, and the first environment variable of one that is not set."""
         headers, missing = {}, None
         for name, value in entry.extra_headers.items():
@@ -141,7 +151,9 @@ class Deployments:
                 headers["openai-organization"] = secret
         return headers, missing
 
-    def _params(self, at: Place, entry: DeploymentEntry, target: Target) -> tuple[dict[str, object], str | None]:
+    def _params(
+        self, at: Place, entry: EmbeddingDeploymentEntry, target: Target
+    ) -> tuple[dict[str, object], str | None]:
         """Further parameters for litellm, and the first environment variable of one that is not set."""
         params: dict[str, object] = {}
         missing = None
@@ -174,7 +186,25 @@ class Deployments:
             self._check_nested((*where, part), item)
 
 
-def _prefill(entry: DeploymentEntry, target: Target) -> Prefill:
+def price_of(entry: EmbeddingPriceEntry) -> Price:
+    """The price that the file states."""
+    tiers = entry.tiers if isinstance(entry, PriceEntry) else ()
+    return Price.of(
+        entry.model_dump(exclude={"tiers"}), {tier.above: tier.model_dump(exclude={"above"}) for tier in tiers}
+    )
+
+
+def _price(entry: EmbeddingDeploymentEntry, model: ModelEntry | EmbeddingModelEntry, target: Target) -> Price | None:
+    """The price that the file states, 0 for a local provider, or that of LiteLLM's table; None if it has none."""
+    if (stated := entry.price or model.price) is not None:
+        return price_of(stated)
+    if target.local:
+        return FREE
+    facts = model_facts(entry.model)
+    return None if facts is None else facts.price
+
+
+def _prefill(entry: EmbeddingDeploymentEntry, target: Target) -> Prefill:
     form: Prefill = target.prefill
     if not target.direct:
         facts = model_facts(entry.model) if entry.prefill is None else None

@@ -19,6 +19,7 @@ from gateway.config.schema import (
     PolicyEntry,
     PortfolioEntry,
     PriceEntry,
+    PriceTierEntry,
 )
 from gateway.config.settings import CacheSettings, Hedging, Settings, UtilityCalls
 
@@ -51,9 +52,10 @@ gateway:
 _SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str | int, ...]], ...] = (
     ("The file", PortfolioEntry, ()),
     ("`models[]`", ModelEntry, ("models", 0)),
-    ("`models[].price`", PriceEntry, ("models", 0, "price")),
+    ("`price` of a model or of a deployment", PriceEntry, ("models", 0, "price")),
+    ("`tiers[]` of a price", PriceTierEntry, ("models", 0, "price", "tiers", 0)),
     ("`embedding_models[]`", EmbeddingModelEntry, ("embedding_models", 0)),
-    ("`embedding_models[].price`", EmbeddingPriceEntry, ("embedding_models", 0, "price")),
+    ("`price` of an embedding model or of a deployment", EmbeddingPriceEntry, ("embedding_models", 0, "price")),
     ("`deployments[]` of a model", DeploymentEntry, ("models", 0, "deployments", 0)),
     ("`policies.<name>`", PolicyEntry, ("policies", "cheap")),
     ("`policies.<name>.cache`", PolicyCacheEntry, ("policies", "cheap", "cache")),

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from gateway.config.access import BudgetEntry, KeyEntry, NearLimitEntry, TeamEntry
 from gateway.config.schema import (
     DeploymentEntry,
+    EmbeddingDeploymentEntry,
     EmbeddingModelEntry,
     EmbeddingPriceEntry,
     ModelEntry,
@@ -15,6 +16,7 @@ from gateway.config.schema import (
     PolicyEntry,
     PortfolioEntry,
     PriceEntry,
+    PriceTierEntry,
 )
 from gateway.config.settings import CacheSettings, Hedging, Settings, UtilityCalls
 from gateway.config.yaml_reader import Place
@@ -33,6 +35,13 @@ _EXAMPLES: Mapping[str, str] = {
     "input": "input: 2.5",
     "output": "output: 10",
     "cached_input": "cached_input: 1.25",
+    "cache_write": "cache_write: 3.125",
+    "cache_write_1h": "cache_write_1h: 5",
+    "reasoning": "reasoning: 10",
+    "audio_input": "audio_input: 40",
+    "audio_output": "audio_output: 80",
+    "tiers": "tiers: [{above: 200000, input: 5, output: 15}]",
+    "above": "above: 200000",
     "context_window": "context_window: 128000",
     "max_output_tokens": "max_output_tokens: 16384",
     "max_input_tokens": "max_input_tokens: 8192",
@@ -88,6 +97,7 @@ _ITEMS: Mapping[str, str] = {  # of lists and mappings
     "models": "{name: small, deployments: [{model: ollama/gpt-oss:20b}]}",
     "embedding_models": "{name: vectors, deployments: [{model: openai/text-embedding-3-small}]}",
     "deployments": "{model: openai/gpt-5.4-mini}",
+    "tiers": "{above: 200000, input: 5, output: 15}",
     "policies": "{max_loss: 0.05}",
     "keys": "{name: ci, key: os.environ/LOCUS_KEY_CI}",
     "teams": "{name: build}",
@@ -138,13 +148,17 @@ def mapping_at(where: Place) -> type[BaseModel] | None:
             return Hedging
         case ("gateway", "cache", _):
             return CacheSettings
-        case ("models" | "embedding_models", _, "deployments", _, _):
+        case ("models", _, "deployments", _, _):
             return DeploymentEntry
-        case ("models", _, "price", _):
+        case ("embedding_models", _, "deployments", _, _):
+            return EmbeddingDeploymentEntry
+        case ("models", _, *_, "price", _):
             return PriceEntry
+        case ("models", _, *_, "price", "tiers", _, _):
+            return PriceTierEntry
         case ("models", _, _):
             return ModelEntry
-        case ("embedding_models", _, "price", _):
+        case ("embedding_models", _, *_, "price", _):
             return EmbeddingPriceEntry
         case ("embedding_models", _, _):
             return EmbeddingModelEntry

@@ -1,6 +1,7 @@
 """Prices, context windows and capabilities of models, from the table in the litellm package. litellm is not imported."""
 
 import importlib.util
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import orjson
 
+from gateway.config.price import GivenRates, Price
 from gateway.core.vocabulary import OUTPUT_CAPABILITIES, Capability
 
 TABLE = "model_prices_and_context_window_backup.json"
@@ -21,29 +23,39 @@ CAPABILITIES: dict[str, Capability] = {  # the table's flag -> our name
     "supports_image_output": "image_output",
     "supports_reasoning": "reasoning",
 }
+_RATE_KEYS = {  # the table's key, USD for one token -> the field of `Rates`
+    "input_cost_per_token": "input",
+    "output_cost_per_token": "output",
+    "cache_read_input_token_cost": "cached_input",
+    "cache_creation_input_token_cost": "cache_write",
+    "cache_creation_input_token_cost_above_1hr": "cache_write_1h",
+    "cache_creation_input_token_cost_above_12hr": "cache_write_1h",
+    "output_cost_per_reasoning_token": "reasoning",
+    "input_cost_per_audio_token": "audio_input",
+    "output_cost_per_audio_token": "audio_output",
+}
+RATE_KEY = re.compile(rf"(?P<key>{'|'.join(_RATE_KEYS)})(_above_(?P<size>\d+)k_tokens)?")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """The facts about a model in the table. Prices are in USD per million tokens.
+    """The facts about a model in the table.
 
     Attributes:
+        price: None if the table has none, or only zeros, which it has where the price of a model is not known.
         prefill: True if the model continues an assistant message at the end of the conversation.
-        usd_per_mtok_cached: price of the part of a prompt that the provider has in its cache.
         dimensions: length of an embedding model's vectors.
     """
 
-    usd_per_mtok_in: float | None
-    usd_per_mtok_out: float | None
+    price: Price | None
     context_window: int | None
     max_output_tokens: int | None
     capabilities: frozenset[Capability]
     prefill: bool = False
-    usd_per_mtok_cached: float | None = None
     dimensions: int | None = None
 
 
-UNKNOWN = ModelFacts(None, None, None, None, frozenset())
+UNKNOWN = ModelFacts(None, None, None, frozenset())
 
 
 def table_entry(model: str) -> Mapping[str, object] | None:
@@ -60,13 +72,11 @@ def model_facts(model: str) -> ModelFacts | None:
     if entry is None:
         return None
     return ModelFacts(
-        _per_million(entry.get("input_cost_per_token")),
-        _per_million(entry.get("output_cost_per_token")),
+        table_price(entry),
         _count(entry.get("max_input_tokens")) or _count(entry.get("max_tokens")),
         _count(entry.get("max_output_tokens")),
         _capabilities(entry),
         entry.get("supports_assistant_prefill") is True,
-        _per_million(entry.get("cache_read_input_token_cost")),
         _count(entry.get("output_vector_size")),
     )
 
@@ -97,8 +107,29 @@ def _table() -> Mapping[str, object]:
     return table if isinstance(table, dict) else {}
 
 
+def table_price(entry: Mapping[str, object]) -> Price | None:
+    """The price in an entry of the table, or in one that has the same keys; None if it has none, or only zeros."""
+    given, tiers = given_rates(entry)
+    return Price.of(given, tiers) if any(given.values()) and given.get("input") is not None else None
+
+
+def given_rates(entry: Mapping[str, object]) -> tuple[GivenRates, Mapping[int, GivenRates]]:
+    """The rates of an entry, and those above each prompt size, USD per million tokens."""
+    given: dict[str, float] = {}
+    tiers: dict[int, dict[str, float]] = {}
+    for key, value in entry.items():
+        match = RATE_KEY.fullmatch(key)
+        if match is None or (rate := _per_million(value)) is None:
+            continue
+        of_size = given if match["size"] is None else tiers.setdefault(int(match["size"]) * 1000, {})
+        kind = _RATE_KEYS[match["key"]]
+        if rate or kind != "cache_write":  # providers that do not bill writes bill these tokens as input
+            of_size[kind] = rate
+    return given, tiers
+
+
 def _per_million(value: object) -> float | None:
-    return round(value * 1e6, 6) if isinstance(value, int | float) else None
+    return round(value * 1e6, 6) if isinstance(value, int | float) and value >= 0 else None
 
 
 def _count(value: object) -> int | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.config.access import Access
+from gateway.config.price import FREE, Price
 from gateway.config.providers import Prefill
 from gateway.config.schema import DEFAULT_POLICY, FIRST_TOKEN_S, DeploymentEntry
 from gateway.config.secret import Secret
@@ -18,15 +19,6 @@ from router.encode.encoder import MAX_TOKENS
 from router.model.policy import Policy
 
 _DEFAULTS = DeploymentEntry(model=ENCODER)
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """USD per million tokens. `cached` is the price of the part of a prompt that the provider has in its cache."""
-
-    usd_per_mtok_in: float
-    usd_per_mtok_out: float
-    usd_per_mtok_cached: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +44,7 @@ class Deployment:
         params: further LiteLLM parameters, for the litellm path.
         missing_key: an environment variable that the deployment needs and that is not set, so that it cannot be used; or None.
         known_as: LiteLLM's name of the model, by which it is recognised in the model space; "" if it cannot be recognised.
+        price: by which its calls are billed; None if it is not known.
     """
 
     id: str
@@ -80,6 +73,7 @@ class Deployment:
     )  # nested ones may hold secrets under any name
     missing_key: str | None = None
     known_as: str = ""
+    price: Price | None = None
 
 
 NO_EMBEDDING = "none"
@@ -94,6 +88,7 @@ class Model:
             model. In a portfolio in force the full name, and None for a model that is used only when a request names it.
         embedding_by_setting: reasoning setting that a request may ask for -> name in the model space, where it is not
             `embedding`; filled in a portfolio in force.
+        price: by which a request is expected to cost; that of a deployment may differ. None if it is not known.
         context_window: most tokens of prompt and answer; of an embedding model, most tokens of one input.
         window_known: False if the context window is a guess.
         capabilities: what the model can do. No request asks for "reasoning"; it makes the default of
@@ -104,7 +99,7 @@ class Model:
     name: str
     deployments: tuple[Deployment, ...]
     embedding: str | None
-    price: Price
+    price: Price | None
     context_window: int
     max_output_tokens: int | None = None
     capabilities: frozenset[Capability] = frozenset()
@@ -115,9 +110,9 @@ class Model:
 
 BUILT_IN = Model(
     name=ENCODER,
-    deployments=(Deployment(f"{ENCODER}/0", ENCODER, "built_in", ENCODER),),
+    deployments=(Deployment(f"{ENCODER}/0", ENCODER, "built_in", ENCODER, price=FREE),),
     embedding=None,
-    price=Price(0.0, 0.0, 0.0),
+    price=FREE,
     context_window=MAX_TOKENS,
 )
 

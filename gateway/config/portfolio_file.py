@@ -6,17 +6,17 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from gateway.config.access_reader import read_access
-from gateway.config.deployment_reader import Deployments
+from gateway.config.deployment_reader import Deployments, price_of
 from gateway.config.document import MOST_PROBLEMS, Document, PortfolioError
 from gateway.config.litellm_table import UNKNOWN, ModelFacts, model_facts
-from gateway.config.portfolio import DEFAULT_POLICIES, Model, Portfolio, Price
+from gateway.config.portfolio import DEFAULT_POLICIES, Deployment, Model, Portfolio
+from gateway.config.price import Price
 from gateway.config.problems import problem, repaired
 from gateway.config.references import References
 from gateway.config.schema import (
     FIRST_TOKEN_S,
     REASONING_FIRST_TOKEN_S,
     EmbeddingModelEntry,
-    EmbeddingPriceEntry,
     ModelEntry,
     PortfolioEntry,
 )
@@ -125,10 +125,10 @@ class _Builder:
 
     def _model(self, i: int, model: ModelEntry) -> Model:
         where: Place = ("models", i)
-        listed = _listed(model, (model.price, model.context_window, model.capabilities))
+        listed = _listed(model, (model.context_window, model.capabilities))
         capabilities = listed.capabilities if model.capabilities is None else frozenset(model.capabilities)
         first_token_s = REASONING_FIRST_TOKEN_S if "reasoning" in capabilities else FIRST_TOKEN_S
-        deployments, local = self._deployments.read(where, model, first_token_s)
+        deployments = self._deployments.read(where, model, first_token_s)
         window = model.context_window or listed.context_window
         if window is None:
             self._references.warn(where, f"context_window of {model.name} is not known; {FALLBACK_WINDOW} is assumed")
@@ -136,7 +136,7 @@ class _Builder:
             name=model.name,
             deployments=deployments,
             embedding=model.embedding,
-            price=self._price(where, model, listed, required=bool(deployments) and not local),
+            price=self._price(where, model, deployments),
             context_window=window or FALLBACK_WINDOW,
             window_known=window is not None,
             max_output_tokens=model.max_output_tokens or listed.max_output_tokens,
@@ -145,8 +145,8 @@ class _Builder:
 
     def _embedding_model(self, i: int, model: EmbeddingModelEntry) -> Model:
         where: Place = ("embedding_models", i)
-        deployments, local = self._deployments.read(where, model, FIRST_TOKEN_S)
-        listed = _listed(model, (model.price, model.max_input_tokens, model.dimensions))
+        deployments = self._deployments.read(where, model, FIRST_TOKEN_S)
+        listed = _listed(model, (model.max_input_tokens, model.dimensions))
         most = model.max_input_tokens or listed.context_window
         if most is None:
             self._references.warn(where, f"max_input_tokens of {model.name} is not known; {FALLBACK_WINDOW} is assumed")
@@ -154,33 +154,25 @@ class _Builder:
             name=model.name,
             deployments=deployments,
             embedding=None,
-            price=self._price(where, model, listed, required=bool(deployments) and not local),
+            price=self._price(where, model, deployments),
             context_window=most or FALLBACK_WINDOW,
             dimensions=model.dimensions or listed.dimensions,
         )
 
     def _price(
-        self, where: Place, model: ModelEntry | EmbeddingModelEntry, listed: ModelFacts, *, required: bool
-    ) -> Price:
-        if isinstance(model.price, EmbeddingPriceEntry):
-            return Price(model.price.input, 0.0, model.price.input)
-        if model.price is not None:
-            cached = model.price.cached_input
-            return Price(model.price.input, model.price.output, model.price.input if cached is None else cached)
-        if listed.usd_per_mtok_in is not None and required:
-            cached = listed.usd_per_mtok_cached
-            return Price(
-                listed.usd_per_mtok_in,
-                listed.usd_per_mtok_out or 0.0,
-                listed.usd_per_mtok_in if cached is None else cached,
-            )
-        if required:
+        self, where: Place, model: ModelEntry | EmbeddingModelEntry, deployments: tuple[Deployment, ...]
+    ) -> Price | None:
+        """The price of the file, or that of the first deployment that has one. Warns of deployments without a price."""
+        if unknown := [deployment.id for deployment in deployments if deployment.price is None]:
             prices = "input: …, output: …" if isinstance(model, ModelEntry) else "input: …"
-            self._document.report(
+            self._references.warn(
                 where,
-                f"LiteLLM's table has no price of {model.name}; add `price: {{{prices}}}`, USD per million tokens",
+                f"the price of {', '.join(unknown)} is not known: its cost is recorded as unknown, and `auto` counts it as the "
+                f"highest of the portfolio; add `price: {{{prices}}}`, USD per million tokens",
             )
-        return Price(0.0, 0.0, 0.0)
+        if model.price is not None:
+            return price_of(model.price)
+        return next((deployment.price for deployment in deployments if deployment.price is not None), None)
 
 
 def _listed(model: ModelEntry | EmbeddingModelEntry, given: tuple[object, ...]) -> ModelFacts:

@@ -119,6 +119,7 @@ _OTHER_NAMES = {
     "prompt": "input",
     "completion": "output",
     "cached": "cached_input",
+    "cache_read": "cached_input",
     "master_key": "keys",
     "api_keys": "keys",
     "database": "record",

@@ -198,7 +198,7 @@ def _direct_target(prefix: str, model: str, api_base: str | None) -> Target:
         model,
         base,
         key_variable,
-        provider.local or is_local(base),
+        provider.local,
         "vllm" if unknown else provider.prefill,
         provider.several,
         provider.logprobs,

@@ -33,8 +33,17 @@ REASONING_FIRST_TOKEN_S = 60.0  # its default for models that think before they 
 DEFAULT_POLICY = "balanced"
 
 
-class DeploymentEntry(FileModel):
-    """A server where the model can be called, in LiteLLM's parameter names."""
+class EmbeddingPriceEntry(FileModel):
+    """USD per million tokens."""
+
+    input: Number = Field(description="Price of input tokens")
+
+
+_DEPLOYMENT_PRICE = "Price of this deployment. Default: the model's, else LiteLLM's table; 0 for local providers"
+
+
+class EmbeddingDeploymentEntry(FileModel):
+    """A server where the embedding model can be called, in LiteLLM's parameter names."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -90,16 +99,49 @@ class DeploymentEntry(FileModel):
     extra_headers: dict[HeaderName, Key] = Field(
         {}, description="Headers that every call sends. Values may be os.environ/NAME or file:PATH"
     )
+    price: EmbeddingPriceEntry | None = Field(None, description=_DEPLOYMENT_PRICE)
 
 
-class PriceEntry(FileModel):
+_CACHED_INPUT = "Price of prompt tokens that the provider has in its cache"
+_CACHE_WRITE = "Price of prompt tokens that the provider writes into its cache"
+_CACHE_WRITE_1H = "Price of those that it writes for the longer time, such as Anthropic's hour"
+_REASONING = "Price of answer tokens that are reasoning"
+_AUDIO_INPUT = "Price of prompt tokens that are audio"
+_AUDIO_OUTPUT = "Price of answer tokens that are audio"
+
+
+class PriceTierEntry(FileModel):
+    """The price of all tokens of a request with a long prompt, USD per million tokens. What is missing is as in the price."""
+
+    above: Count = Field(description="Number of tokens that the prompt exceeds")
+    input: Number | None = Field(None, description="Price of prompt tokens")
+    output: Number | None = Field(None, description="Price of answer tokens")
+    cached_input: Number | None = Field(None, description=_CACHED_INPUT)
+    cache_write: Number | None = Field(None, description=_CACHE_WRITE)
+    cache_write_1h: Number | None = Field(None, description=_CACHE_WRITE_1H)
+    reasoning: Number | None = Field(None, description=_REASONING)
+    audio_input: Number | None = Field(None, description=_AUDIO_INPUT)
+    audio_output: Number | None = Field(None, description=_AUDIO_OUTPUT)
+
+
+class PriceEntry(EmbeddingPriceEntry):
     """USD per million tokens."""
 
     input: Number = Field(description="Price of prompt tokens")
     output: Number = Field(description="Price of answer tokens")
-    cached_input: Number | None = Field(
-        None, description="Price of prompt tokens that the provider has in its cache. Default: as `input`"
-    )
+    cached_input: Number | None = Field(None, description=f"{_CACHED_INPUT}. Default: as `input`")
+    cache_write: Number | None = Field(None, description=f"{_CACHE_WRITE}. Default: as `input`")
+    cache_write_1h: Number | None = Field(None, description=f"{_CACHE_WRITE_1H}. Default: as `cache_write`")
+    reasoning: Number | None = Field(None, description=f"{_REASONING}. Default: as `output`")
+    audio_input: Number | None = Field(None, description=f"{_AUDIO_INPUT}. Default: as `input`")
+    audio_output: Number | None = Field(None, description=f"{_AUDIO_OUTPUT}. Default: as `output`")
+    tiers: list[PriceTierEntry] = Field([], description="Prices of requests with long prompts")
+
+
+class DeploymentEntry(EmbeddingDeploymentEntry):
+    """A server where the model can be called, in LiteLLM's parameter names."""
+
+    price: PriceEntry | None = Field(None, description=_DEPLOYMENT_PRICE)
 
 
 class ModelEntry(FileModel):
@@ -113,7 +155,10 @@ class ModelEntry(FileModel):
     )
     deployments: list[DeploymentEntry] = Field(min_length=1, description="Servers where the model can be called")
     price: PriceEntry | None = Field(
-        None, description="Price of the model. Default: LiteLLM's table; 0 for local servers"
+        None,
+        description="Price of the model, for deployments without one of their own. Default: LiteLLM's table; 0 for local providers "
+        "(ollama/, lm_studio/, llamafile/, hosted_vllm/), not for others behind a local address. `auto` counts a price that is not "
+        "known as the highest known one of the portfolio",
     )
     context_window: Count | None = Field(
         None, description="Most tokens of prompt and answer together. Default: LiteLLM's table"
@@ -122,21 +167,16 @@ class ModelEntry(FileModel):
     capabilities: list[Capability] | None = Field(None, description="What the model can do. Default: LiteLLM's table")
 
 
-class EmbeddingPriceEntry(FileModel):
-    """USD per million tokens."""
-
-    input: Number = Field(description="Price of input tokens")
-
-
 class EmbeddingModelEntry(FileModel):
     """An embedding model, for /v1/embeddings. It is used only when a request names it."""
 
     name: ModelName = Field(description="The name that clients use")
-    deployments: list[DeploymentEntry] = Field(
+    deployments: list[EmbeddingDeploymentEntry] = Field(
         min_length=1, description="Servers where the model can be called. All must give the same vectors"
     )
     price: EmbeddingPriceEntry | None = Field(
-        None, description="Price of the model. Default: LiteLLM's table; 0 for local servers"
+        None,
+        description="Price of the model, for deployments without one of their own. Default: LiteLLM's table; 0 for local providers",
     )
     max_input_tokens: Count | None = Field(None, description="Most tokens of one text. Default: LiteLLM's table")
     dimensions: Count | None = Field(None, description="Length of a vector. Default: LiteLLM's table")

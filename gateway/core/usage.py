@@ -14,6 +14,11 @@ MAX_TOKENS = 1 << 40  # upper limit for one answer; fits into a database column
 _CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens", "num_cached_tokens")
 _WRITTEN = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
 WRITTEN_BY_TTL = ("cache_write_tokens_details", "cache_creation_token_details", "cache_creation")
+_WRITES = frozenset({*_WRITTEN, *WRITTEN_BY_TTL})
+_USUAL = frozenset(
+    {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"}
+)
+_NOTHING: JsonObject = {}
 _LONG_TTL = ("ephemeral_1h_input_tokens", "ephemeral_12h_input_tokens", "ttl_12h_tokens")
 _SHORT_TTL = ("ephemeral_5m_input_tokens", "ephemeral_30m_input_tokens", "ttl_30m_tokens")
 
@@ -55,13 +60,14 @@ class Usage(NamedTuple):
             _details(value, "prompt_tokens_details"),
             _details(value, "completion_tokens_details"),
         )
-        reasoning = _first(in_completion, "reasoning_tokens") or _first(value, "reasoning_tokens")
+        others = _NOTHING if _USUAL.issuperset(value) else value  # a fast way to find nothing in most usage objects
+        reasoning = _first(in_completion, "reasoning_tokens") or _first(others, "reasoning_tokens")
         # xAI and Gemini do not include reasoning in completion_tokens, as their total shows; Gemini does not even name it.
         beside = (token_count(value.get("total_tokens")) or 0) - prompt - completion
         if beside > 0 and reasoning in (0, beside):
             reasoning, completion = beside, completion + beside
-        cached = min(_first(in_prompt, *_CACHED) or _first(value, *_CACHED), prompt)
-        short, long = _written(value, in_prompt)
+        cached = min(_first(in_prompt, *_CACHED) or _first(others, *_CACHED), prompt)
+        short, long = _written(others, in_prompt)
         long = min(long, prompt - cached)
         short = min(short, prompt - cached - long)
         audio = min(_first(in_prompt, "audio_tokens"), prompt - cached - long - short)
@@ -117,6 +123,8 @@ def token_count(value: object) -> int | None:
 
 def _first(counts: Mapping[str, object], *keys: str) -> int:
     """Return the first count under one of these keys that is more than 0; 0 if there is none."""
+    if not counts:
+        return 0
     for key in keys:
         if key in counts and (count := token_count(counts[key])):
             return count
@@ -125,6 +133,8 @@ def _first(counts: Mapping[str, object], *keys: str) -> int:
 
 def _written(usage: JsonObject, in_prompt: JsonObject) -> tuple[int, int]:
     """Return the tokens written into the cache for the usual time, and for longer. Without details all are of the usual time."""
+    if not usage and _WRITES.isdisjoint(in_prompt):
+        return 0, 0
     total = _first(in_prompt, *_WRITTEN) or _first(usage, *_WRITTEN)
     for key in WRITTEN_BY_TTL:
         by_ttl = _details(in_prompt, key) or _details(usage, key)

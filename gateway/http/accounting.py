@@ -231,18 +231,20 @@ class RequestLog:
         if self.stream is not None:
             calls = [(call, *self.stream.usage(call)) for call in self.stream.calls]
             return [
-                billed_part(call.candidate, call.deployment, usage, estimated=estimated)
+                billed_part(call.candidate.model.name, call.live.spec, usage, estimated=estimated)
                 for call, usage, estimated in calls
             ]
         if self.open_call is not None:
             call = self.open_call
             prompt_tokens = 0 if self.request is None else self.request.requirements.prompt_tokens
             usage, estimated = billed_usage(call, prompt_tokens)
-            return [billed_part(call.candidate, call.deployment, usage, estimated=estimated)]
+            return [billed_part(call.candidate.model.name, call.live.spec, usage, estimated=estimated)]
         attempts = self.attempts.entries
         if self.request is not None and attempts and attempts[-1].cause == CANCELLED:
             usage = Usage(self.request.requirements.prompt_tokens, 0)
-            return [billed_part(attempts[-1].candidate, attempts[-1].deployment, usage, estimated=True)]
+            model = attempts[-1].candidate.model
+            called = next(live.spec for live in model.deployments if live.spec.id == attempts[-1].deployment)
+            return [billed_part(model.name, called, usage, estimated=True)]
         return []
 
     def _continuations(self) -> list[str]:

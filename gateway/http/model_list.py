@@ -6,7 +6,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from gateway.config.access import EVERYTHING, Allowed
-from gateway.config.portfolio import BUILT_IN, Model, Price
+from gateway.config.portfolio import BUILT_IN, Model
+from gateway.config.price import Price, Rates
 from gateway.core.json_types import JsonObject
 from gateway.http.service import InForce
 from gateway.request.model_names import unknown_model
@@ -25,6 +26,8 @@ _PARAMETERS = {  # capability -> request fields that need it
     "reasoning": ("reasoning", "reasoning_effort"),
 }
 _ALWAYS = ("max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "stream", "user")
+
+_RATES = ("input", "output", "cached_input", "cache_write", "cache_write_1h", "reasoning")
 
 Entry = JsonObject
 
@@ -97,12 +100,12 @@ def _auto(pool: Sequence[Model]) -> Entry:
     """The capabilities of all models together, and the range of their prices, since the model that will answer is not known yet."""
     capabilities = frozenset[str]().union(*(model.capabilities for model in pool))
     outputs = [model.max_output_tokens for model in pool if model.max_output_tokens is not None]
-    prices = [_pricing(model.price) for model in pool]
-    ranges = {
-        key: [min(p[key] for p in prices), max(p[key] for p in prices)]
-        for key in prices[0]
-        if key.endswith("_per_mtok")
-    }
+    rates = [_usd_per_mtok(model.price.rates) for model in pool if model.price is not None]
+    ranges = (
+        {key: [min(rate[key] for rate in rates), max(rate[key] for rate in rates)] for key in rates[0]}
+        if rates
+        else None
+    )
     return {
         **_capabilities(capabilities, pool),
         **_limits(max(model.context_window for model in pool), max(outputs, default=None)),
@@ -165,17 +168,25 @@ def _limits(context_window: int, max_output_tokens: int | None) -> Entry:
     }
 
 
-def _pricing(price: Price) -> Entry:
-    """Prices in USD per million tokens, and per token as text, as OpenRouter writes them."""
-    usd_in, usd_out, usd_cached = price.usd_per_mtok_in, price.usd_per_mtok_out, price.usd_per_mtok_cached
-    return {
-        "input_usd_per_mtok": usd_in,
-        "output_usd_per_mtok": usd_out,
-        "cached_input_usd_per_mtok": usd_cached,
-        "prompt": usd_per_token(usd_in),
-        "completion": usd_per_token(usd_out),
-        "input_cache_read": usd_per_token(usd_cached),
+def _pricing(price: Price | None) -> Entry | None:
+    """Prices in USD per million tokens, and per token as text, as OpenRouter writes them; None if the price is not known."""
+    if price is None:
+        return None
+    rates = price.rates
+    pricing: Entry = {
+        **_usd_per_mtok(rates),
+        "prompt": usd_per_token(rates.input),
+        "completion": usd_per_token(rates.output),
+        "input_cache_read": usd_per_token(rates.cached_input),
+        "input_cache_write": usd_per_token(rates.cache_write),
+        "internal_reasoning": usd_per_token(rates.reasoning),
     }
+    tiers = [{"above_prompt_tokens": tier.above, **_usd_per_mtok(tier.rates)} for tier in price.tiers]
+    return pricing | ({"tiers": tiers} if tiers else {})
+
+
+def _usd_per_mtok(rates: Rates) -> dict[str, float]:
+    return {f"{kind}_usd_per_mtok": getattr(rates, kind) for kind in _RATES}
 
 
 def usd_per_token(usd_per_mtok: float) -> str:

@@ -6,27 +6,24 @@ import orjson
 
 from gateway.answering.attempts import Attempts
 from gateway.cache.entry import Origin
+from gateway.config.portfolio import Deployment
 from gateway.core.usage import Usage
 from gateway.record.request_record import Part, Record
 from gateway.request.request import Request
-from gateway.routing.candidate import Candidate
 from gateway.routing.decision import Decision
 
 CANDIDATES = 20  # the best of the scored models are recorded, at most this many
 MAX_ATTEMPTS = 200  # recorded for one request
 
 
-def billed_part(candidate: Candidate, deployment: str, usage: Usage, *, estimated: bool) -> Part:
-    """A call with its tokens and its cost by the portfolio's prices.
+def billed_part(model: str, deployment: Deployment, usage: Usage, *, estimated: bool) -> Part:
+    """A call with its tokens and its cost by the deployment's price.
 
     Args:
         estimated: the provider did not report the usage.
     """
-    price = candidate.model.spec.price
-    micro_usd = (usage.prompt_tokens - usage.cached_tokens) * price.usd_per_mtok_in
-    micro_usd += usage.cached_tokens * price.usd_per_mtok_cached + usage.completion_tokens * price.usd_per_mtok_out
-    cost_nusd = round(micro_usd * 1000)
-    return Part(candidate.model.name, deployment, *usage[:2], cost_nusd, estimated, *usage[2:])
+    cost_nusd = None if deployment.price is None else deployment.price.cost_nusd(usage)
+    return Part(model, deployment.id, *usage[:2], cost_nusd, estimated, *usage[2:])
 
 
 def from_cache(record: Record, origin: Origin) -> Record:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from gateway.config.deployment_reader import LITELLM_PARAMS, UNKNOWN_ADDRESS
 from gateway.config.document import is_secret_name
-from gateway.config.litellm_table import CAPABILITIES, table_entry
+from gateway.config.litellm_table import CAPABILITIES, RATE_KEY, table_entry
 from gateway.config.providers import OPENAI_COMPATIBLE, Target, resolve
 from gateway.config.references import ENVIRONMENT
 from gateway.config.yaml_reader import YamlNode
@@ -30,7 +30,8 @@ class ImportedDeployment:
     Attributes:
         values: the mapping to write.
         comments: key of `values` -> lines to write above it.
-        facts: prices, limits and capability flags by name, each with its node.
+        facts: limits and capability flags by name, each with its node.
+        costs: prices in USD per token, by LiteLLM's names.
         health_checks: False if the entry turns its health checks off.
     """
 
@@ -41,6 +42,7 @@ class ImportedDeployment:
     values: JsonObject
     comments: dict[str, list[str]] = field(default_factory=dict)
     facts: dict[str, tuple[float, YamlNode]] = field(default_factory=dict)
+    costs: dict[str, float] = field(default_factory=dict)
     health_checks: bool = True
 
 
@@ -174,11 +176,13 @@ class DeploymentImport:
     def _facts(self, params: YamlNode, info: YamlNode, deployment: ImportedDeployment) -> None:
         """Reads prices, limits and capabilities from `model_info`, and prices also from `litellm_params`, as LiteLLM does."""
         for holder in (info, params):
-            for key in ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost"):
-                node = holder.get(key)
-                number = None if node is None else self._values.number(node, least=0)
-                if node is not None and number is not None:
-                    self._fact(deployment, key, round(number * 1e6, 6), node)
+            for key, node in holder.value.items() if isinstance(holder.value, dict) else ():
+                if RATE_KEY.fullmatch(key) is None or node.value is None:
+                    continue
+                if key in deployment.costs:
+                    self._values.report(node, "lost", f"{key} of model_info counts")
+                elif (number := self._values.number(node, least=0)) is not None:
+                    deployment.costs[key] = number
         for key, name in (
             ("max_input_tokens", "context_window"),
             ("max_output_tokens", "max_output_tokens"),

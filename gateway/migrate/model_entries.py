@@ -3,8 +3,9 @@
 from collections.abc import Collection
 
 from gateway.config.known_as import known_as
-from gateway.config.litellm_table import CAPABILITIES, UNKNOWN, ModelFacts, model_facts
+from gateway.config.litellm_table import CAPABILITIES, UNKNOWN, ModelFacts, given_rates, model_facts
 from gateway.config.portfolio_file import FALLBACK_WINDOW
+from gateway.config.price import Price
 from gateway.config.yaml_reader import Place
 from gateway.core.json_types import JsonObject
 from gateway.migrate.import_values import ImportedValues
@@ -39,16 +40,14 @@ class ModelEntries:
         self._write_deployments(where, model, written)
         facts, base, tabled = self._known(model)
         listed = base or tabled or UNKNOWN
-        self._price(where, model, written, facts, listed, from_base=base is not None)
-        if "price" in written:
-            written["price"] = {"input": written["price"]["input"]}
+        self._price(where, model, written)
         most = facts.get("context_window") or (base and base.context_window)
         if most:
             written["max_input_tokens"] = most
         elif listed.context_window is None:
             message = f"the input limit of {model.name} is not known: {FALLBACK_WINDOW} tokens are assumed"
             self._values.report_entry(model.node, "look", message)
-            self.comments[where] = [f"LOOK {message}; else add `max_input_tokens: ...`"]
+            self.comments.setdefault(where, []).append(f"LOOK {message}; else add `max_input_tokens: ...`")
         if dimensions := facts.get("dimensions") or (base and base.dimensions):
             written["dimensions"] = dimensions
         return written
@@ -97,14 +96,14 @@ class ModelEntries:
         LiteLLM's table."""
         facts, base, tabled = self._known(model)
         listed = base or tabled or UNKNOWN
-        self._price(("models", i), model, written, facts, listed, from_base=base is not None)
+        self._price(("models", i), model, written)
         window = facts.get("context_window") or (base and base.context_window)
         if window:
             written["context_window"] = window
         elif listed.context_window is None:
             message = f"the context window of {model.name} is not known: {FALLBACK_WINDOW} tokens are assumed"
             self._values.report_entry(model.node, "look", message)
-            self.comments[("models", i)] = [f"LOOK {message}; else add `context_window: ...`"]
+            self.comments.setdefault(("models", i), []).append(f"LOOK {message}; else add `context_window: ...`")
         if output := facts.get("max_output_tokens") or (base and base.max_output_tokens):
             written["max_output_tokens"] = output
         flags = {name: facts[key] for key, name in CAPABILITIES.items() if key in facts}
@@ -118,30 +117,44 @@ class ModelEntries:
             line = f"LOOK {message}; of {', '.join(CAPABILITIES.values())}"
             self.comments.setdefault(where, []).append(line if flags else f"{line} add `capabilities: [...]`")
 
-    def _price(
-        self,
-        where: Place,
-        model: ImportedModel,
-        written: JsonObject,
-        facts: JsonObject,
-        listed: ModelFacts,
-        *,
-        from_base: bool,
-    ) -> None:
-        given = [facts.get("input_cost_per_token"), facts.get("output_cost_per_token")]
-        table = [listed.usd_per_mtok_in, listed.usd_per_mtok_out]
-        local = any(deployment.target.local for deployment in model.deployments)
-        if given == [None, None] and (local or (table[0] is not None and not from_base)):
-            return
-        price = [mine if mine is not None else theirs for mine, theirs in zip(given, table, strict=True)]
-        written["price"] = {"input": price[0] or 0.0, "output": price[1] or 0.0}
-        cached = facts.get("cache_read_input_token_cost", listed.usd_per_mtok_cached if given == [None, None] else None)
-        if cached is not None:
-            written["price"]["cached_input"] = cached
-        if price[0] is None or price[1] is None:
-            message = f"the price of {model.name} is not known: 0 makes `auto` prefer it"
+    def _price(self, where: Place, model: ImportedModel, written: JsonObject) -> None:
+        """Writes the prices that the gateway would not find by itself: at the model if all deployments have the same one."""
+        prices = [_stated_price(deployment) for deployment in model.deployments]
+        embedding = where[0] == "embedding_models"
+        stated = [price and ({"input": price.rates.input} if embedding else price.stated) for price in prices]
+        if all(price is not None and price == prices[0] for price in prices):
+            written["price"] = stated[0]
+        else:
+            for deployment, price in zip(model.deployments, stated, strict=True):
+                deployment.values |= {} if price is None else {"price": price}
+        needed = {"input_cost_per_token"} if embedding else {"input_cost_per_token", "output_cost_per_token"}
+        if any(_lacks_price(deployment, needed) for deployment in model.deployments):
+            counted = "what is missing as 0" if any(stated) else "it as the highest"
+            message = f"the price of {model.name} is not known: `auto` counts {counted}"
             self._values.report_entry(model.node, "look", message)
-            self.comments[(*where, "price")] = [f"LOOK {message}; USD per million tokens"]
+            at = (*where, "price") if "price" in written else where
+            self.comments.setdefault(at, []).append(f"LOOK {message}; add `price`, USD per million tokens")
+
+
+def _listed_price(deployment: ImportedDeployment) -> Price | None:
+    """The price in LiteLLM's table, for its `base_model` if it has one."""
+    facts = model_facts(deployment.base_model or deployment.model) or model_facts(deployment.model)
+    return None if facts is None else facts.price
+
+
+def _stated_price(deployment: ImportedDeployment) -> Price | None:
+    """The price that LiteLLM's entry states or takes from `base_model`; the table completes it. None if it states none."""
+    given, tiers = given_rates(deployment.costs)
+    listed = _listed_price(deployment)
+    if not given and not tiers:
+        return None if deployment.base_model is None or model_facts(deployment.base_model) is None else listed
+    known = {} if listed is None else {"input": listed.rates.input, "output": listed.rates.output}
+    return Price.of({**known, **given}, tiers)
+
+
+def _lacks_price(deployment: ImportedDeployment, needed: Collection[str]) -> bool:
+    local = deployment.target.local and not deployment.costs
+    return not local and _listed_price(deployment) is None and not set(needed) <= deployment.costs.keys()
 
 
 def _known_as(deployment: ImportedDeployment) -> str:

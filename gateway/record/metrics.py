@@ -28,7 +28,9 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "locus_streams_continued": ("Broken streams that another call continued", ("model",)),
     "locus_stand_ins": ("Requests that a stand-in answered", ("chosen", "served")),
     "locus_tokens": ("Tokens as billed", ("model", "kind")),
-    "locus_cost_usd": ("Cost by the portfolio's prices", ("model",)),
+    "locus_token_details": ("Those of locus_tokens that have a price of their own", ("model", "kind")),
+    "locus_cost_usd": ("Cost of the calls whose price is known", ("model",)),
+    "locus_calls_without_price": ("Billed calls whose price is not known", ("model",)),
     "locus_requests_refused": ("Requests refused at a limit of the gateway", ("reason",)),
     "locus_keys_refused": ("Requests refused for a missing or wrong key", ("key", "reason")),
     "locus_records_lost": ("Records lost to a full buffer", ()),
@@ -56,6 +58,7 @@ LARGEST = {  # gauges that are combined over several processes by their maximum,
     "locus_records_oldest_seconds": "How long the oldest record has waited to be written",
     "locus_event_loop_longest_pause_seconds": "Longest time since the start for which the event loop was blocked",
 }
+_DETAILS = ("cached", "cache_write_5m", "cache_write_1h", "reasoning", "prompt_audio", "completion_audio")
 Labels = tuple[str, ...]
 
 
@@ -247,7 +250,12 @@ class Metrics:
         for part in parts:
             totals.add("locus_tokens", (part.model, "prompt"), part.prompt_tokens)
             totals.add("locus_tokens", (part.model, "completion"), part.completion_tokens)
-            if part.cost_nusd is not None:
+            for kind in _DETAILS:
+                if tokens := getattr(part, f"{kind}_tokens"):
+                    totals.add("locus_token_details", (part.model, kind), tokens)
+            if part.cost_nusd is None:
+                totals.add("locus_calls_without_price", (part.model,))
+            else:
                 totals.add("locus_cost_usd", (part.model,), part.cost_nusd / NUSD_PER_USD)
         if record.served is None or record.cache == "hit":  # the times of an answer from the cache are not the model's
             return

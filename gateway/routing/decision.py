@@ -20,7 +20,8 @@ class Scores:
     Attributes:
         p_correct: predicted correctness, float32; NaN for a model without an embedding.
         standard_error: of p_correct, float32; NaN for a model without an embedding.
-        price_usd: expected price of this request, float64, USD.
+        price_usd: expected price of this request, float64, USD. A model whose price is not known has the highest one that is.
+        priced: the model's price is known.
         capable: the model can serve the request, and the client allows it.
         familiarity: how much the query resembles evaluated ones, in [0, 1]; None if nothing was predicted. At 0, p_correct depends
             on the difficulty of the query and the general ability of the models alone.
@@ -31,6 +32,7 @@ class Scores:
     p_correct: NDArray[np.float32]
     standard_error: NDArray[np.float32]
     price_usd: NDArray[np.float64]
+    priced: NDArray[np.bool_]
     capable: NDArray[np.bool_]
     familiarity: float | None
     requirements: Requirements
@@ -114,13 +116,16 @@ class Decision:
         """The values by which the policy compares the models of a new conversation, (M,), float64."""
         return utilities(scores.believed(self.policy), scores.price_usd, self.cost_weight)
 
-    def best(self, number: int) -> list[tuple[str, float, float]]:
-        """Name, P(correct) and price of the `number` models that the policy prefers, and of the chosen one, in no order."""
+    def best(self, number: int) -> list[tuple[str, float, float | None]]:
+        """Name, P(correct) and price of the `number` models that the policy prefers, and of the chosen one, in no order.
+
+        The price is None if it is not known.
+        """
         if self.scores is None or self.policy is None:
             return []
         scores = self.scores
         chosen: Iterable[int] = range(len(self.models))
         if len(self.models) > number:
             chosen = {self.chosen, *highest(self.utilities(scores), scores.capable, number)}
-        p_correct, price = scores.p_correct.tolist(), scores.price_usd.tolist()
-        return [(self.models[i], p, price[i]) for i in chosen if (p := p_correct[i]) == p]
+        p_correct, price, priced = scores.p_correct.tolist(), scores.price_usd.tolist(), scores.priced.tolist()
+        return [(self.models[i], p, price[i] if priced[i] else None) for i in chosen if (p := p_correct[i]) == p]

@@ -11,7 +11,7 @@ from gateway.request.conversation import Conversation
 from gateway.routing.candidate import Candidate
 from gateway.routing.decision import Decision, Scores
 from gateway.routing.nearby_queries import explain_evidence
-from gateway.routing.reasons import Reasons
+from gateway.routing.reasons import Reasons, prices
 from gateway.routing.routing import Routing
 
 
@@ -126,7 +126,7 @@ def _explain_model(routing: Routing, i: int, request: ChatRequest, scores: Score
         "embedding": routing.embeddings(request)[i],
         "p_correct": p if known else None,
         "standard_error": standard_error if known else None,
-        "price_usd": float(scores.price_usd[i]),
+        "price_usd": float(scores.price_usd[i]) if scores.priced[i] else None,
         "utility": utility if known else None,
         "capable": not lacks,
         "lacks": lacks,
@@ -150,4 +150,8 @@ def _why(
         why.append("no embedding: only served when named")
     if (unavailable := routing.live[i].unavailable()) is not None:
         why.append(unavailable)
-    return why or [reasons.against(i)]
+    why = why or [reasons.against(i)]
+    if not reasons.scores.priced[i]:
+        highest = prices(reasons.scores.price_usd[i])[0]
+        why.append(f"its price is not known, so it counts as the highest of the portfolio, {highest} USD")
+    return why

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.config.portfolio import Model, Portfolio
+from gateway.config.price import Price, Rates
 from gateway.core.errors import GatewayError, InvalidRequest, NoEligibleModel
 from gateway.core.vocabulary import EXPECTED_OUTPUT_TOKENS
 from gateway.deployments.live import LiveDeployments, LiveModel
@@ -49,9 +50,7 @@ class Routing:
         self._index = {name: i for i, name in enumerate(self.names)}
         self.live = tuple(deployments.models[name] for name in self.names)
         self._embeddings = _embeddings(models)
-        prices = [
-            PricePerMtok(m.price.usd_per_mtok_in, m.price.usd_per_mtok_out, m.price.usd_per_mtok_cached) for m in models
-        ]
+        prices = [None if model.price is None else _per_mtok(model.price) for model in models]
         tables = {embeddings: ModelTable(router, embeddings, prices) for embeddings in set(self._embeddings.values())}
         self._tables = {setting: tables[embeddings] for setting, embeddings in self._embeddings.items()}
         self._table = self._tables[None]  # what does not depend on the reasoning setting
@@ -178,7 +177,7 @@ class Routing:
         return Switch(
             model,
             self._portfolio.settings.switch_price,
-            self._table.cache_discount_usd(model, conversation.cached_tokens),
+            self._table.cache_discount_usd(model, request.requirements.prompt_tokens, conversation.cached_tokens),
             request.mid_turn,
         )
 
@@ -202,7 +201,13 @@ class Routing:
         price_usd = self._table.expected_usd(requirements.prompt_tokens, output_tokens)
         capable = self._eligibility.capable(requirements) & self._eligibility.allowed(request.overrides)
         return Scores(
-            predicted.p_correct, predicted.standard_error, price_usd, capable, predicted.familiarity, requirements
+            predicted.p_correct,
+            predicted.standard_error,
+            price_usd,
+            self._table.priced,
+            capable,
+            predicted.familiarity,
+            requirements,
         )
 
     def _none_eligible(
@@ -214,6 +219,16 @@ class Routing:
         if len(able):
             return none_callable([d for i in able for d in self.live[i].deployments])
         return self._eligibility.none_capable(request.overrides, requirements)
+
+
+def _per_mtok(price: Price) -> PricePerMtok:
+    """The part of a price that an expected price depends on."""
+    tiers = tuple((tier.above, _of_rates(tier.rates)) for tier in price.tiers)
+    return _of_rates(price.rates)._replace(tiers=tiers)
+
+
+def _of_rates(rates: Rates) -> PricePerMtok:
+    return PricePerMtok(rates.input, rates.output, rates.cached_input)
 
 
 def _embeddings(models: Sequence[Model]) -> dict[str | None, tuple[str | None, ...]]:

@@ -3,6 +3,7 @@
 Everything that does not depend on a request is computed once. numpy only; knows nothing of HTTP, deployments or requests.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,11 +23,17 @@ class PricePerMtok(NamedTuple):
         usd_in: of the prompt.
         usd_out: of the answer.
         usd_cached: of that part of the prompt which the provider has in its cache.
+        tiers: prompt size -> the prices of a request whose prompt is longer, the largest size last.
     """
 
     usd_in: float
     usd_out: float
     usd_cached: float
+    tiers: "tuple[tuple[int, PricePerMtok], ...]" = ()
+
+    def above(self, prompt_tokens: int) -> "PricePerMtok":
+        """The prices of a request whose prompt is longer than `prompt_tokens`, and not longer than the next size."""
+        return next((price for size, price in reversed(self.tiers) if prompt_tokens >= size), self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +57,17 @@ class ModelTable:
     Args:
         router: the trained router; its space must have every embedding.
         embeddings: names in the model space, one for each model; None for a model without an embedding.
-        prices: one for each model.
+        prices: one for each model; None for a price that is not known, which counts as the highest one that is.
 
     Attributes:
         embedded: indexes of the models that have an embedding, (E,), int64, ascending.
+        priced: the models whose price is known, (M,), bool.
 
     Raises:
         ArtifactError: the space lacks an embedding.
     """
 
-    def __init__(self, router: Router, embeddings: Sequence[str | None], prices: Sequence[PricePerMtok]) -> None:
+    def __init__(self, router: Router, embeddings: Sequence[str | None], prices: Sequence[PricePerMtok | None]) -> None:
         names = [name for name in embeddings if name is not None]
         self._size = len(embeddings)
         self.embedded: NDArray[np.int64] = np.flatnonzero([name is not None for name in embeddings])
@@ -67,9 +75,15 @@ class ModelTable:
         # Rows of the model space, (M, Dz), float32; NaN rows make every distance to such a model NaN.
         self._z = np.full((self._size, router.space.z.shape[1]), np.nan, np.float32)
         self._z[self.embedded] = router.space.z[router.space.rows(names)]
-        # USD of one token, each (M,), float64.
-        per_token = np.array(prices, np.float64).reshape(self._size, 3) / TOKENS_PER_MTOK
-        self._usd_in, self._usd_out, self._usd_cached = per_token.T.copy()
+        self.priced: NDArray[np.bool_] = np.array([price is not None for price in prices], np.bool_)
+        self._unpriced: NDArray[np.int64] = np.flatnonzero(~self.priced)
+        # The prompt sizes above which a price differs, and for each of them, and for shorter prompts, the USD of one token:
+        # of the prompt, of the answer and of the cached part, (S + 1, 3, M), float64.
+        self._sizes = sorted({size for price in prices if price is not None for size, _ in price.tiers})
+        known = [price or PricePerMtok(0.0, 0.0, 0.0) for price in prices]
+        per_mtok = [[price.above(size)[:3] for price in known] for size in (0, *self._sizes)]
+        table = np.array(per_mtok, np.float64).reshape(len(self._sizes) + 1, self._size, 3) / TOKENS_PER_MTOK
+        self._usd: NDArray[np.float64] = table.transpose(0, 2, 1).copy()
 
     def predict(self, q: NDArray[np.float32] | None) -> TableScores:
         """The predictions for one query.
@@ -87,12 +101,16 @@ class ModelTable:
 
     def expected_usd(self, prompt_tokens: int, output_tokens: int) -> NDArray[np.float64]:
         """The expected price of a request at each model, (M,), float64, USD."""
-        price: NDArray[np.float64] = self._usd_in * prompt_tokens + self._usd_out * output_tokens
+        usd_in, usd_out, _ = self._usd[bisect_left(self._sizes, prompt_tokens)]
+        price: NDArray[np.float64] = usd_in * prompt_tokens + usd_out * output_tokens
+        if len(self._unpriced):
+            price[self._unpriced] = price[self.priced].max(initial=0.0)
         return price
 
-    def cache_discount_usd(self, model: int, cached_tokens: int) -> float:
+    def cache_discount_usd(self, model: int, prompt_tokens: int, cached_tokens: int) -> float:
         """USD that a request costs less at this model, since its provider has a part of the prompt in its cache."""
-        return float(max(0.0, cached_tokens * (self._usd_in[model] - self._usd_cached[model])))
+        usd_in, _, usd_cached = self._usd[bisect_left(self._sizes, prompt_tokens), :, model]
+        return float(max(0.0, cached_tokens * (usd_in - usd_cached)))
 
     def by_distance(self, model: int) -> list[tuple[int, float | None]]:
         """Index and distance of the other models: the nearest first, and at the end those of unknown distance, in table order.

@@ -113,3 +113,23 @@ async def test_a_continued_stream_reports_the_sum_with_its_details(tmp_path: Pat
     assert (usage["prompt_tokens"], usage["completion_tokens"]) == (190, record["completion_tokens"])
     assert usage["prompt_tokens_details"]["cached_tokens"] == record["cached_tokens"] == 150
     assert usage["completion_tokens_details"]["reasoning_tokens"] == record["reasoning_tokens"] == 5
+
+
+async def test_a_call_costs_what_its_deployment_costs_and_a_price_that_is_not_known_is_null(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+    async with ScriptedProvider(reply(200, completion("fine", "m") | {"usage": usage})) as up:
+        dear, unknown = entry("llama-8b", up.base_url), entry("llama-70b", up.base_url, price=None)
+        dear["deployments"][0]["price"] = {"input": 5.0, "output": 7.0}
+        async with gateway(tmp_path, [dear, unknown]) as run:
+            for model in ("llama-8b", "llama-70b"):
+                await run.http.post("/v1/chat/completions", content=orjson.dumps(ASKED | {"model": model}))
+            route = (await run.http.post("/v1/route", content=orjson.dumps(ASKED))).json()
+            metrics = (await run.http.get("/metrics")).text
+            first, second = await run.records()
+    assert (first["cost_nusd"], second["cost_nusd"]) == (100 * 5_000 + 10 * 7_000, None)
+    assert (second["prompt_tokens"], second["completion_tokens"]) == (100, 10)
+    assert 'locus_calls_without_price_total{model="llama-70b"} 1.0' in metrics
+    (known,), (other,) = ([c for c in route["candidates"] if c["model"] == name] for name in ("llama-8b", "llama-70b"))
+    assert other["price_usd"] is None
+    assert "its price is not known, so it counts as the highest of the portfolio" in other["why"]
+    assert other["utility"] == pytest.approx(other["p_correct"] - 10 * known["price_usd"])

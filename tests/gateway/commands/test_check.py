@@ -62,7 +62,7 @@ def test_embedding_models_are_shown_after_the_others(tmp_path: Path) -> None:
     result = check(str(write(tmp_path, text)), OPENAI_API_KEY="sk-1")
     assert result.stdout.splitlines()[3:6] == [
         "small-vectors  embedding model",
-        "    0.02 USD/Mtok; 8191 tokens; 1536 dimensions",
+        "    0.02 in USD/Mtok; 8191 tokens; 1536 dimensions",
         "    - text-embedding-3-small  https://api.openai.com/v1  key set",
     ]
 

@@ -158,7 +158,7 @@ def test_each_model_of_the_table_has_a_price(tmp_path: Path) -> None:
     path.write_text(starter_text(list(KEYS), [], space_names(), OLLAMA_ADDRESS), encoding="utf-8")
     portfolio = load_portfolio(path, dict.fromkeys(KEYS.values(), "sk-0123"))
     assert not portfolio.warnings
-    assert all(model.price.usd_per_mtok_in > 0 for model in portfolio.models)
+    assert all(model.price is not None and model.price.rates.input > 0 for model in portfolio.models)
     assert all(deployment.missing_key is None for model in portfolio.models for deployment in model.deployments)
 
 

@@ -16,12 +16,13 @@ from gateway.config.schema import (
     PolicyEntry,
     PortfolioEntry,
     PriceEntry,
+    PriceTierEntry,
 )
 from gateway.config.settings import Hedging, Settings, UtilityCalls
 
 DOCS = Path(__file__).parents[3] / "docs"
 MODELS = (
-    PortfolioEntry, ModelEntry, PriceEntry, EmbeddingModelEntry, DeploymentEntry, PolicyEntry, Settings, UtilityCalls,
+    PortfolioEntry, ModelEntry, PriceEntry, PriceTierEntry, EmbeddingModelEntry, DeploymentEntry, PolicyEntry, Settings, UtilityCalls,
     Hedging, KeyEntry, TeamEntry, BudgetEntry, NearLimitEntry,
 )  # fmt: skip
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from gateway.config.litellm_table import model_facts
+from gateway.config.litellm_table import model_facts, table_price
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,8 @@ from gateway.config.litellm_table import model_facts
 def test_prices_are_in_usd_per_million_tokens(model: str, usd_in: float, usd_out: float, window: int) -> None:
     listed = model_facts(model)
     assert listed is not None
-    assert (listed.usd_per_mtok_in, listed.usd_per_mtok_out, listed.context_window) == (usd_in, usd_out, window)
+    assert listed.price is not None
+    assert (listed.price.rates[:2], listed.context_window) == ((usd_in, usd_out), window)
 
 
 def test_capabilities_are_those_that_requests_ask_for() -> None:
@@ -29,11 +30,73 @@ def test_capabilities_are_those_that_requests_ask_for() -> None:
     assert embedding.capabilities == frozenset()
 
 
-def test_what_is_in_a_providers_cache_has_a_price_of_its_own() -> None:
-    cached = [
-        listed.usd_per_mtok_cached for m in ("gpt-4o", "voyage/voyage-3") if (listed := model_facts(m)) is not None
-    ]
-    assert cached == [1.25, None]
+@pytest.mark.parametrize(
+    ("model", "stated"),
+    [
+        ("gpt-4o", {"input": 2.5, "output": 10.0, "cached_input": 1.25}),
+        (
+            "anthropic/claude-sonnet-4-5",
+            {"input": 3.0, "output": 15.0, "cached_input": 0.3, "cache_write": 3.75, "cache_write_1h": 6.0},
+        ),
+        ("deepseek/deepseek-chat", {"input": 0.28, "output": 0.42, "cached_input": 0.028}),  # its writes are not billed
+        ("openai/text-embedding-3-small", {"input": 0.02, "output": 0.0}),
+        (
+            "gemini/gemini-2.5-pro",
+            {"input": 1.25, "output": 10.0, "cached_input": 0.125}
+            | {"tiers": [{"above": 200_000, "input": 2.5, "output": 15.0, "cached_input": 0.25}]},
+        ),
+        (
+            "gpt-5.4",
+            {"input": 2.5, "output": 15.0, "cached_input": 0.25}
+            | {"tiers": [{"above": 272_000, "input": 5.0, "output": 22.5, "cached_input": 0.5}]},
+        ),
+    ],
+)
+def test_the_kinds_of_tokens_have_prices_of_their_own(model: str, stated: dict[str, object]) -> None:
+    listed = model_facts(model)
+    assert listed is not None
+    assert listed.price is not None
+    assert listed.price.stated == stated
+
+
+def test_an_entry_is_read_by_its_keys() -> None:
+    entry = {
+        "input_cost_per_token": 1e-06,
+        "output_cost_per_token": 2e-06,
+        "output_cost_per_reasoning_token": 3e-06,
+        "input_cost_per_audio_token": 4e-06,
+        "output_cost_per_audio_token": 5e-06,
+        "cache_creation_input_token_cost": 1.25e-06,
+        "cache_creation_input_token_cost_above_1hr": 2e-06,
+        "cache_creation_input_token_cost_above_1hr_above_200k_tokens": 4e-06,
+        "input_cost_per_token_above_128k_tokens": 1.5e-06,
+        "input_cost_per_token_above_200k_tokens": 2e-06,
+        "input_cost_per_token_batches": 9e-06,
+        "input_cost_per_token_priority": 9e-06,
+        "input_cost_per_token_above_200k_tokens_flex": 9e-06,
+        "input_cost_per_second": 9e-06,
+        "output_cost_per_token_above_128k_tokens": None,
+    }
+    price = table_price(entry)
+    assert price is not None
+    assert price.rates == (1, 2, 1, 1.25, 2, 3, 4, 5)
+    assert [tier.above for tier in price.tiers] == [128_000, 200_000]
+    assert price.rates_for(128_001)[:5] == (1.5, 2, 1.5, 1.25, 2)
+    assert price.rates_for(200_001)[:5] == (2, 2, 2, 1.25, 4)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"output_cost_per_token": 1e-06},
+        {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0},  # so the table has it where LiteLLM does not know
+        {"input_cost_per_token": "1e-06"},
+        {"input_cost_per_second": 1e-06},
+    ],
+)
+def test_an_entry_without_a_price_has_none(entry: dict[str, object]) -> None:
+    assert table_price(entry) is None
 
 
 @pytest.mark.parametrize("model", ["openai/no-such-model-xyz", "no-such-model-xyz", "openai/", ""])
@@ -43,7 +106,7 @@ def test_a_model_that_the_table_lacks_has_no_entry(model: str) -> None:
 
 def test_reading_the_table_does_not_import_litellm() -> None:
     code = (
-        "import sys; from gateway.config.litellm_table import model_facts; assert model_facts('openai/gpt-4o-mini').usd_per_mtok_in == 0.15; "
+        "import sys; from gateway.config.litellm_table import model_facts; assert model_facts('openai/gpt-4o-mini').price.rates.input == 0.15; "
         "print(sorted(m for m in ('litellm', 'openai', 'torch', 'pyarrow') if m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 
 from gateway.config.database_location import DatabaseLocation
 from gateway.config.document import MOST_PROBLEMS, is_secret_name
-from gateway.config.portfolio import DEFAULT_POLICIES, Portfolio, Price
+from gateway.config.portfolio import DEFAULT_POLICIES, Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
+from gateway.config.price import FREE, Price
 from gateway.config.schema import (
     DeploymentEntry,
     EmbeddingModelEntry,
@@ -111,7 +112,7 @@ def test_what_a_file_leaves_out_has_defaults(tmp_path: Path) -> None:
     assert (portfolio.checkpoint, portfolio.spaces, portfolio.simulated) == (None, (), False)
     assert (portfolio.settings.host, portfolio.settings.port, portfolio.settings.keys) == ("127.0.0.1", 4000, ())
     assert (portfolio.settings.record, portfolio.settings.store_prompts) == (Path("locus.db"), False)
-    assert (model.embedding, model.price, model.capabilities) == (None, Price(0.0, 0.0, 0.0), frozenset())
+    assert (model.embedding, model.price, model.capabilities) == (None, FREE, frozenset())
     assert (deployment.id, deployment.path, deployment.upstream_model) == ("a/0", "direct", "a")
     assert (deployment.timeout_s, deployment.connect_timeout_s) == (300, 5)
     assert (deployment.first_token_timeout_s, deployment.idle_timeout_s) == (10, 15)
@@ -135,7 +136,7 @@ def test_the_default_policies_are_best_balanced_and_cheap() -> None:
 def test_price_window_and_capabilities_come_from_litellms_table(tmp_path: Path) -> None:
     text = "models:\n  - name: mini\n    deployments: [{model: openai/gpt-4o-mini}]\n"
     model = load(tmp_path, text, OPENAI_API_KEY="sk-1").models[0]
-    assert model.price == Price(0.15, 0.6, 0.075)
+    assert model.price == Price.of({"input": 0.15, "output": 0.6, "cached_input": 0.075})
     assert (model.context_window, model.max_output_tokens) == (128_000, 16_384)
     assert {"tools", "vision", "json_schema"} <= model.capabilities
 
@@ -144,14 +145,41 @@ def test_what_a_file_says_goes_before_the_table(tmp_path: Path) -> None:
     text = "models:\n  - name: mini\n    deployments: [{model: openai/gpt-4o-mini}]\n"
     text += "    price: {input: 3, output: 4}\n    context_window: 10\n    max_output_tokens: 5\n    capabilities: []\n"
     model = load(tmp_path, text, OPENAI_API_KEY="sk-1").models[0]
-    assert (model.price, model.context_window, model.max_output_tokens) == (Price(3, 4, 3), 10, 5)
+    assert (model.price, model.context_window, model.max_output_tokens) == (Price.of({"input": 3, "output": 4}), 10, 5)
     assert model.capabilities == frozenset()
+
+
+def test_each_deployment_is_billed_by_its_own_price(tmp_path: Path) -> None:
+    text = (
+        "models:\n  - name: a\n    context_window: 1\n    price: {input: 3, output: 4}\n    deployments:\n"
+        "      - {model: ollama/a}\n      - {model: ollama/b, price: {input: 0, output: 0, tiers: [{above: 100, input: 1}]}}\n"
+    )
+    model = load(tmp_path, text).models[0]
+    assert [deployment.price for deployment in model.deployments] == [
+        Price.of({"input": 3, "output": 4}),
+        Price.of({}, {100: {"input": 1}}),
+    ]
+    assert model.price == model.deployments[0].price
+    text = text.replace("    price: {input: 3, output: 4}\n", "")
+    assert load(tmp_path, text).models[0].price == FREE  # that of the first deployment
+
+
+def test_a_price_that_is_not_known_is_a_warning(tmp_path: Path) -> None:
+    text = "models:\n  - name: a\n    context_window: 1\n    deployments:\n      - {model: openai/no-such-model-xyz}\n"
+    portfolio = load(tmp_path, text, OPENAI_API_KEY="k")
+    assert portfolio.models[0].price is None
+    (warning,) = portfolio.warnings
+    assert warning.startswith(f"{tmp_path}/p.yaml:2: models[0]: the price of a/0 is not known")
+    assert "add `price: {input: …, output: …}`, USD per million tokens" in warning
+    known = load(tmp_path, text + "      - {model: openai/gpt-4o-mini}\n", OPENAI_API_KEY="k")
+    assert known.models[0].price == known.models[0].deployments[1].price is not None
+    assert len(known.warnings) == 1  # of the first deployment
 
 
 def test_cached_input_may_have_a_price_of_its_own(tmp_path: Path) -> None:
     text = "models:\n  - name: a\n    deployments: [{model: ollama/a}]\n    context_window: 1\n"
-    assert load(tmp_path, text + "    price: {input: 3, output: 4, cached_input: 0}\n").models[0].price == Price(
-        3, 4, 0
+    assert load(tmp_path, text + "    price: {input: 3, output: 4, cached_input: 0}\n").models[0].price == Price.of(
+        {"input": 3, "output": 4, "cached_input": 0}
     )
 
 
@@ -171,7 +199,7 @@ def test_an_embedding_models_facts_come_from_litellms_table(tmp_path: Path) -> N
     portfolio = load(tmp_path, text, OPENAI_API_KEY="sk-1")
     (model,) = portfolio.embedding_models
     assert [m.name for m in portfolio.models] == ["small"]
-    assert (model.price, model.context_window, model.dimensions) == (Price(0.02, 0.0, 0.02), 8191, 1536)
+    assert (model.price, model.context_window, model.dimensions) == (Price.of({"input": 0.02}), 8191, 1536)
     (deployment,) = model.deployments
     assert (deployment.id, deployment.upstream_model, deployment.rpm) == ("vectors/0", "text-embedding-3-small", 7)
     assert portfolio.warnings == ()
@@ -181,13 +209,13 @@ def test_what_a_file_says_of_an_embedding_model_goes_before_the_table(tmp_path: 
     text = COMPLETE + EMBEDDING.replace("ollama/m", "openai/text-embedding-3-small")
     text += "    price: {input: 3}\n    max_input_tokens: 10\n    dimensions: 5\n"
     (model,) = load(tmp_path, text, OPENAI_API_KEY="sk-1").embedding_models
-    assert (model.price, model.context_window, model.dimensions) == (Price(3, 0, 3), 10, 5)
+    assert (model.price, model.context_window, model.dimensions) == (Price.of({"input": 3}), 10, 5)
 
 
 def test_of_an_unknown_embedding_model_of_ones_own_a_limit_is_assumed(tmp_path: Path) -> None:
     portfolio = load(tmp_path, DIRECT + EMBEDDING)
     (model,) = portfolio.embedding_models
-    assert (model.price, model.context_window, model.dimensions) == (Price(0, 0, 0), 8192, None)
+    assert (model.price, model.context_window, model.dimensions) == (FREE, 8192, None)
     assert portfolio.warnings == (
         f"{tmp_path}/p.yaml:10: embedding_models[0]: max_input_tokens of vectors is not known; 8192 is assumed",
     )
@@ -197,7 +225,8 @@ def test_embedding_models_may_be_those_of_providers_that_have_no_others(tmp_path
     text = COMPLETE + EMBEDDING.replace("ollama/m", "voyage/voyage-3")
     (model,) = load(tmp_path, text, VOYAGE_API_KEY="vk").embedding_models
     assert (model.deployments[0].path, model.deployments[0].upstream_model) == ("litellm", "voyage/voyage-3")
-    assert model.price.usd_per_mtok_in == 0.06
+    assert model.price is not None
+    assert model.price.rates.input == 0.06
 
 
 def test_a_deployment_takes_litellms_parameter_names(tmp_path: Path) -> None:
@@ -394,7 +423,6 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         (EMBEDDING + "    price: {input: 1, output: 1}\n", "p.yaml:14: embedding_models[0].price.output: unknown key; expected one of input"),
         (EMBEDDING + "    max_input_tokens: many\n", "p.yaml:14: embedding_models[0].max_input_tokens: found 'many'; write a whole number, such as max_input_tokens: 8192"),
         (EMBEDDING.replace("ollama/m", "opena/m"), "p.yaml:13: embedding_models[0].deployments[0].model: unknown provider 'opena'; did you mean openai/? For any OpenAI-compatible server write openai/m with `api_base`"),
-        (EMBEDDING.replace("ollama/m", "openai/no-such-model-xyz"), "p.yaml:10: embedding_models[0]: LiteLLM's table has no price of vectors; add `price: {input: …}`, USD per million tokens"),
         ("      - model: voyage/voyage-3\n", "p.yaml:9: models[0].deployments[1].model: voyage/ has embedding models only"),
         # unknown keys
         ("defualt_policy: best\n", "p.yaml:9: defualt_policy: unknown key; did you mean default_policy?"),
@@ -446,7 +474,6 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         ("      - model: opena/m\n", "p.yaml:9: models[0].deployments[1].model: unknown provider 'opena'; did you mean openai/? For any OpenAI-compatible server write openai/m with `api_base`"),
         ("      - model: hosted_vllm/m\n", "p.yaml:9: models[0].deployments[1].model: hosted_vllm/ has no address of its own: give `api_base`"),
         ("      - model: bedrock/m\n        apis: [messages]\n", "p.yaml:10: models[0].deployments[1].apis: bedrock/ is reached through litellm, by chat completions only"),
-        ("  - name: b\n    deployments: [{model: openai/no-such-model-xyz}]\n", "p.yaml:9: models[1]: LiteLLM's table has no price of b; add `price: {input: …, output: …}`, USD per million tokens"),
     ],
 )  # fmt: skip
 def test_a_problem_names_file_line_key_found_and_expected(tmp_path: Path, more: str, problem: str) -> None:
@@ -555,7 +582,7 @@ gateway:
 """
     problems = problems_of(tmp_path, text)
     assert [problem.partition(": ")[0] for problem in problems] == [
-        f"p.yaml:{line}" for line in (1, 4, 5, 7, 8, 9, 9, 13, 15, 15, 16, 16, 19, 21, 22, 23)
+        f"p.yaml:{line}" for line in (1, 4, 5, 7, 8, 9, 9, 13, 15, 15, 16, 19, 21, 22, 23)
     ]
     assert problems[5:7] == [
         "p.yaml:9: models[0].deployments[1].model: missing; write model: openai/gpt-5.4-mini",

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from gateway.config.portfolio import Model, Price
+from gateway.config.portfolio import Model
+from gateway.config.price import FREE
 from gateway.deployments.live import LiveModel
 from gateway.http.answer_headers import MAX_VALUES, answer_headers, batch_headers, header_fields
 from gateway.request.requirements import Requirements
@@ -12,7 +13,7 @@ from router.model.policy import Policy
 
 
 def live(name: str) -> LiveModel:
-    return LiveModel(Model(name, (), embedding=None, price=Price(1.0, 2.0, 0.5), context_window=1000), ())
+    return LiveModel(Model(name, (), embedding=None, price=FREE, context_window=1000), ())
 
 
 NAMED = Decision(("llama-8b", "mistral-7b"), None, 0)
@@ -49,6 +50,7 @@ def test_a_minimum_that_the_chosen_model_misses_is_named() -> None:
         np.array([0.5, 0.75], np.float32),
         np.zeros(2, np.float32),
         np.zeros(2),
+        np.ones(2, np.bool_),
         np.ones(2, np.bool_),
         familiarity=1.0,
         requirements=Requirements(frozenset(), 1, None),

@@ -134,3 +134,18 @@ async def test_requests_without_limits_have_no_limit_headers(tmp_path: Path) -> 
     async with ScriptedProvider() as provider, limited(tmp_path, provider) as run:
         response = await ask(run)
     assert not [name for name in response.headers if "ratelimit" in name]
+
+
+async def test_a_model_without_a_price_is_not_called_within_a_budget(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider, ScriptedProvider() as other:
+        models = [entry("llama-8b", provider.base_url, price=None), entry("llama-70b", other.base_url)]
+        async with limited(tmp_path, provider, *models, budget=[{"usd": 5, "per": "day"}]) as run:
+            with pytest.raises(openai.RateLimitError) as refused:
+                await ask(run, extra_headers={"x-locus-failover": "off"})
+            answered = await ask(run)  # a stand-in whose price is known
+            records = await run.records()
+    assert refused.value.code == "insufficient_quota"
+    assert "The price of llama-8b/0 is not known" in refused.value.message
+    assert answered.headers["x-locus-stand-in"] == "llama-70b"
+    assert (len(provider.calls), len(other.calls)) == (0, 1)
+    assert [record["cost_nusd"] is None for record in records] == [True, False]

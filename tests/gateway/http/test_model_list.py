@@ -75,12 +75,34 @@ async def test_a_models_entry_says_what_it_can_do_and_costs(tmp_path: Path) -> N
         "input_usd_per_mtok": 2.0,
         "output_usd_per_mtok": 8.0,
         "cached_input_usd_per_mtok": 0.15,
+        "cache_write_usd_per_mtok": 2.0,
+        "cache_write_1h_usd_per_mtok": 2.0,
+        "reasoning_usd_per_mtok": 8.0,
         "prompt": "0.000002",
         "completion": "0.000008",
         "input_cache_read": "0.00000015",
+        "input_cache_write": "0.000002",
+        "internal_reasoning": "0.000008",
     }
     assert plain["architecture"]["modality"] == "text->text"
     assert not {"tools", "n", "logprobs"} & set(plain["supported_parameters"])
+
+
+async def test_a_price_that_is_not_known_is_null(tmp_path: Path) -> None:
+    unknown = entry("llama-70b", NOWHERE, price=None)
+    async with gateway(tmp_path, [ABLE, unknown]) as run:
+        auto, one = (find_model(run.service.in_force, name) for name in ("auto", "llama-70b"))
+    assert one["pricing"] is None
+    assert auto["price_range"]["input_usd_per_mtok"] == [2.0, 2.0]
+    async with gateway(tmp_path, [unknown]) as run:
+        assert find_model(run.service.in_force, "auto")["price_range"] is None
+
+
+async def test_the_prices_of_long_prompts_are_listed(tmp_path: Path) -> None:
+    price = {"input": 1.0, "output": 2.0, "tiers": [{"above": 200_000, "input": 3.0}]}
+    async with gateway(tmp_path, [entry("llama-8b", NOWHERE, price=price)]) as run:
+        (tier,) = find_model(run.service.in_force, "llama-8b")["pricing"]["tiers"]
+    assert (tier["above_prompt_tokens"], tier["input_usd_per_mtok"], tier["output_usd_per_mtok"]) == (200_000, 3.0, 2.0)
 
 
 async def test_auto_can_do_what_the_models_that_it_chooses_from_can_together(tmp_path: Path) -> None:
@@ -95,6 +117,9 @@ async def test_auto_can_do_what_the_models_that_it_chooses_from_can_together(tmp
         "input_usd_per_mtok": [1.0, 2.0],
         "output_usd_per_mtok": [1.0, 8.0],
         "cached_input_usd_per_mtok": [0.15, 1.0],
+        "cache_write_usd_per_mtok": [1.0, 2.0],
+        "cache_write_1h_usd_per_mtok": [1.0, 2.0],
+        "reasoning_usd_per_mtok": [1.0, 8.0],
     }
     assert "balanced" in auto["description"]
     assert {key for key in auto if auto[key] != cheap[key]} == {"id", "description"}

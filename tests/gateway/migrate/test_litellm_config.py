@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.commands.main import main
-from gateway.config.portfolio import Price
+from gateway.config.price import Price
 from gateway.config.secret import Secret
 from tests.gateway.migrate.importing import imported, one, problems
 
@@ -164,7 +164,7 @@ def test_what_is_not_known_wants_a_look(tmp_path: Path) -> None:
     config = one("model: openai/our-finetune, api_base: 'https://llm.example.com/v1', weight: 0, rpm: 0")
     portfolio, report = imported(tmp_path, config)
     model = portfolio.models[0]
-    assert (model.embedding, model.context_window, model.price.usd_per_mtok_in) == (None, 8192, 0.0)
+    assert (model.embedding, model.context_window, model.price) == (None, 8192, None)
     assert model.deployments[0].weight == 0.001
     text = (tmp_path / "portfolio.yaml").read_text()
     for what in ("which model of the space", "context window", "price of m", "can do", "more than 0", "OPENAI_API_KEY"):
@@ -226,12 +226,13 @@ router_settings:
 """
     portfolio, report = imported(tmp_path, text)
     assert [model.name for model in portfolio.models] == ["chat"]
-    assert portfolio.models[0].price == Price(1, 2, 0.1)
+    assert portfolio.models[0].price == Price.of({"input": 1, "output": 2, "cached_input": 0.1})
     models = {model.name: model for model in portfolio.embedding_models}
     assert list(models) == ["eu-vectors", "own-vectors", "voyage", "vectors"]
     eu, own = models["eu-vectors"], models["own-vectors"]
-    assert (eu.price.usd_per_mtok_in, eu.dimensions, eu.deployments[0].path) == (0.13, 3072, "litellm")
-    assert (own.price, own.context_window, own.dimensions) == (Price(0.02, 0, 0.02), 512, 384)
+    assert eu.price is not None
+    assert (eu.price.rates.input, eu.dimensions, eu.deployments[0].path) == (0.13, 3072, "litellm")
+    assert (own.price, own.context_window, own.dimensions) == (Price.of({"input": 0.02}), 512, 384)
     assert [d.weight for d in own.deployments] == [2, 1]
     assert models["vectors"].deployments[0].api_base == "http://gpu:8000/v1"
     assert "the price of voyage is not known" in report

@@ -45,10 +45,11 @@ def test_facts_are_in_our_units_and_the_first_of_two_counts(tmp_path: Path) -> N
         " disable_background_health_check: true}",
     )
     facts = {name: value for name, (value, _) in deployment.facts.items()}
-    assert facts == {"input_cost_per_token": 1.0, "context_window": 4096, "supports_vision": True}
+    assert facts == {"context_window": 4096, "supports_vision": True}
+    assert deployment.costs == {"input_cost_per_token": 0.000001}
     assert deployment.values["prefill"] is True
     assert not deployment.health_checks
-    assert [f.message for f in values.findings] == ["line 4 counts"]
+    assert [f.message for f in values.findings] == ["input_cost_per_token of model_info counts"]
 
 
 def test_parameters_of_litellms_calls_are_copied_and_those_of_requests_are_lost(tmp_path: Path) -> None:

@@ -62,13 +62,13 @@ def test_what_is_not_known_is_a_comment_and_a_finding(tmp_path: Path) -> None:
     )
     assert "embedding" not in entry
     assert "context_window" not in entry
-    assert entry["price"] == {"input": 0.0, "output": 0.0}
+    assert "price" not in entry
     assert comments[("models", 0, "deployments")][1:] == [
         "embedding: meta-llama/Llama-3.1-8B-Instruct  # is it this one?"
     ]
     messages = [finding.message for finding in values.findings if finding.kind == "look"]
     assert f"the context window of m is not known: {FALLBACK_WINDOW} tokens are assumed" in messages
-    assert "the price of m is not known: 0 makes `auto` prefer it" in messages
+    assert "the price of m is not known: `auto` counts it as the highest" in messages
 
 
 def test_an_embedding_model_has_an_input_limit_and_a_price_of_inputs(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.config.portfolio import Model, Price
+from gateway.config.portfolio import Model
+from gateway.config.price import FREE
 from gateway.request.chat_request import ChatRequest, parse_chat, translated_request
 from gateway.request.output_limit import needs_exact_prompt_tokens, with_fitting_output_limit
 from gateway.request.request import Native
@@ -17,7 +18,7 @@ from tests.gateway.upstreams import ScriptedProvider
 
 
 def model(window: int = 32_768, most: int | None = None) -> Model:
-    return Model("m", (), None, Price(0, 0, 0), window, most)
+    return Model("m", (), None, FREE, window, most)
 
 
 def ask(words: int = 1_000, **more: Any) -> ChatRequest:

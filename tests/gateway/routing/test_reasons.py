@@ -20,7 +20,9 @@ def decided(
 ) -> Reasons:
     requirements = Requirements(frozenset(), 1, None)
     p_correct, error = np.array(P, np.float32), np.full(3, 0.04, np.float32)
-    scores = Scores(p_correct, error, np.array(usd), np.ones(3, np.bool_), familiarity, requirements)
+    scores = Scores(
+        p_correct, error, np.array(usd), np.ones(3, np.bool_), np.ones(3, np.bool_), familiarity, requirements
+    )
     if policy is None:
         return Reasons(Decision(NAMES, None, 1, scores))
     weight = cost_weight(policy, scores.price_usd)

@@ -46,9 +46,33 @@ def test_an_unknown_embedding_is_an_error(router: Router) -> None:
 def test_prices_and_cache_discounts(router: Router) -> None:
     models = table(router)
     np.testing.assert_allclose(models.expected_usd(1_000_000, 500_000), [2.0, 0.0, 20.0])
-    assert models.cache_discount_usd(0, 100_000) == pytest.approx(0.05)
-    assert models.cache_discount_usd(2, 100_000) == 0.0  # cached tokens are more expensive there
+    assert models.cache_discount_usd(0, 100_000, 100_000) == pytest.approx(0.05)
+    assert models.cache_discount_usd(2, 100_000, 100_000) == 0.0  # cached tokens are more expensive there
     assert models.expected_usd(1, 1).dtype == np.float64
+
+
+def test_prices_of_long_prompts(router: Router) -> None:
+    long = PricePerMtok(2.0, 3.0, 1.0)
+    tiered = PricePerMtok(1.0, 2.0, 0.5, ((100_000, long), (300_000, PricePerMtok(4.0, 5.0, 3.0))))
+    other = PricePerMtok(10.0, 10.0, 10.0, ((200_000, PricePerMtok(20.0, 20.0, 20.0)),))
+    models = ModelTable(router, EMBEDDINGS, [tiered, PRICES[0], other])
+    for tokens, expected in (
+        (100_000, [0.1, 0.1, 1.0]),
+        (100_001, [0.200002, 0.100001, 1.00001]),
+        (200_001, [0.400002, 0.200001, 4.00002]),
+        (400_000, [1.6, 0.4, 8.0]),
+    ):
+        np.testing.assert_allclose(models.expected_usd(tokens, 0), expected)
+    assert models.cache_discount_usd(0, 100_000, 50_000) == pytest.approx(0.025)
+    assert models.cache_discount_usd(0, 100_001, 50_000) == pytest.approx(0.05)
+
+
+def test_a_price_that_is_not_known_counts_as_the_highest(router: Router) -> None:
+    models = ModelTable(router, EMBEDDINGS, [PRICES[0], None, PRICES[2]])
+    assert models.priced.tolist() == [True, False, True]
+    assert models.expected_usd(1_000_000, 500_000).tolist() == [2.0, 20.0, 20.0]
+    assert models.cache_discount_usd(1, 1_000, 1_000) == 0.0
+    assert ModelTable(router, EMBEDDINGS, [None] * 3).expected_usd(9, 9).tolist() == [0.0, 0.0, 0.0]
 
 
 def test_others_are_sorted_by_distance_with_unknown_ones_last(router: Router) -> None:
