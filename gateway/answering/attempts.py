@@ -11,6 +11,7 @@ from gateway.deployments.live import LiveDeployment
 from gateway.provider_errors.error_body import one_line
 from gateway.provider_errors.failures import NEEDS_OPERATOR, REQUEST_FAULTS, Cause, UpstreamFailure
 from gateway.routing.candidate import Candidate, none_callable, unavailable_reasons
+from gateway.telemetry.trace_context import TraceContext, new_span_id
 
 HEDGED = "hedged"  # another call answered first
 CANCELLED = "cancelled"  # the client left, or the gateway stopped
@@ -57,6 +58,11 @@ class CallStart(NamedTuple):
     at: float
     span_id: int = 0
 
+    @classmethod
+    def at_time(cls, now: float, trace: TraceContext | None) -> "CallStart":
+        """A call that begins now; with a span of its own if the provider is told of the trace."""
+        return cls(now) if trace is None else cls(now, new_span_id())
+
 
 @dataclass(slots=True)
 class Attempts:
@@ -71,6 +77,7 @@ class Attempts:
         paused_s: the part of `waited_s` spent between retries.
         calling: the call under way; of calls side by side each has attempts of its own.
         refusal: why a limit of the key or team refused a call; None if none did.
+        trace: the trace context that calls carry on; None if providers are told none.
     """
 
     entries: list[Attempt] = field(default_factory=list)
@@ -81,6 +88,7 @@ class Attempts:
     paused_s: float = 0.0
     calling: CallStart | None = None
     refusal: GatewayError | None = None
+    trace: TraceContext | None = None
 
     def not_called(self) -> list[Attempt]:
         """Those of `skipped` that were not called later either."""

@@ -49,7 +49,7 @@ class Hedge:
 
     def start(self, candidate: Candidate, live: LiveDeployment) -> None:
         """Begins one more call."""
-        call = _Call(candidate, live, Attempts(), self._clock())
+        call = _Call(candidate, live, Attempts(trace=self._attempts.trace), self._clock())
         task = asyncio.create_task(self._call(candidate, live, call.attempts))
         self._calls[task] = call
         self._running.add(task)

@@ -22,6 +22,7 @@ from gateway.answering.splice import Splice
 from gateway.answering.transcript import Transcript
 from gateway.api.reasoning import SIGNATURES, is_reasoning_error, without_reasoning
 from gateway.bodies.offload import offloaded
+from gateway.config.secret import Secret
 from gateway.core.answer import Complete
 from gateway.deployments.live import LiveDeployment
 from gateway.provider_errors.failures import Cause, UpstreamFailure, unexpected
@@ -80,7 +81,7 @@ class UpstreamCall:
             UpstreamFailure: the call failed; the deployment's circuit breaker and the attempts have it already.
         """
         context, live, clock = self._context, self._live, self._context.resources.clock
-        self._start = self._attempts.calling = start = CallStart(clock())
+        self._start = self._attempts.calling = start = CallStart.at_time(clock(), self._attempts.trace)
         live.start()
         try:
             answer = await self._answer()
@@ -124,7 +125,9 @@ class UpstreamCall:
                 raise
             path, self._api = self._api, ready.api
             self._add_attempt(failure.cause.value, failure.status)  # its reason is not redacted yet
-            self._start = self._attempts.calling = CallStart(self._context.resources.clock())
+            self._start = self._attempts.calling = CallStart.at_time(
+                self._context.resources.clock(), self._attempts.trace
+            )
             answer = await self._send()
             if await offloaded(len(ready.body), lacks_path, failure, ready):
                 live.unknown_apis.note(path)
@@ -132,6 +135,9 @@ class UpstreamCall:
 
     async def _send(self) -> Complete | Relay:
         spec, resources = self._live.spec, self._context.resources
+        if (trace := self._attempts.trace) is not None:
+            told = {name: Secret(value) for name, value in trace.headers(self._start.span_id).items()}
+            spec = replace(spec, headers={**spec.headers, **told})
         began = resources.clock()
         try:
             upstream = await resources.upstreams.choose(spec, self._api)

@@ -52,7 +52,7 @@ def _fault(address: str, provider: str) -> str | None:
     except ValueError:
         return "the host or the port is not valid; expected an address such as http://127.0.0.1:8000/v1"
     if "@" in parts.netloc:
-        return "`api_base` has a user or password in it, which would show: give `api_key` or `extra_headers`"
+        return "there is a user or password in the address, which would show; write a key or a header instead"
     if not parts.hostname or port == 0 or re.search(r'[\\{}<>"^`|]', rest) or "://" in rest:
         return "the host or the port is not valid; expected an address such as http://127.0.0.1:8000/v1"
     if "#" in address:

@@ -131,6 +131,7 @@ class Deployments:
             health_check_s=entry.health_check_interval,
             params=params,
             missing_key=missing,
+            provider=target.provider,
         )
 
     def _headers(

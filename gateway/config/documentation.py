@@ -21,7 +21,7 @@ from gateway.config.schema import (
     PriceEntry,
     PriceTierEntry,
 )
-from gateway.config.settings import CacheSettings, Hedging, Settings, UtilityCalls
+from gateway.config.settings import CacheSettings, Hedging, Otel, Settings, UtilityCalls
 
 _INTRODUCTION = """\
 # Configuration
@@ -67,6 +67,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str | int, ...]], ...] = (
     ("`gateway.utility_calls`", UtilityCalls, ("gateway", "utility_calls")),
     ("`gateway.hedging`", Hedging, ("gateway", "hedging")),
     ("`gateway.cache`", CacheSettings, ("gateway", "cache")),
+    ("`gateway.otel`", Otel, ("gateway", "otel")),
 )
 _TYPE_NAMES: Mapping[object, str] = {
     str: "text",

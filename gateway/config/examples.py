@@ -18,7 +18,7 @@ from gateway.config.schema import (
     PriceEntry,
     PriceTierEntry,
 )
-from gateway.config.settings import CacheSettings, Hedging, Settings, UtilityCalls
+from gateway.config.settings import CacheSettings, Hedging, Otel, Settings, UtilityCalls
 from gateway.config.yaml_reader import Place
 
 # One line of a file for each key whose form does not follow from its type or default.
@@ -92,6 +92,12 @@ _EXAMPLES: Mapping[str, str] = {
     "hedging": "hedging: {quantile: 0.95, budget: 0.05}",
     "cache": "cache: {ttl: 1h}",
     "ttl": "ttl: 1h",
+    "otel": "otel: {endpoint: http://127.0.0.1:4318}",
+    "endpoint": "endpoint: http://127.0.0.1:4318",
+    "headers": "headers: {Authorization: os.environ/COLLECTOR_AUTHORIZATION}",
+    "sample": "sample: 0.1",
+    "content": "content: spans",
+    "propagate": "propagate: true",
 }
 _ITEMS: Mapping[str, str] = {  # of lists and mappings
     "models": "{name: small, deployments: [{model: ollama/gpt-oss:20b}]}",
@@ -148,6 +154,8 @@ def mapping_at(where: Place) -> type[BaseModel] | None:
             return Hedging
         case ("gateway", "cache", _):
             return CacheSettings
+        case ("gateway", "otel", _):
+            return Otel
         case ("models", _, "deployments", _, _):
             return DeploymentEntry
         case ("embedding_models", _, "deployments", _, _):

@@ -43,6 +43,7 @@ class Deployment:
         health_check_s: interval of health checks, seconds; None: no health checks.
         params: further LiteLLM parameters, for the litellm path.
         missing_key: an environment variable that the deployment needs and that is not set, so that it cannot be used; or None.
+        provider: LiteLLM's prefix; "" if it is not known.
         known_as: LiteLLM's name of the model, by which it is recognised in the model space; "" if it cannot be recognised.
         price: by which its calls are billed; None if it is not known.
     """
@@ -74,6 +75,7 @@ class Deployment:
     missing_key: str | None = None
     known_as: str = ""
     price: Price | None = None
+    provider: str = ""
 
 
 NO_EMBEDDING = "none"

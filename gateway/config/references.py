@@ -98,6 +98,10 @@ class References:
         """Another secret that must be there, such as the URL of a database."""
         return self._present(where, self.secret(where, value))
 
+    def required_header(self, where: Place, value: str) -> Secret | None:
+        """The value of a header that must be there."""
+        return self._present(where, self.header(where, value))
+
     def _present(self, where: Place, found: tuple[Secret | None, str | None]) -> Secret | None:
         """The secret; it is a problem if it is missing."""
         secret, missing = found

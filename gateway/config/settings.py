@@ -17,6 +17,7 @@ from gateway.config.field_types import (
     Duration,
     FileModel,
     FilePath,
+    HeaderName,
     Name,
     Origin,
     Probability,
@@ -140,6 +141,30 @@ class CacheSettings(FileModel):
         return int(self.max_entry_kb * 1024)
 
 
+class Otel(FileModel):
+    """Export of OpenTelemetry spans over OTLP/HTTP. OpenTelemetry's environment variables are the defaults of these keys."""
+
+    endpoint: Name | None = Field(
+        None,
+        description="Address of the collector, to which /v1/traces is appended; os.environ/NAME is possible. Default: "
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT",
+    )
+    headers: dict[HeaderName, SecretKey] = Field(
+        {},
+        description="Headers of every export, such as a key of the collector, each as os.environ/NAME. Default: "
+        "OTEL_EXPORTER_OTLP_HEADERS",
+    )
+    sample: Probability | None = Field(
+        None,
+        description="Share of the requests that are exported if the client has not decided; errors and answers of "
+        "stand-ins always are. Default: OTEL_TRACES_SAMPLER, or all",
+    )
+    content: Literal["none", "spans"] = Field(
+        "none", description="Whether spans have the messages of the request and of the answer"
+    )
+    propagate: bool = Field(False, description="Whether calls to providers carry the trace context (traceparent)")
+
+
 class UtilityCalls(FileModel):
     """Small calls that chat front ends make on their own, such as for titles. They use a policy of their own."""
 
@@ -220,6 +245,9 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
         CacheSettings(),
         description="Limits of the cache for answers, which a policy or a request turns on; null: no answer is stored, even "
         "if a request asks for it",
+    )
+    otel: Otel | None = Field(
+        None, description="Export of traces. Default: off, unless OTEL_EXPORTER_OTLP_ENDPOINT is set"
     )
 
     def of_demo(self) -> "Settings":

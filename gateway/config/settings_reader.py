@@ -6,13 +6,13 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.config.addresses import is_loopback
+from gateway.config.addresses import AddressError, check_address, is_loopback
 from gateway.config.database_location import DatabaseLocation
 from gateway.config.document import Document
 from gateway.config.front_ends import FRONT_ENDS
 from gateway.config.references import References
 from gateway.config.secret import Secret
-from gateway.config.settings import BESIDE_RECORD, Settings, UtilityCalls
+from gateway.config.settings import BESIDE_RECORD, Otel, Settings, UtilityCalls
 from gateway.config.yaml_reader import Place
 from router.model.policy import Policy
 
@@ -45,8 +45,27 @@ def resolve_settings(
         "record": None if written.record is None else document.file(written.record),
         "store": _store(document, references, written.store),
         "responses": _responses(document, written.responses),
+        "otel": written.otel and _otel(document, references, written.otel),
     }
     return written.model_copy(update={k: v for k, v in resolved.items() if k in written.model_fields_set})
+
+
+def _otel(document: Document, references: References, written: Otel) -> Otel:
+    where: Place = ("gateway", "otel")
+    resolved: dict[str, object] = {}
+    if written.endpoint is not None:
+        endpoint = references.required((*where, "endpoint"), written.endpoint)
+        resolved["endpoint"] = None if endpoint is None else endpoint.reveal()
+        try:
+            if endpoint is not None:
+                check_address(endpoint.reveal(), "otel")
+        except AddressError as exc:
+            document.report((*where, "endpoint"), str(exc))
+    headers = {}
+    for name, value in written.headers.items():
+        if (secret := references.required_header((*where, "headers", name), value.reveal())) is not None:
+            headers[name] = secret
+    return written.model_copy(update=resolved | {"headers": headers})
 
 
 def _store(document: Document, references: References, written: Secret | None) -> Secret | None:

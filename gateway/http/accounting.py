@@ -28,6 +28,7 @@ from gateway.http.record_columns import (
     tags_column,
 )
 from gateway.http.request_limits import RequestLimits
+from gateway.http.request_trace import RequestTrace
 from gateway.http.service import InForce, Service
 from gateway.keys.authentication import WITHOUT_KEY
 from gateway.provider_errors.failures import Cause
@@ -53,6 +54,8 @@ class RequestLog:
         extra_headers: for the answer, besides those that describe how it was made.
         error: the code of the error that the client received, or that ended its answer.
         cached: the stored answer that the client gets.
+        trace: becomes the spans of the request; None if it has none.
+        decided: when the decision began and ended, by the service's clock; None if there was none.
     """
 
     def __init__(self, request_id: str, api: Api, service: Service, grant: Grant = WITHOUT_KEY) -> None:
@@ -69,6 +72,8 @@ class RequestLog:
         self.limits = RequestLimits(service, grant)
         self.error: str | None = None
         self.cached: Entry | None = None
+        self.trace: RequestTrace | None = None
+        self.decided: tuple[float, float] | None = None
         self._api = api
         self._service = service
         self._clock = service.clock
@@ -133,7 +138,7 @@ class RequestLog:
     def origin(self) -> Origin | None:
         """How the finished answer was made; None if the chosen model did not write all of it."""
         open_call, decision = self.open_call, self.decision
-        if open_call is None or decision is None or open_call.candidate.stand_in or self._continuations():
+        if open_call is None or decision is None or open_call.candidate.stand_in or _continuations(self.stream):
             return None
         parts = self._parts()
         return Origin(
@@ -143,7 +148,7 @@ class RequestLog:
             headers=lasting_headers(self._headers),
             tokens=(parts[0].prompt_tokens, parts[0].completion_tokens) if parts else None,
             cost_nusd=total_cost(parts),
-            last_answer=self._last_answer(),
+            last_answer=_last_answer(self.stream, self.open_call),
         )
 
     def start_prompt(self) -> "RequestLog":
@@ -151,6 +156,7 @@ class RequestLog:
         prompt_log = RequestLog(self.id, self._api, self._service, self.grant)
         prompt_log.in_force = self.in_force
         prompt_log.limits = self.limits.part()
+        prompt_log.attempts.trace = self.attempts.trace
         self._first_prompt = self._first_prompt or prompt_log
         return prompt_log
 
@@ -163,7 +169,9 @@ class RequestLog:
         for part in parts:
             key = part.model, part.deployment
             self._prompt_parts[key] = part if key not in self._prompt_parts else self._prompt_parts[key].plus(part)
-        self._prompt_continuations += prompt_log._continuations()
+        self._prompt_continuations += _continuations(prompt_log.stream)
+        if self.trace is not None:
+            self.trace.end_prompt(prompt_log)
 
     def start_batch_answer(self, of_prompts: Iterable[RawHeaders], overhead_s: float) -> RawHeaders:
         """The answer to several prompts begins now; returns its headers.
@@ -195,7 +203,9 @@ class RequestLog:
             self._service.metrics.saved_by_cache(self.cached.origin.model, self.cached.origin.cost_nusd or 0)
         self._service.recorder.add(record)
         log_request(record, self.attempts.stand_in_cause())
-        self._service.metrics.count_request(record, parts, self._prompt_continuations or self._continuations())
+        exported = None if self.trace is None else self.trace.close(self, record)
+        continued = self._prompt_continuations or _continuations(self.stream)
+        self._service.metrics.count_request(record, parts, continued, exported)
         self._note_answer(parts)
 
     def _note_answer(self, parts: list[Part]) -> None:
@@ -208,18 +218,10 @@ class RequestLog:
         elif self.open_call is not None:
             model = self.open_call.candidate.model.name if self.stream is None else self.stream.model
             tokens = parts[-1].prompt_tokens + parts[-1].completion_tokens if parts else 0
-            answer = self._last_answer()
+            answer = _last_answer(self.stream, self.open_call)
         else:
             return
         self._service.conversations.record_answer(self.conversation, model, tokens, answer)
-
-    def _last_answer(self) -> LastAnswer:
-        """The answer as the client will send it back with the next turn."""
-        if self.stream is not None:
-            return in_transcript(self.stream.transcript)
-        assert self.open_call is not None
-        assert self.open_call.complete is not None
-        return answer_in_response(self.open_call.complete)
 
     def _parts(self) -> list[Part]:
         """The calls that the answer is from, with their cost if it is known.
@@ -246,10 +248,6 @@ class RequestLog:
             called = next(live.spec for live in model.deployments if live.spec.id == attempts[-1].deployment)
             return [billed_part(model.name, called, usage, estimated=True)]
         return []
-
-    def _continuations(self) -> list[str]:
-        """The models that continued a broken stream."""
-        return [] if self.stream is None else [call.candidate.model.name for call in self.stream.calls[1:]]
 
     def _record(self, parts: list[Part]) -> Record:
         request, decision, open_call = self.request, self.decision, self.open_call
@@ -283,6 +281,7 @@ class RequestLog:
             api=self._api,
             conversation=conversation_column(decision),
             simulated=portfolio.simulated,
+            trace_id=self.trace.id if self.trace is not None else None,
             key_id=identity.id if identity.name else None,
             key_name=identity.name or None,
             team=identity.team,
@@ -299,3 +298,17 @@ def _left_out(request: Request | None, open_call: OpenCall) -> tuple[str, ...]:
     if request is None or (request.native is not None and request.native.api in open_call.live.apis):
         return open_call.left_out
     return request.left_out + open_call.left_out
+
+
+def _continuations(stream: ContinuedStream | None) -> list[str]:
+    """The models that continued a broken stream."""
+    return [] if stream is None else [call.candidate.model.name for call in stream.calls[1:]]
+
+
+def _last_answer(stream: ContinuedStream | None, open_call: OpenCall | None) -> LastAnswer:
+    """The answer as the client will send it back with the next turn."""
+    if stream is not None:
+        return in_transcript(stream.transcript)
+    assert open_call is not None
+    assert open_call.complete is not None
+    return answer_in_response(open_call.complete)

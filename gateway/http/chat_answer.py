@@ -80,7 +80,11 @@ class ChatAnswer:
         """Chooses the model; returns the request, with its tokens counted if the choice needed them."""
         request_log, request = self._request_log, self._request
         request_log.request = request
-        request_log.decision = decision = await request_log.in_force.routing.decide(request, self._conversation)
+        began = self._service.clock()
+        try:
+            request_log.decision = decision = await request_log.in_force.routing.decide(request, self._conversation)
+        finally:
+            request_log.decided = began, self._service.clock()
         if decision.scores is not None and decision.scores.requirements is not request.requirements:
             request_log.request = request = replace(request, requirements=decision.scores.requirements)
         return request

@@ -15,6 +15,7 @@ from gateway.core.errors import GatewayError, InternalError, Stopped
 from gateway.core.safe_logging import log_exception
 from gateway.core.vocabulary import Api
 from gateway.http.accounting import RequestLog
+from gateway.http.request_trace import begin_trace
 from gateway.http.service import Service
 
 log = logging.getLogger("locus.exchange")
@@ -31,7 +32,9 @@ class Endpoint(ABC):
         service = self._service
         state = scope["state"]
         request_log = RequestLog(state["request_id"], self._api, service, state["grant"])
-        exchange = self.exchange(request_log, dict(scope["headers"]), state["connection"])
+        headers: Headers = dict(scope["headers"])
+        request_log.trace = begin_trace(service, scope, headers, request_log.attempts)
+        exchange = self.exchange(request_log, headers, state["connection"])
         service.metrics.request_started()
         try:
             await exchange.run(receive, send)

@@ -25,7 +25,6 @@ from gateway.http.service import Service
 from gateway.http.token_counts import PATH as COUNT_TOKENS
 from gateway.http.token_counts import count_tokens
 from gateway.keys.description import own_key
-from gateway.record import metrics
 from gateway.request.chat_request import parse_chat
 from gateway.request.interpretation import interpret
 from gateway.routing.route_explanation import explain
@@ -133,7 +132,8 @@ class Handlers:
         return _json(report, status)
 
     async def metrics(self, request: Request) -> Response:
-        return Response(await self.service.metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+        text, media_type = await self.service.metrics.exposition(request.headers.get("accept", ""))
+        return Response(text, headers={"content-type": media_type})
 
     async def _body(self, request: Request, headers: Headers) -> bytes:
         limit = self.service.in_force.portfolio.settings.max_body_bytes

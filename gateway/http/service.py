@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ from gateway.request.conversation import ConversationTable
 from gateway.routing.model_embeddings import missing_embeddings, with_embeddings
 from gateway.routing.routing import Routing
 from gateway.store.database import Database
+from gateway.telemetry.telemetry import Telemetry
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.litellm_upstream import LitellmUpstream
 from gateway.upstream.proxy import Proxies
@@ -64,6 +65,7 @@ class Service:
         key_store: the keys that are made at run time; None without a database.
         output_lengths: of recent answers, from which the cost of the next ones is expected.
         in_force: replaced when a changed portfolio comes into force.
+        telemetry: exports traces.
         database: of the record, the ledger, keys and budgets; None if nothing is stored.
         reload_error: the reason why the changed portfolio file is not in force; None if it is.
     """
@@ -98,6 +100,7 @@ class Service:
         if database is not None:
             self.key_store = KeyStore(database, in_force.portfolio.settings.key_pepper, self._access)
         self.keys = Authentication(self._access, self.key_store, clock)
+        self.telemetry = Telemetry({}, lambda url: None)
         self.reload_error: str | None = None
 
     def _access(self) -> Access:
@@ -117,6 +120,7 @@ class Service:
         self.cache.apply(portfolio.settings.cache)
         await self.health.watch(self.in_force.deployments)
         self.failover.upstreams.prepare(portfolio)
+        await self.telemetry.apply(portfolio.settings.otel)
         log.info("portfolio in force: %d models from %s", len(portfolio.models), portfolio.path)
 
 
@@ -126,12 +130,14 @@ async def open_service(
     clock: Clock = time.monotonic,
     metrics: Metrics | None = None,
     proxies: Proxies | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Service]:
     """Opens everything in order, and closes it in reverse.
 
     Args:
         metrics: shared with other worker processes; by default of this process only.
-        proxies: for calls to providers; by default none.
+        proxies: for calls to providers and to the collector of traces; by default none.
+        environment: its OpenTelemetry variables are used; by default none.
 
     Raises:
         RouterError: the checkpoint or a model space cannot be loaded, or lacks an embedding that the portfolio names.
@@ -147,6 +153,7 @@ async def open_service(
         Recorder(settings.record) as recorder,
         ResponseStore(None if responses_database is None else responses_database.file, limits) as responses,
         DirectUpstream(proxies) as direct,
+        Telemetry(environment or {}, (proxies or Proxies({})).proxy_for) as telemetry,
     ):
         metrics = metrics or Metrics()
         upstreams = Upstreams(
@@ -159,7 +166,10 @@ async def open_service(
             service = Service(
                 in_force, failover, health, recorder, metrics, conversations, responses, limiter, clock, cache, database
             )
+            service.telemetry = telemetry
+            await telemetry.apply(settings.otel)
             metrics.watch(lambda: service.in_force.deployments, recorder, lambda: cache.bytes)
+            metrics.watch_spans(lambda: telemetry.lost)
             await health.watch(in_force.deployments)
             yield service
 

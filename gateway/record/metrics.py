@@ -5,61 +5,34 @@ Each update changes one dictionary entry; prometheus_client writes the text on r
 multiprocess mode (0.26, Python 3.11, best of 40 rounds): every request would pay this on the event loop.
 """
 
+import time
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import accumulate
-from typing import TypedDict
+from operator import attrgetter
+from typing import NamedTuple, TypedDict
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, Exemplar, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.deployments.live import LiveDeployments
+from gateway.record.genai_metrics import MeasuredCall, observations
+from gateway.record.metric_tables import COUNTERS, GAUGES, HISTOGRAMS, LARGEST
 from gateway.record.request_record import Part, Record, Recorder
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-OVERHEAD_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1)
-PAUSE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
-COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "locus_requests": ("Chat requests", ("model", "policy", "status", "error")),
-    "locus_failed_attempts": ("Upstream calls that failed", ("deployment", "cause")),
-    "locus_streams_continued": ("Broken streams that another call continued", ("model",)),
-    "locus_stand_ins": ("Requests that a stand-in answered", ("chosen", "served")),
-    "locus_tokens": ("Tokens as billed", ("model", "kind")),
-    "locus_token_details": ("Those of locus_tokens that have a price of their own", ("model", "kind")),
-    "locus_cost_usd": ("Cost of the calls whose price is known", ("model",)),
-    "locus_calls_without_price": ("Billed calls whose price is not known", ("model",)),
-    "locus_requests_refused": ("Requests refused at a limit of the gateway", ("reason",)),
-    "locus_keys_refused": ("Requests refused for a missing or wrong key", ("key", "reason")),
-    "locus_records_lost": ("Records lost to a full buffer", ()),
-    "locus_cache_requests": ("Requests for which the cache for answers was used", ("result",)),
-    "locus_cache_saved_usd": ("What the answers from the cache cost when they were made", ("model",)),
-}
-HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
-    "locus_request_seconds": ("Until the last byte", ("model",), SECONDS),
-    "locus_first_token_seconds": ("Until the first content", ("model",), SECONDS),
-    "locus_overhead_seconds": ("The gateway's own time", (), OVERHEAD_SECONDS),
-    "locus_event_loop_pause_seconds": (
-        "Times for which one piece of work blocked the event loop",
-        (),
-        PAUSE_SECONDS,
-    ),
-}
-GAUGES = {
-    "locus_requests_in_flight": "Chat requests in progress",
-    "locus_requests_waiting": "Requests that wait for a place",
-    "locus_records_pending": "Records that wait to be written",
-    "locus_cache_bytes": "Memory of the cache for answers, about",
-    "locus_memory_charged_bytes": "Estimate of the memory that requests in progress hold; see max_memory_mb",
-}
-LARGEST = {  # gauges that are combined over several processes by their maximum, not by their sum
-    "locus_records_oldest_seconds": "How long the oldest record has waited to be written",
-    "locus_event_loop_longest_pause_seconds": "Longest time since the start for which the event loop was blocked",
-}
 _DETAILS = ("cached", "cache_write_5m", "cache_write_1h", "reasoning", "prompt_audio", "completion_audio")
 Labels = tuple[str, ...]
+
+
+class TracedValue(NamedTuple):
+    """The last value of a histogram's bucket whose request has an exported trace."""
+
+    value: float
+    trace_id: str
+    time: float
 
 
 class TotalsDump(TypedDict):
@@ -69,6 +42,7 @@ class TotalsDump(TypedDict):
     histograms: dict[str, list[tuple[Labels, list[float]]]]
     gauges: dict[str, float]
     available: list[tuple[Labels, tuple[float, float]]]
+    traced: list[tuple[str, Labels, int, tuple[float, str, float]]]
 
 
 class Totals:
@@ -76,6 +50,7 @@ class Totals:
 
     Attributes:
         available: by model and deployment: the number of processes that can call it, and the number that know it.
+        traced: by histogram, label values and number of the bucket.
     """
 
     def __init__(self) -> None:
@@ -83,22 +58,26 @@ class Totals:
         self.histograms: dict[str, dict[Labels, list[float]]] = {name: {} for name in HISTOGRAMS}
         self.gauges: dict[str, float] = dict.fromkeys(GAUGES | LARGEST, 0.0)
         self.available: dict[Labels, tuple[float, float]] = {}
+        self.traced: dict[tuple[str, Labels, int], TracedValue] = {}
 
     def add(self, name: str, labels: Labels, value: float = 1.0) -> None:
         """Add `value` to a counter."""
         counter = self.counters[name]
         counter[labels] = counter.get(labels, 0.0) + value
 
-    def observe(self, name: str, labels: Labels, seconds: float) -> None:
-        """Add one value to a histogram."""
+    def observe(self, name: str, labels: Labels, value: float, trace_id: str | None = None) -> None:
+        """Add one value to a histogram, with the id of its exported trace."""
         bounds = HISTOGRAMS[name][2]
         counts = self.histograms[name].get(labels)
         if counts is None:
             counts = self.histograms[name][labels] = [0.0] * (
                 len(bounds) + 2
             )  # the buckets, one above them, and the sum
-        counts[bisect_left(bounds, seconds)] += 1
-        counts[-1] += seconds
+        bucket = bisect_left(bounds, value)
+        counts[bucket] += 1
+        counts[-1] += value
+        if trace_id is not None:
+            self.traced[name, labels, bucket] = TracedValue(value, trace_id, time.time())
 
     def dump(self) -> TotalsDump:
         """Return the totals as lists, for JSON."""
@@ -107,6 +86,7 @@ class Totals:
             "histograms": {name: list(values.items()) for name, values in self.histograms.items()},
             "gauges": self.gauges,
             "available": list(self.available.items()),
+            "traced": [(*key, (*value,)) for key, value in self.traced.items()],
         }
 
     def merge(self, dumped: TotalsDump, *, gauges: bool = True) -> None:
@@ -123,6 +103,9 @@ class Totals:
             for labels, counts in histogram:
                 known = self.histograms[name].get(tuple(labels), [0.0] * len(counts))
                 self.histograms[name][tuple(labels)] = [a + b for a, b in zip(known, counts, strict=True)]
+        for name, labels, bucket, traced in dumped["traced"]:
+            key, newest = (name, tuple(labels), bucket), TracedValue(*traced)
+            self.traced[key] = max(newest, self.traced.get(key, newest), key=attrgetter("time"))
         if not gauges:
             return
         for name, value in dumped["gauges"].items():
@@ -130,6 +113,14 @@ class Totals:
         for labels, (available_in, known_in) in dumped["available"]:
             before = self.available.get(tuple(labels), (0.0, 0.0))
             self.available[tuple(labels)] = (before[0] + available_in, before[1] + known_in)
+
+    def _with_exemplar(
+        self, name: str, labels: Labels, number: int, bucket: tuple[str, float]
+    ) -> tuple[str, float] | tuple[str, float, Exemplar]:
+        traced = self.traced.get((name, labels, number))
+        if traced is None:
+            return bucket
+        return *bucket, Exemplar({"trace_id": traced.trace_id}, traced.value, traced.time)
 
     def families(self) -> Iterable[Metric]:
         """Yield the metrics as objects of prometheus_client."""
@@ -142,7 +133,8 @@ class Totals:
             histogram = HistogramMetricFamily(name, what, labels=labels)
             for values, (*counts, total) in self.histograms[name].items():
                 sums = zip([*map(str, bounds), "+Inf"], accumulate(counts), strict=True)
-                histogram.add_metric(values, list(sums), total)
+                buckets = [self._with_exemplar(name, values, i, pair) for i, pair in enumerate(sums)]
+                histogram.add_metric(values, buckets, total)
             yield histogram
         for name, what in (GAUGES | LARGEST).items():
             yield GaugeMetricFamily(name, what, value=self.gauges[name])
@@ -180,6 +172,7 @@ class Metrics:
         self._waiting: Callable[[], int] = lambda: 0
         self._charged: Callable[[], int] = lambda: 0
         self._cache_bytes: Callable[[], int] = lambda: 0
+        self._spans_lost: Callable[[], int] = lambda: 0
         self._longest_pause_s = 0.0
         self.in_flight = 0
 
@@ -195,6 +188,10 @@ class Metrics:
         """Set the sources of two gauges: waiting requests, and the bytes that are charged to requests in progress."""
         self._waiting = waiting
         self._charged = charged
+
+    def watch_spans(self, lost: Callable[[], int]) -> None:
+        """Set the source of the number of lost spans."""
+        self._spans_lost = lost
 
     def request_started(self) -> None:
         """Count a request that has arrived."""
@@ -230,13 +227,21 @@ class Metrics:
         """Count what an answer from the cache had cost, nano-USD."""
         self._totals.add("locus_cache_saved_usd", (model,), nusd / 1e9)
 
-    def count_request(self, record: Record, parts: Sequence[Part], continued: Iterable[str]) -> None:
+    def count_call(self, call: MeasuredCall) -> None:
+        """Count a call to a provider that is over."""
+        for name, labels, value in observations(call):
+            self._totals.observe(name, labels, value)
+
+    def count_request(
+        self, record: Record, parts: Sequence[Part], continued: Iterable[str], trace_id: str | None = None
+    ) -> None:
         """Count the result of a finished request. Tokens and cost count for the model that wrote each part of the answer.
 
         Args:
             record: the record of the request.
             parts: the parts of its answer.
             continued: models that continued a broken stream.
+            trace_id: of its exported trace; None if it has none.
         """
         totals = self._totals
         model = record.served or ""
@@ -259,7 +264,7 @@ class Metrics:
                 totals.add("locus_cost_usd", (part.model,), part.cost_nusd / NUSD_PER_USD)
         if record.served is None or record.cache == "hit":  # the times of an answer from the cache are not the model's
             return
-        totals.observe("locus_request_seconds", (model,), record.latency_ms / 1000)
+        totals.observe("locus_request_seconds", (model,), record.latency_ms / 1000, trace_id)
         if record.first_token_ms is not None:
             totals.observe("locus_first_token_seconds", (model,), record.first_token_ms / 1000)
         if record.served != record.chosen:
@@ -270,6 +275,7 @@ class Metrics:
         totals = self._totals
         if self._recorder is not None:
             totals.counters["locus_records_lost"][()] = float(self._recorder.lost)
+        totals.counters["locus_spans_lost"][()] = float(self._spans_lost())
         totals.gauges = {
             "locus_requests_in_flight": float(self.in_flight),
             "locus_requests_waiting": float(self._waiting()),
@@ -287,13 +293,18 @@ class Metrics:
         }
         return totals.dump()
 
-    async def exposition(self) -> bytes:
-        """Return the exposition text for all processes, with their current totals."""
+    async def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Return the exposition text for all processes, with their current totals, and its media type.
+
+        Args:
+            accept: the formats that the scraper accepts. OpenMetrics alone has exemplars.
+        """
         if self._ask_others is not None:
             await self._ask_others()
-        return self.render()
+        write, media_type = choose_encoder(accept)
+        return self.render(write), media_type
 
-    def render(self) -> bytes:
+    def render(self, write: Callable[[CollectorRegistry], bytes] = generate_latest) -> bytes:
         """Return the exposition text, with the last known totals of the other processes."""
         totals = Totals()
         totals.merge(self.dump())
@@ -301,7 +312,7 @@ class Metrics:
             self._add_others(totals)
         registry = CollectorRegistry()
         registry.register(_Exposed(totals))
-        return generate_latest(registry)
+        return write(registry)
 
 
 class _Exposed(Collector):

@@ -46,7 +46,9 @@ async def run(launch: Launch) -> None:
         portfolio, extra_routes = await _portfolio(launch, stack)
         proxies = Proxies({} if launch.simulation else os.environ)
         metrics = None if link is None else link.metrics
-        service = await stack.enter_async_context(open_service(portfolio, metrics=metrics, proxies=proxies))
+        service = await stack.enter_async_context(
+            open_service(portfolio, metrics=metrics, proxies=proxies, environment=os.environ)
+        )
         if launch.simulation is None:
             await stack.enter_async_context(_reachability(launch, service, proxies))
         await _watch_file(launch, service, link, stack)

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,9 +110,10 @@ async def running(
     limits: ClientLimits = LIMITS,
     proxies: Proxies | None = None,
     clock: Clock = time.monotonic,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serves the portfolio on a free port until the block ends."""
-    async with open_service(portfolio, clock, proxies=proxies) as service:
+    async with open_service(portfolio, clock, proxies=proxies, environment=environment) as service:
         if (litellm := service.failover.upstreams.prepare(portfolio)) is not None:
             await asyncio.wrap_future(litellm)  # so that no timeout of the test includes it
         async with serving(create_app(service), limits, portfolio.settings.shutdown_grace) as (server, url):
@@ -123,7 +124,8 @@ async def running(
 
 @asynccontextmanager
 async def gateway(folder: Path, models: list[dict[str, Any]], **more: Any) -> AsyncIterator[Gateway]:
-    """A gateway over a portfolio file made of `models`; `clock` is the one that it lives by."""
-    clock = more.pop("clock", time.monotonic)
-    async with running(load_portfolio(write_portfolio(folder, models, **more), {}), clock=clock) as run:
+    """A gateway over a portfolio file made of `models`; it lives by `clock` and in `environment`."""
+    clock, environment = more.pop("clock", time.monotonic), more.pop("environment", {})
+    portfolio = load_portfolio(write_portfolio(folder, models, **more), environment)
+    async with running(portfolio, clock=clock, environment=environment) as run:
         yield run

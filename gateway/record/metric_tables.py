@@ -1,0 +1,45 @@
+"""The names of all metrics, with their meaning, labels and bounds."""
+
+from gateway.record.genai_metrics import GENAI_HISTOGRAMS
+
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+OVERHEAD_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1)
+PAUSE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "locus_requests": ("Chat requests", ("model", "policy", "status", "error")),
+    "locus_failed_attempts": ("Upstream calls that failed", ("deployment", "cause")),
+    "locus_streams_continued": ("Broken streams that another call continued", ("model",)),
+    "locus_stand_ins": ("Requests that a stand-in answered", ("chosen", "served")),
+    "locus_tokens": ("Tokens as billed", ("model", "kind")),
+    "locus_token_details": ("Those of locus_tokens that have a price of their own", ("model", "kind")),
+    "locus_cost_usd": ("Cost of the calls whose price is known", ("model",)),
+    "locus_calls_without_price": ("Billed calls whose price is not known", ("model",)),
+    "locus_requests_refused": ("Requests refused at a limit of the gateway", ("reason",)),
+    "locus_keys_refused": ("Requests refused for a missing or wrong key", ("key", "reason")),
+    "locus_records_lost": ("Records lost to a full buffer", ()),
+    "locus_cache_requests": ("Requests for which the cache for answers was used", ("result",)),
+    "locus_cache_saved_usd": ("What the answers from the cache cost when they were made", ("model",)),
+    "locus_spans_lost": ("Spans that could not be exported", ()),
+}
+HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
+    "locus_request_seconds": ("Until the last byte", ("model",), SECONDS),
+    "locus_first_token_seconds": ("Until the first content", ("model",), SECONDS),
+    "locus_overhead_seconds": ("The gateway's own time", (), OVERHEAD_SECONDS),
+    "locus_event_loop_pause_seconds": (
+        "Times for which one piece of work blocked the event loop",
+        (),
+        PAUSE_SECONDS,
+    ),
+    **GENAI_HISTOGRAMS,
+}
+GAUGES = {
+    "locus_requests_in_flight": "Chat requests in progress",
+    "locus_requests_waiting": "Requests that wait for a place",
+    "locus_records_pending": "Records that wait to be written",
+    "locus_cache_bytes": "Memory of the cache for answers, about",
+    "locus_memory_charged_bytes": "Estimate of the memory that requests in progress hold; see max_memory_mb",
+}
+LARGEST = {  # gauges that are combined over several processes by their maximum, not by their sum
+    "locus_records_oldest_seconds": "How long the oldest record has waited to be written",
+    "locus_event_loop_longest_pause_seconds": "Longest time since the start for which the event loop was blocked",
+}
