@@ -163,6 +163,8 @@ class CachedAnswer:
 
     def add(self, data: bytes) -> None:
         """Note the next bytes of the client's stream."""
+        if not self._allowed.stores:
+            return
         self._size += len(data)
         if self._size > self._cache.max_entry_bytes:
             self._give_up()
