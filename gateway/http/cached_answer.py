@@ -6,21 +6,18 @@ What the cache may do is decided by `gateway.cache.directives`, and which answer
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import Callable
-from typing import NamedTuple
 
 import orjson
 
 from gateway.api.dialect import Headers
 from gateway.bodies.offload import offloaded
-from gateway.cache import chat_form, messages_form, responses_form
 from gateway.cache.cache_key import cache_key
 from gateway.cache.directives import Directives, directives
 from gateway.cache.entry import CREATED, ID, Entry, NotStored, Templates, rendered
+from gateway.cache.forms import FORMS, Form
 from gateway.config.portfolio import Portfolio
 from gateway.core.chat_types import ChatUsage
-from gateway.core.json_types import JsonObject
 from gateway.core.key_digest import key_digest
 from gateway.core.safe_logging import log_exception
 from gateway.core.vocabulary import Api
@@ -32,46 +29,6 @@ from gateway.request.conversation import Conversation
 from gateway.routing.requested_policy import policy_name
 
 log = logging.getLogger("locus.cache")
-
-
-class Form(NamedTuple):
-    """How the answers of an API format are stored.
-
-    Attributes:
-        echo: returns the markers of what the answer repeats of its request, with their values.
-        whole_stream: the end of a stream belongs to what is stored; in chat it depends on the request.
-    """
-
-    new_id: Callable[[], str]
-    stored_body: Callable[[bytes], Templates]
-    stored_stream: Callable[[bytes, ChatUsage | None], Templates]
-    events: Callable[[JsonObject], tuple[bytes, bytes]]
-    echo: Callable[[ChatRequest], dict[bytes, bytes]] = lambda _: {}
-    whole_stream: bool = True
-
-
-FORMS: dict[Api, Form] = {
-    "chat": Form(
-        lambda: f"chatcmpl-{uuid.uuid4().hex}",
-        chat_form.stored_body,
-        chat_form.stored_stream,
-        chat_form.events,
-        whole_stream=False,
-    ),
-    "messages": Form(
-        lambda: f"msg_{uuid.uuid4().hex}",
-        messages_form.stored_body,
-        messages_form.stored_stream,
-        messages_form.events,
-    ),
-    "responses": Form(
-        lambda: f"resp_{uuid.uuid4().hex}",
-        responses_form.stored_body,
-        responses_form.stored_stream,
-        responses_form.events,
-        responses_form.echo,
-    ),
-}
 
 
 async def cached_answer(

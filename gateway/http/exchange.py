@@ -71,10 +71,10 @@ class ChatExchange(RequestExchange):
         conversation = await offloaded(len(request.body), service.conversations.find, request, self._headers)
         request_log.conversation = conversation
         writer = await self._start_writer(request, send)
-        self._cached = cached = await cached_answer(
-            self._dialect.api, request, conversation, self._headers, request_log, service
-        )
         try:
+            self._cached = cached = await cached_answer(
+                self._dialect.api, request, conversation, self._headers, request_log, service
+            )
             if cached is not None and (entry := await cached.find()) is not None:
                 await self._send_cached(cached, entry, send, client)
                 return
@@ -85,8 +85,8 @@ class ChatExchange(RequestExchange):
                     assert request_log.stream is not None
                     await self._send_stream(open_call, request_log.stream, writer, client)
         finally:
-            if cached is not None:
-                cached.close()
+            if self._cached is not None:
+                self._cached.close()
             if self._events is not None:
                 self._events.stop()
 

@@ -369,3 +369,15 @@ async def test_a_waiting_stream_is_kept_alive(tmp_path: Path) -> None:
             assert b"locus" in first.content, "the headers were sent before the answer was known"
             assert b"locus" not in second.content
             assert len(up.calls) == 1
+
+
+async def test_a_key_without_a_policy_gets_its_error_and_nothing_stays_behind(tmp_path: Path) -> None:
+    keys = [{"name": "named", "key": "sk-gate-named", "models": ["llama-70b"], "policies": []}]
+    async with ScriptedProvider() as up:
+        models = [entry("llama-70b", up.base_url)]
+        async with gateway(tmp_path, models, keys=keys, gateway={"keep_alive": 0.05}, **CACHED) as run:
+            headers = {"authorization": "Bearer sk-gate-named"}
+            refused = await post(run, headers=headers, stream=True)
+            assert refused.status_code == 403
+            named = [await post(run, headers=headers, model="llama-70b") for _ in range(2)]
+            assert [cache(one) for one in named] == ["miss", "hit; age=0"]
