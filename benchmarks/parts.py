@@ -24,13 +24,16 @@ from gateway.answering.relay import Relay
 from gateway.answering.transcript import Transcript
 from gateway.api.chat.stream_writer import ChatWriter
 from gateway.bodies.sse import EventReader
+from gateway.config.database_location import DatabaseLocation
 from gateway.config.portfolio_file import load_portfolio
 from gateway.deployments.live import LiveDeployments
-from gateway.record import request_record
+from gateway.record import recorder as recorder_module
 from gateway.record.metrics import Metrics
-from gateway.record.request_record import Part, Record, Recorder
+from gateway.record.recorder import Recorder
+from gateway.record.request_record import Part, Record
 from gateway.request.chat_request import parse_chat
 from gateway.routing.routing import Routing
+from gateway.store.database import Database
 from gateway.upstream.direct_stream import DirectStream
 from router.encode.encoder import QueryEncoder
 from router.model.serving import Router
@@ -180,7 +183,7 @@ ROWS = 1_000
 
 def test_record_and_count_a_request(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     """What is done before the next request: its record into the buffer, its numbers into the metrics."""
-    recorder, metrics = Recorder(tmp_path / "record.db"), Metrics()
+    recorder, metrics = Recorder(Database(DatabaseLocation(tmp_path / "record.db"))), Metrics()
     parts = [Part("m0", "m0#1", 64, 20, 10_000, False)]
 
     def take() -> None:
@@ -194,7 +197,7 @@ def test_record_and_count_a_request(benchmark: BenchmarkFixture, tmp_path: Path)
 
 def test_write_1000_records(benchmark: BenchmarkFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a thread does with them later, without the pause between two writings."""
-    monkeypatch.setattr(request_record, "FLUSH_S", 0.0)
+    monkeypatch.setattr(recorder_module, "FLUSH_S", 0.0)
 
     async def write() -> None:
         for _ in range(ROWS):
@@ -202,7 +205,7 @@ def test_write_1000_records(benchmark: BenchmarkFixture, tmp_path: Path, monkeyp
         while recorder.pending:  # noqa: ASYNC110 - it has no event for it
             await asyncio.sleep(0)
 
-    recorder = Recorder(tmp_path / "record.db")
+    recorder = Recorder(Database(DatabaseLocation(tmp_path / "record.db")))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(recorder.__aenter__())
         benchmark(lambda: runner.run(write()))

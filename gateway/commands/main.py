@@ -12,6 +12,8 @@ COMMANDS = {
     "check": "gateway.commands.check:check",
     "log": "gateway.commands.show_log:log",
     "key": "gateway.commands.keys:key",
+    "spend": "gateway.commands.spend:spend",
+    "migrate": "gateway.commands.migrate:migrate",
     "init": "gateway.commands.init:init",
     "import-config": "gateway.commands.import_config:import_config",
     "neighbors": "router.commands.space:neighbors",
@@ -28,7 +30,7 @@ COMMANDS = {
     "evaluate": "router.commands.prediction:evaluate",
 }
 SECTIONS = {
-    "Serve": ("init", "check", "serve", "log", "key", "import-config"),
+    "Serve": ("init", "check", "serve", "log", "spend", "key", "migrate", "import-config"),
     "Models": ("neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
     "Data": ("import", "train", "embed", "evidence"),
     "Research": ("predict", "evaluate"),

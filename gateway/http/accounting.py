@@ -17,15 +17,20 @@ from gateway.core.errors import GatewayError
 from gateway.core.usage import Usage
 from gateway.core.vocabulary import Api
 from gateway.http.answer_headers import RawHeaders, answer_headers, batch_headers, cached_headers, lasting_headers
+from gateway.http.client_labels import ClientLabels, client_labels
 from gateway.http.record_columns import (
     billed_part,
     candidates_column,
+    checkpoint_column,
     conversation_column,
     failover_column,
     from_cache,
     parts_column,
+    predictions_of,
     prompt_column,
+    propensity_column,
     tags_column,
+    usage_columns,
 )
 from gateway.http.request_limits import RequestLimits
 from gateway.http.request_trace import RequestTrace
@@ -201,7 +206,8 @@ class RequestLog:
         if self.cached is not None:
             record = from_cache(record, self.cached.origin)
             self._service.metrics.saved_by_cache(self.cached.origin.model, self.cached.origin.cost_nusd or 0)
-        self._service.recorder.add(record)
+        predictions = predictions_of(self.decision, self.in_force.router.encoder.text_dim)
+        self._service.recorder.add(record, parts, predictions)
         log_request(record, self.attempts.stand_in_cause())
         exported = None if self.trace is None else self.trace.close(self, record)
         continued = self._prompt_continuations or _continuations(self.stream)
@@ -253,6 +259,7 @@ class RequestLog:
         request, decision, open_call = self.request, self.decision, self.open_call
         candidate = open_call.candidate if open_call is not None else None
         portfolio, identity = self.in_force.portfolio, self.grant.identity
+        labels = client_labels(request) if request is not None else ClientLabels()
         return Record(
             request_id=self.id,
             time=self._time,
@@ -270,10 +277,6 @@ class RequestLog:
             stream=request.stream if request is not None else False,
             status=self._status,
             error=self.error,
-            prompt_tokens=sum(part.prompt_tokens for part in parts) if parts else None,
-            completion_tokens=sum(part.completion_tokens for part in parts) if parts else None,
-            usage_estimated=any(part.estimated for part in parts),
-            cost_nusd=total_cost(parts),
             latency_ms=(self._clock() - self._started) * 1000,
             first_token_ms=None if self._first_token_s is None else self._first_token_s * 1000,
             overhead_ms=None if self._overhead_s is None else self._overhead_s * 1000,
@@ -286,10 +289,13 @@ class RequestLog:
             key_name=identity.name or None,
             team=identity.team,
             tags=tags_column(identity.tags),
-            cached_tokens=sum(part.cached_tokens for part in parts) if parts else None,
-            cache_write_tokens=sum(part.cache_write_tokens for part in parts) if parts else None,
-            reasoning_tokens=sum(part.reasoning_tokens for part in parts) if parts else None,
+            end_user=labels.end_user,
+            safety_identifier=labels.safety_identifier,
+            metadata=labels.metadata,
+            propensity=propensity_column(decision),
+            checkpoint=checkpoint_column(decision, self.in_force.router),
             cache=self._cache,
+            **usage_columns(parts),
         )
 
 

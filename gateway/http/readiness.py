@@ -2,6 +2,7 @@
 
 from gateway.deployments.live import LiveModel
 from gateway.http.service import Service
+from gateway.record.recorder import Recorder
 
 
 def readiness(service: Service) -> dict[str, object]:
@@ -14,9 +15,18 @@ def readiness(service: Service) -> dict[str, object]:
         "simulated": in_force.portfolio.simulated,
         "portfolio_since": in_force.since.isoformat(),
         "reload_error": service.reload_error,
+        "record": _record_state(service.recorder),
         "models": models,
         "embedding_models": {name: _availability(live) for name, live in in_force.deployments.embedding_models.items()},
     }
+
+
+def _record_state(recorder: Recorder) -> dict[str, object]:
+    """Whether records are written; requests go on if they are not."""
+    state: dict[str, object] = {"pending": recorder.pending, "lost": recorder.lost}
+    if recorder.failure is None:
+        return state | {"status": "written"}
+    return state | {"status": "waiting", "reason": recorder.failure, "oldest_s": round(recorder.oldest_s, 1)}
 
 
 def _availability(live: LiveModel) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Parts of a request's record: the cost of a call, and the columns that hold JSON. Pure functions."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
@@ -8,10 +9,13 @@ from gateway.answering.attempts import Attempts
 from gateway.cache.entry import Origin
 from gateway.config.portfolio import Deployment
 from gateway.core.usage import Usage
-from gateway.record.request_record import Part, Record
+from gateway.record.predictions import Predictions
+from gateway.record.request_record import Part, Record, total_cost
 from gateway.request.request import Request
 from gateway.routing.decision import Decision
+from router.model.serving import Router
 
+CHECKPOINT_CHARS = 12  # of a checkpoint's id, as error messages show it
 CANDIDATES = 20  # the best of the scored models are recorded, at most this many
 MAX_ATTEMPTS = 200  # recorded for one request
 
@@ -45,6 +49,24 @@ def parts_column(parts: list[Part]) -> str | None:
     return orjson.dumps([part._asdict() for part in parts]).decode() if len(parts) > 1 else None
 
 
+def usage_columns(parts: list[Part]) -> dict[str, Any]:
+    """The sums over the billed calls; the tokens are unknown if there is none."""
+    columns: dict[str, Any] = {"usage_estimated": any(part.estimated for part in parts), "cost_nusd": total_cost(parts)}
+    for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"):
+        columns[name] = sum(getattr(part, name) for part in parts) if parts else None
+    return columns
+
+
+def propensity_column(decision: Decision | None) -> float | None:
+    """The probability of the choice: a policy always chooses the same model for the same scores."""
+    return None if decision is None or decision.policy is None else 1.0
+
+
+def checkpoint_column(decision: Decision | None, router: Router) -> str | None:
+    """The beginning of the id of the checkpoint that scored the models."""
+    return None if decision is None or decision.scores is None else router.checkpoint[:CHECKPOINT_CHARS]
+
+
 def prompt_column(request: Request) -> str:
     """The messages, or the inputs of an embeddings request."""
     fields = request.fields
@@ -57,6 +79,18 @@ def candidates_column(decision: Decision | None) -> str | None:
         return None
     rows = [{"model": name, "p_correct": round(p, 4), "price_usd": price} for name, p, price in best]
     return orjson.dumps(rows).decode()
+
+
+def predictions_of(decision: Decision | None, text_dim: int) -> Predictions | None:
+    """What the decision was based on, if it scored any model.
+
+    Args:
+        text_dim: width of the text's encoding.
+    """
+    if decision is None or decision.scores is None:
+        return None
+    scores = decision.scores
+    return Predictions(decision.models, scores.p_correct, scores.price_usd, scores.priced, scores.q, text_dim)
 
 
 def failover_column(attempts: Attempts, *, answered: bool) -> str | None:

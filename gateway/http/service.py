@@ -25,7 +25,7 @@ from gateway.limits.memory import MemoryEngine
 from gateway.limits.output_lengths import OutputLengths
 from gateway.record.loop_monitor import LoopMonitor
 from gateway.record.metrics import Metrics
-from gateway.record.request_record import Recorder
+from gateway.record.recorder import Recorder
 from gateway.request.conversation import ConversationTable
 from gateway.routing.model_embeddings import missing_embeddings, with_embeddings
 from gateway.routing.routing import Routing
@@ -150,7 +150,7 @@ async def open_service(
     async with (
         _closing(settings.database) as database,
         Limiter(MemoryEngine(time.time), clock=clock) as limiter,
-        Recorder(settings.record) as recorder,
+        Recorder(database, requests=settings.record is not None, retention_s=settings.record_retention) as recorder,
         ResponseStore(None if responses_database is None else responses_database.file, limits) as responses,
         DirectUpstream(proxies) as direct,
         Telemetry(environment or {}, (proxies or Proxies({})).proxy_for) as telemetry,

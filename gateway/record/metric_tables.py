@@ -36,6 +36,7 @@ GAUGES = {
     "locus_requests_in_flight": "Chat requests in progress",
     "locus_requests_waiting": "Requests that wait for a place",
     "locus_records_pending": "Records that wait to be written",
+    "locus_records_failing": "Processes whose records cannot be written now: disk full, database away",
     "locus_cache_bytes": "Memory of the cache for answers, about",
     "locus_memory_charged_bytes": "Estimate of the memory that requests in progress hold; see max_memory_mb",
 }

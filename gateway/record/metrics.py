@@ -21,7 +21,8 @@ from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.deployments.live import LiveDeployments
 from gateway.record.genai_metrics import MeasuredCall, observations
 from gateway.record.metric_tables import COUNTERS, GAUGES, HISTOGRAMS, LARGEST
-from gateway.record.request_record import Part, Record, Recorder
+from gateway.record.recorder import Recorder
+from gateway.record.request_record import Part, Record
 
 _DETAILS = ("cached", "cache_write_5m", "cache_write_1h", "reasoning", "prompt_audio", "completion_audio")
 Labels = tuple[str, ...]
@@ -282,6 +283,7 @@ class Metrics:
             "locus_memory_charged_bytes": float(self._charged()),
             "locus_cache_bytes": float(self._cache_bytes()),
             "locus_records_pending": float(self._recorder.pending if self._recorder is not None else 0),
+            "locus_records_failing": float(self._recorder is not None and self._recorder.failure is not None),
             "locus_records_oldest_seconds": self._recorder.oldest_s if self._recorder is not None else 0.0,
             "locus_event_loop_longest_pause_seconds": self._longest_pause_s,
         }

@@ -25,6 +25,7 @@ class Scores:
         capable: the model can serve the request, and the client allows it.
         familiarity: how much the query resembles evaluated ones, in [0, 1]; None if nothing was predicted. At 0, p_correct depends
             on the difficulty of the query and the general ability of the models alone.
+        q: encoding of the query, (1, d_q), float32; None if it is not known.
         requirements: those that `capable` and `price_usd` are for: the prompt's tokens are counted if the estimate left a
             model's context window in doubt.
     """
@@ -36,6 +37,7 @@ class Scores:
     capable: NDArray[np.bool_]
     familiarity: float | None
     requirements: Requirements
+    q: NDArray[np.float32] | None = None
 
     def believed(self, policy: Policy | None) -> NDArray[np.float32]:
         """The P(correct) of each model as a policy believes it, (M,), float32."""

@@ -208,6 +208,7 @@ class Routing:
             capable,
             predicted.familiarity,
             requirements,
+            q,
         )
 
     def _none_eligible(

@@ -249,7 +249,8 @@ ITEMS = Table(
     sqlite_with_rowid=False,
 )
 
-_DAY = {
+# The UTC day of `ledger.time` as a text, by dialect.
+DAY = {
     "sqlite": "date(time, 'unixepoch')",
     "postgresql": "to_char(to_timestamp(time) AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
 }
@@ -262,7 +263,7 @@ _SPEND = (
 
 def views(dialect: str) -> dict[str, str]:
     """The SQL of each view, for "sqlite" or "postgresql". Days are UTC."""
-    day = _DAY[dialect]
+    day = DAY[dialect]
     return {
         "spend_by_day": f"SELECT {day} AS day, {_SPEND} GROUP BY {day}",
         "spend_by_key": (

@@ -74,6 +74,11 @@ class Router:
         self._locus = Locus.restore(checkpoint.weights, checkpoint.card["config"])
 
     @property
+    def checkpoint(self) -> str:
+        """The id of the checkpoint: the SHA-256 of its weights."""
+        return self._checkpoint.id
+
+    @property
     def card(self) -> Mapping[str, Any]:
         """The card of the checkpoint: data, licences, encoder and accuracy."""
         return self._checkpoint.card

@@ -31,16 +31,16 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
     CONTROL: (),
     "1 record in 300 is lost": (
         Edit(
-            "gateway/record/request_record.py",
-            "        if self._path is None:\n            return\n        if record",
-            "        if self._path is None or __import__('random').random() < 1 / 300:\n            return\n        if record",
+            "gateway/record/recorder.py",
+            "        if self._database is None:\n            return\n        if record",
+            "        if self._database is None or __import__('random').random() < 1 / 300:\n            return\n        if record",
         ),
     ),
     "a full disk loses the waiting records": (
         Edit(
-            "gateway/record/request_record.py",
-            "        self._failing = True\n        return expected",
-            "        self._failing = True\n        self._buffer.clear()\n        return expected",
+            "gateway/record/recorder.py",
+            "        full = isinstance(exc, DatabaseUnavailable) and exc.full",
+            "        full = isinstance(exc, DatabaseUnavailable) and not self._buffer.clear()",
         ),
     ),
     "completion tokens count twice": (

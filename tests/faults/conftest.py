@@ -10,7 +10,7 @@ import pytest
 
 from gateway.answering.retry import Budget
 from gateway.config.portfolio_file import load_portfolio
-from gateway.record import request_record
+from gateway.record import recorder
 from tests.faults.clients import in_flight, short, until
 from tests.gateway.running import Gateway, gateway, write_portfolio
 
@@ -40,7 +40,7 @@ def anyio_backend() -> str:
 def prompt_record() -> Iterator[None]:
     """Each test reads the record right after its request: let it be written at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(request_record, "FLUSH_S", 0.01)
+        patch.setattr(recorder, "FLUSH_S", 0.01)
         yield
 
 

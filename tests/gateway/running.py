@@ -58,7 +58,7 @@ class Gateway:
             if path.exists() and not self.service.metrics.in_flight and not self.service.recorder.pending:
                 break
             await asyncio.sleep(0.05)
-        return read_last(path, 100)
+        return await asyncio.to_thread(read_last, path, 100)
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = 5) -> None:

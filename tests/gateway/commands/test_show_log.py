@@ -8,7 +8,8 @@ from click.testing import CliRunner, Result
 
 from gateway.commands.main import main
 from gateway.commands.show_log import read_last
-from gateway.record.request_record import Record, Recorder
+from gateway.record.request_record import Record
+from tests.gateway.record.recording import recorder_of
 
 pytestmark = pytest.mark.anyio
 CANDIDATES = [{"model": "small", "p_correct": 0.7, "price_usd": 0.001}]
@@ -47,7 +48,7 @@ def record(n: int, **more: Any) -> Record:
 
 
 async def write(path: Path, *records: Record) -> Path:
-    async with Recorder(path) as recorder:
+    async with recorder_of(path) as recorder:
         for one in records:
             recorder.add(one)
     return path
@@ -131,7 +132,7 @@ async def test_json_gives_one_object_per_line_oldest_first_with_all_columns(tmp_
     result = show("--db", str(await write(tmp_path / "r.db", *records)), "--json")
     rows = [orjson.loads(line) for line in result.stdout.splitlines()]
     assert [row["request_id"] for row in rows] == ["req-1", "req-2", "req-3"]
-    assert rows[1] == records[0]._asdict() | {"candidates": CANDIDATES, "failover": FAILED, "stream": 0}
+    assert rows[1] == records[0]._asdict() | {"id": 1, "portfolio": None, "candidates": CANDIDATES, "failover": FAILED}
     assert rows[0]["prompt"] == [{"role": "user"}]
 
 
@@ -144,7 +145,7 @@ async def test_the_last_ones_are_shown(tmp_path: Path, arguments: list[str], sho
 
 async def test_the_record_is_read_while_it_is_written(tmp_path: Path) -> None:
     path = await write(tmp_path / "r.db", record(1))
-    async with Recorder(path) as recorder:
+    async with recorder_of(path) as recorder:
         recorder.add(record(2))
         assert len(read_last(path, 10)) in (1, 2)
     assert [row["request_id"] for row in read_last(path, 10)] == ["req-1", "req-2"]
@@ -163,7 +164,10 @@ async def test_the_file_that_the_portfolio_names_is_shown(tmp_path: Path) -> Non
     assert orjson.loads(show("--config", str(config), "--json").stdout)["request_id"] == "req-1"
     config.write_text(text + "gateway: {record: null}\n")
     nothing = show("--config", str(config))
-    assert (nothing.exit_code, nothing.stderr) == (1, "Error: this portfolio records nothing (`record: null`)\n")
+    assert (nothing.exit_code, nothing.stderr) == (
+        1,
+        "Error: this portfolio records nothing (`record: null`, and no `store`)\n",
+    )
 
 
 def test_a_wrong_portfolio_is_an_error_and_no_traceback(tmp_path: Path) -> None:
@@ -194,4 +198,4 @@ def test_a_file_that_is_no_record_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("hello, this is no database at all" * 10)
     assert "file is not a database" in show("--db", str(tmp_path / "text.db")).stderr
     sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE other (x)").connection.close()
-    assert "no such table: requests" in show("--db", str(tmp_path / "empty.db")).stderr
+    assert "no record yet" in show("--db", str(tmp_path / "empty.db")).stderr

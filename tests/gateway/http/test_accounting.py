@@ -14,7 +14,7 @@ from gateway.config.portfolio_file import load_portfolio
 from gateway.core.errors import InvalidRequest
 from gateway.http.accounting import CLIENT_CLOSED, RequestLog
 from gateway.http.service import Service, open_service
-from gateway.record.request_record import COLUMNS, Record
+from gateway.record.request_record import Record
 from gateway.request.chat_request import parse_chat
 from gateway.routing.candidate import Candidate
 from tests.gateway.running import entry, eventually, write_portfolio
@@ -56,7 +56,7 @@ async def recorded(service: Service) -> Record:
     assert path is not None
     await eventually(lambda: not service.recorder.pending and path.exists())
     with contextlib.closing(sqlite3.connect(path)) as db:
-        (row,) = db.execute(f"SELECT {', '.join(COLUMNS)} FROM requests").fetchall()
+        (row,) = db.execute(f"SELECT {', '.join(Record._fields)} FROM requests").fetchall()
     return Record(*row)
 
 

@@ -1,0 +1,80 @@
+"""The database of commands that read or upgrade it: the portfolio's, or a file that the command line names."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.commands.portfolio_path import find_portfolio
+from gateway.config.database_location import DatabaseLocation
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+def database_of(config: Path | None, db: Path | None, *, demo: bool = False) -> DatabaseLocation:
+    """Return the file that the command line names, or else the database of the portfolio.
+
+    Args:
+        demo: that of `locus serve --demo` instead, which is also that of a folder without a portfolio.
+
+    Raises:
+        click.ClickException: the portfolio cannot be read, or stores nothing.
+    """
+    from gateway.config.portfolio_file import PortfolioError, load_portfolio
+    from gateway.config.settings import Settings
+
+    if db is not None:
+        return DatabaseLocation(file=db)
+    path = config or find_portfolio()
+    try:
+        settings = Settings() if path is None else load_portfolio(path, os.environ, writes=False).settings
+        if demo or path is None:
+            settings = settings.of_demo()
+    except PortfolioError as exc:
+        raise click.ClickException(str(exc)) from exc
+    if settings.database is None:
+        raise click.ClickException("this portfolio records nothing (`record: null`, and no `store`)")
+    return settings.database
+
+
+@contextmanager
+def reading(location: DatabaseLocation) -> Iterator["Connection"]:
+    """A connection that only reads.
+
+    Raises:
+        click.ClickException: there is no such database, it is of an older version, or it cannot be read.
+    """
+    if location.file is not None and not location.file.is_file():
+        raise click.ClickException(
+            f"{location}: no such record; it is written by `locus serve` when a request comes in."
+        )
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from gateway.store.engines import sync_engine
+    from gateway.store.schema import HEAD, current_version
+
+    engine = sync_engine(location, read_only=True)
+    try:
+        with engine.connect() as connection:
+            version = current_version(connection)
+            if version is None:
+                raise click.ClickException(f"{location}: no record yet; `locus serve` writes it.")
+            if version < HEAD:
+                raise click.ClickException(
+                    f"{location}: of an older version; `locus migrate` upgrades it, as does `locus serve`."
+                )
+            yield connection
+    except SQLAlchemyError as exc:
+        raise click.ClickException(f"{location}: {plain_reason(location, exc)}") from exc
+    finally:
+        engine.dispose()
+
+
+def plain_reason(location: DatabaseLocation, exc: Exception) -> str:
+    """Return the driver's own words, on one line and without the password."""
+    lines = str(getattr(exc, "orig", None) or exc).strip().splitlines()
+    return location.redacted(lines[0] if lines else type(exc).__name__)

@@ -1,0 +1,84 @@
+"""The predictions that a decision was based on, in a few hundred bytes: for replay of other policies and for reports.
+
+They are packed by the recorder's thread, not during the request.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a decision knew. M models, in portfolio order.
+
+    Attributes:
+        models: the names of all models of the portfolio.
+        p_correct: predicted P(correct), (M,), float32; NaN for a model without an embedding.
+        price_usd: expected price of this request, (M,), float64.
+        priced: the price is known, (M,), bool.
+        q: encoding of the query, (1, d_q), float32; None if the router knew none.
+        text_dim: the first columns of q, which encode the text; the others are the surface statistics.
+    """
+
+    models: tuple[str, ...]
+    p_correct: NDArray[np.float32]
+    price_usd: NDArray[np.float64]
+    priced: NDArray[np.bool_]
+    q: NDArray[np.float32] | None
+    text_dim: int
+
+
+class PackedPredictions(NamedTuple):
+    """The columns of the record.
+
+    Attributes:
+        portfolio: names the list of models in the table `portfolios`.
+        all_candidates: M float16 of P(correct), then M float32 of prices in USD; NaN: unknown.
+        encoding: a float32 scale, then an int8 for each column of the text's encoding.
+        surface: float16 for each surface statistic.
+    """
+
+    portfolio: str
+    all_candidates: bytes
+    encoding: bytes | None
+    surface: bytes | None
+
+
+def pack(predictions: Predictions) -> PackedPredictions:
+    """Pack predictions; numbers are little-endian."""
+    p, price = (
+        predictions.p_correct.astype("<f2"),
+        np.where(predictions.priced, predictions.price_usd, np.nan).astype("<f4"),
+    )
+    encoding = surface = None
+    if predictions.q is not None:
+        text, statistics = np.split(predictions.q[0], [predictions.text_dim])
+        scale = np.float32(max(float(np.abs(text).max(initial=0.0)), 1e-12) / 127)
+        encoding = scale.astype("<f4").tobytes() + np.rint(text / scale).astype(np.int8).tobytes()
+        surface = statistics.astype("<f2").tobytes()
+    return PackedPredictions(portfolio_id(predictions.models), p.tobytes() + price.tobytes(), encoding, surface)
+
+
+def unpack_candidates(packed: bytes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return P(correct) and price in USD of each model, both (M,), float32."""
+    models = len(packed) // 6
+    p, price = np.frombuffer(packed, "<f2", models), np.frombuffer(packed, "<f4", models, 2 * models)
+    return p.astype(np.float32), price.astype(np.float32)
+
+
+def unpack_query(encoding: bytes, surface: bytes) -> NDArray[np.float32]:
+    """Return the query's encoding, (d_q,), float32, with an error of at most half the scale in each column of the text."""
+    scale = np.frombuffer(encoding, "<f4", 1)[0]
+    text = np.frombuffer(encoding, np.int8, offset=4).astype(np.float32) * scale
+    return np.concatenate([text, np.frombuffer(surface, "<f2").astype(np.float32)])
+
+
+@lru_cache(maxsize=16)
+def portfolio_id(models: tuple[str, ...]) -> str:
+    """Return the name of a list of models: equal for equal lists."""
+    return blake2b("\0".join(models).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

@@ -1,0 +1,74 @@
+"""Reads the record and the ledger, for commands and reports."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
+
+from gateway.store.tables import REQUESTS
+
+LATE_ROWS = 500  # a row with a lower id may be committed after one with a higher id, by another gateway
+MOST_NEW = 10_000
+_BLOBS = ("all_candidates", "encoding", "surface")
+_COLUMNS = [column for column in REQUESTS.columns if column.name not in _BLOBS]
+_NAMES = [str(column.name) for column in _COLUMNS]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFilter:
+    """Which requests are meant; None: any.
+
+    Attributes:
+        since: seconds since the epoch.
+        errors: only those whose client received an error, or that a stand-in answered or another call continued.
+        model: requested, chosen or answering.
+        key: name or id of the gateway key.
+        after: ids above this one only.
+    """
+
+    since: float | None = None
+    errors: bool = False
+    model: str | None = None
+    key: str | None = None
+    after: int | None = None
+
+    def condition(self) -> ColumnElement[bool]:
+        """The SQL condition."""
+        c = REQUESTS.c
+        parts: list[ColumnElement[bool]] = []
+        if self.since is not None:
+            parts.append(c.time >= self.since)
+        if self.errors:
+            parts.append(or_(c.error.is_not(None), c.failover.is_not(None)))
+        if self.model is not None:
+            parts.append(or_(c.requested == self.model, c.chosen == self.model, c.served == self.model))
+        if self.key is not None:
+            parts.append(or_(c.key_name == self.key, c.key_id == self.key))
+        if self.after is not None:
+            parts.append(c.id > self.after)
+        return and_(True, *parts)
+
+
+def last_requests(connection: Connection, which: RequestFilter, number: int) -> list[dict[str, Any]]:
+    """Return the last `number` requests that are meant, in the order of their arrival, with JSON columns parsed."""
+    c = REQUESTS.c
+    newest = select(*_COLUMNS).where(which.condition()).order_by(c.time.desc(), c.id.desc()).limit(number)
+    rows = connection.execute(newest).all()
+    return [dict(zip(_NAMES, row, strict=True)) for row in reversed(rows)]
+
+
+def last_ids(connection: Connection) -> set[int]:
+    """Return the ids of the last requests, for `new_requests`."""
+    return set(connection.execute(select(REQUESTS.c.id).order_by(REQUESTS.c.id.desc()).limit(LATE_ROWS)).scalars())
+
+
+def new_requests(connection: Connection, which: RequestFilter, seen: set[int]) -> list[dict[str, Any]]:
+    """Return the requests that are meant and were written since the last call, in the order of their arrival.
+
+    Args:
+        seen: the ids that were returned or known before; the new ones are added.
+    """
+    after = max(seen, default=0) - LATE_ROWS
+    rows = [row for row in last_requests(connection, replace(which, after=after), MOST_NEW) if row["id"] not in seen]
+    seen.update(row["id"] for row in rows)
+    return rows

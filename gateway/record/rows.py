@@ -1,0 +1,132 @@
+"""Rows for the database from a batch of finished requests, and the SQL that writes them."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from gateway.record.predictions import Predictions, pack
+from gateway.record.request_record import Part, Record
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+_PREDICTIONS = ("portfolio", "all_candidates", "encoding", "surface")
+_NOT_PREDICTED = (None, None, None, None)
+REQUEST_COLUMNS = (*Record._fields, *_PREDICTIONS)
+_DETAILS = (
+    "cached_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "reasoning_tokens",
+    "prompt_audio_tokens",
+    "completion_audio_tokens",
+)
+LEDGER_COLUMNS = (
+    *("time", "request_id", "call", "key_id", "key_name", "team", "policy", "model", "deployment", "nusd", "estimated"),
+    *("prompt_tokens", "completion_tokens", *_DETAILS),
+)
+_HOUR_KEY = ("hour", "key_id", "team", "model", "policy")
+_HOUR_SUMS = ("requests", "errors", "prompt_tokens", "cached_tokens", "completion_tokens", "nusd", "unpriced_calls")
+Row = tuple[object, ...]
+
+
+class Finished(NamedTuple):
+    """A finished request.
+
+    Attributes:
+        parts: the calls that were billed.
+        predictions: what the decision knew; None if the client named the model.
+    """
+
+    record: Record
+    parts: Sequence[Part] = ()
+    predictions: Predictions | None = None
+
+
+class Rows(NamedTuple):
+    """The rows of a batch, by table."""
+
+    requests: list[Row]
+    portfolios: list[Row]
+    ledger: list[Row]
+    hours: list[Row]
+
+
+def rows_of(batch: Sequence[Finished], *, requests: bool) -> Rows:
+    """Return the rows of a batch.
+
+    Args:
+        requests: with a row for each request; without, only what it cost is written.
+    """
+    portfolios: dict[str, Row] = {}
+    request_rows = []
+    for record, _, predictions in batch if requests else ():
+        packed: Row = _NOT_PREDICTED
+        if predictions is not None:
+            packed = pack(predictions)
+            name = str(packed[0])
+            if name not in portfolios:
+                portfolios[name] = (name, orjson.dumps(predictions.models).decode())
+        request_rows.append((*map(_storable, record), *packed))
+    return Rows(request_rows, sorted(portfolios.values(), key=str), _ledger(batch), _hours(batch))
+
+
+def _storable(value: object) -> object:
+    """PostgreSQL stores no NUL in a text."""
+    return value.replace("\0", "\ufffd") if type(value) is str and "\0" in value else value
+
+
+def _ledger(batch: Iterable[Finished]) -> list[Row]:
+    return [
+        (
+            *(record.time, _storable(record.request_id), call),
+            *(record.key_id, record.key_name, record.team, record.policy),
+            *(part.model, part.deployment, part.cost_nusd, part.estimated),
+            *(part.prompt_tokens, part.completion_tokens),
+            *(getattr(part, name) for name in _DETAILS),
+        )
+        for record, parts, _ in batch
+        for call, part in enumerate(parts)
+    ]
+
+
+def _hours(batch: Iterable[Finished]) -> list[Row]:
+    """Return the sums of the batch by hour, key, team, model and policy, in order: other gateways take locks in the same order."""
+    sums: dict[Row, list[int]] = {}
+
+    def add(record: Record, model: str | None, *values: int) -> None:
+        hour = int(record.time) // 3600 * 3600
+        key = (hour, record.key_id or "", record.team or "", model or "", record.policy or "")
+        known = sums.setdefault(key, [0] * len(_HOUR_SUMS))
+        known[:] = map(int.__add__, known, values)
+
+    for record, parts, _ in batch:
+        add(record, record.served, 1, int(record.error is not None), 0, 0, 0, 0, 0)
+        for part in parts:
+            unpriced = part.cost_nusd is None
+            tokens = part.prompt_tokens, part.cached_tokens, part.completion_tokens
+            add(record, part.model, 0, 0, *tokens, part.cost_nusd or 0, int(unpriced))
+    return [(*key, *values) for key, values in sorted(sums.items(), key=lambda item: item[0])]
+
+
+async def write(connection: "AsyncConnection", rows: Rows) -> None:
+    """Write rows within the transaction of the connection."""
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    for sql, values in (
+        (_insert("portfolios", ("id", "models"), mark) + " ON CONFLICT DO NOTHING", rows.portfolios),
+        (_insert("requests", REQUEST_COLUMNS, mark), rows.requests),
+        (_insert("ledger", LEDGER_COLUMNS, mark), rows.ledger),
+        (_add_to("usage_hourly", _HOUR_KEY, _HOUR_SUMS, mark), rows.hours),
+    ):
+        if values:  # by the driver itself: SQLAlchemy would process each of 50 values in Python
+            await connection.exec_driver_sql(sql, values)
+
+
+def _insert(table: str, columns: Sequence[str], mark: str) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"
+
+
+def _add_to(table: str, key: Sequence[str], sums: Sequence[str], mark: str) -> str:
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums)
+    return f"{_insert(table, (*key, *sums), mark)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
