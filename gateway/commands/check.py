@@ -1,7 +1,9 @@
 """`locus check`: reports the errors of a portfolio file, or shows its models."""
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,9 +14,11 @@ from gateway.commands.notices import problems_found, warn
 from gateway.commands.portfolio_path import portfolio_path
 from gateway.commands.portfolio_writer import schema_text
 from gateway.config.deployment_reader import UNKNOWN_ADDRESS
+from gateway.config.litellm_table import deprecation_date
 from gateway.config.portfolio import Model, Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
 from gateway.config.price import Price
+from gateway.core.printable import printable
 from router.commands.terminal import console
 from router.model.model_families import RANKS
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gateway.routing.model_embeddings import FoundEmbedding
+    from gateway.upstream.model_listing import Found
 
 _RATES = {
     "input": "in",
@@ -39,10 +44,14 @@ _PATH_WORDS = frozenset({"", "v1", "v2", "v3", "api", "beta", "inference", "open
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path), required=False)
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of portfolio files instead.")
-def check(config: Path | None, schema: bool) -> None:
+@click.option(
+    "--live", is_flag=True, help="Ask each server for its models: does it answer, accept the key, have the model?"
+)
+def check(config: Path | None, schema: bool, live: bool) -> None:
     """Check a portfolio file and show its models.
 
-    Without CONFIG it checks the file that `locus serve` finds.
+    Without CONFIG it checks the file that `locus serve` finds. With --live no call costs anything, and the exit status is 1 if a
+    deployment with a key cannot be called, or no model at all.
     """
     if schema:
         click.echo(schema_text(), nl=False)
@@ -55,9 +64,29 @@ def check(config: Path | None, schema: bool) -> None:
         problems = exc.problems
     if problems:
         raise problems_found(problems, f"in {path}")
-    _show(portfolio, embeddings)
+    found = asyncio.run(_find_models(portfolio)) if live else {}
+    _show(portfolio, embeddings, found)
     for warning in portfolio.warnings:
         warn(warning)
+    usable = [model for model in portfolio.models if _is_usable(model, found)]
+    if live and (not usable or any(one.state == "failed" for one in found.values())):
+        raise click.exceptions.Exit(1)
+
+
+async def _find_models(portfolio: Portfolio) -> dict[str, "Found"]:
+    from gateway.upstream.model_listing import find_models
+    from gateway.upstream.proxy import Proxies
+
+    models = (*portfolio.models, *portfolio.embedding_models)
+    return await find_models([one for model in models for one in model.deployments], Proxies(os.environ))
+
+
+def _is_usable(model: Model, found: Mapping[str, "Found"]) -> bool:
+    """Return True if a deployment of the model has its key and, if servers were asked, did not fail."""
+    return any(
+        one.missing_key is None and (one.id not in found or found[one.id].state != "failed")
+        for one in model.deployments
+    )
 
 
 def _embeddings(portfolio: Portfolio) -> tuple[list["FoundEmbedding"], list[str]]:
@@ -77,25 +106,29 @@ def _embeddings(portfolio: Portfolio) -> tuple[list["FoundEmbedding"], list[str]
     return ([] if problems else [find_embedding(model, router.space) for model in portfolio.models]), problems
 
 
-def _show(portfolio: Portfolio, embeddings: Sequence["FoundEmbedding"]) -> None:
-    """Prints each model with its facts, and its deployments below it."""
+def _show(portfolio: Portfolio, embeddings: Sequence["FoundEmbedding"], found: Mapping[str, "Found"]) -> None:
+    """Prints each model with its facts, and its deployments below it; at the end how many can be used."""
     from rich.markup import escape
 
     screen = console()
-    for model, found in zip(portfolio.models, embeddings, strict=True):
+    for model, embedding in zip(portfolio.models, embeddings, strict=True):
         can = ", ".join(sorted(model.capabilities)) or "text only"
-        _line(screen, f"[bold]{escape(model.name)}[/]  {_embedding(found)}", 4)
+        _line(screen, f"[bold]{escape(model.name)}[/]  {_embedding(embedding)}", 4)
         _line(screen, f"    {_price(model.price)}; {model.context_window} tokens; {can}", 4)
-        _show_deployments(screen, model)
+        _show_deployments(screen, model, found)
     for model in portfolio.embedding_models:
         size = "" if model.dimensions is None else f"; {model.dimensions} dimensions"
         _line(screen, f"[bold]{escape(model.name)}[/]  embedding model", 4)
         _line(screen, f"    {_price(model.price)}; {model.context_window} tokens{size}", 4)
-        _show_deployments(screen, model)
+        _show_deployments(screen, model, found)
     policies = ", ".join(
         f"{name}{' (default)' if name == portfolio.default_policy else ''}" for name in portfolio.policies
     )
     _line(screen, escape(f"policies: {policies}"), 4)
+    usable = [_is_usable(model, found) for model in portfolio.models]
+    known = sum(use and one.family is not None for use, one in zip(usable, embeddings, strict=True))
+    models = "1 model" if len(usable) == 1 else f"{len(usable)} models"
+    _line(screen, f"[bold]{models}, {sum(usable)} usable, auto chooses among {known}[/]", 4)
 
 
 def _embedding(found: "FoundEmbedding") -> str:
@@ -115,7 +148,7 @@ def _embedding(found: "FoundEmbedding") -> str:
     return escape(f"{found.name}  ({'; '.join(notes)})" if notes else f"{found.name}")
 
 
-def _show_deployments(screen: "Console", model: Model) -> None:
+def _show_deployments(screen: "Console", model: Model, found: Mapping[str, "Found"]) -> None:
     from rich.markup import escape
 
     for deployment in model.deployments:
@@ -124,7 +157,8 @@ def _show_deployments(screen: "Console", model: Model) -> None:
         key = "key set" if deployment.api_key else "no key needed"
         key = f"[yellow]{escape(deployment.missing_key)} not set[/]" if deployment.missing_key else key
         price = "" if deployment.price == model.price else f"  {_price(deployment.price)}"
-        _line(screen, f"    - {escape(deployment.upstream_model)}  {where}  {key}{price}", 6)
+        more = _deprecation(deployment.known_as, date.today()) + _live(found.get(deployment.id))
+        _line(screen, f"    - {escape(deployment.upstream_model)}  {where}  {key}{price}{more}", 6)
 
 
 def _price(price: Price | None) -> str:
@@ -140,6 +174,27 @@ def _price(price: Price | None) -> str:
 
 def _rates(rates: Mapping[str, float]) -> str:
     return ", ".join(f"{rate:g} {_RATES[kind]}" for kind, rate in rates.items())
+
+
+def _deprecation(name: str, today: date) -> str:
+    """Since or from when the provider may refuse the model, as rich's markup; empty if that is not known."""
+    day = deprecation_date(name)
+    if day is None:
+        return ""
+    return f"  [red]deprecated since {day}[/]" if day <= today else f"  [yellow]deprecated from {day}[/]"
+
+
+def _live(found: "Found | None") -> str:
+    """What the server said, as rich's markup; empty if it was not asked."""
+    from rich.markup import escape
+
+    if found is None:
+        return ""
+    color = {"ok": "green", "failed": "red", "unknown": "yellow"}[found.state]
+    parts = ["ok"] if found.state == "ok" else []
+    parts += [found.words] if found.words else []
+    parts += [f"{found.latency_ms:.0f} ms"] if found.latency_ms is not None else []
+    return f"  [{color}]{escape(printable(', '.join(parts)))}[/]"
 
 
 def _line(screen: "Console", markup: str, indent: int) -> None:

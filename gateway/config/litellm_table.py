@@ -4,6 +4,7 @@ import importlib.util
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -79,6 +80,16 @@ def model_facts(model: str) -> ModelFacts | None:
         entry.get("supports_assistant_prefill") is True,
         _count(entry.get("output_vector_size")),
     )
+
+
+def deprecation_date(model: str) -> date | None:
+    """The day from which a provider may refuse a model, by its LiteLLM name; None if the table does not know one."""
+    provider = model.partition("/")[0]
+    entry = None if provider == "custom" else table_entry(model)  # another server's model of that name
+    try:
+        return date.fromisoformat(str((entry or {}).get("deprecation_date")))
+    except ValueError:
+        return None
 
 
 def all_models() -> Mapping[str, Mapping[str, object]]:

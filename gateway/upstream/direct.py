@@ -88,10 +88,13 @@ class DirectUpstream:
             raise connection_failure(exc) from exc
         raise classify(response.status, response.headers, data)
 
-    async def fetch(self, deployment: Deployment, path: str, body: bytes, native: Native | None = None) -> bytes:
+    async def fetch(
+        self, deployment: Deployment, path: str, body: bytes | None = None, native: Native | None = None
+    ) -> bytes:
         """The body of a successful answer, unchanged.
 
         Args:
+            body: posted; without one the request is a GET.
             native: the client's request, whose forwarded headers are sent too.
 
         Raises:
@@ -125,7 +128,7 @@ class DirectUpstream:
         return await self._send(deployment, FORMATS[api].path, body, request_headers(deployment, native))
 
     def _send(
-        self, deployment: Deployment, path: str, body: bytes, headers: dict[str, str]
+        self, deployment: Deployment, path: str, body: bytes | None, headers: dict[str, str]
     ) -> Awaitable[aiohttp.ClientResponse]:
         assert self._session is not None, "use as an async context manager"
         base = deployment.native_base or deployment.api_base
@@ -135,11 +138,12 @@ class DirectUpstream:
             "http:"
         ):  # the proxy gets the request itself, without a CONNECT before it
             headers |= proxy.headers
-        return self._session.post(
+        return self._session.request(
+            "GET" if body is None else "POST",
             f"{base}{path}",
             proxy=None if proxy is None else proxy.url,
             proxy_headers=None if proxy is None else proxy.headers,
-            data=body if len(body) < WRITTEN_AT_ONCE else io.BytesIO(body),
+            data=body if body is None or len(body) < WRITTEN_AT_ONCE else io.BytesIO(body),
             headers=headers,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None, connect=deployment.connect_timeout_s),

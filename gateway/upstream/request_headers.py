@@ -23,8 +23,8 @@ def request_headers(deployment: Deployment, native: Native | None = None) -> dic
     headers = {"content-type": "application/json", "user-agent": USER_AGENT}
     if native is not None:
         headers |= native.headers
-        if native.api == "messages":
-            headers.setdefault("anthropic-version", ANTHROPIC_VERSION)
+    if deployment.upstream_model.startswith(ANTHROPIC) or (native is not None and native.api == "messages"):
+        headers.setdefault("anthropic-version", ANTHROPIC_VERSION)
     if deployment.api_key is not None:
         key = deployment.api_key.reveal()
         if deployment.upstream_model.startswith(ANTHROPIC):

@@ -1,12 +1,17 @@
+import asyncio
 import json
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from gateway.commands.check import _deprecation
 from gateway.commands.main import main
+from gateway.config.litellm_table import all_models, deprecation_date
 from gateway.config.schema import json_schema
+from tests.gateway.upstreams import ScriptedProvider, error, reply
 
 GOOD = """\
 models:
@@ -156,7 +161,9 @@ models:
 """
     result = check(str(write(tmp_path, text)))
     assert result.exit_code == 0, result.stderr
-    shown = dict(line.split("  ", 1) for line in result.stdout.splitlines() if not line.startswith((" ", "policies")))
+    shown = dict(
+        line.split("  ", 1) for line in result.stdout.splitlines() if not line.startswith((" ", "policies", "4 models"))
+    )
     assert re.fullmatch(
         r"openai/gpt-3\.5-turbo-0125  \(known by azure/gpt-3\.5-turbo(; the newest; the space also has .*)?\)",
         shown["recognised"],
@@ -173,3 +180,53 @@ def test_an_address_that_is_not_set_is_not_made_up(tmp_path: Path) -> None:
     text = "models:\n  - name: a\n    deployments: [{model: openai/a, api_base: os.environ/BASE}]\n    context_window: 9000\n"
     result = check(str(write(tmp_path, text)), BASE="")
     assert "- a  no address  BASE not set" in result.stdout
+
+
+def test_the_last_line_counts_the_models_that_can_be_used_and_those_that_auto_chooses_among(tmp_path: Path) -> None:
+    text = GOOD + (
+        "  - name: no-key\n    deployments: [{model: openai/gpt-4o-mini}]\n"
+        "  - name: named-only\n    embedding: none\n    deployments: [{model: ollama/m}]\n    context_window: 9000\n"
+    )
+    result = check(str(write(tmp_path, text)), OPENAI_API_KEY="")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "3 models, 2 usable, auto chooses among 1")
+
+
+def test_a_deprecated_model_has_its_day() -> None:
+    name = next(name for name in all_models() if "/" not in name and deprecation_date(name) is not None)
+    assert "deprecated from 20" in _deprecation(name, date(2020, 1, 1))
+    assert "deprecated since 20" in _deprecation(name, date(2099, 1, 1))
+    assert _deprecation(f"custom/{name}", date(2099, 1, 1)) == ""
+    assert _deprecation("ollama/llama3.1:8b", date(2099, 1, 1)) == ""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("columns", ["60", "120"])
+async def test_live_shows_what_each_server_says_and_its_exit_status_counts_failures(
+    tmp_path: Path, columns: str
+) -> None:
+    good, bad = reply(200, {"data": [{"id": "a"}]}), error(401, "Invalid key sk-canary-123456", "invalid_api_key")
+    async with ScriptedProvider(good) as up, ScriptedProvider(bad) as refusing:
+        text = "models:\n"
+        for name, provider in (("a", up), ("b", refusing)):
+            text += f"  - name: {name}\n    embedding: gpt-4o-mini\n    context_window: 9000\n    deployments:\n"
+            text += f"      - {{model: openai/{name}, api_base: {provider.base_url}, api_key: os.environ/K}}\n"
+        text += "      - {model: openai/b, api_base: os.environ/BASE}\n"
+        path = str(write(tmp_path, text))
+        environment = {"K": "sk-canary-123456", "BASE": "", "COLUMNS": columns}
+        result = await asyncio.to_thread(check, path, "--live", **environment)
+        assert (result.exit_code, "canary" in result.output) == (1, False)
+        assert re.search(
+            r"- a  http\S+  key set  ok, the key was not checked, since the list is public, \d+ ms\n", result.stdout
+        )
+        assert re.search(r"- b  http\S+  key set  key refused: Invalid key \*\*\*, \d+ ms\n", result.stdout)
+        assert "- b  no address  BASE not set\n" in result.stdout
+        assert result.stdout.splitlines()[-1] == "2 models, 1 usable, auto chooses among 1"
+        refusing.default = reply(200, {"data": [{"id": "b"}]})
+        result = await asyncio.to_thread(check, path, "--live", **environment)
+        assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "2 models, 2 usable, auto chooses among 2")
+
+
+def test_live_without_any_usable_model_fails(tmp_path: Path) -> None:
+    text = "models:\n  - name: a\n    deployments: [{model: openai/gpt-4o-mini}]\n"
+    result = check(str(write(tmp_path, text)), "--live", OPENAI_API_KEY="")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "1 model, 0 usable, auto chooses among 0")

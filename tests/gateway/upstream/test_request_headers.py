@@ -14,9 +14,9 @@ def test_a_call_has_the_deployments_key() -> None:
     assert request_headers(replace(DEPLOYMENT, api_key=None)) == OWN
 
 
-def test_anthropic_gets_its_key_in_a_header_of_its_own() -> None:
+def test_anthropic_gets_its_key_in_a_header_of_its_own_and_a_version() -> None:
     claude = replace(DEPLOYMENT, upstream_model="anthropic/claude")
-    assert request_headers(claude) == OWN | {"x-api-key": "sk-key"}
+    assert request_headers(claude) == OWN | {"x-api-key": "sk-key", "anthropic-version": "2023-06-01"}
     assert provider_model_name(claude) == "claude"
     assert provider_model_name(DEPLOYMENT) == "up"
 
