@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.commands.main import main
-from gateway.config.price import Price
+from gateway.config.price import FREE, Price
 from gateway.config.secret import Secret
 from tests.gateway.migrate.importing import imported, one, problems
 
@@ -257,3 +257,45 @@ model_list:
     litellm_params: {{model: openai/text-embedding-3-small}}
 """
     assert [problem.partition(": ")[2].partition(": ")[2] for problem in problems(tmp_path, text)] == [says]
+
+
+def test_costs_of_the_configuration_become_prices_of_deployments(tmp_path: Path) -> None:
+    text = """\
+model_list:
+  - model_name: split
+    litellm_params: {model: openai/a, api_base: http://one.example/v1, api_key: os.environ/K, input_cost_per_token: 1e-6, output_cost_per_token: 2e-6}
+  - model_name: split
+    litellm_params: {model: openai/b, api_base: http://two.example/v1, api_key: os.environ/K, input_cost_per_token: 3e-6, output_cost_per_token: 4e-6}
+  - model_name: claude
+    litellm_params:
+      model: anthropic/claude-sonnet-4-5
+      input_cost_per_token: 0.000002
+      output_cost_per_token: 0.000010
+      cache_read_input_token_cost: 2e-7
+      cache_creation_input_token_cost: 0.0000025
+      cache_creation_input_token_cost_above_1hr: 0.000004
+      input_cost_per_token_above_200k_tokens: 0.000004
+      output_cost_per_token_above_200k_tokens: 0.000015
+  - model_name: azure
+    litellm_params: {model: azure/ours, api_base: "https://x.openai.azure.com", api_key: os.environ/A}
+    model_info: {base_model: azure/gpt-4o}
+  - model_name: free
+    litellm_params: {model: openai/c, api_base: http://three.example/v1, api_key: os.environ/K, input_cost_per_token: 0, output_cost_per_token: 0}
+"""
+    portfolio, report = imported(tmp_path, text)
+    models = {model.name: model for model in portfolio.models}
+    assert [d.price for d in models["split"].deployments] == [
+        Price.of({"input": 1, "output": 2}),
+        Price.of({"input": 3, "output": 4}),
+    ]
+    assert (
+        models["claude"].price
+        == models["claude"].deployments[0].price
+        == Price.of(
+            {"input": 2, "output": 10, "cached_input": 0.2, "cache_write": 2.5, "cache_write_1h": 4},
+            {200_000: {"input": 4, "output": 15}},
+        )
+    )
+    assert models["azure"].price == Price.of({"input": 2.5, "output": 10, "cached_input": 1.25})
+    assert models["free"].price == FREE
+    assert "price of" not in report
