@@ -146,12 +146,12 @@ async def open_service(
     in_force = _in_force(portfolio, router, clock, None)
     settings = portfolio.settings
     limits = StoreLimits(settings.response_retention, conversation_bytes=settings.max_body_bytes)
-    responses_database = settings.responses_database
     async with (
         _closing(settings.database) as database,
         Limiter(MemoryEngine(time.time), clock=clock) as limiter,
         Recorder(database, requests=settings.record is not None, retention_s=settings.record_retention) as recorder,
-        ResponseStore(None if responses_database is None else responses_database.file, limits) as responses,
+        _closing(settings.responses_database, database) as responses_database,
+        ResponseStore(responses_database, limits) as responses,
         DirectUpstream(proxies) as direct,
         Telemetry(environment or {}, (proxies or Proxies({})).proxy_for) as telemetry,
     ):
@@ -175,7 +175,11 @@ async def open_service(
 
 
 @asynccontextmanager
-async def _closing(location: DatabaseLocation | None) -> AsyncIterator[Database | None]:
+async def _closing(location: DatabaseLocation | None, shared: Database | None = None) -> AsyncIterator[Database | None]:
+    """The database at a location, which is closed at the end; the shared one if it is there."""
+    if shared is not None and shared.location == location:
+        yield shared
+        return
     database = None if location is None else Database(location)
     try:
         yield database

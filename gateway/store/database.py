@@ -107,7 +107,12 @@ class Database:
                 log.warning("%s was moved or removed; a new database is created", file)
                 await self._leave()
             if self._engine is None:
-                self._engine = await self._open()
+                try:
+                    self._engine = await self._open()
+                except Exception as exc:
+                    if not await self._replaced(exc):
+                        raise
+                    self._engine = await self._open()
             return self._engine
 
     async def _leave(self) -> None:
@@ -152,12 +157,16 @@ class Database:
         cause = getattr(exc, "orig", None) or exc
         text = f"no answer within {TIMEOUT_S:.0f} s" if isinstance(cause, TimeoutError) else str(cause).strip()
         message = self.location.redacted(text.splitlines()[0] if text else type(cause).__name__)
-        replaced = False
-        file = self.location.file
-        if file is not None and is_damage(cause):
-            await self.close()
-            replaced = await asyncio.to_thread(move_aside, file, self._inode)
+        replaced = await self._replaced(exc)
         return DatabaseUnavailable(message, full=_is_full(cause), replaced=replaced)
+
+    async def _replaced(self, exc: Exception) -> bool:
+        """Rename the file if the exception shows that it is damaged; return True if a new one can be opened."""
+        file = self.location.file
+        if file is None or not is_damage(getattr(exc, "orig", None) or exc):
+            return False
+        await self.close()
+        return await asyncio.to_thread(move_aside, file, self._inode)
 
 
 def is_refused_value(exc: BaseException) -> bool:

@@ -1,21 +1,20 @@
-"""The store for finished responses, so that `previous_response_id` and item references can be resolved. It uses SQLite.
+"""The store for finished responses, so that `previous_response_id` and item references can be resolved.
 
 Each response is stored with its own input and output only. The conversation before it is read along the chain of previous ids, so
 a long conversation is stored once. The responses of a chain expire together. If a response is deleted, later responses of its chain
 can still be read but not continued.
 
-Several processes may share the file. If the database fails, responses are not stored; requests do not fail. See
-`gateway.api.responses.store_database`.
+Several processes may share the database. If it fails, responses are not stored; requests do not fail.
 """
 
 import asyncio
+import contextlib
+import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from gateway.api.responses import store_tables
-from gateway.api.responses.store_database import StoreDatabase
 from gateway.api.responses.store_rows import (
     StoredResponse,
     charge_values,
@@ -30,6 +29,13 @@ from gateway.bodies.memory_budget import charge
 from gateway.bodies.offload import offloaded
 from gateway.config.settings import Settings
 from gateway.core.errors import InvalidRequest
+from gateway.core.safe_logging import log_exception
+from gateway.store.database import Database, DatabaseUnavailable, is_refused_value
+
+if TYPE_CHECKING:
+    from sqlalchemy import TextClause
+
+log = logging.getLogger("locus.responses")
 
 PRUNE_S = 60.0
 PRUNE_SHARE = 20  # after writing a twentieth of all bytes, the store is pruned at once
@@ -62,14 +68,15 @@ class ResponseStore:
     """Stores responses. Use it as an async context manager.
 
     Args:
-        path: the SQLite file; None stores nothing.
+        database: None stores nothing.
         clock: seconds since the epoch.
     """
 
     def __init__(
-        self, path: Path | None, limits: StoreLimits | None = None, clock: Callable[[], float] = time.time
+        self, database: Database | None, limits: StoreLimits | None = None, clock: Callable[[], float] = time.time
     ) -> None:
-        self._database = None if path is None else StoreDatabase(path)
+        self._database = database
+        self._failing: set[str] = set()
         self._limits = limits or StoreLimits()
         self._clock = clock
         self._pruner: asyncio.Task[None] | None = None
@@ -89,8 +96,6 @@ class ResponseStore:
         if self._pruner is not None:
             self._pruner.cancel()
             await asyncio.wait([self._pruner])
-        if self._database is not None:
-            await self._database.close()
 
     async def save(
         self,
@@ -111,25 +116,22 @@ class ResponseStore:
         if database is None or not isinstance(response_id, str):
             return
         row = await asyncio.to_thread(response_row, response, list(own_items))
-        with database.logged_failures("written"):
-            async with database.transaction() as connection:
-                await store_tables.forget(connection, key_digest, response_id)
-                chain = await store_tables.extend_chain(connection, key_digest, previous_id, row.size, self._clock())
-                await store_tables.insert(
-                    connection,
-                    (
-                        key_digest,
-                        response_id,
-                        chain,
-                        previous_id,
-                        session,
-                        row.size,
-                        row.input,
-                        row.output,
-                        row.response,
-                    ),
-                    row.item_ids,
-                )
+        values = {
+            "owner": key_digest,
+            "id": response_id,
+            "previous": previous_id,
+            "session": session,
+            "bytes": row.size,
+            "input": row.input,
+            "output": row.output,
+            "response": row.response,
+        }
+        with self._logged_failures(database, "written"):
+            async with database.begin() as connection:
+                from gateway.api.responses import store_tables
+
+                item_ids = {_storable(item) for item in row.item_ids}
+                await store_tables.add(connection, _all_storable(values), item_ids, self._clock())
         self._unpruned_bytes += row.size
         if self._unpruned_bytes > self._limits.bytes // PRUNE_SHARE:
             await self.prune()
@@ -143,10 +145,8 @@ class ResponseStore:
         """
         if self._database is None:
             return None
-        links = await self._database.select(
-            store_tables.CONVERSATION,
-            {"owner": key_digest, "id": response_id, "oldest": self._oldest(), "most": LONGEST_CHAIN},
-        )
+        values = {"owner": key_digest, "id": response_id, "oldest": self._oldest(), "most": LONGEST_CHAIN}
+        links = await self._select("CONVERSATION", values)
         ids = list(dict.fromkeys(link_id for link_id, *_ in links))  # from the response back to the first one
         if not ids:
             return None
@@ -154,12 +154,8 @@ class ResponseStore:
         if len(ids) > LONGEST_CHAIN or size > self._limits.conversation_bytes:
             raise self._too_long("The conversation", "previous_response_id")
         charge(BYTES_PER_BYTE * size)
-        rows = {
-            row_id: row
-            for row_id, *row in await self._database.select(
-                store_tables.select_conversation(len(ids)), (response_id, key_digest, *ids)
-            )
-        }
+        parts = await self._select("PARTS", {"id": response_id, "owner": key_digest, "ids": ids})
+        rows = {row_id: row for row_id, *row in parts}
         if response_id not in rows:
             return None
         response = rows[response_id][2]
@@ -171,9 +167,8 @@ class ResponseStore:
 
     async def response(self, response_id: str, key_digest: str) -> bytes | None:
         """Return the JSON of a stored Response object, without its conversation; None as for `load`."""
-        if self._database is None:
-            return None
-        rows = await self._database.select(store_tables.RESPONSE, (key_digest, response_id, self._oldest()))
+        values = {"owner": key_digest, "id": response_id, "oldest": self._oldest()}
+        rows = await self._select("RESPONSE", values)
         return response_json(*rows[0]) if rows else None
 
     async def items(self, item_ids: Iterable[str], key_digest: str) -> dict[str, Item]:
@@ -186,14 +181,14 @@ class ResponseStore:
         wanted = sorted(item_ids)[:MAX_REFERENCES]
         if self._database is None or not wanted:
             return {}
-        values = (key_digest, self._oldest(), *wanted)
-        sizes = await self._database.select(store_tables.with_items("r.id, length(r.output)", len(wanted)), values)
+        values = {"owner": key_digest, "oldest": self._oldest(), "items": wanted}
+        sizes = await self._select("SIZES_WITH_ITEMS", values)
         size = sum(size for _, size in sizes)
         what = "The responses with the items that are referred to"
         if size > self._limits.conversation_bytes:
             raise self._too_long(what, "input")
         charge(BYTES_PER_BYTE * size)
-        rows = await self._database.select(store_tables.with_items("r.id, r.output", len(wanted)), values)
+        rows = await self._select("OUTPUTS_WITH_ITEMS", values)
         outputs = [output for _, output in rows]
         if not await offloaded(size, charge_values, outputs):
             raise self._too_long(what, "input")
@@ -204,9 +199,11 @@ class ResponseStore:
         if self._database is None:
             return False
         deleted = False
-        with self._database.logged_failures("written"):
-            async with self._database.transaction() as connection:
-                deleted = await store_tables.forget(connection, key_digest, response_id)
+        with self._logged_failures(self._database, "written"):
+            async with self._database.begin() as connection:
+                from gateway.api.responses import store_tables
+
+                deleted = await store_tables.forget(connection, key_digest, _storable(response_id))
         return deleted
 
     async def prune(self) -> None:
@@ -214,13 +211,47 @@ class ResponseStore:
         if self._database is None:
             return
         self._unpruned_bytes = 0
-        with self._database.logged_failures("written"):
-            async with self._database.transaction() as connection:
+        with self._logged_failures(self._database, "written"):
+            async with self._database.begin() as connection:
+                from gateway.api.responses import store_tables
+
                 await store_tables.prune(connection, self._oldest(), self._limits.responses, self._limits.bytes)
 
-    async def _prune_regularly(self, database: StoreDatabase) -> None:
+    async def _select(self, query: str, values: Mapping[str, Any]) -> list[Any]:
+        """Return the rows of a query of `store_tables`; none if the database cannot be read."""
+        if self._database is None:
+            return []
+        with self._logged_failures(self._database, "read"):
+            async with self._database.read() as connection:
+                from gateway.api.responses import store_tables
+
+                statement: TextClause = getattr(store_tables, query)
+                return list((await connection.execute(statement, _all_storable(values))).all())
+        return []
+
+    @contextlib.contextmanager
+    def _logged_failures(self, database: Database, action: Literal["read", "written"]) -> Iterator[None]:
+        """Suppress failures of the database in the block. The first of a series is logged, and the end of the series."""
+        try:
+            yield
+        except DatabaseUnavailable as exc:
+            if action not in self._failing:
+                self._failing.add(action)
+                log.error("stored responses cannot be %s in %s: %s", action, database.location, exc)
+            return
+        except Exception as exc:
+            if not is_refused_value(exc):
+                raise
+            log_exception(log, "a response cannot be stored", exc)
+            return
+        if action in self._failing:
+            self._failing.discard(action)
+            log.info("stored responses are %s in %s again", action, database.location)
+
+    async def _prune_regularly(self, database: Database) -> None:
         while True:
-            if database.exists:  # the file is created when the first response is stored
+            file = database.location.file
+            if file is None or file.exists():  # the file is created when the first response is stored
                 await self.prune()
             await asyncio.sleep(min(PRUNE_S, self._limits.retention_s))
 
@@ -235,3 +266,12 @@ class ResponseStore:
     def _oldest(self) -> float:
         """The time of the last use before which a conversation is expired."""
         return self._clock() - self._limits.retention_s
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL stores no NUL in a text."""
+    return text.replace("\0", "\ufffd")
+
+
+def _all_storable(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _storable(value) if isinstance(value, str) else value for name, value in values.items()}

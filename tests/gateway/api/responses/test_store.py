@@ -14,9 +14,13 @@ import pytest
 
 from gateway.api.responses.store import ResponseStore, StoreLimits
 from gateway.api.responses.store_tables import share
+from gateway.config.database_location import DatabaseLocation
 from gateway.core.errors import InvalidRequest, PreviousResponseNotFound
 from tests.gateway.api.exchanges import FUNCTION, chunk, complete, dialect, parsed, written
+from tests.gateway.api.responses.stores import store_of
+from tests.gateway.store.engines import location
 
+__all__ = ["location"]
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[4]
 
@@ -51,8 +55,8 @@ async def saved(
     await store.save(response(name, text), [asked(f"ask {name}")], before, key_digest, f"session {name}")
 
 
-async def test_a_conversation_is_read_along_its_responses(tmp_path: Path) -> None:
-    async with ResponseStore(tmp_path / "r.db") as store:
+async def test_a_conversation_is_read_along_its_responses(location: DatabaseLocation) -> None:
+    async with store_of(location) as store:
         await saved(store, "a")
         await saved(store, "b", "a")
         await saved(store, "c", "b")
@@ -71,7 +75,7 @@ async def test_a_conversation_is_read_along_its_responses(tmp_path: Path) -> Non
 
 async def test_a_long_conversation_takes_no_more_room_than_its_items(tmp_path: Path) -> None:
     path = tmp_path / "r.db"
-    async with ResponseStore(path) as store:
+    async with store_of(path) as store:
         for i in range(60):
             await saved(store, str(i), str(i - 1) if i else None, text="y" * 1000)
         stored = await store.load("resp_59", "me")
@@ -84,8 +88,8 @@ async def test_a_long_conversation_takes_no_more_room_than_its_items(tmp_path: P
         ]
 
 
-async def test_one_owner_does_not_see_what_is_anothers(tmp_path: Path) -> None:
-    async with ResponseStore(tmp_path / "r.db") as store:
+async def test_one_owner_does_not_see_what_is_anothers(location: DatabaseLocation) -> None:
+    async with store_of(location) as store:
         await saved(store, "a")
         assert await store.load("resp_a", "you") is None
         assert await store.items(["msg_a"], "you") == {}
@@ -97,8 +101,8 @@ async def test_one_owner_does_not_see_what_is_anothers(tmp_path: Path) -> None:
         assert await store.items(["msg_a", "msg_no"], "me") == {"msg_a": said("x", "a")}
 
 
-async def test_what_was_built_on_a_deleted_response_is_no_longer_whole(tmp_path: Path) -> None:
-    async with ResponseStore(tmp_path / "r.db") as store:
+async def test_what_was_built_on_a_deleted_response_is_no_longer_whole(location: DatabaseLocation) -> None:
+    async with store_of(location) as store:
         await saved(store, "a")
         await saved(store, "b", "a")
         assert await store.delete("resp_a", "me")
@@ -114,7 +118,7 @@ async def test_what_was_built_on_a_deleted_response_is_no_longer_whole(tmp_path:
 
 async def test_a_conversation_is_kept_as_long_as_it_is_continued(tmp_path: Path) -> None:
     clock = Clock()
-    async with ResponseStore(tmp_path / "r.db", StoreLimits(retention_s=100), clock) as store:
+    async with store_of(tmp_path / "r.db", StoreLimits(retention_s=100), clock) as store:
         await saved(store, "a")
         await saved(store, "old")
         clock.now += 90
@@ -135,9 +139,9 @@ async def test_a_conversation_is_kept_as_long_as_it_is_continued(tmp_path: Path)
 
 
 @pytest.mark.parametrize("limits", [StoreLimits(responses=3), StoreLimits(bytes=3_500)])
-async def test_the_longest_unused_conversations_give_way(tmp_path: Path, limits: StoreLimits) -> None:
+async def test_the_longest_unused_conversations_give_way(location: DatabaseLocation, limits: StoreLimits) -> None:
     clock = Clock()
-    async with ResponseStore(tmp_path / "r.db", limits, clock) as store:
+    async with store_of(location, limits, clock) as store:
         for name, previous in (("a", None), ("b", None), ("c", None), ("a2", "a")):
             clock.now += 1
             await saved(store, name, previous, text="y" * 900)
@@ -156,7 +160,7 @@ def test_owners_share_what_there_is(sizes: list[int], most: int, expected: int) 
 
 async def test_one_owner_does_not_push_out_another(tmp_path: Path) -> None:
     clock = Clock()
-    async with ResponseStore(tmp_path / "r.db", StoreLimits(bytes=20_000), clock) as store:
+    async with store_of(tmp_path / "r.db", StoreLimits(bytes=20_000), clock) as store:
         await saved(store, "mine", key_digest="me")
         for i in range(60):
             clock.now += 1
@@ -171,15 +175,15 @@ async def test_one_owner_does_not_push_out_another(tmp_path: Path) -> None:
 
 
 async def test_much_that_is_written_is_pruned_at_once(tmp_path: Path) -> None:
-    async with ResponseStore(tmp_path / "r.db", StoreLimits(bytes=5_000)) as store:
+    async with store_of(tmp_path / "r.db", StoreLimits(bytes=5_000)) as store:
         for i in range(40):
             await saved(store, str(i), text="y" * 900)
     with sqlite3.connect(tmp_path / "r.db") as db:
         assert db.execute("SELECT sum(bytes) FROM responses").fetchone()[0] <= 6_500
 
 
-async def test_a_conversation_that_is_too_long_is_refused(tmp_path: Path) -> None:
-    async with ResponseStore(tmp_path / "r.db", StoreLimits(conversation_bytes=3_000)) as store:
+async def test_a_conversation_that_is_too_long_is_refused(location: DatabaseLocation) -> None:
+    async with store_of(location, StoreLimits(conversation_bytes=3_000)) as store:
         given = dialect(store)
         for i in range(4):
             await saved(store, str(i), str(i - 1) if i else None, text="y" * 900)
@@ -194,8 +198,8 @@ async def test_a_conversation_that_is_too_long_is_refused(tmp_path: Path) -> Non
         assert (await parsed(given, previous_response_id="resp_1")).fields["messages"][-1]["content"] == "hi"
 
 
-async def test_an_item_is_referred_to_once(tmp_path: Path) -> None:
-    async with ResponseStore(tmp_path / "r.db") as store:
+async def test_an_item_is_referred_to_once(location: DatabaseLocation) -> None:
+    async with store_of(location) as store:
         await saved(store, "a")
         with pytest.raises(InvalidRequest, match="Two references") as caught:
             await parsed(dialect(store), input=[{"type": "item_reference", "id": "msg_a"}] * 2)
@@ -221,22 +225,22 @@ async def test_a_file_of_an_earlier_version_is_read_on(tmp_path: Path) -> None:
         )
         values = (orjson.dumps([asked("ask a")]), orjson.dumps(response("a")))
         db.execute("INSERT INTO responses VALUES ('me', 'resp_a', 1, NULL, 'session a', 100, ?, ?)", values)
-    async with ResponseStore(tmp_path / "r.db", clock=Clock()) as store:
+    async with store_of(tmp_path / "r.db", clock=Clock()) as store:
         await saved(store, "b", "a")
         stored = await store.load("resp_b", "me")
         assert stored is not None
         assert stored.input == [asked("ask a"), said("x", "a"), asked("ask b")]
         assert orjson.loads(await store.response("resp_a", "me") or b"") == response("a")
         assert await store.items(["msg_a"], "me") == {"msg_a": said("x", "a")}
-    async with ResponseStore(tmp_path / "r.db", clock=Clock()) as store:
+    async with store_of(tmp_path / "r.db", clock=Clock()) as store:
         assert await store.load("resp_b", "me") == stored
     with sqlite3.connect(tmp_path / "r.db") as db:
         assert db.execute("SELECT owner FROM chains").fetchall() == [("me",)]
 
 
 @pytest.mark.parametrize(("name", "previous"), [("a", "a"), ("b", "c")])
-async def test_ids_that_go_round_in_a_circle_end(tmp_path: Path, name: str, previous: str) -> None:
-    async with ResponseStore(tmp_path / "r.db") as store:
+async def test_ids_that_go_round_in_a_circle_end(location: DatabaseLocation, name: str, previous: str) -> None:
+    async with store_of(location) as store:
         await saved(store, "b")
         await saved(store, "c", "b")
         await saved(store, name, previous)
@@ -248,8 +252,10 @@ async def test_ids_that_go_round_in_a_circle_end(tmp_path: Path, name: str, prev
 @pytest.mark.parametrize(
     "odd", [{"id": "resp_a"}, {"id": "resp_a", "output": 5}, {"id": "resp_a", "output": [5]}, {"id": 5}, {}]
 )
-async def test_odd_responses_of_providers_are_kept_as_far_as_can_be(tmp_path: Path, odd: dict[str, Any]) -> None:
-    async with ResponseStore(tmp_path / "r.db") as store:
+async def test_odd_responses_of_providers_are_kept_as_far_as_can_be(
+    location: DatabaseLocation, odd: dict[str, Any]
+) -> None:
+    async with store_of(location) as store:
         await store.save(odd, [asked("hi")], None, "me", None)
         stored = await store.load("resp_a", "me")
         assert (stored is not None) is (odd.get("id") == "resp_a")
@@ -260,7 +266,7 @@ async def test_only_the_gateways_user_may_read_the_file(tmp_path: Path) -> None:
     path = tmp_path / "deeper" / "r.db"
     path.parent.mkdir()
     path.touch(0o644)
-    async with ResponseStore(path) as store:
+    async with store_of(path) as store:
         await saved(store, "a")
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
         assert modes == {"r.db": 0o600, "r.db-wal": 0o600, "r.db-shm": 0o600}
@@ -271,17 +277,17 @@ async def test_two_processes_share_the_file(tmp_path: Path) -> None:
     other = """
 import asyncio, sys
 from pathlib import Path
-from gateway.api.responses.store import ResponseStore
+from tests.gateway.api.responses.stores import store_of
 
 async def main():
-    async with ResponseStore(Path(sys.argv[1])) as store:
+    async with store_of(Path(sys.argv[1])) as store:
         before = await store.load("resp_a", "me")
         response = {"id": "resp_b", "status": "completed", "output": [{"id": "msg_b", "seen": len(before.items)}]}
         await store.save(response, [], "resp_a", "me", None)
 
 asyncio.run(main())
 """
-    async with ResponseStore(path) as store:
+    async with store_of(path) as store:
         await saved(store, "a")
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", other, str(path), cwd=ROOT)
         assert await asyncio.wait_for(process.wait(), 60) == 0
@@ -297,7 +303,7 @@ async def test_a_disk_that_fails_is_logged_once_and_fails_nothing(
     caplog.set_level(logging.INFO, "locus.responses")
     folder = tmp_path / "folder"
     folder.write_text("no folder")
-    async with ResponseStore(folder / "r.db") as store:
+    async with store_of(folder / "r.db") as store:
         for name in ("a", "b"):
             await saved(store, name)
             assert await store.load(f"resp_{name}", "me") is None
@@ -334,7 +340,7 @@ async def test_without_a_path_nothing_is_kept(tmp_path: Path, monkeypatch: pytes
 
 
 async def test_a_conversation_goes_on_from_its_last_response(tmp_path: Path) -> None:
-    async with ResponseStore(tmp_path / "r.db") as store:
+    async with store_of(tmp_path / "r.db") as store:
         given = dialect(store)
         first = await parsed(given, input="What is the weather?", tools=[FUNCTION], instructions="Be brief.")
         call = {"id": "a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
@@ -379,7 +385,7 @@ async def test_a_conversation_goes_on_from_its_last_response(tmp_path: Path) -> 
 
 
 async def test_items_can_be_referred_to(tmp_path: Path) -> None:
-    async with ResponseStore(tmp_path / "r.db") as store:
+    async with store_of(tmp_path / "r.db") as store:
         given = dialect(store)
         await saved(store, "a", text="Hello")
         reference = {"type": "item_reference", "id": "msg_a"}
@@ -394,7 +400,7 @@ async def test_items_can_be_referred_to(tmp_path: Path) -> None:
     [({}, "completed", True), ({"store": False}, "completed", False), ({}, "failed", False)],
 )
 async def test_what_is_kept(tmp_path: Path, fields: dict[str, Any], status: str, kept: bool) -> None:
-    async with ResponseStore(tmp_path / "r.db") as store:
+    async with store_of(tmp_path / "r.db") as store:
         given = dialect(store)
         await given.store_response(await parsed(given, **fields), response("a") | {"status": status}, "me", None)
         assert (await store.load("resp_a", "me") is not None) is kept
@@ -404,7 +410,7 @@ async def test_a_damaged_file_is_kept_and_a_new_one_begun(tmp_path: Path) -> Non
     path = tmp_path / "r.db"
     damage = b"no database at all" * 500
     path.write_bytes(damage)
-    async with ResponseStore(path) as store:
+    async with store_of(path) as store:
         await saved(store, "a")
         assert await store.load("resp_a", "me") is not None
     (kept,) = tmp_path.glob("r.db.damaged-*")  # noqa: ASYNC240
