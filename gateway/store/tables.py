@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     Connection,
     Double,
     Index,
@@ -56,6 +57,7 @@ REQUESTS = Table(
     Column("completion_tokens", BigInteger),
     Column("usage_estimated", Boolean),
     Column("cost_nusd", BigInteger),
+    Column("cost_usd", Double, Computed("cost_nusd / 1e9", persisted=True)),  # for readers
     Column("latency_ms", Double),
     Column("first_token_ms", Double),
     Column("overhead_ms", Double),

@@ -132,7 +132,13 @@ async def test_json_gives_one_object_per_line_oldest_first_with_all_columns(tmp_
     result = show("--db", str(await write(tmp_path / "r.db", *records)), "--json")
     rows = [orjson.loads(line) for line in result.stdout.splitlines()]
     assert [row["request_id"] for row in rows] == ["req-1", "req-2", "req-3"]
-    assert rows[1] == records[0]._asdict() | {"id": 1, "portfolio": None, "candidates": CANDIDATES, "failover": FAILED}
+    assert rows[1] == records[0]._asdict() | {
+        "id": 1,
+        "cost_usd": 0.000123,
+        "portfolio": None,
+        "candidates": CANDIDATES,
+        "failover": FAILED,
+    }
     assert rows[0]["prompt"] == [{"role": "user"}]
 
 

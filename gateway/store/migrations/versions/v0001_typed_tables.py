@@ -55,7 +55,8 @@ CREATE TABLE recorders ( id TEXT NOT NULL, batch BIGINT NOT NULL, time DOUBLE NO
 CREATE TABLE requests ( id INTEGER NOT NULL, request_id TEXT NOT NULL, time DOUBLE NOT NULL, requested TEXT, policy TEXT,
     chosen TEXT, served TEXT, deployment TEXT, p_correct DOUBLE, stand_in_distance DOUBLE, predicted_loss DOUBLE, candidates
     JSON, failover JSON, parts JSON, stream BOOLEAN, status INTEGER, error TEXT, prompt_tokens BIGINT, completion_tokens
-    BIGINT, usage_estimated BOOLEAN, cost_nusd BIGINT, latency_ms DOUBLE, first_token_ms DOUBLE, overhead_ms DOUBLE, prompt
+    BIGINT, usage_estimated BOOLEAN, cost_nusd BIGINT, cost_usd DOUBLE GENERATED ALWAYS AS (cost_nusd / 1e9) STORED,
+    latency_ms DOUBLE, first_token_ms DOUBLE, overhead_ms DOUBLE, prompt
     JSON, api TEXT, conversation TEXT, simulated BOOLEAN, key_id TEXT, key_name TEXT, team TEXT, end_user TEXT,
     safety_identifier TEXT, metadata JSON, tags JSON, cached_tokens BIGINT, cache_write_tokens BIGINT, reasoning_tokens
     BIGINT, propensity DOUBLE, checkpoint TEXT, trace_id TEXT, cache TEXT, portfolio TEXT, all_candidates BLOB, encoding BLOB,
@@ -107,7 +108,7 @@ def _columns(table: str) -> list[str]:
 
 def _copy_requests() -> None:
     before, now = _columns(_BEFORE), set(_columns("requests"))
-    copied = [name for name in before if name in now and name not in ("cost_nusd", "request_id", "time")]
+    copied = [name for name in before if name in now and name not in ("cost_nusd", "cost_usd", "request_id", "time")]
     values = ["rowid", "coalesce(request_id, '')", "coalesce(time, 0)", *copied]
     in_usd = "CAST(round(cost_usd * 1e9) AS INTEGER)" if "cost_usd" in before else "NULL"
     values.append(f"coalesce(cost_nusd, {in_usd})" if "cost_nusd" in before else in_usd)
