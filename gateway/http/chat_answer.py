@@ -10,6 +10,7 @@ from gateway.http.accounting import RequestLog
 from gateway.http.service import Service
 from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation
+from gateway.request.interpretation import at_cost
 
 
 class ChatAnswer:
@@ -78,8 +79,8 @@ class ChatAnswer:
 
     async def _decide(self) -> ChatRequest:
         """Chooses the model; returns the request, with its tokens counted if the choice needed them."""
-        request_log, request = self._request_log, self._request
-        request_log.request = request
+        request_log = self._request_log
+        request_log.request = request = at_cost(request_log.limits.cost_factor, self._request)
         began = self._service.clock()
         try:
             request_log.decision = decision = await request_log.in_force.routing.decide(request, self._conversation)

@@ -8,7 +8,7 @@ from gateway.http.answer_headers import RawHeaders
 from gateway.http.limit_headers import limit_headers
 from gateway.http.service import Service
 from gateway.limits.hold import Hold
-from gateway.limits.standing import counted_standings
+from gateway.limits.standing import counted_standings, spent_share
 from gateway.record.request_record import Part
 
 
@@ -41,6 +41,15 @@ class RequestLimits:
     def spending(self) -> Spending | None:
         """What the calls may cost; None if nothing limits it."""
         return None if self.hold is None else Spending(self.hold, self._service.output_lengths)
+
+    @property
+    def cost_factor(self) -> float:
+        """What the cost weight of a policy is multiplied by: more than 1 if a budget of the key or its team is nearly spent."""
+        near = [limits.near_limit for _, limits in self._grant.scopes if limits.near_limit is not None]
+        if not near:
+            return 1.0
+        spent = spent_share(self._service.limiter.standing(self._grant))
+        return max((one.cost_weight for one in near if spent >= one.at), default=1.0)
 
     def headers(self) -> RawHeaders:
         """The headers that say what is left."""

@@ -21,12 +21,14 @@ from gateway.http.model_list import model_list, one_model
 from gateway.http.openapi.document import document_json
 from gateway.http.openapi.page import PAGE_POLICY, document_page
 from gateway.http.readiness import readiness
+from gateway.http.request_limits import RequestLimits
 from gateway.http.service import Service
 from gateway.http.token_counts import PATH as COUNT_TOKENS
 from gateway.http.token_counts import count_tokens
 from gateway.keys.description import own_key
+from gateway.limits.left import left_of
 from gateway.request.chat_request import parse_chat
-from gateway.request.interpretation import interpret
+from gateway.request.interpretation import at_cost, interpret
 from gateway.routing.route_explanation import explain
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -76,8 +78,10 @@ class Handlers:
 
     async def key(self, request: Request) -> Response:
         """What the key of the request may do."""
-        grant: Grant = request.scope["state"]["grant"]
-        return _json(own_key(grant))
+        grant = _grant(request)
+        return _json(
+            own_key(grant) | {"left": left_of(await self.service.limiter.current(grant)) if grant.scopes else None}
+        )
 
     async def models(self, request: Request) -> Response:
         anthropic = "anthropic-version" in request.headers
@@ -95,6 +99,7 @@ class Handlers:
         parsed = await offloaded(len(body), parse_chat, body)
         calls = service.in_force.portfolio.settings.utility_calls
         chat = await interpret(parsed, headers, calls, _allowed(request))
+        chat = at_cost(RequestLimits(service, _grant(request)).cost_factor, chat)
         conversation = await offloaded(len(body), service.conversations.find, chat, headers)
         return _json(await explain(service.in_force.routing, chat, conversation))
 
@@ -144,9 +149,13 @@ def _headers(request: Request) -> Headers:
     return dict(request.scope["headers"])
 
 
-def _allowed(request: Request) -> Allowed:
+def _grant(request: Request) -> Grant:
     grant: Grant = request.scope["state"]["grant"]
-    return grant.allowed
+    return grant
+
+
+def _allowed(request: Request) -> Allowed:
+    return _grant(request).allowed
 
 
 def _json(value: object, status: int = 200) -> Response:

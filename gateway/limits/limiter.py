@@ -5,6 +5,7 @@ of a limit every request does, so that the end is exact.
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
@@ -111,6 +112,14 @@ class Limiter:
     def standing(self, grant: Grant) -> Slice:
         """The slice of a key, which knows the newest state of its limits."""
         return self._slice(grant)
+
+    async def current(self, grant: Grant) -> Slice:
+        """The slice of a key, after the store has told the state of its limits. Without a store the state may be older."""
+        slice = self._slice(grant)
+        with contextlib.suppress(LimitsAway):
+            async with slice.lock:
+                await self._exchange([(slice, slice.ask())])
+        return slice
 
     def slices(self) -> Iterator[Slice]:
         """All slices in use."""

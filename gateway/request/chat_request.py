@@ -33,6 +33,7 @@ class Overrides:
         failover: if False, only the chosen model may answer.
         session: the client's own name for the conversation.
         allowed: the models and policies that the key of the request may use.
+        cost_factor: the policy's cost weight is multiplied by it; more than 1 if a budget of the key is nearly spent.
         cache: True to use the cache for answers, or for how many seconds an answer may be used; False not to use it; None
             leaves it to the policy.
     """
@@ -45,6 +46,7 @@ class Overrides:
     failover: bool = True
     session: str | None = None
     allowed: Allowed = EVERYTHING
+    cost_factor: float = 1.0
     cache: bool | float | None = None
 
 

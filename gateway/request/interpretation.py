@@ -37,6 +37,13 @@ def _interpret(
     return replace(request, cached_query=request.query) if len(request.body) >= LARGE else request
 
 
+def at_cost(factor: float, request: ChatRequest) -> ChatRequest:
+    """Return the request with a factor of its policy's cost weight."""
+    if factor == 1.0:
+        return request
+    return replace(request, overrides=replace(request.overrides, cost_factor=factor))
+
+
 def within(allowed: Allowed, request: ChatRequest) -> ChatRequest:
     """Return the request with the models and policies that its key may use."""
     if allowed == EVERYTHING:

@@ -78,6 +78,7 @@ class Decision:
         cost_weight: by which the policy weighs the price, 1/USD; 0 if it does not.
         choice: what the policy prefers: the chosen model, unless tool calls are under way at another one; None if the client
             named the model, or the policy could choose none.
+        cost_factor: in `cost_weight`; more than 1 if a budget of the client's key is nearly spent.
     """
 
     models: tuple[str, ...]
@@ -87,6 +88,7 @@ class Decision:
     switch: Switch | None = None
     cost_weight: float = 0.0
     choice: Choice | None = None
+    cost_factor: float = 1.0
 
     @property
     def model(self) -> str:

@@ -56,6 +56,8 @@ class Reasons:
                 why.append(f"the conversation leaves {left}: the gain is worth it, although {self._switch_price()}")
         if decision.kept and decision.missed_minimum is not None:
             why.append(f"this model does not reach the minimum P(correct) of {decision.missed_minimum:g}")
+        if decision.cost_factor != 1.0 and decision.cost_weight:
+            why.append(f"a budget of the key is nearly spent, so that the price counts {decision.cost_factor:g} times")
         if policy.caution:
             why.append(f"from each P(correct), {policy.caution:g} times its standard error is taken off")
         if self.scores.familiarity is not None and self.scores.familiarity < UNFAMILIAR:

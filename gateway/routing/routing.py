@@ -88,7 +88,7 @@ class Routing:
         scores = self._scores(request, await self._encode(request), requirements)
         callable_ = self._eligibility.callable(scores.capable)
         eligible = callable_ & ~np.isnan(scores.p_correct)
-        weight = cost_weight(policy, scores.price_usd[self._table.embedded])
+        weight = cost_weight(policy, scores.price_usd[self._table.embedded]) * overrides.cost_factor
         switch = self._switch(request, conversation)
         if switch is not None:
             scores.price_usd[switch.model] -= switch.lost_cache_usd
@@ -96,11 +96,11 @@ class Routing:
         choice = choose(compared, scores.standard_error, scores.price_usd, eligible, policy, weight)
         # The conversation keeps its model, even if the policy could not choose it for a new one.
         if switch is not None and switch.forbidden and callable_[switch.model]:
-            return Decision(self.names, policy, switch.model, scores, switch, weight, choice)
+            return Decision(self.names, policy, switch.model, scores, switch, weight, choice, overrides.cost_factor)
         if choice is None:
             too_long = self._eligibility.too_long(overrides, requirements, scores.capable)
             raise too_long or self._none_eligible(request, requirements, scores.capable)
-        return Decision(self.names, policy, choice.model, scores, switch, weight, choice)
+        return Decision(self.names, policy, choice.model, scores, switch, weight, choice, overrides.cost_factor)
 
     def candidates(self, request: ChatRequest, decision: Decision) -> Iterator[Candidate]:
         """The chosen model, then its stand-ins: those that can serve the request, the nearest in embedding space first.

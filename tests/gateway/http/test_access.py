@@ -204,3 +204,51 @@ async def test_a_gateway_on_a_loopback_address_without_keys_needs_none(tmp_path:
             assert (await run.http.get("/v1/models", headers={"x-api-key": "anything"})).status_code == 200
             mistyped = await run.http.get("/v1/models", headers={"x-api-key": "lk-mistyped"})
             assert mistyped.status_code == 401
+
+
+async def test_a_key_near_the_end_of_a_budget_chooses_cheaper_models(tmp_path: Path) -> None:
+    key = {
+        "name": "ci",
+        "key": "os.environ/CI",
+        "budget": [{"usd": 0.0001, "per": "day"}],
+    }  # 100 tokens at 1 USD per million
+    key |= {"near_limit": {"at": 0.05, "cost_weight": 1e6}}
+    async with ScriptedProvider() as up:
+        cheap = {"price": {"input": 0.01, "output": 0.01}}
+        models = [entry("llama-8b", up.base_url, **cheap), entry("llama-70b", up.base_url)]
+        more = {"keys": [key], "policies": {"p": {"cost_weight": 1.0}}, "default_policy": "p"}
+        async with running(load_portfolio(write_portfolio(tmp_path, models, **more), ENVIRONMENT)) as run:
+            client, headers = with_key(run, "sk-ci"), {"x-api-key": "sk-ci"}
+            ask: Any = {"model": "auto", "messages": ASK, "max_tokens": 10}
+
+            async def route() -> Any:
+                return (await run.http.post("/v1/route", json=ask, headers=headers)).json()
+
+            before = await route()
+            assert before["chosen"] == "llama-70b"
+            assert (
+                await client.chat.completions.create(**ask)
+            ).model == "llama-70b"  # 10 tokens, as the provider bills
+            after = await route()
+            assert after["chosen"] == "llama-8b"
+            assert after["rule"]["cost_weight"] == 1e6 * before["rule"]["cost_weight"]
+            assert "a budget of the key is nearly spent, so that the price counts 1e+06 times" in after["why"]
+            assert (await client.chat.completions.create(**ask)).model == "llama-8b"
+            left = (await run.http.get("/v1/key", headers=headers)).json()["left"]
+            assert left["budgets"][0]["usd"] == 0.0001
+            assert left["budgets"][0]["spent_usd"] == pytest.approx(0.0000101)
+            assert left["budgets"][0]["left_usd"] == pytest.approx(0.0000899)
+
+
+async def test_what_a_key_has_left(tmp_path: Path) -> None:
+    keys = [{"name": "ci", "key": "os.environ/CI", "team": "build", "rpm": 3, "budget": [{"usd": 5, "per": "ever"}]}]
+    async with serving_keys(tmp_path, keys) as (run, _):
+        left = (await run.http.get("/v1/key", headers={"x-api-key": "sk-ci"})).json()["left"]
+        assert left == {
+            "budgets": [{"usd": 5.0, "per": "ever", "spent_usd": 0.0, "left_usd": 5.0, "resets": None}],
+            "requests": {"limit": 3, "remaining": 3},
+        }
+        await with_key(run, "sk-ci").chat.completions.create(model="llama-8b", messages=ASK)
+        left = (await run.http.get("/v1/key", headers={"x-api-key": "sk-ci"})).json()["left"]
+        assert left["requests"]["remaining"] == 2
+        assert (await run.http.get("/v1/key", headers={"x-api-key": "sk-plain"})).json()["left"] is None

@@ -68,8 +68,8 @@ async def test_a_key_from_its_making_to_its_end(tmp_path: Path) -> None:
 
         with pytest.raises(openai.PermissionDeniedError):
             await chat(run, key, "llama-70b")
-        changed = await admin(run, "PATCH", "keys/bob", {"models": None, "rpm": 6, "tags": ["x"]})
-        assert (changed["models"], changed["rpm"], changed["tags"], changed["team"]) == (None, 6, ["x"], "build")
+        changed = await admin(run, "PATCH", "keys/bob", {"models": None, "rpm": 90, "tags": ["x"]})
+        assert (changed["models"], changed["rpm"], changed["tags"], changed["team"]) == (None, 90, ["x"], "build")
         assert (await chat(run, key, "llama-70b")).model == "llama-70b"
 
         client = run.client.with_options(api_key=key)
