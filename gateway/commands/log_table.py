@@ -95,6 +95,8 @@ def _in_words(row: dict[str, Any], *, reasons: bool) -> _Cells:
         served = f"[yellow]{served}, {far}from {_name(row['chosen'])}[/]"
     if row["simulated"] and row["served"] is not None:
         served += " [magenta](simulated)[/]"
+    if row["cache"] == "hit":
+        served += " [green](cache)[/]"
     below = []
     for attempt in row["failover"] or []:
         status = "" if attempt["status"] is None else f" {attempt['status']}"

@@ -205,3 +205,12 @@ def test_a_file_that_is_no_record_is_an_error(tmp_path: Path) -> None:
     assert "file is not a database" in show("--db", str(tmp_path / "text.db")).stderr
     sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE other (x)").connection.close()
     assert "no record yet" in show("--db", str(tmp_path / "empty.db")).stderr
+
+
+async def test_an_answer_from_the_cache_is_marked(tmp_path: Path) -> None:
+    hit = record(2, cache="hit", deployment=None, cost_nusd=0)
+    path = await write(tmp_path / "r.db", record(1, cache="miss"), hit)
+    first, second = [line for line in show("--db", str(path)).output.splitlines() if "small" in line]
+    assert "(cache)" not in first
+    assert "small (cache)" in second
+    assert "0.000000" in second
