@@ -136,11 +136,11 @@ def _hosted_entry(model: Hosted, names: Mapping[str, str]) -> dict[str, object]:
 def _listed(name: str) -> dict[str, object]:
     """Returns what LiteLLM's table says of a model, as keys of the portfolio; empty if it does not list the model."""
     listed = model_facts(name)
-    if listed is None or listed.price is None:
+    if listed is None:
         return {}
     counts = {"context_window": listed.context_window, "max_output_tokens": listed.max_output_tokens}
     return {
-        "price": listed.price.stated,
+        **({} if listed.price is None else {"price": listed.price.stated}),
         **{key: count for key, count in counts.items() if count is not None},
         "capabilities": sorted(listed.capabilities),
     }

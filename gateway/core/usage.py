@@ -62,12 +62,15 @@ class Usage(NamedTuple):
         )
         others = _NOTHING if _USUAL.issuperset(value) else value  # a fast way to find nothing in most usage objects
         reasoning = _first(in_completion, "reasoning_tokens") or _first(others, "reasoning_tokens")
-        # xAI and Gemini do not include reasoning in completion_tokens, as their total shows; Gemini does not even name it.
-        beside = (token_count(value.get("total_tokens")) or 0) - prompt - completion
-        if beside > 0 and reasoning in (0, beside):
-            reasoning, completion = beside, completion + beside
-        cached = min(_first(in_prompt, *_CACHED) or _first(others, *_CACHED), prompt)
+        cached = _first(in_prompt, *_CACHED) or _first(others, *_CACHED)
         short, long = _written(others, in_prompt)
+        beside = (token_count(value.get("total_tokens")) or 0) - prompt - completion
+        if beside > 0 and beside == cached + short + long != reasoning:
+            prompt += beside  # some gateways count the prompt as Anthropic does, without the cache
+        elif beside > 0 and reasoning in (0, beside):
+            # xAI and Gemini do not include reasoning in completion_tokens, as their total shows; Gemini does not even name it.
+            reasoning, completion = beside, completion + beside
+        cached = min(cached, prompt)
         long = min(long, prompt - cached)
         short = min(short, prompt - cached - long)
         audio = min(_first(in_prompt, "audio_tokens"), prompt - cached - long - short)

@@ -76,14 +76,12 @@ class ModelTable:
         self._z = np.full((self._size, router.space.z.shape[1]), np.nan, np.float32)
         self._z[self.embedded] = router.space.z[router.space.rows(names)]
         self.priced: NDArray[np.bool_] = np.array([price is not None for price in prices], np.bool_)
-        self._unpriced: NDArray[np.int64] = np.flatnonzero(~self.priced)
+        self._unpriced = None if self.priced.all() else ~self.priced
         # The prompt sizes above which a price differs, and for each of them, and for shorter prompts, the USD of one token:
-        # of the prompt, of the answer and of the cached part, (S + 1, 3, M), float64.
+        # of the prompt, of the answer and of the cached part, each (M,), float64.
         self._sizes = sorted({size for price in prices if price is not None for size, _ in price.tiers})
         known = [price or PricePerMtok(0.0, 0.0, 0.0) for price in prices]
-        per_mtok = [[price.above(size)[:3] for price in known] for size in (0, *self._sizes)]
-        table = np.array(per_mtok, np.float64).reshape(len(self._sizes) + 1, self._size, 3) / TOKENS_PER_MTOK
-        self._usd: NDArray[np.float64] = table.transpose(0, 2, 1).copy()
+        self._usd = [_per_token([price.above(size) for price in known]) for size in (0, *self._sizes)]
 
     def predict(self, q: NDArray[np.float32] | None) -> TableScores:
         """The predictions for one query.
@@ -103,14 +101,14 @@ class ModelTable:
         """The expected price of a request at each model, (M,), float64, USD."""
         usd_in, usd_out, _ = self._usd[bisect_left(self._sizes, prompt_tokens)]
         price: NDArray[np.float64] = usd_in * prompt_tokens + usd_out * output_tokens
-        if len(self._unpriced):
+        if self._unpriced is not None:
             price[self._unpriced] = price[self.priced].max(initial=0.0)
         return price
 
     def cache_discount_usd(self, model: int, prompt_tokens: int, cached_tokens: int) -> float:
         """USD that a request costs less at this model, since its provider has a part of the prompt in its cache."""
-        usd_in, _, usd_cached = self._usd[bisect_left(self._sizes, prompt_tokens), :, model]
-        return float(max(0.0, cached_tokens * (usd_in - usd_cached)))
+        usd_in, _, usd_cached = self._usd[bisect_left(self._sizes, prompt_tokens)]
+        return float(max(0.0, cached_tokens * (usd_in[model] - usd_cached[model])))
 
     def by_distance(self, model: int) -> list[tuple[int, float | None]]:
         """Index and distance of the other models: the nearest first, and at the end those of unknown distance, in table order.
@@ -120,6 +118,12 @@ class ModelTable:
         distances = np.linalg.norm(self._z - self._z[model], axis=1)  # (M,)
         order = np.argsort(distances, kind="stable").tolist()  # NaN comes last
         return [(i, None if (d := float(distances[i])) != d else d) for i in order if i != model]
+
+
+def _per_token(prices: Sequence[PricePerMtok]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """USD of one token of the prompt, of the answer and of the cached part of the prompt, each (M,), float64."""
+    usd = np.array([price[:3] for price in prices], np.float64).reshape(len(prices), 3) / TOKENS_PER_MTOK
+    return usd[:, 0].copy(), usd[:, 1].copy(), usd[:, 2].copy()
 
 
 def with_switch_price(p_correct: NDArray[np.float32], model: int, price: float) -> NDArray[np.float32]:

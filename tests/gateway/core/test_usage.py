@@ -112,6 +112,11 @@ def reported(prompt: Any = 1000, completion: Any = 50, **more: Any) -> dict[str,
             Usage(1000, 50, 200, 700),
             id="beside",
         ),
+        pytest.param(
+            reported(5, 7, total_tokens=107, cache_read_input_tokens=80, cache_creation_input_tokens=15),
+            Usage(100, 7, 80, 15),
+            id="a gateway that counts the prompt as Anthropic does",
+        ),
         # Details never exceed what they are details of.
         pytest.param(
             reported(7, 3, cached_tokens=99, cache_creation_input_tokens=5), Usage(7, 3, 7), id="too many cached"
