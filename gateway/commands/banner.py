@@ -20,7 +20,7 @@ def banner(portfolio: Portfolio, path: Path | None, address: tuple[object, ...])
         address: host and port of the listener.
     """
     base = _base_url(address)
-    key = ' -H "authorization: Bearer $LOCUS_KEY"' if portfolio.settings.keys else ""
+    key = ' -H "authorization: Bearer $LOCUS_KEY"' if portfolio.access.keys else ""
     names = ", ".join(model.name for model in portfolio.models)
     body = '{"model": "auto", "messages": [{"role": "user", "content": "%s"}]}'
     more: tuple[str, ...]

@@ -1,11 +1,10 @@
 """The value of `--since`."""
 
 import time
-from datetime import datetime
 
 import click
 
-from gateway.core.durations import duration_s
+from gateway.core.durations import time_of
 
 
 class Since(click.ParamType[float]):
@@ -21,10 +20,7 @@ class Since(click.ParamType[float]):
         """
         if isinstance(value, float):
             return value
-        seconds = duration_s(str(value))
-        if seconds is not None:
-            return time.time() - seconds
-        try:
-            return datetime.fromisoformat(str(value)).timestamp()
-        except ValueError:
+        at = time_of(str(value), time.time(), None)
+        if at is None:
             self.fail(f"{value!r}: write a duration such as 90m, 1h or 7d, or a date such as 2026-11-01", param, ctx)
+        return at

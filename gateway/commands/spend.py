@@ -12,15 +12,14 @@ import orjson
 from gateway.commands.database import database_of, reading
 from gateway.commands.since import Since
 from gateway.core.printable import printable
-from gateway.core.vocabulary import NUSD_PER_USD
+from gateway.core.vocabulary import NUSD_PER_USD, SPENDING_GROUPS
 from router.commands.terminal import console
 
-BY = ("key", "model", "team", "policy", "deployment", "day")
 SUMS = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens", "nusd", "unpriced_calls", "estimated_calls")
 
 
 class By(click.ParamType[tuple[str, ...]]):
-    """Names of `BY`, separated by commas."""
+    """Names of `SPENDING_GROUPS`, separated by commas."""
 
     name = "names"
 
@@ -34,8 +33,8 @@ class By(click.ParamType[tuple[str, ...]]):
             return value
         names = tuple(dict.fromkeys(name.strip() for name in str(value).split(",")))
         for name in names:
-            if name not in BY:
-                self.fail(f"{name!r} is none of {', '.join(BY)}", param, ctx)
+            if name not in SPENDING_GROUPS:
+                self.fail(f"{name!r} is none of {', '.join(SPENDING_GROUPS)}", param, ctx)
         return names
 
 
@@ -43,7 +42,9 @@ class By(click.ParamType[tuple[str, ...]]):
 @click.option("--config", type=click.Path(path_type=Path), help="Portfolio file that names the database.")
 @click.option("--db", type=click.Path(path_type=Path), help="SQLite file.  [default: the database of the portfolio]")
 @click.option("--since", type=Since(), help="A duration such as 7d, or a date such as 2026-11-01.  [default: all]")
-@click.option("--by", type=By(), default="key", show_default=True, help=f"Any of {', '.join(BY)}, with commas.")
+@click.option(
+    "--by", type=By(), default="key", show_default=True, help=f"Any of {', '.join(SPENDING_GROUPS)}, with commas."
+)
 @click.option("--demo", is_flag=True, help="What the simulated models of `locus serve --demo` would have cost.")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a header.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")

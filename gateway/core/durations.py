@@ -1,6 +1,7 @@
-"""Lengths of time as people write them: `90s`, `15m`, `1h`, `7d`, `2w`."""
+"""Lengths of time as people write them: `90s`, `15m`, `1h`, `7d`, `2w`; and times, which are dates or such a length before now."""
 
 import re
+from datetime import datetime, tzinfo
 
 DURATION = "[0-9]{1,12}([.][0-9]{1,6})? ?[smhdw]?"
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -15,3 +16,20 @@ def duration_s(text: str) -> float | None:
         return None
     unit = _UNITS.get(text[-1])
     return float(text) if unit is None else float(text[:-1]) * unit
+
+
+def time_of(text: str, now: float, zone: tzinfo | None) -> float | None:
+    """Return the time that is a duration before now, or a date or time in ISO 8601; None if the text is neither.
+
+    Args:
+        now: seconds since the epoch.
+        zone: of dates and times that name none; None: the machine's.
+    """
+    seconds = duration_s(text)
+    if seconds is not None:
+        return now - seconds
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo is not None or zone is None else at.replace(tzinfo=zone)).timestamp()
+    except (ValueError, OverflowError):
+        return None

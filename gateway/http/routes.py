@@ -15,6 +15,7 @@ from gateway.config.access import Allowed, Grant
 from gateway.core.key_digest import key_digest
 from gateway.http import stored_responses
 from gateway.http.admin_keys import AdminKeys
+from gateway.http.admin_usage import usage
 from gateway.http.admission import Admission, Admitted
 from gateway.http.auth import Headers, is_operator
 from gateway.http.model_list import model_list, one_model
@@ -66,6 +67,7 @@ def routes(handlers: "Handlers", endpoints: Mapping[str, ASGIApp], admission: Ad
         Route("/health/live", handlers.live),
         Route("/health/ready", handlers.ready),
         Route("/metrics", handlers.metrics),
+        Route("/admin/usage", handlers.usage, methods=["GET"]),
         *AdminKeys(handlers.service).routes(),
     ]
 
@@ -139,6 +141,9 @@ class Handlers:
     async def metrics(self, request: Request) -> Response:
         text, media_type = await self.service.metrics.exposition(request.headers.get("accept", ""))
         return Response(text, headers={"content-type": media_type})
+
+    async def usage(self, request: Request) -> Response:
+        return await usage(self.service, request)
 
     async def _body(self, request: Request, headers: Headers) -> bytes:
         limit = self.service.in_force.portfolio.settings.max_body_bytes

@@ -8,12 +8,14 @@ from sqlalchemy import ColumnElement, Connection, Text, case, func, literal_colu
 from gateway.store.tables import DAY, LEDGER
 
 
-def sums_by(connection: Connection, by: Sequence[str], since: float | None = None) -> list[dict[str, Any]]:
+def sums_by(
+    connection: Connection, by: Sequence[str], since: float | None = None, until: float | None = None
+) -> list[dict[str, Any]]:
     """Return the sums of the billed calls, one row per group, the most expensive first; by day alone, the oldest first.
 
     Args:
-        by: "key", "model", "team", "policy", "deployment", "day".
-        since: seconds since the epoch.
+        by: of `SPENDING_GROUPS`.
+        since, until: from the first until before the second, seconds since the epoch.
     """
     c = LEDGER.c
     groups = [_group(name, connection.dialect.name).label(name) for name in by]
@@ -27,6 +29,8 @@ def sums_by(connection: Connection, by: Sequence[str], since: float | None = Non
     ).group_by(*groups)
     if since is not None:
         query = query.where(c.time >= since)
+    if until is not None:
+        query = query.where(c.time < until)
     # PostgreSQL's sums of whole numbers are decimals.
     numbers = (
         "calls",
