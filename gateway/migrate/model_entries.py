@@ -119,21 +119,21 @@ class ModelEntries:
 
     def _price(self, where: Place, model: ImportedModel, written: JsonObject) -> None:
         """Writes the prices that the gateway would not find by itself: at the model if all deployments have the same one."""
-        prices = [_stated_price(deployment) for deployment in model.deployments]
         embedding = where[0] == "embedding_models"
+        prices = [_stated_price(deployment, embedding=embedding) for deployment in model.deployments]
         stated = [price and ({"input": price.rates.input} if embedding else price.stated) for price in prices]
         if all(price is not None and price == prices[0] for price in prices):
             written["price"] = stated[0]
         else:
             for deployment, price in zip(model.deployments, stated, strict=True):
                 deployment.values |= {} if price is None else {"price": price}
-        needed = {"input_cost_per_token"} if embedding else {"input_cost_per_token", "output_cost_per_token"}
-        if any(_lacks_price(deployment, needed) for deployment in model.deployments):
-            counted = "what is missing as 0" if any(stated) else "it as the highest"
-            message = f"the price of {model.name} is not known: `auto` counts {counted}"
+        if any(
+            price is None and _listed_price(deployment) is None and not deployment.target.local
+            for deployment, price in zip(model.deployments, prices, strict=True)
+        ):
+            message = f"the price of {model.name} is not known: `auto` counts it as the highest"
             self._values.report_entry(model.node, "look", message)
-            at = (*where, "price") if "price" in written else where
-            self.comments.setdefault(at, []).append(f"LOOK {message}; add `price`, USD per million tokens")
+            self.comments.setdefault(where, []).append(f"LOOK {message}; add `price`, USD per million tokens")
 
 
 def _listed_price(deployment: ImportedDeployment) -> Price | None:
@@ -142,19 +142,16 @@ def _listed_price(deployment: ImportedDeployment) -> Price | None:
     return None if facts is None else facts.price
 
 
-def _stated_price(deployment: ImportedDeployment) -> Price | None:
-    """The price that LiteLLM's entry states or takes from `base_model`; the table completes it. None if it states none."""
+def _stated_price(deployment: ImportedDeployment, *, embedding: bool) -> Price | None:
+    """The price that LiteLLM's entry states or takes from `base_model`, completed by the table; None if it is not whole."""
     given, tiers = given_rates(deployment.costs)
     listed = _listed_price(deployment)
     if not given and not tiers:
         return None if deployment.base_model is None or model_facts(deployment.base_model) is None else listed
     known = {} if listed is None else {"input": listed.rates.input, "output": listed.rates.output}
-    return Price.of({**known, **given}, tiers)
-
-
-def _lacks_price(deployment: ImportedDeployment, needed: Collection[str]) -> bool:
-    local = deployment.target.local and not deployment.costs
-    return not local and _listed_price(deployment) is None and not set(needed) <= deployment.costs.keys()
+    known |= {"output": 0.0} if embedding else {}
+    rates = {**known, **given}
+    return Price.of(rates, tiers) if {"input", "output"} <= rates.keys() else None
 
 
 def _known_as(deployment: ImportedDeployment) -> str:

@@ -85,3 +85,12 @@ def test_an_embedding_model_has_an_input_limit_and_a_price_of_inputs(tmp_path: P
         "max_input_tokens": 100,
         "dimensions": 8,
     }
+
+
+def test_half_a_price_is_not_a_price(tmp_path: Path) -> None:
+    half = "{model: openai/ours, api_base: 'http://gpu:8000/v1', api_key: k, input_cost_per_token: 0.000001}"
+    entry, comments, _ = written(tmp_path, half)
+    assert "price" not in entry
+    assert any("the price of m is not known" in line for line in comments[("models", 0)])
+    listed, _, _ = written(tmp_path, "{model: openai/gpt-4o-2024-08-06, input_cost_per_token: 0.000001}")
+    assert listed["price"] == {"input": 1.0, "output": 10.0}
