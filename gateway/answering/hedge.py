@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from gateway.answering.attempts import CANCELLED, HEDGED, Attempt, Attempts
+from gateway.answering.call_failure import update_breaker
 from gateway.answering.open_call import OpenCall
 from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployment
@@ -105,7 +106,7 @@ class Hedge:
                     Attempt(call.candidate, call.live.spec.id, cause, None, elapsed_s, call=call.attempts.calling)
                 )
                 if timed_out:
-                    call.live.breaker.failure(now, cause)
+                    update_breaker(call.live, UpstreamFailure(Cause.TIMEOUT), now)
                 task.cancel()
         if len(self._calls) > 1 or self._winner is None:
             await self._close_losers()

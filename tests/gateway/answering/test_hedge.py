@@ -1,6 +1,7 @@
 """Calls beside each other: an answer counts, whatever fails in the same moment, and each failure is judged once."""
 
 import asyncio
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,7 @@ from gateway.answering.open_call import OpenCall
 from gateway.deployments.live import LiveDeployment
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.routing.candidate import Candidate
+from tests.gateway.live import deployment
 
 pytestmark = pytest.mark.anyio
 
@@ -71,21 +73,9 @@ async def test_each_failure_is_judged_once_by_its_own_model() -> None:
     assert sorted(judged) == [0, 1, 2, 3]
 
 
-class Recording:
-    """A circuit breaker's part that the hedge uses, and a deployment around it."""
-
-    def __init__(self) -> None:
-        self.failures: list[str] = []
-        self.breaker = self
-        self.spec = Deployment.spec
-
-    def failure(self, now: float, reason: str) -> None:
-        self.failures.append(reason)
-
-
 @pytest.mark.parametrize("wins", [True, False])
-async def test_a_silent_call_counts_as_a_timeout_only_if_another_one_wins(wins: bool) -> None:
-    silent, attempts = Recording(), Attempts()
+async def test_a_silent_call_counts_as_a_timeout_only_if_another_one_wins(wins: bool, tmp_path: Path) -> None:
+    silent, attempts = deployment(tmp_path), Attempts()
 
     async def call(candidate: Any, live: Any, own: Attempts) -> Any:
         if live is silent:
@@ -96,7 +86,7 @@ async def test_a_silent_call_counts_as_a_timeout_only_if_another_one_wins(wins: 
 
     async def run() -> None:
         async with Hedge(cast(Any, call), lambda *_: None, attempts, lambda: 0.0) as running:
-            running.start(cast(Candidate, 0), cast(LiveDeployment, silent))
+            running.start(cast(Candidate, 0), silent)
             assert await running.result(0.01) is None
             running.mark_silent()
             start(running, 1)
@@ -107,7 +97,7 @@ async def test_a_silent_call_counts_as_a_timeout_only_if_another_one_wins(wins: 
     else:
         with pytest.raises(ZeroDivisionError):
             await run()
-    assert silent.failures == (["timeout"] if wins else [])
+    assert (silent.last_failure and silent.last_failure.cause) == (Cause.TIMEOUT if wins else None)
     assert [attempt.cause for attempt in attempts.entries] == ["timeout" if wins else "hedged"]
 
 
