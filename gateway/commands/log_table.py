@@ -17,7 +17,7 @@ NARROW = 100  # columns; on a narrower terminal, each request takes two lines
 REASON_CHARS = 300
 HEADERS = ("time", "asked", "answered by", "p", "tokens", "USD", "ms", "own", "status")
 # Of columns whose width may not depend on what comes later.
-WIDTHS = {"time": 8, "p": 4, "tokens": 12, "USD": 9, "ms": 7, "own": 6}
+WIDTHS = {"time": 11, "p": 4, "tokens": 12, "USD": 9, "ms": 7, "own": 6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class LogTable:
         """Print requests."""
         screen = console()
         shown = [_in_words(row, reasons=self._reasons) for row in rows]
-        if screen.width < NARROW:
+        if screen.width < NARROW or self._reasons:  # a provider's words need the whole width
             for one in shown:
                 _print_narrow(screen, one)
         elif shown or not self._begun:
@@ -101,15 +101,16 @@ def _in_words(row: dict[str, Any], *, reasons: bool) -> _Cells:
     for attempt in row["failover"] or []:
         status = "" if attempt["status"] is None else f" {attempt['status']}"
         late = " after content" if attempt.get("after_content") else ""
+        why = f": {_text(attempt['reason'], REASON_CHARS)}" if reasons and attempt.get("reason") else ""
         skipped = "" if attempt.get("called", True) else "not called: "
-        below.append((f"[dim]{_name(attempt['deployment'])} {skipped}{_name(attempt['cause'])}{status}{late}[/]", ""))
-        if reasons and attempt.get("reason"):
-            below.append((f"[dim]  {_text(attempt['reason'], REASON_CHARS)}[/]", ""))
+        below.append(
+            (f"[dim]{_name(attempt['deployment'])} {skipped}{_name(attempt['cause'])}{status}{late}{why}[/]", "")
+        )
     for part in (row["parts"] or [])[1:]:
         tokens = f"{part['prompt_tokens']}+{part['completion_tokens']}"
         below.append((f"[yellow]{_name(part['deployment'])} continued[/]", tokens))
     return _Cells(
-        datetime.fromtimestamp(row["time"]).strftime("%H:%M:%S"),
+        _time(datetime.fromtimestamp(row["time"])),
         # The model as the client wrote it, and the name of its key.
         _name(row["requested"]) + (f" [dim]({_name(row['key_name'])})[/]" if row["key_name"] else ""),
         served,
@@ -121,6 +122,12 @@ def _in_words(row: dict[str, Any], *, reasons: bool) -> _Cells:
         f"[red]{row['status']} {_name(row['error'])}[/]" if row["error"] else str(row["status"]),
         tuple(below),
     )
+
+
+def _time(arrived: datetime) -> str:
+    """The time of day, and before it the date unless it is today."""
+    today = arrived.date() == datetime.now().date()
+    return arrived.strftime("%H:%M:%S" if today else "%m-%d %H:%M")
 
 
 def _name(text: str | None) -> str:

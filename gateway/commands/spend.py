@@ -17,6 +17,9 @@ from router.commands.terminal import console
 
 SUMS = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens", "nusd", "unpriced_calls", "estimated_calls")
 
+NUMBERS = {"calls": "calls", "prompt_tokens": "tokens in", "completion_tokens": "out", "usd": "USD"}
+NARROW = 100  # columns; on a narrower terminal, the tokens of several groups are left out
+
 
 class By(click.ParamType[tuple[str, ...]]):
     """Names of `SPENDING_GROUPS`, separated by commas."""
@@ -70,7 +73,7 @@ def spend(
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([_usd(row[name]) if name == "usd" else row[name] for name in columns] for row in rows)
+        writer.writerows([f"{row[name]:.9f}" if name == "usd" else row[name] for name in columns] for row in rows)
     else:
         _print(by, rows)
 
@@ -86,8 +89,8 @@ def _print(by: Sequence[str], rows: list[dict[str, Any]]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False, show_footer=len(rows) > 1)
     total = {name: sum(row[name] for row in rows) for name in SUMS}
     for place, name in enumerate(by):
-        table.add_column(name, "all" if place == 0 else "", overflow="fold")
-    numbers = {"calls": "calls", "prompt_tokens": "tokens in", "completion_tokens": "out", "usd": "USD"}
+        table.add_column(name, "all" if place == 0 else "", overflow="fold", no_wrap=name == "day")
+    numbers = NUMBERS if screen.width >= NARROW or len(by) == 1 else {"calls": "calls", "usd": "USD"}
     for name, header in numbers.items():
         footer = _usd(total["nusd"] / NUSD_PER_USD) if name == "usd" else f"{total[name]:,}"
         table.add_column(header, footer, justify="right", no_wrap=True)

@@ -1,4 +1,7 @@
+import asyncio
+import signal
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from gateway.record.request_record import Record
 from tests.gateway.record.recording import recorder_of
 
 pytestmark = pytest.mark.anyio
+ROOT = Path(__file__).parents[3]
 CANDIDATES = [{"model": "small", "p_correct": 0.7, "price_usd": 0.001}]
 FAILED = [{"model": "small", "deployment": "small/0", "cause": "server_error", "status": 500, "elapsed_ms": 12.0}]
 
@@ -63,7 +67,7 @@ async def test_a_request_is_one_row(tmp_path: Path) -> None:
     assert result.exit_code == 0
     header, row = result.stdout.splitlines()
     assert header.split() == ["time", "asked", "answered", "by", "p", "tokens", "USD", "ms", "own", "status"]  # fmt: skip
-    assert row.split()[1:] == ["auto", "small", "0.73", "10+32", "0.000123", "457", "3.2", "200"]
+    assert row.split()[2:] == ["auto", "small", "0.73", "10+32", "0.000123", "457", "3.2", "200"]
 
 
 async def test_a_stand_in_is_shown_with_its_distance_and_what_failed(tmp_path: Path) -> None:
@@ -80,7 +84,7 @@ async def test_a_request_that_failed_is_shown_with_its_error(tmp_path: Path) -> 
     )  # fmt: skip
     failed = record(1, **nothing, status=400, error="invalid_json")
     row = show("--db", str(await write(tmp_path / "r.db", failed))).stdout.splitlines()[1]
-    assert row.split()[1:] == ["-", "-", "-", "-", "-", "457", "-", "400", "invalid_json"]
+    assert row.split()[2:] == ["-", "-", "-", "-", "-", "457", "-", "400", "invalid_json"]
 
 
 async def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
@@ -121,7 +125,7 @@ async def test_on_a_narrow_terminal_a_request_takes_two_lines(tmp_path: Path) ->
     path = await write(tmp_path / "r.db", stood_in)
     result = CliRunner().invoke(main, ["log", "--db", str(path)], env={"COLUMNS": "60"})
     first, second, attempt, *_ = result.stdout.splitlines()
-    assert first.split(maxsplit=1)[1].rstrip() == "auto → big, 0.46 from small  200"
+    assert first.split(maxsplit=2)[2].rstrip() == "auto → big, 0.46 from small  200"
     assert second.strip() == "p 0.73, 10+32 tokens, 0.000123 USD, 457 ms, own 3.2"
     assert "small/0 server_error" in attempt
     assert max(map(len, result.stdout.splitlines())) <= 60
@@ -214,3 +218,27 @@ async def test_an_answer_from_the_cache_is_marked(tmp_path: Path) -> None:
     assert "(cache)" not in first
     assert "small (cache)" in second
     assert "0.000000" in second
+
+
+async def test_new_requests_are_followed(tmp_path: Path) -> None:
+    path = await write(tmp_path / "r.db", record(1), record(2))
+    command = [sys.executable, "-m", "gateway.commands.main", "log", "-f", "-n", "1", "--db", str(path), "--json"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
+    assert process.stdout is not None
+    try:
+        assert orjson.loads(await asyncio.wait_for(process.stdout.readline(), 30))["request_id"] == "req-2"
+        for n in (3, 4):
+            await write(path, record(n))
+            assert orjson.loads(await asyncio.wait_for(process.stdout.readline(), 30))["request_id"] == f"req-{n}"
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
+def test_a_record_of_an_older_version_names_the_command_that_upgrades_it(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    sqlite3.connect(path).execute("CREATE TABLE requests (request_id, time)").connection.close()
+    assert "`locus migrate` upgrades it" in show("--db", str(path)).stderr
+    migrated = CliRunner().invoke(main, ["migrate", "--db", str(path)])
+    assert migrated.stdout == f"{path}: upgraded from version 0000 to 0001\n"
+    assert show("--db", str(path)).exit_code == 0
