@@ -16,7 +16,7 @@ RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
 # Imports once what serving imports, so that its compiled form is in the image: the user of the container cannot write there.
 # Nothing is installed after that.
 RUN cd / \
-    && LITELLM_LOCAL_MODEL_COST_MAP=True python -c 'import gateway.commands.serve, gateway.server.run, litellm' \
+    && LITELLM_LOCAL_MODEL_COST_MAP=True python -c 'import gateway.commands.serve, gateway.server.run, gateway.store.schema, aiosqlite, psycopg, litellm' \
     && pip uninstall --quiet --yes setuptools pip
 
 FROM python:3.11-slim
