@@ -7,11 +7,16 @@ from gateway.core.key_digest import owner_of
 
 
 class FileKeys:
-    """The keys of one portfolio."""
+    """The keys of one portfolio.
+
+    Attributes:
+        teams, names: its teams by name, and the names of its keys.
+    """
 
     def __init__(self, access: Access) -> None:
         self.access = access
         self.teams: dict[str, Team] = {team.name: team for team in access.teams}
+        self.names = frozenset(key.identity.name for key in access.keys)
         self._grants: dict[str, tuple[str, Grant]] = {}
         for key in access.keys:
             assert key.secret is not None, "the file holds the keys themselves"

@@ -4,6 +4,7 @@ A revocation is therefore seen by every process within `TTL_S`. While the databa
 as they were.
 """
 
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from gateway.keys.file_keys import FileKeys
 from gateway.keys.key_format import ParsedKey
 from gateway.keys.store import KeyStore
 from gateway.keys.stored import StoredKey, StoredTeam
+
+log = logging.getLogger("locus.keys")
 
 TTL_S = 10.0
 RETRY_S = 1.0  # while a look-up is in progress or has failed, other requests use what is known
@@ -51,6 +54,7 @@ class StoredKeys:
         self._clock = clock
         self._now = now
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._told: set[str] = set()  # ids of keys whose name the portfolio file uses too
 
     def forget(self) -> None:
         """Looks up every key again, after a change by this process."""
@@ -80,6 +84,11 @@ class StoredKeys:
         if not current and self._now() >= (key.old_until or 0.0):
             raise KeyRevoked("The key was replaced by a new one, and the time in which both were valid is over.")
         if entry.grant is None or entry.file_keys is not file_keys:
+            if key.name in file_keys.names and key.id not in self._told:
+                self._told.add(key.id)
+                log.warning(
+                    "two keys have the name %s: one of the portfolio file, and %s of the store", key.name, key.id
+                )
             entry.grant, entry.file_keys = _grant(key, entry.team, file_keys), file_keys
         return entry.grant
 

@@ -130,6 +130,8 @@ class _Importer:
         portfolio: dict[str, object] = {"models": self._models}
         if self._embedding_models:
             portfolio["embedding_models"] = self._embedding_models
+        if self._settings.keys:
+            portfolio["keys"] = self._settings.keys
         if self._gateway:
             portfolio["gateway"] = self._gateway
         return Imported(

@@ -4,10 +4,13 @@ import re
 from collections.abc import Iterable
 
 from gateway.config.settings import BreakerSettings
-from gateway.config.yaml_reader import Place, YamlNode
+from gateway.config.yaml_reader import Place, YamlNode, place_text
 from gateway.migrate.import_values import ImportedValues
 from gateway.migrate.litellm_deployments import ImportedDeployment, ImportedModel
 
+MASTER_KEY = "master-key"  # the name of the key that the master key becomes, if it has a budget
+NEW_KEYS = "Keys made in LiteLLM's database are not valid here: `locus key create` makes new ones"
+_WINDOWS = {"": "ever", "24h": "day", "1d": "day", "7d": "week", "30d": "month", "31d": "month", "1mo": "month"}
 _STRATEGY = re.compile(r"simple-shuffle|least-busy|(usage|latency|cost)-based-routing(-v2)?")
 
 
@@ -16,12 +19,14 @@ class SettingsImport:
 
     Attributes:
         comments: comments of the portfolio file, by the place that they belong to.
+        keys: the section `keys` of the portfolio file; filled by `gateway`.
     """
 
     def __init__(self, values: ImportedValues, root: YamlNode) -> None:
         self._values = values
         self._root = root
         self.comments: dict[Place, list[str]] = {}
+        self.keys: list[dict[str, object]] = []
 
     def setting(self, section: str, key: str) -> YamlNode | None:
         """The value of a key in one of the sections, or None."""
@@ -76,12 +81,35 @@ class SettingsImport:
             note = "LiteLLM serves every address; without `keys` this gateway serves this machine alone."
             self.comments[("models",)] = [*self.comments.get(("models",), []), f"LOOK {note}"]
             return
-        gateway["keys"] = [self._values.secret(node, value)]
-        message = "is the only one of gateway.keys, which may use every model; keys made in LiteLLM's database are not valid here"
+        key = self._values.secret(node, value)
+        if (budget := self._budget()) is None:
+            gateway["keys"] = [key]
+            where: Place = ("gateway", "keys")
+        else:
+            self.keys = [{"name": MASTER_KEY, "key": key, "budget": [budget]}]
+            where = ("keys",)
+        message = f"is the only gateway key, in {place_text(where)}; it may use every model. " + NEW_KEYS
         self._values.report(node, "changed", message)
-        self.comments[("gateway", "keys")] = [
-            "LOOK LiteLLM serves every address; for that add `host: 0.0.0.0`. Keys from its database are not valid here."
+        self.comments[where] = [
+            "LOOK LiteLLM serves every address; for that add `host: 0.0.0.0` under `gateway`. Keys from its database are not "
+            "valid here: `locus key create` makes new ones."
         ]
+
+    def _budget(self) -> dict[str, object] | None:
+        """The budget of the whole proxy, which becomes that of its only key; None if there is none."""
+        node = self.setting("litellm_settings", "max_budget")
+        if node is None or (usd := self._values.number(node, least=0)) is None:
+            return None
+        duration = self.setting("litellm_settings", "budget_duration")
+        written = "" if duration is None else self._values.raw_text(duration) or ""
+        per = _WINDOWS.get(written)
+        if per is None:
+            self._values.report(node, "lost", "no equivalent: windows are a day, a week, a month or ever")
+            return None
+        self._values.report(
+            node, "changed", f"is the budget of the key {MASTER_KEY}, per {per}: windows are those of the calendar"
+        )
+        return {"usd": usd, "per": per}
 
     def _either(self, key: str) -> YamlNode | None:
         """A setting of router_settings, else of litellm_settings."""

@@ -1,7 +1,7 @@
 """The messages of the report for settings of LiteLLM that a portfolio file does not have."""
 
 _RECORD = "no callbacks: requests are recorded (`locus log`) and counted at /metrics"
-_BUDGET = "no budgets and no spend limits"
+_BUDGET = "no budget for all keys together: give each key its own, see docs/operating.md"
 _NO_CACHE = "answers are not cached"
 
 # Name of the setting -> message.
@@ -12,7 +12,7 @@ LOST = {
     "retry_after": "no equivalent: a provider's Retry-After is waited for, up to gateway.max_retry_after",
     "disable_cooldowns": "no equivalent: a deployment that keeps failing always cools down",
     "enable_pre_call_checks": "no setting: a request goes only where its tokens and needs fit",
-    "database_url": "no database: keys, teams, budgets and models that LiteLLM keeps there are not in this file",
+    "database_url": "keys, teams, budgets and models that LiteLLM keeps in its database are not in this file",
     "store_model_in_db": "models that were added in LiteLLM's UI are in its database, not in this file: add them by hand",
     "callbacks": _RECORD,
     "success_callback": _RECORD,
@@ -39,8 +39,8 @@ LOST = {
     "guardrails": "no guardrails",
     "mcp_servers": "no MCP servers",
     "pass_through_endpoints": "no pass-through endpoints",
-    "access_groups": "no access groups: every gateway key may use every model",
-    "team_id": "no teams: every gateway key may use every model",
+    "access_groups": "no access groups: list the models of each key or team, see docs/operating.md",
+    "team_id": "teams are made by hand: list the models of each team, see docs/operating.md",
 }
 DROP_PARAMS = (
     "no setting: what a provider behind litellm lacks is always left out; others get every parameter untouched"

@@ -273,3 +273,20 @@ async def test_a_row_of_a_newer_version_is_read(sqlite: DatabaseLocation) -> Non
         async with keys._database.begin() as connection:
             await connection.execute(KEYS.update().values(access={"rpm": 5, "of_the_future": True}))
         assert (await keys.key("ci")).access == made.access
+
+
+async def test_a_name_that_the_file_takes_later_is_told_once(
+    sqlite: DatabaseLocation, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with store(sqlite) as keys:
+        access = FILE
+        authentication = Authentication(lambda: access, keys)
+        made, secret = await keys.create(new("bob"))
+        await authentication.grant(secret.to_bytes())
+        access = Access((plain_key(Secret("sk-x"), 0, "os.environ/bob"),))
+        for _ in range(2):
+            assert (await authentication.grant(secret.to_bytes())).identity.id == made.id
+            authentication.forget()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"two keys have the name bob: one of the portfolio file, and {made.id} of the store"
+    ]

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from gateway.config.providers import resolve
 from gateway.config.yaml_reader import read_yaml
 from gateway.migrate.import_values import ImportedValues
@@ -35,6 +37,22 @@ def test_without_a_master_key_a_comment_says_so_and_with_one_it_is_a_gateway_key
     read, _ = settings(tmp_path, "general_settings: {master_key: os.environ/K}\n")
     assert read.gateway() == {"keys": ["os.environ/K"]}
     assert list(read.comments) == [("gateway", "keys")]
+
+
+@pytest.mark.parametrize(
+    ("duration", "per"), [("", "ever"), ("24h", "day"), ("1d", "day"), ("7d", "week"), ("30d", "month"), ("45d", None)]
+)
+def test_the_budget_of_the_proxy_becomes_that_of_its_key(tmp_path: Path, duration: str, per: str | None) -> None:
+    window = f", budget_duration: {duration}" if duration else ""
+    text = f"general_settings: {{master_key: os.environ/K}}\nlitellm_settings: {{max_budget: 100{window}}}\n"
+    read, values = settings(tmp_path, text)
+    if per is None:
+        assert read.gateway() == {"keys": ["os.environ/K"]}
+        assert [f.kind for f in values.findings] == ["lost", "changed"]
+    else:
+        assert read.gateway() == {}
+        assert read.keys == [{"name": "master-key", "key": "os.environ/K", "budget": [{"usd": 100, "per": per}]}]
+        assert list(read.comments) == [("keys",)]
 
 
 def test_defaults_go_to_deployments_without_a_value_of_their_own(tmp_path: Path) -> None:
