@@ -40,8 +40,11 @@ class Spending:
         Raises:
             UpstreamFailure: a limit refuses it, or the price is not known although a budget applies.
         """
-        if deployment.price is None and self._hold.limits_money:
-            message = f"The price of {deployment.id} is not known, so it cannot be called within a budget: `price` is missing."
+        if deployment.price is None and self._hold.limits_money and model.unpriced == "refuse":
+            message = (
+                f"The price of {deployment.id} is not known, so it cannot be called within a budget: set its `price`, or "
+                "`unpriced: free`, in the portfolio file."
+            )
             self.refusal = self.refusal or QuotaUsedUp(message)
             raise UpstreamFailure(Cause.BUDGET, reason=message)
         expected, worst, tokens = self._amounts(model, deployment.price or FREE, call_request)

@@ -11,7 +11,7 @@ from typing import Literal
 from gateway.config.access import Access
 from gateway.config.price import FREE, Price
 from gateway.config.providers import Prefill
-from gateway.config.schema import DEFAULT_POLICY, FIRST_TOKEN_S, DeploymentEntry
+from gateway.config.schema import DEFAULT_POLICY, FIRST_TOKEN_S, DeploymentEntry, Unpriced
 from gateway.config.secret import Secret
 from gateway.config.settings import Settings
 from gateway.core.vocabulary import ENCODER, Capability
@@ -104,6 +104,7 @@ class Model:
     price: Price | None
     context_window: int
     max_output_tokens: int | None = None
+    unpriced: Unpriced = "refuse"
     capabilities: frozenset[Capability] = frozenset()
     dimensions: int | None = None
     window_known: bool = True

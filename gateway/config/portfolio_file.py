@@ -141,6 +141,7 @@ class _Builder:
             window_known=window is not None,
             max_output_tokens=model.max_output_tokens or listed.max_output_tokens,
             capabilities=capabilities,
+            unpriced=model.unpriced,
         )
 
     def _embedding_model(self, i: int, model: EmbeddingModelEntry) -> Model:
@@ -157,6 +158,7 @@ class _Builder:
             price=self._price(where, model, deployments),
             context_window=most or FALLBACK_WINDOW,
             dimensions=model.dimensions or listed.dimensions,
+            unpriced=model.unpriced,
         )
 
     def _price(

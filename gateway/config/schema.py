@@ -144,6 +144,13 @@ class DeploymentEntry(EmbeddingDeploymentEntry):
     price: PriceEntry | None = Field(None, description=_DEPLOYMENT_PRICE)
 
 
+Unpriced = Literal["refuse", "free"]
+_UNPRICED = (
+    "What happens to requests under a budget while the price of a deployment is not known: refuse: it is not called; free: it "
+    "counts as free"
+)
+
+
 class ModelEntry(FileModel):
     """A chat model. Clients can name it, and `auto` can choose it."""
 
@@ -165,6 +172,7 @@ class ModelEntry(FileModel):
     )
     max_output_tokens: Count | None = Field(None, description="Most tokens of an answer. Default: LiteLLM's table")
     capabilities: list[Capability] | None = Field(None, description="What the model can do. Default: LiteLLM's table")
+    unpriced: Unpriced = Field("refuse", description=_UNPRICED)
 
 
 class EmbeddingModelEntry(FileModel):
@@ -180,6 +188,7 @@ class EmbeddingModelEntry(FileModel):
     )
     max_input_tokens: Count | None = Field(None, description="Most tokens of one text. Default: LiteLLM's table")
     dimensions: Count | None = Field(None, description="Length of a vector. Default: LiteLLM's table")
+    unpriced: Unpriced = Field("refuse", description=_UNPRICED)
 
 
 class PolicyCacheEntry(FileModel):

@@ -27,6 +27,7 @@ from gateway.config.field_types import (
 )
 from gateway.config.front_ends import FRONT_ENDS
 
+SHARED_SCHEMES = ("valkey", "valkeys", "redis", "rediss")
 BESIDE_RECORD = Path("beside the record")
 _MIB = 1 << 20
 
@@ -204,6 +205,16 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
         description="Database of the record, the ledger, keys, budgets and stored responses, as os.environ/NAME or text: "
         "postgresql://USER:PASSWORD@HOST/DATABASE, or sqlite:///FILE. Several gateways may share a PostgreSQL database. "
         "Default: the file of `record`",
+    )
+    shared: SecretKey | None = Field(
+        None,
+        description="Valkey or Redis server for the limits of gateways on several machines, as os.environ/NAME or text: "
+        "valkey://USER:PASSWORD@HOST:PORT/0; valkeys:// with TLS. Default: limits are in `store`",
+    )
+    when_shared_is_away: Literal["local", "refuse"] = Field(
+        "local",
+        description="What happens to keys with limits while `shared`, or `store`, does not answer: local: each process admits its "
+        "share of what was left; refuse: 503, as soon as the process has used what it holds",
     )
     record_retention: Duration | None = Field(
         None,

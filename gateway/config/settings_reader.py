@@ -12,7 +12,7 @@ from gateway.config.document import Document
 from gateway.config.front_ends import FRONT_ENDS
 from gateway.config.references import References
 from gateway.config.secret import Secret
-from gateway.config.settings import BESIDE_RECORD, Otel, Settings, UtilityCalls
+from gateway.config.settings import BESIDE_RECORD, SHARED_SCHEMES, Otel, Settings, UtilityCalls
 from gateway.config.yaml_reader import Place
 from router.model.policy import Policy
 
@@ -44,6 +44,7 @@ def resolve_settings(
         # The default is in the working directory, because the file's folder may be read-only.
         "record": None if written.record is None else document.file(written.record),
         "store": _store(document, references, written.store),
+        "shared": _shared(document, references, written.shared),
         "responses": _responses(document, written.responses),
         "otel": written.otel and _otel(document, references, written.otel),
     }
@@ -80,6 +81,19 @@ def _store(document: Document, references: References, written: Secret | None) -
     if location.file is not None:
         return Secret(f"sqlite:///{document.file(location.file)}")
     if written == url and location.password:
+        references.warn(where, "a literal password; write os.environ/NAME instead, so that the file can be shared")
+    return url
+
+
+def _shared(document: Document, references: References, written: Secret | None) -> Secret | None:
+    where: Place = ("gateway", "shared")
+    if written is None or (url := references.required(where, written.reveal())) is None:
+        return None
+    scheme, separator, rest = url.reveal().partition("://")
+    if not separator or scheme not in SHARED_SCHEMES or not rest.partition("/")[0]:
+        document.report(where, f"expected a URL such as valkey://HOST:6379/0; schemes are {', '.join(SHARED_SCHEMES)}")
+        return None
+    if written == url and "@" in rest:
         references.warn(where, "a literal password; write os.environ/NAME instead, so that the file can be shared")
     return url
 

@@ -8,7 +8,7 @@ from gateway.http.answer_headers import RawHeaders
 from gateway.http.limit_headers import limit_headers
 from gateway.http.service import Service
 from gateway.limits.hold import Hold
-from gateway.limits.standing import counted_standings, spent_share
+from gateway.limits.standing import counted_standings
 from gateway.record.request_record import Part
 
 
@@ -33,6 +33,11 @@ class RequestLimits:
         if self._grant.scopes:
             self.hold = await self._service.limiter.admit(self._grant)
 
+    @property
+    def lease(self) -> str | None:
+        """Under which the store has what the request spends; None if nothing limits it."""
+        return None if self.hold is None else self.hold.lease
+
     def part(self) -> "RequestLimits":
         """The limits of one prompt of a batch, which is settled on its own."""
         return RequestLimits(self._service, self._grant, None if self.hold is None else self.hold.part())
@@ -45,11 +50,7 @@ class RequestLimits:
     @property
     def cost_factor(self) -> float:
         """What the cost weight of a policy is multiplied by: more than 1 if a budget of the key or its team is nearly spent."""
-        near = [limits.near_limit for _, limits in self._grant.scopes if limits.near_limit is not None]
-        if not near:
-            return 1.0
-        spent = spent_share(self._service.limiter.standing(self._grant))
-        return max((one.cost_weight for one in near if spent >= one.at), default=1.0)
+        return self._service.limiter.cost_factor(self._grant)
 
     def headers(self) -> RawHeaders:
         """The headers that say what is left."""

@@ -13,16 +13,18 @@ from gateway.answering.health_checks import HealthChecks
 from gateway.api.responses.store import ResponseStore, StoreLimits
 from gateway.cache.answer_cache import AnswerCache
 from gateway.cache.cache_key import portfolio_version
-from gateway.config.access import Access
+from gateway.config.access import Access, Limits
 from gateway.config.database_location import DatabaseLocation
 from gateway.config.portfolio import Portfolio
+from gateway.config.settings import Settings
 from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployments
 from gateway.keys.authentication import Authentication
 from gateway.keys.store import KeyStore
 from gateway.limits.limiter import Limiter
-from gateway.limits.memory import MemoryEngine
 from gateway.limits.output_lengths import OutputLengths
+from gateway.limits.sql import book
+from gateway.limits.store import open_store
 from gateway.record.loop_monitor import LoopMonitor
 from gateway.record.metrics import Metrics
 from gateway.record.recorder import Recorder
@@ -145,17 +147,17 @@ async def open_service(
     router = await asyncio.to_thread(_load_router, portfolio)
     in_force = _in_force(portfolio, router, clock, None)
     settings = portfolio.settings
+    metrics = metrics or Metrics()
     limits = StoreLimits(settings.response_retention, conversation_bytes=settings.max_body_bytes)
     async with (
         _closing(settings.database) as database,
-        Limiter(MemoryEngine(time.time), clock=clock) as limiter,
-        Recorder(database, requests=settings.record is not None, retention_s=settings.record_retention) as recorder,
+        _open_limiter(portfolio, database, metrics, clock) as limiter,
+        _recorder(settings, database) as recorder,
         _closing(settings.responses_database, database) as responses_database,
         ResponseStore(responses_database, limits) as responses,
         DirectUpstream(proxies) as direct,
         Telemetry(environment or {}, (proxies or Proxies({})).proxy_for) as telemetry,
     ):
-        metrics = metrics or Metrics()
         upstreams = Upstreams(
             direct, LitellmUpstream(), lambda texts: service.in_force.routing.encoder_queue.embed(texts)
         )
@@ -186,6 +188,31 @@ async def _closing(location: DatabaseLocation | None, shared: Database | None = 
     finally:
         if database is not None:
             await database.close()
+
+
+def _recorder(settings: Settings, database: Database | None) -> Recorder:
+    with_requests, in_database = settings.record is not None, settings.shared is None
+    return Recorder(
+        database,
+        requests=with_requests,
+        retention_s=settings.record_retention,
+        book=book if in_database else None,  # else processes report what they spend to the shared store
+    )
+
+
+@asynccontextmanager
+async def _open_limiter(
+    portfolio: Portfolio, database: Database | None, metrics: Metrics, clock: Clock
+) -> AsyncIterator[Limiter]:
+    settings, access = portfolio.settings, portfolio.access
+    limits = [key.limits for key in access.keys] + [team.limits for team in access.teams]
+    limited, local = any(each != Limits() for each in limits), settings.when_shared_is_away == "local"
+    async with (
+        open_store(settings.shared, database, clock, needed=limited) as store,
+        Limiter(store, clock=clock, warned=metrics.budget_warned, local_if_away=local) as limiter,
+    ):
+        metrics.watch_limits(limiter.budgets.gauges, lambda: limiter.settled_twice)
+        yield limiter
 
 
 def _router_files(portfolio: Portfolio) -> tuple[object, ...]:

@@ -14,6 +14,7 @@ Resource = Literal["budget", "requests", "tokens", "parallel"]
 Counted = Literal["requests", "tokens", "parallel"]
 
 LEASE_S = 60.0  # a lease that its process has not renewed for this long is swept
+TOMB_S = 86_400.0  # a swept lease is kept for so long, in case its process is alive after all
 
 
 class Amounts(NamedTuple):

@@ -53,7 +53,7 @@ class LeaseRow:
         began: a time in all of its windows, seconds since the epoch.
         spent: that it reported, nano-USD.
         expected, worst: what it may spend in all.
-        deadline: seconds since the epoch.
+        deadline: seconds since the epoch; of a swept lease the time when it was swept.
         swept: nano-USD that were booked when its deadline had passed; None if it is in use.
         estimated: of these, what the ledger got as an estimate.
     """
@@ -151,7 +151,7 @@ def book_in_use(rows: Rows, lease_id: str, nusd: int) -> Swept | None:
     return None
 
 
-def sweep(rows: Rows, lease_id: str, recorded: int | None = None) -> Swept:
+def sweep(rows: Rows, lease_id: str, now: float, recorded: int | None = None) -> Swept:
     """Settles a lease whose deadline has passed: what it was expected to spend counts as spent.
 
     Args:
@@ -169,6 +169,7 @@ def sweep(rows: Rows, lease_id: str, recorded: int | None = None) -> Swept:
         window.leases -= 1
     _free_places(rows, lease)
     lease.expected = lease.worst = lease.spent
+    lease.deadline = now
     return Swept(lease_id, lease.owner, lease.began, lease.estimated)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.config.access import Grant
 from gateway.core.vocabulary import Clock
 from gateway.limits.engine import Amounts
 from gateway.limits.rates import MINUTE_S
@@ -17,7 +16,7 @@ class Source(Protocol):
     settled_twice: int
     clock: Clock
 
-    async def take(self, grant: Grant, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None: ...
+    async def take(self, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None: ...
 
     def ask_soon(self, slice: Slice) -> None: ...
 
@@ -40,11 +39,10 @@ class Reservation:
 class Hold:
     """What one request holds. Its slice is of the windows in which the request arrived, even if they end meanwhile."""
 
-    __slots__ = ("_grant", "_parent", "_reservations", "_settled", "_slice", "_source")
+    __slots__ = ("_parent", "_reservations", "_settled", "_slice", "_source")
 
-    def __init__(self, source: Source, grant: Grant, slice: Slice, parent: "Hold | None" = None) -> None:
+    def __init__(self, source: Source, slice: Slice, parent: "Hold | None" = None) -> None:
         self._source = source
-        self._grant = grant
         self._slice = slice
         self._parent = parent
         self._reservations: list[Reservation] = []
@@ -67,7 +65,7 @@ class Hold:
 
     def part(self) -> "Hold":
         """The hold of one prompt of a batch, which is settled on its own and has the place of the whole request."""
-        return Hold(self._source, self._grant, self._slice, self)
+        return Hold(self._source, self._slice, self)
 
     async def reserve(self, expected: int, worst: int, tokens: int) -> Reservation:
         """Reserves money and tokens for one more call.
@@ -80,7 +78,7 @@ class Hold:
         """
         slice = self._slice
         need = Amounts(expected, worst, 0, 0, tokens)
-        await self._source.take(self._grant, slice, need, lambda: slice.reserve(expected, worst, tokens))
+        await self._source.take(slice, need, lambda: slice.reserve(expected, worst, tokens))
         reservation = Reservation(expected, worst, tokens, self._source.clock())
         self._reservations.append(reservation)
         return reservation

@@ -12,10 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from gateway.config.access import Grant, Limits
+from gateway.config.access import Grant
+from gateway.core.errors import StoreUnavailable
 from gateway.core.safe_logging import log_exception
 from gateway.core.vocabulary import Clock
-from gateway.limits.engine import LEASE_S, Amounts, Answer, Ask, Engine, LimitsAway, Owner, Refused, Swept
+from gateway.limits.away import AwayShare
+from gateway.limits.budget_watch import BudgetWatch
+from gateway.limits.engine import LEASE_S, Amounts, Answer, Ask, Engine, LimitsAway, Refused, Swept
 from gateway.limits.exchange import SOON_S
 from gateway.limits.hold import Hold
 from gateway.limits.refusals import refusal
@@ -27,9 +30,8 @@ log = logging.getLogger("locus.limits")
 TICK_S = 1.0
 SWEEP_S = LEASE_S / 4
 GATHER_S = 0.005  # slices that need the store at about the same time ask together
+AWAY = "The store of limits does not answer; try again."
 RENEW_S = LEASE_S / 4  # a lease in use is renewed at least this often
-
-Scopes = tuple[tuple[tuple[str, str], Limits], ...]
 
 
 class Limiter:
@@ -38,10 +40,13 @@ class Limiter:
     Args:
         engine: the store.
         swept: called with what was booked for processes that ended without settling, for the ledger.
+        warned: called with kind ("key" or "team"), name and period of a budget that is nearly spent.
         clock: monotonic seconds.
         wall: seconds since the epoch; replaced by the store's clock as soon as that is known.
+        local_if_away: while the store does not answer, the process admits its share of what was left; False: it refuses.
 
     Attributes:
+        budgets: what is known of them.
         settled_twice: attempts to settle a request again, which do nothing.
     """
 
@@ -49,20 +54,27 @@ class Limiter:
         self,
         engine: Engine,
         swept: Callable[[list[Swept]], None] = lambda _: None,
+        warned: Callable[[str, str, str], None] = lambda *_: None,
         clock: Clock = time.monotonic,
         wall: Clock = time.time,
+        *,
+        local_if_away: bool = True,
     ) -> None:
         self.settled_twice = 0
         self.clock = clock
+        self.budgets = BudgetWatch(warned)
         self._engine = engine
         self._on_swept = swept
         self._offset = wall() - clock()
         self._process = secrets.token_hex(8)
-        self._slices: dict[str, tuple[Slice, Scopes]] = {}  # by key id
+        self._slices: dict[str, Slice] = {}  # by key id
         self._ending: list[Slice] = []
         self._begun = 0
         self._wake = asyncio.Event()
         self._due: dict[Slice, None] = {}
+        self._local_if_away = local_if_away
+        self._away = False
+        self._shares: dict[Slice, AwayShare] = {}
         self._task: asyncio.Task[None] | None = None
         self._passed = self._sweep_at = clock()
 
@@ -95,17 +107,17 @@ class Limiter:
             GatewayError: a limit is reached.
         """
         slice = self._slice(grant)
-        await self.take(grant, slice, Amounts(places=1, requests=1), slice.begin)
-        return Hold(self, grant, slice)
+        await self.take(slice, Amounts(places=1, requests=1), slice.begin)
+        return Hold(self, slice)
 
-    async def take(self, grant: Grant, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None:
+    async def take(self, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None:
         """Takes a need from a slice by `take`, after the store has granted it if the slice does not suffice.
 
         Raises:
             GatewayError: a limit is reached.
         """
         if not take():
-            await self._ask(grant, slice, need, take)
+            await self._ask(slice, need, take)
         elif slice.low:
             self.ask_soon(slice)
 
@@ -121,62 +133,88 @@ class Limiter:
                 await self._exchange([(slice, slice.ask())])
         return slice
 
+    def cost_factor(self, grant: Grant) -> float:
+        """The factor of a policy's cost weight for a key; 1 if none of its budgets is near its limit."""
+        return self.budgets.cost_factor(self._slice(grant)) if grant.scopes else 1.0
+
     def slices(self) -> Iterator[Slice]:
         """All slices in use."""
-        return (slice for slice, _ in self._slices.values())
+        return iter(self._slices.values())
 
     async def refresh(self) -> None:
         """Tells the store all that it does not know yet, and gives back what is not used."""
         now = self.clock()
         if now - self._passed >= RECENT_S:
             self._passed = now
-            for slice in self.slices():
+            for slice in list(self.slices()):
                 slice.pass_time()
+                if slice.idle and not slice.open and not self._away:
+                    self._end(slice)
         over = [slice for slice in self._ending if slice.over]
         due = [slice for slice in (*self.slices(), *self._ending) if slice not in over and self._is_due(slice, now)]
         self._due.clear()
-        await self._exchange([(slice, slice.ask(ends=slice in over)) for slice in (*due, *over)])
+        await self._exchange([(slice, slice.ask(ends=slice in over, shrink=not self._away)) for slice in (*due, *over)])
         self._ending = [slice for slice in self._ending if slice not in over]
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_S
             if swept := [one for one in await self._engine.sweep() if one.nusd]:
                 self._on_swept(swept)
+            self.budgets.forget_before(self.now)
 
     def _is_due(self, slice: Slice, now: float) -> bool:
         if slice.last is None or slice.lock.locked():
             return False
         holds = any(have > 0 for have in slice.free)
         renewal = now - slice.asked_at >= RENEW_S
-        return slice in self._due or slice.unreported or renewal or (slice.idle and holds)
+        return self._away or slice in self._due or slice.unreported or renewal or (slice.idle and holds)
 
     def _slice(self, grant: Grant) -> Slice:
         """The slice in use for a key; a new one if a window has ended, or the limits have changed."""
-        known = self._slices.get(grant.identity.id)
-        if known is not None:
-            slice, scopes = known
-            if self.now < slice.until and (scopes is grant.scopes or scopes == grant.scopes):
+        slice = self._slices.get(grant.identity.id)
+        if slice is not None:
+            known = slice.grant
+            if self.now < slice.until and (known is grant or known.scopes == grant.scopes):
                 return slice
-            if slice.last is not None:  # the store knows it
-                self._ending.append(slice)
+            self._end(slice)
         terms, until = terms_at(grant, self.now)
         self._begun += 1
-        owner = Owner(grant.identity.id, grant.identity.team)
-        slice = Slice(f"{self._process}/{self._begun}", owner, terms, until)
-        self._slices[grant.identity.id] = slice, grant.scopes
+        self._slices[grant.identity.id] = slice = Slice(f"{self._process}/{self._begun}", grant, terms, until)
         return slice
 
-    async def _ask(self, grant: Grant, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None:
+    def _end(self, slice: Slice) -> None:
+        """Takes a slice out of use. The store forgets it as soon as its requests are over and booked."""
+        del self._slices[slice.grant.identity.id]
+        if slice.last is not None:  # the store knows it
+            self._ending.append(slice)
+
+    async def _ask(self, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None:
         async with slice.lock:
             while not take():  # another request may have taken what was granted
-                (answer,) = await self._exchange([(slice, slice.ask(need))])
+                try:
+                    (answer,) = await self._exchange([(slice, slice.ask(need, shrink=not self._away))])
+                except LimitsAway as exc:
+                    if self._provide_while_away(slice, need) and take():
+                        return
+                    raise StoreUnavailable(AWAY, headers={"retry-after": "1"}) from exc
                 if answer.refused is not None:
-                    raise refusal(grant, self._when(answer.refused, answer, slice, need), self.now)
+                    raise refusal(slice.grant, self._when(answer.refused, answer, slice, need), self.now)
+
+    def _provide_while_away(self, slice: Slice, need: Amounts) -> bool:
+        """Gives a slice a part of its share of what was left when the store answered last; False if the share is used up."""
+        if not self._local_if_away:
+            return False
+        share = self._shares.get(slice)
+        if share is None:
+            shares = max((state.leases for state in self.budgets.states()), default=1)
+            share = self._shares[slice] = AwayShare(slice, self.budgets.share(slice), shares)
+        return share.provide(need, self.now)
 
     @staticmethod
     def _when(refused: Refused, answer: Answer, slice: Slice, need: Amounts) -> Refused:
         """A budget in which the need would fit without the requests in progress is worth another try when they are over."""
         for term, state in zip(slice.terms.budgets, answer.budgets, strict=True):
-            fits = term.limit - state.used >= need.expected and term.ceiling - state.used >= need.worst
+            used = state.used + slice.spent - answer.booked
+            fits = term.limit - used >= need.expected and term.ceiling - used >= need.worst
             if term is refused.term and fits:
                 return Refused(term, answer.now + SOON_S)
         return refused
@@ -190,10 +228,14 @@ class Limiter:
         except LimitsAway:
             for slice, ask in asks:
                 slice.lost(ask)
+            self._away = True
             raise
+        self._away = False
+        self._shares.clear()
         for (slice, ask), answer in zip(asks, answers, strict=True):
             slice.asked_at = sent
             slice.apply(ask, answer)
+            self.budgets.note(slice)
         self._offset = answers[-1].now - self.clock()
         return answers
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from gateway.core.vocabulary import Clock
-from gateway.limits.engine import Answer, Ask, Swept
+from gateway.limits.engine import TOMB_S, Answer, Ask, Swept
 from gateway.limits.exchange import Rows, WindowRow, exchange, sweep
 
 OLD_S = 40 * 86_400  # windows that began longer ago have ended, except `ever`
@@ -39,8 +39,12 @@ class MemoryEngine:
     async def sweep(self) -> list[Swept]:
         now, rows = self._clock(), self.rows
         expired = [id for id, lease in rows.leases.items() if lease.deadline < now and lease.swept is None]
-        swept = [*self._corrections, *(sweep(rows, id, self._recorded(id)) for id in expired)]
+        swept = [*self._corrections, *(sweep(rows, id, now, self._recorded(id)) for id in expired)]
         self._corrections.clear()
+        for id in [
+            id for id, lease in rows.leases.items() if lease.swept is not None and lease.deadline < now - TOMB_S
+        ]:
+            del rows.leases[id]
         for key in [key for key, row in rows.windows.items() if not row.leases and 0 < key.start < now - OLD_S]:
             del rows.windows[key]
         return swept

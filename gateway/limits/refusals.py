@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.config.access import Budget, Grant
 from gateway.core.errors import GatewayError, QuotaUsedUp, RateLimited
+from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.limits.engine import BudgetTerm, Refused
 from gateway.limits.windows import FOREVER
 
@@ -29,8 +30,7 @@ def refusal(grant: Grant, refused: Refused, now: float) -> GatewayError:
         kind = "tokens" if term.kind == "tokens" else "requests"
         message = f"{_owner(grant, term.scope)} may {what}; try again in {seconds} s."
         return RateLimited(message, kind=kind, retry_after_s=seconds)
-    budget = _budget(grant, term)
-    name = f"The budget of {usd(term.limit)} {per(budget)} of {_owner(grant, term.key.scope, 'the')}"
+    name = describe(grant, term)
     if refused.at < term.end:
         return RateLimited(
             f"{name} is reserved by requests in progress; try again in {seconds} s.",
@@ -39,20 +39,17 @@ def refusal(grant: Grant, refused: Refused, now: float) -> GatewayError:
         )
     if term.end >= FOREVER:
         return QuotaUsedUp(f"{name} has too little left for this request.")
-    begins = datetime.fromtimestamp(term.end, ZoneInfo(budget.timezone)).isoformat(timespec="minutes")
+    begins = datetime.fromtimestamp(term.end, ZoneInfo(budget_of(grant, term).timezone)).isoformat(timespec="minutes")
     return QuotaUsedUp(
         f"{name} has too little left for this request; a new window begins at {begins}.",
         retry_after_s=seconds,
     )
 
 
-def usd(nusd: int) -> str:
-    """`5_000_000_000` is "5 USD"."""
-    return f"{nusd / 1e9:.15g} USD"
-
-
-def per(budget: Budget) -> str:
-    return "in all" if budget.period == "ever" else f"per {budget.period}"
+def describe(grant: Grant, term: BudgetTerm) -> str:
+    """Such as "The budget of 5 USD per day of the key `ci`"."""
+    per = "in all" if term.key.period == "ever" else f"per {term.key.period}"
+    return f"The budget of {term.limit / NUSD_PER_USD:.15g} USD {per} of {_owner(grant, term.key.scope, 'the')}"
 
 
 def _owner(grant: Grant, scope: str, the: str = "The") -> str:
@@ -60,7 +57,8 @@ def _owner(grant: Grant, scope: str, the: str = "The") -> str:
     return f"{the} key `{grant.identity.name}`" if kind == "key" else f"{the} team `{name}`"
 
 
-def _budget(grant: Grant, term: BudgetTerm) -> Budget:
+def budget_of(grant: Grant, term: BudgetTerm) -> Budget:
+    """The budget that a term is made of."""
     return next(
         budget
         for (kind, name), limits in grant.scopes

@@ -6,6 +6,7 @@ raises it. So a lost answer strands a part of the limit until the next one, and 
 
 import asyncio
 
+from gateway.config.access import Grant
 from gateway.limits.engine import NOTHING, Amounts, Answer, Ask, Owner, Terms
 from gateway.limits.exchange import SHARES
 
@@ -18,6 +19,7 @@ class Slice:
 
     Attributes:
         lease: its id in the store.
+        grant: of the key.
         until: the end of its first window, by the store's clock; later requests need another slice.
         spent: nano-USD in all; `expected` and `worst` are what it may spend in all.
         open_expected, open_worst: reserved by requests in progress.
@@ -26,8 +28,9 @@ class Slice:
         asked_at: when the store was asked last, by the process's clock.
     """
 
-    def __init__(self, lease: str, owner: Owner, terms: Terms, until: float) -> None:
-        self.lease, self.owner, self.terms, self.until = lease, owner, terms, until
+    def __init__(self, lease: str, grant: Grant, terms: Terms, until: float) -> None:
+        self.lease, self.grant, self.terms, self.until = lease, grant, terms, until
+        self.owner = Owner(grant.identity.id, grant.identity.team)
         self.spent = self.expected = self.worst = self.open_expected = self.open_worst = 0
         self.places = self.open = self.requests = self.tokens = 0
         self.lock = asyncio.Lock()
@@ -130,12 +133,17 @@ class Slice:
         """Forgets what was taken longer ago. Called every `RECENT_S`."""
         self._before, self._now = self._now, [0, 0, self.open, 0, 0]
 
-    def ask(self, need: Amounts = NOTHING, *, ends: bool = False) -> Ask:
-        """The ask for a need, and for what the process will use soon. Lowers the slice to what it asks to keep."""
+    def ask(self, need: Amounts = NOTHING, *, shrink: bool = True, ends: bool = False) -> Ask:
+        """The ask for a need, and for what the process will use soon. Lowers the slice to what it asks to keep.
+
+        Args:
+            shrink: keep no more than what will be used soon, and a fair share; False: keep all.
+            ends: keep nothing.
+        """
         recent = [max(pair) for pair in zip(self._now, self._before, strict=True)]
         recent[2] = max(0, recent[2] - self.open)
         target = [0 if ends else min(pair) for pair in zip(recent, self._fair, strict=True)]
-        keep = [max(0, min(pair)) for pair in zip(self.free, target, strict=True)]
+        keep = [max(0, min(pair) if shrink else pair[0]) for pair in zip(self.free, target, strict=True)]
         open_expected, open_worst = self.spent + self.open_expected, self.spent + self.open_worst
         expected, worst, places = open_expected + keep[0], open_worst + keep[1], self.open + keep[2]
         self.expected, self.worst = min(self.expected, expected), min(self.worst, worst)

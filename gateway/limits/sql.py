@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 from gateway.core.vocabulary import Clock
 from gateway.limits import sql_rows
-from gateway.limits.engine import Answer, Ask, LimitsAway, Swept
+from gateway.limits.engine import TOMB_S, Answer, Ask, LimitsAway, Swept
 from gateway.limits.exchange import book_in_use, exchange, sweep
 from gateway.limits.sql_rows import StoredRows
 from gateway.store.database import Database, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
-
-TOMB_S = 86_400.0  # a swept lease is kept, in case its process is alive after all
 
 
 class SqlEngine:
@@ -57,7 +55,7 @@ class SqlEngine:
                 now = await self._begin(connection)
                 stored = StoredRows(connection)
                 rows = await stored.load(await sql_rows.expired(connection, now))
-                swept = [sweep(rows, lease) for lease in rows.leases]
+                swept = [sweep(rows, lease, now) for lease in rows.leases]
                 await stored.save()
                 await sql_rows.add_to_ledger(connection, swept)
                 await sql_rows.delete_old(connection, now - TOMB_S)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 LOCK_ID = 0x10C6  # of PostgreSQL's advisory lock; an SQLite transaction that writes has the lock of the file
 SWEPT_AT_ONCE = 100
+RECENT_S = 3_600.0  # before the newest row of the ledger: leases that may still be in use
 
 
 async def lock(connection: "AsyncConnection") -> None:
@@ -148,6 +149,28 @@ async def spent_in(connection: "AsyncConnection", term: BudgetTerm) -> int:
     column = LEDGER.c.key_id if kind == "key" else LEDGER.c.team
     where = column == name, LEDGER.c.time >= term.key.start, LEDGER.c.time < term.end
     return int(await connection.scalar(select(func.coalesce(func.sum(LEDGER.c.nusd), 0)).where(*where)) or 0)
+
+
+async def recent_leases(connection: "AsyncConnection") -> list[str]:
+    """The leases of which the ledger got a row lately."""
+    from sqlalchemy import func, select
+
+    from gateway.store.tables import LEDGER
+
+    newest = await connection.scalar(select(func.max(LEDGER.c.time)))
+    where = LEDGER.c.time > (newest or 0.0) - RECENT_S, LEDGER.c.lease.is_not(None)
+    return list(await connection.scalars(select(LEDGER.c.lease).where(*where).distinct()))
+
+
+async def of_leases(connection: "AsyncConnection", leases: Sequence[str]) -> dict[str, int]:
+    """Nano-USD of the calls of each lease, without what was swept."""
+    from sqlalchemy import func, select
+
+    from gateway.store.tables import LEDGER
+
+    of_calls = LEDGER.c.lease.in_(leases), LEDGER.c.request_id.is_not(None)
+    sums = select(LEDGER.c.lease, func.coalesce(func.sum(LEDGER.c.nusd), 0)).where(*of_calls).group_by(LEDGER.c.lease)
+    return {lease: int(nusd) for lease, nusd in await connection.execute(sums)}
 
 
 async def add_to_ledger(connection: "AsyncConnection", swept: Iterable[Swept]) -> None:

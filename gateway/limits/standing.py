@@ -34,12 +34,3 @@ def counted_standings(slice: Slice) -> dict[Counted, Standing]:
         if term.kind not in found or remaining < found[term.kind].remaining:
             found[term.kind] = Standing(term.limit, remaining, state.full_at)
     return found
-
-
-def spent_share(slice: Slice) -> float:
-    """The share that is spent of that budget of which the largest share is; 0 without budgets."""
-    if slice.last is None:
-        return 0.0
-    unbooked = slice.spent - slice.last.booked
-    budgets = zip(slice.terms.budgets, slice.last.budgets, strict=True)
-    return max(((state.used + unbooked) / term.limit if term.limit else 1.0 for term, state in budgets), default=0.0)

@@ -1,5 +1,9 @@
 """The names of all metrics, with their meaning, labels and bounds."""
 
+from collections.abc import Iterator, Mapping, Sequence
+
+from prometheus_client.core import GaugeMetricFamily
+
 from gateway.record.genai_metrics import GENAI_HISTOGRAMS
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -19,6 +23,8 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "locus_records_lost": ("Records lost to a full buffer", ()),
     "locus_cache_requests": ("Requests for which the cache for answers was used", ("result",)),
     "locus_cache_saved_usd": ("What the answers from the cache cost when they were made", ("model",)),
+    "locus_budget_warnings": ("Budgets that reached their warning share", ("scope", "name", "period")),
+    "locus_settled_twice": ("Requests whose limits were settled again, which does nothing", ()),
     "locus_spans_lost": ("Spans that could not be exported", ()),
 }
 HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
@@ -32,6 +38,11 @@ HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
     ),
     **GENAI_HISTOGRAMS,
 }
+BUDGET_GAUGES = {  # by scope ("key" or "team"), name and period; the values of one budget are in this order
+    "locus_budget_limit_usd": "Budget of the window",
+    "locus_budget_spent_usd": "Spent in the window",
+    "locus_budget_reserved_usd": "Reserved by requests in progress, for their highest cost",
+}
 GAUGES = {
     "locus_requests_in_flight": "Chat requests in progress",
     "locus_requests_waiting": "Requests that wait for a place",
@@ -44,3 +55,12 @@ LARGEST = {  # gauges that are combined over several processes by their maximum,
     "locus_records_oldest_seconds": "How long the oldest record has waited to be written",
     "locus_event_loop_longest_pause_seconds": "Longest time since the start for which the event loop was blocked",
 }
+
+
+def budget_gauges(budgets: Mapping[tuple[str, ...], Sequence[float]]) -> Iterator[GaugeMetricFamily]:
+    """The gauges of budgets, from the values of each by its labels."""
+    for i, (name, what) in enumerate(BUDGET_GAUGES.items()):
+        gauge = GaugeMetricFamily(name, what, labels=["scope", "name", "period"])
+        for labels, values in budgets.items():
+            gauge.add_metric(labels, values[i])
+        yield gauge

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.deployments.live import LiveDeployments
 from gateway.record.genai_metrics import MeasuredCall, observations
-from gateway.record.metric_tables import COUNTERS, GAUGES, HISTOGRAMS, LARGEST
+from gateway.record.metric_tables import COUNTERS, GAUGES, HISTOGRAMS, LARGEST, budget_gauges
 from gateway.record.recorder import Recorder
 from gateway.record.request_record import Part, Record
 
@@ -44,6 +44,7 @@ class TotalsDump(TypedDict):
     gauges: dict[str, float]
     available: list[tuple[Labels, tuple[float, float]]]
     traced: list[tuple[str, Labels, int, tuple[float, str, float]]]
+    budgets: list[tuple[Labels, tuple[float, ...]]]
 
 
 class Totals:
@@ -52,6 +53,7 @@ class Totals:
     Attributes:
         available: by model and deployment: the number of processes that can call it, and the number that know it.
         traced: by histogram, label values and number of the bucket.
+        budgets: the values of `BUDGET_GAUGES` by their labels. All processes tell of the same budgets.
     """
 
     def __init__(self) -> None:
@@ -60,6 +62,7 @@ class Totals:
         self.gauges: dict[str, float] = dict.fromkeys(GAUGES | LARGEST, 0.0)
         self.available: dict[Labels, tuple[float, float]] = {}
         self.traced: dict[tuple[str, Labels, int], TracedValue] = {}
+        self.budgets: dict[Labels, tuple[float, ...]] = {}
 
     def add(self, name: str, labels: Labels, value: float = 1.0) -> None:
         """Add `value` to a counter."""
@@ -88,6 +91,7 @@ class Totals:
             "gauges": self.gauges,
             "available": list(self.available.items()),
             "traced": [(*key, (*value,)) for key, value in self.traced.items()],
+            "budgets": list(self.budgets.items()),
         }
 
     def merge(self, dumped: TotalsDump, *, gauges: bool = True) -> None:
@@ -114,6 +118,8 @@ class Totals:
         for labels, (available_in, known_in) in dumped["available"]:
             before = self.available.get(tuple(labels), (0.0, 0.0))
             self.available[tuple(labels)] = (before[0] + available_in, before[1] + known_in)
+        for labels, budget in dumped["budgets"]:
+            self.budgets[tuple(labels)] = max(tuple(budget), self.budgets.get(tuple(labels), ()))
 
     def _with_exemplar(
         self, name: str, labels: Labels, number: int, bucket: tuple[str, float]
@@ -147,6 +153,7 @@ class Totals:
         for values, (available_in, known_in) in self.available.items():
             available.add_metric(values, available_in / known_in)
         yield available
+        yield from budget_gauges(self.budgets)
 
 
 class Metrics:
@@ -174,6 +181,8 @@ class Metrics:
         self._charged: Callable[[], int] = lambda: 0
         self._cache_bytes: Callable[[], int] = lambda: 0
         self._spans_lost: Callable[[], int] = lambda: 0
+        self._budgets: Callable[[], Iterable[tuple[Labels, tuple[float, ...]]]] = lambda: ()
+        self._settled_twice: Callable[[], int] = lambda: 0
         self._longest_pause_s = 0.0
         self.in_flight = 0
 
@@ -189,6 +198,16 @@ class Metrics:
         """Set the sources of two gauges: waiting requests, and the bytes that are charged to requests in progress."""
         self._waiting = waiting
         self._charged = charged
+
+    def watch_limits(
+        self, budgets: Callable[[], Iterable[tuple[Labels, tuple[float, ...]]]], settled_twice: Callable[[], int]
+    ) -> None:
+        """Set the sources of the gauges of budgets, and of the number of requests that were settled twice."""
+        self._budgets, self._settled_twice = budgets, settled_twice
+
+    def budget_warned(self, scope: str, name: str, period: str) -> None:
+        """Count a budget that has reached its warning share."""
+        self._totals.add("locus_budget_warnings", (scope, name, period))
 
     def watch_spans(self, lost: Callable[[], int]) -> None:
         """Set the source of the number of lost spans."""
@@ -277,6 +296,8 @@ class Metrics:
         if self._recorder is not None:
             totals.counters["locus_records_lost"][()] = float(self._recorder.lost)
         totals.counters["locus_spans_lost"][()] = float(self._spans_lost())
+        totals.counters["locus_settled_twice"][()] = float(self._settled_twice())
+        totals.budgets = dict(self._budgets())
         totals.gauges = {
             "locus_requests_in_flight": float(self.in_flight),
             "locus_requests_waiting": float(self._waiting()),

@@ -11,9 +11,9 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.core.safe_logging import log_exception
 from gateway.record.housekeeping import delete_old, last_committed, mark_committed
@@ -22,7 +22,11 @@ from gateway.record.request_record import Part, Record
 from gateway.record.rows import Finished, rows_of, write
 from gateway.store.database import Database, DatabaseUnavailable, is_refused_value
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
 log = logging.getLogger("locus.record")
+Book = Callable[["AsyncConnection", Mapping[str, int]], Awaitable[None]]
 
 BUFFER_RECORDS = 10_000  # records that wait at most
 BUFFER_CHARS = 64 << 20  # of the prompts of all waiting records
@@ -40,6 +44,7 @@ class Recorder:
         database: None disables the record.
         requests: with a row for each request; False: only the ledger and the sums by hour.
         retention_s: rows of requests that are older are deleted; None: never.
+        book: counts what leases have spent, in the transaction that writes it to the ledger.
         clock: monotonic seconds.
 
     Attributes:
@@ -53,6 +58,7 @@ class Recorder:
         *,
         requests: bool = True,
         retention_s: float | None = None,
+        book: Book | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.lost = 0
@@ -60,6 +66,7 @@ class Recorder:
         self._database = database
         self._requests = requests
         self._retention_s = retention_s
+        self._book = book
         self._clock = clock
         self._buffer: deque[_Pending] = deque()
         self._size = 0  # of the prompts in the buffer, characters
@@ -102,14 +109,20 @@ class Recorder:
     def _where(self) -> str:
         return "" if self._database is None else str(self._database.location)
 
-    def add(self, record: Record, parts: Sequence[Part] = (), predictions: Predictions | None = None) -> None:
+    def add(
+        self,
+        record: Record,
+        parts: Sequence[Part] = (),
+        predictions: Predictions | None = None,
+        lease: str | None = None,
+    ) -> None:
         """Add a record to the buffer. It never blocks and never fails."""
         if self._database is None:
             return
         if record.requested is not None and len(record.requested) > MAX_NAME_CHARS:
             record = record._replace(requested=record.requested[:MAX_NAME_CHARS] + "…")
         size = 0 if record.prompt is None else len(record.prompt)
-        self._buffer.append(_Pending(Finished(record, parts, predictions), self._clock(), size))
+        self._buffer.append(_Pending(Finished(record, parts, predictions, lease), self._clock(), size))
         self._size += size
         while len(self._buffer) > BUFFER_RECORDS or (self._size > BUFFER_CHARS and len(self._buffer) > 1):
             self._size -= self._buffer.popleft().size
@@ -181,6 +194,8 @@ class Recorder:
             self._unsure = self._batch, batch
             async with database.begin() as connection:
                 await write(connection, rows)
+                if self._book is not None and rows.spent:
+                    await self._book(connection, rows.spent)
                 await mark_committed(connection, self._id, self._batch)
         except Exception as exc:
             if not is_refused_value(exc):

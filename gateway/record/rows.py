@@ -24,7 +24,7 @@ _DETAILS = (
 )
 LEDGER_COLUMNS = (
     *("time", "request_id", "call", "key_id", "key_name", "team", "policy", "model", "deployment", "nusd", "estimated"),
-    *("prompt_tokens", "completion_tokens", *_DETAILS),
+    *("prompt_tokens", "completion_tokens", *_DETAILS, "lease"),
 )
 _HOUR_KEY = ("hour", "key_id", "team", "model", "policy")
 _HOUR_SUMS = ("requests", "errors", "prompt_tokens", "cached_tokens", "completion_tokens", "nusd", "unpriced_calls")
@@ -37,20 +37,27 @@ class Finished(NamedTuple):
     Attributes:
         parts: the calls that were billed.
         predictions: what the decision knew; None if the client named the model.
+        lease: under which the limits of its key hold what it spent; None if nothing limits it.
     """
 
     record: Record
     parts: Sequence[Part] = ()
     predictions: Predictions | None = None
+    lease: str | None = None
 
 
 class Rows(NamedTuple):
-    """The rows of a batch, by table."""
+    """The rows of a batch, by table.
+
+    Attributes:
+        spent: nano-USD by lease.
+    """
 
     requests: list[Row]
     portfolios: list[Row]
     ledger: list[Row]
     hours: list[Row]
+    spent: dict[str, int]
 
 
 def rows_of(batch: Sequence[Finished], *, requests: bool) -> Rows:
@@ -61,7 +68,7 @@ def rows_of(batch: Sequence[Finished], *, requests: bool) -> Rows:
     """
     portfolios: dict[str, Row] = {}
     request_rows = []
-    for record, _, predictions in batch if requests else ():
+    for record, _, predictions, _ in batch if requests else ():
         packed: Row = _NOT_PREDICTED
         if predictions is not None:
             packed = pack(predictions)
@@ -69,7 +76,7 @@ def rows_of(batch: Sequence[Finished], *, requests: bool) -> Rows:
             if name not in portfolios:
                 portfolios[name] = (name, orjson.dumps(predictions.models).decode())
         request_rows.append((*map(_storable, record), *packed))
-    return Rows(request_rows, sorted(portfolios.values(), key=str), _ledger(batch), _hours(batch))
+    return Rows(request_rows, sorted(portfolios.values(), key=str), _ledger(batch), _hours(batch), _spent(batch))
 
 
 def _storable(value: object) -> object:
@@ -85,8 +92,9 @@ def _ledger(batch: Iterable[Finished]) -> list[Row]:
             *(part.model, part.deployment, part.cost_nusd, part.estimated),
             *(part.prompt_tokens, part.completion_tokens),
             *(getattr(part, name) for name in _DETAILS),
+            lease,
         )
-        for record, parts, _ in batch
+        for record, parts, _, lease in batch
         for call, part in enumerate(parts)
     ]
 
@@ -101,13 +109,21 @@ def _hours(batch: Iterable[Finished]) -> list[Row]:
         known = sums.setdefault(key, [0] * len(_HOUR_SUMS))
         known[:] = map(int.__add__, known, values)
 
-    for record, parts, _ in batch:
+    for record, parts, _, _ in batch:
         add(record, record.served, 1, int(record.error is not None), 0, 0, 0, 0, 0)
         for part in parts:
             unpriced = part.cost_nusd is None
             tokens = part.prompt_tokens, part.cached_tokens, part.completion_tokens
             add(record, part.model, 0, 0, *tokens, part.cost_nusd or 0, int(unpriced))
     return [(*key, *values) for key, values in sorted(sums.items(), key=lambda item: item[0])]
+
+
+def _spent(batch: Iterable[Finished]) -> dict[str, int]:
+    spent: dict[str, int] = {}
+    for _, parts, _, lease in batch:
+        if lease is not None and (nusd := sum(part.cost_nusd or 0 for part in parts)):
+            spent[lease] = spent.get(lease, 0) + nusd
+    return spent
 
 
 async def write(connection: "AsyncConnection", rows: Rows) -> None:

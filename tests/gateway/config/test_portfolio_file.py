@@ -419,7 +419,7 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         (EMBEDDING.replace("vectors", "locus-encoder"), "p.yaml:10: embedding_models[0].name: `locus-encoder` is the gateway's own name"),
         (EMBEDDING.replace("vectors", "small"), "p.yaml:10: embedding_models[0].name: 'small' is also models[0]"),
         (EMBEDDING + "    pirce: {}\n", "p.yaml:14: embedding_models[0].pirce: unknown key; did you mean price?"),
-        (EMBEDDING + "    capabilities: []\n", "p.yaml:14: embedding_models[0].capabilities: unknown key; expected one of name, deployments, price, max_input_tokens, dimensions"),
+        (EMBEDDING + "    capabilities: []\n", "p.yaml:14: embedding_models[0].capabilities: unknown key; expected one of name, deployments, price, max_input_tokens, dimensions, unpriced"),
         (EMBEDDING + "    price: {input: 1, output: 1}\n", "p.yaml:14: embedding_models[0].price.output: unknown key; expected one of input"),
         (EMBEDDING + "    max_input_tokens: many\n", "p.yaml:14: embedding_models[0].max_input_tokens: found 'many'; write a whole number, such as max_input_tokens: 8192"),
         (EMBEDDING.replace("ollama/m", "opena/m"), "p.yaml:13: embedding_models[0].deployments[0].model: unknown provider 'opena'; did you mean openai/? For any OpenAI-compatible server write openai/m with `api_base`"),

@@ -1,5 +1,7 @@
 """Requests under the limits of their key and team, with a real gateway, a scripted provider and the OpenAI client."""
 
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -149,3 +151,98 @@ async def test_a_model_without_a_price_is_not_called_within_a_budget(tmp_path: P
     assert answered.headers["x-locus-stand-in"] == "llama-70b"
     assert (len(provider.calls), len(other.calls)) == (0, 1)
     assert [record["cost_nusd"] is None for record in records] == [True, False]
+
+
+def spent(folder: Path) -> tuple[dict[str, int], int]:
+    """What the budgets of the database say, by scope, and the sum of the ledger; nano-USD."""
+    with contextlib.closing(sqlite3.connect(folder / "record.db")) as database:
+        budgets = dict(database.execute("SELECT scope, spent_nusd FROM budgets WHERE expected_nusd = 0"))
+        (ledger,) = database.execute("SELECT sum(nusd) FROM ledger").fetchone()
+    return budgets, ledger
+
+
+async def test_what_is_spent_is_the_sum_of_the_ledger_and_outlives_a_restart(tmp_path: Path) -> None:
+    budget = {"budget": [{"usd": 0.0001, "per": "month", "overshoot": 0}]}
+    async with ScriptedProvider() as provider:
+        async with limited(tmp_path, provider, team=budget, **budget) as run:
+            await ask(run, max_tokens=20)
+            async with run.client.chat.completions.with_streaming_response.create(
+                model="llama-8b", messages=MESSAGES, max_tokens=20, stream=True
+            ) as stream:
+                await stream.read()
+        budgets, ledger = spent(tmp_path)
+        assert ledger > 0
+        assert budgets == {"key:file:ci": ledger, "team:build": ledger}
+        with contextlib.closing(sqlite3.connect(tmp_path / "record.db")) as database, database:
+            assert not database.execute("SELECT count(*) FROM leases").fetchone()[0]
+            database.execute("UPDATE budgets SET spent_nusd = 90000")
+        async with limited(tmp_path, provider, team=budget, **budget) as run:
+            with pytest.raises(openai.RateLimitError, match="too little left"):
+                await ask(run, max_tokens=20)
+
+
+async def test_a_batch_of_prompts_and_embeddings_are_settled_too(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        budget = {"budget": [{"usd": 1, "per": "day"}]}
+        async with limited(tmp_path, provider, rpm=10, **budget) as run:
+            response = await run.client.completions.create(model="llama-8b", prompt=["One?", "Two?", "Three?"])
+            assert len(response.choices) == 3
+            assert run.service.limiter.settled_twice == 0
+    budgets, ledger = spent(tmp_path)
+    assert budgets == {"key:file:ci": ledger}
+    assert ledger > 0
+
+
+async def test_a_model_without_a_price_is_called_within_a_budget_only_if_the_file_says_so(tmp_path: Path) -> None:
+    budget = {"budget": [{"usd": 1, "per": "day"}]}
+    async with ScriptedProvider() as provider:
+        async with limited(tmp_path, provider, entry("llama-8b", provider.base_url, price=None), **budget) as run:
+            with pytest.raises(openai.RateLimitError, match="The price of llama-8b/0 is not known"):
+                await ask(run)
+        assert not provider.calls
+        free = entry("llama-8b", provider.base_url, price=None, unpriced="free")
+        async with limited(tmp_path, provider, free, **budget) as run:
+            await ask(run)
+
+
+async def test_a_budget_that_ends_in_mid_stream_lets_the_stream_end(tmp_path: Path) -> None:
+    async with ScriptedProvider(answer("word " * 50)) as provider:
+        budget = {"budget": [{"usd": 0.00005, "per": "day", "overshoot": 0}]}
+        async with limited(tmp_path, provider, **budget) as run:
+            chunks = [
+                chunk
+                async for chunk in await run.client.chat.completions.create(
+                    model="llama-8b", messages=MESSAGES, max_tokens=20, stream=True
+                )
+            ]
+            assert chunks[-1].choices[0].finish_reason == "stop"
+            await eventually(lambda: not run.service.metrics.in_flight)
+            with pytest.raises(openai.RateLimitError, match="too little left"):
+                await ask(run, max_tokens=20)
+
+
+async def test_near_its_limit_a_key_chooses_cheaper_models_and_the_explanation_says_so(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        models = [entry("llama-70b", provider.base_url), entry("llama-8b", provider.base_url)]
+        budget = {
+            "budget": [{"usd": 0.0001, "per": "day", "overshoot": 5}],
+            "near_limit": {"at": 0.1, "cost_weight": 7},
+        }
+        async with limited(tmp_path, provider, *models, **budget) as run:
+            headers = {"authorization": f"Bearer {KEY}"}
+            body = {"model": "auto", "messages": MESSAGES}
+            before = (await run.http.post("/v1/route", json=body, headers=headers)).json()["rule"]
+            await ask(run, max_tokens=20)
+            await eventually(lambda: run.service.limiter.cost_factor(next(run.service.limiter.slices()).grant) == 7)
+            after = (await run.http.post("/v1/route", json=body, headers=headers)).json()["rule"]
+    assert after["cost_weight"] == pytest.approx(7 * before["cost_weight"])
+
+
+async def test_metrics_show_budgets(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        async with limited(tmp_path, provider, budget=[{"usd": 2, "per": "day", "warn": 0.000001}]) as run:
+            await ask(run, max_tokens=20)
+            await eventually(lambda: any(state.spent for state in run.service.limiter.budgets.states()))
+            text = (await run.http.get("/metrics", headers={"authorization": f"Bearer {KEY}"})).text
+    assert 'locus_budget_limit_usd{name="ci",period="day",scope="key"} 2.0' in text
+    assert 'locus_budget_warnings_total{name="ci",period="day",scope="key"} 1.0' in text

@@ -1,16 +1,18 @@
 """Limiters of several processes on one store in memory, with a clock that the test moves."""
 
 import asyncio
+import contextlib
 
 import pytest
 
-from gateway.config.access import Budget, Grant, Limits
-from gateway.core.errors import QuotaUsedUp, RateLimited
+from gateway.config.access import Budget, Grant, Limits, NearLimit
+from gateway.core.errors import QuotaUsedUp, RateLimited, StoreUnavailable
 from gateway.core.identity import KeyIdentity
 from gateway.limits.engine import Answer, Ask, LimitsAway, Swept
+from gateway.limits.guard import Guard
 from gateway.limits.limiter import Limiter
 from gateway.limits.memory import MemoryEngine
-from gateway.limits.standing import counted_standings, spent_share
+from gateway.limits.standing import counted_standings
 from tests.gateway.live import Time
 
 pytestmark = pytest.mark.anyio
@@ -237,7 +239,6 @@ async def test_the_tightest_of_the_limits_of_key_and_team_is_shown() -> None:
     hold.settle(80, 0)
     standing = counted_standings(process.standing(both))["requests"]
     assert (standing.limit, standing.remaining) == (10, 9)
-    assert spent_share(process.standing(both)) == 0.8
 
 
 async def test_leaving_gives_back_all() -> None:
@@ -269,9 +270,113 @@ async def test_a_lost_answer_of_the_store_strands_nothing_for_long() -> None:
     hold = await process.admit(limited)
     await hold.reserve(400, 400, 0)
     engine.lose = True
-    with pytest.raises(LimitsAway):
-        await (await process.admit(limited)).reserve(600, 600, 0)
+    with pytest.raises(StoreUnavailable):
+        await (await process.admit(limited)).reserve(700, 700, 0)
     engine.lose = False
     await (await process.admit(limited)).reserve(600, 600, 0)
+    await process.refresh()
     (window,) = engine.rows.windows.values()
     assert window.worst == 1_000
+
+
+async def test_a_budget_near_its_limit_warns_once_and_makes_policies_save() -> None:
+    clock, warned = Time(START), []
+    process = Limiter(MemoryEngine(clock), warned=lambda *budget: warned.append(budget), clock=clock, wall=clock)
+    near = Limits((Budget(1_000, "day", warn=0.5),), near_limit=NearLimit(0.8, 4.0))
+    key = Grant(KeyIdentity("k", "ci", "t"), scopes=((("key", "k"), near),))
+    for spent, factor in ((400, 1.0), (300, 1.0), (200, 4.0), (50, 4.0)):
+        hold = await process.admit(key)
+        await hold.reserve(spent, spent, 0)
+        hold.settle(spent, 0)
+        await process.refresh()
+        assert process.cost_factor(key) == factor
+    assert warned == [("key", "ci", "day")]
+    (state,) = process.budgets.states()
+    assert (state.kind, state.name, state.spent, state.term.limit) == ("key", "ci", 950, 1_000)
+    clock.now += 86_400
+    assert process.cost_factor(key) == 1.0
+
+
+class Flaky(MemoryEngine):
+    """Does not answer while `away`."""
+
+    away = False
+
+    async def exchange(self, asks: list[Ask]) -> list[Answer]:  # type: ignore[override]
+        if self.away:
+            raise LimitsAway("refused")
+        return await super().exchange(asks)
+
+
+async def test_while_the_store_is_away_each_process_admits_its_share_of_what_was_left() -> None:
+    clock = Time(START)
+    engine = Flaky(clock)
+    processes = [limiter(engine, clock) for _ in range(2)]
+    limited = grant(Budget(1_000, "day", overshoot=0.0), rpm=60)
+    for process in processes:
+        hold = await process.admit(limited)
+        await hold.reserve(100, 100, 0)
+        hold.settle(100, 0)
+    for _ in range(2):
+        for process in processes:
+            await process.refresh()
+    engine.away = True
+    admitted = 0
+
+    async def spend_all(process: Limiter) -> None:
+        nonlocal admitted
+        while True:
+            hold = await process.admit(limited)
+            await hold.reserve(50, 50, 0)
+            hold.settle(50, 0)
+            admitted += 1
+            with contextlib.suppress(LimitsAway):
+                await process.refresh()
+
+    for process in processes:
+        with pytest.raises(StoreUnavailable):
+            await spend_all(process)
+    assert 14 <= admitted <= 16  # of the 800 that were left
+    engine.away = False
+    for process in processes:
+        await process.refresh()
+    (window,) = engine.rows.windows.values()
+    assert window.spent == 200 + 50 * admitted
+
+
+async def test_a_store_that_is_away_refuses_all_that_the_slices_do_not_have_if_told_so() -> None:
+    clock = Time(START)
+    engine = Flaky(clock)
+    process = Limiter(engine, clock=clock, wall=clock, local_if_away=False)
+    limited = grant(rpm=60)
+    (await process.admit(limited)).settle(0, 0)
+    engine.away = True
+    with pytest.raises(StoreUnavailable):
+        await process.admit(limited)
+
+
+async def test_a_guard_does_not_ask_a_silent_store_with_every_request(caplog: pytest.LogCaptureFixture) -> None:
+    clock, asked = Time(START), 0
+
+    class Silent(MemoryEngine):
+        silent = True
+
+        async def exchange(self, asks: list[Ask]) -> list[Answer]:  # type: ignore[override]
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(10 if self.silent else 0)
+            return await super().exchange(asks)
+
+    engine = Silent(clock)
+    guard = Guard(engine, "Valkey", 0.02, clock)
+    for _ in range(50):
+        with pytest.raises(LimitsAway):
+            await guard.exchange([])
+    assert asked == 1
+    engine.silent = False
+    clock.now += 1.1
+    await guard.exchange([])
+    assert [record.message for record in caplog.records] == [
+        "limits: Valkey does not answer (timeout)",
+        "limits: Valkey answers again",
+    ]
