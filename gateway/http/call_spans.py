@@ -19,7 +19,7 @@ from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
 from gateway.telemetry import semconv
 from gateway.telemetry.content import input_messages, output_messages, split_instructions
-from gateway.telemetry.span import MAX_TEXT_CHARS, Attributes, Span
+from gateway.telemetry.span import MAX_TEXT_CHARS, Attributes, Labels, Span
 
 _OPERATIONS = {"embeddings": "embeddings", "completions": "text_completion"}  # by API; else "chat"
 # Fields of a request -> attributes, in the order in which a span has them.
@@ -174,26 +174,25 @@ def call_span(call: Call, hop: int, common: Common) -> Span:
     """
     spec, candidate = call.deployment, call.candidate
     operation, model = _OPERATIONS.get(common.api, "chat"), _model(spec)
-    attributes: Attributes = [
+    host, port = _server(spec.api_base)
+    labels: Labels = (
         (semconv.OPERATION_NAME, operation),
         (semconv.PROVIDER_NAME, _provider(spec)),
         (semconv.REQUEST_MODEL, model),
-        *common.attributes,
+        (semconv.SERVER_ADDRESS, host),
+        (semconv.SERVER_PORT, port),
         (semconv.LOCUS_MODEL, candidate.model.name),
         (semconv.LOCUS_DEPLOYMENT, spec.id),
         (semconv.LOCUS_HOP, hop),
-    ]
-    host, port = _server(spec.api_base)
-    if host:
-        attributes += [(semconv.SERVER_ADDRESS, host), (semconv.SERVER_PORT, port)]
+        (semconv.HTTP_RESPONSE_STATUS_CODE, call.status),
+    )
+    attributes: Attributes = [*common.attributes]
     if candidate.distance is not None:
         attributes.append((semconv.LOCUS_STAND_IN_DISTANCE, candidate.distance))
     if candidate.predicted_loss is not None:
         attributes.append((semconv.LOCUS_PREDICTED_LOSS, candidate.predicted_loss))
     if call.after_content:
         attributes.append((semconv.LOCUS_CONTINUES, True))
-    if call.status is not None:
-        attributes.append((semconv.HTTP_RESPONSE_STATUS_CODE, call.status))
     if call.answered is not None:
         _add_answer(attributes, call, call.answered)
         if common.content and (text := _answer_text(call, call.answered)) is not None:
@@ -201,7 +200,7 @@ def call_span(call: Call, hop: int, common: Common) -> Span:
     failed = call.error not in (None, HEDGED, CANCELLED)
     start, end = call.start.at + common.offset, call.end + common.offset
     name = f"{operation} {model}"
-    return Span(name, "client", start, end, attributes, call.error, failed, call.reason, call.start.span_id)
+    return Span(name, "client", start, end, labels, attributes, call.error, failed, call.reason, call.start.span_id)
 
 
 def _add_answer(attributes: Attributes, call: Call, answered: OpenCall) -> None:
@@ -311,7 +310,9 @@ def _model(spec: Deployment) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _server(api_base: str | None) -> tuple[str, int]:
-    """Host and port of a base URL; an empty host if there is none."""
-    parts = urlsplit(api_base or "")
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+def _server(api_base: str | None) -> tuple[str | None, int | None]:
+    """Host and port of a base URL; None if there is none."""
+    if api_base is None:
+        return None, None
+    parts = urlsplit(api_base)
+    return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)

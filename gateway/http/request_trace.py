@@ -12,15 +12,17 @@ from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.api.dialect import Headers
 from gateway.http.call_spans import Call, Common, answered_calls, call_span, failed_calls, request_attributes
+from gateway.http.record_columns import conversation_column
 from gateway.http.service import Service
 from gateway.record.request_record import Record
 from gateway.request.conversation import Conversation
 from gateway.request.request import Request
 from gateway.routing.decision import Decision
 from gateway.telemetry import semconv
-from gateway.telemetry.span import Attributes, Span
+from gateway.telemetry.span import Attributes, Labels, Span
 from gateway.telemetry.trace_context import TraceContext
 
+CLIENT_LEFT = 499  # the status in the record of a client that got none
 MAX_SPANS = 500  # of one request: a batch of prompts may make thousands of calls
 
 
@@ -99,40 +101,33 @@ class RequestTrace:
         return self.id
 
     def _root(self, record: Record, left_out: int) -> Span:
-        attributes: Attributes = [
+        labels: Labels = (
             (semconv.HTTP_REQUEST_METHOD, "POST"),
             (semconv.HTTP_ROUTE, self._path),
             (semconv.URL_PATH, self._path),
-            (semconv.LOCUS_REQUEST_ID, record.request_id),
+            (semconv.HTTP_RESPONSE_STATUS_CODE, record.status if record.status != CLIENT_LEFT else None),
             (semconv.LOCUS_API, record.api),
-        ]
-        if record.status != 499:  # the client left before it got any
-            attributes.append((semconv.HTTP_RESPONSE_STATUS_CODE, record.status))
-        for name, value in (
             (semconv.LOCUS_REQUESTED, record.requested),
             (semconv.LOCUS_CHOSEN, record.chosen),
             (semconv.LOCUS_SERVED, record.served),
             (semconv.LOCUS_POLICY, record.policy),
-            (semconv.LOCUS_P_CORRECT, record.p_correct),
-            (semconv.LOCUS_STAND_IN_DISTANCE, record.stand_in_distance),
-            (semconv.LOCUS_PREDICTED_LOSS, record.predicted_loss),
-            (semconv.LOCUS_SWITCH, record.conversation),
-            (semconv.LOCUS_OVERHEAD_MS, record.overhead_ms),
-            (semconv.LOCUS_COST_USD, None if record.cost_nusd is None else record.cost_nusd / 1e9),
             (semconv.LOCUS_CACHE, record.cache),
             (semconv.LOCUS_KEY_ID, record.key_id),
             (semconv.LOCUS_KEY_NAME, record.key_name),
             (semconv.LOCUS_TEAM, record.team),
-        ):
-            if value is not None:
-                attributes.append((name, value))
+        )
+        attributes: Attributes = [(semconv.LOCUS_REQUEST_ID, record.request_id)]
+        if record.overhead_ms is not None:
+            attributes.append((semconv.LOCUS_OVERHEAD_MS, record.overhead_ms))
+        if record.cost_nusd is not None:
+            attributes.append((semconv.LOCUS_COST_USD, record.cost_nusd / 1e9))
         if record.simulated:
             attributes.append((semconv.LOCUS_SIMULATED, True))
         if left_out > 0:
             attributes.append((semconv.LOCUS_SPANS_LEFT_OUT, left_out))
         end = record.time + record.latency_ms / 1000
         failed = record.error is not None and not 400 <= record.status < 500  # those are the client's own
-        return Span(f"POST {self._path}", "server", record.time, end, attributes, record.error, failed)
+        return Span(f"POST {self._path}", "server", record.time, end, labels, attributes, record.error, failed)
 
 
 def _decision(log: Traced) -> list[tuple[Times, Decision | None]]:
@@ -142,17 +137,19 @@ def _decision(log: Traced) -> list[tuple[Times, Decision | None]]:
 def _decision_span(times: Times, decision: Decision | None, offset: float, record: Record) -> Span:
     start, end = times[0] + offset, times[1] + offset
     if decision is None:
-        return Span("locus.route", "internal", start, end, [], record.error, record.error is not None)
-    attributes: Attributes = [(semconv.LOCUS_CHOSEN, decision.model)]
-    if decision.policy is not None:
-        attributes.append((semconv.LOCUS_POLICY, decision.policy.name))
+        failed = record.error is not None
+        return Span("locus.route", "internal", start, end, error=record.error, failed=failed)
+    labels: Labels = (
+        (semconv.LOCUS_CHOSEN, decision.model),
+        (semconv.LOCUS_POLICY, None if decision.policy is None else decision.policy.name),
+        (semconv.LOCUS_SWITCH, conversation_column(decision)),
+    )
+    attributes: Attributes = []
     if (p_correct := decision.p_chosen) is not None:
         attributes.append((semconv.LOCUS_P_CORRECT, p_correct))
     if record.candidates is not None and decision.model == record.chosen:
         attributes.append((semconv.LOCUS_CANDIDATES, record.candidates))
-    if decision.switch is not None:
-        attributes.append((semconv.LOCUS_SWITCH, "kept" if decision.kept else "switched"))
-    return Span("locus.route", "internal", start, end, attributes)
+    return Span("locus.route", "internal", start, end, labels, attributes)
 
 
 def begin_trace(service: Service, scope: Scope, headers: Headers, attempts: Attempts) -> RequestTrace | None:

@@ -1,15 +1,20 @@
 """Spans of one finished request, and their encoding for OTLP by the messages of `opentelemetry-proto`."""
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from gateway.telemetry import semconv
 from gateway.telemetry.trace_context import TraceContext, new_span_id
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
 
 # opentelemetry-proto is imported by the functions: a gateway that exports nothing does not load it (0.06 s, 6 MB).
 Kind = Literal["internal", "server", "client"]
 Value = str | bool | int | float | list[str]
 Attributes = list[tuple[str, Value]]
+Labels = tuple[tuple[str, str | int | None], ...]
 MAX_TEXT_CHARS = 4096  # of an attribute, except messages
 _KINDS: dict[Kind, int] = {"internal": 1, "server": 2, "client": 3}
 _MAX_INT = (1 << 63) - 1
@@ -21,6 +26,8 @@ class Span(NamedTuple):
 
     Attributes:
         start_s, end_s: seconds since the epoch.
+        labels: attributes that many spans share, such as names of models; None is left out. They are encoded once.
+        attributes: the others.
         error: the value of `error.type`; None if nothing failed.
         failed: the span has the status ERROR. A call that was given up since another one answered has an error type alone.
         message: of the status.
@@ -31,7 +38,8 @@ class Span(NamedTuple):
     kind: Kind
     start_s: float
     end_s: float
-    attributes: Attributes
+    labels: Labels = ()
+    attributes: Attributes = []  # noqa: RUF012 - of a named tuple, and never changed
     error: str | None = None
     failed: bool = False
     message: str = ""
@@ -58,23 +66,38 @@ def encode(trace: TraceContext, root: Span, children: Iterable[Span]) -> bytes:
             end_time_unix_nano=int(max(span.start_s, span.end_s) * _NS),
             flags=int(trace.sampled),
         )
-        add = written.attributes.add
-        for key, value in span.attributes:
-            any_value = add(key=key).value
-            if type(value) is str:
-                any_value.string_value = value
-            elif type(value) is bool:
-                any_value.bool_value = value
-            elif type(value) is int:
-                any_value.int_value = min(value, _MAX_INT)
-            elif type(value) is float:
-                any_value.double_value = value
-            elif type(value) is list:
-                for text in value:
-                    any_value.array_value.values.add(string_value=text)
+        written.MergeFromString(_encoded_labels(span.labels))
+        _add_attributes(written, span.attributes)
         if span.error is not None:
-            add(key=semconv.ERROR_TYPE).value.string_value = span.error
+            _add_attributes(written, [(semconv.ERROR_TYPE, span.error)])
             if span.failed:
                 written.status.code = Status.STATUS_CODE_ERROR
                 written.status.message = span.message
     return scope.SerializeToString()
+
+
+@lru_cache(maxsize=4096)
+def _encoded_labels(labels: Labels) -> bytes:
+    """A span message with these attributes alone: merging it costs a fifth of adding them one by one."""
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
+
+    message = Message()
+    _add_attributes(message, [(key, value) for key, value in labels if value is not None])
+    return message.SerializeToString()
+
+
+def _add_attributes(message: "Message", attributes: Attributes) -> None:
+    add = message.attributes.add
+    for key, value in attributes:
+        any_value = add(key=key).value
+        if type(value) is str:
+            any_value.string_value = value
+        elif type(value) is bool:
+            any_value.bool_value = value
+        elif type(value) is int:
+            any_value.int_value = min(value, _MAX_INT)
+        elif type(value) is float:
+            any_value.double_value = value
+        elif type(value) is list:
+            for text in value:
+                any_value.array_value.values.add(string_value=text)

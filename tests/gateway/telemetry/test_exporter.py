@@ -20,7 +20,7 @@ NOWHERE = "http://127.0.0.1:9/v1/traces"
 
 
 def spans(number: int = 1) -> Encoded:
-    root = Span("POST /", "server", 1e9, 1e9 + 1, [("n", number)])
+    root = Span("POST /", "server", 1e9, 1e9 + 1, (("n", number),))
     return Encoded(encode(TraceContext(number, number, 0, True), root, []), 1)
 
 
