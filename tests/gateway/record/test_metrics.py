@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from gateway.record.genai_metrics import MeasuredCall
 from gateway.record.metrics import Metrics, Totals, TotalsDump
 from gateway.record.request_record import Part, Record
 
@@ -100,3 +101,42 @@ def test_totals_of_other_processes_are_added() -> None:
     metrics = Metrics(add_others=add_others)
     metrics.authentication_failed("admin", "wrong")
     assert 'locus_keys_refused_total{key="admin",reason="wrong"} 3.0' in lines(metrics)
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.anyio
+async def test_openmetrics_has_the_traces_of_requests_as_exemplars() -> None:
+    metrics = Metrics()
+    metrics.count_request(record(served="m", chosen="m"), [], [], TRACE)
+    text, media_type = await metrics.exposition("application/openmetrics-text; version=1.0.0")
+    assert media_type.startswith("application/openmetrics-text")
+    (bucket,) = [line for line in text.decode().splitlines() if TRACE in line]
+    assert bucket.startswith(f'locus_request_seconds_bucket{{le="0.1",model="m"}} 1.0 # {{trace_id="{TRACE}"}} 0.1 ')
+    text, media_type = await metrics.exposition("text/plain")
+    assert media_type.startswith("text/plain")
+    assert TRACE.encode() not in text
+
+
+def test_the_newest_exemplar_of_several_processes_is_kept() -> None:
+    totals = Totals()
+    totals.observe("locus_request_seconds", ("m",), 0.3, "old")
+    newer = Totals()
+    newer.observe("locus_request_seconds", ("m",), 0.4, "new")
+    for dumped in (totals.dump(), newer.dump(), totals.dump()):
+        totals.merge(orjson.loads(orjson.dumps(dumped)))
+    assert [value.trace_id for value in totals.traced.values()] == ["new"]
+
+
+def test_calls_to_providers_have_the_metrics_of_the_genai_conventions() -> None:
+    metrics = Metrics()
+    metrics.count_call(MeasuredCall("chat", "openai", "gpt", "", 0.5, 0.1, 70, 30))
+    metrics.count_call(MeasuredCall("chat", "openai", "gpt", "timeout", 2.0, None, 0, 0))
+    samples = lines(metrics)
+    of_call = 'gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="gpt"'
+    duration = "gen_ai_client_operation_duration_seconds_count"
+    assert f'{duration}{{error_type="",{of_call}}} 1.0' in samples
+    assert f'{duration}{{error_type="timeout",{of_call}}} 1.0' in samples
+    assert f"gen_ai_client_operation_time_to_first_chunk_seconds_count{{{of_call}}} 1.0" in samples
+    assert f'gen_ai_client_token_usage_sum{{{of_call},gen_ai_token_type="output"}} 30.0' in samples
