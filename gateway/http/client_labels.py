@@ -33,7 +33,7 @@ def client_labels(request: Request) -> ClientLabels:
     if not pairs:
         return ClientLabels(user, identifier)
     texts = [(key, value) for key, value in pairs.items() if isinstance(value, str)][:PAIRS]
-    kept = {key[:KEY_CHARS]: _text(value, VALUE_CHARS) for key, value in texts}
+    kept = {_text(key, KEY_CHARS) or "": _text(value, VALUE_CHARS) for key, value in texts}
     return ClientLabels(user, identifier, orjson.dumps(kept).decode() if kept else None)
 
 
