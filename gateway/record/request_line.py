@@ -46,6 +46,8 @@ class RequestLine(NamedTuple):
         if record.key_name is not None:
             parts.append(f", key {record.key_name}")
         parts.append(f", {record.request_id}")
+        if record.trace_id is not None:
+            parts.append(f", trace {record.trace_id}")
         return "".join(parts)
 
     def _requested(self) -> str | None:
@@ -58,6 +60,7 @@ class RequestLine(NamedTuple):
         return {
             "message": "request",
             "request_id": record.request_id,
+            "trace_id": record.trace_id,
             "api": record.api,
             "key_id": record.key_id,
             "key_name": record.key_name,

@@ -132,3 +132,28 @@ def test_retention_is_a_number_of_seconds_or_a_text(tmp_path: Path, written: obj
     settings, problems = resolved(tmp_path, {"record_retention": written})
     assert not problems
     assert settings.record_retention == seconds
+
+
+def test_the_export_of_traces_is_resolved(tmp_path: Path) -> None:
+    written = {"otel": {"endpoint": "os.environ/COLLECTOR", "headers": {"x-key": "os.environ/KEY"}, "sample": 0.5}}
+    settings, problems = resolved(tmp_path, written, COLLECTOR="http://collector:4318", KEY="secret")
+    assert not problems
+    assert settings.otel is not None
+    assert (settings.otel.endpoint, settings.otel.headers) == ("http://collector:4318", {"x-key": Secret("secret")})
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("otel", "problem"),
+    [
+        ({"endpoint": "collector:4318"}, "begins with http"),
+        ({"endpoint": "http://user:pass@collector"}, "user or password"),
+        ({"endpoint": "os.environ/COLLECTOR"}, "COLLECTOR is not set"),
+        ({"endpoint": "http://c:1", "headers": {"x-key": "os.environ/KEY"}}, "KEY is not set"),
+    ],
+)
+def test_mistakes_in_the_export_of_traces_are_reported(tmp_path: Path, otel: dict[str, object], problem: str) -> None:
+    _, problems = resolved(tmp_path, {"otel": otel})
+    assert len(problems) == 1
+    assert problem in problems[0]
+    assert "pass" not in problems[0].replace("password", "")

@@ -46,6 +46,11 @@ RECORD = Record(
             "auto → large 200, balanced, p 0.83, 812+94 tokens, price unknown, 1204 ms, key alice, req_1",
         ),
         (
+            {"trace_id": "4bf9"},
+            None,
+            "auto → large 200, balanced, p 0.83, 812+94 tokens, 0.000312 USD, 310/1204 ms, req_1, trace 4bf9",
+        ),
+        (
             {"served": "small", "policy": None, "p_correct": None, "requested": "large"},
             "auth",
             "large → small for large (auth) 200, 812+94 tokens, 0.000312 USD, 310/1204 ms, req_1",
