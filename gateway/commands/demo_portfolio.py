@@ -49,7 +49,17 @@ def demo_portfolio(base_urls: Mapping[str, str], real: Portfolio) -> Portfolio:
 
 def _deployment(model: SimulatedModel, base_url: str) -> Deployment:
     name, price = model.name, _price(model)
-    return Deployment(f"{name}/0", name, "direct", name, api_base=base_url, several=False, logprobs=False, price=price)
+    return Deployment(
+        f"{name}/0",
+        name,
+        "direct",
+        name,
+        api_base=base_url,
+        several=False,
+        logprobs=False,
+        price=price,
+        provider="simulated",
+    )
 
 
 def _price(model: SimulatedModel) -> Price:

@@ -113,7 +113,7 @@ class Model:
 
 BUILT_IN = Model(
     name=ENCODER,
-    deployments=(Deployment(f"{ENCODER}/0", ENCODER, "built_in", ENCODER, price=FREE),),
+    deployments=(Deployment(f"{ENCODER}/0", ENCODER, "built_in", ENCODER, price=FREE, provider="locus"),),
     embedding=None,
     price=FREE,
     context_window=MAX_TOKENS,

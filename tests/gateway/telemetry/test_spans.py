@@ -179,7 +179,7 @@ async def test_embeddings_have_a_call_and_no_decision(tmp_path: Path) -> None:
             await run.client.embeddings.create(model="locus-encoder", input="text")
             root, (call,) = await only(collector)
     assert collector.children(root, INTERNAL) == []
-    assert call.name == "embeddings locus-encoder"
+    assert (call.name, call["gen_ai.provider.name"]) == ("embeddings locus-encoder", "locus")
 
 
 async def test_a_request_that_is_refused_before_a_model_is_chosen_has_a_root_alone(tmp_path: Path) -> None:
