@@ -19,6 +19,7 @@ from gateway.core.vocabulary import Api
 from gateway.http.answer_headers import RawHeaders, answer_headers, batch_headers, cached_headers, lasting_headers
 from gateway.http.client_labels import ClientLabels, client_labels
 from gateway.http.record_columns import (
+    CLIENT_CLOSED,
     billed_part,
     candidates_column,
     checkpoint_column,
@@ -45,7 +46,6 @@ from gateway.request.request import Request
 from gateway.routing.decision import Decision
 
 _NOT_FAILED = (HEDGED, CANCELLED, Cause.BUDGET.value)
-CLIENT_CLOSED = 499  # nginx's status for a client that disconnected; it appears in records only
 
 
 class RequestLog:

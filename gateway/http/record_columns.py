@@ -16,6 +16,7 @@ from gateway.routing.decision import Decision
 from router.model.serving import Router
 
 CHECKPOINT_CHARS = 12  # of a checkpoint's id, as error messages show it
+CLIENT_CLOSED = 499  # nginx's status for a client that disconnected; it appears in records only
 CANDIDATES = 20  # the best of the scored models are recorded, at most this many
 MAX_ATTEMPTS = 200  # recorded for one request
 

@@ -12,7 +12,7 @@ from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.api.dialect import Headers
 from gateway.http.call_spans import Call, Common, answered_calls, call_span, failed_calls, request_attributes
-from gateway.http.record_columns import conversation_column
+from gateway.http.record_columns import CLIENT_CLOSED, conversation_column
 from gateway.http.service import Service
 from gateway.record.request_record import Record
 from gateway.request.conversation import Conversation
@@ -22,7 +22,6 @@ from gateway.telemetry import semconv
 from gateway.telemetry.span import Attributes, Labels, Span
 from gateway.telemetry.trace_context import TraceContext
 
-CLIENT_LEFT = 499  # the status in the record of a client that got none
 MAX_SPANS = 500  # of one request: a batch of prompts may make thousands of calls
 
 
@@ -105,7 +104,7 @@ class RequestTrace:
             (semconv.HTTP_REQUEST_METHOD, "POST"),
             (semconv.HTTP_ROUTE, self._path),
             (semconv.URL_PATH, self._path),
-            (semconv.HTTP_RESPONSE_STATUS_CODE, record.status if record.status != CLIENT_LEFT else None),
+            (semconv.HTTP_RESPONSE_STATUS_CODE, record.status if record.status != CLIENT_CLOSED else None),
             (semconv.LOCUS_API, record.api),
             (semconv.LOCUS_REQUESTED, record.requested),
             (semconv.LOCUS_CHOSEN, record.chosen),

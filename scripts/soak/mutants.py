@@ -78,7 +78,7 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
             "        self.id = request_id\n",
             "        self.id = request_id\n        LEAK.append(bytearray(20_000))\n",
         ),
-        Edit("gateway/http/accounting.py", "CLIENT_CLOSED = 499", "LEAK: list = []\nCLIENT_CLOSED = 499"),
+        Edit("gateway/http/accounting.py", "_NOT_FAILED = (", "LEAK: list = []\n_NOT_FAILED = ("),
     ),
     "failures are told as 500": (Edit("gateway/answering/attempts.py", "else 502\n", "else 500\n"),),
     "SIGTERM cuts every answer off": (

@@ -12,7 +12,8 @@ import pytest
 from gateway.answering.attempts import CANCELLED, HEDGED, Attempt
 from gateway.config.portfolio_file import load_portfolio
 from gateway.core.errors import InvalidRequest
-from gateway.http.accounting import CLIENT_CLOSED, RequestLog
+from gateway.http.accounting import RequestLog
+from gateway.http.record_columns import CLIENT_CLOSED
 from gateway.http.service import Service, open_service
 from gateway.record.request_record import Record
 from gateway.request.chat_request import parse_chat
