@@ -13,7 +13,6 @@ from gateway.limits.memory import MemoryEngine
 from gateway.limits.sql import SqlEngine
 from gateway.limits.sql_ledger import SqlLedger
 from gateway.store.database import Database
-from router.extras import require
 
 log = logging.getLogger("locus.limits")
 
@@ -33,12 +32,8 @@ async def open_store(
         database: with the ledger.
         clock: monotonic seconds.
         needed: there are limits; warns if they are kept in memory only.
-
-    Raises:
-        MissingPackage: the client of Valkey is not installed.
     """
     if shared is not None:
-        require("redis", "hiredis", extra="valkey")
         from gateway.limits.valkey import ValkeyEngine
 
         engine = ValkeyEngine(shared.reveal(), SqlLedger(database))

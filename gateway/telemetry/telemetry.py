@@ -1,7 +1,6 @@
 """Telemetry of one process: begins the trace of each request, and exports its spans when it is finished."""
 
 import asyncio
-import logging
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -20,8 +19,6 @@ from gateway.telemetry.trace_context import (
     parse_traceparent,
     parse_tracestate,
 )
-
-log = logging.getLogger("locus.telemetry")
 
 
 class Telemetry:
@@ -56,12 +53,8 @@ class Telemetry:
         """Puts the settings in force."""
         options = export_options(otel, self._environment)
         if options is not None:
-            try:
-                await asyncio.to_thread(_import_messages)
-                options = replace(options, resource={**self._process, **options.resource})
-            except ImportError:
-                log.error("no spans are sent: this needs opentelemetry-proto: pip install 'locus-gateway[telemetry]'")
-                options = None
+            await asyncio.to_thread(_import_messages)
+            options = replace(options, resource={**self._process, **options.resource})
         self.options = options
 
     def begin(self, headers: Mapping[bytes, bytes], lines: Iterable[tuple[bytes, bytes]]) -> TraceContext | None:

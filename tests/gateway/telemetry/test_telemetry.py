@@ -1,6 +1,5 @@
 """The export of a running gateway is turned on and off by a reload; without its package the gateway serves without it."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,14 +47,3 @@ async def test_exemplars_lead_to_exported_traces(tmp_path: Path) -> None:
     assert f'# {{trace_id="{root.trace_id}"}}' in answer.text
     assert answer.text.endswith("# EOF\n")
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
-
-
-async def test_without_the_package_the_gateway_serves_and_says_what_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setitem(sys.modules, "opentelemetry.proto.collector.trace.v1", None)
-    async with collecting() as collector, ScriptedProvider() as up:
-        async with gateway(tmp_path, [entry("llama-8b", up.base_url)], **otel(collector)) as run:
-            assert await ask(run) == 200
-    assert "locus-gateway[telemetry]" in caplog.text
-    assert not collector.headers
