@@ -4,14 +4,13 @@ They are about the limit of each kind, of the key or its team, of which the leas
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from math import ceil
 
 from gateway.http.answer_headers import RawHeaders
 from gateway.limits.engine import Counted
 from gateway.limits.rates import MINUTE_S
 from gateway.limits.standing import Standing
-
-_MINUTELY: tuple[Counted, ...] = ("requests", "tokens")
 
 
 def limit_headers(standings: Mapping[Counted, Standing], now: float) -> RawHeaders:
@@ -20,20 +19,36 @@ def limit_headers(standings: Mapping[Counted, Standing], now: float) -> RawHeade
     Args:
         now: by the clock of the standings, seconds since the epoch.
     """
-    headers: RawHeaders = []
-    policies, states = [], []
-    for kind in _MINUTELY:
-        if (standing := standings.get(kind)) is None:
+    if not standings:
+        return []
+    headers, states = [], []
+    for kind, (limit, remaining, full_at) in standings.items():
+        if kind == "parallel":
+            states.append(b'"parallel";r=%d' % remaining)
             continue
-        seconds = max(0, ceil(standing.full_at - now))
-        for name, value in (("limit", standing.limit), ("remaining", standing.remaining), ("reset", f"{seconds}s")):
-            headers.append((f"x-ratelimit-{name}-{kind}".encode(), str(value).encode()))
-        policies.append(f'"{kind}";q={standing.limit};w={MINUTE_S}')
-        states.append(f'"{kind}";r={standing.remaining};t={seconds}')
-    if (standing := standings.get("parallel")) is not None:
-        policies.append(f'"parallel";q={standing.limit};qu="concurrent-requests"')
-        states.append(f'"parallel";r={standing.remaining}')
-    if policies:
-        headers.append((b"ratelimit-policy", ", ".join(policies).encode()))
-        headers.append((b"ratelimit", ", ".join(states).encode()))
-    return headers
+        seconds = max(0, ceil(full_at - now))
+        limit_name, remaining_name, reset_name, state = _NAMES[kind]
+        headers += [(limit_name, b"%d" % limit), (remaining_name, b"%d" % remaining), (reset_name, b"%ds" % seconds)]
+        states.append(state % (remaining, seconds))
+    policy = _policy(tuple((kind, standing.limit) for kind, standing in standings.items()))
+    return [*headers, (b"ratelimit-policy", policy), (b"ratelimit", b", ".join(states))]
+
+
+def _names(kind: str) -> tuple[bytes, bytes, bytes, bytes]:
+    """The names of OpenAI's headers for a kind of limit, and the form of its state in `RateLimit`."""
+    limit, remaining, reset = (f"x-ratelimit-{what}-{kind}".encode() for what in ("limit", "remaining", "reset"))
+    return limit, remaining, reset, f'"{kind}";r=%d;t=%d'.encode()
+
+
+_NAMES: dict[Counted, tuple[bytes, bytes, bytes, bytes]] = {
+    "requests": _names("requests"),
+    "tokens": _names("tokens"),
+}
+
+
+@lru_cache(1024)
+def _policy(limits: tuple[tuple[Counted, int], ...]) -> bytes:
+    return ", ".join(
+        f'"{kind}";q={limit};qu="concurrent-requests"' if kind == "parallel" else f'"{kind}";q={limit};w={MINUTE_S}'
+        for kind, limit in limits
+    ).encode()

@@ -16,7 +16,7 @@ class Source(Protocol):
     settled_twice: int
     clock: Clock
 
-    async def take(self, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None: ...
+    async def ask(self, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None: ...
 
     def ask_soon(self, slice: Slice) -> None: ...
 
@@ -77,8 +77,11 @@ class Hold:
             GatewayError: a limit is reached; what is held already stays.
         """
         slice = self._slice
-        need = Amounts(expected, worst, 0, 0, tokens)
-        await self._source.take(slice, need, lambda: slice.reserve(expected, worst, tokens))
+        if not slice.reserve(expected, worst, tokens):
+            need = Amounts(expected, worst, 0, 0, tokens)
+            await self._source.ask(slice, need, lambda: slice.reserve(expected, worst, tokens))
+        elif slice.low:
+            self._source.ask_soon(slice)
         reservation = Reservation(expected, worst, tokens, self._source.clock())
         self._reservations.append(reservation)
         return reservation
@@ -101,14 +104,18 @@ class Hold:
             self._source.settled_twice += 1
             return
         self._settled = True
-        reserved = self._reservations or [Reservation(0, 0, 0, self._source.clock())]
-        for reservation in reserved[1:]:
-            self._give_back(reservation, 0, 0)
-        self._give_back(reserved[0], nusd, tokens)
+        slice = self._slice
+        if self._reservations:
+            for reservation in self._reservations[1:]:
+                self._give_back(reservation, 0, 0)
+            self._give_back(self._reservations[0], nusd, tokens)
+        else:
+            slice.settle(0, 0, nusd)
+            slice.owe_tokens(tokens)
         if self._parent is None:
-            self._slice.finish()
-        if self._slice.excess:
-            self._source.ask_soon(self._slice)
+            slice.finish()
+        if slice.excess:
+            self._source.ask_soon(slice)
 
     def _give_back(self, reservation: Reservation, nusd: int, tokens: int) -> None:
         unused = reservation.tokens - tokens

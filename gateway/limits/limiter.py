@@ -31,6 +31,7 @@ TICK_S = 1.0
 SWEEP_S = LEASE_S / 4
 GATHER_S = 0.005  # slices that need the store at about the same time ask together
 AWAY = "The store of limits does not answer; try again."
+_ONE_REQUEST = Amounts(places=1, requests=1)
 RENEW_S = LEASE_S / 4  # a lease in use is renewed at least this often
 
 
@@ -91,7 +92,9 @@ class Limiter:
         self._ending += self.slices()
         self._slices.clear()
         try:
-            await self._exchange([(slice, slice.ask(ends=True)) for slice in self._ending if slice.last is not None])
+            await self._exchange(
+                [(slice, slice.ask(self.clock(), ends=True)) for slice in self._ending if slice.last is not None]
+            )
         except LimitsAway:
             log.warning("what this process holds of the limits could not be given back; it ends in %.0f s", LEASE_S)
 
@@ -107,19 +110,11 @@ class Limiter:
             GatewayError: a limit is reached.
         """
         slice = self._slice(grant)
-        await self.take(slice, Amounts(places=1, requests=1), slice.begin)
-        return Hold(self, slice)
-
-    async def take(self, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None:
-        """Takes a need from a slice by `take`, after the store has granted it if the slice does not suffice.
-
-        Raises:
-            GatewayError: a limit is reached.
-        """
-        if not take():
-            await self._ask(slice, need, take)
+        if not slice.begin():
+            await self.ask(slice, _ONE_REQUEST, slice.begin)
         elif slice.low:
             self.ask_soon(slice)
+        return Hold(self, slice)
 
     def standing(self, grant: Grant) -> Slice:
         """The slice of a key, which knows the newest state of its limits."""
@@ -130,7 +125,7 @@ class Limiter:
         slice = self._slice(grant)
         with contextlib.suppress(LimitsAway):
             async with slice.lock:
-                await self._exchange([(slice, slice.ask())])
+                await self._exchange([(slice, slice.ask(self.clock()))])
         return slice
 
     def cost_factor(self, grant: Grant) -> float:
@@ -147,13 +142,15 @@ class Limiter:
         if now - self._passed >= RECENT_S:
             self._passed = now
             for slice in list(self.slices()):
-                slice.pass_time()
+                slice.pass_time(now)
                 if slice.idle and not slice.open and not self._away:
                     self._end(slice)
         over = [slice for slice in self._ending if slice.over]
         due = [slice for slice in (*self.slices(), *self._ending) if slice not in over and self._is_due(slice, now)]
         self._due.clear()
-        await self._exchange([(slice, slice.ask(ends=slice in over, shrink=not self._away)) for slice in (*due, *over)])
+        await self._exchange(
+            [(slice, slice.ask(now, ends=slice in over, shrink=not self._away)) for slice in (*due, *over)]
+        )
         self._ending = [slice for slice in self._ending if slice not in over]
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_S
@@ -178,7 +175,9 @@ class Limiter:
             self._end(slice)
         terms, until = terms_at(grant, self.now)
         self._begun += 1
-        self._slices[grant.identity.id] = slice = Slice(f"{self._process}/{self._begun}", grant, terms, until)
+        self._slices[grant.identity.id] = slice = Slice(
+            f"{self._process}/{self._begun}", grant, terms, until, self.clock()
+        )
         return slice
 
     def _end(self, slice: Slice) -> None:
@@ -187,11 +186,16 @@ class Limiter:
         if slice.last is not None:  # the store knows it
             self._ending.append(slice)
 
-    async def _ask(self, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None:
+    async def ask(self, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None:
+        """Takes a need from a slice by `take`, after the store has granted what the slice lacks.
+
+        Raises:
+            GatewayError: a limit is reached.
+        """
         async with slice.lock:
             while not take():  # another request may have taken what was granted
                 try:
-                    (answer,) = await self._exchange([(slice, slice.ask(need, shrink=not self._away))])
+                    (answer,) = await self._exchange([(slice, slice.ask(self.clock(), need, shrink=not self._away))])
                 except LimitsAway as exc:
                     if self._provide_while_away(slice, need) and take():
                         return

@@ -11,7 +11,9 @@ from gateway.limits.engine import NOTHING, Amounts, Answer, Ask, Owner, Terms
 from gateway.limits.exchange import SHARES
 
 RECENT_S = 5.0  # a slice holds at most what its process used in this time, and gives it back after as long without use
+SHORTEST_S = 0.5  # from which a rate is taken
 _UNLIMITED = 1 << 62
+_NEVER_LOW = Amounts(expected=_UNLIMITED, worst=_UNLIMITED)
 
 
 class Slice:
@@ -28,7 +30,7 @@ class Slice:
         asked_at: when the store was asked last, by the process's clock.
     """
 
-    def __init__(self, lease: str, grant: Grant, terms: Terms, until: float) -> None:
+    def __init__(self, lease: str, grant: Grant, terms: Terms, until: float, now: float) -> None:
         self.lease, self.grant, self.terms, self.until = lease, grant, terms, until
         self.owner = Owner(grant.identity.id, grant.identity.team)
         self.spent = self.expected = self.worst = self.open_expected = self.open_worst = 0
@@ -36,6 +38,7 @@ class Slice:
         self.lock = asyncio.Lock()
         self.last: Answer | None = None
         self.asked_at = 0.0
+        self._passed = now
         kinds = {term.kind for term in terms.counts}
         self.has_budget = bool(terms.budgets)
         self.limits_places = "parallel" in kinds
@@ -43,7 +46,7 @@ class Slice:
         self.limits_tokens = "tokens" in kinds
         self._owed_requests = self._owed_tokens = 0
         self._fair = Amounts(*[_UNLIMITED] * 5)
-        self._low = NOTHING
+        self._low = _NEVER_LOW  # what may be spent and reserved, and requests and tokens, before more is asked for
         self._now, self._before = [0] * 5, [0] * 5  # what was taken in this and in the last `RECENT_S`
         self._reported = 0
 
@@ -107,12 +110,25 @@ class Slice:
     @property
     def low(self) -> bool:
         """True if it should ask for more before it has nothing left."""
-        return any(have < low for have, low in zip(self.free, self._low, strict=True))
+        spent, low = self.spent, self._low
+        return (
+            spent + self.open_expected > low[0]
+            or spent + self.open_worst > low[1]
+            or self.requests < low[3]
+            or self.tokens < low[4]
+        )
 
     @property
     def excess(self) -> bool:
         """True if it holds more than its fair share of what is left, so that other processes may be refused."""
-        return any(have > fair for have, fair in zip(self.free, self._fair, strict=True))
+        spent, fair = self.spent, self._fair
+        return (
+            self.expected - spent - self.open_expected > fair[0]
+            or self.worst - spent - self.open_worst > fair[1]
+            or self.places - self.open > fair[2]
+            or self.requests > fair[3]
+            or self.tokens > fair[4]
+        )
 
     @property
     def unreported(self) -> bool:
@@ -129,19 +145,23 @@ class Slice:
         """True if nothing was taken for `RECENT_S`."""
         return not any(self._now) and not any(self._before)
 
-    def pass_time(self) -> None:
-        """Forgets what was taken longer ago. Called every `RECENT_S`."""
+    def pass_time(self, now: float) -> None:
+        """Forgets what was taken longer ago. Called every `RECENT_S`, with the process's clock."""
+        self._passed = now
         self._before, self._now = self._now, [0, 0, self.open, 0, 0]
 
-    def ask(self, need: Amounts = NOTHING, *, shrink: bool = True, ends: bool = False) -> Ask:
+    def ask(self, now: float, need: Amounts = NOTHING, *, shrink: bool = True, ends: bool = False) -> Ask:
         """The ask for a need, and for what the process will use soon. Lowers the slice to what it asks to keep.
 
         Args:
+            now: by the process's clock.
             shrink: keep no more than what will be used soon, and a fair share; False: keep all.
             ends: keep nothing.
         """
-        recent = [max(pair) for pair in zip(self._now, self._before, strict=True)]
-        recent[2] = max(0, recent[2] - self.open)
+        # At the rate since the last `pass_time`; a first burst may be the beginning of more.
+        rate = RECENT_S / min(max(now - self._passed, SHORTEST_S), RECENT_S)
+        recent = [max(int(taken * rate), before) for taken, before in zip(self._now, self._before, strict=True)]
+        recent[2] = max(0, max(self._now[2], self._before[2]) - self.open)
         target = [0 if ends else min(pair) for pair in zip(recent, self._fair, strict=True)]
         keep = [max(0, min(pair) if shrink else pair[0]) for pair in zip(self.free, target, strict=True)]
         open_expected, open_worst = self.spent + self.open_expected, self.spent + self.open_worst
@@ -165,7 +185,7 @@ class Slice:
             places if self.limits_places else 0,
             owed,
             lacking,
-            want._replace(places=0),
+            want._replace(places=self.open if need.places else 0),
             ends,
         )
 
@@ -182,8 +202,9 @@ class Slice:
         self.requests += answer.requests
         self.tokens += answer.tokens
         self._fair = self._fair_share(answer)
-        halves = [have // 2 for have in self.free]
-        self._low = NOTHING if answer.tight else Amounts(halves[0], halves[1], 0, halves[3], halves[4])
+        half = [have // 2 for have in self.free]
+        money = (self.expected - half[0], self.worst - half[1]) if self.has_budget else _NEVER_LOW[:2]
+        self._low = _NEVER_LOW if answer.tight else Amounts(*money, 0, half[3], half[4])
 
     def _fair_share(self, answer: Answer) -> Amounts:
         """The most that the slice should hold beside its requests in progress, by the newest state of its limits."""

@@ -1,18 +1,28 @@
 """The rows of limits in the database: loads them, and writes them back. Every transaction on them takes one lock first."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from gateway.limits.engine import BudgetTerm, Counted, Owner, Swept, Terms, WindowKey
 from gateway.limits.exchange import LeaseRow, Rows, WindowRow
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 LOCK_ID = 0x10C6  # of PostgreSQL's advisory lock; an SQLite transaction that writes has the lock of the file
 SWEPT_AT_ONCE = 100
+SELECTED_AT_ONCE = 200
 RECENT_S = 3_600.0  # before the newest row of the ledger: leases that may still be in use
+
+_MONEY = ("spent_nusd", "expected_nusd", "worst_nusd")
+_BUDGET = ("scope", "period", "start", "limit_nusd", *_MONEY, "leases")
+_RATE = ("scope", "kind", "cells")
+_LEASE = (
+    *("id", "key_id", "team", "windows", "parallel", "began", *_MONEY),
+    *("places", "deadline", "swept_nusd", "estimated_nusd"),
+)
 
 
 async def lock(connection: "AsyncConnection") -> None:
@@ -37,12 +47,18 @@ class StoredRows:
     def __init__(self, connection: "AsyncConnection") -> None:
         self.rows = Rows()
         self._connection = connection
+        self._mark = "?" if connection.dialect.name == "sqlite" else "%s"
         self._terms: dict[WindowKey, BudgetTerm] = {}
         self._found: set[str] = set()
+        self._loaded: dict[str, set[tuple[Any, ...]]] = {}
 
     async def load(self, leases: Sequence[str], terms: Iterable[Terms] = ()) -> Rows:
         """Loads the leases that exist, and all windows and counters that they and the terms are about; makes missing ones."""
-        await self._load_leases(leases)
+        for row in await self._select("leases", _LEASE, ("id",), [(lease,) for lease in leases]):
+            id, key_id, team, windows, parallel, *amounts = row
+            keys = tuple(WindowKey(*window) for window in _parsed(windows))
+            self.rows.leases[id] = LeaseRow(Owner(key_id, team), keys, tuple(_parsed(parallel)), *amounts)
+        self._found = set(self.rows.leases)
         counts: set[tuple[str, Counted]] = {
             (scope, "parallel") for lease in self.rows.leases.values() for scope in lease.parallel
         }
@@ -52,74 +68,55 @@ class StoredRows:
         await self._load_windows(
             {key for lease in self.rows.leases.values() for key in lease.windows} | set(self._terms)
         )
-        await self._load_cells(counts)
+        self.rows.cells |= {key: {} for key in counts}
+        for scope, kind, cells in await self._select("rates", _RATE, _RATE[:2], sorted(counts)):
+            self.rows.cells[scope, kind] = {int(second): amount for second, amount in _parsed(cells).items()}
+        self._loaded = self._values()
         return self.rows
 
     async def save(self) -> None:
-        """Writes all rows back."""
-        from gateway.store.tables import BUDGETS, LEASES, RATES
+        """Writes those rows back that have changed."""
+        for table, columns, key in (("budgets", _BUDGET, 3), ("rates", _RATE, 2), ("leases", _LEASE, 1)):
+            changed = [row for row in self._values()[table] if row not in self._loaded[table]]
+            if changed:
+                await self._connection.exec_driver_sql(_put(table, columns, key, self._mark), sorted(changed, key=repr))
+        if ended := [(lease,) for lease in sorted(self._found - self.rows.leases.keys())]:
+            await self._connection.exec_driver_sql(f"DELETE FROM leases WHERE id = {self._mark}", ended)
 
+    def _values(self) -> dict[str, set[tuple[Any, ...]]]:
+        """All rows as the tables have them."""
         rows = self.rows
-        await self._put(
-            BUDGETS,
-            [
-                {"scope": key.scope, "period": key.period, "start": key.start, "leases": window.leases}
-                | {"spent_nusd": window.spent, "expected_nusd": window.expected, "worst_nusd": window.worst}
-                | ({"limit_nusd": self._terms[key].limit} if key in self._terms else {})
+        return {
+            "budgets": {
+                (*key, self._terms[key].limit if key in self._terms else None, *_of_window(window))
                 for key, window in rows.windows.items()
-            ],
-        )
-        await self._put(RATES, [{"scope": s, "kind": kind, "cells": cells} for (s, kind), cells in rows.cells.items()])
-        await self._put(LEASES, [_lease(id, lease) for id, lease in rows.leases.items()])
-        if ended := self._found - rows.leases.keys():
-            await self._connection.execute(LEASES.delete().where(LEASES.c.id.in_(ended)))
+            },
+            "rates": {
+                (*key, _json({str(second): n for second, n in cells.items()})) for key, cells in rows.cells.items()
+            },
+            "leases": {(id, *_of_lease(lease)) for id, lease in rows.leases.items()},
+        }
 
-    async def _load_leases(self, leases: Sequence[str]) -> None:
-        from gateway.store.tables import LEASES
-
-        found = await self._connection.execute(LEASES.select().where(LEASES.c.id.in_(leases)))
-        for row in found.mappings():
-            windows = tuple(WindowKey(*window) for window in row["windows"])
-            owner = Owner(row["key_id"], row["team"])
-            money = row["spent_nusd"], row["expected_nusd"], row["worst_nusd"]
-            end = row["deadline"], row["swept_nusd"], row["estimated_nusd"]
-            lease = LeaseRow(owner, windows, tuple(row["parallel"]), row["began"], *money, row["places"], *end)
-            self.rows.leases[row["id"]] = lease
-        self._found = set(self.rows.leases)
-
-    async def _load_windows(self, keys: Collection[WindowKey]) -> None:
-        from gateway.store.tables import BUDGETS
-
-        columns = [BUDGETS.c.scope, BUDGETS.c.period, BUDGETS.c.start]
-        found = await self._connection.execute(BUDGETS.select().where(_among(columns, keys)))
-        for row in found.mappings():
-            key = WindowKey(row["scope"], row["period"], int(row["start"]))
-            money = row["spent_nusd"], row["expected_nusd"], row["worst_nusd"]
-            self.rows.windows[key] = WindowRow(*money, row["leases"])
-        for key in keys - self.rows.windows.keys():
+    async def _load_windows(self, keys: set[WindowKey]) -> None:
+        for row in await self._select("budgets", _BUDGET, _BUDGET[:3], sorted(keys)):
+            scope, period, start, _, spent, expected, worst, leases = row
+            self.rows.windows[WindowKey(scope, period, int(start))] = WindowRow(spent, expected, worst, leases)
+        for key in sorted(keys - self.rows.windows.keys()):
             spent = await spent_in(self._connection, self._terms[key]) if key in self._terms else 0
             self.rows.windows[key] = WindowRow(spent)
 
-    async def _load_cells(self, counts: Collection[tuple[str, Counted]]) -> None:
-        from gateway.store.tables import RATES
-
-        self.rows.cells |= {key: {} for key in counts}
-        found = await self._connection.execute(RATES.select().where(_among([RATES.c.scope, RATES.c.kind], counts)))
-        for row in found.mappings():
-            self.rows.cells[row["scope"], row["kind"]] = {
-                int(second): amount for second, amount in row["cells"].items()
-            }
-
-    async def _put(self, table: "Table", rows: list[dict[str, Any]]) -> None:
-        """Inserts rows, or replaces those with the same primary key."""
-        from sqlalchemy.dialects import postgresql, sqlite
-
-        insert = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
-        for row in rows:
-            statement = insert(table).values(row)
-            key = [column.name for column in table.primary_key]
-            values = {name: statement.excluded[name] for name in row if name not in key}
-            await self._connection.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+    async def _select(
+        self, table: str, columns: Sequence[str], key: Sequence[str], values: Sequence[tuple[Any, ...]]
+    ) -> list[Any]:
+        """The rows with these primary keys. By the driver itself: SQLAlchemy would take three times as long."""
+        found: list[Any] = []
+        one = "(" + " AND ".join(f"{name} = {self._mark}" for name in key) + ")"
+        for begin in range(0, len(values), SELECTED_AT_ONCE):
+            some = values[begin : begin + SELECTED_AT_ONCE]
+            sql = f"SELECT {', '.join(columns)} FROM {table} WHERE {' OR '.join([one] * len(some))}"
+            result = await self._connection.exec_driver_sql(sql, tuple(value for each in some for value in each))
+            found += result.fetchall()
+        return found
 
 
 async def expired(connection: "AsyncConnection", now: float) -> list[str]:
@@ -187,25 +184,41 @@ async def add_to_ledger(connection: "AsyncConnection", swept: Iterable[Swept]) -
         await connection.execute(LEDGER.insert(), rows)
 
 
-def _lease(id: str, lease: LeaseRow) -> dict[str, Any]:
-    return {
-        "id": id,
-        "key_id": lease.owner.key_id,
-        "team": lease.owner.team,
-        "windows": [list(key) for key in lease.windows],
-        "parallel": list(lease.parallel),
-        "began": lease.began,
-        "spent_nusd": lease.spent,
-        "expected_nusd": lease.expected,
-        "worst_nusd": lease.worst,
-        "places": lease.places,
-        "deadline": lease.deadline,
-        "swept_nusd": lease.swept,
-        "estimated_nusd": lease.estimated,
-    }
+def _of_window(window: WindowRow) -> tuple[int, ...]:
+    return window.spent, window.expected, window.worst, window.leases
 
 
-def _among(columns: Sequence[Any], keys: Collection[tuple[Any, ...]]) -> "ColumnElement[bool]":
-    from sqlalchemy import tuple_
+def _of_lease(lease: LeaseRow) -> tuple[Any, ...]:
+    windows, parallel = _json([list(key) for key in lease.windows]), _json(list(lease.parallel))
+    money = lease.spent, lease.expected, lease.worst
+    return (
+        *lease.owner,
+        windows,
+        parallel,
+        lease.began,
+        *money,
+        lease.places,
+        lease.deadline,
+        lease.swept,
+        lease.estimated,
+    )
 
-    return tuple_(*columns).in_([tuple(key) for key in keys])
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _parsed(value: Any) -> Any:
+    """The value of a JSON column: the driver of PostgreSQL parses it."""
+    return orjson.loads(value) if isinstance(value, str) else value
+
+
+def _put(table: str, columns: Sequence[str], key: int, mark: str) -> str:
+    """SQL that inserts a row, or replaces the one with the same primary key, which is the first columns."""
+    kept = f"coalesce(excluded.limit_nusd, {table}.limit_nusd)"
+    changed = ", ".join(f"{name} = {kept if name == 'limit_nusd' else f'excluded.{name}'}" for name in columns[key:])
+    values = ", ".join([mark] * len(columns))
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})"
+        f" ON CONFLICT ({', '.join(columns[:key])}) DO UPDATE SET {changed}"
+    )
