@@ -2,7 +2,8 @@
 
 _RECORD = "no callbacks: requests are recorded (`locus log`) and counted at /metrics"
 _BUDGET = "no budget for all keys together: give each key its own, see docs/operating.md"
-_NO_CACHE = "answers are not cached"
+_CACHE = "not written: the cache is in memory and for equal requests only: set `gateway.cache` and `cache` of a policy"
+_REDIS = "not written: set `gateway.shared` if several gateways share their limits"
 
 # Name of the setting -> message.
 LOST = {
@@ -20,17 +21,17 @@ LOST = {
     "service_callbacks": _RECORD,
     "service_callback": _RECORD,
     "alerting": "no alerts: watch /metrics",
-    "cache": _NO_CACHE,
-    "cache_params": _NO_CACHE,
-    "cache_responses": _NO_CACHE,
+    "cache": _CACHE,
+    "cache_params": _CACHE,
+    "cache_responses": _CACHE,
     "max_budget": _BUDGET,
     "budget_duration": _BUDGET,
-    "redis_host": "no Redis: each gateway counts for itself",
-    "redis_port": "no Redis: each gateway counts for itself",
-    "redis_password": "no Redis: each gateway counts for itself",
-    "redis_url": "no Redis: each gateway counts for itself",
-    "set_verbose": "no equivalent: the log has one level and no prompts",
-    "json_logs": "no equivalent: the log is plain text",
+    "redis_host": _REDIS,
+    "redis_port": _REDIS,
+    "redis_password": _REDIS,
+    "redis_url": _REDIS,
+    "set_verbose": "not written: use `locus serve --log-level`; the log has no prompts",
+    "json_logs": "not written: use `locus serve --log-format json`",
     "turn_off_message_logging": "no setting: messages are kept only with gateway.store_prompts",
     "id": "no equivalent: deployments are called <model>/<number>",
     "order": "no equivalent: deployments share the load by `weight`, none waits for another to fail",
