@@ -56,7 +56,8 @@ class Run:
         return self.process.returncode
 
     def records(self) -> list[dict[str, Any]]:
-        return read_last(self._folder / "record.db", 10_000)
+        path = self._folder / "record.db"
+        return read_last(path, 10_000) if path.exists() else []
 
     async def ask(self, body: dict[str, Any] = BODY) -> httpx.Response:
         return await self._http.post("/v1/chat/completions", json=body)
