@@ -248,10 +248,11 @@ class RequestLog:
             usage, estimated = billed_usage(call, prompt_tokens)
             return [billed_part(call.candidate.model.name, call.live.spec, usage, estimated=estimated)]
         attempts = self.attempts.entries
-        if self.request is not None and attempts and attempts[-1].cause == CANCELLED:
+        last = attempts[-1] if attempts else None
+        if self.request is not None and last is not None and last.cause == CANCELLED and last.call is not None:
             usage = Usage(self.request.requirements.prompt_tokens, 0)
-            model = attempts[-1].candidate.model
-            called = next(live.spec for live in model.deployments if live.spec.id == attempts[-1].deployment)
+            model = last.candidate.model
+            called = next(live.spec for live in model.deployments if live.spec.id == last.deployment)
             return [billed_part(model.name, called, usage, estimated=True)]
         return []
 

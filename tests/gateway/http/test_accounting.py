@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from gateway.answering.attempts import CANCELLED, HEDGED, Attempt
+from gateway.answering.attempts import CANCELLED, HEDGED, Attempt, CallStart
 from gateway.config.portfolio_file import load_portfolio
 from gateway.core.errors import InvalidRequest
 from gateway.http.accounting import RequestLog
@@ -48,7 +48,7 @@ async def service(tmp_path: Path, clock: Clock) -> AsyncIterator[Service]:
 
 def attempt(service: Service, cause: str) -> Attempt:
     candidate = Candidate(service.in_force.deployments.models["llama-8b"])
-    return Attempt(candidate, "llama-8b/0", cause, None, 0.5)
+    return Attempt(candidate, "llama-8b/0", cause, None, 0.5, call=CallStart(100.0))
 
 
 async def recorded(service: Service) -> Record:
@@ -106,6 +106,14 @@ async def test_the_prompt_of_a_cancelled_call_is_billed_as_an_estimate(service: 
     record = await recorded(service)
     assert (record.prompt_tokens, record.completion_tokens, record.usage_estimated) == (1000, 0, 1)
     assert record.cost_nusd == 1_000_000
+
+
+async def test_a_call_that_was_cancelled_before_it_began_costs_nothing(service: Service) -> None:
+    log = RequestLog("req-6", "chat", service)
+    log.request = REQUEST
+    log.attempts.entries = [replace(attempt(service, CANCELLED), call=None)]  # it waited for its budget, or for a retry
+    log.close()
+    assert (await recorded(service)).cost_nusd is None
 
 
 async def test_prompts_of_a_batch_add_up_by_deployment(service: Service) -> None:

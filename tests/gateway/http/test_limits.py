@@ -193,6 +193,20 @@ async def test_a_batch_of_prompts_and_embeddings_are_settled_too(tmp_path: Path)
     assert ledger > 0
 
 
+async def test_a_batch_that_a_budget_refuses_costs_nothing(tmp_path: Path) -> None:
+    budget = {"budget": [{"usd": 0.001, "per": "day", "overshoot": 0}]}
+    async with ScriptedProvider() as provider:
+        async with limited(tmp_path, provider, **budget) as run:
+            with pytest.raises(openai.RateLimitError, match="too little left"):
+                await run.client.completions.create(
+                    model="llama-8b", prompt=["One?", "Two?", "Three?"], max_tokens=4000
+                )
+            (record,) = await run.records()
+    assert not provider.calls
+    assert record["cost_nusd"] is None
+    assert spent(tmp_path) == ({"key:file:ci": 0}, None)
+
+
 async def test_a_model_without_a_price_is_called_within_a_budget_only_if_the_file_says_so(tmp_path: Path) -> None:
     budget = {"budget": [{"usd": 1, "per": "day"}]}
     async with ScriptedProvider() as provider:
