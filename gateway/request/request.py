@@ -77,8 +77,7 @@ class Request:
     @property
     def choice_count(self) -> int:
         """The number of choices that the client requests."""
-        n = self.fields.get("n")
-        return n if isinstance(n, int) else 1
+        return self.fields.get("n") or 1
 
     @property
     def requires_json(self) -> bool:

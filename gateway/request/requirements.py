@@ -62,7 +62,7 @@ def read_requirements(fields: JsonObject) -> Requirements:
     """Return what a chat request requires of a model.
 
     Raises:
-        InvalidRequest: `messages` or an output limit is invalid; `param` names the field.
+        InvalidRequest: `messages`, `n` or an output limit is invalid; `param` names the field.
     """
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages:
@@ -133,8 +133,7 @@ def _read_options(fields: JsonObject, texts: list[str], capabilities: set[Requir
         texts.append(orjson.dumps(response_format).decode())
     if isinstance(modalities := fields.get("modalities"), list):
         capabilities.update(name for modality, name in OUTPUT_CAPABILITIES.items() if modality in modalities)
-    n = fields.get("n")
-    if isinstance(n, int) and n > 1:
+    if (_count(fields, "n") or 1) > 1:
         capabilities.add("several")
     if fields.get("logprobs"):
         capabilities.add("logprobs")
@@ -150,10 +149,13 @@ def _max_bytes(text: str) -> int:
 
 
 def _output_limit(fields: JsonObject) -> int | None:
-    for key in ("max_completion_tokens", "max_tokens"):
-        value = fields.get(key)
-        if value is not None:
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InvalidRequest(expected(key, "a whole number of at least 1", fields), param=key)
-            return min(value, MAX_OUTPUT_TOKENS)
-    return None
+    """Return the larger one of both names: it is not known which of them a provider obeys."""
+    limits = [_count(fields, key) for key in ("max_completion_tokens", "max_tokens")]
+    return min(max((limit for limit in limits if limit), default=0), MAX_OUTPUT_TOKENS) or None
+
+
+def _count(fields: JsonObject, key: str) -> int | None:
+    value = fields.get(key)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise InvalidRequest(expected(key, "a whole number of at least 1", fields), param=key)
+    return value

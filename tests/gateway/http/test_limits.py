@@ -193,6 +193,15 @@ async def test_a_batch_of_prompts_and_embeddings_are_settled_too(tmp_path: Path)
     assert ledger > 0
 
 
+async def test_a_number_of_choices_cannot_make_a_call_look_cheaper(tmp_path: Path) -> None:
+    budget = {"budget": [{"usd": 0.000001, "per": "day", "overshoot": 0}]}
+    async with ScriptedProvider() as provider, limited(tmp_path, provider, **budget) as run:
+        for n in (-1, 0, "3", 1.5):
+            with pytest.raises(openai.BadRequestError, match="`n` must be a whole number of at least 1"):
+                await ask(run, n=n)
+    assert not provider.calls
+
+
 async def test_a_batch_that_a_budget_refuses_costs_nothing(tmp_path: Path) -> None:
     budget = {"budget": [{"usd": 0.001, "per": "day", "overshoot": 0}]}
     async with ScriptedProvider() as provider:
