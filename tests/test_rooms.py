@@ -13,7 +13,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {  # from the lowest
         ("bodies", "config", "provider_errors"),
         ("migrate", "request", "store"),
         ("api", "demo", "deployments", "keys"),
-        ("cache", "limits", "record", "routing", "telemetry", "upstream"),
+        ("cache", "limits", "record", "replicas", "routing", "telemetry", "upstream"),
         ("answering",),
         ("http",),
         ("server",),

@@ -215,6 +215,10 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
         "local",
         description="What happens to keys with limits while `shared`, or `store`, does not answer: local: each process admits its "
         "share of what was left; refuse: 503, as soon as the process has used what it holds",
+    replicas: Literal["independent"] | None = Field(
+        None,
+        description="independent: several gateways may use one `store` without `shared`, and each has the whole of every limit. "
+        "Default: only the first one starts",
     )
     record_retention: Duration | None = Field(
         None,

@@ -1,5 +1,6 @@
 """The order to serve: what one gateway process is started with. Imports little, so that commands start quickly."""
 
+import secrets
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -25,6 +26,7 @@ class Launch:
         simulation: runs simulated models, and gives their portfolio and the routes that control them; None: real models.
         worker: this process's place among several; None if it is the only one.
         log: of this process and its workers.
+        replica: names this gateway among those of one database; its workers have the same name.
     """
 
     portfolio: Portfolio
@@ -34,3 +36,4 @@ class Launch:
     simulation: Simulation | None = None
     worker: Worker | None = None
     log: LogSettings = field(default_factory=LogSettings)
+    replica: str = field(default_factory=lambda: secrets.token_hex(8))

@@ -143,6 +143,18 @@ RECORDERS = Table(
     Column("batch", BigInteger, nullable=False),
     Column("time", Double, nullable=False),
 )
+# The processes that use the database; see `gateway.replicas.presence`.
+REPLICAS = Table(
+    "replicas",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("replica", Text, nullable=False),
+    Column("machine", Text, nullable=False),
+    Column("process", BigInteger, nullable=False),
+    Column("sharing", Text, nullable=False),
+    Column("began", Double, nullable=False),
+    Column("beat", Double, nullable=False),
+)
 KEYS = Table(
     "keys",
     METADATA,

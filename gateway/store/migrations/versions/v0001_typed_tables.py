@@ -52,6 +52,8 @@ CREATE INDEX ledger_by_time ON ledger (time, id);
 CREATE TABLE portfolios ( id TEXT NOT NULL, models JSON NOT NULL, PRIMARY KEY (id) );
 CREATE TABLE rates ( scope TEXT NOT NULL, kind TEXT NOT NULL, cells JSON NOT NULL, PRIMARY KEY (scope, kind) );
 CREATE TABLE recorders ( id TEXT NOT NULL, batch BIGINT NOT NULL, time DOUBLE NOT NULL, PRIMARY KEY (id) );
+CREATE TABLE replicas ( id TEXT NOT NULL, replica TEXT NOT NULL, machine TEXT NOT NULL, process BIGINT NOT NULL, sharing TEXT NOT
+    NULL, began DOUBLE NOT NULL, beat DOUBLE NOT NULL, PRIMARY KEY (id) );
 CREATE TABLE requests ( id INTEGER NOT NULL, request_id TEXT NOT NULL, time DOUBLE NOT NULL, requested TEXT, policy TEXT,
     chosen TEXT, served TEXT, deployment TEXT, p_correct DOUBLE, stand_in_distance DOUBLE, predicted_loss DOUBLE, candidates
     JSON, failover JSON, parts JSON, stream BOOLEAN, status INTEGER, error TEXT, prompt_tokens BIGINT, completion_tokens

@@ -1,0 +1,243 @@
+"""Which gateways use a database: each process has a row there, which it renews. From the rows follow who may start and who leads.
+
+A *replica* is one gateway: a process, or a supervisor with its workers. The rows tell gateways that share their limits from gateways
+that would multiply them. The process with the oldest row leads: it does the jobs that need to be done once. A process that was killed
+is gone when its row is `GONE_S` old, by the database's clock. One mechanism serves SQLite and PostgreSQL.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from gateway.core.safe_logging import log_exception
+from gateway.core.vocabulary import Clock
+from gateway.store.database import Database, DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+log = logging.getLogger("locus.replicas")
+
+BEAT_S = 3.0
+BEATS = 4  # after so many times without a beat a process is gone
+LOOK_S = 0.25  # between two looks at a row whose process may have been killed
+LEAVE_S = 2.0  # for the deletion of the row
+ALONE, INDEPENDENT = "", "independent"  # values of `Member.sharing` beside the name of a shared server
+_LOCK_ID = 0x10C6  # of PostgreSQL's advisory lock: one process at a time looks and writes
+
+
+class ReplicaRefused(Exception):
+    """Another gateway uses the database, and the two would not share their limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a process says of itself.
+
+    Attributes:
+        replica: the same for all workers of one gateway.
+        sharing: names the server of `gateway.shared`, without credentials; or `ALONE` or `INDEPENDENT`.
+    """
+
+    replica: str
+    sharing: str
+
+
+class Row(NamedTuple):
+    """A row of the table `replicas`; times are seconds since the epoch by the database's clock."""
+
+    id: str
+    replica: str
+    machine: str
+    process: int
+    sharing: str
+    began: float
+    beat: float
+
+
+class Presence:
+    """The row of this process. Use as an async context manager; leaving it deletes the row.
+
+    While the database does not answer, a process knows no other one, and leads.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, database: Database, member: Member, clock: Clock = time.monotonic, beat_s: float = BEAT_S) -> None:
+        self._database = database
+        self._member = member
+        self._clock = clock
+        self._beat_s = beat_s
+        self._id = secrets.token_hex(8)
+        self._machine = _machine()
+        self._rows: Sequence[Row] = ()
+        self._seen_at = float("-inf")
+        self._away = False
+        self._strangers: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Presence":
+        """Announces this process.
+
+        Raises:
+            ReplicaRefused: another gateway uses the database, and neither `shared` nor `replicas: independent` is set.
+        """
+        await self._join()
+        self._task = asyncio.create_task(self._run(), name="presence")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                await self._leave()
+        except (DatabaseUnavailable, TimeoutError):
+            log.info("the row of this process stays in the database for %.0f s", self._gone_s)
+
+    @property
+    def leads(self) -> bool:
+        """True if this process does the jobs that are needed once."""
+        rows = self._known
+        return not rows or min(rows, key=lambda row: (row.began, row.id)).id == self._id
+
+    @property
+    def replicas(self) -> int:
+        """The number of gateways that use the database, with this one; 1 while it does not answer."""
+        return len({row.replica for row in self._known} | {self._member.replica})
+
+    @property
+    def _known(self) -> Sequence[Row]:
+        return self._rows if self._clock() - self._seen_at < self._gone_s else ()
+
+    @property
+    def _gone_s(self) -> float:
+        return BEATS * self._beat_s
+
+    async def _join(self) -> None:
+        """Adds the row; before that it waits until another gateway that must not be there has renewed its row, or is gone."""
+        met: dict[str, float] = {}
+        while True:
+            try:
+                strangers = await self._look(join=True)
+            except DatabaseUnavailable as exc:
+                self._report_away(exc)
+                return
+            for row in strangers:
+                if row.beat > met.setdefault(row.id, row.beat):
+                    raise ReplicaRefused(self._refusal(row))
+            if not strangers or self._member.sharing != ALONE:
+                break
+            await asyncio.sleep(min(LOOK_S, self._beat_s / 4))
+        self._report(strangers)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._beat_s)
+            try:
+                self._report(await self._look(join=False))
+            except DatabaseUnavailable as exc:
+                self._report_away(exc)
+            except Exception as exc:  # of any kind: the next beat tries again
+                log_exception(log, "the presence of this gateway cannot be renewed", exc)
+
+    async def _look(self, *, join: bool) -> list[Row]:
+        """Renews the row of this process; when it joins, only if no stranger forbids it. Gives the rows of strangers."""
+        from sqlalchemy import delete, insert, select, update
+
+        from gateway.store.tables import REPLICAS as table
+
+        async with self._database.begin() as connection:
+            now = await _now(connection)
+            await connection.execute(delete(table).where(table.c.beat < now - self._gone_s))
+            rows = [Row(*row) for row in await connection.execute(select(*(table.c[name] for name in Row._fields)))]
+            if killed := [row.id for row in rows if self._is_killed(row)]:
+                await connection.execute(delete(table).where(table.c.id.in_(killed)))
+                rows = [row for row in rows if row.id not in killed]
+            strangers = [row for row in rows if not self._shares_with(row)]
+            if join and strangers and self._member.sharing == ALONE:
+                return strangers
+            if any(row.id == self._id for row in rows):
+                await connection.execute(update(table).where(table.c.id == self._id).values(beat=now))
+            else:
+                member = self._member
+                own = Row(self._id, member.replica, self._machine, os.getpid(), member.sharing, now, now)
+                await connection.execute(insert(table).values(own._asdict()))
+                rows.append(own)
+        self._rows, self._seen_at = rows, self._clock()
+        return strangers
+
+    async def _leave(self) -> None:
+        from sqlalchemy import delete
+
+        from gateway.store.tables import REPLICAS as table
+
+        async with self._database.begin() as connection:
+            await connection.execute(delete(table).where(table.c.id == self._id))
+
+    def _shares_with(self, row: Row) -> bool:
+        own = self._member
+        return own.replica == row.replica or own.sharing == INDEPENDENT or own.sharing == row.sharing != ALONE
+
+    def _is_killed(self, row: Row) -> bool:
+        """True if the row is of a process of this machine that is no more. Another process may have its number meanwhile."""
+        if row.machine != self._machine:
+            return False
+        try:
+            os.kill(row.process, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def _refusal(self, row: Row) -> str:
+        where = "this machine" if row.machine == self._machine else row.machine.partition("/")[0]
+        return (
+            f"another gateway, process {row.process} on {where}, uses the database {self._database.location}: limits would be "
+            "multiplied. Set gateway.shared to a Valkey server, so that they are shared; or gateway.replicas: independent, with which "
+            "each gateway has the whole of every limit; or give each gateway a database of its own"
+        )
+
+    def _report(self, strangers: Sequence[Row]) -> None:
+        """Logs gateways that have come and do not share limits with this one, and that the database answers again."""
+        if self._away:
+            self._away = False
+            log.warning("the database answers again: this gateway knows the others")
+        for row in strangers:
+            if row.id not in self._strangers:
+                log.error("%s", self._refusal(row))
+        self._strangers = {row.id for row in strangers}
+
+    def _report_away(self, exc: DatabaseUnavailable) -> None:
+        if not self._away:
+            self._away = True
+            log.warning("the database does not answer (%s): this gateway does periodic jobs itself", exc)
+
+
+def _machine() -> str:
+    """Names the machine, and the container on it: process numbers mean something within it."""
+    try:
+        numbers = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        numbers = ""
+    return f"{socket.gethostname()}/{numbers}"
+
+
+async def _now(connection: "AsyncConnection") -> float:
+    """The database's clock, when this transaction is the only one that looks or writes here."""
+    if connection.dialect.name != "postgresql":
+        return time.time()
+    from sqlalchemy import text
+
+    await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_ID})"))
+    found = await connection.execute(text("SELECT extract(epoch FROM clock_timestamp())"))
+    return float(found.scalar_one())
