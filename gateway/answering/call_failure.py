@@ -97,7 +97,7 @@ def update_breaker(
         digest: `request_digest` of the request.
         own_request: the gateway made the request, so that a refusal cannot be about the content of a client.
     """
-    cause = failure.cause
+    cause, open_before = failure.cause, live.breaker.open_until
     if cause in _STATE_CAUSES:
         live.last_failure = failure
     if cause in NEEDS_OPERATOR:
@@ -111,3 +111,6 @@ def update_breaker(
     else:  # the request was at fault
         live.breaker.answered()
     live.changes.failed(live.breaker, str(failure), failure.reason)
+    if cause in _STATE_CAUSES:
+        open_now = live.breaker.open_until
+        live.tell(failure, opened=open_now is not None and open_now != open_before, checked=own_request)

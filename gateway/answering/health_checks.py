@@ -24,11 +24,24 @@ _EMBEDDING_REQUEST = parse_embeddings(b'{"model": "health-check", "input": "Hi"}
 
 
 class HealthChecks:
-    """Runs the checks of one portfolio's deployments at a time. Use as an async context manager."""
+    """Runs the checks of one portfolio's deployments at a time. Use as an async context manager.
 
-    def __init__(self, failover: Failover, clock: Clock) -> None:
+    Args:
+        leads: False while another process checks, and tells this one what it finds.
+        works: called with a deployment whose check has succeeded.
+    """
+
+    def __init__(
+        self,
+        failover: Failover,
+        clock: Clock,
+        leads: Callable[[], bool] = lambda: True,
+        works: Callable[[LiveDeployment], None] = lambda live: None,
+    ) -> None:
         self._failover = failover
         self._clock = clock
+        self._leads = leads
+        self._works = works
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "HealthChecks":
@@ -59,7 +72,8 @@ class HealthChecks:
     async def _repeat(self, live: LiveDeployment, interval_s: float, check: Check) -> None:
         while True:
             await asyncio.sleep(interval_s)
-            await self._check_once(live, check)
+            if self._leads():
+                await self._check_once(live, check)
 
     async def _chat(self, live: LiveDeployment) -> None:
         upstream = await self._failover.upstreams.choose(live.spec, "chat")
@@ -74,7 +88,7 @@ class HealthChecks:
             async with asyncio.timeout(live.spec.first_token_timeout_s):
                 await check(live)
         except TimeoutError:
-            update_breaker(live, UpstreamFailure(Cause.TIMEOUT), self._clock())
+            update_breaker(live, UpstreamFailure(Cause.TIMEOUT), self._clock(), own_request=True)
         except UpstreamFailure as failure:
             if (
                 failure.cause in DEPLOYMENT_FAULTS
@@ -84,8 +98,12 @@ class HealthChecks:
                 redact(failure, live.spec, {})
                 update_breaker(live, failure, self._clock(), own_request=True)
             else:  # the server works, although it refuses this request
-                live.succeeded()
+                self._succeeded(live)
         except Exception as exc:
             unexpected(exc)
         else:
-            live.succeeded()
+            self._succeeded(live)
+
+    def _succeeded(self, live: LiveDeployment) -> None:
+        live.succeeded()
+        self._works(live)

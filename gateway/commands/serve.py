@@ -24,6 +24,7 @@ from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
 from gateway.config.settings import Settings
 from gateway.core.log_formats import Format
+from gateway.replicas.presence import ReplicaRefused
 from gateway.server.launch import Launch
 from gateway.server.listener import CannotListen, listen
 from gateway.server.process import LogSettings, log_to_stderr, raise_descriptor_limit
@@ -156,7 +157,7 @@ def run_process(launch: Launch) -> int:
 
     try:
         uvloop.run(run())
-    except RouterError as exc:
+    except (RouterError, ReplicaRefused) as exc:
         fatal(str(exc)).show()
         return 1
     except asyncio.CancelledError:

@@ -208,13 +208,15 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
     )
     shared: SecretKey | None = Field(
         None,
-        description="Valkey or Redis server for the limits of gateways on several machines, as os.environ/NAME or text: "
-        "valkey://USER:PASSWORD@HOST:PORT/0; valkeys:// with TLS. Default: limits are in `store`",
+        description="Valkey or Redis server that gateways on several machines share, for limits, conversations and the state of "
+        "deployments, as os.environ/NAME or text: valkey://USER:PASSWORD@HOST:PORT/0; valkeys:// with TLS. Default: limits are "
+        "in `store`, and only one gateway may use it",
     )
     when_shared_is_away: Literal["local", "refuse"] = Field(
         "local",
         description="What happens to keys with limits while `shared`, or `store`, does not answer: local: each process admits its "
         "share of what was left; refuse: 503, as soon as the process has used what it holds",
+    )
     replicas: Literal["independent"] | None = Field(
         None,
         description="independent: several gateways may use one `store` without `shared`, and each has the whole of every limit. "

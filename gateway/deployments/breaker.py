@@ -191,6 +191,26 @@ class Breaker:
         self._open(now + seconds)
         self.out_until = max(self.out_until, now + seconds)
 
+    def take_over(self, now: float, reason: str, seconds: float, *, refused: bool, confirmed: bool) -> None:
+        """Opens the breaker for this many seconds, as that of another gateway is.
+
+        Args:
+            refused: the provider refuses its key, model or account.
+            confirmed: it has done so twice.
+        """
+        if refused:
+            self.take_out(now, reason, seconds, confirmed=confirmed or self.confirmed)
+        elif not self.taken_out:
+            self.reason = reason
+            self._open(now + seconds)
+
+    def try_now(self, now: float) -> None:
+        """Makes the next call the probe of an open breaker: another gateway has had an answer."""
+        if self.open_until is not None:
+            self.open_until = min(self.open_until, now)
+            if self.taken_out:
+                self.out_until = min(self.out_until, now)
+
     def _reset_taken_out(self) -> None:
         self.out_until = NEVER
         self.confirmed = False

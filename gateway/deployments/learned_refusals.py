@@ -15,11 +15,15 @@ class LearnedRefusals:
 
     Args:
         clock: monotonic seconds.
+
+    Attributes:
+        tell: called with each name that is noted.
     """
 
-    __slots__ = ("_clock", "_ends", "_names", "_until")
+    __slots__ = ("_clock", "_ends", "_names", "_until", "tell")
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        self.tell: Callable[[str], None] = lambda name: None
         self._clock = clock
         self._until: dict[str, float] = {}
         self._names = NOTHING
@@ -36,7 +40,12 @@ class LearnedRefusals:
 
     def note(self, name: str) -> None:
         """Notes a name: a call without it has succeeded after one with it was refused."""
-        self._until[name] = self._clock() + LEARNED_S
+        self.take_over(name, LEARNED_S)
+        self.tell(name)
+
+    def take_over(self, name: str, seconds: float) -> None:
+        """Notes a name that another gateway has noted, for this many seconds."""
+        self._until[name] = max(self._until.get(name, 0.0), self._clock() + seconds)
         self._refresh()
 
     def _refresh(self) -> None:

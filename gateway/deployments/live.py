@@ -5,6 +5,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 from gateway.config.portfolio import BUILT_IN, Deployment, Model, Portfolio
 from gateway.config.providers import Prefill
@@ -22,6 +23,21 @@ MIN_TIMES = 20
 MAX_TAKEN_OUT = 0.5  # share of the deployments that refusals without words may take out: the requests may be at fault
 
 
+class Tell(Protocol):
+    """Tells other gateways of a failed call.
+
+    Args:
+        opened: the deployment is out of service because of it.
+        checked: the gateway made the call by itself.
+    """
+
+    def __call__(self, failure: UpstreamFailure, *, opened: bool, checked: bool) -> None: ...
+
+
+def _tell_none(failure: UpstreamFailure, *, opened: bool, checked: bool) -> None:
+    """Without other gateways."""
+
+
 class LiveDeployment:
     """One deployment and its state.
 
@@ -36,6 +52,7 @@ class LiveDeployment:
         stand_ins: gives the stand-ins of its model, the nearest first.
         changes: logs the changes of its state.
         last_failure: the last one that may take it out of service; redacted.
+        tell: called with each failed call.
     """
 
     def __init__(self, spec: Deployment, settings: BreakerSettings, clock: Clock) -> None:
@@ -51,6 +68,7 @@ class LiveDeployment:
         self.stand_ins: Callable[[], Iterable[LiveModel]] = tuple
         self.changes = StateChanges(spec.id, clock, self.meanwhile)
         self.last_failure: UpstreamFailure | None = None
+        self.tell: Tell = _tell_none
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._times: dict[bool, deque[float]] = {stream: deque(maxlen=MAX_TIMES) for stream in (False, True)}
         self._clock = clock

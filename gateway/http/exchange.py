@@ -68,7 +68,7 @@ class ChatExchange(RequestExchange):
     async def _serve(self, request: ChatRequest, send: Send, client: ClientWatch) -> None:
         request_log, service = self._request_log, self._service
         request_log.request = self._request = request
-        conversation = await offloaded(len(request.body), service.conversations.find, request, self._headers)
+        conversation = await service.find_conversation(request, self._headers)
         request_log.conversation = conversation
         writer = await self._start_writer(request, send)
         try:

@@ -102,7 +102,7 @@ class Handlers:
         calls = service.in_force.portfolio.settings.utility_calls
         chat = await interpret(parsed, headers, calls, _allowed(request))
         chat = at_cost(RequestLimits(service, _grant(request)).cost_factor, chat)
-        conversation = await offloaded(len(body), service.conversations.find, chat, headers)
+        conversation = await service.find_conversation(chat, headers)
         return _json(await explain(service.in_force.routing, chat, conversation))
 
     async def count_tokens(self, request: Request) -> Response:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from gateway.answering.failover import Failover
 from gateway.answering.health_checks import HealthChecks
 from gateway.api.responses.store import ResponseStore, StoreLimits
+from gateway.bodies.offload import offloaded
 from gateway.cache.answer_cache import AnswerCache
 from gateway.cache.cache_key import portfolio_version
 from gateway.config.access import Access, Limits
@@ -28,7 +29,9 @@ from gateway.limits.store import open_store
 from gateway.record.loop_monitor import LoopMonitor
 from gateway.record.metrics import Metrics
 from gateway.record.recorder import Recorder
-from gateway.request.conversation import ConversationTable
+from gateway.replicas.replicas import Replicas, open_replicas
+from gateway.request.chat_request import ChatRequest
+from gateway.request.conversation import Conversation, ConversationTable
 from gateway.routing.model_embeddings import missing_embeddings, with_embeddings
 from gateway.routing.routing import Routing
 from gateway.store.database import Database
@@ -68,6 +71,7 @@ class Service:
         output_lengths: of recent answers, from which the cost of the next ones is expected.
         in_force: replaced when a changed portfolio comes into force.
         telemetry: exports traces.
+        replicas: the other gateways.
         database: of the record, the ledger, keys and budgets; None if nothing is stored.
         reload_error: the reason why the changed portfolio file is not in force; None if it is.
     """
@@ -104,6 +108,22 @@ class Service:
         self.keys = Authentication(self._access, self.key_store, clock)
         self.telemetry = Telemetry({}, lambda url: None)
         self.reload_error: str | None = None
+        self.replicas = Replicas(None, None)
+
+    def share_with(self, replicas: Replicas) -> None:
+        """Shares conversations and the states of deployments from now on."""
+        self.replicas = replicas
+        replicas.watch(self.in_force.deployments)
+        if replicas.shared is not None:
+            self.conversations.tell = replicas.shared.keep
+
+    async def find_conversation(self, request: ChatRequest, headers: Mapping[bytes, bytes]) -> Conversation:
+        """The conversation that a request continues; another gateway may have answered it so far."""
+        conversation = await offloaded(len(request.body), self.conversations.find, request, headers)
+        shared = self.replicas.shared
+        if shared is not None and conversation.unknown and (turns := await shared.turns(conversation.unknown)):
+            conversation = self.conversations.add(conversation, request, turns)
+        return conversation
 
     def _access(self) -> Access:
         return self.in_force.portfolio.access
@@ -120,6 +140,7 @@ class Service:
         # A portfolio of a thousand models takes a while, so it is prepared in a thread.
         self.in_force = await asyncio.to_thread(_in_force, portfolio, router, self.clock, old.deployments)
         self.cache.apply(portfolio.settings.cache)
+        self.replicas.watch(self.in_force.deployments)
         await self.health.watch(self.in_force.deployments)
         self.failover.upstreams.prepare(portfolio)
         await self.telemetry.apply(portfolio.settings.otel)
@@ -133,6 +154,7 @@ async def open_service(
     metrics: Metrics | None = None,
     proxies: Proxies | None = None,
     environment: Mapping[str, str] | None = None,
+    replica: str | None = None,
 ) -> AsyncIterator[Service]:
     """Opens everything in order, and closes it in reverse.
 
@@ -140,21 +162,23 @@ async def open_service(
         metrics: shared with other worker processes; by default of this process only.
         proxies: for calls to providers and to the collector of traces; by default none.
         environment: its OpenTelemetry variables are used; by default none.
+        replica: names this gateway among those of one database; None: no other one uses the database.
 
     Raises:
         RouterError: the checkpoint or a model space cannot be loaded, or lacks an embedding that the portfolio names.
+        ReplicaRefused: another gateway uses the database, and would multiply the limits.
     """
-    router = await asyncio.to_thread(_load_router, portfolio)
-    in_force = _in_force(portfolio, router, clock, None)
+    in_force = _in_force(portfolio, await asyncio.to_thread(_load_router, portfolio), clock, None)
     settings = portfolio.settings
     metrics = metrics or Metrics()
-    limits = StoreLimits(settings.response_retention, conversation_bytes=settings.max_body_bytes)
     async with (
         _closing(settings.database) as database,
+        open_replicas(settings, database, replica, clock) as replicas,
         _open_limiter(portfolio, database, metrics, clock) as limiter,
-        _recorder(settings, database) as recorder,
+        _recorder(settings, database, replicas) as recorder,
         _closing(settings.responses_database, database) as responses_database,
-        ResponseStore(responses_database, limits) as responses,
+        ResponseStore(responses_database, _store_limits(settings)) as responses,
+        LoopMonitor(metrics.loop_paused),
         DirectUpstream(proxies) as direct,
         Telemetry(environment or {}, (proxies or Proxies({})).proxy_for) as telemetry,
     ):
@@ -162,13 +186,13 @@ async def open_service(
             direct, LitellmUpstream(), lambda texts: service.in_force.routing.encoder_queue.embed(texts)
         )
         failover = Failover(upstreams, clock)
-        async with HealthChecks(failover, clock) as health, LoopMonitor(metrics.loop_paused):
-            conversations = ConversationTable(clock)
-            cache = AnswerCache(clock, settings.cache)
+        async with HealthChecks(failover, clock, replicas.checks, replicas.works) as health:
+            conversations, cache = ConversationTable(clock), AnswerCache(clock, settings.cache)
             service = Service(
                 in_force, failover, health, recorder, metrics, conversations, responses, limiter, clock, cache, database
             )
             service.telemetry = telemetry
+            service.share_with(replicas)
             await telemetry.apply(settings.otel)
             metrics.watch(lambda: service.in_force.deployments, recorder, lambda: cache.bytes)
             metrics.watch_spans(lambda: telemetry.lost)
@@ -190,13 +214,18 @@ async def _closing(location: DatabaseLocation | None, shared: Database | None = 
             await database.close()
 
 
-def _recorder(settings: Settings, database: Database | None) -> Recorder:
+def _store_limits(settings: Settings) -> StoreLimits:
+    return StoreLimits(settings.response_retention, conversation_bytes=settings.max_body_bytes)
+
+
+def _recorder(settings: Settings, database: Database | None, replicas: Replicas) -> Recorder:
     with_requests, in_database = settings.record is not None, settings.shared is None
     return Recorder(
         database,
         requests=with_requests,
         retention_s=settings.record_retention,
         book=book if in_database else None,  # else processes report what they spend to the shared store
+        leads=replicas.leads,
     )
 
 

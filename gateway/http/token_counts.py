@@ -52,7 +52,7 @@ async def _counting_deployments(
     """The deployments of the request's model whose provider can count tokens; none if no model can serve the request."""
     routing = service.in_force.routing
     try:
-        conversation = await offloaded(len(request.body), service.conversations.find, request, headers)
+        conversation = await service.find_conversation(request, headers)
         decision = await routing.decide(request, conversation)
     except NoEligibleModel:  # also raised if the prompt is too long, and then the client needs the count most
         return []

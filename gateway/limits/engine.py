@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from gateway.config.access import Period
+from gateway.store.guard import StoreAway
 
 Resource = Literal["budget", "requests", "tokens", "parallel"]
 Counted = Literal["requests", "tokens", "parallel"]
@@ -206,5 +207,5 @@ class Engine(Protocol):
         ...
 
 
-class LimitsAway(Exception):
+class LimitsAway(StoreAway):
     """The store of limits does not answer."""

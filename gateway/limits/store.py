@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from gateway.config.secret import Secret
 from gateway.core.vocabulary import Clock
 from gateway.limits.engine import Engine
-from gateway.limits.guard import Guard
+from gateway.limits.guard import GuardedEngine
 from gateway.limits.memory import MemoryEngine
 from gateway.limits.sql import SqlEngine
 from gateway.limits.sql_ledger import SqlLedger
@@ -38,11 +38,11 @@ async def open_store(
 
         engine = ValkeyEngine(shared.reveal(), SqlLedger(database))
         try:
-            yield Guard(engine, "the server of `shared`", TIMEOUT_S, clock)
+            yield GuardedEngine(engine, "the server of `shared`", TIMEOUT_S, clock)
         finally:
             await engine.aclose()
     elif database is not None:
-        yield Guard(SqlEngine(database), "the database", TIMEOUT_S, clock)
+        yield GuardedEngine(SqlEngine(database), "the database", TIMEOUT_S, clock)
     else:
         if needed:
             log.warning("limits are kept in memory: without `record` or `store` budgets begin anew with each start")

@@ -14,12 +14,11 @@ import orjson
 from gateway.core.vocabulary import Clock
 from gateway.limits.engine import Answer, Ask, BudgetTerm, LimitsAway, Owner, Refused, Swept, TermState
 from gateway.limits.windows import FOREVER
+from gateway.store.valkey import TIMEOUT_S, open_client
 
 LIBRARY = "locus_limits_1"
 EXCHANGE, EXPIRED, SWEEP = "locus_limits_exchange_1", "locus_limits_expired_1", "locus_limits_sweep_1"
 TAG = "locus:{limits}"  # the braces keep all keys in one slot of a cluster
-TIMEOUT_S = 0.05  # of each command, with its connection
-CONNECTIONS = 16
 
 
 class Recorded(NamedTuple):
@@ -53,20 +52,7 @@ class ValkeyEngine:
     """
 
     def __init__(self, url: str, ledger: Ledger, clock: Clock | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
-        from redis.asyncio import BlockingConnectionPool, Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-
-        # A plain pool raises when it is exhausted; this one waits for a connection.
-        pool = BlockingConnectionPool.from_url(
-            _redis_url(url),
-            max_connections=CONNECTIONS,
-            timeout=timeout_s,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 1),  # a connection that the server has closed meanwhile
-        )
-        self._client: Redis = Redis(connection_pool=pool)
+        self._client = open_client(url, timeout_s)
         self._ledger = ledger
         self._clock = clock
         self._timeout_s = timeout_s
@@ -160,12 +146,6 @@ def _away() -> Iterator[None]:
         yield
     except (RedisError, OSError) as exc:  # TimeoutError is an OSError
         raise LimitsAway(f"{type(exc).__name__}: {exc}") from exc
-
-
-def _redis_url(url: str) -> str:
-    """redis-py knows `redis` and `rediss`."""
-    scheme, separator, rest = url.partition("://")
-    return {"valkey": "redis", "valkeys": "rediss"}.get(scheme, scheme) + separator + rest
 
 
 def _ask(ask: Ask) -> dict[str, Any]:

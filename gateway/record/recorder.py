@@ -45,6 +45,7 @@ class Recorder:
         requests: with a row for each request; False: only the ledger and the sums by hour.
         retention_s: rows of requests that are older are deleted; None: never.
         book: counts what leases have spent, in the transaction that writes it to the ledger.
+        leads: False while another process of this database deletes old rows.
         clock: monotonic seconds.
 
     Attributes:
@@ -59,6 +60,7 @@ class Recorder:
         requests: bool = True,
         retention_s: float | None = None,
         book: Book | None = None,
+        leads: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.lost = 0
@@ -67,6 +69,7 @@ class Recorder:
         self._requests = requests
         self._retention_s = retention_s
         self._book = book
+        self._leads = leads
         self._clock = clock
         self._buffer: deque[_Pending] = deque()
         self._size = 0  # of the prompts in the buffer, characters
@@ -231,7 +234,8 @@ class Recorder:
         """Delete old rows regularly, in small transactions."""
         while not self._stop.is_set():
             try:
-                await delete_old(database, time.time() - retention_s, self._stop)
+                if self._leads():
+                    await delete_old(database, time.time() - retention_s, self._stop)
             except DatabaseUnavailable as exc:
                 log.info("old records cannot be deleted from %s: %s", self._where, exc)
             except Exception as exc:  # of any kind: the next minute tries again

@@ -1,8 +1,8 @@
 """Which gateways use a database: each process has a row there, which it renews. From the rows follow who may start and who leads.
 
-A *replica* is one gateway: a process, or a supervisor with its workers. The rows tell gateways that share their limits from gateways
-that would multiply them. The process with the oldest row leads: it does the jobs that need to be done once. A process that was killed
-is gone when its row is `GONE_S` old, by the database's clock. One mechanism serves SQLite and PostgreSQL.
+A *replica* is one gateway: a process, or a supervisor with its workers. The rows tell gateways that share their limits from those
+that would multiply them. The process with the oldest row leads: it does the jobs that need to be done once. The row of a process
+that was killed ends by time, by the database's clock. One mechanism serves SQLite and PostgreSQL.
 """
 
 import asyncio
@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.config.settings import Settings
 from gateway.core.safe_logging import log_exception
 from gateway.core.vocabulary import Clock
 from gateway.store.database import Database, DatabaseUnavailable
+from gateway.store.valkey import server_name
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -49,6 +51,13 @@ class Member:
     sharing: str
 
 
+def member(replica: str, settings: Settings) -> Member:
+    """What a process with these settings says of itself."""
+    if settings.shared is not None:
+        return Member(replica, server_name(settings.shared.reveal()))
+    return Member(replica, settings.replicas or ALONE)
+
+
 class Row(NamedTuple):
     """A row of the table `replicas`; times are seconds since the epoch by the database's clock."""
 
@@ -70,7 +79,9 @@ class Presence:
         clock: monotonic seconds.
     """
 
-    def __init__(self, database: Database, member: Member, clock: Clock = time.monotonic, beat_s: float = BEAT_S) -> None:
+    def __init__(
+        self, database: Database, member: Member, clock: Clock = time.monotonic, beat_s: float = BEAT_S
+    ) -> None:
         self._database = database
         self._member = member
         self._clock = clock
@@ -203,8 +214,8 @@ class Presence:
         where = "this machine" if row.machine == self._machine else row.machine.partition("/")[0]
         return (
             f"another gateway, process {row.process} on {where}, uses the database {self._database.location}: limits would be "
-            "multiplied. Set gateway.shared to a Valkey server, so that they are shared; or gateway.replicas: independent, with which "
-            "each gateway has the whole of every limit; or give each gateway a database of its own"
+            "multiplied. Set gateway.shared to a Valkey server, so that they are shared; or gateway.replicas: independent, with "
+            "which each gateway has the whole of every limit; or give each gateway a database of its own"
         )
 
     def _report(self, strangers: Sequence[Row]) -> None:

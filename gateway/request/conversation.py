@@ -6,7 +6,7 @@ the gateway, it continues the session that it names.
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -65,6 +65,8 @@ class Conversation:
         sticky_turn: the last answer if the conversation may stay with its model, else None. It may not if the client now
             requests another model or policy, unless the request returns tool results.
         cached_tokens: the tokens of the prompt that the last model's provider still has in its cache.
+        answer_key: the key of the last answer in the request in the table; None if the request has none that identifies it.
+        unknown: of these keys, those that are not in the table although they would say more than it does.
     """
 
     name: str = ""
@@ -76,6 +78,8 @@ class Conversation:
     last_turn: Turn | None = None
     sticky_turn: Turn | None = None
     cached_tokens: int = 0
+    answer_key: bytes | None = None
+    unknown: tuple[bytes, ...] = ()
 
 
 class ConversationTable:
@@ -84,9 +88,13 @@ class ConversationTable:
     Args:
         clock: monotonic seconds.
         max_turns: the size of the table.
+
+    Attributes:
+        tell: called with the key and the turn of each answer that is recorded.
     """
 
     def __init__(self, clock: Clock, max_turns: int = MAX_TURNS) -> None:
+        self.tell: Callable[[bytes, Turn], None] = lambda key, turn: None
         self._clock = clock
         self._max_turns = max_turns
         self._turns: OrderedDict[bytes, Turn] = OrderedDict()
@@ -104,12 +112,39 @@ class ConversationTable:
         if request.is_utility_call:
             return Conversation()
         messages = request.fields["messages"]
-        opening = _opening(messages)
         name = _conversation_name(request, headers)
         client = key_digest(headers)
-        # Main calls and small calls of a client often share a session but not a policy: each has a sticky model of its own.
-        key = None if name is None else _digest("session", client, request.model, name)
-        last, certain = self._last_turn(messages, client, key, opening)
+        answer = answer_in_messages(messages)
+        identified = answer is not None and answer[0].is_identifiable
+        conversation = Conversation(
+            name=name or "",
+            opening=_opening(messages),
+            # Main calls and small calls of a client often share a session but not a policy: each has a sticky model of its own.
+            key=None if name is None else _digest("session", client, request.model, name),
+            key_digest=client,
+            requested=request.model,
+            question=_question(messages),
+            answer_key=_answer_key(client, answer[1], answer[0]) if answer is not None and identified else None,
+        )
+        return self._continued(conversation, request)
+
+    def add(self, conversation: Conversation, request: ChatRequest, turns: Mapping[bytes, Turn]) -> Conversation:
+        """Return a conversation with turns that another gateway knows, by their keys; they are stored here too."""
+        for key, turn in turns.items():
+            self._store(key, turn)
+        return self._continued(conversation, request)
+
+    def _continued(self, conversation: Conversation, request: ChatRequest) -> Conversation:
+        """Return the conversation with what the table knows of it."""
+        opening, key = conversation.opening, conversation.key
+        last = None if conversation.answer_key is None else self._turns.get(conversation.answer_key)
+        certain = last is not None
+        unknown: tuple[bytes, ...] = ()
+        if last is None:
+            last = None if key is None else self._turns.get(key)
+            # If the name identifies the user and not the conversation, the cache may hold nothing of this conversation.
+            certain = last is not None and last.opening == opening
+            unknown = tuple(k for k in (conversation.answer_key, key) if k is not None and k not in self._turns)
         cached_tokens = 0
         if last is not None and certain:
             if self._clock() - last.at < CACHE_S:
@@ -117,30 +152,13 @@ class ConversationTable:
             if last.opening != opening:
                 last = replace(last, opening=opening)  # some agents write the time into their system prompt
         sticky = last if last is not None and (last.requested == request.model or request.mid_turn) else None
-        return Conversation(
-            name=name or "",
-            opening=opening,
-            key=key,
-            key_digest=client,
-            requested=request.model,
-            question=_question(messages),
+        return replace(
+            conversation,
             last_turn=last,
             sticky_turn=sticky,
             cached_tokens=cached_tokens if sticky else 0,
+            unknown=unknown,
         )
-
-    def _last_turn(
-        self, messages: list[JsonObject], client: str, key: bytes | None, opening: bytes
-    ) -> tuple[Turn | None, bool]:
-        """Return the last answer in the table, and True if it certainly belongs to the conversation of the request."""
-        answer = answer_in_messages(messages)
-        if answer is not None and answer[0].is_identifiable:
-            turn = self._turns.get(_answer_key(client, answer[1], answer[0]))
-            if turn is not None:
-                return turn, True
-        turn = None if key is None else self._turns.get(key)
-        # If the name identifies the user and not the conversation, the cache may hold nothing of this conversation.
-        return turn, turn is not None and turn.opening == opening
 
     def record_answer(self, conversation: Conversation, model: str, tokens: int, answer: LastAnswer) -> None:
         """Store the last answer of a conversation; `tokens` are the tokens of prompt and answer."""
@@ -149,10 +167,12 @@ class ConversationTable:
         last = conversation.last_turn
         mixed = last is not None and last.opening == conversation.opening and (last.mixed or last.model != model)
         turn = Turn(model, tokens, self._clock(), conversation.opening, mixed, conversation.requested)
+        keys = [] if conversation.key is None else [conversation.key]
         if answer.is_identifiable:
-            self._store(_answer_key(conversation.key_digest, conversation.question, answer), turn)
-        if conversation.key is not None:
-            self._store(conversation.key, turn)
+            keys.append(_answer_key(conversation.key_digest, conversation.question, answer))
+        for key in keys:
+            self._store(key, turn)
+            self.tell(key, turn)
 
     def _store(self, key: bytes, turn: Turn) -> None:
         self._turns[key] = turn

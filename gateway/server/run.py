@@ -31,6 +31,7 @@ async def run(launch: Launch) -> None:
 
     Raises:
         RouterError: the checkpoint or a model space cannot be loaded.
+        ReplicaRefused: another gateway uses the database.
         asyncio.CancelledError: it was asked to stop before it accepted requests.
     """
     loop = asyncio.get_running_loop()
@@ -46,8 +47,9 @@ async def run(launch: Launch) -> None:
         portfolio, extra_routes = await _portfolio(launch, stack)
         proxies = Proxies({} if launch.simulation else os.environ)
         metrics = None if link is None else link.metrics
+        replica = launch.replica if launch.simulation is None else None
         service = await stack.enter_async_context(
-            open_service(portfolio, metrics=metrics, proxies=proxies, environment=os.environ)
+            open_service(portfolio, metrics=metrics, proxies=proxies, environment=os.environ, replica=replica)
         )
         if launch.simulation is None:
             await stack.enter_async_context(_reachability(launch, service, proxies))

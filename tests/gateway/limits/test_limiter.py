@@ -9,7 +9,7 @@ from gateway.config.access import Budget, Grant, Limits, NearLimit
 from gateway.core.errors import QuotaUsedUp, RateLimited, StoreUnavailable
 from gateway.core.identity import KeyIdentity
 from gateway.limits.engine import Answer, Ask, LimitsAway, Swept
-from gateway.limits.guard import Guard
+from gateway.limits.guard import GuardedEngine
 from gateway.limits.limiter import Limiter
 from gateway.limits.memory import MemoryEngine
 from gateway.limits.standing import counted_standings
@@ -368,7 +368,7 @@ async def test_a_guard_does_not_ask_a_silent_store_with_every_request(caplog: py
             return await super().exchange(asks)
 
     engine = Silent(clock)
-    guard = Guard(engine, "Valkey", 0.02, clock)
+    guard = GuardedEngine(engine, "Valkey", 0.02, clock)
     for _ in range(50):
         with pytest.raises(LimitsAway):
             await guard.exchange([])

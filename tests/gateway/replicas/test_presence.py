@@ -64,7 +64,8 @@ async def test_a_gateway_that_stops_makes_room_at_once(location: DatabaseLocatio
     async with presence(location, "a", ALONE):
         pass
     async with presence(location, "b", ALONE) as present:
-        assert present.leads and present.replicas == 1
+        assert present.leads
+        assert present.replicas == 1
 
 
 async def test_the_row_of_a_killed_gateway_ends_by_time(location: DatabaseLocation) -> None:
@@ -102,7 +103,9 @@ async def test_without_the_database_each_gateway_leads_and_says_so_once(
 ) -> None:
     nowhere = DatabaseLocation.from_url("postgresql://locus:s3cret@127.0.0.1:9/none")
     async with presence(nowhere, "a", ALONE) as present:
-        assert present.leads and present.replicas == 1
+        assert present.leads
+        assert present.replicas == 1
         await asyncio.sleep(3 * BEAT_S)
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == 1 and "s3cret" not in caplog.text
+    assert len(warnings) == 1
+    assert "s3cret" not in caplog.text
