@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("locus.replicas")
 
-BEAT_S = 3.0
+BEAT_S = 2.0
 BEATS = 4  # after so many times without a beat a process is gone
 LOOK_S = 0.25  # between two looks at a row whose process may have been killed
 LEAVE_S = 2.0  # for the deletion of the row

@@ -111,9 +111,10 @@ async def running(
     proxies: Proxies | None = None,
     clock: Clock = time.monotonic,
     environment: Mapping[str, str] | None = None,
+    replica: str | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serves the portfolio on a free port until the block ends."""
-    async with open_service(portfolio, clock, proxies=proxies, environment=environment) as service:
+    async with open_service(portfolio, clock, proxies=proxies, environment=environment, replica=replica) as service:
         if (litellm := service.failover.upstreams.prepare(portfolio)) is not None:
             await asyncio.wrap_future(litellm)  # so that no timeout of the test includes it
         async with serving(create_app(service), limits, portfolio.settings.shutdown_grace) as (server, url):
