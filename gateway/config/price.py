@@ -107,6 +107,9 @@ class Price:
 
     def highest_nusd(self, prompt_tokens: int, output_tokens: int) -> int:
         """The most that a call with a prompt and an answer of at most these sizes can cost, nano-USD."""
+        if not self.tiers:  # as most models; this is on the way of every request under a budget
+            usd_in, usd_out = _highest_pico_usd(self.rates)
+            return _rounded(usd_in * prompt_tokens + usd_out * output_tokens)
         reachable = [self.rates, *(tier.rates for tier in self.tiers if prompt_tokens > tier.above)]
         usd_in, usd_out = map(max, zip(*map(_highest_pico_usd, reachable), strict=True))
         return _rounded(usd_in * prompt_tokens + usd_out * output_tokens)

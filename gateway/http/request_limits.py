@@ -35,8 +35,8 @@ class RequestLimits:
 
     @property
     def lease(self) -> str | None:
-        """Under which the store has what the request spends; None if nothing limits it."""
-        return None if self.hold is None else self.hold.lease
+        """Under which the store has what the request spends; None if no budget applies."""
+        return None if self.hold is None or not self.hold.limits_money else self.hold.lease
 
     def part(self) -> "RequestLimits":
         """The limits of one prompt of a batch, which is settled on its own."""
@@ -57,12 +57,16 @@ class RequestLimits:
         if not self._grant.scopes:
             return []
         limiter = self._service.limiter
-        return limit_headers(counted_standings(limiter.standing(self._grant)), limiter.now)
+        slice = limiter.standing(self._grant) if self.hold is None else self.hold.slice
+        return limit_headers(counted_standings(slice), limiter.now) if slice.terms.counts else []
 
     def settle(self, parts: Sequence[Part]) -> None:
         """Counts what was billed; the request is over."""
         if len(parts) == 1 and not parts[0].estimated:
             self._service.output_lengths.add(parts[0].model, parts[0].completion_tokens)
         if self.hold is not None:
-            tokens = sum(part.prompt_tokens + part.completion_tokens for part in parts)
-            self.hold.settle(sum(part.cost_nusd or 0 for part in parts), tokens)
+            nusd = tokens = 0
+            for part in parts:
+                nusd += part.cost_nusd or 0
+                tokens += part.prompt_tokens + part.completion_tokens
+            self.hold.settle(nusd, tokens)

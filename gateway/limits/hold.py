@@ -37,13 +37,17 @@ class Reservation:
 
 
 class Hold:
-    """What one request holds. Its slice is of the windows in which the request arrived, even if they end meanwhile."""
+    """What one request holds.
 
-    __slots__ = ("_parent", "_reservations", "_settled", "_slice", "_source")
+    Attributes:
+        slice: of the windows in which the request arrived, even if they end meanwhile.
+    """
+
+    __slots__ = ("_parent", "_reservations", "_settled", "_source", "slice")
 
     def __init__(self, source: Source, slice: Slice, parent: "Hold | None" = None) -> None:
         self._source = source
-        self._slice = slice
+        self.slice = slice
         self._parent = parent
         self._reservations: list[Reservation] = []
         self._settled = False
@@ -51,21 +55,21 @@ class Hold:
     @property
     def lease(self) -> str:
         """The id under which the store has what is held, for the ledger."""
-        return self._slice.lease
+        return self.slice.lease
 
     @property
     def limits_money(self) -> bool:
         """True if a budget applies."""
-        return self._slice.has_budget
+        return self.slice.has_budget
 
     @property
     def limits_tokens(self) -> bool:
         """True if a limit of tokens per minute applies."""
-        return self._slice.limits_tokens
+        return self.slice.limits_tokens
 
     def part(self) -> "Hold":
         """The hold of one prompt of a batch, which is settled on its own and has the place of the whole request."""
-        return Hold(self._source, self._slice, self)
+        return Hold(self._source, self.slice, self)
 
     async def reserve(self, expected: int, worst: int, tokens: int) -> Reservation:
         """Reserves money and tokens for one more call.
@@ -76,7 +80,7 @@ class Hold:
         Raises:
             GatewayError: a limit is reached; what is held already stays.
         """
-        slice = self._slice
+        slice = self.slice
         if not slice.reserve(expected, worst, tokens):
             need = Amounts(expected, worst, 0, 0, tokens)
             await self._source.ask(slice, need, lambda: slice.reserve(expected, worst, tokens))
@@ -104,7 +108,7 @@ class Hold:
             self._source.settled_twice += 1
             return
         self._settled = True
-        slice = self._slice
+        slice = self.slice
         if self._reservations:
             for reservation in self._reservations[1:]:
                 self._give_back(reservation, 0, 0)
@@ -121,5 +125,5 @@ class Hold:
         unused = reservation.tokens - tokens
         if unused > 0 and self._source.clock() - reservation.at >= MINUTE_S:
             unused = 0  # its minute is over
-        self._slice.settle(reservation.expected, reservation.worst, nusd)
-        self._slice.owe_tokens(-unused)
+        self.slice.settle(reservation.expected, reservation.worst, nusd)
+        self.slice.owe_tokens(-unused)

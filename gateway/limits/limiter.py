@@ -130,7 +130,9 @@ class Limiter:
 
     def cost_factor(self, grant: Grant) -> float:
         """The factor of a policy's cost weight for a key; 1 if none of its budgets is near its limit."""
-        return self.budgets.cost_factor(self._slice(grant)) if grant.scopes else 1.0
+        if all(limits.near_limit is None for _, limits in grant.scopes):
+            return 1.0
+        return self.budgets.cost_factor(self._slice(grant))
 
     def slices(self) -> Iterator[Slice]:
         """All slices in use."""

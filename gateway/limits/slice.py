@@ -81,9 +81,10 @@ class Slice:
 
     def settle(self, expected: int, worst: int, nusd: int) -> None:
         """Ends a reservation, of which `nusd` were spent."""
-        self.open_expected -= expected
-        self.open_worst -= worst
-        self.spent += nusd
+        if self.has_budget:
+            self.open_expected -= expected
+            self.open_worst -= worst
+            self.spent += nusd
 
     def finish(self) -> None:
         """A request is over."""

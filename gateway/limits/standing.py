@@ -23,14 +23,13 @@ def counted_standings(slice: Slice) -> dict[Counted, Standing]:
     """The limit of each kind of which the least remains; empty before the store was asked."""
     if slice.last is None:
         return {}
-    held: dict[Counted, int] = {
-        "requests": slice.requests,
-        "tokens": slice.tokens,
-        "parallel": slice.places - slice.open,
-    }
     found: dict[Counted, Standing] = {}
     for term, state in zip(slice.terms.counts, slice.last.counts, strict=True):
-        remaining = min(term.limit, max(0, term.limit - state.used + held[term.kind]))
-        if term.kind not in found or remaining < found[term.kind].remaining:
-            found[term.kind] = Standing(term.limit, remaining, state.full_at)
+        kind, limit = term.kind, term.limit
+        parallel = slice.places - slice.open
+        held = slice.requests if kind == "requests" else slice.tokens if kind == "tokens" else parallel
+        remaining = min(limit, max(0, limit - state.used + held))
+        known = found.get(kind)
+        if known is None or remaining < known.remaining:
+            found[kind] = Standing(limit, remaining, state.full_at)
     return found
