@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from gateway.limits.engine import BudgetTerm, LimitsAway
-from gateway.limits.sql_rows import of_leases, recent_leases, spent_in
+from gateway.limits.engine import BudgetTerm, LimitsAway, Swept
+from gateway.limits.sql_rows import add_to_ledger, of_leases, recent_leases, spent_in
 from gateway.limits.valkey import Recorded
 from gateway.store.database import Database, DatabaseUnavailable
 
@@ -42,3 +42,17 @@ class SqlLedger:
                 return await of_leases(connection, leases)
         except DatabaseUnavailable as exc:
             raise LimitsAway(f"the ledger cannot be read: {exc}") from exc
+
+    async def add(self, swept: Sequence[Swept]) -> None:
+        """See `gateway.limits.valkey.Ledger`.
+
+        Raises:
+            LimitsAway: the database does not answer.
+        """
+        if self._database is None:
+            return
+        try:
+            async with self._database.begin() as connection:
+                await add_to_ledger(connection, swept)
+        except DatabaseUnavailable as exc:
+            raise LimitsAway(f"the ledger cannot be written: {exc}") from exc

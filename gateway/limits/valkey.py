@@ -42,6 +42,10 @@ class Ledger(Protocol):
         """Nano-USD of the calls of each lease, without what was swept; a lease without calls may be missing."""
         ...
 
+    async def add(self, swept: Sequence[Swept]) -> None:
+        """Adds what was booked for leases that did not settle."""
+        ...
+
 
 class ValkeyEngine:
     """An engine over one server. The caller closes it.
@@ -56,7 +60,7 @@ class ValkeyEngine:
         self._ledger = ledger
         self._clock = clock
         self._timeout_s = timeout_s
-        self._corrections: list[Swept] = []
+        self._unwritten: list[Swept] = []  # to the ledger
 
     async def aclose(self) -> None:
         await self._client.aclose(close_connection_pool=True)
@@ -75,15 +79,17 @@ class ValkeyEngine:
         return [self._answer(ask, answer) for ask, answer in zip(asks, answers, strict=True)]
 
     async def sweep(self) -> list[Swept]:
-        swept, self._corrections = self._corrections, []
+        """See `Engine.sweep`; the ledger is written here already."""
         expired = [id.decode() for id in await self._call(EXPIRED, [])]
-        if not expired:
-            return swept
-        recorded = await self._ledger.of_leases(expired)
-        pairs = [value for id in expired for value in (id, recorded.get(id, 0))]
-        for lease, owner, began, nusd in orjson.loads(await self._call(SWEEP, pairs)):
-            swept.append(Swept(lease, Owner(*orjson.loads(owner)), float(began), int(nusd)))
-        return swept
+        if expired:
+            recorded = await self._ledger.of_leases(expired)
+            pairs = [value for id in expired for value in (id, recorded.get(id, 0))]
+            for lease, owner, began, nusd in orjson.loads(await self._call(SWEEP, pairs)):
+                self._unwritten.append(Swept(lease, Owner(*orjson.loads(owner)), float(began), int(nusd)))
+        if unwritten := [one for one in self._unwritten if one.nusd]:
+            await self._ledger.add(unwritten)  # if the ledger does not answer, the next sweep tries again
+        self._unwritten.clear()
+        return []
 
     async def _complete(self, sent: dict[str, Any], ask: Ask, terms: list[int]) -> None:
         """Adds to an ask what the ledger has of the windows that the server does not know."""
@@ -99,7 +105,7 @@ class ValkeyEngine:
             term = ask.terms.budgets[budget - 1] if budget is not None else ask.terms.counts[refused["count"] - 1]
             refused = Refused(term, float(refused["at"]))
         if int(raw["correction"]):
-            self._corrections.append(Swept(ask.lease, ask.owner, float(raw["began"]), int(raw["correction"])))
+            self._unwritten.append(Swept(ask.lease, ask.owner, float(raw["began"]), int(raw["correction"])))
         return Answer(
             float(raw["now"]),
             int(raw["expected"]),

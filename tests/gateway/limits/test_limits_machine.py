@@ -6,7 +6,7 @@ import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
 from gateway.config.database_location import DatabaseLocation
-from gateway.limits.engine import BudgetTerm, Engine, WindowKey
+from gateway.limits.engine import BudgetTerm, Engine, Swept, WindowKey
 from gateway.limits.exchange import WindowRow
 from gateway.limits.memory import MemoryEngine
 from gateway.limits.sql import SqlEngine, book
@@ -107,6 +107,9 @@ def test_valkey(valkey: ValkeyServer) -> None:
 
         async def of_leases(self, leases: Sequence[str]) -> Mapping[str, int]:
             return {lease: self.recorded(lease) for lease in leases}
+
+        async def add(self, swept: Sequence[Swept]) -> None:
+            self.swept(list(swept))
 
         async def windows(self) -> dict[WindowKey, WindowRow]:
             rows = {}

@@ -91,6 +91,22 @@ async def test_a_server_that_has_lost_its_memory_counts_on_from_the_ledger(tmp_p
             await database.close()
 
 
+async def test_what_a_killed_process_reserved_is_in_the_ledger(server: ValkeyServer, tmp_path: Path) -> None:
+    database, now = Database(DatabaseLocation(file=tmp_path / "store.db")), time.time()
+    engine = ValkeyEngine(server.url, SqlLedger(database), lambda: now, timeout_s=2.0)
+    try:
+        killed = Limiter(engine)
+        await (await killed.admit(grant("killed", Budget(1_000, "day")))).reserve(300, 900, 0)
+        now += 100
+        await engine.sweep()
+        async with database.read() as connection:
+            (row,) = (await connection.execute(LEDGER.select())).mappings()
+        assert (row["key_id"], row["nusd"], row["estimated"], row["request_id"]) == ("killed", 300, True, None)
+    finally:
+        await engine.aclose()
+        await database.close()
+
+
 async def test_a_server_that_hangs_fails_within_its_time(tmp_path: Path) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
