@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from types import ModuleType
@@ -121,13 +122,18 @@ class LitellmUpstream:
         return self._litellm
 
     def _import_and_freeze(self) -> ModuleType:
-        """Imports litellm, and excludes its 360,000 objects from garbage collection, which would stop all requests for 0.3 s."""
+        """Imports litellm, and excludes its 360,000 objects from garbage collection, which would stop all requests for 0.3 s.
+
+        If litellm was imported before, nothing is excluded: it would be what earlier requests have left, which must be collected.
+        """
+        first = "litellm" not in sys.modules
         try:
             litellm = self._importer()
         except BaseException as exc:
             log_exception(log, "litellm cannot be imported", exc)
             raise
-        gc.freeze()
+        if first:
+            gc.freeze()
         return litellm
 
 
