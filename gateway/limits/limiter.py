@@ -9,8 +9,9 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from types import TracebackType
+from typing import TypeVar
 
 from gateway.config.access import Grant
 from gateway.core.errors import StoreUnavailable
@@ -26,6 +27,8 @@ from gateway.limits.slice import RECENT_S, Slice
 from gateway.limits.terms import terms_at
 
 log = logging.getLogger("locus.limits")
+
+T = TypeVar("T")
 
 TICK_S = 1.0
 SWEEP_S = LEASE_S / 4
@@ -112,13 +115,16 @@ class Limiter:
         slice = self._slice(grant)
         if not slice.begin():
             await self.ask(slice, _ONE_REQUEST, slice.begin)
+            if slice.ended and slice not in self._ending:  # it ended, and was given back, while the store was asked
+                self._ending.append(slice)
         elif slice.low:
             self.ask_soon(slice)
         return Hold(self, slice)
 
     def standing(self, grant: Grant) -> Slice:
-        """The slice of a key, which knows the newest state of its limits."""
-        return self._slice(grant)
+        """The slice in use for a key, which knows the newest state of its limits."""
+        slice = self._slices.get(grant.identity.id)
+        return slice if slice is not None and self.now < slice.until else self._slice(grant)
 
     async def current(self, grant: Grant) -> Slice:
         """The slice of a key, after the store has told the state of its limits. Without a store the state may be older."""
@@ -132,7 +138,7 @@ class Limiter:
         """The factor of a policy's cost weight for a key; 1 if none of its budgets is near its limit."""
         if all(limits.near_limit is None for _, limits in grant.scopes):
             return 1.0
-        return self.budgets.cost_factor(self._slice(grant))
+        return self.budgets.cost_factor(self.standing(grant))
 
     def slices(self) -> Iterator[Slice]:
         """All slices in use."""
@@ -147,13 +153,14 @@ class Limiter:
                 slice.pass_time(now)
                 if slice.idle and not slice.open and not self._away:
                     self._end(slice)
-        over = [slice for slice in self._ending if slice.over]
+        over = [slice for slice in self._ending if slice.over and not slice.lock.locked()]
         due = [slice for slice in (*self.slices(), *self._ending) if slice not in over and self._is_due(slice, now)]
         self._due.clear()
-        await self._exchange(
-            [(slice, slice.ask(now, ends=slice in over, shrink=not self._away)) for slice in (*due, *over)]
-        )
-        self._ending = [slice for slice in self._ending if slice not in over]
+        async with _locked([*due, *over]):
+            await self._exchange(
+                [(slice, slice.ask(now, ends=slice in over, shrink=not self._away)) for slice in (*due, *over)]
+            )
+            self._ending = [slice for slice in self._ending if slice not in over]
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_S
             if swept := [one for one in await self._engine.sweep() if one.nusd]:
@@ -163,9 +170,8 @@ class Limiter:
     def _is_due(self, slice: Slice, now: float) -> bool:
         if slice.last is None or slice.lock.locked():
             return False
-        holds = any(have > 0 for have in slice.free)
         renewal = now - slice.asked_at >= RENEW_S
-        return self._away or slice in self._due or slice.unreported or renewal or (slice.idle and holds)
+        return self._away or slice in self._due or slice.unreported or renewal or slice.unused
 
     def _slice(self, grant: Grant) -> Slice:
         """The slice in use for a key; a new one if a window has ended, or the limits have changed."""
@@ -185,6 +191,7 @@ class Limiter:
     def _end(self, slice: Slice) -> None:
         """Takes a slice out of use. The store forgets it as soon as its requests are over and booked."""
         del self._slices[slice.grant.identity.id]
+        slice.ended = True
         if slice.last is not None:  # the store knows it
             self._ending.append(slice)
 
@@ -197,13 +204,22 @@ class Limiter:
         async with slice.lock:
             while not take():  # another request may have taken what was granted
                 try:
-                    (answer,) = await self._exchange([(slice, slice.ask(self.clock(), need, shrink=not self._away))])
+                    answer = await self._answer(slice, need)
                 except LimitsAway as exc:
                     if self._provide_while_away(slice, need) and take():
                         return
                     raise StoreUnavailable(AWAY, headers={"retry-after": "1"}) from exc
                 if answer.refused is not None:
                     raise refusal(slice.grant, self._when(answer.refused, answer, slice, need), self.now)
+
+    async def _answer(self, slice: Slice, need: Amounts) -> Answer:
+        """The store's answer to a need. What ended slices of the same key do not need is given back first."""
+        now = self.clock()
+        ended = [one for one in self._ending if one.owner == slice.owner and one.unused and not one.lock.locked()]
+        async with _locked(ended):
+            asks = [(one, one.ask(now)) for one in ended]
+            answers = await self._exchange([*asks, (slice, slice.ask(now, need, shrink=not self._away))])
+        return answers[-1]
 
     def _provide_while_away(self, slice: Slice, need: Amounts) -> bool:
         """Gives a slice a part of its share of what was left when the store answered last; False if the share is used up."""
@@ -226,8 +242,10 @@ class Limiter:
         return refused
 
     async def _exchange(self, asks: list[tuple[Slice, Ask]]) -> list[Answer]:
-        if not asks:
-            return []
+        """The store's answers, which the slices take over even if the caller is cancelled: the store has granted them."""
+        return await _completed(self._exchanged(asks)) if asks else []
+
+    async def _exchanged(self, asks: list[tuple[Slice, Ask]]) -> list[Answer]:
         sent = self.clock()
         try:
             answers = await self._engine.exchange([ask for _, ask in asks])
@@ -264,3 +282,22 @@ class Limiter:
                 pass
             except Exception as exc:
                 log_exception(log, "limits cannot be renewed", exc)
+
+
+@contextlib.asynccontextmanager
+async def _locked(slices: Iterable[Slice]) -> AsyncIterator[None]:
+    """Holds the locks of several slices, so that of each only one ask is under way."""
+    async with contextlib.AsyncExitStack() as stack:
+        for slice in slices:
+            await stack.enter_async_context(slice.lock)
+        yield
+
+
+async def _completed(work: Coroutine[None, None, T]) -> T:
+    """Does the work to its end, even if the caller is cancelled."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise

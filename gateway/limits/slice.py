@@ -28,6 +28,7 @@ class Slice:
         open: requests in progress.
         last: the newest grant; None before the first.
         asked_at: when the store was asked last, by the process's clock.
+        ended: requests that arrive take another slice, so it keeps only what its requests in progress hold.
     """
 
     def __init__(self, lease: str, grant: Grant, terms: Terms, until: float, now: float) -> None:
@@ -35,6 +36,7 @@ class Slice:
         self.owner = Owner(grant.identity.id, grant.identity.team)
         self.spent = self.expected = self.worst = self.open_expected = self.open_worst = 0
         self.places = self.open = self.requests = self.tokens = 0
+        self.ended = False
         self.lock = asyncio.Lock()
         self.last: Answer | None = None
         self.asked_at = 0.0
@@ -137,6 +139,11 @@ class Slice:
         return self.spent != self._reported or bool(self._owed_requests or self._owed_tokens)
 
     @property
+    def unused(self) -> bool:
+        """True if it holds something beside its requests in progress that it does not need."""
+        return (self.ended or self.idle) and any(have > 0 for have in self.free)
+
+    @property
     def over(self) -> bool:
         """True if no request is in progress, and the store has booked all that was spent."""
         return not self.open and (self.last is None or self.last.booked >= self.spent)
@@ -163,7 +170,8 @@ class Slice:
         rate = RECENT_S / min(max(now - self._passed, SHORTEST_S), RECENT_S)
         recent = [max(int(taken * rate), before) for taken, before in zip(self._now, self._before, strict=True)]
         recent[2] = max(0, max(self._now[2], self._before[2]) - self.open)
-        target = [0 if ends else min(pair) for pair in zip(recent, self._fair, strict=True)]
+        ends_soon = ends or self.ended
+        target = [0 if ends_soon else min(pair) for pair in zip(recent, self._fair, strict=True)]
         keep = [max(0, min(pair) if shrink else pair[0]) for pair in zip(self.free, target, strict=True)]
         open_expected, open_worst = self.spent + self.open_expected, self.spent + self.open_worst
         expected, worst, places = open_expected + keep[0], open_worst + keep[1], self.open + keep[2]
@@ -175,7 +183,7 @@ class Slice:
         owed = Amounts(requests=self._owed_requests, tokens=self._owed_tokens)
         self._owed_requests = self._owed_tokens = 0
         lacking = Amounts(*(max(0, needed - have) for needed, have in zip(need, keep, strict=True)))
-        want = Amounts(*(0 if ends else most - have for most, have in zip(recent, keep, strict=True)))
+        want = Amounts(*(0 if ends_soon else most - have for most, have in zip(recent, keep, strict=True)))
         return Ask(
             self.lease,
             self.owner,
