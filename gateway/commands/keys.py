@@ -7,7 +7,7 @@ within seconds.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -167,6 +167,7 @@ def _new_key(fields: dict[str, Any], portfolio: "Portfolio") -> "NewKey":
 
 def _print(keys: list[dict[str, Any]]) -> None:
     from rich.markup import escape
+    from rich.padding import Padding
     from rich.table import Table
 
     from gateway.core.printable import printable
@@ -177,7 +178,8 @@ def _print(keys: list[dict[str, Any]]) -> None:
         for name, key_id, team, budgets, limits, uses, state in cells:
             more = "; ".join(part for part in (budgets, limits, uses) if part)
             screen.print(f"[bold]{name}[/] {key_id}{f', team {team}' if team else ''}  {state}")
-            screen.print(f"    {more}" if more else "", end="\n" if more else "")
+            if more:
+                screen.print(Padding(more, (0, 0, 0, 4)))
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for header in ("name", "id", "team", "budget, USD", "limits", "may use", "state"):
@@ -198,5 +200,6 @@ def _cells(one: dict[str, Any]) -> list[str]:
     if one.get("revoked"):
         state = f"revoked {one['revoked'][:10]}"
     elif one["expires"]:
-        state += f", expires {one['expires'][:10]}"
+        over = datetime.fromisoformat(one["expires"]) <= datetime.now(UTC)
+        state += f", {'expired' if over else 'expires'} {one['expires'][:10]}"
     return [one["name"], one["id"], one["team"] or "", budgets, ", ".join(limits), ", ".join(uses), state]

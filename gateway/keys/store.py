@@ -253,7 +253,9 @@ async def _key(connection: "AsyncConnection", name: str, *, in_use: bool = False
 
     row: Mapping[str, Any] | None = await rows.find_named(connection, name)
     if row is None:
-        raise NotFound(f"There is no key `{name}` in the store; keys of the portfolio file are changed there.")
+        raise NotFound(
+            f"There is no key `{name}` in the database; keys of the portfolio file are changed in that file."
+        )
     key = StoredKey.of(row)
     if in_use and key.revoked is not None:
         raise NotFound(f"The key `{key.name}` ({key.id}) is revoked.")

@@ -11,9 +11,9 @@ from gateway.limits.engine import BudgetTerm, Refused
 from gateway.limits.windows import FOREVER
 
 _COUNTED = {
-    "requests": "make {limit} requests per minute",
-    "tokens": "use {limit} tokens per minute",
-    "parallel": "make {limit} requests at once",
+    "requests": ("make", "request", "per minute"),
+    "tokens": ("use", "token", "per minute"),
+    "parallel": ("make", "request", "at once"),
 }
 
 
@@ -26,7 +26,8 @@ def refusal(grant: Grant, refused: Refused, now: float) -> GatewayError:
     term = refused.term
     seconds = max(1, ceil(refused.at - now))
     if not isinstance(term, BudgetTerm):
-        what = _COUNTED[term.kind].format(limit=f"{term.limit:,}")
+        verb, unit, when = _COUNTED[term.kind]
+        what = f"{verb} {term.limit:,} {unit}{'' if term.limit == 1 else 's'} {when}"
         kind = "tokens" if term.kind == "tokens" else "requests"
         message = f"{_owner(grant, term.scope)} may {what}; try again in {seconds} s."
         return RateLimited(message, kind=kind, retry_after_s=seconds)

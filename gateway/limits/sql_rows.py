@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from gateway.config.access_reader import FILE_KEY
 from gateway.limits.engine import BudgetTerm, Counted, Owner, Swept, Terms, WindowKey
 from gateway.limits.exchange import LeaseRow, Rows, WindowRow
 
@@ -172,16 +173,22 @@ async def of_leases(connection: "AsyncConnection", leases: Sequence[str]) -> dic
 
 async def add_to_ledger(connection: "AsyncConnection", swept: Iterable[Swept]) -> None:
     """Adds what was booked for leases that did not settle; negative where that is undone."""
-    from gateway.store.tables import LEDGER
+    from sqlalchemy import select
 
+    from gateway.store.tables import KEYS, LEDGER
+
+    swept = [one for one in swept if one.nusd]
+    if not swept:
+        return
+    ids = {one.owner.key_id for one in swept if one.owner.key_id is not None}
+    names = {id: id.removeprefix(FILE_KEY) for id in ids if id.startswith(FILE_KEY)}
+    names |= {row.id: row.name for row in await connection.execute(select(KEYS).where(KEYS.c.id.in_(ids)))}
     rows = [
         {"time": one.time, "lease": one.lease, "key_id": one.owner.key_id, "team": one.owner.team, "nusd": one.nusd}
-        | {"estimated": True}
+        | {"estimated": True, "key_name": names.get(one.owner.key_id or "")}
         for one in swept
-        if one.nusd
     ]
-    if rows:
-        await connection.execute(LEDGER.insert(), rows)
+    await connection.execute(LEDGER.insert(), rows)
 
 
 def _of_window(window: WindowRow) -> tuple[int, ...]:

@@ -93,8 +93,11 @@ def test_the_list_fits_the_terminal(portfolio: Path, columns: int) -> None:
         (["create", "x", "--budget", "5/year"], "`budget[0].per`: Input should be 'day', 'week', 'month' or 'ever'."),
         (["create", "x", "--expires", "soon"], "`expires`: write a date or a time"),
         (["create", "x", "--timezone", "Mars"], "`timezone`: write a time zone"),
-        (["revoke", "none"], "There is no key `none` in the store; keys of the portfolio file are changed there."),
-        (["rotate", "ci"], "There is no key `ci` in the store"),
+        (
+            ["revoke", "none"],
+            "There is no key `none` in the database; keys of the portfolio file are changed in that file.",
+        ),
+        (["rotate", "ci"], "There is no key `ci` in the database"),
     ],
 )
 def test_mistakes_are_named(portfolio: Path, arguments: list[str], message: str) -> None:

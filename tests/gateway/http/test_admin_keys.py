@@ -153,7 +153,7 @@ async def test_keys_are_the_operators_business(tmp_path: Path) -> None:
                 answer = await run.http.request(method, f"/admin/{path}", headers=given, json={"name": "y"})
                 assert answer.status_code == 401
         assert (await admin(run, "PATCH", "keys/ci", {"rpm": 1}, 404))["error"]["message"].endswith(
-            "are changed there."
+            "are changed in that file."
         )
         assert (await admin(run, "POST", "keys/bob/rotate", {"overlap": -1}, 400))["error"]["param"] == "overlap"
 

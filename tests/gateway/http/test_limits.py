@@ -87,6 +87,13 @@ async def test_an_exhausted_team_refuses_each_of_its_keys_without_naming_sums(tm
     assert "retry-after" not in refused.value.response.headers
 
 
+async def test_a_limit_of_one_is_written_in_the_singular(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider, limited(tmp_path, provider, rpm=1) as run:
+        await ask(run)
+        with pytest.raises(openai.RateLimitError, match="may make 1 request per minute; try again in"):
+            await ask(run)
+
+
 async def test_parallel_requests_are_limited_and_places_come_back(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider, limited(tmp_path, provider, max_parallel_requests=1) as run:
         for _ in range(3):
