@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.core.vocabulary import Clock
 
@@ -37,6 +37,7 @@ class Guard:
         self._log = log
         self._level = level
         self._ask_at = 0.0
+        self._questions: set[asyncio.Future[Any]] = set()  # under way; asyncio itself keeps no reference
 
     async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
         """The answer of the store.
@@ -47,8 +48,7 @@ class Guard:
         if self.away and self._clock() < self._ask_at:
             raise StoreAway(f"{self._name} does not answer")
         try:
-            async with asyncio.timeout(self._timeout_s):
-                answer = await question()
+            answer = await self._in_time(question)
         except (StoreAway, TimeoutError) as exc:
             if not self.away:
                 self._log.log(self._level, "%s does not answer (%s)", self._name, str(exc) or "timeout")
@@ -58,3 +58,21 @@ class Guard:
             self._log.warning("%s answers again", self._name)
             self.away = False
         return answer
+
+    async def _in_time(self, question: Callable[[], Awaitable[T]]) -> T:
+        """The answer; TimeoutError once the time is over, even if the question cannot be cancelled before a lock is free."""
+        task = asyncio.ensure_future(question())
+        self._questions.add(task)
+        task.add_done_callback(self._forget)
+        try:
+            await asyncio.wait([task], timeout=self._timeout_s)
+            if not task.done():
+                raise TimeoutError
+            return task.result()
+        finally:
+            task.cancel()
+
+    def _forget(self, task: asyncio.Future[T]) -> None:
+        self._questions.discard(task)
+        if not task.cancelled():
+            task.exception()  # it is known, so asyncio need not log it
