@@ -95,9 +95,7 @@ class Limiter:
         self._ending += self.slices()
         self._slices.clear()
         try:
-            await self._exchange(
-                [(slice, slice.ask(self.clock(), ends=True)) for slice in self._ending if slice.last is not None]
-            )
+            await self._exchange([(slice, slice.ask(self.clock(), ends=True)) for slice in self._ending if slice.known])
         except LimitsAway:
             log.warning("what this process holds of the limits could not be given back; it ends in %.0f s", LEASE_S)
 
@@ -168,7 +166,7 @@ class Limiter:
             self.budgets.forget_before(self.now)
 
     def _is_due(self, slice: Slice, now: float) -> bool:
-        if slice.last is None or slice.lock.locked():
+        if not slice.known or slice.lock.locked():
             return False
         renewal = now - slice.asked_at >= RENEW_S
         return self._away or slice in self._due or slice.unreported or renewal or slice.unused
@@ -192,7 +190,7 @@ class Limiter:
         """Takes a slice out of use. The store forgets it as soon as its requests are over and booked."""
         del self._slices[slice.grant.identity.id]
         slice.ended = True
-        if slice.last is not None:  # the store knows it
+        if slice.known:
             self._ending.append(slice)
 
     async def ask(self, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None:

@@ -146,7 +146,12 @@ class Slice:
     @property
     def over(self) -> bool:
         """True if no request is in progress, and the store has booked all that was spent."""
-        return not self.open and (self.last is None or self.last.booked >= self.spent)
+        return not self.open and (0 if self.last is None else self.last.booked) >= self.spent
+
+    @property
+    def known(self) -> bool:
+        """True if the store has it, or must get it: its requests may have spent money while the store did not answer."""
+        return self.last is not None or self.open > 0 or self.spent > 0
 
     @property
     def idle(self) -> bool:

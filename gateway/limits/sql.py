@@ -38,7 +38,7 @@ class SqlEngine:
                 answers, corrections = [], []
                 for ask in asks:
                     lease = rows.leases.get(ask.lease)
-                    booked = 0 if lease is None else lease.spent
+                    booked = await stored.recorded(ask) if lease is None else lease.spent
                     answer, correction = exchange(rows, ask._replace(spent=booked), now)
                     answers.append(answer)
                     corrections += [] if correction is None else [correction]

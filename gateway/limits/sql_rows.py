@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from gateway.config.access_reader import FILE_KEY
-from gateway.limits.engine import BudgetTerm, Counted, Owner, Swept, Terms, WindowKey
+from gateway.limits.engine import Ask, BudgetTerm, Counted, Owner, Swept, Terms, WindowKey
 from gateway.limits.exchange import LeaseRow, Rows, WindowRow
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class StoredRows:
         self._mark = "?" if connection.dialect.name == "sqlite" else "%s"
         self._terms: dict[WindowKey, BudgetTerm] = {}
         self._found: set[str] = set()
+        self._summed: set[WindowKey] = set()  # new windows, whose spending is the sum of the ledger
         self._loaded: dict[str, set[tuple[Any, ...]]] = {}
 
     async def load(self, leases: Sequence[str], terms: Iterable[Terms] = ()) -> Rows:
@@ -105,6 +106,20 @@ class StoredRows:
         for key in sorted(keys - self.rows.windows.keys()):
             spent = await spent_in(self._connection, self._terms[key]) if key in self._terms else 0
             self.rows.windows[key] = WindowRow(spent)
+            self._summed.add(key)
+
+    async def recorded(self, ask: Ask) -> int:
+        """Nano-USD that the ledger has of a lease that is not known yet, for `exchange` to book.
+
+        Its process used it while the database did not answer.
+        """
+        if not ask.spent:
+            return 0
+        nusd = (await of_leases(self._connection, [ask.lease])).get(ask.lease, 0)
+        for term in ask.terms.budgets:
+            if term.key in self._summed:
+                self.rows.windows[term.key].spent -= nusd  # it is in the sum already
+        return nusd
 
     async def _select(
         self, table: str, columns: Sequence[str], key: Sequence[str], values: Sequence[tuple[Any, ...]]
