@@ -25,7 +25,7 @@ BY_LOCK := install --quiet --require-hashes --no-deps --no-compile --only-binary
 LOCKED := $(PIP) $(BY_LOCK)
 CPU_TORCH := $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not m.version("torch").endswith("+cpu"))'
 
-.PHONY: run test test-fast test-clients agents deploy-tools lint docs soak soak-mutants bench bench-parts research research-folders lock audit clean
+.PHONY: run test test-fast test-clients agents deploy-tools lint docs soak soak-replicas soak-mutants bench bench-parts research research-folders lock audit clean
 
 # With CONFIG=FILE that portfolio. Without, config/portfolio.yaml, or the demo where it names no model that can be called.
 run: $(READY)
@@ -58,6 +58,10 @@ docs: $(READY)
 # Random faults under load, for so many minutes; see docs/reliability.md.
 soak: $(CLIENTS_READY)
 	$(BIN)/python -m scripts.soak --minutes $(MINUTES)
+
+# Three replicas on PostgreSQL and Valkey, each part killed or stopped at random; see docs/reliability.md.
+soak-replicas: $(CLIENTS_READY)
+	$(BIN)/python -m scripts.soak.replicas --minutes $(MINUTES)
 
 # Faults put into copies of the gateway, each of which the soak must find: some 20 minutes.
 soak-mutants: $(CLIENTS_READY)

@@ -1,0 +1,132 @@
+"""What must hold after a soak of replicas: what the provider billed, what clients saw and what the ledger has, side by side."""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+from scripts.soak.replica_parts import Replica
+
+MINUTE_S = 60.0
+TIMEOUT_S = 8.0  # of a request: a question to the store of limits (2 s), and the provider's answer (4 s) with a new try
+SLACK_S = 1.5  # of clients and gateways that share the processors
+WRITTEN_S = 1.0  # an answer's row is in the database by then, if the database answers
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request as its client saw it; monotonic seconds.
+
+    Attributes:
+        status: of the answer; None if the connection was refused or broke.
+    """
+
+    id: str
+    key: str
+    replica: str
+    began: float
+    ended: float
+    status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """One call as the provider saw it. It costs from the moment when it arrives."""
+
+    id: str
+    key: str
+    at: float
+    nusd: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """A row of the ledger; `request` is None for what was booked for a killed process."""
+
+    request: str | None
+    key: str
+    nusd: int
+
+
+@dataclass
+class Findings:
+    """Attributes:
+    broken: what breaks an invariant.
+    figures: what was counted.
+    """
+
+    broken: list[str] = field(default_factory=list)
+    figures: dict[str, object] = field(default_factory=dict)
+
+
+def check_budgets(found: Findings, ceilings: dict[str, int], bills: list[Bill], seen: list[Seen]) -> None:
+    """No key spends more than its budget with its overshoot; calls of killed gateways, whose memory is gone, are named apart."""
+    lost = {one.id for one in seen if one.status is None}
+    for key, ceiling in ceilings.items():
+        of_key = [bill for bill in bills if bill.key == key]
+        spent, in_lost = sum(bill.nusd for bill in of_key), sum(bill.nusd for bill in of_key if bill.id in lost)
+        found.figures[f"budget of {key}: billed / bound, USD"] = f"{spent / 1e9:.6f} / {ceiling / 1e9:.6f}"
+        if in_lost:
+            found.figures["  of this for requests that a fault cut off"] = f"{in_lost / 1e9:.6f}"
+        if spent > ceiling:
+            found.broken.append(
+                f"budget: {key} was billed {spent} nano-USD, {in_lost} of it cut off; its bound is {ceiling}"
+            )
+
+
+def check_rate(found: Findings, key: str, limit: int, bills: list[Bill], forgot: list[float], at_once: int) -> None:
+    """No minute has more than the limit and one slice. A minute in which Valkey lost its memory may have the limit twice.
+
+    Args:
+        forgot: when Valkey lost its memory.
+        at_once: requests of the key that a stopped gateway may deliver late.
+    """
+    slice = limit // 4
+    times = sorted(bill.at for bill in bills if bill.key == key)
+    most = most_forgot = 0
+    for first, at in enumerate(times):
+        number = bisect_right(times, at + MINUTE_S) - first
+        if any(at <= time <= at + MINUTE_S for time in forgot):
+            most_forgot = max(most_forgot, number)
+        else:
+            most = max(most, number)
+    found.figures[f"rpm: {limit}: most in a minute"] = most
+    found.figures["  in a minute in which Valkey lost its memory"] = most_forgot
+    if most > limit + slice + at_once:
+        found.broken.append(f"rate: {most} requests in a minute; the limit is {limit}")
+    if most_forgot > 2 * (limit + slice) + at_once:
+        found.broken.append(f"rate: {most_forgot} requests in a minute with a loss of memory; the limit is {limit}")
+
+
+def check_hangs(found: Findings, seen: list[Seen], replicas: list[Replica]) -> None:
+    """No request takes longer than its timeout, without the time in which its gateway was stopped."""
+    stops = {replica.name: replica.stopped for replica in replicas}
+    longest = 0.0
+    for one in seen:
+        stopped = sum(max(0.0, min(end, one.ended) - max(began, one.began)) for began, end in stops[one.replica])
+        longest = max(longest, took := one.ended - one.began - stopped)
+        if took > TIMEOUT_S + SLACK_S:
+            found.broken.append(f"hang: request {one.id} at {one.replica} took {took:.1f} s")
+    found.figures["longest request, s"] = f"{longest:.2f}"
+
+
+def check_ledger(found: Findings, seen: list[Seen], rows: list[LedgerRow], replicas: list[Replica]) -> None:
+    """Each answered request has its row, unless its gateway was killed before it had written the row."""
+    written = {row.request for row in rows}
+    kills = {replica.name: replica.killed for replica in replicas}
+    answered = [one for one in seen if one.status == 200]
+    lost = [one for one in answered if one.id not in written]
+    excused = [one for one in lost if any(one.began <= at for at in kills[one.replica])]
+    found.figures["answered requests / rows in the ledger"] = f"{len(answered):,} / {len(written - {None}):,}"
+    found.figures["  without a row: their gateway was killed"] = len(excused)
+    for one in lost:
+        if one not in excused or not any(0 <= at - one.ended <= WRITTEN_S for at in kills[one.replica]):
+            found.broken.append(f"ledger: request {one.id}, answered by {one.replica}, has no row")
+
+
+def check_booked(found: Findings, keys: list[str], bills: list[Bill], rows: list[LedgerRow]) -> None:
+    """For keys with a budget, the ledger has at least what was billed: estimates stand for what killed gateways had not written."""
+    for key in keys:
+        billed = sum(bill.nusd for bill in bills if bill.key == key)
+        booked = sum(row.nusd for row in rows if row.key == key)
+        estimated = sum(row.nusd for row in rows if row.key == key and row.request is None)
+        found.figures[f"ledger of {key}: booked / billed, USD"] = f"{booked / 1e9:.6f} / {billed / 1e9:.6f}"
+        found.figures[f"  of {key} estimated"] = f"{estimated / 1e9:.6f}"
