@@ -174,7 +174,7 @@ async def open_service(
     async with (
         _closing(settings.database) as database,
         open_replicas(settings, database, replica, clock) as replicas,
-        _open_limiter(portfolio, database, metrics, clock) as limiter,
+        _open_limiter(portfolio, database, metrics, clock, replicas) as limiter,
         _recorder(settings, database, replicas) as recorder,
         _closing(settings.responses_database, database) as responses_database,
         ResponseStore(responses_database, _store_limits(settings)) as responses,
@@ -231,14 +231,16 @@ def _recorder(settings: Settings, database: Database | None, replicas: Replicas)
 
 @asynccontextmanager
 async def _open_limiter(
-    portfolio: Portfolio, database: Database | None, metrics: Metrics, clock: Clock
+    portfolio: Portfolio, database: Database | None, metrics: Metrics, clock: Clock, replicas: Replicas
 ) -> AsyncIterator[Limiter]:
     settings, access = portfolio.settings, portfolio.access
     limits = [key.limits for key in access.keys] + [team.limits for team in access.teams]
     limited, local = any(each != Limits() for each in limits), settings.when_shared_is_away == "local"
     async with (
         open_store(settings.shared, database, clock, needed=limited) as store,
-        Limiter(store, clock=clock, warned=metrics.budget_warned, local_if_away=local) as limiter,
+        Limiter(
+            store, clock=clock, warned=metrics.budget_warned, local_if_away=local, processes=replicas.processes
+        ) as limiter,
     ):
         metrics.watch_limits(limiter.budgets.gauges, lambda: limiter.settled_twice)
         yield limiter

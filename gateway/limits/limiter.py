@@ -35,6 +35,7 @@ SWEEP_S = LEASE_S / 4
 GATHER_S = 0.005  # slices that need the store at about the same time ask together
 AWAY = "The store of limits does not answer; try again."
 _ONE_REQUEST = Amounts(places=1, requests=1)
+BACK_S = 2.5  # after the store is back, until all processes have told it what they used meanwhile
 RENEW_S = LEASE_S / 4  # a lease in use is renewed at least this often
 
 
@@ -48,6 +49,7 @@ class Limiter:
         clock: monotonic seconds.
         wall: seconds since the epoch; replaced by the store's clock as soon as that is known.
         local_if_away: while the store does not answer, the process admits its share of what was left; False: it refuses.
+        processes: the number of processes that share the limits, as far as it is known without the store.
 
     Attributes:
         budgets: what is known of them.
@@ -63,6 +65,7 @@ class Limiter:
         wall: Clock = time.time,
         *,
         local_if_away: bool = True,
+        processes: Callable[[], int] = lambda: 1,
     ) -> None:
         self.settled_twice = 0
         self.clock = clock
@@ -77,7 +80,9 @@ class Limiter:
         self._wake = asyncio.Event()
         self._due: dict[Slice, None] = {}
         self._local_if_away = local_if_away
+        self._processes = processes
         self._away = False
+        self._back_at = clock()
         self._shares: dict[Slice, AwayShare] = {}
         self._task: asyncio.Task[None] | None = None
         self._passed = self._sweep_at = clock()
@@ -145,6 +150,8 @@ class Limiter:
     async def refresh(self) -> None:
         """Tells the store all that it does not know yet, and gives back what is not used."""
         now = self.clock()
+        if not self._away and now - self._back_at >= BACK_S:
+            self._shares.clear()
         if now - self._passed >= RECENT_S:
             self._passed = now
             for slice in list(self.slices()):
@@ -201,6 +208,12 @@ class Limiter:
         """
         async with slice.lock:
             while not take():  # another request may have taken what was granted
+                share = self._shares.get(slice)
+                if share is not None and share.known and not self._away:
+                    if not share.provide(need, self.now):
+                        raise StoreUnavailable(AWAY, headers={"retry-after": "1"})
+                    if take():
+                        return
                 try:
                     answer = await self._answer(slice, need)
                 except LimitsAway as exc:
@@ -225,8 +238,8 @@ class Limiter:
             return False
         share = self._shares.get(slice)
         if share is None:
-            shares = max((state.leases for state in self.budgets.states()), default=1)
-            share = self._shares[slice] = AwayShare(slice, self.budgets.share(slice), shares)
+            shares = max(self._processes(), *(state.leases for state in self.budgets.states()), 1)
+            share = self._shares[slice] = AwayShare(slice, self.budgets.share(slice), shares, self.now)
         return share.provide(need, self.now)
 
     @staticmethod
@@ -252,8 +265,8 @@ class Limiter:
                 slice.lost(ask)
             self._away = True
             raise
-        self._away = False
-        self._shares.clear()
+        if self._away:
+            self._away, self._back_at = False, self.clock()
         for (slice, ask), answer in zip(asks, answers, strict=True):
             slice.asked_at = sent
             slice.apply(ask, answer)

@@ -92,6 +92,15 @@ class Slice:
         """A request is over."""
         self.open -= 1
 
+    def lend(self, requests: int, tokens: int) -> None:
+        """Adds requests and tokens that the store has not granted, and hears of later."""
+        if self.limits_requests:
+            self.requests += requests
+            self._owed_requests += requests
+        if self.limits_tokens:
+            self.tokens += tokens
+            self._owed_tokens += tokens
+
     def owe_tokens(self, tokens: int) -> None:
         """Notes tokens that were used beyond those reserved; negative: that were not used."""
         if self.limits_tokens:

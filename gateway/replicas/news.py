@@ -146,8 +146,9 @@ class NewsDesk:
 
     def _apply_failure(self, live: LiveDeployment, news: News, left_s: float, age_s: float) -> None:
         cause, now, breaker = Cause(news.cause), self._clock(), live.breaker
-        met = self._met.setdefault(news.deployment, {})
+        met = {replica: at for replica, at in self._met.get(news.deployment, {}).items() if now - at <= AGREE_S}
         met[news.replica] = max(met.get(news.replica, now - age_s), now - age_s)
+        self._met[news.deployment] = met
         of_account = cause in NEEDS_OPERATOR or cause is Cause.RATE_LIMITED
         agreed = sum(now - at <= AGREE_S for at in met.values()) >= 2
         if left_s > 0 and (of_account or agreed):

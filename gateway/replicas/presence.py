@@ -126,6 +126,11 @@ class Presence:
         return len({row.replica for row in self._known} | {self._member.replica})
 
     @property
+    def processes(self) -> int:
+        """The number of processes that use the database, as it was known last."""
+        return max(1, len(self._rows))
+
+    @property
     def _known(self) -> Sequence[Row]:
         return self._rows if self._clock() - self._seen_at < self._gone_s else ()
 

@@ -158,6 +158,10 @@ class Replicas:
         """True if this process does the jobs that are needed once for the database."""
         return self.presence is None or self.presence.leads
 
+    def processes(self) -> int:
+        """The number of processes of all gateways, as it was known last."""
+        return 1 if self.presence is None else self.presence.processes
+
     def checks(self) -> bool:
         """True if this process checks the health of deployments: it leads, or would not hear what the leader finds."""
         return self.shared is None or self.shared.away or self.leads()

@@ -8,7 +8,8 @@ from scripts.soak.replica_parts import Replica
 MINUTE_S = 60.0
 TIMEOUT_S = 8.0  # of a request: a question to the store of limits (2 s), and the provider's answer (4 s) with a new try
 SLACK_S = 1.5  # of clients and gateways that share the processors
-WRITTEN_S = 1.0  # an answer's row is in the database by then, if the database answers
+WRITTEN_S = 1.0  # an answer's row is in the database by then, while the database answers
+AGAIN_S = 2.0  # until a gateway has found out that the database answers again
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def check_budgets(found: Findings, ceilings: dict[str, int], bills: list[Bill], 
 
 
 def check_rate(found: Findings, key: str, limit: int, bills: list[Bill], forgot: list[float], at_once: int) -> None:
-    """No minute has more than the limit and one slice. A minute in which Valkey lost its memory may have the limit twice.
+    """No minute has more than the limit and one slice. When Valkey loses its memory the minute begins anew.
 
     Args:
         forgot: when Valkey lost its memory.
@@ -81,19 +82,15 @@ def check_rate(found: Findings, key: str, limit: int, bills: list[Bill], forgot:
     """
     slice = limit // 4
     times = sorted(bill.at for bill in bills if bill.key == key)
-    most = most_forgot = 0
+    most: dict[int, int] = {}  # by the losses of memory in the minute
     for first, at in enumerate(times):
-        number = bisect_right(times, at + MINUTE_S) - first
-        if any(at <= time <= at + MINUTE_S for time in forgot):
-            most_forgot = max(most_forgot, number)
-        else:
-            most = max(most, number)
-    found.figures[f"rpm: {limit}: most in a minute"] = most
-    found.figures["  in a minute in which Valkey lost its memory"] = most_forgot
-    if most > limit + slice + at_once:
-        found.broken.append(f"rate: {most} requests in a minute; the limit is {limit}")
-    if most_forgot > 2 * (limit + slice) + at_once:
-        found.broken.append(f"rate: {most_forgot} requests in a minute with a loss of memory; the limit is {limit}")
+        losses = sum(at <= time <= at + MINUTE_S for time in forgot)
+        most[losses] = max(most.get(losses, 0), bisect_right(times, at + MINUTE_S) - first)
+    for losses, number in sorted(most.items()):
+        lost = f" with {losses} losses of Valkey's memory" if losses else ""
+        found.figures[f"rpm: {limit}: most in a minute{lost}"] = number
+        if number > (losses + 1) * (limit + slice) + at_once:
+            found.broken.append(f"rate: {number} requests in a minute{lost}; the limit is {limit}")
 
 
 def check_hangs(found: Findings, seen: list[Seen], replicas: list[Replica]) -> None:
@@ -108,17 +105,29 @@ def check_hangs(found: Findings, seen: list[Seen], replicas: list[Replica]) -> N
     found.figures["longest request, s"] = f"{longest:.2f}"
 
 
-def check_ledger(found: Findings, seen: list[Seen], rows: list[LedgerRow], replicas: list[Replica]) -> None:
-    """Each answered request has its row, unless its gateway was killed before it had written the row."""
+def check_ledger(
+    found: Findings,
+    seen: list[Seen],
+    rows: list[LedgerRow],
+    replicas: list[Replica],
+    away: list[tuple[float, float]],
+) -> None:
+    """Each answered request has its row, unless its gateway was killed before it had written the row.
+
+    Args:
+        away: while the database did not answer.
+    """
     written = {row.request for row in rows}
     kills = {replica.name: replica.killed for replica in replicas}
     answered = [one for one in seen if one.status == 200]
     lost = [one for one in answered if one.id not in written]
-    excused = [one for one in lost if any(one.began <= at for at in kills[one.replica])]
     found.figures["answered requests / rows in the ledger"] = f"{len(answered):,} / {len(written - {None}):,}"
-    found.figures["  without a row: their gateway was killed"] = len(excused)
+    found.figures["  without a row: their gateway was killed"] = len(lost)
     for one in lost:
-        if one not in excused or not any(0 <= at - one.ended <= WRITTEN_S for at in kills[one.replica]):
+        waits = [
+            at - one.ended - sum(max(0.0, min(e, at) - max(b, one.ended)) for b, e in away) for at in kills[one.replica]
+        ]
+        if not any(-TIMEOUT_S <= wait <= WRITTEN_S for wait in waits):
             found.broken.append(f"ledger: request {one.id}, answered by {one.replica}, has no row")
 
 

@@ -100,13 +100,18 @@ class Replica:
 
 
 class Store:
-    """PostgreSQL with all its processes."""
+    """PostgreSQL with all its processes.
+
+    Attributes:
+        away: from when to when it did not answer; monotonic seconds.
+    """
 
     name = "postgresql"
 
     def __init__(self, server: Postgres) -> None:
         self.server = server
         self.url = server.new_database()
+        self.away: list[tuple[float, float]] = []
 
     def pids(self) -> list[int]:
         assert self.server._server is not None
@@ -148,6 +153,7 @@ class Shared:
 
 async def kill(part: Part, away_s: float) -> None:
     """Kills all processes of a part, and starts it again after a while."""
+    began = time.monotonic()
     if isinstance(part, Replica | Shared):
         part.killed.append(time.monotonic())
     for pid in part.pids():
@@ -155,6 +161,8 @@ async def kill(part: Part, away_s: float) -> None:
             os.kill(pid, signal.SIGKILL)
     await asyncio.sleep(away_s)
     await part.restart()
+    if isinstance(part, Store):
+        part.away.append((began, time.monotonic()))
 
 
 async def stop(part: Part, seconds: float) -> None:
@@ -167,6 +175,8 @@ async def stop(part: Part, seconds: float) -> None:
         _signal(pids, signal.SIGCONT)
     if isinstance(part, Replica):
         part.stopped.append((began, time.monotonic()))
+    if isinstance(part, Store):
+        part.away.append((began, time.monotonic()))
 
 
 def _signal(pids: list[int], number: signal.Signals) -> None:

@@ -122,7 +122,7 @@ async def soak(minutes: float, seed: int, folder: Path, *, settled_s: float = SE
                 await asyncio.sleep(settled_s)
                 statuses = [await replica.end() for replica in replicas]
             rows = await asyncio.to_thread(ledger, store)
-    return findings(load, rows, shared, statuses, settled=settled_s > 0)
+    return findings(load, rows, store, shared, statuses, settled=settled_s > 0)
 
 
 async def _run(load: Load, parts: list[Part], seconds: float, console: Console) -> None:
@@ -149,7 +149,9 @@ def ledger(store: Store) -> list[LedgerRow]:
     return [LedgerRow(request, names.get(key_id, ""), int(nusd)) for request, key_id, _, nusd in rows]
 
 
-def findings(load: Load, rows: list[LedgerRow], shared: Shared, statuses: list[int], *, settled: bool) -> Findings:
+def findings(
+    load: Load, rows: list[LedgerRow], store: Store, shared: Shared, statuses: list[int], *, settled: bool
+) -> Findings:
     """All checks."""
     found = Findings()
     found.figures["requests"] = len(load.seen)
@@ -164,7 +166,8 @@ def findings(load: Load, rows: list[LedgerRow], shared: Shared, statuses: list[i
     checks.check_budgets(found, ceilings, load.bills, load.seen)
     checks.check_rate(found, RATED, RPM, load.bills, shared.killed, CLIENTS[RATED])
     checks.check_hangs(found, load.seen, load.replicas)
-    checks.check_ledger(found, load.seen, rows, load.replicas)
+    away = [(began, ended + checks.AGAIN_S) for began, ended in store.away]
+    checks.check_ledger(found, load.seen, rows, load.replicas, away)
     if settled:
         checks.check_booked(found, list(BUDGETS_USD), load.bills, rows)
     if any(statuses):

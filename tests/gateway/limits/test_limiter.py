@@ -344,6 +344,32 @@ async def test_while_the_store_is_away_each_process_admits_its_share_of_what_was
     assert window.spent == 200 + 50 * admitted
 
 
+async def test_no_minute_has_more_than_the_limit_while_the_store_is_away_and_when_it_is_back() -> None:
+    clock = Time(START)
+    engine = Flaky(clock)
+    processes = [Limiter(engine, clock=clock, wall=clock, processes=lambda: 3) for _ in range(3)]
+    limited, admitted = grant(rpm=60), list[float]()
+
+    async def admit_all(process: Limiter, most: int = 1000) -> None:
+        with contextlib.suppress(RateLimited, StoreUnavailable):
+            for _ in range(most):
+                (await process.admit(limited)).settle(0, 0)
+                admitted.append(clock.now)
+
+    await admit_all(processes[0], 10)
+    await admit_all(processes[1], 20)  # the third one has not asked yet
+    for second in range(200):
+        clock.now += 1
+        engine.away = 5 <= second < 10 or 90 <= second < 170
+        for process in processes:
+            await admit_all(process)
+            with contextlib.suppress(LimitsAway):
+                await process.refresh()
+    most = max(sum(at <= other < at + 60 for other in admitted) for at in admitted)
+    assert most <= 60 + 15
+    assert sum(START + 91 <= at <= START + 170 for at in admitted) >= 45  # it admits something, too
+
+
 async def test_a_store_that_is_away_refuses_all_that_the_slices_do_not_have_if_told_so() -> None:
     clock = Time(START)
     engine = Flaky(clock)
