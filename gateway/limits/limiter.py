@@ -221,7 +221,7 @@ class Limiter:
                         return
                     raise StoreUnavailable(AWAY, headers={"retry-after": "1"}) from exc
                 if answer.refused is not None:
-                    raise refusal(slice.grant, self._when(answer.refused, answer, slice, need), self.now)
+                    raise refusal(slice.grant, _when(answer.refused, answer, slice, need), self.now)
 
     async def _answer(self, slice: Slice, need: Amounts) -> Answer:
         """The store's answer to a need. What ended slices of the same key do not need is given back first."""
@@ -241,16 +241,6 @@ class Limiter:
             shares = max(self._processes(), *(state.leases for state in self.budgets.states()), 1)
             share = self._shares[slice] = AwayShare(slice, self.budgets.share(slice), shares, self.now)
         return share.provide(need, self.now)
-
-    @staticmethod
-    def _when(refused: Refused, answer: Answer, slice: Slice, need: Amounts) -> Refused:
-        """A budget in which the need would fit without the requests in progress is worth another try when they are over."""
-        for term, state in zip(slice.terms.budgets, answer.budgets, strict=True):
-            used = state.used + slice.spent - answer.booked
-            fits = term.limit - used >= need.expected and term.ceiling - used >= need.worst
-            if term is refused.term and fits:
-                return Refused(term, answer.now + SOON_S)
-        return refused
 
     async def _exchange(self, asks: list[tuple[Slice, Ask]]) -> list[Answer]:
         """The store's answers, which the slices take over even if the caller is cancelled: the store has granted them."""
@@ -293,6 +283,16 @@ class Limiter:
                 pass
             except Exception as exc:
                 log_exception(log, "limits cannot be renewed", exc)
+
+
+def _when(refused: Refused, answer: Answer, slice: Slice, need: Amounts) -> Refused:
+    """A budget in which the need would fit without the requests in progress is worth another try when they are over."""
+    for term, state in zip(slice.terms.budgets, answer.budgets, strict=True):
+        used = state.used + slice.spent - answer.booked
+        fits = term.limit - used >= need.expected and term.ceiling - used >= need.worst
+        if term is refused.term and fits:
+            return Refused(term, answer.now + SOON_S)
+    return refused
 
 
 @contextlib.asynccontextmanager
