@@ -92,6 +92,7 @@ class LimitsMachine(RuleBasedStateMachine):
         self.ledger: list[Row] = []
         self.lease_times: dict[str, tuple[str, float]] = {}
         self.processes: list[Process] = []
+        self.thawed: dict[tuple[int, float], int] = {}
         self.engine = self.run(self.open())
 
     # What a subclass gives
@@ -133,6 +134,15 @@ class LimitsMachine(RuleBasedStateMachine):
     def process(self, number: int) -> Process:
         return self.processes[number % len(self.processes)]
 
+    def thaw(self, process: Process) -> None:
+        """Notes what the requests of a process may spend that did nothing for so long that its lease has been swept.
+
+        Others were granted what the sweep freed, and the provider bills these requests all the same: no store can prevent that.
+        """
+        if self.time - process.refreshed >= LEASE_S:
+            worst = sum(running.worst for running in process.requests)
+            self.thawed.setdefault((id(process), process.refreshed), worst)
+
     @initialize()
     def begin(self) -> None:
         for _ in range(2):
@@ -145,6 +155,7 @@ class LimitsMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 3), key=st.sampled_from(sorted(KEYS)), tokens=st.integers(1, 300))
     def admit(self, number: int, key: str, tokens: int) -> None:
         process = self.process(number)
+        self.thaw(process)
         try:
             hold = self.run(process.limiter.admit(KEYS[key]))
         except RateLimited:
@@ -166,6 +177,7 @@ class LimitsMachine(RuleBasedStateMachine):
         if not process.requests:
             return
         running = process.requests[request % len(process.requests)]
+        self.thaw(process)
         try:
             self.run(running.hold.reserve(expected, expected + more, tokens))
         except (RateLimited, QuotaUsedUp):
@@ -180,6 +192,7 @@ class LimitsMachine(RuleBasedStateMachine):
         process = self.process(number)
         if not process.requests:
             return
+        self.thaw(process)
         running = process.requests.pop(request % len(process.requests))
         billed = int(running.worst * share)
         running.hold.settle(billed, int(running.tokens * share * 2))
@@ -192,6 +205,7 @@ class LimitsMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 3))
     def refresh(self, number: int) -> None:
         process = self.process(number)
+        self.thaw(process)
         rows, process.waiting = process.waiting, []
         self.run(self.write(rows))
         for slice in process.limiter.slices():
@@ -218,7 +232,7 @@ class LimitsMachine(RuleBasedStateMachine):
             return
         windows = self.run(self.windows())
         for key, row in windows.items():
-            ceiling = CEILINGS[key.period]
+            ceiling = CEILINGS[key.period] + sum(self.thawed.values())
             assert row.spent + row.worst <= ceiling, (key, row)
             assert min(row.expected, row.worst, row.leases) >= 0, (key, row)
             billed = [*self.run(self.written()), *(one for process in self.processes for one in process.waiting)]
