@@ -1,6 +1,7 @@
 """What a process knows of the budgets of its keys and teams: warns when one is nearly spent, and lets policies save money then.
 
-The state of a budget is as new as the last answer of the store about it, at most a second old for a key in use.
+The state of a budget is as new as the last answer of the store about it, at most a second old for a key in use, and what its own
+requests have spent since.
 """
 
 import logging
@@ -97,6 +98,7 @@ class BudgetWatch:
 
     def cost_factor(self, slice: Slice) -> float:
         """The factor of a policy's cost weight, by the `near_limit` of key and team; 1 if no budget is near its limit."""
+        self.note(slice)  # with what has been spent since the store answered
         factor = 1.0
         for (kind, name), limits in slice.grant.scopes:
             near = limits.near_limit
