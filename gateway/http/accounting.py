@@ -7,20 +7,18 @@ import time
 from collections.abc import Iterable
 
 from gateway.answering.attempts import CANCELLED, HEDGED, Attempts
-from gateway.answering.billed_usage import billed_usage
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.answering.transcript import in_transcript
 from gateway.cache.entry import Entry, Origin
 from gateway.config.access import Grant
 from gateway.core.errors import GatewayError
-from gateway.core.usage import Usage
 from gateway.core.vocabulary import Api
 from gateway.http.answer_headers import RawHeaders, answer_headers, batch_headers, cached_headers, lasting_headers
+from gateway.http.billed_parts import abandoned_parts, answered_parts
 from gateway.http.client_labels import ClientLabels, client_labels
 from gateway.http.record_columns import (
     CLIENT_CLOSED,
-    billed_part,
     candidates_column,
     checkpoint_column,
     conversation_column,
@@ -223,38 +221,21 @@ class RequestLog:
             model, tokens, answer = origin.model, sum(origin.tokens or ()), origin.last_answer
         elif self.open_call is not None:
             model = self.open_call.candidate.model.name if self.stream is None else self.stream.model
-            tokens = parts[-1].prompt_tokens + parts[-1].completion_tokens if parts else 0
+            last = parts[0 if self.stream is None else len(self.stream.calls) - 1]
+            tokens = last.prompt_tokens + last.completion_tokens
             answer = _last_answer(self.stream, self.open_call)
         else:
             return
         self._service.conversations.record_answer(self.conversation, model, tokens, answer)
 
     def _parts(self) -> list[Part]:
-        """The calls that the answer is from, with their cost if it is known.
-
-        If the client disconnected before the answer, the prompt of the last call counts, since the provider was reading it.
-        """
+        """The calls that the request is billed for, with their cost if it is known: those that the answer is from come first."""
         if self._first_prompt is not None:
             return list(self._prompt_parts.values())
-        if self.stream is not None:
-            calls = [(call, *self.stream.usage(call)) for call in self.stream.calls]
-            return [
-                billed_part(call.candidate.model.name, call.live.spec, usage, estimated=estimated)
-                for call, usage, estimated in calls
-            ]
-        if self.open_call is not None:
-            call = self.open_call
-            prompt_tokens = 0 if self.request is None else self.request.requirements.prompt_tokens
-            usage, estimated = billed_usage(call, prompt_tokens)
-            return [billed_part(call.candidate.model.name, call.live.spec, usage, estimated=estimated)]
-        attempts = self.attempts.entries
-        last = attempts[-1] if attempts else None
-        if self.request is not None and last is not None and last.cause == CANCELLED and last.call is not None:
-            usage = Usage(self.request.requirements.prompt_tokens, 0)
-            model = last.candidate.model
-            called = next(live.spec for live in model.deployments if live.spec.id == last.deployment)
-            return [billed_part(model.name, called, usage, estimated=True)]
-        return []
+        if self.request is None:
+            return []
+        answered = answered_parts(self.request, self.stream, self.open_call)
+        return answered + abandoned_parts(self.request, self.attempts.entries)
 
     def _record(self, parts: list[Part]) -> Record:
         request, decision, open_call = self.request, self.decision, self.open_call

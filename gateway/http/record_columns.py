@@ -1,4 +1,4 @@
-"""Parts of a request's record: the cost of a call, and the columns that hold JSON. Pure functions."""
+"""Parts of a request's record: the columns that hold JSON, and sums over its calls. Pure functions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +7,6 @@ import orjson
 
 from gateway.answering.attempts import Attempts
 from gateway.cache.entry import Origin
-from gateway.config.portfolio import Deployment
-from gateway.core.usage import Usage
 from gateway.record.predictions import Predictions
 from gateway.record.request_record import Part, Record, total_cost
 from gateway.request.request import Request
@@ -19,16 +17,6 @@ CHECKPOINT_CHARS = 12  # of a checkpoint's id, as error messages show it
 CLIENT_CLOSED = 499  # nginx's status for a client that disconnected; it appears in records only
 CANDIDATES = 20  # the best of the scored models are recorded, at most this many
 MAX_ATTEMPTS = 200  # recorded for one request
-
-
-def billed_part(model: str, deployment: Deployment, usage: Usage, *, estimated: bool) -> Part:
-    """A call with its tokens and its cost by the deployment's price.
-
-    Args:
-        estimated: the provider did not report the usage.
-    """
-    cost_nusd = None if deployment.price is None else deployment.price.cost_nusd(usage)
-    return Part(model, deployment.id, *usage[:2], cost_nusd, estimated, *usage[2:])
 
 
 def from_cache(record: Record, origin: Origin) -> Record:

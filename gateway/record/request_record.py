@@ -68,7 +68,8 @@ class Record(NamedTuple):
         candidates: `[{"model", "p_correct", "price_usd"}]` of the 20 best models by the policy; None if the client named a model.
         failover: `[{"model", "deployment", "cause", "status", "elapsed_ms", "distance", "predicted_loss", "after_content"}]`,
             the failed calls in order, including streams that broke; distance and loss are relative to the chosen model.
-        parts: if another call continued a stream, the `Part` of each call in order; tokens and cost are their sums. For a
+        parts: if another call continued a stream, or was given up while it ran, the `Part` of each call, those of the answer
+            first; tokens and cost are their sums. For a
             batch of prompts that several deployments answered, a `Part` for each deployment; chosen, served, deployment,
             p_correct, candidates and the columns about a stand-in are those of the first prompt.
         usage_estimated: a provider reported no usage, for example because its stream broke.

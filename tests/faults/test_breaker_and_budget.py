@@ -243,6 +243,11 @@ async def test_a_slow_first_token_is_hedged(tmp_path: Path) -> None:
             record = (await run.records())[-1]
             assert record["served"] == "llama-70b"
             assert record["error"] is None
+            winner, loser = record["parts"]  # the provider of the loser had begun to read the prompt
+            assert (winner["model"], loser["model"]) == ("llama-70b", "llama-8b")
+            assert (loser["completion_tokens"], loser["estimated"]) == (0, True)
+            assert loser["prompt_tokens"] > 0
+            assert record["cost_nusd"] == winner["cost_nusd"] + loser["cost_nusd"]
 
 
 async def test_the_loser_of_a_hedge_may_be_the_stand_in(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from gateway.config.portfolio import Deployment, Model
 from gateway.config.price import Price
 from gateway.core.usage import Usage
 from gateway.deployments.live import LiveModel
+from gateway.http.billed_parts import billed_part
 from gateway.http.record_columns import (
     MAX_ATTEMPTS,
-    billed_part,
     candidates_column,
     conversation_column,
     failover_column,

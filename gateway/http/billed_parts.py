@@ -1,0 +1,56 @@
+"""The calls that a request is billed for. Pure functions of what is known of the request at its end."""
+
+from collections.abc import Iterable
+
+from gateway.answering.attempts import CANCELLED, HEDGED, Attempt
+from gateway.answering.billed_usage import billed_usage
+from gateway.answering.continued_stream import ContinuedStream
+from gateway.answering.open_call import OpenCall
+from gateway.config.portfolio import Deployment
+from gateway.core.usage import Usage
+from gateway.record.request_record import Part
+from gateway.request.request import Request
+
+
+def billed_part(model: str, deployment: Deployment, usage: Usage, *, estimated: bool) -> Part:
+    """A call with its tokens and its cost by the deployment's price.
+
+    Args:
+        estimated: the provider did not report the usage.
+    """
+    cost_nusd = None if deployment.price is None else deployment.price.cost_nusd(usage)
+    return Part(model, deployment.id, *usage[:2], cost_nusd, estimated, *usage[2:])
+
+
+def answered_parts(request: Request, stream: ContinuedStream | None, open_call: OpenCall | None) -> list[Part]:
+    """The calls that the answer is from, in order.
+
+    Args:
+        stream: the answer, if it is streamed.
+        open_call: the call that began the answer; None without an answer.
+    """
+    if stream is not None:
+        calls = [(call, *stream.usage(call)) for call in stream.calls]
+    elif open_call is not None:
+        calls = [(open_call, *billed_usage(open_call, request.requirements.prompt_tokens))]
+    else:
+        return []
+    return [
+        billed_part(call.candidate.model.name, call.live.spec, usage, estimated=estimated)
+        for call, usage, estimated in calls
+    ]
+
+
+def abandoned_parts(request: Request, attempts: Iterable[Attempt]) -> list[Part]:
+    """The calls that were given up while they ran: another one answered first, or the client left.
+
+    Their prompts count, since the providers were reading them.
+    """
+    usage = Usage(request.requirements.prompt_tokens, 0)
+    parts = []
+    for attempt in attempts:
+        if attempt.cause in (HEDGED, CANCELLED) and attempt.call is not None:
+            model = attempt.candidate.model
+            called = next(live.spec for live in model.deployments if live.spec.id == attempt.deployment)
+            parts.append(billed_part(model.name, called, usage, estimated=True))
+    return parts
