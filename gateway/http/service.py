@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -155,22 +155,25 @@ async def open_service(
     proxies: Proxies | None = None,
     environment: Mapping[str, str] | None = None,
     replica: str | None = None,
+    router: Router | None = None,
 ) -> AsyncIterator[Service]:
     """Opens everything in order, and closes it in reverse.
 
     Args:
         metrics: shared with other worker processes; by default of this process only.
-        proxies: for calls to providers and to the collector of traces; by default none.
+        proxies: for calls to providers and the collector of traces; by default none.
         environment: its OpenTelemetry variables are used; by default none.
         replica: names this gateway among those of one database; None: no other one uses the database.
+        router: of the portfolio's checkpoint and model spaces, if other gateways of this process have loaded it already.
 
     Raises:
         RouterError: the checkpoint or a model space cannot be loaded, or lacks an embedding that the portfolio names.
         ReplicaRefused: another gateway uses the database, and would multiply the limits.
     """
-    in_force = _in_force(portfolio, await asyncio.to_thread(_load_router, portfolio), clock, None)
-    settings = portfolio.settings
-    metrics = metrics or Metrics()
+    if router is None:
+        router = await asyncio.to_thread(_load_router, portfolio)
+    in_force = _in_force(portfolio, router, clock, None)
+    settings, metrics = portfolio.settings, metrics or Metrics()
     async with (
         _closing(settings.database) as database,
         open_replicas(settings, database, replica, clock) as replicas,
@@ -182,10 +185,7 @@ async def open_service(
         DirectUpstream(proxies) as direct,
         Telemetry(environment or {}, (proxies or Proxies({})).proxy_for) as telemetry,
     ):
-        upstreams = Upstreams(
-            direct, LitellmUpstream(), lambda texts: service.in_force.routing.encoder_queue.embed(texts)
-        )
-        failover = Failover(upstreams, clock)
+        failover = _failover(direct, lambda: service.in_force.routing, clock)
         async with HealthChecks(failover, clock, replicas.checks, replicas.works) as health:
             conversations, cache = ConversationTable(clock), AnswerCache(clock, settings.cache)
             service = Service(
@@ -244,6 +244,11 @@ async def _open_limiter(
     ):
         metrics.watch_limits(limiter.budgets.gauges, lambda: limiter.settled_twice)
         yield limiter
+
+
+def _failover(direct: DirectUpstream, routing: Callable[[], Routing], clock: Clock) -> Failover:
+    """Calls to all upstreams; `routing` gives the routing in force, whose encoder is the built-in model."""
+    return Failover(Upstreams(direct, LitellmUpstream(), lambda texts: routing().encoder_queue.embed(texts)), clock)
 
 
 def _router_files(portfolio: Portfolio) -> tuple[object, ...]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from gateway.http.service import Service, open_service
 from gateway.keys.authentication import Authentication
 from gateway.server.server import Server
 from gateway.upstream.proxy import Proxies
+from router.model.serving import Router
 
 DIALECTS = dialects_by_path(ResponseStore(None))
 NO_KEYS = Authentication(Access)
@@ -103,6 +105,12 @@ async def serving(
         await task
 
 
+@cache
+def shipped_router() -> Router:
+    """The shipped router; loading takes 0.1 s, most of what a gateway needs to start."""
+    return Router.load()
+
+
 @asynccontextmanager
 async def running(
     portfolio: Portfolio,
@@ -114,7 +122,9 @@ async def running(
     replica: str | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serves the portfolio on a free port until the block ends."""
-    async with open_service(portfolio, clock, proxies=proxies, environment=environment, replica=replica) as service:
+    router = None if portfolio.checkpoint is not None or portfolio.spaces else shipped_router()
+    more: dict[str, Any] = {"proxies": proxies, "environment": environment, "replica": replica, "router": router}
+    async with open_service(portfolio, clock, **more) as service:
         if (litellm := service.failover.upstreams.prepare(portfolio)) is not None:
             await asyncio.wrap_future(litellm)  # so that no timeout of the test includes it
         async with serving(create_app(service), limits, portfolio.settings.shutdown_grace) as (server, url):
