@@ -226,7 +226,7 @@ async def test_special_files_are_refused_without_waiting(tmp_path: Path) -> None
 async def test_reading_has_a_time_limit_and_holds_up_nothing(tmp_path: Path) -> None:
     watched = Watched(tmp_path / "portfolio.yaml")
     watched.path.write_text(text("first"))
-    reloader = Reloader(watched.path, {}, watched.apply, watched.report, read_timeout_s=0.01)
+    reloader = Reloader(watched.path, {}, watched.apply, watched.report, read_timeout_s=0.1)
     models = "".join(text(f"m{i}").removeprefix("models:\n") for i in range(1_500))
     watched.path.write_text(f"models:\n{models}")
     await reloader.check()
@@ -240,8 +240,8 @@ async def test_reading_has_a_time_limit_and_holds_up_nothing(tmp_path: Path) -> 
 
     ticking = asyncio.create_task(tick())
     await reloader.check()
-    assert watched.reports == [f"{watched.path}: not read within 0.01 s"]
-    assert ticks  # others ran while the file was being read
+    assert watched.reports == [f"{watched.path}: not read within 0.1 s"]
+    assert ticks > 3
     await reloader.check(requested=True)
     assert watched.reports[1] == f"{watched.path}: still being read since an earlier change"
     ticking.cancel()
