@@ -169,7 +169,7 @@ async def test_the_asynchronous_tool_runner(served: ServedGateway) -> None:
 
 def test_errors_of_the_request(client: anthropic.Anthropic) -> None:
     with pytest.raises(anthropic.NotFoundError) as unknown:
-        client.messages.create(model="nobody", max_tokens=100, messages=ASK)
+        client.messages.create(model="no-such-model", max_tokens=100, messages=ASK)
     assert unknown.value.body["error"]["type"] == "not_found_error"  # type: ignore[index]
     with pytest.raises(anthropic.BadRequestError) as bad:
         client.messages.create(model="auto", max_tokens=100, messages=[])

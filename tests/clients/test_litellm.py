@@ -77,7 +77,7 @@ def test_structured_output(where: dict[str, Any]) -> None:
 
 def test_errors(where: dict[str, Any]) -> None:
     with pytest.raises(litellm.NotFoundError):
-        litellm.completion(messages=ASK, **where | {"model": where["model"].replace("auto", "nobody")})
+        litellm.completion(messages=ASK, **where | {"model": where["model"].replace("auto", "no-such-model")})
 
 
 def test_embedding(served: ServedGateway) -> None:

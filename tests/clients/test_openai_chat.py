@@ -193,7 +193,7 @@ async def test_the_asynchronous_client(async_client: openai.AsyncOpenAI) -> None
 
 def test_errors(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as unknown:
-        client.chat.completions.create(model="nobody", messages=ASK)
+        client.chat.completions.create(model="no-such-model", messages=ASK)
     assert unknown.value.param == "model"
     with pytest.raises(openai.BadRequestError) as empty:
         client.chat.completions.create(model="auto", messages=[])

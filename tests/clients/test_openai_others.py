@@ -36,7 +36,7 @@ def test_a_model_that_makes_no_vectors(client: openai.OpenAI) -> None:
         client.embeddings.create(model="llama-8b", input="one")
     assert refused.value.param == "model"
     with pytest.raises(openai.NotFoundError):
-        client.embeddings.create(model="nobody", input="one")
+        client.embeddings.create(model="no-such-model", input="one")
 
 
 def test_completion(client: openai.OpenAI) -> None:

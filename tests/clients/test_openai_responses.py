@@ -174,8 +174,8 @@ def test_a_limit(client: openai.OpenAI) -> None:
 
 def test_errors(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as unknown:
-        client.responses.create(model="nobody", input="Hello.")
+        client.responses.create(model="no-such-model", input="Hello.")
     assert unknown.value.param == "model"
     with pytest.raises(openai.BadRequestError) as missing:
-        client.responses.create(model="auto", previous_response_id="resp_nobody", input="Hello.")
+        client.responses.create(model="auto", previous_response_id="resp_unknown", input="Hello.")
     assert missing.value.param == "previous_response_id"

@@ -307,7 +307,7 @@ async def test_only_one_model_with_one_deployment(serve: Serve) -> None:
             await until(lambda: in_flight(run) == 0)
 
 
-async def test_nobody_else_can_go_on(serve: Serve) -> None:
+async def test_no_other_deployment_can_go_on(serve: Serve) -> None:
     async with pair(serve, error(500), error(500)) as (run, a, _):
         for how in (ask, official):
             a.replies.append(Persona(TEXT, cut_after=CUT))

@@ -157,7 +157,7 @@ def unreachable() -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("how", ["refused", "no such host", "no TLS", "not taken", "silent in the TLS handshake"])
-async def test_nobody_there(serve: Serve, how: str, unreachable: dict[str, str]) -> None:
+async def test_no_server_answers(serve: Serve, how: str, unreachable: dict[str, str]) -> None:
     async with ScriptedProvider() as plain, ScriptedProvider(Persona(TEXT)) as good:
         url = plain.base_url.replace("http:", "https:") if how == "no TLS" else unreachable[how]
         models = [short("llama-8b", url, deployment={"timeout": 5}), short("llama-70b", good.base_url)]

@@ -280,7 +280,7 @@ async def test_hedging_keeps_to_its_budget(tmp_path: Path) -> None:
             assert len(b.calls) <= 0.1 * 140 + 5
 
 
-async def test_without_hedging_nobody_is_asked_twice(tmp_path: Path) -> None:
+async def test_without_hedging_one_deployment_is_asked(tmp_path: Path) -> None:
     async with ScriptedProvider(Persona(TEXT)) as a, ScriptedProvider(Persona(TEXT)) as b:
         async with gateway(tmp_path, two(a, b, **LONG), gateway=CALM) as run:
             await usual(run)
@@ -332,7 +332,7 @@ async def test_a_silent_health_check_is_a_failure(tmp_path: Path) -> None:
         assert all(call.closed.is_set() for call in a.calls)  # a stop leaves none behind
 
 
-async def test_without_an_interval_nobody_is_asked(tmp_path: Path) -> None:
+async def test_without_an_interval_no_deployment_is_asked(tmp_path: Path) -> None:
     async with ScriptedProvider(Persona(TEXT)) as a, ScriptedProvider(Persona(TEXT)) as b:
         async with gateway(tmp_path, two(a, b), gateway=QUICK):
             await asyncio.sleep(0.3)

@@ -63,6 +63,6 @@ test("structured output", async () => {
 });
 
 test("errors", async () => {
-  const asked = client.chat.completions.create({ model: "nobody", messages: ask });
+  const asked = client.chat.completions.create({ model: "no-such-model", messages: ask });
   await assert.rejects(asked, (error) => error instanceof OpenAI.NotFoundError && error.param === "model");
 });

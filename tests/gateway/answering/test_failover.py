@@ -237,7 +237,7 @@ async def test_a_slow_whole_answer_that_comes_first_is_kept(tmp_path: Path) -> N
             assert [a["cause"] for a in (await run.records())[0]["failover"]] == ["hedged"]
 
 
-async def test_nobody_in_time_is_a_504(tmp_path: Path) -> None:
+async def test_no_answer_in_time_is_a_504(tmp_path: Path) -> None:
     async with ScriptedProvider(silent()) as up:
         slow = entry("llama-8b", up.base_url)
         slow["deployments"][0]["timeout"] = 0.3

@@ -77,7 +77,7 @@ LOSSLESS: list[tuple[Test, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("test", "message", "more"), LOSSLESS, ids=["developer", "ids", "reasoning", "tools"])
-async def test_what_says_the_same_is_put_right_whoever_chose_the_model(
+async def test_what_says_the_same_is_put_right_for_named_and_chosen_models(
     tmp_path: Path, test: Test, message: str, more: dict[str, Any]
 ) -> None:
     async with ScriptedProvider(refusing(test, message)) as up, ScriptedProvider(answer("second")) as other:

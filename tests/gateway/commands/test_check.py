@@ -112,7 +112,7 @@ def test_without_a_name_the_file_of_the_working_directory_is_checked(
 
 def test_an_embedding_that_the_model_space_lacks_comes_with_its_place_and_close_names(tmp_path: Path) -> None:
     text = GOOD.replace("Llama-3.1-8B-Instruct", "Llama-3.1-8B-Instruc")
-    text += "  - name: odd\n    embedding: nobody/no-such-thing-xyz\n    context_window: 1\n    capabilities: []\n    deployments: [{model: ollama/m}]\n"
+    text += "  - name: odd\n    embedding: no-provider/no-such-thing-xyz\n    context_window: 1\n    capabilities: []\n    deployments: [{model: ollama/m}]\n"
     path = write(tmp_path, text)
     result = check(str(path))
     assert result.exit_code == 1
@@ -120,7 +120,7 @@ def test_an_embedding_that_the_model_space_lacks_comes_with_its_place_and_close_
     place = f"{path}:3: models[0].embedding: the model space has no 'meta-llama/Llama-3.1-8B-Instruc'; close to it: "
     assert first.startswith(place)
     assert "meta-llama/Llama-3.1-8B-Instruct" in first.removeprefix(place).split(", ")
-    assert second.startswith(f"{path}:9: models[1].embedding: the model space has no 'nobody/no-such-thing-xyz'")
+    assert second.startswith(f"{path}:9: models[1].embedding: the model space has no 'no-provider/no-such-thing-xyz'")
     assert last == f"Error: 2 problems in {path}"
 
 

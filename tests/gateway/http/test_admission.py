@@ -92,7 +92,7 @@ async def test_a_full_gateway_queues_a_few_and_refuses_the_others(tmp_path: Path
         assert await value(run, "locus_requests_waiting") == 0
 
 
-async def test_nobody_waits_longer_than_the_limit(tmp_path: Path) -> None:
+async def test_no_request_waits_longer_than_the_limit(tmp_path: Path) -> None:
     async with gated(tmp_path, max_requests=1, max_queued=5, queue_timeout=0.2) as (run, _, gate):
         first = ask(run)
         await until(run, "locus_requests_in_flight", 1)

@@ -94,7 +94,7 @@ async def test_others_are_served_without_leave_to_read(tmp_path: Path) -> None:
             assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_everybodys_pages_with_a_key(tmp_path: Path) -> None:
+async def test_pages_of_all_origins_with_a_key(tmp_path: Path) -> None:
     async with browsed(tmp_path, keys=["sk-gate-1"], cors_origins=["*"]) as (http, _):
         assert (await preflight(http, "https://any.example")).headers["access-control-allow-origin"] == "*"
         assert (await ask(http, "https://any.example")).headers["access-control-allow-origin"] == "*"
@@ -191,7 +191,7 @@ async def test_what_no_browser_sends_is_a_problem_of_the_file(tmp_path: Path, or
     ]
 
 
-async def test_everybodys_pages_without_keys_are_a_problem_of_the_file(tmp_path: Path) -> None:
+async def test_pages_of_all_origins_without_keys_are_a_problem_of_the_file(tmp_path: Path) -> None:
     assert problems(tmp_path, ["*"]) == [
         "L: gateway.cors_origins[0]: found '*'; without `keys` every web page that a browser on this machine shows could use "
         "the gateway"

@@ -421,7 +421,7 @@ async def test_a_reload_during_a_stream_lets_it_finish(tmp_path: Path) -> None:
             assert response.text.endswith("data: [DONE]\n\n")
 
 
-async def test_the_reloader_survives_what_nobody_expects(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_reloader_survives_unexpected_errors(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     reports: list[str | None] = []
 
     async def apply(portfolio: Portfolio, _: object) -> None:

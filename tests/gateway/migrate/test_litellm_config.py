@@ -32,7 +32,7 @@ model_list:
   - model_name: e
     litellm_params: {model: openai/x, api_base: "localhost:8000"}
   - model_name: f
-    litellm_params: {api_key: x, litellm_credential_name: nobody}
+    litellm_params: {api_key: x, litellm_credential_name: missing}
 router_settings: [x]
 litellm_settings: {num_retries: often, request_timeout: true}
 """

@@ -102,7 +102,7 @@ async def test_two_rules_for_one_request_are_refused(tmp_path: Path) -> None:
         ({"x-locus-cache": "soon"}, "x-locus-cache"),
         ({"x-locus-cache": "0"}, "x-locus-cache"),
         ({"x-locus-cache": "2000d"}, "x-locus-cache"),
-        ({"x-locus-allow": "nobody"}, "x-locus-allow"),
+        ({"x-locus-allow": "no-such-model"}, "x-locus-allow"),
         ({"x-locus-policy": "nothing"}, "x-locus-policy"),
     ],
 )

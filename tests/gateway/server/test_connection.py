@@ -283,7 +283,7 @@ async def test_who_reads_slowly_is_not_dropped() -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_a_large_answer_that_nobody_takes_is_dropped() -> None:
+async def test_a_large_answer_that_no_client_takes_is_dropped() -> None:
     async def large(scope: Scope, receive: Receive, send: Send) -> None:
         await read_body(receive, 100)
         await answer(send, b"x" * (16 << 20))

@@ -343,10 +343,10 @@ async def test_no_record_is_lost_while_the_database_is_locked(tmp_path: Path) ->
 
 
 async def test_what_is_wrong_with_all_workers_is_said_once(tmp_path: Path) -> None:
-    path = write_portfolio(tmp_path, [entry("llama-8b", "http://192.0.2.1/v1", embedding="nobody/nothing")])
+    path = write_portfolio(tmp_path, [entry("llama-8b", "http://192.0.2.1/v1", embedding="no-provider/nothing")])
     async with launched(path) as run:
         assert await run.ended() == 1
-        assert run.log.count("nobody/nothing") == 1
+        assert run.log.count("no-provider/nothing") == 1
         assert "Traceback" not in run.log
         assert "try     curl" not in run.log
 

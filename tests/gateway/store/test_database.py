@@ -110,7 +110,7 @@ async def test_a_full_disk_is_told_apart(tmp_path: Path) -> None:
     await database.close()
 
 
-@pytest.mark.parametrize("name", ["locus", "nobody"])
+@pytest.mark.parametrize("name", ["locus", "no_user"])
 async def test_a_server_that_refuses_is_named_without_its_password(postgres: Postgres, name: str) -> None:
     url = postgres.new_database().replace("//locus:", f"//{name}:").replace("s3cret", "wrong") + "?connect_timeout=3"
     location = DatabaseLocation.from_url(url)

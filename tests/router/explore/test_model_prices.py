@@ -30,14 +30,14 @@ def test_names_from_lines_and_from_a_portfolio(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("n.txt", "# nobody\n", "names no model"),
+        ("n.txt", "# no model\n", "names no model"),
         ("p.yaml", "models: [{name: x}]", "names no model"),
         ("p.yaml", "models: 3", "no list `models`"),
         ("p.yaml", "- a", "no list `models`"),
         ("p.yaml", "models: [", "not YAML"),
     ],
 )
-def test_files_that_name_nobody_are_named(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_files_without_a_model_are_named(tmp_path: Path, name: str, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         read_names(write(tmp_path, name, text))
     assert name in str(caught.value)

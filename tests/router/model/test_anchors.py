@@ -56,7 +56,7 @@ def test_texts_for_non_commercial_use_are_no_anchors() -> None:
         choose_anchors(data, q, 300, seed=0)
 
 
-def test_anchors_are_train_queries_with_their_own_encodings_and_nobody_twice() -> None:
+def test_anchors_are_train_queries_with_their_own_encodings_and_none_twice() -> None:
     data, q = queries({"a": 60, "b": 300})
     anchors = choose_anchors(data, q, 80, seed=4)
     row_of = {encoding.tobytes(): i for i, encoding in enumerate(q)}

@@ -345,7 +345,7 @@ def test_the_shipped_evidence_is_what_the_public_data_say(evaluations: Path) -> 
         assert wanted
 
 
-def test_nothing_is_read_before_somebody_asks_and_torch_never() -> None:
+def test_nothing_is_read_before_the_first_question_and_torch_never() -> None:
     script = """
 import sys
 import router.model.evidence_file as evaluations

@@ -108,7 +108,7 @@ def test_a_name_of_a_provider_means_a_model_of_the_space(name: str, model: str) 
         "mistral/magistral-small-latest",
         "mistral/mistral-large-4",
         "wandb/OpenPipe/Qwen3-14B-Instruct",
-        "somebody/Qwen3-8B",
+        "a-company/Qwen3-8B",
         "anthropic/gpt-4o",
         "",
         "/",
