@@ -12,7 +12,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {  # from the lowest
         ("core",),
         ("bodies", "config", "provider_errors"),
         ("migrate", "request", "store"),
-        ("api", "demo", "deployments", "keys"),
+        ("api", "demo", "deployments", "keys", "model_versions"),
         ("cache", "limits", "record", "replicas", "routing", "telemetry", "upstream"),
         ("answering",),
         ("http",),

@@ -226,6 +226,47 @@ RATES = Table(
     Column("kind", Text, primary_key=True),
     Column("cells", JSON, nullable=False),
 )
+# Embeddings of the portfolio's models that were computed from answers to the gateway; see `gateway.model_versions`. The
+# deployment is "" for one of the model itself. At most one version of a model, and of each of its deployments, is live.
+MODEL_VERSIONS = Table(
+    "model_versions",
+    METADATA,
+    Column("id", _RowId, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("deployment", Text, nullable=False, server_default=text("''")),
+    Column("version", BigInteger, nullable=False),
+    Column("checkpoint", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("note", Text, nullable=False, server_default=text("''")),
+    Column("evaluations", BigInteger, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("embedding", LargeBinary, nullable=False),  # safetensors
+    Index("model_versions_by_number", "model", "deployment", "version", unique=True),
+    Index(
+        "model_versions_live",
+        "model",
+        "deployment",
+        unique=True,
+        sqlite_where=text("live"),
+        postgresql_where=text("live"),
+    ),
+)
+# How far routing trusts a model or, if the deployment is not "", one of its deployments.
+MODEL_STATES = Table(
+    "model_states",
+    METADATA,
+    Column("model", Text, primary_key=True),
+    Column("deployment", Text, primary_key=True, server_default=text("''")),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    Column("since", Double, nullable=False),
+    # Of the state "limited": the largest share of requests, and when it ends.
+    Column("share", Double, nullable=False, server_default=text("1")),
+    _count("requests"),
+    _count("most_requests"),
+    Column("target_error", Double),
+)
 # Stored responses of the Responses API. A chain is a conversation.
 CHAINS = Table(
     "chains",

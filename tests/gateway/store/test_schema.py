@@ -78,6 +78,17 @@ def test_an_upgraded_record_has_the_tables_of_a_new_one(tmp_path: Path) -> None:
     assert described(before) == described(new)
 
 
+def test_the_tables_of_later_versions_are_added(location: DatabaseLocation) -> None:
+    schema.upgrade(location)
+    new = described(location)
+    with sync_engine(location).begin() as connection:
+        for table in ("model_versions", "model_states"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert schema.upgrade(location) == schema.Upgrade("0001", schema.HEAD)
+    assert described(location) == new
+
+
 async def test_an_upgrade_keeps_all_rows(tmp_path: Path) -> None:
     database = Database(old(tmp_path / "old.db", OLD_RECORD))
     async with database.read() as connection:
