@@ -42,21 +42,22 @@ class Answers:
         difficulty: of the queries, (n,), logits.
         floor: the chance of a guess, (n,).
         kind: index of the benchmark, (n,), int64.
+        weight: how many evaluations each one counts as, (n,).
     """
 
     y: NDArray[np.float64]
     difficulty: NDArray[np.float64]
     floor: NDArray[np.float64]
     kind: NDArray[np.int64]
+    weight: NDArray[np.float64]
 
-    def where(self, keep: NDArray[np.bool_]) -> "Answers":
-        """Only some of them, (n,) bool."""
-        return Answers(self.y[keep], self.difficulty[keep], self.floor[keep], self.kind[keep])
+    def where(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> "Answers":
+        """Only some of them: (n,) bool, or indices in the wanted order."""
+        return Answers(self.y[keep], self.difficulty[keep], self.floor[keep], self.kind[keep], self.weight[keep])
 
     def sorted(self) -> "Answers":
         """In an order that depends on their values only, since a float sum depends on the order of its terms."""
-        order = np.lexsort((self.y, self.difficulty, self.floor, self.kind))
-        return Answers(self.y[order], self.difficulty[order], self.floor[order], self.kind[order])
+        return self.where(np.lexsort((self.weight, self.y, self.difficulty, self.floor, self.kind)))
 
 
 def fit_ability(answers: Answers, discrimination: NDArray[np.float64], prior: Ability) -> Ability:
@@ -75,6 +76,7 @@ def fit_ability(answers: Answers, discrimination: NDArray[np.float64], prior: Ab
     variance = prior.variance
     for _ in range(STEPS):
         slope, curvature = derivatives(known.y, theta[index] - known.difficulty, known.floor)
+        slope, curvature = slope * known.weight, curvature * known.weight
         information = np.bincount(index, curvature, len(kinds)).astype(np.float64)
         # One Newton step of all θ and a together. Steps by turns swing to and fro where nearly all answers are wrong.
         of_theta = np.bincount(index, slope, len(kinds)) - tie * (theta - s * ability)

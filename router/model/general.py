@@ -132,7 +132,12 @@ class General:
         return GeneralTerms(np.reciprocal(unfamiliar), np.maximum(heads[:, 0], _EASIEST), option_floor(surface))
 
     def ability(
-        self, q: NDArray[np.float32], features: Features, y: NDArray[np.float32], prior: Ability = UNKNOWN
+        self,
+        q: NDArray[np.float32],
+        features: Features,
+        y: NDArray[np.float32],
+        prior: Ability = UNKNOWN,
+        weights: NDArray[np.float32] | None = None,
     ) -> Ability:
         """The general ability of one model, bitwise independent of the order of its evaluations.
 
@@ -141,6 +146,7 @@ class General:
             features: of the same queries; posteriors that are 0 and 1 where the benchmark and the domain are known.
             y: scores, (n,), in [0, 1].
             prior: the ability expected of the model before its evaluations.
+            weights: how many evaluations each one counts as, (n,); None: 1 each.
         """
         terms = self(
             q
@@ -151,6 +157,7 @@ class General:
             difficulty=(terms.difficulty + terms.familiarity * (of_kind - terms.difficulty)).astype(np.float64),
             floor=np.maximum(terms.floor, features.benchmarks @ self.floor).astype(np.float64),
             kind=features.benchmarks.argmax(axis=1),
+            weight=np.ones(len(y)) if weights is None else weights.astype(np.float64),
         )
         counted = features.benchmarks @ (1 - self.absolute) < RELATIVE
         return fit_ability(known.where(counted), self.discrimination.astype(np.float64), prior)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from router.errors import ArtifactError
 from router.model.ability import ABILITY_SPREAD, Ability
 from router.model.embedding import Embedding
+from router.model.evaluations import Evaluations
 from router.model.features import ANCHORS_KEY, FeatureMap
 from router.model.general import General
 from router.model.name_prior import NamePrior
@@ -101,25 +102,27 @@ class Locus:
             ANCHORS_KEY: self.features.anchors.astype(np.float16),
         }
 
-    def embed(self, q: NDArray[np.float32], y: NDArray[np.float32], name: str | None = None) -> Embedding:
+    def embed(
+        self,
+        q: NDArray[np.float32],
+        y: NDArray[np.float32],
+        name: str | None = None,
+        weights: NDArray[np.float32] | None = None,
+    ) -> Embedding:
         """The embedding of one model, bitwise independent of the order of its evaluations.
 
         Args:
             q: query encodings, (n, d_q), n >= 1.
-            y: scores, (n,), in [0, 1].
+            y: scores, (n,), usually in [0, 1]; see `Router.embed`.
             name: of the model, `provider/name`; family, size and version in it say what to expect before any evaluation.
+            weights: how many evaluations each one counts as, (n,), at least 0; None: 1 each.
 
         Raises:
-            ValueError: no evaluations, or shapes that do not fit.
+            ValueError: no evaluations, or shapes that do not fit, or a weight below 0.
         """
-        width = self.features.anchors.shape[1]
-        if len(q) == 0 or q.shape != (len(y), width):
-            raise ValueError(f"expected (n, {width}) encodings and (n,) scores, got {q.shape}, {np.shape(y)}")
-        rows = np.ascontiguousarray(np.column_stack([q, y]), np.float32)
-        # A float sum depends on the order of its terms, so the rows are sorted by their bytes first.
-        rows = rows[np.argsort(rows.view(f"V{rows.itemsize * rows.shape[1]}")[:, 0], kind="stable")]
+        known = Evaluations.ordered(q, y, weights, self.features.anchors.shape[1])
+        q, y, mass = known.q, known.y, known.weights
         level, level_variance = (0.0, ABILITY_SPREAD**2) if name is None else self.names.level(name)
-        q, y = rows[:, :-1], np.ascontiguousarray(rows[:, -1])
         features = self.features(q)
         psi = self.features.design(features)  # (n, D)
         mean = psi @ self.mean.astype(np.float32)
@@ -127,16 +130,16 @@ class Locus:
         without = log_odds(mean)
         odds = without + np.float32(level)
         named = sigmoid(odds)  # P(correct) by the name alone, (n,)
-        z = self.network.embed(x, y, named)
+        z = self.network.embed(x, y, named, mass)
         # A place in the space must not depend on the name. Distances are also nearer to differences of P(correct) without it.
-        place = z if level == 0 else self.network.embed(x, y, sigmoid(without))
+        place = z if level == 0 else self.network.embed(x, y, sigmoid(without), mass)
         u, g = self.network.query_terms(x)
         prior = sigmoid(odds + self.network.log_odds(u, self.network.model_terms(z[None]))[:, 0])  # μ, (n,)
         design = np.concatenate([psi, g], axis=1)
-        noise = self.network.spread(prior)
+        noise = self.network.spread(prior) / mass
         after = posterior(design, (y - prior)[:, None], noise, self.variance(z), self._domain_design)
-        plain = posterior(psi, (y - named)[:, None], NOISE, self.readout_variance)
-        able = self.general.ability(q, features, y, Ability(level, level_variance))
+        plain = posterior(psi, (y - named)[:, None], np.float32(NOISE) / mass, self.readout_variance)
+        able = self.general.ability(q, features, y, Ability(level, level_variance), mass)
         return Embedding(
             place,
             z,
@@ -146,7 +149,7 @@ class Locus:
             able.mean,
             able.variance,
             level,
-            len(y),
+            max(1, round(known.total)),
         )
 
     def asked(self, q: NDArray[np.float32], *, graded: bool = False) -> Asked:

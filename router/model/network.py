@@ -98,17 +98,23 @@ class Network:
         """G, the number of learned kernel features."""
         return len(self._weights["features.4.bias"])
 
-    def embed(self, x: Array, y: Array, mean: Array) -> Array:
+    def embed(self, x: Array, y: Array, mean: Array, mass: Array | None = None) -> Array:
         """F, Eqs. 1-3: the embedding of one model.
 
         Args:
             x: query inputs of its evaluations, (n, d_x), n >= 1.
             y: scores, (n,).
             mean: the mean model at the queries, m̃, (n,).
+            mass: how many evaluations each one counts as, (n,), above 0: attention to it is multiplied by its mass; None: 1 each.
 
         Returns:
             z, (128,), float32, in units of P(correct): |z₁ - z₂| is the distance of two models.
         """
+        total = float(len(x)) if mass is None else float(mass.sum(dtype=np.float64))
+        if total < 1:
+            y = mean + np.float32(total) * (
+                y - mean
+            )  # attention is relative: less than one evaluation says less than one
         residual, sign = (2 * (y - mean))[:, None], (2 * y - 1)[:, None]
         width = x.shape[1]
         # The first layer of [x, x r, x s, r, s, m̃] without making it: three products with the same x.
@@ -118,10 +124,10 @@ class Network:
         hidden += sign * (x @ first[2 * width : 3 * width] + first[3 * width + 1])
         hidden += mean[:, None] * first[3 * width + 2] + self._weights["encoder.token.0.bias"]
         tokens = self._linear(silu(hidden), "encoder.token.2")
-        latents = self._block("encoder.bottleneck.gather", self._weights["encoder.bottleneck.latents"], tokens)
+        latents = self._block("encoder.bottleneck.gather", self._weights["encoder.bottleneck.latents"], tokens, mass)
         tokens = self._block("encoder.bottleneck.spread", tokens, latents)
-        pooled = self._block("encoder.pool", self._weights["encoder.seeds"], tokens).reshape(1, -1)
-        count = np.array([[math.log(len(x)) / LOG_COUNT_SCALE]], np.float32)
+        pooled = self._block("encoder.pool", self._weights["encoder.seeds"], tokens, mass).reshape(1, -1)
+        count = np.array([[math.log(max(total, 1.0)) / LOG_COUNT_SCALE]], np.float32)
         z = self._linear(pooled + self._linear(count, "encoder.count"), "encoder.out")[0]
         return np.asarray(z / np.float32(DISTANCE_SCALE))
 
@@ -176,8 +182,8 @@ class Network:
         out: Array = x @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
         return out
 
-    def _block(self, name: str, queries: Array, items: Array) -> Array:
-        """TBlock (see `router.train.attention`): queries (q, d) attend to items (k, d) -> (q, d)."""
+    def _block(self, name: str, queries: Array, items: Array, mass: Array | None = None) -> Array:
+        """TBlock (see `router.train.attention`): queries (q, d) attend to items (k, d), each as often as its mass -> (q, d)."""
         width = WIDTH // HEADS
         q = self._linear(queries, f"{name}.query").reshape(-1, HEADS, width).transpose(1, 0, 2)  # (heads, q, width)
         key_value = self._linear(items, f"{name}.key_value").reshape(-1, 2, HEADS, width).transpose(1, 2, 0, 3)
@@ -185,6 +191,8 @@ class Network:
         scores = q @ k.transpose(0, 2, 1) / np.float32(math.sqrt(width))
         scores -= scores.max(axis=-1, keepdims=True)
         np.exp(scores, out=scores)
+        if mass is not None:
+            scores *= mass
         attended = (scores @ v) / scores.sum(axis=-1, keepdims=True)
         attended = attended.transpose(1, 0, 2).reshape(len(queries), WIDTH)
         x: Array = self._norm(queries + self._linear(attended, f"{name}.out"), f"{name}.norm_attention")

@@ -169,7 +169,13 @@ class Router:
         return Predictor(self._locus, reduce(Embeddings.followed_by, parts)).predict(q)
 
     def embed(
-        self, texts: Sequence[str] | NDArray[np.floating], scores: ArrayLike, name: str | None = None
+        self,
+        texts: Sequence[str] | NDArray[np.floating],
+        scores: ArrayLike,
+        name: str | None = None,
+        weights: ArrayLike | None = None,
+        *,
+        corrected: bool = False,
     ) -> Embedding:
         """Embeds one model from its evaluations: one forward pass without training, well below 0.1 s for 1,000 evaluations.
 
@@ -181,22 +187,22 @@ class Router:
             scores: the score of each answer, (n,), in [0, 1]: 0 is wrong, 1 is correct.
             name: of the model, such as `openai/gpt-5-mini`. Family, size and version in a name say what to expect of a model; a
                 name is worth about 12 evaluations.
+            weights: how many evaluations each one counts as, (n,), at least 0; None: 1 each. An evaluation of weight 2 counts as
+                the same one twice; a doubtful one has a weight below 1: the variance of its noise is divided by the weight.
+            corrected: the scores were corrected for the difficulty of the queries or for a grader's known errors, which puts some
+                of them outside [0, 1]; any finite number is allowed then.
 
         Returns:
             An embedding, which `predict` and `neighbors` accept in place of a name. It belongs to this checkpoint.
 
         Raises:
             TypeError: `texts` is a single string.
-            ValueError: there are no evaluations, the numbers of texts and scores differ, or a score is not in [0, 1].
+            ValueError: there are no evaluations, the numbers of texts, scores and weights differ, a score is not in [0, 1], or a
+                weight is negative.
         """
-        y = np.asarray(scores, np.float32)
         q = self._encodings(texts)
-        if y.shape != (len(q),):
-            raise ValueError(f"{len(q)} texts, but scores of shape {y.shape}; expected one score for each text")
-        wrong = np.flatnonzero(~((y >= 0) & (y <= 1)))  # NaN is wrong too
-        if len(wrong):
-            raise ValueError(f"score {int(wrong[0])} is {y[wrong[0]]}, expected a number from 0 to 1")
-        return self._locus.embed(q, y, name)
+        y, w = _checked_scores(len(q), scores, weights, corrected=corrected)
+        return self._locus.embed(q, y, name, w)
 
     def neighbors(self, model: str | Embedding, k: int | None = 10, benchmark: str | None = None) -> list[Neighbor]:
         """The models of the space that behave most like a model, the nearest first; ties by name.
@@ -258,6 +264,24 @@ class Router:
                 f"the embedding has the shapes {one.widths()}, this checkpoint has {self.space.embeddings.widths()}"
             )
         return one
+
+
+def _checked_scores(
+    number: int, scores: ArrayLike, weights: ArrayLike | None, *, corrected: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Scores and weights of so many queries, (n,), float32.
+
+    Raises:
+        ValueError: as for `Router.embed`; names the first wrong score.
+    """
+    y = np.asarray(scores, np.float32)
+    if y.shape != (number,):
+        raise ValueError(f"{number} texts, but scores of shape {y.shape}; expected one score for each text")
+    wrong = np.flatnonzero(~np.isfinite(y) if corrected else ~((y >= 0) & (y <= 1)))  # NaN is wrong too
+    if len(wrong):
+        expected = "a finite number" if corrected else "a number from 0 to 1"
+        raise ValueError(f"score {int(wrong[0])} is {y[wrong[0]]}, expected {expected}")
+    return y, None if weights is None else np.asarray(weights, np.float32)
 
 
 def _sequence(name: str, values: Sequence[T]) -> Sequence[T]:
