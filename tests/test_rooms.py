@@ -25,6 +25,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {  # from the lowest
         ("encode", "parallel"),
         ("data",),
         ("model",),
+        ("probes",),
         ("explore", "train"),
         ("commands",),
     ),
