@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable
 
 from gateway.answering.attempts import CANCELLED, HEDGED, Attempts
+from gateway.answering.billed_parts import abandoned_parts, answered_parts
+from gateway.answering.call_columns import failover_column, parts_column, usage_columns
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.answering.transcript import in_transcript
@@ -15,21 +17,17 @@ from gateway.config.access import Grant
 from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
 from gateway.http.answer_headers import RawHeaders, answer_headers, batch_headers, cached_headers, lasting_headers
-from gateway.http.billed_parts import abandoned_parts, answered_parts
 from gateway.http.client_labels import ClientLabels, client_labels
 from gateway.http.record_columns import (
     CLIENT_CLOSED,
     candidates_column,
     checkpoint_column,
     conversation_column,
-    failover_column,
     from_cache,
-    parts_column,
     predictions_of,
     prompt_column,
     propensity_column,
     tags_column,
-    usage_columns,
 )
 from gateway.http.request_limits import RequestLimits
 from gateway.http.request_trace import RequestTrace

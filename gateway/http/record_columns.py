@@ -1,14 +1,12 @@
-"""Parts of a request's record: the columns that hold JSON, and sums over its calls. Pure functions."""
+"""Parts of a request's record: the columns about its decision, its prompt and its key. Pure functions."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 
-from gateway.answering.attempts import Attempts
 from gateway.cache.entry import Origin
 from gateway.record.predictions import Predictions
-from gateway.record.request_record import Part, Record, total_cost
+from gateway.record.request_record import Record
 from gateway.request.request import Request
 from gateway.routing.decision import Decision
 from router.model.serving import Router
@@ -16,7 +14,6 @@ from router.model.serving import Router
 CHECKPOINT_CHARS = 12  # of a checkpoint's id, as error messages show it
 CLIENT_CLOSED = 499  # nginx's status for a client that disconnected; it appears in records only
 CANDIDATES = 20  # the best of the scored models are recorded, at most this many
-MAX_ATTEMPTS = 200  # recorded for one request
 
 
 def from_cache(record: Record, origin: Origin) -> Record:
@@ -31,19 +28,6 @@ def from_cache(record: Record, origin: Origin) -> Record:
         completion_tokens=completion_tokens,
         cost_nusd=0,
     )
-
-
-def parts_column(parts: list[Part]) -> str | None:
-    """The parts of an answer, if there are several."""
-    return orjson.dumps([part._asdict() for part in parts]).decode() if len(parts) > 1 else None
-
-
-def usage_columns(parts: list[Part]) -> dict[str, Any]:
-    """The sums over the billed calls; the tokens are unknown if there is none."""
-    columns: dict[str, Any] = {"usage_estimated": any(part.estimated for part in parts), "cost_nusd": total_cost(parts)}
-    for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"):
-        columns[name] = sum(getattr(part, name) for part in parts) if parts else None
-    return columns
 
 
 def propensity_column(decision: Decision | None) -> float | None:
@@ -80,34 +64,6 @@ def predictions_of(decision: Decision | None, text_dim: int) -> Predictions | No
         return None
     scores = decision.scores
     return Predictions(decision.models, scores.p_correct, scores.price_usd, scores.priced, scores.q, text_dim)
-
-
-def failover_column(attempts: Attempts, *, answered: bool) -> str | None:
-    """The calls that failed or were cancelled. Before them, the deployments of the chosen model that were not called.
-
-    Args:
-        answered: the chosen model answered, so that it does not matter which of its deployments were not called.
-    """
-    entries = attempts.entries if answered else [*attempts.not_called(), *attempts.entries]
-    if not entries:
-        return None
-    return orjson.dumps(
-        [
-            {
-                "model": attempt.candidate.model.name,
-                "deployment": attempt.deployment,
-                "cause": attempt.cause,
-                "status": attempt.status,
-                "elapsed_ms": round(attempt.elapsed_s * 1000, 1),
-                "distance": attempt.candidate.distance,
-                "predicted_loss": attempt.candidate.predicted_loss,
-                "after_content": attempt.after_content,
-                "reason": attempt.reason or None,
-                "called": attempt.called,
-            }
-            for attempt in entries[:MAX_ATTEMPTS]
-        ]
-    ).decode()
 
 
 def conversation_column(decision: Decision | None) -> str | None:

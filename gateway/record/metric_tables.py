@@ -26,6 +26,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "locus_budget_warnings": ("Budgets that reached their warning share", ("scope", "name", "period")),
     "locus_settled_twice": ("Requests whose limits were settled again, which does nothing", ()),
     "locus_spans_lost": ("Spans that could not be exported", ()),
+    "locus_onboarding_probes": ("Probes that onboarding has asked", ("model",)),
 }
 HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
     "locus_request_seconds": ("Until the last byte", ("model",), SECONDS),
@@ -37,6 +38,9 @@ HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
         PAUSE_SECONDS,
     ),
     **GENAI_HISTOGRAMS,
+}
+MODEL_GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "locus_onboarding_predicted_error": ("Mean standard error of P(correct) after the last probes", ("model",)),
 }
 BUDGET_GAUGES = {  # by scope ("key" or "team"), name and period; the values of one budget are in this order
     "locus_budget_limit_usd": "Budget of the window",

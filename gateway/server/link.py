@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import orjson
 
-from gateway.record.metrics import Metrics, Totals
+from gateway.record.metrics import Metrics
+from gateway.record.totals import Totals
 from gateway.server.link_messages import FromWorker, Others, ToWorker, encode_message
 from gateway.server.reload import Fingerprint
 

@@ -4,7 +4,7 @@ from typing import Literal, TypedDict
 
 import orjson
 
-from gateway.record.metrics import TotalsDump
+from gateway.record.totals import TotalsDump
 
 
 class Stop(TypedDict):

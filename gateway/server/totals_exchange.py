@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.record.metrics import Totals, TotalsDump
+from gateway.record.totals import Totals, TotalsDump
 from gateway.server.link import ANSWER_S
 from gateway.server.worker_slot import WorkerSlot
 

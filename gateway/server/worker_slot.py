@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from gateway.record.metrics import TotalsDump
+from gateway.record.totals import TotalsDump
 from gateway.server.link_messages import FromWorker, ToWorker, encode_message
 
 SEND_S = 1.0  # how long a worker may take to receive a message

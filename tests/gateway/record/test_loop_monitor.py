@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from gateway.record.loop_monitor import LoopMonitor
-from gateway.record.metrics import Metrics, Totals
+from gateway.record.metrics import Metrics
+from gateway.record.totals import Totals
 
 pytestmark = pytest.mark.anyio
 

@@ -4,8 +4,9 @@ import orjson
 import pytest
 
 from gateway.record.genai_metrics import MeasuredCall
-from gateway.record.metrics import Metrics, Totals, TotalsDump
+from gateway.record.metrics import Metrics
 from gateway.record.request_record import Part, Record
+from gateway.record.totals import Totals, TotalsDump
 
 
 def record(**changes: object) -> Record:

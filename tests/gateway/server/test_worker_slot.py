@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.record.metrics import Totals, TotalsDump
+from gateway.record.totals import Totals, TotalsDump
 from gateway.server.link_messages import FromWorker, Others, encode_message
 from gateway.server.totals_exchange import TotalsExchange
 from gateway.server.worker_slot import BACKOFF_S, MAX_BACKOFF_S, STEADY_S, WorkerSlot

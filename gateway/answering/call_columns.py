@@ -1,0 +1,51 @@
+"""The columns of a record about calls: those that failed, those that were billed, and sums over these. Pure functions."""
+
+from typing import Any
+
+import orjson
+
+from gateway.answering.attempts import Attempts
+from gateway.record.request_record import Part, total_cost
+
+MAX_ATTEMPTS = 200  # recorded for one request
+
+
+def parts_column(parts: list[Part]) -> str | None:
+    """The parts of an answer, if there are several."""
+    return orjson.dumps([part._asdict() for part in parts]).decode() if len(parts) > 1 else None
+
+
+def usage_columns(parts: list[Part]) -> dict[str, Any]:
+    """The sums over the billed calls; the tokens are unknown if there is none."""
+    columns: dict[str, Any] = {"usage_estimated": any(part.estimated for part in parts), "cost_nusd": total_cost(parts)}
+    for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"):
+        columns[name] = sum(getattr(part, name) for part in parts) if parts else None
+    return columns
+
+
+def failover_column(attempts: Attempts, *, answered: bool) -> str | None:
+    """The calls that failed or were cancelled. Before them, the deployments of the chosen model that were not called.
+
+    Args:
+        answered: the chosen model answered, so that it does not matter which of its deployments were not called.
+    """
+    entries = attempts.entries if answered else [*attempts.not_called(), *attempts.entries]
+    if not entries:
+        return None
+    return orjson.dumps(
+        [
+            {
+                "model": attempt.candidate.model.name,
+                "deployment": attempt.deployment,
+                "cause": attempt.cause,
+                "status": attempt.status,
+                "elapsed_ms": round(attempt.elapsed_s * 1000, 1),
+                "distance": attempt.candidate.distance,
+                "predicted_loss": attempt.candidate.predicted_loss,
+                "after_content": attempt.after_content,
+                "reason": attempt.reason or None,
+                "called": attempt.called,
+            }
+            for attempt in entries[:MAX_ATTEMPTS]
+        ]
+    ).decode()
