@@ -54,6 +54,7 @@ class RequestContext:
         writer: writes a stream in the client's format; None for a request that is not streamed.
         last: the conversation's last answer; None if it is not known.
         spending: what the request may spend; None if nothing limits it.
+        own: the gateway asks by itself, so that the time of the answer says nothing about the requests of clients.
     """
 
     resources: Resources
@@ -63,6 +64,7 @@ class RequestContext:
     writer: Writer | None
     last: Turn | None
     spending: Spending | None
+    own: bool = False
 
     def no_other_deployment(self) -> bool:
         """Return True if no other deployment is left that could continue a stream."""

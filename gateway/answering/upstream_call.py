@@ -85,7 +85,8 @@ class UpstreamCall:
         live.start()
         try:
             answer = await self._answer()
-            live.record_time(clock() - start.at, stream=context.request.stream)
+            if not context.own:
+                live.record_time(clock() - start.at, stream=context.request.stream)
             open_call = OpenCall(self._candidate, live, answer, clock, self._start)
             if self._dropped and self._api == self._call_request.request.api:
                 open_call.left_out = left_out(context.request, self._dropped)
