@@ -13,6 +13,7 @@ COMMANDS = {
     "log": "gateway.commands.show_log:log",
     "key": "gateway.commands.keys:key",
     "spend": "gateway.commands.spend:spend",
+    "feedback": "gateway.commands.feedback:feedback",
     "migrate": "gateway.commands.migrate:migrate",
     "init": "gateway.commands.init:init",
     "import-config": "gateway.commands.import_config:import_config",
@@ -30,7 +31,7 @@ COMMANDS = {
     "evaluate": "router.commands.prediction:evaluate",
 }
 SECTIONS = {
-    "Serve": ("init", "check", "serve", "log", "spend", "key", "migrate", "import-config"),
+    "Serve": ("init", "check", "serve", "log", "spend", "feedback", "key", "migrate", "import-config"),
     "Models": ("neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
     "Data": ("import", "train", "embed", "evidence"),
     "Research": ("predict", "evaluate"),

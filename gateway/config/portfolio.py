@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.config.access import Access
+from gateway.config.feedback import FeedbackEntry
 from gateway.config.price import FREE, Price
 from gateway.config.providers import Prefill
 from gateway.config.schema import DEFAULT_POLICY, FIRST_TOKEN_S, DeploymentEntry, Unpriced
@@ -141,6 +142,7 @@ class Portfolio:
         warnings: texts for the operator.
         simulated: True only for the demo.
         access: the gateway keys and teams.
+        feedback: how outcomes of answers refine embeddings; None: they do not.
         cache_ttl_s: of the policies that use the cache for answers: how long an answer may be used, seconds.
     """
 
@@ -158,6 +160,7 @@ class Portfolio:
     embedding_models: tuple[Model, ...] = ()
     access: Access = field(default_factory=Access)
     cache_ttl_s: Mapping[str, float] = field(default_factory=dict)
+    feedback: FeedbackEntry | None = None
 
     @property
     def has_keys(self) -> bool:

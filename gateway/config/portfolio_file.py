@@ -100,6 +100,7 @@ class _Builder:
             },
             access=read_access(self._document, self._references, entry, settings, frozenset(policies)),
             warnings=self._references.warnings,
+            feedback=entry.feedback,
             cache_ttl_s={
                 name: policy.cache.ttl for name, policy in (entry.policies or {}).items() if policy.cache is not None
             },

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.config.access import KeyEntry, TeamEntry
+from gateway.config.feedback import FeedbackEntry
 from gateway.config.field_types import (
     Count,
     Duration,
@@ -266,6 +267,9 @@ class PortfolioEntry(FileModel):
     spaces: list[Name] = Field([], description="Model spaces made by `locus embed`, in addition to the shipped one")
     keys: list[KeyEntry] = Field([], description="Gateway keys with a name, limits and a team")
     teams: list[TeamEntry] = Field([], description="Teams of gateway keys")
+    feedback: FeedbackEntry | None = Field(
+        None, description="Refine embeddings by outcomes of answers. Default: outcomes are kept, and change nothing"
+    )
     gateway: Settings = Field(Settings(), description="The gateway's own settings")
 
 

@@ -18,6 +18,7 @@ from gateway.http.admin_keys import AdminKeys
 from gateway.http.admin_usage import usage
 from gateway.http.admission import Admission, Admitted
 from gateway.http.auth import Headers, is_operator
+from gateway.http.feedback import FeedbackEndpoint
 from gateway.http.model_list import model_list, one_model
 from gateway.http.openapi.document import document_json
 from gateway.http.openapi.page import PAGE_POLICY, document_page
@@ -53,6 +54,7 @@ def routes(handlers: "Handlers", endpoints: Mapping[str, ASGIApp], admission: Ad
         Route("/responses/{response_id}", admitted(handlers.retrieve_response), methods=["GET"]),
         Route("/responses/{response_id}", handlers.delete_response, methods=["DELETE"]),
         Route("/responses/{response_id}/input_items", admitted(handlers.list_input_items), methods=["GET"]),
+        Route("/feedback", admitted(FeedbackEndpoint(handlers.service).receive), methods=["POST"]),
         Route("/key", handlers.key, methods=["GET"]),
         Route("/models", handlers.models),
         Route("/models/{name:path}", handlers.model),

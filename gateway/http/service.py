@@ -20,6 +20,7 @@ from gateway.config.portfolio import Portfolio
 from gateway.config.settings import Settings
 from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveDeployments
+from gateway.feedback.outcomes import Outcomes
 from gateway.keys.authentication import Authentication
 from gateway.keys.store import KeyStore
 from gateway.limits.limiter import Limiter
@@ -68,6 +69,7 @@ class Service:
     Attributes:
         keys: finds the gateway keys.
         key_store: the keys that are made at run time; None without a database.
+        outcomes: how good answers were; None without a record of requests.
         output_lengths: of recent answers, from which the cost of the next ones is expected.
         in_force: replaced when a changed portfolio comes into force.
         telemetry: exports traces.
@@ -103,6 +105,9 @@ class Service:
         self.clock = clock
         self.database = database
         self.key_store: KeyStore | None = None
+        self.outcomes: Outcomes | None = None
+        if database is not None and in_force.portfolio.settings.record is not None:
+            self.outcomes = Outcomes(database)
         if database is not None:
             self.key_store = KeyStore(database, in_force.portfolio.settings.key_pepper, self._access)
         self.keys = Authentication(self._access, self.key_store, clock)

@@ -16,27 +16,21 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     text,
 )
 
-METADATA = MetaData()
-# SQLite numbers the rows of an `INTEGER PRIMARY KEY` itself.
-_RowId = BigInteger().with_variant(Integer(), "sqlite")
+from gateway.store import outcome_tables
+from gateway.store.metadata import METADATA, ROW_ID, count
 
-
-def _count(name: str) -> Column[int]:
-    """A column of numbers that begin at 0."""
-    return Column(name, BigInteger, nullable=False, server_default=text("0"))
-
+__all__ = ["METADATA", "outcome_tables"]  # whose tables are in METADATA once it is imported
 
 # One row per request. `id` grows in the order of writing, which is nearly that of `time`: pages are read by (time, id).
 REQUESTS = Table(
     "requests",
     METADATA,
-    Column("id", _RowId, primary_key=True),
+    Column("id", ROW_ID, primary_key=True),
     Column("request_id", Text, nullable=False),
     Column("time", Double, nullable=False),
     Column("requested", Text),
@@ -85,6 +79,7 @@ REQUESTS = Table(
     Column("encoding", LargeBinary),
     Column("surface", LargeBinary),
     Index("requests_by_time", "time", "id"),
+    Index("requests_by_request_id", "request_id"),
 )
 # The models of a portfolio, in the order of the arrays in `requests.all_candidates`.
 PORTFOLIOS = Table("portfolios", METADATA, Column("id", Text, primary_key=True), Column("models", JSON, nullable=False))
@@ -92,7 +87,7 @@ PORTFOLIOS = Table("portfolios", METADATA, Column("id", Text, primary_key=True),
 LEDGER = Table(
     "ledger",
     METADATA,
-    Column("id", _RowId, primary_key=True),
+    Column("id", ROW_ID, primary_key=True),
     Column("time", Double, nullable=False),
     Column("request_id", Text),
     Column("call", Integer, nullable=False, server_default=text("0")),
@@ -103,14 +98,14 @@ LEDGER = Table(
     Column("policy", Text),
     Column("model", Text),
     Column("deployment", Text),
-    _count("prompt_tokens"),
-    _count("completion_tokens"),
-    _count("cached_tokens"),
-    _count("cache_write_5m_tokens"),
-    _count("cache_write_1h_tokens"),
-    _count("reasoning_tokens"),
-    _count("prompt_audio_tokens"),
-    _count("completion_audio_tokens"),
+    count("prompt_tokens"),
+    count("completion_tokens"),
+    count("cached_tokens"),
+    count("cache_write_5m_tokens"),
+    count("cache_write_1h_tokens"),
+    count("reasoning_tokens"),
+    count("prompt_audio_tokens"),
+    count("completion_audio_tokens"),
     Column("nusd", BigInteger),  # null: the price is unknown
     Column("estimated", Boolean, nullable=False, server_default=text("false")),
     Index("ledger_by_time", "time", "id"),
@@ -127,13 +122,13 @@ USAGE_HOURLY = Table(
     Column("team", Text, primary_key=True),
     Column("model", Text, primary_key=True),
     Column("policy", Text, primary_key=True),
-    _count("requests"),
-    _count("errors"),
-    _count("prompt_tokens"),
-    _count("cached_tokens"),
-    _count("completion_tokens"),
-    _count("nusd"),
-    _count("unpriced_calls"),
+    count("requests"),
+    count("errors"),
+    count("prompt_tokens"),
+    count("cached_tokens"),
+    count("completion_tokens"),
+    count("nusd"),
+    count("unpriced_calls"),
 )
 # The last batch that each recorder has committed, so that a batch whose commit was cut off is not written twice.
 RECORDERS = Table(
@@ -194,10 +189,10 @@ BUDGETS = Table(
     Column("period", Text, primary_key=True),
     Column("start", BigInteger, primary_key=True, autoincrement=False),
     Column("limit_nusd", BigInteger),
-    _count("spent_nusd"),
-    _count("expected_nusd"),  # reserved, if all goes as expected and in the worst case
-    _count("worst_nusd"),
-    _count("leases"),
+    count("spent_nusd"),
+    count("expected_nusd"),  # reserved, if all goes as expected and in the worst case
+    count("worst_nusd"),
+    count("leases"),
 )
 # What processes hold of the limits; see `gateway.limits.exchange.LeaseRow`.
 LEASES = Table(
@@ -209,13 +204,13 @@ LEASES = Table(
     Column("windows", JSON, nullable=False),
     Column("parallel", JSON, nullable=False),
     Column("began", Double, nullable=False),
-    _count("spent_nusd"),
-    _count("expected_nusd"),
-    _count("worst_nusd"),
-    _count("places"),
+    count("spent_nusd"),
+    count("expected_nusd"),
+    count("worst_nusd"),
+    count("places"),
     Column("deadline", Double, nullable=False),
     Column("swept_nusd", BigInteger),
-    _count("estimated_nusd"),
+    count("estimated_nusd"),
     Index("leases_by_deadline", "deadline"),
 )
 # Requests and tokens of the last minute by second, and places that are held.
@@ -231,7 +226,7 @@ RATES = Table(
 MODEL_VERSIONS = Table(
     "model_versions",
     METADATA,
-    Column("id", _RowId, primary_key=True),
+    Column("id", ROW_ID, primary_key=True),
     Column("model", Text, nullable=False),
     Column("deployment", Text, nullable=False, server_default=text("''")),
     Column("version", BigInteger, nullable=False),
@@ -263,15 +258,15 @@ MODEL_STATES = Table(
     Column("since", Double, nullable=False),
     # Of the state "limited": the largest share of requests, and when it ends.
     Column("share", Double, nullable=False, server_default=text("1")),
-    _count("requests"),
-    _count("most_requests"),
+    count("requests"),
+    count("most_requests"),
     Column("target_error", Double),
 )
 # Stored responses of the Responses API. A chain is a conversation.
 CHAINS = Table(
     "chains",
     METADATA,
-    Column("chain", _RowId, primary_key=True),
+    Column("chain", ROW_ID, primary_key=True),
     Column("used", Double, nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
