@@ -5,13 +5,17 @@ from hypothesis import strategies as st
 
 from router.model.policy import (
     BEST_QUALITY,
+    RULES,
     SAME_PRICE,
     TIE,
     Choice,
     Policy,
+    Rule,
     best_model,
     choose,
+    choose_each,
     cost_weight,
+    cost_weights,
     lower_bounds,
     price_difference_usd,
     utilities,
@@ -233,3 +237,26 @@ def test_caution_takes_standard_errors_off_and_prefers_the_well_known_model() ->
         choice = choose(lower_bounds(p, error, policy), error, np.zeros(3), np.ones(3, np.bool_), policy)
         assert choice is not None
         assert choice.model == model
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(RULES), st.booleans())
+def test_many_queries_are_decided_as_each_of_them_alone(seed: int, rule: Rule, minimum: bool) -> None:
+    rng = np.random.default_rng(seed)
+    n, models = 12, int(rng.integers(1, 6))
+    p = (rng.integers(0, 8, (n, models)) / 8).astype(np.float32)  # with ties
+    p[rng.random((n, models)) < 0.1] = np.nan
+    error = rng.random((n, models)).astype(np.float32) / 10
+    usd = rng.integers(0, 4, (n, models)) / 100
+    eligible = rng.random((n, models)) < 0.7
+    value = {"cost_weight": 20.0, "quality": 5.0, "max_loss": 0.2, "min_p_correct": 0.6}[rule]
+    policy = Policy("one", rule, value, min_p_correct=0.5 if minimum else None)
+    weights = cost_weights(policy, usd)
+    found = choose_each(p, error, usd, eligible, policy, weights)
+    for i in range(n):
+        assert weights[i] == cost_weight(policy, usd[i])
+        alone = choose(p[i], error[i], usd[i], eligible[i], policy, float(weights[i]))
+        assert (found.models[i] >= 0) == (alone is not None)
+        if alone is not None:
+            assert (found.models[i], found.reached[i]) == (alone.model, alone.reached)
+            assert found.lowest[i] == alone.lowest or (alone.lowest is None and np.isnan(found.lowest[i]))
+            assert (found.considered[i] == alone.considered).all()
