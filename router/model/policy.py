@@ -154,7 +154,8 @@ def cost_weights(policy: Policy, price_usd: NDArray[np.float64]) -> NDArray[np.f
         return np.zeros(len(price_usd))
     difference = _price_differences_usd(price_usd, policy.value)
     worth = np.full(len(difference), P_OF_A_STEP * (BEST_QUALITY - policy.value))
-    return np.divide(worth, difference, out=np.zeros(len(difference)), where=difference > 0)
+    weights: NDArray[np.float64] = np.divide(worth, difference, out=np.zeros(len(worth)), where=difference > 0)
+    return weights
 
 
 def utilities(
@@ -279,4 +280,5 @@ def _cheapest(among: NDArray[np.bool_], p: NDArray[np.floating], price_usd: NDAr
     priced = np.where(among, price_usd, np.inf)
     tied = priced == priced.min(axis=1, keepdims=True)
     tied &= among
-    return np.where(tied, p, -1.0).argmax(axis=1)
+    first: NDArray[np.int64] = np.where(tied, p, -1.0).argmax(axis=1)
+    return first

@@ -59,7 +59,16 @@ class Predictor:
             graded: predict the scores that the benchmarks' graders would give, some of which compare an answer with a reference,
                 instead of how well a user is served.
         """
-        return self.predict_asked(self._locus.asked(q, graded=graded))
+        return self.predict_asked(self.asked(q, graded=graded))
+
+    @property
+    def domains(self) -> int:
+        """The number of domains of queries."""
+        return len(self._variances_t)
+
+    def asked(self, q: NDArray[np.float32], *, graded: bool = False) -> Asked:
+        """What predictions need of queries; the arguments are those of `predict`."""
+        return self._locus.asked(q, graded=graded)
 
     def predict_asked(self, asked: Asked) -> Prediction:
         """Predictions for queries whose features are known."""
