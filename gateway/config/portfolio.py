@@ -10,6 +10,7 @@ from typing import Literal
 
 from gateway.config.access import Access
 from gateway.config.feedback import FeedbackEntry
+from gateway.config.onboarding import OnboardEntry
 from gateway.config.price import FREE, Price
 from gateway.config.providers import Prefill
 from gateway.config.schema import DEFAULT_POLICY, FIRST_TOKEN_S, DeploymentEntry, Unpriced
@@ -89,6 +90,7 @@ class Model:
     Attributes:
         embedding: a name in the model space, or `NO_EMBEDDING`. None: the deployments' names show it, if the space has the
             model. In a portfolio in force the full name, and None for a model that is used only when a request names it.
+        onboard: how the gateway onboards it by itself; None: it does not.
         embedding_by_setting: reasoning setting that a request may ask for -> name in the model space, where it is not
             `embedding`; filled in a portfolio in force.
         price: by which a request is expected to cost; that of a deployment may differ. None if it is not known.
@@ -110,6 +112,7 @@ class Model:
     dimensions: int | None = None
     window_known: bool = True
     embedding_by_setting: Mapping[str, str] = field(default_factory=dict)
+    onboard: OnboardEntry | None = None
 
 
 BUILT_IN = Model(

@@ -143,6 +143,7 @@ class _Builder:
             max_output_tokens=model.max_output_tokens or listed.max_output_tokens,
             capabilities=capabilities,
             unpriced=model.unpriced,
+            onboard=model.onboard,
         )
 
     def _embedding_model(self, i: int, model: EmbeddingModelEntry) -> Model:

@@ -24,6 +24,7 @@ from gateway.config.field_types import (
     Probability,
     Seconds,
 )
+from gateway.config.onboarding import OnboardEntry
 from gateway.config.settings import Settings
 from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import Capability
@@ -174,6 +175,11 @@ class ModelEntry(FileModel):
     max_output_tokens: Count | None = Field(None, description="Most tokens of an answer. Default: LiteLLM's table")
     capabilities: list[Capability] | None = Field(None, description="What the model can do. Default: LiteLLM's table")
     unpriced: Unpriced = Field("refuse", description=_UNPRICED)
+    onboard: OnboardEntry | None = Field(
+        None,
+        description="Onboard the model once, if it has no embedding of its own yet; a later change does not ask again. Default: "
+        "only by `locus onboard`",
+    )
 
 
 class EmbeddingModelEntry(FileModel):

@@ -82,7 +82,8 @@ def test_the_tables_of_later_versions_are_added(location: DatabaseLocation) -> N
     schema.upgrade(location)
     new = described(location)
     with sync_engine(location).begin() as connection:
-        for table in ("model_versions", "model_states", "outcomes", "feedback_keys"):
+        own = ("probe_answers", "onboarding_jobs")
+        for table in ("model_versions", "model_states", "outcomes", "feedback_keys", *own):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("DROP INDEX requests_by_request_id"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
