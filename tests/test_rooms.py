@@ -27,7 +27,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {  # from the lowest
         ("data",),
         ("model",),
         ("probes",),
-        ("explore", "replay", "train"),
+        ("drift", "explore", "replay", "train"),
         ("commands",),
     ),
 }
