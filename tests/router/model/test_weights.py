@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from router.model.checkpoint import load_checkpoint
-from router.model.embedding import Embedding, Embeddings
+from router.model.embedding import Embedding
 from router.model.locus import Locus
-from router.model.predictor import Predictor
 from router.model.serving import Router
 from tests.router.datasets import tables
+from tests.router.shipped import graded, shipped, shipped_locus
 
 NAME = "openai/gpt-5-mini"
 TEXTS = tables(120)["queries"]["prompt"].to_pylist()
@@ -22,7 +21,7 @@ Floats = NDArray[np.float32]
 
 @pytest.fixture(scope="module")
 def router() -> Router:
-    return Router.load()
+    return shipped()
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +31,7 @@ def q(router: Router) -> Floats:
 
 @pytest.fixture(scope="module")
 def locus() -> Locus:
-    loaded = load_checkpoint()
-    return Locus.restore(loaded.weights, loaded.card["config"])
-
-
-def graded(locus: Locus, model: Embedding, q: Floats) -> Floats:
-    """P(correct) as graders score it, so that familiarity does not depend on the form of the prompts, (n,)."""
-    return Predictor(locus, Embeddings.of([model])).predict(q, graded=True).p_correct[:, 0]
+    return shipped_locus()
 
 
 def scores(n: int, mean: float = 0.6, seed: int = 0) -> Floats:
@@ -81,11 +74,11 @@ def test_the_order_of_weighted_evaluations_does_not_matter_bit_for_bit(
     assert_equal(a, router.embed(q[:40][order], y[order], NAME, w[order], corrected=True))
 
 
-def test_evaluations_of_little_weight_say_little(router: Router, locus: Locus, q: Floats) -> None:
+def test_evaluations_of_little_weight_say_little(router: Router, q: Floats) -> None:
     """P(correct) no longer depends on the scores as the weight goes to 0."""
 
     def p(score: float, weight: float) -> Floats:
-        return graded(locus, router.embed(q[:60], np.full(60, score), NAME, np.full(60, weight)), q)
+        return graded(router.embed(q[:60], np.full(60, score), NAME, np.full(60, weight)), q)
 
     apart = [float(np.abs(p(1.0, weight) - p(0.0, weight)).mean()) for weight in (1.0, 0.1, 0.01, 1e-6)]
     assert apart == sorted(apart, reverse=True)
@@ -105,7 +98,7 @@ def test_the_number_of_evaluations_is_the_sum_of_the_weights(router: Router, q: 
     assert router.embed(q[:10], scores(10), NAME, [0.01, *[0] * 9]).evaluations == 1
 
 
-def test_corrected_scores_may_lie_outside_zero_and_one(router: Router, locus: Locus, q: Floats) -> None:
+def test_corrected_scores_may_lie_outside_zero_and_one(router: Router, q: Floats) -> None:
     y = scores(120)
     with pytest.raises(ValueError, match=r"score 0 is 1\.25, expected a number from 0 to 1"):
         router.embed(q, y * 0 + 1.25, NAME)
@@ -114,7 +107,7 @@ def test_corrected_scores_may_lie_outside_zero_and_one(router: Router, locus: Lo
     spread = 1.5 * y - 0.25  # of the same mean where half of the answers are right
     plain, wide = (router.embed(q, given, NAME, corrected=True) for given in (y, spread))
     assert_equal(plain, router.embed(q, y, NAME))
-    p = [graded(locus, one, q) for one in (plain, wide)]
+    p = [graded(one, q) for one in (plain, wide)]
     assert abs(p[1].mean() - p[0].mean() - (spread.mean() - y.mean())) < 0.03
 
 
