@@ -202,7 +202,7 @@ class RequestLog:
         if self.cached is not None:
             record = from_cache(record, self.cached.origin)
             self._service.metrics.saved_by_cache(self.cached.origin.model, self.cached.origin.cost_nusd or 0)
-        predictions = predictions_of(self.decision, self.in_force.router.encoder.text_dim)
+        predictions = predictions_of(self.decision, self.request, self.in_force.router.encoder.text_dim)
         self._service.recorder.add(record, parts, predictions, self.limits.lease)
         log_request(record, self.attempts.stand_in_cause())
         exported = None if self.trace is None else self.trace.close(self, record)

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import orjson
 
 from gateway.cache.entry import Origin
+from gateway.record.needs import needs_of
 from gateway.record.predictions import Predictions
 from gateway.record.request_record import Record
+from gateway.request.chat_request import ChatRequest
 from gateway.request.request import Request
 from gateway.routing.decision import Decision
 from router.model.serving import Router
@@ -54,16 +56,18 @@ def candidates_column(decision: Decision | None) -> str | None:
     return orjson.dumps(rows).decode()
 
 
-def predictions_of(decision: Decision | None, text_dim: int) -> Predictions | None:
+def predictions_of(decision: Decision | None, request: Request | None, text_dim: int) -> Predictions | None:
     """What the decision was based on, if it scored any model.
 
     Args:
+        request: the decision is for it, or for the first prompt of it.
         text_dim: width of the text's encoding.
     """
     if decision is None or decision.scores is None:
         return None
     scores = decision.scores
-    return Predictions(decision.models, scores.p_correct, scores.price_usd, scores.priced, scores.q, text_dim)
+    needs = needs_of(request, scores.requirements) if isinstance(request, ChatRequest) else None
+    return Predictions(decision.models, scores.p_correct, scores.price_usd, scores.priced, scores.q, text_dim, needs)
 
 
 def conversation_column(decision: Decision | None) -> str | None:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.record.needs import Needs
+
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
@@ -23,6 +25,7 @@ class Predictions:
         priced: the price is known, (M,), bool.
         q: encoding of the query, (1, d_q), float32; None if the router knew none.
         text_dim: the first columns of q, which encode the text; the others are the surface statistics.
+        needs: what else the decision took into account; None if the request is a batch of prompts, of which it knew the first.
     """
 
     models: tuple[str, ...]
@@ -31,6 +34,7 @@ class Predictions:
     priced: NDArray[np.bool_]
     q: NDArray[np.float32] | None
     text_dim: int
+    needs: Needs | None
 
 
 class PackedPredictions(NamedTuple):
@@ -41,12 +45,14 @@ class PackedPredictions(NamedTuple):
         all_candidates: M float16 of P(correct), then M float32 of prices in USD; NaN: unknown.
         encoding: a float32 scale, then an int8 for each column of the text's encoding.
         surface: float16 for each surface statistic.
+        needs: a JSON object; see `Needs.pack`.
     """
 
     portfolio: str
     all_candidates: bytes
     encoding: bytes | None
     surface: bytes | None
+    needs: str | None
 
 
 def pack(predictions: Predictions) -> PackedPredictions:
@@ -61,7 +67,9 @@ def pack(predictions: Predictions) -> PackedPredictions:
         scale = np.float32(max(float(np.abs(text).max(initial=0.0)), 1e-12) / 127)
         encoding = scale.astype("<f4").tobytes() + np.rint(text / scale).astype(np.int8).tobytes()
         surface = statistics.astype("<f2").tobytes()
-    return PackedPredictions(portfolio_id(predictions.models), p.tobytes() + price.tobytes(), encoding, surface)
+    candidates = p.tobytes() + price.tobytes()
+    needs = None if predictions.needs is None else predictions.needs.pack()
+    return PackedPredictions(portfolio_id(predictions.models), candidates, encoding, surface, needs)
 
 
 def unpack_candidates(packed: bytes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from gateway.record.predictions import Predictions, pack
+from gateway.record.predictions import PackedPredictions, Predictions, pack
 from gateway.record.request_record import Part, Record
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-_PREDICTIONS = ("portfolio", "all_candidates", "encoding", "surface")
-_NOT_PREDICTED = (None, None, None, None)
+_PREDICTIONS = PackedPredictions._fields
+_NOT_PREDICTED = (None,) * len(_PREDICTIONS)
 REQUEST_COLUMNS = (*Record._fields, *_PREDICTIONS)
 _DETAILS = (
     "cached_tokens",

@@ -78,6 +78,7 @@ REQUESTS = Table(
     Column("all_candidates", LargeBinary),
     Column("encoding", LargeBinary),
     Column("surface", LargeBinary),
+    Column("needs", JSON),
     Index("requests_by_time", "time", "id"),
     Index("requests_by_request_id", "request_id"),
 )

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +14,7 @@ from gateway.commands.show_log import read_last
 from gateway.config.database_location import DatabaseLocation
 from gateway.record import housekeeping
 from gateway.record import recorder as recorder_module
+from gateway.record.needs import Needs, unpack_needs
 from gateway.record.predictions import Predictions, unpack_candidates, unpack_query
 from gateway.record.recorder import Recorder
 from gateway.record.request_record import Part, Record
@@ -247,8 +249,14 @@ async def test_what_a_decision_knew_is_packed(location: DatabaseLocation) -> Non
     price = np.array([1e-5, 2.5e-3, 0.0])
     known = np.array([True, True, False])
     async with recorder_of(location) as recorder:
-        recorder.add(row(1), (), Predictions(("a", "b", "c"), p, price, known, q, 256))
-        recorder.add(row(2), (), Predictions(("a", "b", "c"), p, price, known, None, 256))
+        recorder.add(
+            row(1),
+            (),
+            Predictions(
+                ("a", "b", "c"), p, price, known, q, 256, Needs(("tools",), 12, models=("a",), rule=("quality", 3.0))
+            ),
+        )
+        recorder.add(row(2), (), Predictions(("a", "b", "c"), p, price, known, None, 256, Needs()))
     one, other = rows(location, "SELECT * FROM requests ORDER BY id")
     (portfolio,) = rows(location, "SELECT * FROM portfolios")
     assert one["portfolio"] == other["portfolio"] == portfolio["id"]
@@ -259,6 +267,10 @@ async def test_what_a_decision_knew_is_packed(location: DatabaseLocation) -> Non
     np.testing.assert_allclose(found[256:], surface, rtol=1e-3)
     assert float(found[:256] @ text) == pytest.approx(1.0, abs=1e-3)
     assert other["encoding"] is None
+    # SQLite's driver gives the text, PostgreSQL's the parsed object.
+    first, second = (orjson.loads(r["needs"]) if isinstance(r["needs"], str) else r["needs"] for r in (one, other))
+    assert unpack_needs(first) == Needs(("tools",), 12, models=("a",), rule=("quality", 3.0))
+    assert (second, unpack_needs(second)) == ({}, Needs())
     assert sum(len(one[name]) for name in ("all_candidates", "encoding", "surface")) == 18 + 260 + 68
 
 
