@@ -7,6 +7,7 @@ import click
 import orjson
 
 from gateway.commands.database import database_of, reading
+from gateway.commands.feedback_import import import_feedback
 from gateway.commands.since import Since
 from gateway.core.printable import printable
 from router.commands.terminal import console
@@ -54,3 +55,6 @@ def _print(rows: list[dict[str, Any]]) -> None:
         names = [escape(printable(row[name])) for name in ("source", "kind", "model")]
         table.add_row(*names, f"{row['outcomes']:,}", mean, f"{row['usable']:,}", f"{row['revoked']:,}")
     screen.print(table)
+
+
+feedback.add_command(import_feedback)

@@ -111,9 +111,9 @@ class Outcomes:
             for model, source in sorted({(outcome.request.model, outcome.source) for outcome in outcomes}):
                 await rows.keep_outcomes(connection, model, source, MOST)
 
-    async def named(self, ids: Sequence[str]) -> dict[str, Answered]:
-        """The newest request of each id, which is a request id or a trace id. A request without an answer is not in it."""
-        found: dict[str, Answered] = {}
+    async def named(self, ids: Sequence[str]) -> dict[str, list[Answered]]:
+        """The requests of each id, which is a request id or a trace id, the oldest first. Those without an answer are left out."""
+        found: dict[str, list[Answered]] = {}
         async with self._read() as connection:
             from gateway.feedback import rows
 
@@ -123,7 +123,8 @@ class Outcomes:
                 request = answered(row)
             except InvalidRequest:
                 continue
-            found |= {id: request for id in (row["trace_id"], row["request_id"]) if id in ids}
+            for id in {row["trace_id"], row["request_id"]}.intersection(ids):
+                found.setdefault(id, []).append(request)
         return found
 
     async def forget_keys(self) -> None:

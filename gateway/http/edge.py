@@ -36,6 +36,7 @@ OPEN_PATHS = (
     )
 )
 ADMIN_PATHS = ("/metrics", "/admin")  # and everything below them
+_MESSAGE_ID = b"x-openwebui-message-id"  # with which its thumbs can be imported as feedback
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
 
 
@@ -68,7 +69,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         headers: Headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"")
+        given = headers.get(b"x-request-id") or headers.get(_MESSAGE_ID, b"")
         request_id = given.decode() if _CLIENT_ID.match(given) else new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
         path: str = scope["path"]

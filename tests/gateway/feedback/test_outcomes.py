@@ -96,11 +96,13 @@ async def test_importers_find_requests_by_request_or_trace_id(location: Database
             ]
             await connection.execute(insert(REQUESTS), [{"parts": None} | each for each in rows])
         found = await outcomes.named(["r1", "t" * 32, "r2", "r3", "r4", "none"])
-        assert {name: (request.time, request.encoding) for name, request in found.items()} == {
-            "r1": (6.0, b"e"),
-            "t" * 32: (5.0, b"e"),
-            "r3": (5.0, None),
-            "r4": (5.0, b"e"),
+        assert {
+            name: [(request.time, request.encoding) for request in requests] for name, requests in found.items()
+        } == {
+            "r1": [(5.0, b"e"), (6.0, b"e")],
+            "t" * 32: [(5.0, b"e")],
+            "r3": [(5.0, None)],
+            "r4": [(5.0, b"e")],
         }
 
 

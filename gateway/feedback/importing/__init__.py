@@ -1,0 +1,1 @@
+"""Importers: what other tools know of answers -> statements about requests, without texts."""
