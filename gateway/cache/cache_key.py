@@ -3,6 +3,7 @@
 Two requests have the same key only if they come from the same owner, and everything that decides about the answer is equal.
 """
 
+from collections.abc import Mapping
 from hashlib import blake2b
 
 import orjson
@@ -29,17 +30,19 @@ UNKEYED = frozenset(
 _SORTED = orjson.OPT_SORT_KEYS
 
 
-def portfolio_version(portfolio: Portfolio, router: Router) -> bytes:
+def portfolio_version(portfolio: Portfolio, router: Router, states: Mapping[str, str]) -> bytes:
     """Return a digest of what decides which model answers `auto`, and how a model is called. Keys and limits do not.
 
     Args:
         portfolio: in force, so that its models have the names of their embeddings.
         router: its checkpoint and the embeddings of the models count.
+        states: of the models, by name.
     """
     digest = blake2b(digest_size=16)
     models = [*portfolio.models, *portfolio.embedding_models]
     policies = {"default": portfolio.default_policy, "policies": dict(portfolio.policies)}
     digest.update(orjson.dumps([[_model(model) for model in models], policies], default=_plain, option=_SORTED))
+    digest.update(orjson.dumps(dict(states), option=_SORTED))
     digest.update(router.space.checkpoint.encode())
     names = {name for model in models for name in (model.embedding, *model.embedding_by_setting.values()) if name}
     if names:

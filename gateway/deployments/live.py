@@ -43,6 +43,7 @@ class LiveDeployment:
 
     Attributes:
         in_flight: the number of running calls.
+        quarantined: why it must not be called; None if it may.
         unreachable: why its server accepted no connection at the last test; None if it did, or was not tested.
         unknown_fields: names of the optional fields that are left out of its requests, and of the changes made in them.
         unknown_apis: API formats that its server does not have, although the portfolio says so.
@@ -59,6 +60,7 @@ class LiveDeployment:
         self.spec = spec
         self.breaker = Breaker(settings)
         self.in_flight = 0
+        self.quarantined: str | None = None
         self.unreachable: str | None = None
         self.unknown_fields = LearnedRefusals(clock)
         self.unknown_apis = LearnedRefusals(clock)
@@ -97,6 +99,8 @@ class LiveDeployment:
         spec, now = self.spec, self._clock()
         if spec.missing_key is not None:
             return f"{spec.missing_key} is not set"
+        if self.quarantined is not None:
+            return f"quarantined: {self.quarantined}"
         if not self.breaker.available(now):
             return f"{'taken out' if self.breaker.taken_out else 'cooling down'}: {self.unreachable or self.breaker.reason}"
         if self.busy:
@@ -110,10 +114,12 @@ class LiveDeployment:
         return None
 
     def not_called_because(self) -> tuple[str, str]:
-        """Why no call may be made now: a cause, as of a failed call, `no_key` or `at_limit`; and the reason in words."""
+        """Why no call may be made now: a cause, as of a failed call, or `no_key`, `quarantined`, `at_limit`; and words."""
         reason = self.unavailable() or ""
         if self.spec.missing_key is not None:
             return "no_key", reason
+        if self.quarantined is not None:
+            return "quarantined", reason
         if self.breaker.available(self._clock()):
             return "at_limit", reason
         if self.unreachable is not None or self.last_failure is None:
@@ -187,13 +193,15 @@ class LiveDeployment:
 
     @property
     def needs_operator(self) -> bool:
-        """Return True without a key, or while it is taken out: a refused key, an unknown model, a used-up quota."""
-        return self.spec.missing_key is not None or self._clock() < self.breaker.out_until
+        """Return True without a key, in quarantine, or while taken out: a refused key, an unknown model, a used-up quota."""
+        barred = self.spec.missing_key is not None or self.quarantined is not None
+        return barred or self._clock() < self.breaker.out_until
 
     @property
     def useless_to_call(self) -> bool:
         """Return True if a call would fail for certain, so that not even the last resort makes it."""
-        return self.spec.missing_key is not None or (self.breaker.confirmed and self.needs_operator)
+        barred = self.spec.missing_key is not None or self.quarantined is not None
+        return barred or (self.breaker.confirmed and self.needs_operator)
 
     def refused(self, refusal: Refusal) -> None:
         """Records a refused call. It takes the deployment out if the refusal is clear enough and others can do the work."""

@@ -18,6 +18,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
 from gateway.http.answer_headers import RawHeaders, answer_headers, batch_headers, cached_headers, lasting_headers
 from gateway.http.client_labels import ClientLabels, client_labels
+from gateway.http.in_force import InForce
 from gateway.http.record_columns import (
     CLIENT_CLOSED,
     candidates_column,
@@ -31,7 +32,7 @@ from gateway.http.record_columns import (
 )
 from gateway.http.request_limits import RequestLimits
 from gateway.http.request_trace import RequestTrace
-from gateway.http.service import InForce, Service
+from gateway.http.service import Service
 from gateway.keys.authentication import WITHOUT_KEY
 from gateway.provider_errors.failures import Cause
 from gateway.record.request_line import log_request
@@ -208,7 +209,16 @@ class RequestLog:
         exported = None if self.trace is None else self.trace.close(self, record)
         continued = self._prompt_continuations or _continuations(self.stream)
         self._service.metrics.count_request(record, parts, continued, exported)
+        self._count_trial(record)
         self._note_answer(parts)
+
+    def _count_trial(self, record: Record) -> None:
+        """Counts an answer of a model on trial that a policy chose."""
+        served = record.served
+        if served is None or record.policy is None or self.cached is not None or self.error is not None:
+            return
+        if self.in_force.standings[served].trial is not None:
+            self._service.trials.served(served)
 
     def _note_answer(self, parts: list[Part]) -> None:
         """Notes in the conversation which model answered."""
@@ -251,7 +261,7 @@ class RequestLog:
             p_correct=decision.p_chosen if decision is not None else None,
             stand_in_distance=candidate.distance if candidate is not None else None,
             predicted_loss=candidate.predicted_loss if candidate is not None else None,
-            candidates=candidates_column(decision),
+            candidates=candidates_column(decision, self.in_force.standings),
             failover=failover_column(self.attempts, answered=candidate is not None and not candidate.stand_in),
             parts=parts_column(parts),
             stream=request.stream if request is not None else False,

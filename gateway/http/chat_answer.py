@@ -86,6 +86,7 @@ class ChatAnswer:
             request_log.decision = decision = await request_log.in_force.routing.decide(request, self._conversation)
         finally:
             request_log.decided = began, self._service.clock()
+        request_log.in_force.routing.count_choice(decision)
         if decision.scores is not None and decision.scores.requirements is not request.requirements:
             request_log.request = request = replace(request, requirements=decision.scores.requirements)
         return request

@@ -9,10 +9,11 @@ from gateway.config.access import EVERYTHING, Allowed
 from gateway.config.portfolio import BUILT_IN, Model
 from gateway.config.price import Price, Rates
 from gateway.core.json_types import JsonObject
-from gateway.http.service import InForce
+from gateway.http.in_force import InForce
 from gateway.request.model_names import unknown_model
 from gateway.routing.decision import AUTO
 from gateway.routing.requested_policy import default_policy
+from gateway.routing.standing import Standing
 
 _INPUTS = {
     "vision": "image",
@@ -86,7 +87,7 @@ def _entries(in_force: InForce, allowed: Allowed) -> Iterator[Entry]:
         description = f"chooses by the policy {policy or default_policy(portfolio, allowed)}"
         yield {"id": name, **base, "description": description, **_auto(pool)}
     for model in chat:
-        yield {"id": model.name, **base, **_chat_model(model)}
+        yield {"id": model.name, **base, **_chat_model(model, in_force.standings[model.name])}
     for model in portfolio.embedding_models:
         if allowed.model(model.name):
             yield {"id": model.name, **base, **_embedding_model(model, model.dimensions)}
@@ -114,9 +115,12 @@ def _auto(pool: Sequence[Model]) -> Entry:
     }
 
 
-def _chat_model(model: Model) -> Entry:
+def _chat_model(model: Model, standing: Standing) -> Entry:
     return {
-        "embedding": model.embedding,
+        "embedding": standing.shown(model.embedding),
+        "embedding_version": standing.version,
+        "state": standing.state,
+        "state_reason": standing.why or None,
         **_capabilities(model.capabilities, [model]),
         **_limits(model.context_window, model.max_output_tokens),
         "pricing": _pricing(model.price),

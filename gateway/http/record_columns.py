@@ -1,6 +1,6 @@
 """Parts of a request's record: the columns about its decision, its prompt and its key. Pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -11,6 +11,7 @@ from gateway.record.request_record import Record
 from gateway.request.chat_request import ChatRequest
 from gateway.request.request import Request
 from gateway.routing.decision import Decision
+from gateway.routing.standing import Standing
 from router.model.serving import Router
 
 CHECKPOINT_CHARS = 12  # of a checkpoint's id, as error messages show it
@@ -33,8 +34,8 @@ def from_cache(record: Record, origin: Origin) -> Record:
 
 
 def propensity_column(decision: Decision | None) -> float | None:
-    """The probability of the choice: a policy always chooses the same model for the same scores."""
-    return None if decision is None or decision.policy is None else 1.0
+    """The probability of the choice; None if the client named the model."""
+    return None if decision is None or decision.policy is None else decision.propensity
 
 
 def checkpoint_column(decision: Decision | None, router: Router) -> str | None:
@@ -48,12 +49,19 @@ def prompt_column(request: Request) -> str:
     return orjson.dumps(fields["messages"] if "messages" in fields else fields.get("input")).decode()
 
 
-def candidates_column(decision: Decision | None) -> str | None:
-    """The best models by the policy, if the decision scored any."""
+def candidates_column(decision: Decision | None, standings: Mapping[str, Standing]) -> str | None:
+    """The best models by the policy, if the decision scored any, and their states unless they are live."""
     if decision is None or not (best := decision.best(CANDIDATES)):
         return None
-    rows = [{"model": name, "p_correct": round(p, 4), "price_usd": price} for name, p, price in best]
+    rows = [
+        {"model": name, "p_correct": round(p, 4), "price_usd": price} | _state(standings[name])
+        for name, p, price in best
+    ]
     return orjson.dumps(rows).decode()
+
+
+def _state(standing: Standing) -> dict[str, str]:
+    return {} if standing.state == "live" else {"state": standing.state}
 
 
 def predictions_of(decision: Decision | None, request: Request | None, text_dim: int) -> Predictions | None:

@@ -5,62 +5,45 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from gateway.answering.failover import Failover
 from gateway.answering.health_checks import HealthChecks
 from gateway.api.responses.store import ResponseStore, StoreLimits
 from gateway.bodies.offload import offloaded
 from gateway.cache.answer_cache import AnswerCache
-from gateway.cache.cache_key import portfolio_version
 from gateway.config.access import Access, Limits
 from gateway.config.database_location import DatabaseLocation
 from gateway.config.portfolio import Portfolio
 from gateway.config.settings import Settings
 from gateway.core.vocabulary import Clock
-from gateway.deployments.live import LiveDeployments
 from gateway.feedback.outcomes import Outcomes
+from gateway.http.in_force import InForce, in_force, load_router, same_router, trials_over
+from gateway.http.model_watch import FILE_S, SERVER_S, ModelWatch
 from gateway.keys.authentication import Authentication
 from gateway.keys.store import KeyStore
 from gateway.limits.limiter import Limiter
 from gateway.limits.output_lengths import OutputLengths
 from gateway.limits.sql import book
 from gateway.limits.store import open_store
+from gateway.model_versions.model_versions import ModelVersions
+from gateway.model_versions.stored import InUse
 from gateway.record.loop_monitor import LoopMonitor
 from gateway.record.metrics import Metrics
 from gateway.record.recorder import Recorder
 from gateway.replicas.replicas import Replicas, open_replicas
 from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation, ConversationTable
-from gateway.routing.model_embeddings import missing_embeddings, with_embeddings
 from gateway.routing.routing import Routing
+from gateway.routing.trials import Trials
 from gateway.store.database import Database
 from gateway.telemetry.telemetry import Telemetry
 from gateway.upstream.direct import DirectUpstream
 from gateway.upstream.litellm_upstream import LitellmUpstream
 from gateway.upstream.proxy import Proxies
 from gateway.upstream.upstreams import Upstreams
-from router.errors import ArtifactError
 from router.model.serving import Router
 
 log = logging.getLogger("locus")
-
-
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """One portfolio and everything that is made from it. A request uses the same one from its beginning to its end.
-
-    Attributes:
-        version: a digest of what decides about the answers; stored answers of another version are not used.
-    """
-
-    portfolio: Portfolio
-    router: Router
-    deployments: LiveDeployments
-    routing: Routing
-    since: datetime
-    version: bytes
 
 
 class Service:
@@ -70,8 +53,11 @@ class Service:
         keys: finds the gateway keys.
         key_store: the keys that are made at run time; None without a database.
         outcomes: how good answers were; None without a record of requests.
+        models: versions of embeddings and states of models; None without a database.
+        model_watch: puts changes of them in force; None without a database.
+        trials: keeps models on trial to their share.
         output_lengths: of recent answers, from which the cost of the next ones is expected.
-        in_force: replaced when a changed portfolio comes into force.
+        in_force: replaced when a changed portfolio, or a changed version or state of a model, comes into force.
         telemetry: exports traces.
         replicas: the other gateways.
         database: of the record, the ledger, keys and budgets; None if nothing is stored.
@@ -108,7 +94,12 @@ class Service:
         self.outcomes: Outcomes | None = None
         if database is not None and in_force.portfolio.settings.record is not None:
             self.outcomes = Outcomes(database)
+        self.models: ModelVersions | None = None
+        self.model_watch: ModelWatch | None = None
+        self.trials = in_force.routing.trials
+        self._changing = asyncio.Lock()  # what is in force
         if database is not None:
+            self.models = ModelVersions(database)
             self.key_store = KeyStore(database, in_force.portfolio.settings.key_pepper, self._access)
         self.keys = Authentication(self._access, self.key_store, clock)
         self.telemetry = Telemetry({}, lambda url: None)
@@ -139,17 +130,37 @@ class Service:
         Raises:
             RouterError: its checkpoint or model spaces cannot be loaded, or lack an embedding; the old portfolio stays in force.
         """
-        old = self.in_force
-        same = _router_files(portfolio) == _router_files(old.portfolio)
-        router = old.router if same else await asyncio.to_thread(_load_router, portfolio)
-        # A portfolio of a thousand models takes a while, so it is prepared in a thread.
-        self.in_force = await asyncio.to_thread(_in_force, portfolio, router, self.clock, old.deployments)
+        async with self._changing:
+            old = self.in_force
+            router = old.file_router
+            if not same_router(portfolio, old.file):
+                router = await asyncio.to_thread(load_router, portfolio)
+            await self._replace(portfolio, router, old.in_use)
         self.cache.apply(portfolio.settings.cache)
-        self.replicas.watch(self.in_force.deployments)
-        await self.health.watch(self.in_force.deployments)
         self.failover.upstreams.prepare(portfolio)
         await self.telemetry.apply(portfolio.settings.otel)
         log.info("portfolio in force: %d models from %s", len(portfolio.models), portfolio.path)
+
+    async def use_models(self, in_use: InUse) -> Mapping[str, str]:
+        """Puts versions and states of models in force, as `apply` does with a portfolio.
+
+        Returns:
+            The models whose trial is over, since P(correct) is known well enough, with the reason.
+        """
+        async with self._changing:
+            old = self.in_force
+            await self._replace(old.file, old.file_router, in_use)
+        log.info("models in force: %d versions, %d states", len(in_use.versions), len(in_use.states))
+        return await asyncio.to_thread(trials_over, self.in_force)
+
+    async def _replace(self, file: Portfolio, router: Router, in_use: InUse) -> None:
+        """Replaces what is in force; made in a thread, since a portfolio of a thousand models takes a while."""
+        old = self.in_force
+        self.in_force = new = await asyncio.to_thread(
+            in_force, file, router, in_use, self.trials, self.clock, old.deployments
+        )
+        self.replicas.watch(new.deployments)
+        await self.health.watch(new.deployments)
 
 
 @asynccontextmanager
@@ -176,8 +187,8 @@ async def open_service(
         ReplicaRefused: another gateway uses the database, and would multiply the limits.
     """
     if router is None:
-        router = await asyncio.to_thread(_load_router, portfolio)
-    in_force = _in_force(portfolio, router, clock, None)
+        router = await asyncio.to_thread(load_router, portfolio)
+    first = in_force(portfolio, router, InUse(), Trials(), clock, None)
     settings, metrics = portfolio.settings, metrics or Metrics()
     async with (
         _closing(settings.database) as database,
@@ -194,15 +205,27 @@ async def open_service(
         async with HealthChecks(failover, clock, replicas.checks, replicas.works) as health:
             conversations, cache = ConversationTable(clock), AnswerCache(clock, settings.cache)
             service = Service(
-                in_force, failover, health, recorder, metrics, conversations, responses, limiter, clock, cache, database
+                first, failover, health, recorder, metrics, conversations, responses, limiter, clock, cache, database
             )
             service.telemetry = telemetry
             service.share_with(replicas)
             await telemetry.apply(settings.otel)
             metrics.watch(lambda: service.in_force.deployments, recorder, lambda: cache.bytes)
             metrics.watch_spans(lambda: telemetry.lost)
-            await health.watch(in_force.deployments)
-            yield service
+            async with _watched(service, settings):
+                yield service
+
+
+@asynccontextmanager
+async def _watched(service: Service, settings: Settings) -> AsyncIterator[None]:
+    """The health of deployments is checked; versions and states of models are put in force, now and when they change."""
+    await service.health.watch(service.in_force.deployments)
+    if service.models is None or settings.database is None:
+        yield
+        return
+    interval_s = SERVER_S if settings.database.file is None else FILE_S
+    async with ModelWatch(service.models, service.use_models, service.trials, interval_s) as service.model_watch:
+        yield
 
 
 @asynccontextmanager
@@ -254,20 +277,3 @@ async def _open_limiter(
 def _failover(direct: DirectUpstream, routing: Callable[[], Routing], clock: Clock) -> Failover:
     """Calls to all upstreams; `routing` gives the routing in force, whose encoder is the built-in model."""
     return Failover(Upstreams(direct, LitellmUpstream(), lambda texts: routing().encoder_queue.embed(texts)), clock)
-
-
-def _router_files(portfolio: Portfolio) -> tuple[object, ...]:
-    return portfolio.checkpoint, portfolio.spaces, portfolio.trust_checkpoint
-
-
-def _load_router(portfolio: Portfolio) -> Router:
-    return Router.load(portfolio.checkpoint, portfolio.spaces, trust=portfolio.trust_checkpoint)
-
-
-def _in_force(portfolio: Portfolio, router: Router, clock: Clock, previous: LiveDeployments | None) -> InForce:
-    if problems := missing_embeddings(portfolio, router.space):
-        raise ArtifactError("\n".join(problems))
-    portfolio = with_embeddings(portfolio, router.space)
-    deployments = LiveDeployments(portfolio, previous, clock)
-    routing = Routing(portfolio, router, deployments)
-    return InForce(portfolio, router, deployments, routing, datetime.now(UTC), portfolio_version(portfolio, router))

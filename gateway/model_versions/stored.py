@@ -112,6 +112,21 @@ class ModelState:
         return cls(state, row["reason"], row["since"], trial, row["requests"])
 
 
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """What is known of the models of a portfolio.
+
+    Attributes:
+        versions: of each model that has a version in use.
+        states: of models, as they were set; a model without one is live.
+        of_deployments: states of deployments, by model and id of the deployment.
+    """
+
+    versions: Mapping[str, Version] = field(default_factory=dict)
+    states: Mapping[str, ModelState] = field(default_factory=dict)
+    of_deployments: Mapping[tuple[str, str], ModelState] = field(default_factory=dict)
+
+
 def arrays_of(embedding: Embedding) -> bytes:
     """An embedding as safetensors. Equal embeddings give equal bytes."""
     from safetensors.numpy import save

@@ -25,6 +25,7 @@ class Scores:
         capable: the model can serve the request, and the client allows it.
         familiarity: how much the query resembles evaluated ones, in [0, 1]; None if nothing was predicted. At 0, p_correct depends
             on the difficulty of the query and the general ability of the models alone.
+        caution: standard errors that are taken off a model's P(correct) besides those of the policy, (M,), float32; None: none.
         q: encoding of the query, (1, d_q), float32; None if it is not known.
         requirements: those that `capable` and `price_usd` are for: the prompt's tokens are counted if the estimate left a
             model's context window in doubt.
@@ -38,10 +39,14 @@ class Scores:
     familiarity: float | None
     requirements: Requirements
     q: NDArray[np.float32] | None = None
+    caution: NDArray[np.float32] | None = None
 
     def believed(self, policy: Policy | None) -> NDArray[np.float32]:
         """The P(correct) of each model as a policy believes it, (M,), float32."""
-        return self.p_correct if policy is None else lower_bounds(self.p_correct, self.standard_error, policy)
+        if policy is None:
+            return self.p_correct
+        caution = 0.0 if self.caution is None else self.caution
+        return lower_bounds(self.p_correct, self.standard_error, policy, caution)
 
     def compared(self, policy: Policy | None, switch: "Switch | None") -> NDArray[np.float32]:
         """The P(correct) by which a policy compares the models for a conversation, (M,), float32."""
@@ -78,6 +83,7 @@ class Decision:
         cost_weight: by which the policy weighs the price, 1/USD; 0 if it does not.
         choice: what the policy prefers: the chosen model, unless tool calls are under way at another one; None if the client
             named the model, or the policy could choose none.
+        propensity: the probability of the choice: a model on trial gets a share of the requests that it is the best for.
         cost_factor: in `cost_weight`; more than 1 if a budget of the client's key is nearly spent.
     """
 
@@ -89,6 +95,7 @@ class Decision:
     cost_weight: float = 0.0
     choice: Choice | None = None
     cost_factor: float = 1.0
+    propensity: float = 1.0
 
     @property
     def model(self) -> str:

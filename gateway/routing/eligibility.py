@@ -47,10 +47,11 @@ class Eligibility:
         self._clock = clock
         self.names = tuple(model.name for model in models)
         deployments = [(i, one) for i, model in enumerate(live) for one in model.deployments]
-        # By deployment, (D,): its breaker, the index of its model (int64), and whether it lacks a key (bool).
+        # By deployment, (D,): its breaker, the index of its model (int64), and whether it lacks a key or is in quarantine (bool).
         self._breakers = [one.breaker for _, one in deployments]
         self._model_of = np.array([i for i, _ in deployments], np.int64)
-        self._no_key = np.array([one.spec.missing_key is not None for _, one in deployments], np.bool_)
+        barred = [one.spec.missing_key is not None or one.quarantined is not None for _, one in deployments]
+        self._barred = np.array(barred, np.bool_)
         # By model, (M,): tokens (int64) and flags (bool), all from the portfolio file.
         self._window = np.array([model.context_window for model in models], np.int64)
         self._room = np.minimum(self._window // ANSWER_SHARE, ANSWER_TOKENS)
@@ -96,11 +97,11 @@ class Eligibility:
     def callable(self, capable: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Those of the capable models that do not need an operator, (M,): `LiveModel.needs_operator` for all models at once.
 
-        If all of them are taken out, those that have a key: the last resort may still ask them.
+        If all of them are taken out, those that have a key and are not in quarantine: the last resort may still ask them.
         """
         out_until = np.array([breaker.out_until for breaker in self._breakers])
-        healthy = capable & self._with_any(~self._no_key & (out_until <= self._clock()))
-        return healthy if healthy.any() else capable & self._with_any(~self._no_key)
+        healthy = capable & self._with_any(~self._barred & (out_until <= self._clock()))
+        return healthy if healthy.any() else capable & self._with_any(~self._barred)
 
     async def measured(self, request: ChatRequest) -> Requirements:
         """The request's requirements, with its tokens counted if a bound and an estimate leave a model's window in doubt."""

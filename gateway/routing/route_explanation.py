@@ -120,17 +120,19 @@ def _rule(decision: Decision, reasons: Reasons) -> JsonObject | None:
 def _explain_model(routing: Routing, i: int, request: ChatRequest, scores: Scores, utility: float) -> JsonObject:
     p, standard_error = float(scores.p_correct[i]), float(scores.standard_error[i])
     known = not np.isnan(p)
+    standing = routing.standings[routing.names[i]]
     lacks = routing.lacks(i, request, scores.requirements)
     return {
         "model": routing.names[i],
-        "embedding": routing.embeddings(request)[i],
+        "embedding": standing.shown(routing.embeddings(request)[i]),
+        "state": standing.state,
         "p_correct": p if known else None,
         "standard_error": standard_error if known else None,
         "price_usd": float(scores.price_usd[i]) if scores.priced[i] else None,
         "utility": utility if known else None,
         "capable": not lacks,
         "lacks": lacks,
-        "eligible": bool(scores.capable[i]) and known,
+        "eligible": bool(scores.capable[i]) and known and not standing.never_chosen,
         "available": routing.live[i].unavailable() is None,
     }
 
@@ -140,6 +142,7 @@ def _why(
 ) -> list[str]:
     """Why a model was chosen, or why it was not."""
     decision, name = reasons.decision, routing.names[i]
+    standing = routing.standings[name]
     why = reasons.of_choice() if i == decision.chosen else []
     if name == serving and i != decision.chosen:
         why.append(f"nearest available stand-in for {decision.model}")
@@ -150,7 +153,14 @@ def _why(
         why.append("no embedding: only served when named")
     if (unavailable := routing.live[i].unavailable()) is not None:
         why.append(unavailable)
+    by_state = standing.why if decision.policy is not None or standing.never_chosen else ""
+    if by_state and (standing.never_chosen or (routing.held_back(i) and i != decision.chosen)):
+        why.append(by_state)
     why = why or [reasons.against(i)]
+    if by_state and by_state not in why:
+        why.append(by_state)
+    if standing.relative is not None:
+        why.append(f"it was not evaluated: it borrows the embedding of {standing.relative}")
     if not reasons.scores.priced[i]:
         highest = prices(reasons.scores.price_usd[i])[0]
         why.append(f"its price is not known, so it counts as the highest of the portfolio, {highest} USD")

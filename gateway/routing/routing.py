@@ -1,6 +1,6 @@
 """Chooses the model for a request and orders its stand-ins: encodes the query, scores all models, applies the policy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,11 +15,14 @@ from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation
 from gateway.request.model_names import not_allowed
 from gateway.request.requirements import Requirements
-from gateway.routing.candidate import Candidate, none_callable
+from gateway.routing.candidate import MAX_REASONS, Candidate, none_callable
 from gateway.routing.decision import Decision, Scores, Switch
 from gateway.routing.eligibility import Eligibility, allows
 from gateway.routing.encoder_queue import EncoderQueue, Encoding
 from gateway.routing.requested_policy import check_model_names, requested_policy
+from gateway.routing.standing import Standing
+from gateway.routing.states import States
+from gateway.routing.trials import Trials
 from router.model.model_table import ModelTable, PricePerMtok
 from router.model.policy import Policy, choose, cost_weight
 from router.model.serving import Router
@@ -32,6 +35,8 @@ class Routing:
         portfolio: the models that can be chosen.
         router: the trained router and its model space; every `embedding` of the portfolio must be in it.
         deployments: the live state of the deployments.
+        standings: how each model stands, by name; by default all models are live.
+        trials: keeps models on trial to their share of the requests.
 
     Attributes:
         encoder_queue: encodes texts, for routing and for the built-in embedding model.
@@ -40,8 +45,18 @@ class Routing:
         ArtifactError: the space lacks an embedding.
     """
 
-    def __init__(self, portfolio: Portfolio, router: Router, deployments: LiveDeployments) -> None:
+    def __init__(
+        self,
+        portfolio: Portfolio,
+        router: Router,
+        deployments: LiveDeployments,
+        standings: Mapping[str, Standing] | None = None,
+        trials: Trials | None = None,
+    ) -> None:
         models = portfolio.models
+        self.standings = standings if standings is not None else {model.name: Standing() for model in models}
+        self.trials = trials if trials is not None else Trials()
+        self._states = States({model.name: self.standings[model.name] for model in models}, self.trials)
         self._portfolio = portfolio
         self.router = router
         self.encoder_queue = EncoderQueue(router.encoder)
@@ -87,20 +102,37 @@ class Routing:
         requirements = await self._eligibility.measured(request)
         scores = self._scores(request, await self._encode(request), requirements)
         callable_ = self._eligibility.callable(scores.capable)
-        eligible = callable_ & ~np.isnan(scores.p_correct)
+        eligible = callable_ & ~np.isnan(scores.p_correct) & ~self._states.never_chosen
         weight = cost_weight(policy, scores.price_usd[self._table.embedded]) * overrides.cost_factor
         switch = self._switch(request, conversation)
         if switch is not None:
             scores.price_usd[switch.model] -= switch.lost_cache_usd
         compared = scores.compared(policy, switch)
-        choice = choose(compared, scores.standard_error, scores.price_usd, eligible, policy, weight)
+        kept = None if switch is None else switch.model
+        now = self._states.in_turn(eligible, kept)
+        choice = choose(compared, scores.standard_error, scores.price_usd, now, policy, weight)
         # The conversation keeps its model, even if the policy could not choose it for a new one.
         if switch is not None and switch.forbidden and callable_[switch.model]:
             return Decision(self.names, policy, switch.model, scores, switch, weight, choice, overrides.cost_factor)
         if choice is None:
             too_long = self._eligibility.too_long(overrides, requirements, scores.capable)
             raise too_long or self._none_eligible(request, requirements, scores.capable)
-        return Decision(self.names, policy, choice.model, scores, switch, weight, choice, overrides.cost_factor)
+        preferred = choice
+        if now is not eligible:
+            preferred = choose(compared, scores.standard_error, scores.price_usd, eligible, policy, weight) or choice
+        propensity = self._states.propensity(choice.model, preferred.model, kept)
+        return Decision(
+            self.names, policy, choice.model, scores, switch, weight, choice, overrides.cost_factor, propensity
+        )
+
+    def count_choice(self, decision: Decision) -> None:
+        """Counts the choice of a request that is answered now, for the shares of models on trial."""
+        if decision.policy is not None:
+            self._states.chosen(decision.chosen)
+
+    def held_back(self, model: int) -> bool:
+        """True for a model on trial while others have their turn."""
+        return self._states.held_back(model)
 
     def candidates(self, request: ChatRequest, decision: Decision) -> Iterator[Candidate]:
         """The chosen model, then its stand-ins: those that can serve the request, the nearest in embedding space first.
@@ -125,7 +157,7 @@ class Routing:
             capable = capable | (eligibility.assumed & able)
         for i, distance in self._table_for(request).by_distance(chosen):
             live = self.live[i]
-            if not capable[i] or live.useless_to_call:
+            if not capable[i] or live.useless_to_call or self._states.never_chosen[i]:
                 continue
             loss = float(scores.p_correct[chosen] - scores.p_correct[i])
             known = None if np.isnan(loss) else loss
@@ -134,7 +166,8 @@ class Routing:
 
     def _nearest(self, model: int) -> Iterator[LiveModel]:
         """The other models, the nearest first."""
-        return (self.live[i] for i, _ in self._table.by_distance(model))
+        nearest = self._table.by_distance(model)
+        return (self.live[i] for i, _ in nearest if not self._states.never_chosen[i])
 
     def encoding(self, request: ChatRequest) -> Encoding | None:
         """The encoding of the query if it is known or quickly computed; None otherwise."""
@@ -209,6 +242,7 @@ class Routing:
             predicted.familiarity,
             requirements,
             q,
+            self._states.caution,
         )
 
     def _none_eligible(
@@ -217,6 +251,9 @@ class Routing:
         if not len(self._table.embedded) and request.model not in self._index:
             return NoEligibleModel("No model of the portfolio has an embedding, so `auto` cannot choose; name a model.")
         able = np.intersect1d(np.flatnonzero(capable), self._table.embedded)
+        if len(able) and self._states.never_chosen[able].all():
+            reasons = "; ".join(f"{self.names[i]}: {self._states.standings[i].why}" for i in able[:MAX_REASONS])
+            return NoEligibleModel(f"`auto` may choose none of the models that can serve this request. {reasons}.")
         if len(able):
             return none_callable([d for i in able for d in self.live[i].deployments])
         return self._eligibility.none_capable(request.overrides, requirements)

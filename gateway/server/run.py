@@ -127,7 +127,7 @@ async def _watch_file(launch: Launch, service: Service, link: Link | None, stack
     async def apply(changed: Portfolio, file: Fingerprint) -> None:
         changed = for_listener(changed, service.in_force.portfolio)
         if launch.simulation is not None:
-            changed = replace(service.in_force.portfolio, settings=changed.settings.of_demo())
+            changed = replace(service.in_force.file, settings=changed.settings.of_demo())
         await service.apply(launch.worker.share(changed) if launch.worker is not None else changed)
         if link is not None:
             link.reloaded(file)

@@ -74,18 +74,23 @@ class Choice:
 
 
 def lower_bounds(
-    p_correct: NDArray[np.float32], standard_error: NDArray[np.float32], policy: Policy
+    p_correct: NDArray[np.float32],
+    standard_error: NDArray[np.float32],
+    policy: Policy,
+    caution: NDArray[np.float32] | float = 0.0,
 ) -> NDArray[np.float32]:
     """The p_correct that a policy uses: p_correct - caution * standard_error, at least 0.
 
     Args:
         p_correct: (M,), float32, in [0, 1]; NaN stays NaN.
         standard_error: of p_correct, (M,), float32.
+        caution: standard errors that are taken off a model besides those of the policy, (M,), float32, or the same for all.
 
     Returns:
         (M,), float32, in [0, 1].
     """
-    return np.maximum(p_correct - np.float32(policy.caution) * standard_error, 0.0, dtype=np.float32)
+    steps = np.float32(policy.caution) + np.float32(caution)
+    return np.maximum(p_correct - steps * standard_error, 0.0, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)

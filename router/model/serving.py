@@ -5,6 +5,7 @@ torch.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,6 +138,27 @@ class Router:
             raise ArtifactError(f"{loaded.folder}: needs a model space; make one by `locus embed`")
         encoder = loaded.encoder()
         return cls(loaded, encoder, merged, Evidence([evidence_file(path) for path in spaces], encoder.hash))
+
+    def joined(self, models: ModelSpace) -> "Router":
+        """This router with more models, or with other embeddings of models that its space has.
+
+        Raises:
+            ArtifactError: another checkpoint computed them, or a version of this package whose embeddings have other shapes.
+        """
+        if models.embeddings.widths() != self.space.embeddings.widths():
+            raise ArtifactError("the embeddings do not have the shapes of this checkpoint's")
+        router = copy(self)
+        router.space = self.space.merged(models)
+        return router
+
+    def standard_error(self, model: str) -> float:
+        """The mean standard error of a model's P(correct) over the checkpoint's anchor queries.
+
+        Raises:
+            ArtifactError: the space lacks the model.
+        """
+        predictor = Predictor(self._locus, self.space.embeddings.take(self.space.rows([model])))
+        return float(predictor.predict_asked(self._locus.anchors).standard_error.mean())
 
     def scorer(self, models: Sequence[str]) -> Scorer:
         """Prepares predictions for these models of the space. Keep it when you predict for the same models again.

@@ -113,14 +113,15 @@ def in_force(
 
 
 def test_the_version_of_a_portfolio(tmp_path: Path, router: Router) -> None:
-    base = portfolio_version(in_force(tmp_path, router), router)
-    assert portfolio_version(in_force(tmp_path, router, gateway={"retries": 1}), router) == base
+    base = portfolio_version(in_force(tmp_path, router), router, {})
+    assert portfolio_version(in_force(tmp_path, router, gateway={"retries": 1}), router, {}) == base
     others = [
         in_force(tmp_path, router, price=2.0),
         in_force(tmp_path, router, url="http://127.0.0.1:10/v1"),
         in_force(tmp_path, router, policies={"balanced": {"quality": 3}}),
     ]
-    assert len({base, *(portfolio_version(other, router) for other in others)}) == 4
+    assert len({base, *(portfolio_version(other, router, {}) for other in others)}) == 4
+    assert portfolio_version(in_force(tmp_path, router), router, {"llama-8b": "quarantined"}) != base
 
 
 def test_a_new_embedding_of_a_model_is_a_new_version(tmp_path: Path, router: Router) -> None:
@@ -130,8 +131,8 @@ def test_a_new_embedding_of_a_model_is_a_new_version(tmp_path: Path, router: Rou
     embeddings.z[row, 0] += 0.5
     moved = Router.load()
     moved.space.embeddings = embeddings
-    assert portfolio_version(before, moved) != portfolio_version(before, router)
+    assert portfolio_version(before, moved, {}) != portfolio_version(before, router, {})
     other = (row + 1) % len(embeddings)  # not of a model of the portfolio
     embeddings.z[row] = router.space.embeddings.z[row]
     embeddings.z[other, 0] += 0.5
-    assert portfolio_version(before, moved) == portfolio_version(before, router)
+    assert portfolio_version(before, moved, {}) == portfolio_version(before, router, {})

@@ -233,6 +233,8 @@ def test_caution_takes_standard_errors_off_and_prefers_the_well_known_model() ->
     bold, careful = Policy("bold"), Policy("careful", caution=1.0)
     np.testing.assert_array_equal(lower_bounds(p, error, bold), p)
     np.testing.assert_allclose(lower_bounds(p, error, careful), [0.62, 0.69, 0.0], atol=1e-6)
+    more = np.array([0.0, 1.0, 0.0], np.float32)  # of one model, besides the policy's
+    np.testing.assert_allclose(lower_bounds(p, error, careful, more), [0.62, 0.69 - error[1], 0.0], atol=1e-6)
     for policy, model in ((bold, 0), (careful, 1)):
         choice = choose(lower_bounds(p, error, policy), error, np.zeros(3), np.ones(3, np.bool_), policy)
         assert choice is not None
