@@ -9,12 +9,12 @@ from router.probes.pattern import compiled
 
 CheckerType = Literal["choice", "number", "exact", "regex", "json_schema", "tool", "python", "judge"]
 TYPES: tuple[CheckerType, ...] = get_args(CheckerType)
-Compare = Literal["text", "list", "set", "literal", "json"]
+Compare = Literal["text", "list", "set", "literal"]
 COMPARISONS: tuple[Compare, ...] = get_args(Compare)
 
 _OPTIONS: Mapping[CheckerType, Mapping[str, tuple[type, ...]]] = {
     "choice": {"options": (list, int)},
-    "number": {"tolerance": (int, float), "relative": (int, float)},
+    "number": {"tolerance": (int, float), "relative": (int, float), "decimal": (str,)},
     "exact": {"compare": (str,), "accept": (list,), "case": (bool,)},
     "regex": {"pattern": (str,), "without": (str,)},
     "json_schema": {"schema": (dict,), "case": (bool,)},
@@ -101,6 +101,8 @@ def _check_values(options: JsonObject) -> None:
     compare = options.get("compare", "text")
     if compare not in COMPARISONS:
         raise ValueError(f"option 'compare': {compare!r} is none of {', '.join(COMPARISONS)}")
+    if options.get("decimal", ".") not in (".", ","):
+        raise ValueError(f"option 'decimal': expected '.' or ',', found {options['decimal']!r}")
     for key in ("tolerance", "relative", "timeout_s"):
         item = options.get(key, 0)
         if isinstance(item, int | float) and item < 0:

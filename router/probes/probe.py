@@ -58,7 +58,8 @@ class Bank:
 
 
 def load_bank(path_or_name: str | Path) -> Bank:
-    """Reads a bank: the shipped one by its name, any other by its path. A file that ends in `.csv` is CSV, every other JSON lines.
+    """Reads a bank: the shipped one by its name, any other by its path. A file that ends in `.csv` is CSV, every other JSON
+    lines.
 
     Raises:
         DataError: unreadable, no probe, or a probe that is not valid; the message names file, line and field.
