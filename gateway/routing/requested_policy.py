@@ -10,7 +10,7 @@ from gateway.core.vocabulary import ENCODER
 from gateway.request.chat_request import ChatRequest, Overrides
 from gateway.request.model_names import did_you_mean, not_allowed, unknown_model
 from gateway.routing.decision import AUTO
-from router.model.policy import Policy
+from router.model.policy import Policy, Rule
 
 
 def requested_policy(portfolio: Portfolio, request: ChatRequest) -> Policy:
@@ -40,14 +40,18 @@ def requested_policy(portfolio: Portfolio, request: ChatRequest) -> Policy:
         policy = _named(portfolio, allowed, overrides.policy, "x-locus-policy")
     if allowed.policies is not None and (overrides.rule is not None or overrides.min_p_correct is not None):
         raise ModelNotAllowed(f"The key may not change the numbers of a policy. {_its_policies(allowed)}")
-    if overrides.rule is not None:
-        rule, value = overrides.rule
-        policy = replace(policy, rule=rule, value=value)
-    if overrides.min_p_correct is None:
+    return adjusted(policy, overrides.rule, overrides.min_p_correct)
+
+
+def adjusted(policy: Policy, rule: tuple[Rule, float] | None, min_p_correct: float | None) -> Policy:
+    """The policy with the rule and the minimum of a request; None: its own."""
+    if rule is not None:
+        policy = replace(policy, rule=rule[0], value=rule[1])
+    if min_p_correct is None:
         return policy
     if policy.rule == "min_p_correct":
-        return replace(policy, value=overrides.min_p_correct)
-    return replace(policy, min_p_correct=overrides.min_p_correct)
+        return replace(policy, value=min_p_correct)
+    return replace(policy, min_p_correct=min_p_correct)
 
 
 def policy_name(portfolio: Portfolio, request: ChatRequest) -> str:

@@ -1,13 +1,12 @@
 """Chooses the model for a request and orders its stand-ins: encodes the query, scores all models, applies the policy."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.config.portfolio import Model, Portfolio
-from gateway.config.price import Price, Rates
+from gateway.config.portfolio import Portfolio
 from gateway.core.errors import GatewayError, InvalidRequest, NoEligibleModel
 from gateway.core.vocabulary import EXPECTED_OUTPUT_TOKENS
 from gateway.deployments.live import LiveDeployments, LiveModel
@@ -19,11 +18,12 @@ from gateway.routing.candidate import MAX_REASONS, Candidate, none_callable
 from gateway.routing.decision import Decision, Scores, Switch
 from gateway.routing.eligibility import Eligibility, allows
 from gateway.routing.encoder_queue import EncoderQueue, Encoding
+from gateway.routing.model_tables import embeddings_by_setting, model_tables
 from gateway.routing.requested_policy import check_model_names, requested_policy
 from gateway.routing.standing import Standing
 from gateway.routing.states import States
 from gateway.routing.trials import Trials
-from router.model.model_table import ModelTable, PricePerMtok
+from router.model.model_table import ModelTable
 from router.model.policy import Policy, choose, cost_weight
 from router.model.serving import Router
 
@@ -64,10 +64,8 @@ class Routing:
         self.names = tuple(model.name for model in models)
         self._index = {name: i for i, name in enumerate(self.names)}
         self.live = tuple(deployments.models[name] for name in self.names)
-        self._embeddings = _embeddings(models)
-        prices = [None if model.price is None else _per_mtok(model.price) for model in models]
-        tables = {embeddings: ModelTable(router, embeddings, prices) for embeddings in set(self._embeddings.values())}
-        self._tables = {setting: tables[embeddings] for setting, embeddings in self._embeddings.items()}
+        self._embeddings = embeddings_by_setting(models)
+        self._tables = model_tables(models, router)
         self._table = self._tables[None]  # what does not depend on the reasoning setting
         self._eligibility = Eligibility(models, self.live, deployments.clock)
         for i, live in enumerate(self.live):
@@ -257,25 +255,3 @@ class Routing:
         if len(able):
             return none_callable([d for i in able for d in self.live[i].deployments])
         return self._eligibility.none_capable(request.overrides, requirements)
-
-
-def _per_mtok(price: Price) -> PricePerMtok:
-    """The part of a price that an expected price depends on."""
-    tiers = tuple((tier.above, _of_rates(tier.rates)) for tier in price.tiers)
-    return _of_rates(price.rates)._replace(tiers=tiers)
-
-
-def _of_rates(rates: Rates) -> PricePerMtok:
-    return PricePerMtok(rates.input, rates.output, rates.cached_input)
-
-
-def _embeddings(models: Sequence[Model]) -> dict[str | None, tuple[str | None, ...]]:
-    """Reasoning setting of a request -> name in the model space of each model. None: the request states no setting."""
-    settings = {None, *(setting for model in models for setting in model.embedding_by_setting)}
-    return {
-        setting: tuple(
-            model.embedding if setting is None else model.embedding_by_setting.get(setting, model.embedding)
-            for model in models
-        )
-        for setting in settings
-    }

@@ -97,6 +97,22 @@ class ModelTable:
         standard_error[self.embedded] = predicted.standard_error[0]
         return TableScores(p_correct, standard_error, float(predicted.familiarity[0]))
 
+    def predict_each(
+        self, q: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+        """The predictions for n queries: encodings, (n, d_q), float32 -> P(correct) and standard errors as in `TableScores`, (n, M)
+        each, and the kinds of `Scorer.predict_by_kind`, (n,)."""
+        p_correct, standard_error = np.full((2, len(q), self._size), np.nan, np.float32)
+        predicted, kinds = self._scorer.predict_by_kind(q)
+        p_correct[:, self.embedded] = predicted.p_correct
+        standard_error[:, self.embedded] = predicted.standard_error
+        return p_correct, standard_error, kinds
+
+    @property
+    def kinds(self) -> int:
+        """The number of kinds of query."""
+        return self._scorer.kinds
+
     def expected_usd(self, prompt_tokens: int, output_tokens: int) -> NDArray[np.float64]:
         """The expected price of a request at each model, (M,), float64, USD."""
         usd_in, usd_out, _ = self._usd[bisect_left(self._sizes, prompt_tokens)]
