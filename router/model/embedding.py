@@ -88,6 +88,20 @@ class Embeddings:
             raise ValueError("the arrays of embeddings differ in their numbers of rows")
         return cls(**found, evaluations=evaluations)
 
+    def row(self, index: int) -> Embedding:
+        """One embedding."""
+        return Embedding(
+            self.z[index],
+            self.named[index],
+            self.correction[index],
+            self.readout[index],
+            self.variances[index],
+            float(self.ability[index]),
+            float(self.ability_variance[index]),
+            float(self.level[index]),
+            int(self.evaluations[index]),
+        )
+
     def arrays(self) -> dict[str, NDArray[np.number]]:
         """The arrays by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -137,13 +137,13 @@ class Locus:
         prior = sigmoid(odds + self.network.log_odds(u, self.network.model_terms(z[None]))[:, 0])  # μ, (n,)
         design = np.concatenate([psi, g], axis=1)
         noise = self.network.spread(prior) / mass
-        after = posterior(design, (y - prior)[:, None], noise, self.variance(z), self._domain_design)
+        after = posterior(design, (y - prior)[:, None], noise, self.variance(z), self.domain_design)
         plain = posterior(psi, (y - named)[:, None], np.float32(NOISE) / mass, self.readout_variance)
         able = self.general.ability(q, features, y, Ability(level, level_variance), mass)
         return Embedding(
             place,
             z,
-            self._coefficients(after.mean[:, 0]),
+            self.joined_coefficients(after.mean[:, 0]),
             self.features.joined_coefficients(plain.mean[:, 0]),
             after.variance,
             able.mean,
@@ -159,6 +159,12 @@ class Locus:
             graded: see `General.__call__`.
         """
         return self._reader(q, graded=graded)
+
+    def attended(self, q: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Encodings, (n, d_q) -> query inputs of the set encoder, (n, d_x), and P(correct) of the mean model, (n,)."""
+        features = self.features(q)
+        mean = self.features.design(features) @ self.mean.astype(np.float32)
+        return self.inputs(q, features, mean), sigmoid(log_odds(mean))
 
     def variance(self, z: NDArray[np.float32]) -> NDArray[np.float64]:
         """Prior variance of each term of the correction of a model, (D + G,), float64: constant, kinds, kernel, learned
@@ -196,21 +202,28 @@ class Locus:
     def _reader(self) -> QueryReader:
         return QueryReader(self.features, self.mean_coefficients, self.inputs, self.network, self.general)
 
-    def _coefficients(self, w: NDArray[np.float32]) -> NDArray[np.float32]:
+    def joined_coefficients(self, w: NDArray[np.float32]) -> NDArray[np.float32]:
         """A correction on ψ and the learned features, (D + G,), as coefficients on `Asked.design`, (F + G,)."""
         plain, learned = np.split(w, [self.features.width])
         return np.append(self.features.joined_coefficients(plain), learned.astype(np.float32))
 
+    def design(self, asked: Asked) -> NDArray[np.float32]:
+        """What a correction is linear in at n queries: ψ and the learned features, (n, D + G), float32."""
+        return np.concatenate(
+            [self.features.design(asked.features), asked.design[:, -self.network.feature_count :]], axis=1
+        )
+
     @cached_property
-    def _domain_design(self) -> NDArray[np.float32]:
+    def anchor_shares(self) -> NDArray[np.float32]:
+        """How much each anchor counts for each domain, (C, A), rows sum to 1: by its posterior."""
+        shares = self.anchors.features.domains.T + np.float32(LEAST_SHARE)
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
+
+    @cached_property
+    def domain_design(self) -> NDArray[np.float32]:
         """The mean of ψ and the learned features over the anchors of each domain, (C, D + G).
 
-        An anchor counts for a domain by its posterior. A correction times such a row is its mean over that kind of question, whose
-        posterior variance is the squared standard error of the model's level there.
+        A correction times such a row is its mean over that kind of question, whose posterior variance is the squared standard
+        error of the model's level there.
         """
-        anchors = self.anchors
-        design = np.concatenate(
-            [self.features.design(anchors.features), anchors.design[:, -self.network.feature_count :]], axis=1
-        )
-        shares = anchors.features.domains.T + np.float32(LEAST_SHARE)
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True) @ design, np.float32)
+        return np.asarray(self.anchor_shares @ self.design(self.anchors), np.float32)

@@ -22,6 +22,7 @@ from router.model.embedding import Embedding, Embeddings
 from router.model.evidence import Evidence, evidence_file
 from router.model.locus import Locus
 from router.model.predictor import Prediction, Predictor
+from router.model.refinement import numbers_by_domain, refined
 from router.model.space import ModelSpace, Neighbor, by_distance
 
 SPACE = PRETRAINED / SPACE_FILE
@@ -239,6 +240,41 @@ class Router:
         q = self._encodings(texts)
         y, w = _checked_scores(len(q), scores, weights, corrected=corrected)
         return self._locus.embed(q, y, name, w)
+
+    def refine(
+        self,
+        embedding: Embedding,
+        texts: Sequence[str] | NDArray[np.floating],
+        scores: ArrayLike,
+        weights: ArrayLike | None = None,
+        *,
+        corrected: bool = False,
+    ) -> Embedding:
+        """The embedding after new evaluations, for a model whose old evaluations are not at hand; about 0.2 s.
+
+        P(correct) is nearly that of `embed` from old and new evaluations together. The order of the new ones does not matter, bit
+        for bit. Where all evaluations are at hand, `embed` them together.
+
+        Args:
+            embedding: of this checkpoint, for example a row of `space`.
+            texts, scores, weights, corrected: the new evaluations, as for `embed`.
+
+        Raises:
+            TypeError, ValueError: as for `embed`; or the embedding does not have the widths of this checkpoint.
+        """
+        self._checked(embedding)
+        q = self._encodings(texts)
+        y, w = _checked_scores(len(q), scores, weights, corrected=corrected)
+        return refined(self._locus, embedding, q, y, w)
+
+    def graded_weights(self, embedding: Embedding) -> NDArray[np.float64]:
+        """How many evaluations the certainty of an embedding in each domain is worth, (C,), float64."""
+        self._checked(embedding)
+        return numbers_by_domain(self._locus, embedding)
+
+    def domains(self, texts: Sequence[str] | NDArray[np.floating]) -> NDArray[np.int64]:
+        """The most probable domain of each query, (n,), int64, in [0, C)."""
+        return np.asarray(self._locus.asked(self._encodings(texts)).features.domains.argmax(axis=1), np.int64)
 
     def neighbors(self, model: str | Embedding, k: int | None = 10, benchmark: str | None = None) -> list[Neighbor]:
         """The models of the space that behave most like a model, the nearest first; ties by name.
