@@ -62,7 +62,7 @@ def orders(router: Router) -> None:
 def difficulty(router: Router) -> None:
     """Cross-validation of the difficulty over the judged requests alone, which the checkpoint has all read."""
     judged = Judged.encoded(judged_requests(), router.encoder)
-    design = prompt_design(judged.q, router._locus.features)
+    design = prompt_design(judged.q, router.locus.features)
     fold = np.random.default_rng(0).permutation(len(design)) % FOLDS
     found = np.zeros(len(design))
     empty = np.zeros((0, design.shape[1])), np.zeros(0), np.zeros(0, np.int64)
@@ -97,7 +97,7 @@ def choices(router: Router) -> None:
 
 
 def familiarity(router: Router, data: Dataset, val: NDArray[np.int64], q: NDArray[np.float32]) -> None:
-    general = router._locus.general
+    general = router.locus.general
     as_graded, served = general(q, graded=True).familiarity, general(q).familiarity
     low = {
         name: round(float(served[data.benchmarks[val] == name].mean()), 2)
@@ -111,8 +111,8 @@ def grades(router: Router, data: Dataset, val: NDArray[np.int64], q: NDArray[np.
     known = np.flatnonzero(np.isin(data.models, router.space.models))
     scores = data.scores[known][:, val].T
     rows = router.space.rows([data.models[m] for m in known.tolist()])
-    predictor = Predictor(router._locus, router.space.embeddings.take(rows))
-    asked = router._locus.asked(q, graded=True)
+    predictor = Predictor(router.locus, router.space.embeddings.take(rows))
+    asked = router.locus.asked(q, graded=True)
     sure = replace(asked, general=replace(asked.general, familiarity=np.ones(len(q), np.float32)))
     there = ~np.isnan(scores)
     kind = np.unique(data.benchmarks[val], return_inverse=True)[1][np.nonzero(there)[0]]

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from router.errors import ArtifactError, DataError, MissingPackage, RouterError
     from router.model.embedding import Embedding
     from router.model.predictor import Prediction
-    from router.model.serving import Router, Scorer
+    from router.model.scorer import Scorer
+    from router.model.serving import Router
     from router.model.space import ModelSpace, Neighbor
 
 __all__ = [
@@ -33,7 +34,7 @@ _MODULES = {
     "Neighbor": "router.model.space",
     "Prediction": "router.model.predictor",
     "Router": "router.model.serving",
-    "Scorer": "router.model.serving",
+    "Scorer": "router.model.scorer",
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import reduce
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,55 +20,14 @@ from router.model.anchors import load_anchors
 from router.model.checkpoint import SPACE_FILE, Checkpoint, load_checkpoint
 from router.model.embedding import Embedding, Embeddings
 from router.model.evidence import Evidence, evidence_file
+from router.model.inputs import as_wide, checked_scores, encodings_of, sequence
 from router.model.locus import Locus
 from router.model.predictor import Prediction, Predictor
 from router.model.refinement import numbers_by_domain, refined
+from router.model.scorer import Scorer
 from router.model.space import ModelSpace, Neighbor, by_distance
 
 SPACE = PRETRAINED / SPACE_FILE
-FAMILIAR = 0.5  # familiarity from which a query belongs to a domain
-T = TypeVar("T")
-
-
-class Scorer:
-    """P(correct) of a fixed list of models. Everything that does not depend on the query is computed once.
-
-    Attributes:
-        models: M names.
-        kinds: number of kinds of query that `predict_by_kind` tells apart.
-    """
-
-    def __init__(self, models: Sequence[str], predictor: Predictor) -> None:
-        self.models = tuple(models)
-        self.kinds = predictor.domains + 1
-        self._predictor = predictor
-
-    def predict(self, q: NDArray[np.float32], *, graded: bool = False) -> Prediction:
-        """Query encodings, (n, d_q), float32 -> predictions for n queries, columns in the order of `models`.
-
-        Args:
-            graded: see `Predictor.predict`.
-        """
-        return self._predictor.predict(q, graded=graded)
-
-    def predict_by_kind(self, q: NDArray[np.float32]) -> tuple[Prediction, NDArray[np.int64]]:
-        """As `predict`, and the kind of each query, (n,), int64, below `kinds`.
-
-        It is the most likely domain, or the last one for a query that resembles no evaluated one. Within a kind, the errors of one
-        model's predictions are much alike.
-        """
-        asked = self._predictor.asked(q)
-        domain = asked.features.domains.argmax(axis=1)
-        unfamiliar = asked.general.familiarity < FAMILIAR
-        return self._predictor.predict_asked(asked), np.where(unfamiliar, self.kinds - 1, domain)
-
-    def p_correct(self, q: NDArray[np.float32], *, graded: bool = False) -> NDArray[np.float32]:
-        """Query encodings, (n, d_q), float32 -> P(correct), (n, M), float32, columns in the order of `models`.
-
-        Args:
-            graded: see `Predictor.predict`.
-        """
-        return self.predict(q, graded=graded).p_correct
 
 
 class Router:
@@ -80,6 +39,7 @@ class Router:
         encoder: the query encoder; `encoder.encode(texts)` gives query encodings, (n, d_q), float32.
         space: the embeddings of the known models; `space.models` has their names.
         evidence: evaluated queries near a request, which explain a choice.
+        locus: the weights.
     """
 
     def __init__(self, checkpoint: Checkpoint, encoder: QueryEncoder, space: ModelSpace, evidence: Evidence) -> None:
@@ -87,7 +47,7 @@ class Router:
         self.space = space
         self.evidence = evidence
         self._checkpoint = checkpoint
-        self._locus = Locus.restore(checkpoint.weights, checkpoint.card["config"])
+        self.locus = Locus.restore(checkpoint.weights, checkpoint.card["config"])
 
     @property
     def checkpoint(self) -> str:
@@ -158,8 +118,8 @@ class Router:
         Raises:
             ArtifactError: the space lacks the model.
         """
-        predictor = Predictor(self._locus, self.space.embeddings.take(self.space.rows([model])))
-        return float(predictor.predict_asked(self._locus.anchors).standard_error.mean())
+        predictor = Predictor(self.locus, self.space.embeddings.take(self.space.rows([model])))
+        return float(predictor.predict_asked(self.locus.anchors).standard_error.mean())
 
     def scorer(self, models: Sequence[str]) -> Scorer:
         """Prepares predictions for these models of the space. Keep it when you predict for the same models again.
@@ -168,7 +128,7 @@ class Router:
             ArtifactError: names every model that the space lacks, with the closest names that it has.
         """
         rows = self.space.rows(models)
-        return Scorer(models, Predictor(self._locus, self.space.embeddings.take(rows)))
+        return Scorer(models, Predictor(self.locus, self.space.embeddings.take(rows)))
 
     def predict(
         self, texts: Sequence[str] | NDArray[np.floating], models: Sequence[str | Embedding] | None = None
@@ -191,8 +151,8 @@ class Router:
             TypeError: `texts` or `models` is a single string.
             ValueError: the encodings or an embedding do not have the widths of this checkpoint, or `models` is empty.
         """
-        q = self._encodings(texts)
-        known = self.space.models if models is None else _sequence("models", models)
+        q = encodings_of(self.encoder, texts)
+        known = self.space.models if models is None else sequence("models", models)
         if not known:
             raise ValueError("models is empty")
         names = [model for model in known if isinstance(model, str)]
@@ -202,8 +162,8 @@ class Router:
             if isinstance(model, str):
                 parts.append(self.space.embeddings.take([next(rows)]))
             else:
-                parts.append(self._checked(model))
-        return Predictor(self._locus, reduce(Embeddings.followed_by, parts)).predict(q)
+                parts.append(as_wide(model, self.space.embeddings))
+        return Predictor(self.locus, reduce(Embeddings.followed_by, parts)).predict(q)
 
     def embed(
         self,
@@ -237,9 +197,9 @@ class Router:
             ValueError: there are no evaluations, the numbers of texts, scores and weights differ, a score is not in [0, 1], or a
                 weight is negative.
         """
-        q = self._encodings(texts)
-        y, w = _checked_scores(len(q), scores, weights, corrected=corrected)
-        return self._locus.embed(q, y, name, w)
+        q = encodings_of(self.encoder, texts)
+        y, w = checked_scores(len(q), scores, weights, corrected=corrected)
+        return self.locus.embed(q, y, name, w)
 
     def refine(
         self,
@@ -262,19 +222,19 @@ class Router:
         Raises:
             TypeError, ValueError: as for `embed`; or the embedding does not have the widths of this checkpoint.
         """
-        self._checked(embedding)
-        q = self._encodings(texts)
-        y, w = _checked_scores(len(q), scores, weights, corrected=corrected)
-        return refined(self._locus, embedding, q, y, w)
+        as_wide(embedding, self.space.embeddings)
+        q = encodings_of(self.encoder, texts)
+        y, w = checked_scores(len(q), scores, weights, corrected=corrected)
+        return refined(self.locus, embedding, q, y, w)
 
     def graded_weights(self, embedding: Embedding) -> NDArray[np.float64]:
         """How many evaluations the certainty of an embedding in each domain is worth, (C,), float64."""
-        self._checked(embedding)
-        return numbers_by_domain(self._locus, embedding)
+        as_wide(embedding, self.space.embeddings)
+        return numbers_by_domain(self.locus, embedding)
 
     def domains(self, texts: Sequence[str] | NDArray[np.floating]) -> NDArray[np.int64]:
         """The most probable domain of each query, (n,), int64, in [0, C)."""
-        return np.asarray(self._locus.asked(self._encodings(texts)).features.domains.argmax(axis=1), np.int64)
+        return np.asarray(self.locus.asked(encodings_of(self.encoder, texts)).features.domains.argmax(axis=1), np.int64)
 
     def neighbors(self, model: str | Embedding, k: int | None = 10, benchmark: str | None = None) -> list[Neighbor]:
         """The models of the space that behave most like a model, the nearest first; ties by name.
@@ -298,70 +258,19 @@ class Router:
             return self._neighbors_on(benchmark, model, k)
         if isinstance(model, str):
             return self.space.neighbors(model, k)
-        self._checked(model)
+        as_wide(model, self.space.embeddings)
         return self.space.nearest(model.z, k)
 
     def _neighbors_on(self, benchmark: str, model: str | Embedding, k: int | None) -> list[Neighbor]:
         """The models by the root mean square difference of P(correct) over the anchors of a benchmark."""
         own = self.space.find(model) if isinstance(model, str) else None
         one = (
-            self._checked(model)
+            as_wide(model, self.space.embeddings)
             if isinstance(model, Embedding)
             else self.space.embeddings.take(self.space.rows([model]))
         )
         q = load_anchors(self._checkpoint).of([benchmark]).q
-        predictor = Predictor(self._locus, one.followed_by(self.space.embeddings))
+        predictor = Predictor(self.locus, one.followed_by(self.space.embeddings))
         p = predictor.predict(q, graded=True).p_correct  # (A, 1 + M)
         distances = np.sqrt(((p[:, 1:] - p[:, :1]) ** 2).mean(axis=0))
         return [found for found in by_distance(self.space.models, distances) if found.model != own][:k]
-
-    def _encodings(self, texts: Sequence[str] | NDArray[np.floating]) -> NDArray[np.float32]:
-        """Query encodings of texts, or the checked encodings themselves, (n, d_q), float32."""
-        if not isinstance(texts, np.ndarray):
-            return self.encoder.encode(list(_sequence("texts", texts)))
-        if texts.dtype.kind != "f":
-            return self.encoder.encode([str(text) for text in texts])  # an array of texts
-        if texts.ndim != 2 or texts.shape[1] != self.encoder.dim:
-            raise ValueError(f"expected encodings of shape (n, {self.encoder.dim}), got {texts.shape}")
-        return np.ascontiguousarray(texts, np.float32)
-
-    def _checked(self, model: Embedding) -> Embeddings:
-        """
-        Raises:
-            ValueError: the arrays of the embedding are not as wide as those of the space.
-        """
-        one = Embeddings.of([model])
-        if one.widths() != self.space.embeddings.widths():
-            raise ValueError(
-                f"the embedding has the shapes {one.widths()}, this checkpoint has {self.space.embeddings.widths()}"
-            )
-        return one
-
-
-def _checked_scores(
-    number: int, scores: ArrayLike, weights: ArrayLike | None, *, corrected: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Scores and weights of so many queries, (n,), float32.
-
-    Raises:
-        ValueError: as for `Router.embed`; names the first wrong score.
-    """
-    y = np.asarray(scores, np.float32)
-    if y.shape != (number,):
-        raise ValueError(f"{number} texts, but scores of shape {y.shape}; expected one score for each text")
-    wrong = np.flatnonzero(~np.isfinite(y) if corrected else ~((y >= 0) & (y <= 1)))  # NaN is wrong too
-    if len(wrong):
-        expected = "a finite number" if corrected else "a number from 0 to 1"
-        raise ValueError(f"score {int(wrong[0])} is {y[wrong[0]]}, expected {expected}")
-    return y, None if weights is None else np.asarray(weights, np.float32)
-
-
-def _sequence(name: str, values: Sequence[T]) -> Sequence[T]:
-    """The values themselves.
-
-    Raises:
-        TypeError: they are a single string, whose characters would be taken for values.
-    """
-    if isinstance(values, str):
-        raise TypeError(f"{name} is a single string, expected a sequence of them")
-    return values
