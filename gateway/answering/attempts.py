@@ -22,6 +22,7 @@ _OF_REQUEST = re.compile(
     r"\b(?:images?|files?|urls?|downloads?|documents?|requests?|prompts?|tools?|max_tokens|blocked)\b"
 )
 _SUM = re.compile(r"(\d{1,9}) ?\+ ?(\d{1,9}) ?> ?(\d{1,9})")
+_WINDOW = re.compile(r"(?:context|maximum|limit|window)\D{0,40}?(\d{1,3}(?:,\d{3}){1,2}|\d{3,9})\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\b\d{1,3}(?:,\d{3}){1,2}\b|\b\d{3,9}\b")
 
 
@@ -139,6 +140,9 @@ def all_failed(attempts: Attempts, candidates: Iterable[Candidate]) -> GatewayEr
     if barred:
         names = ", ".join(f"{candidate.model.name} ({candidate.predicted_loss or 0.0:.3f})" for candidate in barred)
         sentences.append(f"The policy's max_predicted_loss forbids the stand-ins that are left: {names}.")
+    alone = candidates[0].permission if candidates else None
+    if alone is not None and (refusal := alone.refusal()) is not None:
+        sentences.append(refusal)
     again = not causes or not causes <= NEEDS_OPERATOR
     return UpstreamsFailed(status, " ".join(sentences), retry_after_s=_retry_after(outages, asked), retryable=again)
 
@@ -184,11 +188,31 @@ def overrun(message: str, window: int) -> tuple[int, int]:
     if (sum_ := _SUM.search(message)) is not None:
         prompt, answer, window = map(int, sum_.groups())
         return prompt + answer, window
-    numbers = sorted({int(number.replace(",", "")) for number in _NUMBER.findall(message)})
+    numbers = _numbers(message)
     if len(numbers) > 1:
-        return numbers[-1], numbers[-2]
+        said = stated_window(message)
+        return numbers[-1], said if said is not None and said < numbers[-1] else numbers[-2]
     tokens = max(numbers, default=0)
     return (tokens, window) if tokens > window else (window + 1, window)
+
+
+def stated_window(message: str) -> int | None:
+    """The context window in a provider's message that a prompt is too long; None if it has none."""
+    if (sum_ := _SUM.search(message)) is not None:
+        return int(sum_.group(3))
+    if (window := _WINDOW.search(message)) is not None:
+        return _number(window.group(1))
+    numbers = _numbers(message)
+    return numbers[-2] if len(numbers) > 1 else None
+
+
+def _numbers(message: str) -> list[int]:
+    """The numbers of tokens in a message, ascending."""
+    return sorted({_number(number) for number in _NUMBER.findall(message)})
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
 
 
 def _tried(attempts: Attempts) -> str:

@@ -40,6 +40,7 @@ def failover_column(attempts: Attempts, *, answered: bool) -> str | None:
                 "cause": attempt.cause,
                 "status": attempt.status,
                 "elapsed_ms": round(attempt.elapsed_s * 1000, 1),
+                "rule": attempt.candidate.rule,
                 "distance": attempt.candidate.distance,
                 "predicted_loss": attempt.candidate.predicted_loss,
                 "after_content": attempt.after_content,

@@ -55,10 +55,18 @@ class CallOrder:
         """Return True if a deployment has not been given yet, including those of the last resort."""
         return self.more() or bool(self.last_resort())
 
-    def overran(self, candidate: Candidate) -> None:
-        """Notes that the prompt is longer than this model's context window, so that smaller ones are skipped."""
-        if candidate.model.spec.window_known:
-            self._overrun_window = max(self._overrun_window, candidate.model.spec.context_window)
+    def overran(self, candidate: Candidate, stated: int | None) -> None:
+        """Notes that the prompt is longer than a deployment's context window, so that models with smaller ones are skipped.
+
+        Args:
+            stated: the window in the provider's words; None if they have none. It may be smaller than the model's: a server may be
+                started with less, and then a model of the same window may still hold the prompt.
+        """
+        spec = candidate.model.spec
+        known = [
+            window for window in (stated, spec.context_window if spec.window_known else None) if window is not None
+        ]
+        self._overrun_window = max(self._overrun_window, min(known, default=0))
 
     def last_resort(self) -> list[Target]:
         """The deployments that were skipped as busy, cooling down or taken out, the likeliest to answer first.
@@ -100,8 +108,6 @@ class CallOrder:
             if not candidate.stand_in and len(ready) < len(candidate.model.deployments):
                 self._note_skipped(candidate, ready)
             for live in ready:
-                if not self._fits(candidate):
-                    break
                 if self._may_be_called(candidate, live):  # the deployment before it may have taken long
                     yield candidate, live
                     if candidate.single:

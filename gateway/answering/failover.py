@@ -15,7 +15,7 @@ Before the first content byte the client sees none of this. A stream that breaks
 
 from collections.abc import Iterable, Iterator
 
-from gateway.answering.attempts import Attempts, all_failed
+from gateway.answering.attempts import Attempts, all_failed, stated_window
 from gateway.answering.call_context import RequestContext, Resources
 from gateway.answering.call_failure import CHANGEABLE
 from gateway.answering.call_order import CallOrder, Target
@@ -188,7 +188,7 @@ class Dispatch:
         if failure.cause in NO_FAILOVER or (failure.cause is Cause.UNSUPPORTED and candidate.named):
             raise ProviderRejected(failure.status or 400, failure.error or {}, failure.cause.value) from failure
         if failure.cause is Cause.CONTEXT_LENGTH:
-            self._call_order.overran(candidate)
+            self._call_order.overran(candidate, stated_window(failure.client_message))
         elif failure.cause is Cause.UNSUPPORTED:
             self._unsupported += 1
             if self._unsupported >= MAX_UNSUPPORTED:

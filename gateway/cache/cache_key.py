@@ -72,7 +72,7 @@ def cache_key(request: ChatRequest, api: str, owner: str, version: bytes, kept_m
         overrides.min_p_correct,
         None if overrides.allow is None else sorted(overrides.allow),
         sorted(overrides.exclude),
-        overrides.failover,
+        overrides.stand_ins,
         None if overrides.allowed.models is None else sorted(overrides.allowed.models),
         overrides.allowed.policies,
         kept_model,

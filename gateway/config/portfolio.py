@@ -16,7 +16,7 @@ from gateway.config.providers import Prefill
 from gateway.config.schema import DEFAULT_POLICY, FIRST_TOKEN_S, DeploymentEntry, Unpriced
 from gateway.config.secret import Secret
 from gateway.config.settings import Settings
-from gateway.core.vocabulary import ENCODER, Capability
+from gateway.core.vocabulary import ENCODER, Capability, StandIns
 from router.encode.encoder import MAX_TOKENS
 from router.model.policy import Policy
 
@@ -93,6 +93,8 @@ class Model:
         onboard: how the gateway onboards it by itself; None: it does not.
         embedding_by_setting: reasoning setting that a request may ask for -> name in the model space, where it is not
             `embedding`; filled in a portfolio in force.
+        fallbacks: names of the models that stand in for it before others.
+        stand_ins: what may answer for it; None: what the gateway's settings say, or `fallbacks` alone.
         price: by which a request is expected to cost; that of a deployment may differ. None if it is not known.
         context_window: most tokens of prompt and answer; of an embedding model, most tokens of one input.
         window_known: False if the context window is a guess.
@@ -113,6 +115,8 @@ class Model:
     window_known: bool = True
     embedding_by_setting: Mapping[str, str] = field(default_factory=dict)
     onboard: OnboardEntry | None = None
+    fallbacks: tuple[str, ...] = ()
+    stand_ins: StandIns | None = None
 
 
 BUILT_IN = Model(

@@ -11,7 +11,7 @@ from gateway.config.document import MOST_PROBLEMS, Document, PortfolioError
 from gateway.config.litellm_table import UNKNOWN, ModelFacts, model_facts
 from gateway.config.portfolio import DEFAULT_POLICIES, Deployment, Model, Portfolio
 from gateway.config.price import Price
-from gateway.config.problems import problem, repaired
+from gateway.config.problems import problem, repaired, similar
 from gateway.config.references import References
 from gateway.config.schema import (
     FIRST_TOKEN_S,
@@ -85,6 +85,7 @@ class _Builder:
                 ("default_policy",), f"found {entry.default_policy!r}, expected one of {', '.join(policies)}"
             )
         self._check_names()
+        self._check_fallbacks()
         return Portfolio(
             path=self._document.path,
             models=tuple(self._model(i, model) for i, model in enumerate(entry.models)),
@@ -116,6 +117,19 @@ class _Builder:
                 self._document.report((*where, "name"), f"{name!r} is also {self._document.place(first[name])}")
             first.setdefault(name, where)
 
+    def _check_fallbacks(self) -> None:
+        """Reports fallbacks that are no chat model of the file, the model itself, or listed twice."""
+        names = [model.name for model in self._entry.models]
+        for i, model in enumerate(self._entry.models):
+            for j, name in enumerate(model.fallbacks):
+                if (wrong := _wrong_fallback(model, j, names)) is not None:
+                    self._document.report(("models", i, "fallbacks", j), f"found {name!r}, {wrong}")
+            if model.fallbacks and model.stand_ins in ("never", "same_model"):
+                self._document.report(
+                    ("models", i, "stand_ins"),
+                    f"found {model.stand_ins!r}, which allows none of the model's fallbacks: remove one of the two",
+                )
+
     def _policies(self) -> Mapping[str, Policy]:
         if self._entry.policies is None:
             return DEFAULT_POLICIES
@@ -144,6 +158,8 @@ class _Builder:
             capabilities=capabilities,
             unpriced=model.unpriced,
             onboard=model.onboard,
+            fallbacks=tuple(model.fallbacks),
+            stand_ins=model.stand_ins,
         )
 
     def _embedding_model(self, i: int, model: EmbeddingModelEntry) -> Model:
@@ -177,6 +193,19 @@ class _Builder:
         if model.price is not None:
             return price_of(model.price)
         return next((deployment.price for deployment in deployments if deployment.price is not None), None)
+
+
+def _wrong_fallback(model: ModelEntry, j: int, names: list[str]) -> str | None:
+    """What is wrong with the model's fallback number `j`; None if nothing is."""
+    name = model.fallbacks[j]
+    if name == model.name:
+        return "the model itself"
+    if name in model.fallbacks[:j]:
+        return "which is listed already"
+    if name not in names:
+        close = similar(name, names)
+        return "which is no chat model of this file" + (f"; did you mean {close}?" if close else "")
+    return None
 
 
 def _listed(model: ModelEntry | EmbeddingModelEntry, given: tuple[object, ...]) -> ModelFacts:

@@ -27,7 +27,7 @@ from gateway.config.field_types import (
 from gateway.config.onboarding import OnboardEntry
 from gateway.config.settings import Settings
 from gateway.core.json_types import JsonObject
-from gateway.core.vocabulary import Capability
+from gateway.core.vocabulary import Capability, StandIns
 from router.model.policy import BEST_QUALITY, RULES, Policy, Rule
 
 FIRST_TOKEN_S = 10.0  # the default of `first_token_timeout`
@@ -179,6 +179,14 @@ class ModelEntry(FileModel):
         None,
         description="Onboard the model once, if it has no embedding of its own yet; a later change does not ask again. Default: "
         "only by `locus onboard`",
+    )
+    fallbacks: list[Name] = Field(
+        [],
+        description="Models that stand in for this one, in this order, and no others. With `stand_ins: nearest` or `best` here, "
+        "the others follow in that order",
+    )
+    stand_ins: StandIns | None = Field(
+        None, description="What may answer for this model if a call of it fails. Default: the gateway's `stand_ins`"
     )
 
 

@@ -26,6 +26,7 @@ from gateway.config.field_types import (
     choices,
 )
 from gateway.config.front_ends import FRONT_ENDS
+from gateway.core.vocabulary import StandIns
 
 SHARED_SCHEMES = ("valkey", "valkeys", "redis", "rediss")
 BESIDE_RECORD = Path("beside the record")
@@ -237,10 +238,16 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
         86_400.0,
         description="A stored conversation of the Responses API is deleted when it was not continued for this long, seconds",
     )
+    stand_ins: StandIns = Field(
+        "best",
+        description="What may answer if a call of the chosen model fails: never: no other deployment; same_model: only the model's "
+        "other deployments; nearest: then other models, the nearest in the model space first; best: the same, but the model first "
+        "that the policy would choose next, or that is nearest for this query if the request names its model",
+    )
     failover_for_named: FailoverForNamed = Field(
         "stand_ins",
-        description="What may answer if a request names its model and a deployment of it fails: stand_ins: the model's "
-        "other deployments, then its stand-ins; same_model: only the model's deployments; never: no other deployment",
+        description="The same for requests that name their model: stand_ins: as `stand_ins` says, here and at the model; "
+        "same_model: only the model's deployments; never: no other deployment",
     )
     stream_recovery: Literal["continue", "error"] = Field(
         "continue",

@@ -5,6 +5,8 @@ from typing import Literal
 
 Api = Literal["chat", "messages", "responses", "completions", "embeddings"]
 Capability = Literal["tools", "vision", "json_schema", "audio", "files", "audio_output", "image_output", "reasoning"]
+StandIns = Literal["never", "same_model", "nearest", "best"]  # what may answer if a call of the chosen model fails
+StandInRule = Literal["fallbacks", "nearest", "best"]  # why a stand-in comes where it does in the order
 Requirement = Capability | Literal["several", "logprobs"]  # what a request may need of a model
 Clock = Callable[[], float]
 

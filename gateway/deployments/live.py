@@ -50,7 +50,7 @@ class LiveDeployment:
         no_prefill: has a name once it has refused or ignored an assistant message that it was asked to continue.
         siblings: the deployments of its model, including itself.
         peers: all deployments for chats, or all for embeddings, including itself.
-        stand_ins: gives the stand-ins of its model, the nearest first.
+        stand_ins: gives the models that may stand in for its own, the fallbacks and then the nearest first.
         changes: logs the changes of its state.
         last_failure: the last one that may take it out of service; redacted.
         tell: called with each failed call.
@@ -248,7 +248,7 @@ class LiveDeployment:
                 return f"{live.spec.id} answers meanwhile"
         for model in self.stand_ins():
             if model.unavailable() is None:
-                return f"the stand-in {model.name} answers meanwhile"
+                return f"stand-ins such as {model.name} answer meanwhile"
         return "no other deployment can answer meanwhile"
 
     def usual_time_s(self, quantile: float, *, stream: bool) -> float | None:

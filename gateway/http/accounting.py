@@ -259,6 +259,7 @@ class RequestLog:
             served=candidate.model.name if candidate is not None else None,
             deployment=open_call.deployment if open_call is not None else None,
             p_correct=decision.p_chosen if decision is not None else None,
+            stand_in_rule=candidate.rule if candidate is not None else None,
             stand_in_distance=candidate.distance if candidate is not None else None,
             predicted_loss=candidate.predicted_loss if candidate is not None else None,
             candidates=candidates_column(decision, self.in_force.standings),

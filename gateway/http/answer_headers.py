@@ -19,6 +19,7 @@ _OF_BATCH = (
     b"x-locus-min-p-correct-missed",
     b"x-locus-stand-in",
     b"x-locus-stand-in-cause",
+    b"x-locus-stand-in-rule",
     b"x-locus-left-out",
     b"x-locus-simulated",
 )
@@ -65,6 +66,8 @@ def answer_headers(
         headers.append((b"x-locus-stand-in", candidate.model.name.encode()))
         if stand_in_cause is not None:
             headers.append((b"x-locus-stand-in-cause", stand_in_cause.encode()))
+    if candidate.rule is not None:
+        headers.append((b"x-locus-stand-in-rule", candidate.rule.encode()))
     if candidate.distance is not None:
         headers.append((b"x-locus-stand-in-distance", b"%.4f" % candidate.distance))
     if candidate.predicted_loss is not None:

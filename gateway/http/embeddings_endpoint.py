@@ -18,10 +18,12 @@ from gateway.deployments.live import LiveDeployments, LiveModel
 from gateway.http.accounting import RequestLog
 from gateway.http.request_exchange import ClientWatch, Endpoint, RequestExchange, send_json
 from gateway.http.service import Service
+from gateway.request.chat_request import Overrides
 from gateway.request.embeddings_request import EmbeddingsRequest, embedding_inputs
 from gateway.request.model_names import not_allowed, unknown_model
 from gateway.routing.candidate import Candidate
 from gateway.routing.decision import AUTO, Decision
+from gateway.routing.permission import permission
 
 MAX_INPUTS = 2048  # of a request to the built-in model; the limit of OpenAI's API
 
@@ -51,7 +53,8 @@ class EmbeddingsExchange(RequestExchange):
             check_built_in(request, request_log.in_force.router.encoder.text_dim)
         request_log.decision = Decision((live.name,), None, 0)
         settings = request_log.in_force.portfolio.settings
-        candidate = Candidate(live, named=True, single=settings.failover_for_named == "never")
+        allowed = permission(settings, live.spec, Overrides(), named=True)
+        candidate = Candidate(live, named=True, permission=allowed)
         dispatch = self._service.failover.dispatch(
             request, [candidate], settings, request_log.attempts, None, spending=request_log.limits.spending
         )

@@ -32,12 +32,14 @@ from gateway.record.recorder import Recorder
 from gateway.record.request_record import Part, Record
 from gateway.request.chat_request import ChatRequest, parse_chat
 from gateway.routing.candidate import Candidate
+from gateway.routing.permission import Permission
 
 Caller = Literal["system:onboarding", "system:drift", "system:grader"]
 API = "probe"  # of the records
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0  # between two looks at deployments that may not be called yet
 STOPPED_STATUS = 499  # of the record of a question that was given up, as of a client that disconnected
 UNANSWERED_STATUS = 502  # if the provider sent no status
+ALONE = Permission("never", "a probe asks one deployment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ class ProbeCalls:
         if deployment is not None:
             model = LiveModel(model.spec, [live for live in model.deployments if live.spec.id == deployment])
         resources, portfolio = self._resources, self._portfolio()
-        request, candidate = question.chat_request(model.name), Candidate(model, single=True)
+        request, candidate = question.chat_request(model.name), Candidate(model, permission=ALONE)
         await self._until_callable(model)
         # From here to the start of the call nothing waits, so that no limit is exceeded.
         order = CallOrder(request, [candidate], resources.clock, resources.rng)

@@ -13,7 +13,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "locus_requests": ("Chat requests", ("model", "policy", "status", "error")),
     "locus_failed_attempts": ("Upstream calls that failed", ("deployment", "cause")),
     "locus_streams_continued": ("Broken streams that another call continued", ("model",)),
-    "locus_stand_ins": ("Requests that a stand-in answered", ("chosen", "served")),
+    "locus_stand_ins": ("Requests that a stand-in answered", ("chosen", "served", "rule")),
     "locus_tokens": ("Tokens as billed", ("model", "kind")),
     "locus_token_details": ("Those of locus_tokens that have a price of their own", ("model", "kind")),
     "locus_cost_usd": ("Cost of the calls whose price is known", ("model",)),

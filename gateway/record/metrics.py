@@ -156,7 +156,7 @@ class Metrics:
         if record.first_token_ms is not None:
             totals.observe("locus_first_token_seconds", (model,), record.first_token_ms / 1000)
         if record.served != record.chosen:
-            totals.add("locus_stand_ins", (record.chosen or "", model))
+            totals.add("locus_stand_ins", (record.chosen or "", model, record.stand_in_rule or ""))
 
     def _count_billed(self, part: Part) -> None:
         totals = self._totals

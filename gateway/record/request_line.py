@@ -75,6 +75,7 @@ class RequestLine(NamedTuple):
             "status": record.status,
             "error": record.error,
             "stand_in_cause": self.stand_in_cause,
+            "stand_in_rule": record.stand_in_rule,
             "prompt_tokens": record.prompt_tokens,
             "completion_tokens": record.completion_tokens,
             "cost_nusd": record.cost_nusd,

@@ -66,8 +66,8 @@ class Record(NamedTuple):
         requested: the `model` of the request.
         chosen, served: portfolio models; they differ if a stand-in answered.
         candidates: `[{"model", "p_correct", "price_usd"}]` of the 20 best models by the policy; None if the client named a model.
-        failover: `[{"model", "deployment", "cause", "status", "elapsed_ms", "distance", "predicted_loss", "after_content"}]`,
-            the failed calls in order, including streams that broke; distance and loss are relative to the chosen model.
+        failover: `[{"model", "deployment", "cause", "status", "elapsed_ms", "rule", "distance", "predicted_loss", …}]`, the failed
+            calls in order, including streams that broke; distance and loss are relative to the chosen model.
         parts: if another call continued a stream, or was given up while it ran, the `Part` of each call, those of the answer
             first; tokens and cost are their sums. For a
             batch of prompts that several deployments answered, a `Part` for each deployment; chosen, served, deployment,
@@ -88,6 +88,7 @@ class Record(NamedTuple):
         checkpoint: the one whose predictions the decision used.
         trace_id: of the W3C trace context, 32 hexadecimal digits.
         cache: what the exact cache did.
+        stand_in_rule: why this stand-in was asked before the others: "fallbacks", "nearest" or "best"; None if none answered.
     """
 
     request_id: str
@@ -131,3 +132,4 @@ class Record(NamedTuple):
     checkpoint: str | None = None
     trace_id: str | None = None
     cache: str | None = None
+    stand_in_rule: str | None = None

@@ -9,7 +9,7 @@ from gateway.config.access import EVERYTHING, Allowed
 from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import JsonObject
 from gateway.core.validation import expected
-from gateway.core.vocabulary import Api
+from gateway.core.vocabulary import Api, StandIns
 from gateway.request.chat_templates import system_first
 from gateway.request.model_names import model_name
 from gateway.request.query_text import query_text
@@ -30,7 +30,7 @@ class Overrides:
         min_p_correct: the P(correct) that a model should reach, whatever the rule.
         allow: only these models may answer; None allows all models.
         exclude: these models may not answer.
-        failover: if False, only the chosen model may answer.
+        stand_ins: what may answer if a call of the chosen model fails; None leaves it to the portfolio.
         session: the client's own name for the conversation.
         allowed: the models and policies that the key of the request may use.
         cost_factor: the policy's cost weight is multiplied by it; more than 1 if a budget of the key is nearly spent.
@@ -43,7 +43,7 @@ class Overrides:
     min_p_correct: float | None = None
     allow: frozenset[str] | None = None
     exclude: frozenset[str] = frozenset()
-    failover: bool = True
+    stand_ins: StandIns | None = None
     session: str | None = None
     allowed: Allowed = EVERYTHING
     cost_factor: float = 1.0

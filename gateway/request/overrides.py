@@ -8,6 +8,7 @@ import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import get_args
 
 import orjson
 
@@ -15,6 +16,7 @@ from gateway.core.durations import duration_s
 from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import JsonObject
 from gateway.core.validation import json_type
+from gateway.core.vocabulary import StandIns
 from gateway.request.chat_request import ChatRequest, Overrides
 from gateway.request.model_names import checked_name
 from router.model.policy import BEST_QUALITY, Rule
@@ -24,9 +26,10 @@ OWN_FIELD = "locus"
 MAX_SESSION_CHARS = 256
 MAX_NAMES = 1_000
 MAX_CACHE_S = 31_536_000.0  # a year
+STAND_INS: tuple[StandIns, ...] = get_args(StandIns)
 _SWITCH_WORDS = ("on", "off", "true", "false")
 RULES: tuple[Rule, ...] = ("cost_weight", "max_loss", "quality")  # at most one of them replaces the policy's rule
-FIELDS = ("policy", *RULES, "min_p_correct", "allow", "exclude", "failover", "session", "cache")
+FIELDS = ("policy", *RULES, "min_p_correct", "allow", "exclude", "failover", "stand_ins", "session", "cache")
 
 _Value = tuple[object, str]  # the value of an override, and the header or field that it comes from
 
@@ -65,7 +68,17 @@ def _overrides(values: Mapping[str, _Value]) -> Overrides:
         (_, first), (_, second) = (values[rule] for rule, _ in rules[:2])
         message = f"`{first}` and `{second}` are two rules for one choice; send only one of them."
         raise InvalidRequest(message, param=second)
+    if checked.pop("failover", True) is False:
+        _check_no_failover(checked.setdefault("stand_ins", "same_model"), values)
     return Overrides(rule=rules[0] if rules else None, **checked)
+
+
+def _check_no_failover(stand_ins: object, values: Mapping[str, _Value]) -> None:
+    """Checks that `stand_ins` allows no other model either, which `failover: off` forbids."""
+    if stand_ins not in ("never", "same_model"):
+        off, other = values["failover"][1], values["stand_ins"][1]
+        message = f"`{off}: off` and `{other}: {stand_ins}` contradict each other; send only one of them."
+        raise InvalidRequest(message, param=other)
 
 
 def _header_values(headers: Mapping[bytes, bytes]) -> dict[str, _Value]:
@@ -141,6 +154,13 @@ def _switch(value: object, where: str) -> bool:
     return word in ("on", "true")
 
 
+def _stand_ins(value: object, where: str) -> StandIns:
+    mode = next((mode for mode in STAND_INS if mode == value), None)
+    if mode is None:
+        raise InvalidRequest(f"`{where}` must be one of {', '.join(STAND_INS)}.", param=where)
+    return mode
+
+
 def _cache(value: object, where: str) -> bool | float:
     """True, False, or how long a stored answer may be used, seconds."""
     if isinstance(value, bool) or (isinstance(value, str) and value.lower() in _SWITCH_WORDS):
@@ -160,6 +180,7 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "allow": _names,
     "exclude": _names,
     "failover": _switch,
+    "stand_ins": _stand_ins,
     "session": _text,
     "cache": _cache,
 }

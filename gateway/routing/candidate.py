@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from gateway.core.errors import UpstreamsFailed
+from gateway.core.vocabulary import StandInRule
 from gateway.deployments.live import LiveDeployment, LiveModel
+from gateway.routing.permission import Permission
 
 MAX_REASONS = 5  # in the error message
 
@@ -19,17 +21,24 @@ class Candidate:
         distance: the embedding distance of a stand-in to the chosen model; None if one of them has no embedding.
         predicted_loss: p_correct of the chosen model minus that of this one, for this query; None if one of them is not known.
         named: the client named this model, so its provider decides what it can do, not the portfolio.
+        rule: why a stand-in comes where it does in the order; None for the chosen model.
         barred: the policy's `max_predicted_loss` forbids it.
-        single: only one of its deployments may be called, and no other model.
+        permission: what may answer instead of the chosen model; None for a stand-in.
     """
 
     model: LiveModel
     stand_in: bool = False
     distance: float | None = None
     predicted_loss: float | None = None
+    rule: StandInRule | None = None
     barred: bool = False
     named: bool = False
-    single: bool = False
+    permission: Permission | None = None
+
+    @property
+    def single(self) -> bool:
+        """True if only one of its deployments may be called, and no other model."""
+        return self.permission is not None and self.permission.single
 
 
 def none_callable(deployments: Sequence[LiveDeployment]) -> UpstreamsFailed:

@@ -13,6 +13,9 @@ from gateway.routing.decision import Decision, Scores
 from gateway.routing.nearby_queries import explain_evidence
 from gateway.routing.reasons import Reasons, prices
 from gateway.routing.routing import Routing
+from gateway.routing.stand_in_reason import stand_in_reason
+
+BARRED = "no stand-in: its predicted loss is more than the policy's max_predicted_loss"
 
 
 async def explain(routing: Routing, request: ChatRequest, conversation: Conversation) -> JsonObject:
@@ -24,9 +27,9 @@ async def explain(routing: Routing, request: ChatRequest, conversation: Conversa
     decision = await routing.decide(request, conversation)
     scores = decision.scores or await routing.scores(request)
     decision = replace(decision, scores=scores)
-    in_order = list(routing.candidates(request, decision))
-    barred = {candidate.model.name for candidate in in_order if candidate.barred}
-    first = next((one for one in in_order if not one.barred and one.model.unavailable() is None), None)
+    chosen, *stand_ins = routing.candidates(request, decision)
+    barred = {candidate.model.name for candidate in stand_ins if candidate.barred}
+    first = next((one for one in (chosen, *stand_ins) if not one.barred and one.model.unavailable() is None), None)
     serving = None if first is None else first.model.name
     reasons = Reasons(decision)
     utility = decision.utilities(scores)
@@ -44,6 +47,10 @@ async def explain(routing: Routing, request: ChatRequest, conversation: Conversa
         "chosen": decision.model,
         "serving": serving,
         "stand_in": None if first is None or not first.stand_in else _stand_in(routing, decision, first),
+        "stand_ins": {
+            "allowed": None if chosen.permission is None else chosen.permission.explanation(),
+            "in_order": [_explain_stand_in(routing, one, decision) for one in stand_ins],
+        },
         "familiarity": None if scores.familiarity is None else round(scores.familiarity, 3),
         "conversation": _conversation(routing, decision, conversation),
         "query": request.query,
@@ -63,10 +70,29 @@ def _stand_in(routing: Routing, decision: Decision, candidate: Candidate) -> Jso
     return {
         "model": candidate.model.name,
         "for": decision.model,
+        "rule": candidate.rule,
         "distance": candidate.distance,
         "predicted_loss": candidate.predicted_loss,
         "cause": cause,
         "reason": reason,
+    }
+
+
+def _explain_stand_in(routing: Routing, candidate: Candidate, decision: Decision) -> JsonObject:
+    name, unavailable = candidate.model.name, candidate.model.unavailable()
+    why = [stand_in_reason(decision, decision.models.index(name), candidate)]
+    if candidate.barred:
+        why.append(BARRED)
+    if unavailable is not None:
+        why.append(unavailable)
+    return {
+        "model": name,
+        "rule": candidate.rule,
+        "distance": candidate.distance,
+        "predicted_loss": candidate.predicted_loss,
+        "allowed": not candidate.barred,
+        "available": unavailable is None,
+        "why": "; ".join(why),
     }
 
 
@@ -145,9 +171,9 @@ def _why(
     standing = routing.standings[name]
     why = reasons.of_choice() if i == decision.chosen else []
     if name == serving and i != decision.chosen:
-        why.append(f"nearest available stand-in for {decision.model}")
+        why.append(f"first available stand-in for {decision.model}")
     if name in barred:
-        why.append("no stand-in: its predicted loss is more than the policy's max_predicted_loss")
+        why.append(BARRED)
     why += routing.lacks(i, request, reasons.scores.requirements)
     if np.isnan(reasons.scores.p_correct[i]):
         why.append("no embedding: only served when named")

@@ -10,7 +10,7 @@ from gateway.config.portfolio import Portfolio
 from gateway.core.errors import GatewayError, InvalidRequest, NoEligibleModel
 from gateway.core.vocabulary import EXPECTED_OUTPUT_TOKENS
 from gateway.deployments.live import LiveDeployments, LiveModel
-from gateway.request.chat_request import ChatRequest
+from gateway.request.chat_request import ChatRequest, Overrides
 from gateway.request.conversation import Conversation
 from gateway.request.model_names import not_allowed
 from gateway.request.requirements import Requirements
@@ -19,13 +19,16 @@ from gateway.routing.decision import Decision, Scores, Switch
 from gateway.routing.eligibility import Eligibility, allows
 from gateway.routing.encoder_queue import EncoderQueue, Encoding
 from gateway.routing.model_tables import embeddings_by_setting, model_tables
+from gateway.routing.permission import Permission, permission
 from gateway.routing.requested_policy import check_model_names, requested_policy
+from gateway.routing.stand_ins import in_order
 from gateway.routing.standing import Standing
 from gateway.routing.states import States
 from gateway.routing.trials import Trials
 from router.model.model_table import ModelTable
 from router.model.policy import Policy, choose, cost_weight
 from router.model.serving import Router
+from router.model.stand_ins import nearest
 
 
 class Routing:
@@ -70,7 +73,7 @@ class Routing:
         self._eligibility = Eligibility(models, self.live, deployments.clock)
         for i, live in enumerate(self.live):
             for deployment in live.deployments:
-                deployment.stand_ins = partial(self._nearest, i)
+                deployment.stand_ins = partial(self._usual_stand_ins, i)
 
     async def decide(self, request: ChatRequest, conversation: Conversation | None = None) -> Decision:
         """The model for a request: the one it names, or for `auto` the one its policy prefers.
@@ -133,19 +136,15 @@ class Routing:
         return self._states.held_back(model)
 
     def candidates(self, request: ChatRequest, decision: Decision) -> Iterator[Candidate]:
-        """The chosen model, then its stand-ins: those that can serve the request, the nearest in embedding space first.
+        """The chosen model, then its stand-ins that can serve the request, in the order of `in_order`.
 
-        Only the chosen model if the client wants no failover, or `failover_for_named` allows none.
-
-        Models whose distance is not known, because they or the chosen one have no embedding, come last, in portfolio order.
-        Predicted losses are not known if the client named the model, a slow encoder does not know the query, and no policy
-        limits them.
+        Only the chosen model if request or portfolio allow no other one. Predicted losses are not known if the client named the
+        model, a slow encoder does not know the query, and no policy limits them.
         """
-        chosen = decision.chosen
-        named = decision.policy is None
-        rule = self._portfolio.settings.failover_for_named if named else "stand_ins"
-        yield Candidate(self.live[chosen], named=named, single=rule == "never")
-        if rule != "stand_ins" or not request.overrides.failover:
+        chosen, named = decision.chosen, decision.policy is None
+        allowed = self._permission(request, chosen, named=named)
+        yield Candidate(self.live[chosen], named=named, permission=allowed)
+        if not allowed.other_models:
             return
         scores = decision.scores or self._scores(request, self.encoding(request), request.requirements)
         limit = (decision.policy or self._default).max_predicted_loss
@@ -153,19 +152,27 @@ class Routing:
         if eligibility.assumed.any():  # a model with an assumed window may stand in: its provider knows the window
             able = eligibility.able(scores.requirements) & eligibility.allowed(request.overrides)
             capable = capable | (eligibility.assumed & able)
-        for i, distance in self._table_for(request).by_distance(chosen):
+        distances = self._table_for(request).distances(chosen)
+        among = capable & ~self._states.never_chosen
+        for i, rule in in_order(decision, scores, distances, among, allowed, self._index):
             live = self.live[i]
-            if not capable[i] or live.useless_to_call or self._states.never_chosen[i]:
+            if live.useless_to_call:
                 continue
-            loss = float(scores.p_correct[chosen] - scores.p_correct[i])
-            known = None if np.isnan(loss) else loss
-            barred = limit is not None and (known is None or known > limit)
-            yield Candidate(live, True, distance, known, barred)
+            loss = _known(scores.p_correct[chosen] - scores.p_correct[i])
+            barred = limit is not None and (loss is None or loss > limit)
+            yield Candidate(live, True, _known(distances[i]), loss, rule, barred)
 
-    def _nearest(self, model: int) -> Iterator[LiveModel]:
-        """The other models, the nearest first."""
-        nearest = self._table.by_distance(model)
-        return (self.live[i] for i, _ in nearest if not self._states.never_chosen[i])
+    def _permission(self, request: ChatRequest, model: int, *, named: bool) -> Permission:
+        return permission(self._portfolio.settings, self.live[model].spec, request.overrides, named=named)
+
+    def _usual_stand_ins(self, model: int) -> Iterator[LiveModel]:
+        """The models that may stand in for one, whatever the request: its fallbacks, then the nearest."""
+        allowed = permission(self._portfolio.settings, self.live[model].spec, Overrides(), named=False)
+        others = ~self._states.never_chosen
+        fallbacks = [i for i in map(self._index.__getitem__, allowed.fallbacks) if others[i]]
+        others[[model, *fallbacks]] = False
+        order = fallbacks if allowed.order is None else fallbacks + nearest(self._table.distances(model), others)
+        return (self.live[i] for i in order)
 
     def encoding(self, request: ChatRequest) -> Encoding | None:
         """The encoding of the query if it is known or quickly computed; None otherwise."""
@@ -196,8 +203,7 @@ class Routing:
         if requirements.api is None or self._eligibility.speaks(named, requirements.api):
             return
         capable = self._eligibility.capable(requirements) & self._eligibility.allowed(request.overrides)
-        alone = not request.overrides.failover or self._portfolio.settings.failover_for_named != "stand_ins"
-        if alone or not capable.any():
+        if not self._permission(request, named, named=True).other_models or not capable.any():
             raise self._none_eligible(request, requirements, np.zeros_like(capable))
 
     def _switch(self, request: ChatRequest, conversation: Conversation | None) -> Switch | None:
@@ -255,3 +261,8 @@ class Routing:
         if len(able):
             return none_callable([d for i in able for d in self.live[i].deployments])
         return self._eligibility.none_capable(request.overrides, requirements)
+
+
+def _known(value: np.float32) -> float | None:
+    """The value; None for NaN."""
+    return None if np.isnan(value) else float(value)

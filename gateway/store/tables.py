@@ -79,6 +79,7 @@ REQUESTS = Table(
     Column("encoding", LargeBinary),
     Column("surface", LargeBinary),
     Column("needs", JSON),
+    Column("stand_in_rule", Text),
     Index("requests_by_time", "time", "id"),
     Index("requests_by_request_id", "request_id"),
 )

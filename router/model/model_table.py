@@ -126,14 +126,10 @@ class ModelTable:
         usd_in, _, usd_cached = self._usd[bisect_left(self._sizes, prompt_tokens)]
         return float(max(0.0, cached_tokens * (usd_in[model] - usd_cached[model])))
 
-    def by_distance(self, model: int) -> list[tuple[int, float | None]]:
-        """Index and distance of the other models: the nearest first, and at the end those of unknown distance, in table order.
-
-        The distance is Euclidean, between embeddings: two models that share one embedding have the distance 0.
-        """
-        distances = np.linalg.norm(self._z - self._z[model], axis=1)  # (M,)
-        order = np.argsort(distances, kind="stable").tolist()  # NaN comes last
-        return [(i, None if (d := float(distances[i])) != d else d) for i in order if i != model]
+    def distances(self, model: int) -> NDArray[np.float32]:
+        """The distance of each model to one of them, (M,), float32; NaN where one of the two has no embedding."""
+        distances: NDArray[np.float32] = np.linalg.norm(self._z - self._z[model], axis=1)
+        return distances
 
 
 def _per_token(prices: Sequence[PricePerMtok]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

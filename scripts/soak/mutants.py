@@ -101,7 +101,7 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
     "stand-ins are never asked": (
         Edit(
             "gateway/routing/routing.py",
-            '        if rule != "stand_ins" or not request.overrides.failover:\n            return',
+            "        if not allowed.other_models:\n            return",
             "        return",
         ),
     ),

@@ -45,7 +45,9 @@ async def test_a_stand_in_is_named_and_paid_everywhere(tmp_path: Path, streaming
             assert [(t["model"], t["cause"], t["status"]) for t in record["failover"]] == [
                 ("llama-8b", "server_error", 500)
             ] * 2
-            assert await metric(run, "locus_stand_ins_total", chosen="llama-8b", served="llama-70b") == 1
+            told = {"chosen": "llama-8b", "served": "llama-70b", "rule": "best"}
+            assert await metric(run, "locus_stand_ins_total", **told) == 1
+            assert got.headers["x-locus-stand-in-rule"] == record["stand_in_rule"] == "best"
             assert await metric(run, "locus_tokens_total", model="llama-70b", kind="completion") == 10
             assert await metric(run, "locus_tokens_total", model="llama-8b", kind="completion") in (None, 0)
             assert await metric(run, "locus_failed_attempts_total", deployment="llama-8b/0", cause="server_error") == 2

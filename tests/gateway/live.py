@@ -8,7 +8,10 @@ from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import load_portfolio
 from gateway.deployments.live import LiveDeployment, LiveDeployments
 from gateway.routing.candidate import Candidate
-from tests.gateway.running import entry, write_portfolio
+from gateway.routing.permission import Permission
+from gateway.routing.routing import Routing
+from router.model.serving import Router
+from tests.gateway.running import entry, shipped_router, write_portfolio
 
 NOWHERE = "http://127.0.0.1:9/v1"
 
@@ -33,10 +36,21 @@ def portfolio(folder: Path, *models: dict[str, Any], **more: Any) -> Portfolio:
     return load_portfolio(write_portfolio(folder, list(models), **more), {})
 
 
+def live_routing(folder: Path, *models: dict[str, Any], router: Router | None = None, **more: Any) -> Routing:
+    """Routing over a portfolio file of these models, by the shipped router."""
+    written = portfolio(folder, *models, **more)
+    return Routing(written, router or shipped_router(), LiveDeployments(written))
+
+
 def candidates(folder: Path, *models: dict[str, Any], clock: Time | None = None, **flags: Any) -> list[Candidate]:
     """A candidate for each model, in order."""
     live = LiveDeployments(portfolio(folder, *models), clock=clock or Time()).models
     return [Candidate(live[one["name"]], **flags) for one in models]
+
+
+def single(candidate: Candidate) -> Candidate:
+    """The candidate, of which only one deployment may be called."""
+    return replace(candidate, permission=Permission("never", "the test says so"))
 
 
 def stand_in(candidate: Candidate) -> Candidate:

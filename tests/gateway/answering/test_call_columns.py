@@ -57,6 +57,7 @@ def test_failed_calls_are_listed_in_order_up_to_a_limit() -> None:
         "cause": "timeout",
         "status": None,
         "elapsed_ms": 123.5,
+        "rule": None,
         "distance": None,
         "predicted_loss": None,
         "after_content": False,

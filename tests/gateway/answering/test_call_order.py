@@ -11,7 +11,7 @@ from gateway.answering.call_order import CallOrder
 from gateway.deployments.breaker import Refusal
 from gateway.request.chat_request import parse_chat
 from gateway.routing.candidate import Candidate
-from tests.gateway.live import Time, candidates, model
+from tests.gateway.live import Time, candidates, model, single
 
 REQUEST = parse_chat(orjson.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}]}))
 
@@ -54,9 +54,28 @@ def test_a_prompt_that_did_not_fit_skips_windows_that_are_no_larger(tmp_path: Pa
     larger = candidates(tmp_path, model("c", context_window=9_000))
     order = call_order([*known, *larger])
     next(order)
-    order.overran(known[0])
+    order.overran(known[0], None)
     assert ids(order) == ["c/0"]
     assert order.last_resort() == []
+
+
+def test_what_the_provider_says_of_its_window_counts(tmp_path: Path) -> None:
+    """A server may be started with a smaller window than its model has; the models of others may then hold the prompt."""
+    small, same, smaller, unknown = candidates(
+        tmp_path,
+        model("a", context_window=32_000),
+        model("b", context_window=32_000),
+        model("c", context_window=4_000),
+        model("d", context_window=None),
+    )
+    order = call_order([small, same, smaller, unknown])
+    next(order)
+    order.overran(small, 8_192)
+    assert ids(order) == ["b/0", "d/0"]
+    order = call_order([same, small, unknown])
+    next(order)
+    order.overran(same, 64_000)  # the portfolio's own number is smaller, and the prompt did not fit
+    assert ids(order) == ["d/0"]
 
 
 def test_a_barred_candidate_is_read_but_not_called(tmp_path: Path) -> None:
@@ -67,7 +86,7 @@ def test_a_barred_candidate_is_read_but_not_called(tmp_path: Path) -> None:
 
 
 def test_of_a_single_candidate_one_deployment_is_called(tmp_path: Path) -> None:
-    order = call_order(candidates(tmp_path, model("a", 2), single=True))
+    order = call_order(map(single, candidates(tmp_path, model("a", 2))))
     assert len(ids(order)) == 1
     assert order.last_resort() == []
 

@@ -109,7 +109,7 @@ async def test_a_provider_that_refuses_the_key_shows_in_the_log_at_once_and_each
         ("WARNING", "taken_out_long", "auth 401"),
     ]
     assert changes[0]["reason"].startswith("Incorrect API key provided")
-    assert changes[0]["meanwhile"] == "the stand-in llama-70b answers meanwhile"
+    assert changes[0]["meanwhile"] == "stand-ins such as llama-70b answer meanwhile"
     requests = [line for line in lines if line["logger"] == "locus.request"]
     assert [(line["requested"], line["served"], line["stand_in_cause"]) for line in requests] == [
         ("llama-8b", "llama-70b", "auth")

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from gateway.commands.main import main
 from gateway.commands.show_log import read_last
 from gateway.record.request_record import Record
+from gateway.store.schema import HEAD
 from tests.gateway.record.recording import recorder_of
 
 pytestmark = pytest.mark.anyio
@@ -140,6 +141,7 @@ async def test_json_gives_one_object_per_line_oldest_first_with_all_columns(tmp_
         "id": 1,
         "cost_usd": 0.000123,
         "portfolio": None,
+        "needs": None,
         "candidates": CANDIDATES,
         "failover": FAILED,
     }
@@ -240,5 +242,5 @@ def test_a_record_of_an_older_version_names_the_command_that_upgrades_it(tmp_pat
     sqlite3.connect(path).execute("CREATE TABLE requests (request_id, time)").connection.close()
     assert "`locus migrate` upgrades it" in show("--db", str(path)).stderr
     migrated = CliRunner().invoke(main, ["migrate", "--db", str(path)])
-    assert migrated.stdout == f"{path}: upgraded from version 0000 to 0001\n"
+    assert migrated.stdout == f"{path}: upgraded from version 0000 to {HEAD}\n"
     assert show("--db", str(path)).exit_code == 0

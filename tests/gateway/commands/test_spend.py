@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from gateway.commands.main import main
 from gateway.config.database_location import DatabaseLocation
 from gateway.record.request_record import Part, Record
+from gateway.store.schema import HEAD
 from tests.gateway.postgres import PASSWORD, Postgres
 from tests.gateway.record.recording import recorder_of
 from tests.gateway.store.engines import location
@@ -149,6 +150,6 @@ def test_migrate_creates_upgrades_and_repeats(tmp_path: Path, location: Database
         "no record yet" in run("spend", "--config", path).stderr
         or "no such record" in run("spend", "--config", path).stderr
     )
-    assert run("migrate", "--config", path).stdout == f"{location}: created with version 0001\n"
-    assert run("migrate", "--config", path).stdout == f"{location}: has version 0001 already\n"
+    assert run("migrate", "--config", path).stdout == f"{location}: created with version {HEAD}\n"
+    assert run("migrate", "--config", path).stdout == f"{location}: has version {HEAD} already\n"
     assert run("spend", "--config", path).stdout == "Nothing was spent.\n"

@@ -105,8 +105,8 @@ def test_the_line_names_another_deployment_or_else_the_nearest_stand_in(
         fail(one, clock, overloaded)
     assert [message.rpartition("; ")[2] for message in lines.messages] == [
         "llama-8b/1 answers meanwhile",
-        "the stand-in llama-70b answers meanwhile",
-        "the stand-in mistral-7b answers meanwhile",
+        "stand-ins such as llama-70b answer meanwhile",
+        "stand-ins such as mistral-7b answer meanwhile",
         "no other deployment can answer meanwhile",
     ]
 

@@ -65,7 +65,7 @@ def test_a_value_on_a_bound_belongs_to_its_bucket() -> None:
 def test_tokens_and_cost_count_for_the_model_that_wrote_each_part() -> None:
     metrics = Metrics()
     parts = [Part("a", "a/0", 10, 5, 100_000_000, False, 4), Part("b", "b/0", 20, 7, None, False)]
-    metrics.count_request(record(served="a", chosen="c", policy="best"), parts, ["b"])
+    metrics.count_request(record(served="a", chosen="c", policy="best", stand_in_rule="nearest"), parts, ["b"])
     samples = lines(metrics)
     assert 'locus_requests_total{error="",model="a",policy="best",status="200"} 1.0' in samples
     assert 'locus_tokens_total{kind="completion",model="b"} 7.0' in samples
@@ -74,7 +74,7 @@ def test_tokens_and_cost_count_for_the_model_that_wrote_each_part() -> None:
     assert 'locus_calls_without_price_total{model="b"} 1.0' in samples
     assert not any('locus_cost_usd_total{model="b"}' in sample for sample in samples)
     assert 'locus_streams_continued_total{model="b"} 1.0' in samples
-    assert 'locus_stand_ins_total{chosen="c",served="a"} 1.0' in samples
+    assert 'locus_stand_ins_total{chosen="c",rule="nearest",served="a"} 1.0' in samples
 
 
 def test_a_request_that_no_model_answered_has_no_latency() -> None:

@@ -19,7 +19,7 @@ def request(content: str, **more: object) -> ChatRequest:
 
 async def test_overrides_are_read_and_not_sent_upstream() -> None:
     read = await interpret(request("Hi", locus={"policy": "best"}), {b"x-locus-failover": b"off"}, None, Allowed())
-    assert read.overrides == Overrides(policy="best", failover=False)
+    assert read.overrides == Overrides(policy="best", stand_ins="same_model")
     assert b"locus" not in read.upstream_body("m")
 
 

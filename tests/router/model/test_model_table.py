@@ -75,13 +75,11 @@ def test_a_price_that_is_not_known_counts_as_the_highest(router: Router) -> None
     assert ModelTable(router, EMBEDDINGS, [None] * 3).expected_usd(9, 9).tolist() == [0.0, 0.0, 0.0]
 
 
-def test_others_are_sorted_by_distance_with_unknown_ones_last(router: Router) -> None:
+def test_distances_are_between_embeddings_and_unknown_without_one(router: Router) -> None:
     models = table(router, EMBEDDINGS[0] or "")
-    assert [i for i, _ in models.by_distance(0)] == [3, 2, 1]
-    distances = [distance for _, distance in models.by_distance(0)]
     z = router.space.z[router.space.rows([EMBEDDINGS[0] or "", EMBEDDINGS[2] or ""])]
-    assert distances == [0.0, pytest.approx(float(np.linalg.norm(z[0] - z[1]))), None]
-    assert models.by_distance(1) == [(0, None), (2, None), (3, None)]
+    np.testing.assert_allclose(models.distances(0), [0.0, np.nan, np.linalg.norm(z[0] - z[1]), 0.0])
+    assert np.isnan(models.distances(1)).all()
 
 
 def test_a_switch_price_reduces_all_models_but_the_current_one() -> None:
