@@ -31,7 +31,7 @@ class Attempt:
     """One call that failed, was cancelled, or broke off; or a deployment that was not called, since it was out of service.
 
     Attributes:
-        cause: a `Cause`, `HEDGED` or `CANCELLED`; of a deployment that was not called also `no_key` or `at_limit`.
+        cause: a `Cause`, `HEDGED` or `CANCELLED`; of a deployment that was not called also `no_key`.
         after_content: the client already had a part of the answer.
         reason: the provider's own words in one line, without the deployment's secrets.
         call: None if no call was under way, because the deployment was waited for before a retry.

@@ -12,6 +12,8 @@ from gateway.answering.spending import Spending
 from gateway.api.dialect import Writer
 from gateway.config.settings import Settings
 from gateway.core.vocabulary import Clock
+from gateway.limits.deployments import DeploymentLimits
+from gateway.limits.output_lengths import OutputLengths
 from gateway.request.conversation import Turn
 from gateway.request.request import Request
 from gateway.upstream.upstreams import Upstreams
@@ -22,6 +24,8 @@ class Resources:
 
     Args:
         upstreams: the clients of all providers.
+        limits: those of deployments.
+        lengths: of recent answers.
         clock, sleep, rng: injected, so that tests control time and chance.
 
     Attributes:
@@ -32,11 +36,15 @@ class Resources:
     def __init__(
         self,
         upstreams: Upstreams,
+        limits: DeploymentLimits,
+        lengths: OutputLengths,
         clock: Clock = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
     ) -> None:
         self.upstreams = upstreams
+        self.limits = limits
+        self.lengths = lengths
         self.clock = clock
         self.sleep = sleep
         self.rng = rng or random.Random()

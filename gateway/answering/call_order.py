@@ -1,7 +1,7 @@
 """The deployments that may answer one request, in the order in which they are called; each is given once."""
 
 import random
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from gateway.answering.attempts import Attempt
 from gateway.deployments.live import LiveDeployment
@@ -87,13 +87,21 @@ class CallOrder:
         left = [
             (candidate, live)
             for candidate, live in left
-            if not live.at_limit or (live.busy and live.breaker.available(now))
+            if not live.at_limit or (live.limits.busy and live.breaker.available(now))
         ]
-        return sorted(left, key=lambda call: (not call[1].busy, call[1].breaker.taken_out))
+        return sorted(left, key=lambda call: (not call[1].limits.busy, call[1].breaker.taken_out))
 
     def give(self, call: Target) -> None:
         """Notes that a deployment of the last resort is called."""
         self._given.add(call[1].spec.id)
+
+    def not_called(self, call: Target) -> None:
+        """Notes that a deployment that was given could not be called, at one of its own limits. A busy one may be waited for."""
+        candidate, live = call
+        if not candidate.stand_in and all(live.spec.id != skipped.deployment for skipped in self.skipped):
+            self._note_skipped(candidate, live)
+        if live.limits.busy:
+            self._given.discard(live.spec.id)
 
     def close(self) -> None:
         """Closes the generator of candidates; suspended, it would keep the request until the garbage collector runs."""
@@ -106,18 +114,18 @@ class CallOrder:
                 continue
             ready = candidate.model.callable_deployments(self._rng)
             if not candidate.stand_in and len(ready) < len(candidate.model.deployments):
-                self._note_skipped(candidate, ready)
+                for live in candidate.model.deployments:
+                    if live not in ready:
+                        self._note_skipped(candidate, live)
             for live in ready:
                 if self._may_be_called(candidate, live):  # the deployment before it may have taken long
                     yield candidate, live
                     if candidate.single:
                         return
 
-    def _note_skipped(self, candidate: Candidate, ready: Collection[LiveDeployment]) -> None:
-        for live in candidate.model.deployments:
-            if live not in ready:
-                cause, reason = live.not_called_because()
-                self.skipped.append(Attempt(candidate, live.spec.id, cause, None, 0.0, reason=reason, called=False))
+    def _note_skipped(self, candidate: Candidate, live: LiveDeployment) -> None:
+        cause, reason = live.not_called_because()
+        self.skipped.append(Attempt(candidate, live.spec.id, cause, None, 0.0, reason=reason, called=False))
 
     def _may_be_called(self, candidate: Candidate, live: LiveDeployment) -> bool:
         return live.unavailable() is None and self._fits(candidate) and self._serves(candidate, live)

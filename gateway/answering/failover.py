@@ -23,6 +23,7 @@ from gateway.answering.call_request import CallRequest
 from gateway.answering.continuation import continuation, ways
 from gateway.answering.hedged_calls import HedgedCalls
 from gateway.answering.open_call import OpenCall
+from gateway.answering.place_wait import PlaceWait
 from gateway.answering.retry_loop import RetryLoop
 from gateway.answering.spending import Spending
 from gateway.answering.transcript import Transcript
@@ -31,7 +32,7 @@ from gateway.bodies.offload import offloaded
 from gateway.config.settings import Settings
 from gateway.core.errors import ProviderRejected
 from gateway.deployments.live import LiveDeployment
-from gateway.provider_errors.failures import NO_FAILOVER, Cause, UpstreamFailure
+from gateway.provider_errors.failures import NO_FAILOVER, NOT_CALLED, Cause, UpstreamFailure
 from gateway.request.conversation import Turn
 from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
@@ -95,8 +96,9 @@ class Dispatch:
         for candidate, live in self._call_order:
             try:
                 return await hedged_calls.first_answer(candidate, live, call_request)
-            except UpstreamFailure:  # judged already
-                self._resources.retries.count_extra_call()  # for the next deployment, if there is one
+            except UpstreamFailure as failure:  # judged already
+                if failure.cause not in NOT_CALLED:
+                    self._resources.retries.count_extra_call()  # for the next deployment, if there is one
         return await self._last_resort(call_request)
 
     async def continue_stream(self, transcript: Transcript, broken: OpenCall) -> OpenCall:
@@ -142,29 +144,17 @@ class Dispatch:
         Raises:
             ProviderRejected, UpstreamsFailed: as `answer`.
         """
-        may_wait = True  # for a busy deployment, once
+        wait = PlaceWait(self._context.settings, self._resources.clock)
         while skipped := self._call_order.last_resort():
             candidate, live = skipped[0]
             self._call_order.give(skipped[0])
-            if live.busy:
-                admitted = may_wait and await self._wait_for_place(live)
-                may_wait = False
-                if not admitted:
-                    continue
+            if live.limits.busy and not await wait.place(live, self._attempts):
+                continue
             try:
                 return await self._call(candidate, live, call_request)
             except UpstreamFailure as failure:
                 self._judge(failure, candidate)
         raise all_failed(self._attempts, self._call_order.candidates)
-
-    async def _wait_for_place(self, live: LiveDeployment) -> bool:
-        """Waits until a call of a busy deployment ends; False if that takes too long."""
-        settings, clock = self._context.settings, self._resources.clock
-        started = clock()
-        try:
-            return await live.wait_for_place(settings.queue_timeout, settings.max_queued)
-        finally:
-            self._attempts.waited_s += clock() - started
 
     def _continuing(self, broken: OpenCall) -> Iterator[Target]:
         """The deployments that may continue a broken stream."""

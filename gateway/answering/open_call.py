@@ -8,6 +8,7 @@ from gateway.core.answer import Complete
 from gateway.core.usage import Usage
 from gateway.core.vocabulary import CHARS_PER_TOKEN, Clock
 from gateway.deployments.live import LiveDeployment
+from gateway.limits.hold import Hold
 from gateway.provider_errors.failures import UpstreamFailure
 from gateway.routing.candidate import Candidate
 
@@ -16,6 +17,9 @@ class OpenCall:
     """An answer from one model: `complete`, or `relay` with its first content at hand. The owner closes it.
 
     Closing ends the call: the deployment may take another one, and its circuit breaker learns the outcome.
+
+    Args:
+        hold: what the call holds of the deployment's own limits; None if it has none.
 
     Attributes:
         failure: why the stream broke; None if it did not.
@@ -26,7 +30,13 @@ class OpenCall:
     """
 
     def __init__(
-        self, candidate: Candidate, live: LiveDeployment, answer: Complete | Relay, clock: Clock, start: CallStart
+        self,
+        candidate: Candidate,
+        live: LiveDeployment,
+        answer: Complete | Relay,
+        clock: Clock,
+        start: CallStart,
+        hold: Hold | None = None,
     ) -> None:
         self.candidate = candidate
         self.live = live
@@ -38,6 +48,7 @@ class OpenCall:
         self.answered_at = clock()
         self.ended_at = self.answered_at if self.complete is not None else None
         self._clock = clock
+        self._hold = hold
         self._closed = False
 
     @property
@@ -79,12 +90,14 @@ class OpenCall:
         self._closed = True
         if self.ended_at is None:
             self.ended_at = self._clock()
+        if self._hold is not None:
+            usage = self.usage
+            used = usage.prompt_tokens + usage.completion_tokens if usage is not None else self._hold.tokens
+            self._hold.settle(0, used)
         self.live.finish()
         if self.failure is not None:
             update_breaker(self.live, self.failure, self._clock())
         else:
             self.live.succeeded()
-        if self.usage is not None:
-            self.live.add_used_tokens(self.usage.prompt_tokens + self.usage.completion_tokens)
         if self.relay is not None:  # last, because it may be cancelled
             await self.relay.aclose()

@@ -5,16 +5,14 @@ may still answer.
 """
 
 from gateway.answering.call_request import CallRequest
+from gateway.answering.expected_tokens import expected_tokens
 from gateway.config.portfolio import Deployment, Model
 from gateway.config.price import FREE, Price
 from gateway.core.errors import GatewayError, QuotaUsedUp
 from gateway.core.usage import Usage
-from gateway.core.vocabulary import EXPECTED_OUTPUT_TOKENS
 from gateway.limits.hold import Hold, Reservation
 from gateway.limits.output_lengths import OutputLengths
 from gateway.provider_errors.failures import Cause, UpstreamFailure
-
-PROMPT_MARGIN = 2  # an estimate of the prompt's tokens may be too low by this factor: texts differ by language
 
 
 class Spending:
@@ -67,19 +65,10 @@ class Spending:
 
     def _amounts(self, model: Model, price: Price, call_request: CallRequest) -> tuple[int, int, int]:
         """Expected and highest cost in nano-USD, and expected tokens."""
-        requirements = call_request.request.requirements
-        prompt = requirements.prompt_tokens
-        if call_request.transcript is not None:
-            prompt += call_request.transcript.contents
-        longest = prompt if requirements.prompt_tokens_exact else PROMPT_MARGIN * prompt
-        most = 0
-        if call_request.request.api != "embeddings":
-            largest = model.max_output_tokens or max(1, model.context_window - prompt)
-            most = min(requirements.output_tokens or largest, largest) * (call_request.request.fields.get("n") or 1)
-        usual = self._lengths.expected(model.name)
-        likely = most if usual is None else min(usual, most)
-        tokens = prompt + min(most, EXPECTED_OUTPUT_TOKENS if usual is None else usual)
+        expected = expected_tokens(model, call_request, self._lengths)
         if not self._hold.limits_money:
-            return 0, 0, tokens
-        worst = price.highest_nusd(longest, most)
-        return (worst if usual is None else price.cost_nusd(Usage(prompt, likely))), worst, tokens
+            return 0, 0, expected.likely
+        worst = price.highest_nusd(expected.longest_prompt, expected.most)
+        if expected.usual is None:
+            return worst, worst, expected.likely
+        return price.cost_nusd(Usage(expected.prompt, min(expected.usual, expected.most))), worst, expected.likely

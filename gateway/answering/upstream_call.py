@@ -15,6 +15,7 @@ from gateway.answering.call_failure import (
     update_breaker,
 )
 from gateway.answering.call_request import CallRequest
+from gateway.answering.expected_tokens import expected_tokens
 from gateway.answering.open_call import OpenCall
 from gateway.answering.prepared_request import call_api, prepared
 from gateway.answering.relay import Relay
@@ -25,6 +26,7 @@ from gateway.bodies.offload import offloaded
 from gateway.config.secret import Secret
 from gateway.core.answer import Complete
 from gateway.deployments.live import LiveDeployment
+from gateway.limits.hold import Hold
 from gateway.provider_errors.failures import Cause, UpstreamFailure, unexpected
 from gateway.routing.candidate import Candidate
 
@@ -78,20 +80,24 @@ class UpstreamCall:
         """The answer, complete or as a stream with its first content at hand. Call it once.
 
         Raises:
-            UpstreamFailure: the call failed; the deployment's circuit breaker and the attempts have it already.
+            UpstreamFailure: the call failed; the deployment's circuit breaker and the attempts have it already. Or it was not
+                made, since a limit of the deployment is reached (`Cause.AT_LIMIT`).
         """
         context, live, clock = self._context, self._live, self._context.resources.clock
+        hold = None if live.limits.grant is None else await self._take()
         self._start = self._attempts.calling = start = CallStart.at_time(clock(), self._attempts.trace)
         live.start()
         try:
             answer = await self._answer()
             if not context.own:
                 live.record_time(clock() - start.at, stream=context.request.stream)
-            open_call = OpenCall(self._candidate, live, answer, clock, self._start)
+            open_call = OpenCall(self._candidate, live, answer, clock, self._start, hold)
             if self._dropped and self._api == self._call_request.request.api:
                 open_call.left_out = left_out(context.request, self._dropped)
             return open_call
         except BaseException as exc:
+            if hold is not None:  # a call that is given up may take tokens all the same
+                hold.settle(0, 0 if isinstance(exc, UpstreamFailure) else hold.tokens)
             live.finish()
             failure = await self._note(exc)
             if failure is exc:
@@ -101,6 +107,16 @@ class UpstreamCall:
             self._attempts.calling = None
             self._attempts.waited_s += clock() - start.at - self._own_s
             self._attempts.own_s += self._own_s
+
+    async def _take(self) -> Hold | None:
+        """Takes what the call needs of the deployment's limits; what may be called later is noted in the call order."""
+        context, model = self._context, self._candidate.model.spec
+        tokens = expected_tokens(model, self._call_request, context.resources.lengths).likely
+        try:
+            return await context.resources.limits.take(self._live, tokens)
+        except UpstreamFailure:
+            context.call_order.not_called((self._candidate, self._live))
+            raise
 
     async def _answer(self) -> Complete | Relay:
         """Sends the request in the client's own format if possible; in the translated one if the server lacks that path."""

@@ -29,7 +29,7 @@ from gateway.server.launch import Launch
 from gateway.server.listener import CannotListen, listen
 from gateway.server.process import LogSettings, log_to_stderr, raise_descriptor_limit
 from gateway.server.reload import Fingerprint, fingerprint
-from gateway.server.worker import unshareable_limits
+from gateway.server.worker import check_shareable
 from gateway.server.worker_group import WorkerGroup
 from router.errors import RouterError
 
@@ -133,13 +133,18 @@ def run_gateway(launch: Launch, workers: int, say: Callable[[str], None]) -> int
 
     Args:
         say: reports a warning.
+
+    Raises:
+        click.ClickException: several processes could not share the limits.
     """
     if launch.simulation is not None and workers > 1:
         say("simulated models are served by one process, not several")
     if launch.simulation is not None or workers == 1:
         return run_process(launch)
-    for warning in unshareable_limits(launch.portfolio, workers):
-        say(warning)
+    try:
+        check_shareable(launch.portfolio)
+    except PortfolioError as exc:
+        raise fatal(str(exc)) from exc
     import gateway.server.run  # noqa: F401 - once, before the fork, so that all workers share its memory
 
     return WorkerGroup(launch, workers, run_process).run()

@@ -1,6 +1,5 @@
 """The live state of a portfolio's deployments: circuit breaker, limits, usual speed, and refusals learned from calls."""
 
-import asyncio
 import random
 import time
 from collections import deque
@@ -13,11 +12,11 @@ from gateway.config.settings import BreakerSettings
 from gateway.core.vocabulary import Clock
 from gateway.deployments.breaker import Breaker, Refusal
 from gateway.deployments.learned_refusals import LearnedRefusals
+from gateway.deployments.own_limits import OwnLimits
 from gateway.deployments.state_changes import StateChanges
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.request.requirements import Requirements
 
-MINUTE_S = 60.0
 MAX_TIMES = 100  # latest times to the first token from which quantiles are computed
 MIN_TIMES = 20
 MAX_TAKEN_OUT = 0.5  # share of the deployments that refusals without words may take out: the requests may be at fault
@@ -42,7 +41,7 @@ class LiveDeployment:
     """One deployment and its state.
 
     Attributes:
-        in_flight: the number of running calls.
+        limits: those of the portfolio, which all processes share.
         quarantined: why it must not be called; None if it may.
         unreachable: why its server accepted no connection at the last test; None if it did, or was not tested.
         unknown_fields: names of the optional fields that are left out of its requests, and of the changes made in them.
@@ -59,7 +58,7 @@ class LiveDeployment:
     def __init__(self, spec: Deployment, settings: BreakerSettings, clock: Clock) -> None:
         self.spec = spec
         self.breaker = Breaker(settings)
-        self.in_flight = 0
+        self.limits = OwnLimits(spec, clock)
         self.quarantined: str | None = None
         self.unreachable: str | None = None
         self.unknown_fields = LearnedRefusals(clock)
@@ -71,12 +70,8 @@ class LiveDeployment:
         self.changes = StateChanges(spec.id, clock, self.meanwhile)
         self.last_failure: UpstreamFailure | None = None
         self.tell: Tell = _tell_none
-        self._waiting: deque[asyncio.Future[None]] = deque()
         self._times: dict[bool, deque[float]] = {stream: deque(maxlen=MAX_TIMES) for stream in (False, True)}
         self._clock = clock
-        self._minute_start = float("-inf")
-        self._requests = 0
-        self._tokens = 0
 
     @property
     def dropped_fields(self) -> frozenset[str]:
@@ -96,22 +91,15 @@ class LiveDeployment:
 
     def unavailable(self) -> str | None:
         """The reason why no call may be made now, or None."""
-        spec, now = self.spec, self._clock()
-        if spec.missing_key is not None:
-            return f"{spec.missing_key} is not set"
+        now = self._clock()
+        if self.spec.missing_key is not None:
+            return f"{self.spec.missing_key} is not set"
         if self.quarantined is not None:
             return f"quarantined: {self.quarantined}"
         if not self.breaker.available(now):
             return f"{'taken out' if self.breaker.taken_out else 'cooling down'}: {self.unreachable or self.breaker.reason}"
-        if self.busy:
-            return "max_parallel_requests reached"
-        if spec.rpm is not None or spec.tpm is not None:
-            self._begin_minute(now)
-            if spec.rpm is not None and self._requests >= spec.rpm:
-                return "rpm reached"
-            if spec.tpm is not None and self._tokens >= spec.tpm:
-                return "tpm reached"
-        return None
+        reached = self.limits.reached
+        return None if reached is None else reached.reason
 
     def not_called_because(self) -> tuple[str, str]:
         """Why no call may be made now: a cause, as of a failed call, or `no_key`, `quarantined`, `at_limit`; and words."""
@@ -121,26 +109,22 @@ class LiveDeployment:
         if self.quarantined is not None:
             return "quarantined", reason
         if self.breaker.available(self._clock()):
-            return "at_limit", reason
+            return Cause.AT_LIMIT.value, reason
         if self.unreachable is not None or self.last_failure is None:
             return Cause.CONNECTION.value, reason
         said = self.last_failure.reason
         return self.last_failure.cause.value, f"{reason}: {said}" if said else reason
 
     @property
-    def busy(self) -> bool:
-        """Return True if as many calls are running as `max_parallel_requests` allows."""
-        return self.spec.max_parallel_requests is not None and self.in_flight >= self.spec.max_parallel_requests
+    def in_flight(self) -> int:
+        """The number of running calls."""
+        return self.limits.in_flight
 
     @property
     def at_limit(self) -> bool:
         """Return True if a limit of the portfolio, of parallel calls or per minute, forbids a call now."""
-        spec = self.spec
-        self._begin_minute(self._clock())
-        over = (spec.rpm is not None and self._requests >= spec.rpm) or (
-            spec.tpm is not None and self._tokens >= spec.tpm
-        )
-        return over or self.busy
+        reached = self.limits.reached
+        return reached is not None and reached.limit is not None
 
     def can_serve(self, requirements: Requirements, *, named: bool = False) -> bool:
         """Return True if it has the capabilities in which the deployments of one model may differ.
@@ -156,40 +140,9 @@ class LiveDeployment:
         """Seconds until a call may be allowed; None without a key."""
         if self.spec.missing_key is not None:
             return None
-        now = self._clock()
+        now, reached = self._clock(), self.limits.reached
         cooling_s = max(0.0, (self.breaker.open_until or 0.0) - now)
-        return max(cooling_s, self._minute_start + MINUTE_S - now if self.at_limit and not self.busy else 0.0)
-
-    async def wait_for_place(self, limit_s: float, most: int) -> bool:
-        """Waits until one of the running calls ends, first come, first served. False if none ended in time.
-
-        Args:
-            limit_s: longest wait, seconds.
-            most: the most requests that may wait; with more the answer is False at once.
-        """
-        if len(self._waiting) >= most:
-            return False
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(limit_s):
-                first = True
-                while self.busy:
-                    turn: asyncio.Future[None] = loop.create_future()
-                    (self._waiting.append if first else self._waiting.appendleft)(
-                        turn
-                    )  # a newer request took the place
-                    first = False
-                    try:
-                        await turn
-                    except asyncio.CancelledError:
-                        if turn.cancelled():
-                            self._waiting.remove(turn)
-                        else:  # it has its turn, and cannot take it
-                            self._wake()
-                        raise
-        except TimeoutError:
-            return False
-        return True
+        return cooling_s if reached is None else max(cooling_s, reached.free_at - now)
 
     @property
     def needs_operator(self) -> bool:
@@ -215,20 +168,12 @@ class LiveDeployment:
 
     def start(self) -> None:
         """Records the start of a call; `finish` must follow."""
-        now = self._clock()
-        self.breaker.start(now)
-        self.in_flight += 1
-        self._begin_minute(now)
-        self._requests += 1
+        self.breaker.start(self._clock())
+        self.limits.start()
 
     def finish(self) -> None:
-        """Records the end of a call, and lets the next waiting request have its place."""
-        self.in_flight -= 1
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiting:
-            self._waiting.popleft().set_result(None)
+        """Records the end of a call."""
+        self.limits.finish()
 
     def record_time(self, seconds: float, *, stream: bool) -> None:
         """Records the time to the first content of a stream, or to a complete answer, in seconds."""
@@ -255,17 +200,6 @@ class LiveDeployment:
         """A quantile of its recent times to the first content, in seconds; None if too few are known."""
         times = sorted(self._times[stream])
         return times[int(quantile * len(times))] if len(times) >= MIN_TIMES else None
-
-    def add_used_tokens(self, tokens: int) -> None:
-        """Counts tokens towards `tpm`."""
-        self._begin_minute(self._clock())
-        self._tokens += tokens
-
-    def _begin_minute(self, now: float) -> None:
-        """Resets the counts of requests and tokens once a minute is over."""
-        if now - self._minute_start >= MINUTE_S:
-            self._minute_start = now
-            self._requests = self._tokens = 0
 
 
 class LiveModel:

@@ -34,7 +34,7 @@ from gateway.http.request_limits import RequestLimits
 from gateway.http.request_trace import RequestTrace
 from gateway.http.service import Service
 from gateway.keys.authentication import WITHOUT_KEY
-from gateway.provider_errors.failures import Cause
+from gateway.provider_errors.failures import NOT_CALLED
 from gateway.record.request_line import log_request
 from gateway.record.request_record import Part, Record, total_cost
 from gateway.request.conversation import Conversation
@@ -42,7 +42,7 @@ from gateway.request.last_answer import LastAnswer, answer_in_response
 from gateway.request.request import Request
 from gateway.routing.decision import Decision
 
-_NOT_FAILED = (HEDGED, CANCELLED, Cause.BUDGET.value)
+_NOT_FAILED = (HEDGED, CANCELLED, *(cause.value for cause in NOT_CALLED))
 
 
 class RequestLog:

@@ -21,6 +21,7 @@ from gateway.http.in_force import InForce, in_force, load_router, same_router, t
 from gateway.http.model_watch import FILE_S, SERVER_S, ModelWatch
 from gateway.keys.authentication import Authentication
 from gateway.keys.store import KeyStore
+from gateway.limits.deployments import DeploymentLimits
 from gateway.limits.limiter import Limiter
 from gateway.limits.output_lengths import OutputLengths
 from gateway.limits.sql import book
@@ -87,7 +88,7 @@ class Service:
         self.responses = responses
         self.cache = cache
         self.limiter = limiter
-        self.output_lengths = OutputLengths()
+        self.output_lengths = failover.lengths
         self.clock = clock
         self.database = database
         self.key_store: KeyStore | None = None
@@ -201,7 +202,7 @@ async def open_service(
         DirectUpstream(proxies) as direct,
         Telemetry(environment or {}, (proxies or Proxies({})).proxy_for) as telemetry,
     ):
-        failover = _failover(direct, lambda: service.in_force.routing, clock)
+        failover = _failover(direct, lambda: service.in_force.routing, limiter, clock)
         async with HealthChecks(failover, clock, replicas.checks, replicas.works) as health:
             conversations, cache = ConversationTable(clock), AnswerCache(clock, settings.cache)
             service = Service(
@@ -274,6 +275,7 @@ async def _open_limiter(
         yield limiter
 
 
-def _failover(direct: DirectUpstream, routing: Callable[[], Routing], clock: Clock) -> Failover:
+def _failover(direct: DirectUpstream, routing: Callable[[], Routing], limiter: Limiter, clock: Clock) -> Failover:
     """Calls to all upstreams; `routing` gives the routing in force, whose encoder is the built-in model."""
-    return Failover(Upstreams(direct, LitellmUpstream(), lambda texts: routing().encoder_queue.embed(texts)), clock)
+    upstreams = Upstreams(direct, LitellmUpstream(), lambda texts: routing().encoder_queue.embed(texts))
+    return Failover(upstreams, DeploymentLimits(limiter), OutputLengths(), clock)

@@ -1,6 +1,9 @@
 """What a process may use of a limit while the store does not answer: its share of what was left when it answered last. Pure."""
 
+from collections.abc import Callable
+
 from gateway.limits import rates
+from gateway.limits.budget_watch import BudgetWatch
 from gateway.limits.engine import Amounts, CountTerm
 from gateway.limits.exchange import SHARES
 from gateway.limits.rates import MINUTE_S, Cells
@@ -58,3 +61,38 @@ class AwayShare:
         if now < self._began + MINUTE_S:
             return self._left[term] // self._shares
         return max(1, term.limit // self._shares)
+
+
+class AwayShares:
+    """The shares of all slices of a process.
+
+    Args:
+        budgets: what is known of them.
+        processes: the number of processes that share the limits, as far as it is known without the store.
+        local: False: there are no shares, so that a process uses only what it holds.
+    """
+
+    def __init__(self, budgets: BudgetWatch, processes: Callable[[], int], local: bool) -> None:
+        self._budgets = budgets
+        self._processes = processes
+        self._local = local
+        self._shares: dict[Slice, AwayShare] = {}
+
+    def provide(self, slice: Slice, need: Amounts, now: float) -> bool:
+        """Gives a slice a part of its share; False if the share is used up."""
+        if not self._local:
+            return False
+        share = self._shares.get(slice)
+        if share is None:
+            shares = max(self._processes(), *(state.leases for state in self._budgets.states()), 1)
+            share = self._shares[slice] = AwayShare(slice, self._budgets.share(slice), shares, now)
+        return share.provide(need, now)
+
+    def apply_to(self, slice: Slice) -> bool:
+        """True if a slice had a share while the store was away, to which it keeps until all processes have told the store."""
+        share = self._shares.get(slice)
+        return share is not None and share.known
+
+    def clear(self) -> None:
+        """The store knows what all processes used."""
+        self._shares.clear()

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.vocabulary import Clock
-from gateway.limits.engine import Amounts
+from gateway.limits.engine import Amounts, Refused
 from gateway.limits.rates import MINUTE_S
+from gateway.limits.refusals import refusal
 from gateway.limits.slice import Slice
 
 
@@ -16,7 +17,10 @@ class Source(Protocol):
     settled_twice: int
     clock: Clock
 
-    async def ask(self, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None: ...
+    @property
+    def now(self) -> float: ...
+
+    async def ask(self, slice: Slice, need: Amounts, take: Callable[[], bool]) -> Refused | None: ...
 
     def ask_soon(self, slice: Slice) -> None: ...
 
@@ -39,17 +43,20 @@ class Reservation:
 class Hold:
     """What one request holds.
 
+    Args:
+        tokens: that the request has taken from the slice already.
+
     Attributes:
         slice: of the windows in which the request arrived, even if they end meanwhile.
     """
 
     __slots__ = ("_parent", "_reservations", "_settled", "_source", "slice")
 
-    def __init__(self, source: Source, slice: Slice, parent: "Hold | None" = None) -> None:
+    def __init__(self, source: Source, slice: Slice, parent: "Hold | None" = None, tokens: int = 0) -> None:
         self._source = source
         self.slice = slice
         self._parent = parent
-        self._reservations: list[Reservation] = []
+        self._reservations = [Reservation(0, 0, tokens, source.clock())] if tokens else []
         self._settled = False
 
     @property
@@ -67,6 +74,11 @@ class Hold:
         """True if a limit of tokens per minute applies."""
         return self.slice.limits_tokens
 
+    @property
+    def tokens(self) -> int:
+        """Tokens that are reserved."""
+        return sum(reservation.tokens for reservation in self._reservations)
+
     def part(self) -> "Hold":
         """The hold of one prompt of a batch, which is settled on its own and has the place of the whole request."""
         return Hold(self._source, self.slice, self)
@@ -83,7 +95,9 @@ class Hold:
         slice = self.slice
         if not slice.reserve(expected, worst, tokens):
             need = Amounts(expected, worst, 0, 0, tokens)
-            await self._source.ask(slice, need, lambda: slice.reserve(expected, worst, tokens))
+            refused = await self._source.ask(slice, need, lambda: slice.reserve(expected, worst, tokens))
+            if refused is not None:
+                raise refusal(slice.grant, refused, self._source.now)
         elif slice.low:
             self._source.ask_soon(slice)
         reservation = Reservation(expected, worst, tokens, self._source.clock())

@@ -17,7 +17,7 @@ from gateway.config.access import Grant
 from gateway.core.errors import StoreUnavailable
 from gateway.core.safe_logging import log_exception
 from gateway.core.vocabulary import Clock
-from gateway.limits.away import AwayShare
+from gateway.limits.away import AwayShares
 from gateway.limits.budget_watch import BudgetWatch
 from gateway.limits.engine import LEASE_S, Amounts, Answer, Ask, Engine, LimitsAway, Refused, Swept
 from gateway.limits.exchange import SOON_S
@@ -79,11 +79,9 @@ class Limiter:
         self._begun = 0
         self._wake = asyncio.Event()
         self._due: dict[Slice, None] = {}
-        self._local_if_away = local_if_away
-        self._processes = processes
+        self._shares = AwayShares(self.budgets, processes, local_if_away)
         self._away = False
         self._back_at = clock()
-        self._shares: dict[Slice, AwayShare] = {}
         self._task: asyncio.Task[None] | None = None
         self._passed = self._sweep_at = clock()
 
@@ -115,14 +113,27 @@ class Limiter:
         Raises:
             GatewayError: a limit is reached.
         """
+        taken = await self.take(grant)
+        if isinstance(taken, Refused):
+            raise refusal(grant, taken, self.now)
+        return taken
+
+    async def take(self, grant: Grant, tokens: int = 0) -> Hold | Refused:
+        """Takes a place, one request of the minute, and tokens; `Hold.settle` must follow.
+
+        Raises:
+            StoreUnavailable: the store does not answer, and this process may not admit the request without it.
+        """
         slice = self._slice(grant)
-        if not slice.begin():
-            await self.ask(slice, _ONE_REQUEST, slice.begin)
+        if not slice.begin(tokens):
+            need = Amounts(places=1, requests=1, tokens=tokens) if tokens else _ONE_REQUEST
+            if (refused := await self.ask(slice, need, lambda: slice.begin(tokens))) is not None:
+                return refused
             if slice.ended and slice not in self._ending:  # it ended, and was given back, while the store was asked
                 self._ending.append(slice)
         elif slice.low:
             self.ask_soon(slice)
-        return Hold(self, slice)
+        return Hold(self, slice, tokens=tokens)
 
     def standing(self, grant: Grant) -> Slice:
         """The slice in use for a key, which knows the newest state of its limits."""
@@ -200,28 +211,31 @@ class Limiter:
         if slice.known:
             self._ending.append(slice)
 
-    async def ask(self, slice: Slice, need: Amounts, take: Callable[[], bool]) -> None:
+    async def ask(self, slice: Slice, need: Amounts, take: Callable[[], bool]) -> Refused | None:
         """Takes a need from a slice by `take`, after the store has granted what the slice lacks.
 
+        Returns:
+            why the store has refused it; None if the need was taken.
+
         Raises:
-            GatewayError: a limit is reached.
+            StoreUnavailable: the store does not answer, and this process may not admit the need without it.
         """
         async with slice.lock:
             while not take():  # another request may have taken what was granted
-                share = self._shares.get(slice)
-                if share is not None and share.known and not self._away:
-                    if not share.provide(need, self.now):
+                if not self._away and self._shares.apply_to(slice):
+                    if not self._shares.provide(slice, need, self.now):
                         raise StoreUnavailable(AWAY, headers={"retry-after": "1"})
                     if take():
-                        return
+                        return None
                 try:
                     answer = await self._answer(slice, need)
                 except LimitsAway as exc:
-                    if self._provide_while_away(slice, need) and take():
-                        return
+                    if self._shares.provide(slice, need, self.now) and take():
+                        return None
                     raise StoreUnavailable(AWAY, headers={"retry-after": "1"}) from exc
                 if answer.refused is not None:
-                    raise refusal(slice.grant, _when(answer.refused, answer, slice, need), self.now)
+                    return _when(answer.refused, answer, slice, need)
+        return None
 
     async def _answer(self, slice: Slice, need: Amounts) -> Answer:
         """The store's answer to a need. What ended slices of the same key do not need is given back first."""
@@ -231,16 +245,6 @@ class Limiter:
             asks = [(one, one.ask(now)) for one in ended]
             answers = await self._exchange([*asks, (slice, slice.ask(now, need, shrink=not self._away))])
         return answers[-1]
-
-    def _provide_while_away(self, slice: Slice, need: Amounts) -> bool:
-        """Gives a slice a part of its share of what was left when the store answered last; False if the share is used up."""
-        if not self._local_if_away:
-            return False
-        share = self._shares.get(slice)
-        if share is None:
-            shares = max(self._processes(), *(state.leases for state in self.budgets.states()), 1)
-            share = self._shares[slice] = AwayShare(slice, self.budgets.share(slice), shares, self.now)
-        return share.provide(need, self.now)
 
     async def _exchange(self, asks: list[tuple[Slice, Ask]]) -> list[Answer]:
         """The store's answers, which the slices take over even if the caller is cancelled: the store has granted them."""

@@ -52,9 +52,11 @@ class Slice:
         self._now, self._before = [0] * 5, [0] * 5  # what was taken in this and in the last `RECENT_S`
         self._reported = 0
 
-    def begin(self) -> bool:
-        """Takes a place and one request; False if the slice does not suffice."""
+    def begin(self, tokens: int = 0) -> bool:
+        """Takes a place, one request, and tokens; False if the slice does not suffice."""
         if (self.limits_places and self.open >= self.places) or (self.limits_requests and not self.requests):
+            return False
+        if tokens and not self.reserve(0, 0, tokens):
             return False
         self.open += 1
         if self.limits_places:

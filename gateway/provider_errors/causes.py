@@ -26,6 +26,7 @@ class Cause(Enum):
     UNSUPPORTED = "unsupported"  # this model cannot serve the request (a role, tools, a template rule); others may
     REJECTED = "rejected"  # the request is invalid for every model
     BUDGET = "budget"  # a limit of the request's key or team; the provider was not called
+    AT_LIMIT = "at_limit"  # a limit that the deployment has in the portfolio; the provider was not called
     DIVERGED = "diverged"  # a repeated answer differs from what the client has received already
 
 

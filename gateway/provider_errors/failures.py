@@ -38,6 +38,8 @@ log = logging.getLogger("locus.upstream")
 NEEDS_OPERATOR = frozenset({Cause.AUTH, Cause.NOT_FOUND, Cause.QUOTA})
 # The request is invalid for every model, so that no other model is called.
 NO_FAILOVER = frozenset({Cause.CONTENT_FILTER, Cause.REJECTED})
+# A limit of the gateway refused the call before it was made.
+NOT_CALLED = frozenset({Cause.BUDGET, Cause.AT_LIMIT})
 # One quick retry is useful.
 QUICK_RETRY = frozenset({Cause.SERVER_ERROR, Cause.CONNECTION, Cause.UNREADABLE})
 # The request is at fault, at least for this model.

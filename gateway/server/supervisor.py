@@ -1,7 +1,7 @@
 """The supervisor: forks the workers, restarts those that end, and stops them all. It answers no requests.
 
 Why not uvicorn's supervisor (`uvicorn.supervisors.Multiprocess`, read in 0.54) or gunicorn's: users would lose
-- one set of limits: workers there have no index, so max_requests, rpm, tpm and the memory budget could not be divided among them;
+- one set of limits: workers there have no index, so max_requests and the memory budget could not be divided among them;
 - reload without a restart: SIGHUP replaces every process there, each of which loads the router again and cuts off what outlasts
   the grace period; here a worker puts the changed file in force between two requests;
 - a stop that ends: there the parent keeps the listening socket open and joins workers without a time limit, so connections wait

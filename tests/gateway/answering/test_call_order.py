@@ -9,6 +9,7 @@ import orjson
 
 from gateway.answering.call_order import CallOrder
 from gateway.deployments.breaker import Refusal
+from gateway.deployments.own_limits import Reached
 from gateway.request.chat_request import parse_chat
 from gateway.routing.candidate import Candidate
 from tests.gateway.live import Time, candidates, model, single
@@ -112,8 +113,7 @@ def test_the_last_resort_has_none_that_was_refused_twice_or_is_at_a_limit(tmp_pa
     refused, limited = among = candidates(tmp_path, model("refused"), model("limited", deployment={"rpm": 1}))
     for _ in range(2):
         refused.model.deployments[0].refused(Refusal("auth", b"", in_words=True))
-    limited.model.deployments[0].start()
-    limited.model.deployments[0].finish()
+    limited.model.deployments[0].limits.refuse(Reached("rpm reached", 1e9, 1e9, "rpm"))
     order = call_order(among)
     assert ids(order) == []
     assert order.last_resort() == []

@@ -16,6 +16,10 @@ from gateway.core.answer import ChunkStream, Complete
 from gateway.core.errors import ProviderRejected, UpstreamsFailed
 from gateway.core.usage import Usage
 from gateway.core.vocabulary import Api
+from gateway.limits.deployments import DeploymentLimits
+from gateway.limits.limiter import Limiter
+from gateway.limits.memory import MemoryEngine
+from gateway.limits.output_lengths import OutputLengths
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.request.chat_request import parse_chat
 from gateway.request.request import Request
@@ -59,7 +63,8 @@ class Run:
         self.attempts = Attempts()
         self.clock = Time()
         self.candidates: list[Candidate] = candidates(folder, *models, clock=self.clock)
-        failover = Failover(upstream, self.clock, self._sleep, random.Random(1))  # type: ignore[arg-type]
+        limits = DeploymentLimits(Limiter(MemoryEngine(self.clock), clock=self.clock))
+        failover = Failover(upstream, limits, OutputLengths(), self.clock, self._sleep, random.Random(1))  # type: ignore[arg-type]
         settings = portfolio(folder, *models).settings
         self.dispatch: Dispatch = failover.dispatch(REQUEST, self.candidates, settings, self.attempts, None)
 

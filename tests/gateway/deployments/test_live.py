@@ -8,6 +8,7 @@ import pytest
 
 from gateway.deployments.breaker import Refusal
 from gateway.deployments.live import MIN_TIMES, LiveDeployments
+from gateway.deployments.own_limits import Reached
 from gateway.provider_errors.failures import Cause
 from gateway.request.requirements import Requirements
 from tests.gateway.live import Time, candidates, deployment, model, portfolio
@@ -15,50 +16,44 @@ from tests.gateway.live import Time, candidates, deployment, model, portfolio
 pytestmark = pytest.mark.anyio
 
 
-def test_requests_per_minute_forbid_calls_until_the_minute_is_over(tmp_path: Path) -> None:
+def test_a_refused_limit_forbids_calls_until_another_try_may_help(tmp_path: Path) -> None:
     clock = Time()
     live = deployment(tmp_path, clock, rpm=2)
-    for _ in range(2):
-        assert live.unavailable() is None
-        live.start()
-        live.finish()
+    assert live.unavailable() is None
+    live.limits.refuse(Reached("rpm reached", clock.now + 5, clock.now + 40, "rpm"))
     assert live.unavailable() == "rpm reached"
+    assert live.not_called_because() == ("at_limit", "rpm reached")
     assert live.at_limit
-    clock.now += 20
     assert live.wait_s() == 40
-    clock.now += 40
+    clock.now += 5
     assert live.unavailable() is None
     assert not live.at_limit
     assert live.wait_s() == 0
 
 
-def test_tokens_per_minute_forbid_calls_too(tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_is_no_limit_of_the_deployment(tmp_path: Path) -> None:
     clock = Time()
-    live = deployment(tmp_path, clock, tpm=100)
-    live.start()
-    live.add_used_tokens(99)
-    assert live.unavailable() is None
-    live.add_used_tokens(1)
-    assert live.unavailable() == "tpm reached"
-    clock.now += 60
-    assert live.unavailable() is None
+    live = deployment(tmp_path, clock, rpm=2)
+    live.limits.refuse(Reached("the store of limits does not answer", clock.now + 1, clock.now + 1, None))
+    assert live.unavailable() == "the store of limits does not answer"
+    assert not live.at_limit
 
 
 async def test_a_place_goes_to_the_first_that_waits(tmp_path: Path) -> None:
     live = deployment(tmp_path, max_parallel_requests=1)
     live.start()
-    assert live.busy
+    assert live.limits.busy
     assert live.unavailable() == "max_parallel_requests reached"
     order = []
 
     async def wait(name: str) -> None:
-        assert await live.wait_for_place(5.0, most=2)
+        assert await live.limits.wait_for_place(5.0, most=2)
         order.append(name)
         live.start()
 
     first, second = asyncio.create_task(wait("first")), asyncio.create_task(wait("second"))
     await asyncio.sleep(0)
-    assert not await live.wait_for_place(5.0, most=2)  # as many wait as may
+    assert not await live.limits.wait_for_place(5.0, most=2)  # as many wait as may
     live.finish()
     await first
     assert not second.done()
@@ -70,13 +65,42 @@ async def test_a_place_goes_to_the_first_that_waits(tmp_path: Path) -> None:
 async def test_a_wait_for_a_place_ends_in_time_and_leaves_no_trace(tmp_path: Path) -> None:
     live = deployment(tmp_path, max_parallel_requests=1)
     live.start()
-    assert not await live.wait_for_place(0.01, most=1)
-    waiting = asyncio.create_task(live.wait_for_place(5.0, most=1))
+    assert not await live.limits.wait_for_place(0.01, most=1)
+    waiting = asyncio.create_task(live.limits.wait_for_place(5.0, most=1))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     live.finish()
-    assert await live.wait_for_place(0.01, most=1)
+    assert await live.limits.wait_for_place(0.01, most=1)
+
+
+async def test_a_place_of_another_process_is_tried_again_and_the_one_that_has_its_turn_stays_first(
+    tmp_path: Path,
+) -> None:
+    live = (
+        LiveDeployments(portfolio(tmp_path, model("m", deployment={"max_parallel_requests": 4})))
+        .models["m"]
+        .deployments[0]
+    )
+    order = []
+
+    def refuse() -> None:  # as the store does while other processes have all places
+        now = live._clock()
+        live.limits.refuse(Reached("max_parallel_requests reached", now + 0.02, now + 0.02, "max_parallel_requests"))
+
+    async def wait(name: str, tries: int) -> None:
+        again = False
+        for left in range(tries, 0, -1):
+            assert await live.limits.wait_for_place(5.0, most=2, again=again)
+            if left > 1:
+                refuse()
+                again = True
+        order.append(name)
+        live.start()
+
+    refuse()
+    await asyncio.gather(wait("first", 3), wait("second", 1))
+    assert order == ["first", "second"]
 
 
 def test_a_usual_time_is_known_after_some_answers_and_apart_for_streams(tmp_path: Path) -> None:
@@ -147,7 +171,7 @@ def test_a_model_is_unavailable_for_the_reasons_of_all_its_deployments(tmp_path:
     (candidate,) = candidates(tmp_path, model("m", 2, {"rpm": 1}))
     assert candidate.model.unavailable() is None
     for live in candidate.model.deployments:
-        live.start()
+        live.limits.refuse(Reached("rpm reached", 1e9, 1e9, "rpm"))
     assert candidate.model.unavailable() == "rpm reached"
 
 

@@ -17,7 +17,7 @@ from gateway.config.access import Budget, Grant, Limits
 from gateway.core.errors import QuotaUsedUp, RateLimited
 from gateway.core.identity import KeyIdentity
 from gateway.limits.engine import LEASE_S, Engine, Swept, WindowKey
-from gateway.limits.exchange import WindowRow
+from gateway.limits.exchange import SHARES, WindowRow
 from gateway.limits.hold import Hold
 from gateway.limits.limiter import Limiter
 from gateway.limits.windows import window_at
@@ -39,6 +39,10 @@ KEYS = {
     )
     for name in ("a", "b")
 }
+CALLS, PARALLEL = 12, 3
+DEPLOYMENT = Grant(
+    KeyIdentity("deployment:m/0", "m/0"), scopes=((("deployment", "m/0"), Limits((), CALLS, 400, PARALLEL)),)
+)
 CEILINGS = {"day": int(DAILY * 1.5), "month": int(MONTHLY * 1.5), "week": int(TEAMS * 1.5)}
 EXAMPLES = int(os.environ.get("LIMITS_EXAMPLES", "10"))  # more find rarer orders
 SETTINGS = settings(
@@ -80,6 +84,7 @@ class Process:
 
     limiter: Limiter
     requests: list[Running] = field(default_factory=list)
+    calls: list[Hold] = field(default_factory=list)  # of the deployment, in progress
     waiting: list[Row] = field(default_factory=list)
     refreshed: float = 0.0
 
@@ -93,6 +98,7 @@ class LimitsMachine(RuleBasedStateMachine):
         self.lease_times: dict[str, tuple[str, float]] = {}
         self.processes: list[Process] = []
         self.thawed: dict[tuple[int, float], int] = {}
+        self.called: list[float] = []  # when calls of the deployment began
         self.engine = self.run(self.open())
 
     # What a subclass gives
@@ -202,6 +208,23 @@ class LimitsMachine(RuleBasedStateMachine):
             Row(running.hold.lease, running.key, "team", billed, self.lease_times[running.hold.lease][1])
         )
 
+    @rule(number=st.integers(0, 3), tokens=st.integers(0, 150))
+    def call(self, number: int, tokens: int) -> None:
+        process = self.process(number)
+        if self.time - process.refreshed >= LEASE_S and process.calls:
+            return  # its places have been given to others while it was stopped; see `thaw`
+        taken = self.run(process.limiter.take(DEPLOYMENT, tokens))
+        if isinstance(taken, Hold):
+            process.calls.append(taken)
+            self.called.append(self.time)
+
+    @precondition(lambda self: any(process.calls for process in self.processes))
+    @rule(number=st.integers(0, 3), call=st.integers(0, 9), tokens=st.integers(0, 300))
+    def end_call(self, number: int, call: int, tokens: int) -> None:
+        process = self.process(number)
+        if process.calls:
+            process.calls.pop(call % len(process.calls)).settle(0, tokens)
+
     @rule(number=st.integers(0, 3))
     def refresh(self, number: int) -> None:
         process = self.process(number)
@@ -239,6 +262,14 @@ class LimitsMachine(RuleBasedStateMachine):
             real = [one for one in billed if not one.swept]
             assert sum(one.nusd for one in real if self.in_window(one, key)) <= ceiling, key
 
+    @invariant()
+    def deployment_is_not_called_too_often(self) -> None:
+        """A process that was stopped so long that its lease was swept keeps its calls, which no store can end."""
+        in_time = [process for process in self.processes if self.time - process.refreshed < LEASE_S]
+        assert sum(len(process.calls) for process in in_time) <= PARALLEL
+        newest = [at for at in self.called if at > self.time - 60]
+        assert len(newest) <= CALLS + len(self.processes) * (CALLS // SHARES)  # and what each process had in hand
+
     @staticmethod
     def in_window(row: Row, key: WindowKey) -> bool:
         scope = f"team:{row.team}" if key.scope.startswith("team") else f"key:{row.key}"
@@ -257,6 +288,8 @@ class LimitsMachine(RuleBasedStateMachine):
         for number, process in enumerate(self.processes):
             while process.requests:
                 self.settle(number, 0, 0.5, False)
+            while process.calls:
+                self.end_call(number, 0, 10)
         for number in range(len(self.processes)):
             self.refresh(number)
         self.time += 7.0
@@ -269,3 +302,6 @@ class LimitsMachine(RuleBasedStateMachine):
             assert (row.expected, row.worst) == (0, 0), (key, row)
             booked = [one for one in ledger if self.in_window(one, key)]
             assert row.spent == sum(one.nusd for one in booked), (key, row, booked)
+        self.start()
+        free = [self.run(self.processes[-1].limiter.take(DEPLOYMENT)) for _ in range(PARALLEL + 1)]
+        assert [isinstance(taken, Hold) for taken in free] == [True] * PARALLEL + [False]  # the dead have none
