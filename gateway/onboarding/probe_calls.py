@@ -27,7 +27,7 @@ from gateway.core.errors import Stopped
 from gateway.core.json_types import JsonObject, objects_in
 from gateway.core.request_ids import new_request_id
 from gateway.deployments.live import LiveModel
-from gateway.provider_errors.failures import UpstreamFailure
+from gateway.provider_errors.failures import Cause, UpstreamFailure
 from gateway.record.recorder import Recorder
 from gateway.record.request_record import Part, Record
 from gateway.request.chat_request import ChatRequest, parse_chat
@@ -150,17 +150,26 @@ class ProbeCalls:
         """
         if deployment is not None:
             model = LiveModel(model.spec, [live for live in model.deployments if live.spec.id == deployment])
-        resources, portfolio = self._resources, self._portfolio()
-        request, candidate = question.chat_request(model.name), Candidate(model, permission=ALONE)
-        await self._until_callable(model)
-        # From here to the start of the call nothing waits, so that no limit is exceeded.
+        self._resources.retries.count_request()
+        request = question.chat_request(model.name)
+        while True:
+            await self._until_callable(model)
+            if (reply := await self._call(model, request, caller)) is not None:
+                return reply
+
+    async def _call(self, model: LiveModel, request: ChatRequest, caller: Caller) -> Reply | None:
+        """The answer; None if the store of limits did not let the call begin.
+
+        Raises:
+            ProbeFailed: it gave no answer.
+        """
+        resources, portfolio, candidate = self._resources, self._portfolio(), Candidate(model, permission=ALONE)
         order = CallOrder(request, [candidate], resources.clock, resources.rng)
         target, attempts = next(order, None), Attempts()
         order.close()
         if target is None:
             why = order.skipped[0]
             raise ProbeFailed(why.cause, why.reason)
-        resources.retries.count_request()
         context = RequestContext(resources, request, portfolio.settings, order, None, None, None, own=True)
         course, began, at = _Course(request, attempts), resources.clock(), time.time()
         try:
@@ -168,12 +177,15 @@ class ProbeCalls:
             course.status, course.error = 200, None
             return _reply(course, opened)
         except UpstreamFailure as failure:
+            if failure.cause is Cause.AT_LIMIT:
+                return None
             course.status, course.error = failure.status or UNANSWERED_STATUS, failure.cause.value
             raise ProbeFailed(failure.cause.value, failure.reason or str(failure)) from failure
         finally:
             if course.opened is not None:
                 await course.opened.aclose()
-            self._book(course, caller, at, resources.clock() - began)
+            if course.opened is not None or course.attempts.entries:
+                self._book(course, caller, at, resources.clock() - began)
 
     async def _until_callable(self, model: LiveModel) -> None:
         """Waits until a limit or a cool-down ends; not for what only an operator can change."""

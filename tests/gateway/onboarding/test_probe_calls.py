@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from gateway.answering.call_context import Resources
+from gateway.limits.deployments import DeploymentLimits
+from gateway.limits.limiter import Limiter
+from gateway.limits.memory import MemoryEngine
 from gateway.onboarding.probe_calls import ProbeCalls, ProbeFailed, Question
 from gateway.record.spending import sums_by
 from tests.gateway.onboarding.asking import calls_of
@@ -128,7 +132,11 @@ async def test_the_limits_of_a_deployment_hold(tmp_path: Path) -> None:
         clock = [0.0]
         async with gateway(tmp_path, [model], clock=lambda: clock[0]) as run:
             service = run.service
-            calls = ProbeCalls(service.failover, service.recorder, lambda: service.in_force.portfolio, sleep=wait)
+            limiter = Limiter(MemoryEngine(lambda: clock[0]), clock=lambda: clock[0], wall=lambda: clock[0])
+            resources = Resources(
+                service.failover.upstreams, DeploymentLimits(limiter), service.output_lengths, lambda: clock[0]
+            )
+            calls = ProbeCalls(resources, service.recorder, lambda: service.in_force.portfolio, sleep=wait)
             live = service.in_force.deployments.models["new"]
             await asyncio.gather(*(calls.ask(live, QUESTION, "system:onboarding") for _ in range(8)))
     assert most == 2
