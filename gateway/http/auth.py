@@ -138,11 +138,16 @@ def check_operator(headers: Headers, settings: Settings) -> None:
         Forbidden: no admin key is set, and the request may come from another machine or site.
     """
     if settings.admin_key is not None:
-        given = given_key(headers)
-        if not given or not hmac.compare_digest(given, settings.admin_key.to_bytes()):
+        if not is_admin_key(given_key(headers), settings):
             raise AuthenticationFailed("This needs the admin key, as `Authorization: Bearer <key>`.")
     elif not is_loopback(settings.host) or _proxy_header(headers) or _foreign_header(headers):
         raise Forbidden("This is for the operator: set `admin_key` under `gateway` in the portfolio file, and send it.")
+
+
+def is_admin_key(given: bytes, settings: Settings) -> bool:
+    """Return True if a request was given the admin key."""
+    admin = settings.admin_key
+    return admin is not None and bool(given) and hmac.compare_digest(given, admin.to_bytes())
 
 
 def is_operator(scope: Scope, settings: Settings) -> bool:

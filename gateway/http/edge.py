@@ -22,7 +22,7 @@ from gateway.core.errors import AuthenticationFailed, GatewayError, InternalErro
 from gateway.core.key_digest import with_owner
 from gateway.core.request_ids import new_request_id
 from gateway.core.safe_logging import log_exception
-from gateway.http.auth import Headers, check_local, check_operator, given_key
+from gateway.http.auth import Headers, check_local, check_operator, given_key, is_admin_key
 from gateway.http.authentication_failures import AuthenticationFailures, Key
 from gateway.http.dialects import dialect_of
 from gateway.keys.authentication import WITHOUT_KEY, Authentication
@@ -36,6 +36,10 @@ OPEN_PATHS = (
     )
 )
 ADMIN_PATHS = ("/metrics", "/admin")  # and everything below them
+ADMIN_KEY_GIVEN = (
+    "This is the admin key, which is for /admin and /metrics. Send a gateway key: one of `keys` in the portfolio file, or one made "
+    "by `locus key create`."
+)
 _MESSAGE_ID = b"x-openwebui-message-id"  # with which its thumbs can be imported as feedback
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
 
@@ -127,14 +131,14 @@ class Edge:
                 check_operator(headers, settings)
             if path in OPEN_PATHS or (admin and settings.admin_key is not None):
                 return
-            grant = await self._grant(headers, settings)
+            grant = await self._grant(scope, headers, settings)
         except AuthenticationFailed as error:
             self._count_failure(scope, headers, "admin" if admin else "gateway", error)
             raise
         scope["state"]["grant"], scope["state"]["identity"] = grant, grant.identity
         scope["headers"] = with_owner(scope["headers"], grant.identity.id)
 
-    async def _grant(self, headers: Headers, settings: Settings) -> Grant:
+    async def _grant(self, scope: Scope, headers: Headers, settings: Settings) -> Grant:
         """What a client's request may do. A gateway on a loopback address that has no keys in its file needs none."""
         given = given_key(headers)
         needed = bool(self._keys.file_keys) or not is_loopback(settings.host)
@@ -143,13 +147,23 @@ class Edge:
             return WITHOUT_KEY
         if not given:
             raise AuthenticationFailed("No key: send a gateway key as `Authorization: Bearer <key>`.")
-        return await self._keys.grant(given)
+        try:
+            return await self._keys.grant(given, _address(scope))
+        except AuthenticationFailed as error:
+            if is_admin_key(given, settings):
+                raise AuthenticationFailed(ADMIN_KEY_GIVEN) from error
+            raise
 
     def _count_failure(self, scope: Scope, headers: Headers, key: Key, error: AuthenticationFailed) -> None:
         if self._failures is not None:
-            client = scope.get("client")
             reason = error.reason if given_key(headers) else "missing"
-            self._failures.add(key, reason, str(client[0]) if client else "unknown")
+            self._failures.add(key, reason, _address(scope))
+
+
+def _address(scope: Scope) -> str:
+    """The client's."""
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
 
 
 def _is_stream(start: Message) -> bool:

@@ -1,6 +1,7 @@
 """The routes besides the model endpoints: models, stored responses, routing decisions, token counts, health, metrics, documents."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 
 import orjson
 from starlette.requests import Request
@@ -98,18 +99,22 @@ class Handlers:
 
     async def route(self, request: Request) -> Response:
         """The decision that a chat request would get, without calling a model."""
+        async with self._admitted(request) as limits:
+            return await self._explained(request, limits.cost_factor)
+
+    async def _explained(self, request: Request, cost_factor: float) -> Response:
         service, headers = self.service, _headers(request)
         body = await self._body(request, headers)
         parsed = await offloaded(len(body), parse_chat, body)
         calls = service.in_force.portfolio.settings.utility_calls
-        chat = await interpret(parsed, headers, calls, _allowed(request))
-        chat = at_cost(RequestLimits(service, _grant(request)).cost_factor, chat)
+        chat = at_cost(cost_factor, await interpret(parsed, headers, calls, _allowed(request)))
         conversation = await service.find_conversation(chat, headers)
         return _json(await explain(service.in_force.routing, chat, conversation))
 
     async def count_tokens(self, request: Request) -> Response:
         headers = _headers(request)
-        return await count_tokens(self.service, await self._body(request, headers), headers, _allowed(request))
+        async with self._admitted(request):
+            return await count_tokens(self.service, await self._body(request, headers), headers, _allowed(request))
 
     async def retrieve_response(self, request: Request) -> Response:
         return await stored_responses.retrieve(request, self.service.responses, key_digest(_headers(request)))
@@ -146,6 +151,20 @@ class Handlers:
 
     async def usage(self, request: Request) -> Response:
         return await usage(self.service, request)
+
+    @asynccontextmanager
+    async def _admitted(self, request: Request) -> AsyncIterator[RequestLimits]:
+        """Counts a request that calls no model towards the requests of the key; it costs nothing.
+
+        Raises:
+            GatewayError: a limit is reached.
+        """
+        limits = RequestLimits(self.service, _grant(request))
+        await limits.admit()
+        try:
+            yield limits
+        finally:
+            limits.settle([])
 
     async def _body(self, request: Request, headers: Headers) -> bytes:
         limit = self.service.in_force.portfolio.settings.max_body_bytes

@@ -10,6 +10,7 @@ from gateway.core.key_digest import owner_of
 from gateway.core.vocabulary import Clock
 from gateway.keys.file_keys import FileKeys
 from gateway.keys.key_format import PREFIX, parse_key
+from gateway.keys.lookups import Lookups
 from gateway.keys.store import KeyStore
 from gateway.keys.stored_keys import UNKNOWN, StoredKeys
 
@@ -35,6 +36,7 @@ class Authentication:
     ) -> None:
         self._access = access
         self._stored = None if store is None else StoredKeys(store, clock, now)
+        self._lookups = Lookups(clock)
         self._now = now
         self._file = FileKeys(access())
 
@@ -51,22 +53,26 @@ class Authentication:
         if self._stored is not None:
             self._stored.forget()
 
-    async def grant(self, given: bytes) -> Grant:
+    async def grant(self, given: bytes, address: str = "") -> Grant:
         """What the requests of a key may do.
 
+        Args:
+            address: of the client; how many unknown keys it may send is bounded.
+
         Raises:
+            RateLimited: the address has sent too many unknown keys.
             AuthenticationFailed: the key is unknown, mistyped or revoked. The message does not repeat it.
             KeyExpired: the key, or its team, has expired.
             StoreUnavailable: the database is away, and the key was not seen before.
         """
         grant = self.file_keys.find(given)
         if grant is None:
-            grant = await self._stored_grant(given)
+            grant = await self._stored_grant(given, address)
         if grant.expires is not None and self._now() >= grant.expires.timestamp():
             raise KeyExpired(grant.expires)
         return grant
 
-    async def _stored_grant(self, given: bytes) -> Grant:
+    async def _stored_grant(self, given: bytes, address: str) -> Grant:
         if not given.startswith(PREFIX):
             raise AuthenticationFailed(UNKNOWN)
         parsed = parse_key(given)
@@ -74,4 +80,10 @@ class Authentication:
             raise AuthenticationFailed("The key has a typo or is incomplete: its checksum is wrong.")
         if self._stored is None:
             raise AuthenticationFailed(UNKNOWN)
-        return await self._stored.grant(parsed, self.file_keys)
+        new = not self._stored.has_seen(parsed.id)
+        if new:
+            self._lookups.take(address)
+        grant = await self._stored.grant(parsed, self.file_keys)
+        if new:
+            self._lookups.give_back(address)
+        return grant

@@ -60,6 +60,10 @@ class StoredKeys:
         """Looks up every key again, after a change by this process."""
         self._entries.clear()
 
+    def has_seen(self, key_id: str) -> bool:
+        """True if the id was looked up before, so that at most one question to the database is needed in `TTL_S`."""
+        return key_id in self._entries
+
     async def grant(self, given: ParsedKey, file_keys: FileKeys) -> Grant:
         """What the requests of a key may do.
 

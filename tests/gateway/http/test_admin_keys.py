@@ -10,6 +10,8 @@ import openai
 import pytest
 
 from gateway.config.portfolio_file import load_portfolio
+from gateway.keys.key_format import new_id, new_key
+from gateway.keys.lookups import BURST
 from tests.gateway.running import Gateway, entry, running, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider
 
@@ -191,3 +193,17 @@ async def test_a_name_with_odd_characters_is_found(tmp_path: Path) -> None:
         await admin(run, "POST", "teams", {"name": "R&D/größe"}, 201)
         answer = await run.http.get(httpx.URL("/admin/teams/R%26D%2Fgr%C3%B6%C3%9Fe"), headers=ADMIN)
         assert answer.json()["name"] == "R&D/größe"
+
+
+async def test_made_up_keys_are_refused_before_they_are_looked_up_and_known_keys_go_on(tmp_path: Path) -> None:
+    async with operated(tmp_path) as run:
+        made = await admin(run, "POST", "keys", {"name": "bob"}, 201)
+        assert (await chat(run, made["key"])).model == "llama-8b"
+        statuses = []
+        for _ in range(2 * BURST):
+            answer = await run.http.get("/v1/models", headers={"authorization": f"Bearer {new_key(new_id())}"})
+            statuses.append(answer.status_code)
+        assert statuses[:BURST] == [401] * BURST
+        assert 429 in statuses
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+        assert (await chat(run, made["key"])).model == "llama-8b"

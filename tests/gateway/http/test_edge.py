@@ -58,7 +58,9 @@ async def test_the_admin_key_opens_what_is_the_operators_and_nothing_else(tmp_pa
     async with keyed(tmp_path, keys=keys, admin_key="os.environ/ADMIN", host="0.0.0.0") as run:
         for given in (bearer("sk-admin"), {"x-api-key": "sk-admin"}):
             assert "locus_requests_in_flight" in (await run.http.get("/metrics", headers=given)).text
-            assert await status(run, "/v1/models", given) == 401
+            hint = await run.http.get("/v1/models", headers=given)
+            assert hint.status_code == 401
+            assert "This is the admin key" in hint.json()["error"]["message"]
             assert "llama-8b" in (await run.http.get("/health/ready", headers=given)).text
         for given in (
             {},

@@ -276,3 +276,14 @@ async def test_metrics_show_budgets(tmp_path: Path) -> None:
             text = (await run.http.get("/metrics", headers={"authorization": f"Bearer {KEY}"})).text
     assert 'locus_budget_limit_usd{name="ci",period="day",scope="key"} 2.0' in text
     assert 'locus_budget_warnings_total{name="ci",period="day",scope="key"} 1.0' in text
+
+
+async def test_requests_that_call_no_model_count_as_requests_too(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider, limited(tmp_path, provider, rpm=2) as run:
+        headers = {"authorization": f"Bearer {KEY}"}
+        body = {"model": "llama-8b", "messages": MESSAGES}
+        statuses = [
+            (await run.http.post(path, json=body, headers=headers)).status_code
+            for path in ("/v1/route", "/v1/messages/count_tokens", "/v1/route", "/v1/messages/count_tokens")
+        ]
+        assert statuses == [200, 200, 429, 429]
