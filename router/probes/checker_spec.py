@@ -9,7 +9,7 @@ from router.probes.pattern import compiled
 
 CheckerType = Literal["choice", "number", "exact", "regex", "json_schema", "tool", "python", "judge"]
 TYPES: tuple[CheckerType, ...] = get_args(CheckerType)
-Compare = Literal["text", "list", "set", "literal"]
+Compare = Literal["text", "verbatim", "list", "set", "literal"]
 COMPARISONS: tuple[Compare, ...] = get_args(Compare)
 
 _OPTIONS: Mapping[CheckerType, Mapping[str, tuple[type, ...]]] = {

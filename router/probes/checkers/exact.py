@@ -1,4 +1,4 @@
-"""The checker `exact`: a short text, a list, a set or a Python literal that is equal to the reference."""
+"""The checker `exact`: a short text, what a program prints, a list, a set or a Python literal that equals the reference."""
 
 import ast
 import re
@@ -25,16 +25,32 @@ _INLINE = re.compile(r"(?<!`)`([^`\n]{1,4000})`(?!`)")
 def check_exact(spec: CheckerSpec, text: str, reference: JsonValue) -> Extracted:
     """Compares a visible text with the reference, as the option `compare` says.
 
-    The canonical form is the text in one form; of a list its items, joined by "|"; of a literal its `repr`.
+    The canonical form is the text in one form, verbatim with single spaces; of a list its items, joined by "|"; of a literal
+    its `repr`.
     """
     accepted = [reference, *_list(spec.options.get("accept"))]
     compare = spec.text("compare", "text")
     if compare == "literal":
         return _check_literal(text, [str(item) for item in accepted])
+    if compare == "verbatim":
+        return _check_verbatim(text, [" ".join(str(item).split()) for item in accepted])
     case = spec.flag("case")
     if compare in ("list", "set"):
         return _check_items(text, [_items(item, case) for item in accepted], case=case, ordered=compare == "list")
     return _check_text(text, [str(item) for item in accepted], case=case)
+
+
+def _check_verbatim(text: str, accepted: list[str]) -> Extracted:
+    """Compares every sign, except for the number of spaces and line breaks: of what a program prints, a point counts."""
+    first: Extracted | None = None
+    for said, explicit in _candidates(text):
+        form = " ".join(said.strip().strip("`").split())
+        for item in (form, form.strip("*").strip().strip("`").strip()):
+            if item in accepted:
+                return Extracted(item, explicit, True)
+        if first is None and form:
+            first = Extracted(form, explicit, False)
+    return first or Extracted(None, False, False)
 
 
 def _check_text(text: str, accepted: list[str], *, case: bool) -> Extracted:

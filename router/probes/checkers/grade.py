@@ -43,7 +43,9 @@ def grade(probe: Probe, answer: Answer) -> Grade:
         return Grade(None, None, f"the sandbox is not available: {exc}")
     if answer.finish_reason in CUT and not found.explicit:
         return Grade(None, found.canonical, CUT_SHORT)
-    if not found.correct and is_refusal(text):
+    if (
+        not found.correct and probe.checker.type != "tool" and is_refusal(text)
+    ):  # with tools at hand it is no refusal, but wrong
         return Grade(None, None, REFUSED)
     return Grade(float(found.correct), found.canonical)
 

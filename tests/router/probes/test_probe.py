@@ -79,7 +79,10 @@ BAD_FIELDS: list[tuple[JsonObject, str]] = [
     ({"checker": {"type": "number", "tolerance": True}}, "checker: option 'tolerance' of number: expected int or"),
     ({"checker": {"type": "number", "tolerance": -2}}, "checker: option 'tolerance': -2 is negative"),
     ({"checker": {"type": "choice", "options": 1}}, "checker: option 'options': 2 to 26 options have letters, found 1"),
-    ({"checker": {"type": "exact", "compare": "bag"}}, "checker: option 'compare': 'bag' is none of text, list"),
+    (
+        {"checker": {"type": "exact", "compare": "bag"}},
+        "checker: option 'compare': 'bag' is none of text, verbatim, list",
+    ),
     ({"checker": "regex"}, "checker: option 'pattern' of regex is missing"),
     ({"checker": {"type": "regex", "pattern": "(a"}}, "checker: not a pattern of linear time: '(a': unclosed group"),
     ({"checker": {"type": "regex", "pattern": "(?=a)"}}, "look-around, including look-ahead and look-behind"),
