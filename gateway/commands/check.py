@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import click
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gateway.routing.model_embeddings import FoundEmbedding
+    from gateway.routing.standing import Standing
     from gateway.upstream.model_listing import Found
 
 _RATES = {
@@ -89,12 +90,27 @@ def _is_usable(model: Model, found: Mapping[str, "Found"]) -> bool:
     )
 
 
-def _embeddings(portfolio: Portfolio) -> tuple[list["FoundEmbedding"], list[str]]:
+class _Known(NamedTuple):
+    """What a model is in the model space, and how it stands there."""
+
+    found: "FoundEmbedding"
+    standing: "Standing"
+
+    @property
+    def routed(self) -> bool:
+        """`auto` may choose it."""
+        embedded = self.found.family is not None or self.standing.version is not None
+        return (embedded or self.standing.relative is not None) and not self.standing.never_chosen
+
+
+def _embeddings(portfolio: Portfolio) -> tuple[list[_Known], list[str]]:
     """Returns what each model is in the model space, and the problems of the checkpoint and its spaces.
 
     It is a problem if they cannot be loaded, or lack an embedding that the portfolio names.
     """
+    from gateway.commands.database import models_in_use
     from gateway.routing.model_embeddings import find_embedding, missing_embeddings
+    from gateway.routing.placed_models import placed_models
     from router.errors import RouterError
     from router.model.serving import Router
 
@@ -102,11 +118,13 @@ def _embeddings(portfolio: Portfolio) -> tuple[list["FoundEmbedding"], list[str]
         router = Router.load(portfolio.checkpoint, portfolio.spaces, trust=portfolio.trust_checkpoint)
     except RouterError as exc:
         return [], [str(exc)]
-    problems = missing_embeddings(portfolio, router.space)
-    return ([] if problems else [find_embedding(model, router.space) for model in portfolio.models]), problems
+    if problems := missing_embeddings(portfolio, router.space):
+        return [], problems
+    standings = placed_models(portfolio, router, models_in_use(portfolio.settings)).standings
+    return [_Known(find_embedding(model, router.space), standings[model.name]) for model in portfolio.models], []
 
 
-def _show(portfolio: Portfolio, embeddings: Sequence["FoundEmbedding"], found: Mapping[str, "Found"]) -> None:
+def _show(portfolio: Portfolio, embeddings: Sequence[_Known], found: Mapping[str, "Found"]) -> None:
     """Prints each model with its facts, and its deployments below it; at the end how many can be used."""
     from rich.markup import escape
 
@@ -126,15 +144,22 @@ def _show(portfolio: Portfolio, embeddings: Sequence["FoundEmbedding"], found: M
     )
     _line(screen, escape(f"policies: {policies}"), 4)
     usable = [_is_usable(model, found) for model in portfolio.models]
-    known = sum(use and one.family is not None for use, one in zip(usable, embeddings, strict=True))
+    known = sum(use and one.routed for use, one in zip(usable, embeddings, strict=True))
     models = "1 model" if len(usable) == 1 else f"{len(usable)} models"
     _line(screen, f"[bold]{models}, {sum(usable)} usable, auto chooses among {known}[/]", 4)
 
 
-def _embedding(found: "FoundEmbedding") -> str:
+def _embedding(known: _Known) -> str:
     """The name in the model space, what it was found by, and the variants that requests can choose; as rich's markup."""
     from rich.markup import escape
 
+    found, standing = known
+    state = f"  [yellow]{escape(standing.why)}[/]" if standing.why else ""
+    if standing.version is not None:
+        name = "" if found.name is None else f"{found.name}, "
+        return escape(f"{name}version {standing.version} of its own evaluations") + state
+    if standing.relative is not None:
+        return f"[yellow]≈{escape(standing.relative)}[/]  (its nearest relative: {escape(found.why_none)}){state}"
     if found.family is None:
         return f"[yellow]only served when named: {escape(found.why_none)}[/]"
     notes = [] if found.known_as is None else [f"known by {found.known_as}"]
@@ -145,7 +170,7 @@ def _embedding(found: "FoundEmbedding") -> str:
         notes.append(f"reasoning is set to {found.setting}")
     elif settings:
         notes.append(f"requests choose reasoning: {', '.join(settings)}")
-    return escape(f"{found.name}  ({'; '.join(notes)})" if notes else f"{found.name}")
+    return escape(f"{found.name}  ({'; '.join(notes)})" if notes else f"{found.name}") + state
 
 
 def _show_deployments(screen: "Console", model: Model, found: Mapping[str, "Found"]) -> None:

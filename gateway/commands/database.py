@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.commands.notices import warn
 from gateway.commands.portfolio_path import find_portfolio
 from gateway.config.database_location import DatabaseLocation
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from gateway.config.settings import Settings
+    from gateway.model_versions.stored import InUse
 
 
 def database_of(config: Path | None, db: Path | None, *, demo: bool = False) -> DatabaseLocation:
@@ -72,6 +76,24 @@ def reading(location: DatabaseLocation) -> Iterator["Connection"]:
         raise click.ClickException(f"{location}: {plain_reason(location, exc)}") from exc
     finally:
         engine.dispose()
+
+
+def models_in_use(settings: "Settings") -> "InUse":
+    """Versions and states of models in the database of a portfolio; none, with a warning, if it cannot be read."""
+    from gateway.model_versions.stored import InUse
+
+    location = settings.database
+    if location is None or (location.file is not None and not location.file.is_file()):
+        return InUse()
+    try:
+        with reading(location) as connection:
+            from gateway.model_versions import rows
+
+            live = [row._asdict() for row in connection.execute(rows.LIVE_VERSIONS)]
+            return InUse.of(live, [row._asdict() for row in connection.execute(rows.STATES)])
+    except click.ClickException as exc:
+        warn(f"versions and states of models are not known: {exc.message}")
+        return InUse()
 
 
 def plain_reason(location: DatabaseLocation, exc: Exception) -> str:

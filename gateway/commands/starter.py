@@ -161,7 +161,8 @@ def _ollama_entry(
         near = families.similar(upstream, 1)
         advice = f" The name most like it is {near[0]}." if near else ""
         comments["models", i, "name"] = [
-            "It is not in the model space, so `auto` never chooses it: give it the `embedding` of a relative." + advice
+            "It is not in the model space: `locus check` shows whose embedding it borrows, and you may state another."
+            + advice
         ]
     return entry | {
         "deployments": [deployment],

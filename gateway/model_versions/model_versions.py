@@ -4,13 +4,13 @@ all processes and replicas use the same ones. Knows no HTTP and no routing.
 
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway.core.errors import NotFound, StoreUnavailable
 from gateway.core.vocabulary import Clock
-from gateway.model_versions.stored import InUse, ModelState, Source, State, Trial, Version, arrays_of
+from gateway.model_versions.stored import InUse, ModelState, Source, State, Trial, Version, arrays_of, states_of
 from gateway.store.database import Database, DatabaseUnavailable
 from router.model.embedding import Embedding
 
@@ -111,13 +111,7 @@ class ModelVersions:
         async with self._read() as connection:
             from gateway.model_versions import rows
 
-            versions = [Version.of(row) for row in await rows.live_versions(connection)]
-            states = _by_deployment(await rows.states(connection))
-        return InUse(
-            {version.model: version for version in versions if version.deployment is None},
-            {model: state for (model, deployment), state in states.items() if not deployment},
-            {of: state for of, state in states.items() if of[1]},
-        )
+            return InUse.of(await rows.live_versions(connection), await rows.states(connection))
 
     async def set_state(
         self, model: str, state: State, reason: str, *, deployment: str | None = None, trial: Trial = ON_TRIAL
@@ -193,7 +187,7 @@ class ModelVersions:
         async with self._read() as connection:
             from gateway.model_versions import rows
 
-            return _by_deployment(await rows.states(connection))
+            return states_of(await rows.states(connection))
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator["AsyncConnection"]:
@@ -218,12 +212,6 @@ def _available() -> Iterator[None]:
         yield
     except DatabaseUnavailable as exc:
         raise StoreUnavailable("The database of model versions cannot be used now; ask again later.") from exc
-
-
-def _by_deployment(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], ModelState]:
-    """The states of models, whose deployment is "", and of deployments."""
-    found = [((row["model"], row["deployment"]), ModelState.of(row)) for row in rows]
-    return {of: state for of, state in found if state is not None}
 
 
 def _named(of: tuple[str, str]) -> str:

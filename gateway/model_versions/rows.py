@@ -10,6 +10,8 @@ from gateway.store.tables import MODEL_STATES, MODEL_VERSIONS
 
 Row = Mapping[str, Any]
 _VERSION, _STATE = MODEL_VERSIONS.c, MODEL_STATES.c
+LIVE_VERSIONS = select(MODEL_VERSIONS).where(_VERSION.live).order_by(_VERSION.id)
+STATES = select(MODEL_STATES).order_by(_STATE.model, _STATE.deployment)
 
 
 async def lock(connection: AsyncConnection) -> None:
@@ -19,7 +21,7 @@ async def lock(connection: AsyncConnection) -> None:
 
 
 async def live_versions(connection: AsyncConnection) -> list[Row]:
-    return await _all(connection, select(MODEL_VERSIONS).where(_VERSION.live).order_by(_VERSION.id))
+    return await _all(connection, LIVE_VERSIONS)
 
 
 async def versions(connection: AsyncConnection, model: str, deployment: str | None) -> list[Row]:
@@ -57,7 +59,7 @@ async def forget_versions(connection: AsyncConnection, model: str, deployment: s
 
 
 async def states(connection: AsyncConnection) -> list[Row]:
-    return await _all(connection, select(MODEL_STATES).order_by(_STATE.model, _STATE.deployment))
+    return await _all(connection, STATES)
 
 
 async def set_state(connection: AsyncConnection, row: Row) -> None:

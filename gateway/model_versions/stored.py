@@ -1,6 +1,6 @@
 """A version of a model's embedding and the state of a model, as frozen values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
@@ -125,6 +125,23 @@ class InUse:
     versions: Mapping[str, Version] = field(default_factory=dict)
     states: Mapping[str, ModelState] = field(default_factory=dict)
     of_deployments: Mapping[tuple[str, str], ModelState] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, live: Iterable[Mapping[str, Any]], states: Iterable[Mapping[str, Any]]) -> "InUse":
+        """What the rows of live versions and of states say."""
+        versions = [Version.of(row) for row in live]
+        by_deployment = states_of(states)
+        return cls(
+            {version.model: version for version in versions if version.deployment is None},
+            {model: state for (model, deployment), state in by_deployment.items() if not deployment},
+            {of: state for of, state in by_deployment.items() if of[1]},
+        )
+
+
+def states_of(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], ModelState]:
+    """The states of models, whose deployment is "", and of deployments; those that only a newer version knows are left out."""
+    found = [((row["model"], row["deployment"]), ModelState.of(row)) for row in rows]
+    return {of: state for of, state in found if state is not None}
 
 
 def arrays_of(embedding: Embedding) -> bytes:

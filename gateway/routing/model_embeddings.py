@@ -6,6 +6,7 @@ from gateway.config.portfolio import NO_EMBEDDING, Model, Portfolio
 from gateway.request.reasoning_setting import reasoning_setting
 from router.errors import ArtifactError
 from router.model.model_families import RANKS, Family
+from router.model.relatives import Relatives
 from router.model.space import ModelSpace
 
 
@@ -19,6 +20,7 @@ class FoundEmbedding:
         fixed: the deployment decides the setting, whatever a request asks for.
         known_as: the name of a deployment that shows what model it is; None if the portfolio states the embedding.
         why_none: the reason where `family` is None.
+        several: its deployments' names mean more than one model.
     """
 
     family: Family | None
@@ -26,6 +28,7 @@ class FoundEmbedding:
     fixed: bool = False
     known_as: str | None = None
     why_none: str = ""
+    several: bool = False
 
     @property
     def name(self) -> str | None:
@@ -54,10 +57,42 @@ def find_embedding(model: Model, space: ModelSpace) -> FoundEmbedding:
         names = ", ".join(dict.fromkeys(d.known_as for d in model.deployments))
         return FoundEmbedding(None, why_none=f"the model space has no {names}")
     if len(meant) > 1:
-        return FoundEmbedding(None, why_none=f"its deployments may be {' or '.join(meant)}: state `embedding`")
+        why_none = f"its deployments may be {' or '.join(meant)}: state `embedding`"
+        return FoundEmbedding(None, why_none=why_none, several=True)
     name, family = next(iter(meant.values()))
     setting = family.setting if deployed is None else deployed
     return FoundEmbedding(family, setting, fixed=setting is not None, known_as=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Borrowed:
+    """The embedding that a model borrows.
+
+    Attributes:
+        known_as: the name that says what model it is.
+        relative: full name in the space of the model whose embedding it is, at the reasoning setting of the deployment.
+    """
+
+    known_as: str
+    relative: str
+
+
+def borrowed(model: Model, found: FoundEmbedding, relatives: Relatives, space: ModelSpace) -> Borrowed | None:
+    """What a model borrows that is not in the space.
+
+    Returns:
+        None if it is in the space, `embedding: none` forbids it, its deployments are several models, or no name says what it is.
+    """
+    if found.family is not None or found.several or model.embedding == NO_EMBEDDING:
+        return None
+    names = [name for d in model.deployments for name in (d.known_as, d.upstream_model) if name]
+    nearest = relatives.find(list(dict.fromkeys([*names, model.name])))
+    if nearest is None:
+        return None
+    name, relative = nearest
+    setting = next((s for d in model.deployments if (s := reasoning_setting(d.params)) is not None), None)
+    family = space.family(relative.name)
+    return Borrowed(name, relative.name if setting is None else family.variant(setting))
 
 
 def with_embeddings(portfolio: Portfolio, space: ModelSpace) -> Portfolio:

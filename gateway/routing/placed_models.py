@@ -1,4 +1,4 @@
-"""Puts the models of a portfolio in one model space: that of its files, with the versions that are live.
+"""Puts the models of a portfolio in one model space: that of its files, with the versions that are live and borrowed embeddings.
 
 Embeddings of another checkpoint have no meaning in this one, so they are left out, with a warning.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from gateway.config.portfolio import NO_EMBEDDING, Model, Portfolio
 from gateway.model_versions.stored import InUse, Version
-from gateway.routing.model_embeddings import missing_embeddings, with_embeddings
+from gateway.routing.model_embeddings import borrowed, find_embedding, missing_embeddings, with_embeddings
 from gateway.routing.standing import Standing, standing_of
 from router.errors import ArtifactError
 from router.model.embedding import Embedding, Embeddings
@@ -42,6 +42,7 @@ def placed_models(portfolio: Portfolio, router: Router, in_use: InUse) -> Placed
 
     A live version counts more than what the files' space says of the model, and takes its name there. If that space does not have
     the model, or two models of the portfolio have this embedding, it gets a name of its own. `embedding: none` counts most.
+    A model that was never evaluated borrows the embedding of its nearest relative.
 
     Args:
         portfolio: as it is in the file.
@@ -53,6 +54,7 @@ def placed_models(portfolio: Portfolio, router: Router, in_use: InUse) -> Placed
     if problems := missing_embeddings(portfolio, router.space):
         raise ArtifactError("\n".join(problems))
     found = with_embeddings(portfolio, router.space)
+    relatives = router.relatives()
     uses = Counter(model.embedding for model in found.models)
     models: list[Model] = []
     added: dict[str, Embedding] = {}
@@ -65,9 +67,16 @@ def placed_models(portfolio: Portfolio, router: Router, in_use: InUse) -> Placed
             name = own_name(model.name, router.space) if shared or model.embedding is None else model.embedding
             added[name] = embedding
             model = replace(model, embedding=name)
+        own = model.embedding is not None
+        lent = None if own else borrowed(stated, find_embedding(stated, router.space), relatives, router.space)
+        if lent is not None:
+            name = own_name(model.name, router.space)
+            added[name] = relatives.borrow(lent.known_as, lent.relative)
+            model = replace(model, embedding=name)
         models.append(model)
         number = version.version if version is not None and embedding is not None else None
-        standings[model.name] = _standing(model, number, in_use)
+        relative = None if lent is None else lent.relative
+        standings[model.name] = _standing(model, number, relative, in_use)
     if added:
         more = ModelSpace(list(added), Embeddings.of(list(added.values())), router.space.checkpoint)
         router = router.joined(more)
@@ -105,7 +114,7 @@ def _usable(version: Version, router: Router) -> Embedding | None:
     return embedding
 
 
-def _standing(model: Model, version: int | None, in_use: InUse) -> Standing:
+def _standing(model: Model, version: int | None, relative: str | None, in_use: InUse) -> Standing:
     of_deployments = {
         one.id: state.state
         for one in model.deployments
@@ -115,8 +124,8 @@ def _standing(model: Model, version: int | None, in_use: InUse) -> Standing:
     return standing_of(
         in_use.states.get(model.name),
         version=version,
-        relative=None,
-        evaluated=model.embedding is not None,
+        relative=relative,
+        evaluated=model.embedding is not None and relative is None,
         quarantined=len(quarantined) == len(model.deployments),
         suspects=tuple(id for id, state in of_deployments.items() if state == "suspect"),
     )

@@ -88,7 +88,7 @@ class NamePrior:
         For the name of a trained model this is what the other models let one expect: its own evaluations are left out, so that
         training meets the same kind of prior as a new model does. A name that shares nothing has the mean 0 and the full variance.
         """
-        parts = [self._placed(parse_name(name)) for name in names]
+        parts = [self.placed(parse_name(name)) for name in names]
         relation = np.tensordot(self.scales[:-1], kernels(parts, self._parts), axes=1)  # (n, N)
         inverse, weight = self._solved
         means = relation @ weight
@@ -144,7 +144,7 @@ class NamePrior:
             providers.setdefault(_main_family(parts), Counter())[parts.provider] += 1
         return {family: counts.most_common(1)[0][0] for family, counts in providers.items() if family}
 
-    def _placed(self, parts: NameParts) -> NameParts:
+    def placed(self, parts: NameParts) -> NameParts:
         """The parts with the family's usual provider in place of an unknown one, such as the name of a cloud or a gateway."""
         if parts.provider in {known.provider for known in self._parts}:
             return parts

@@ -24,6 +24,7 @@ from router.model.inputs import as_wide, checked_scores, encodings_of, sequence
 from router.model.locus import Locus
 from router.model.predictor import Prediction, Predictor
 from router.model.refinement import numbers_by_domain, refined
+from router.model.relatives import Relatives
 from router.model.scorer import Scorer
 from router.model.space import ModelSpace, Neighbor, by_distance
 
@@ -111,6 +112,10 @@ class Router:
         router = copy(self)
         router.space = self.space.merged(models)
         return router
+
+    def relatives(self) -> Relatives:
+        """The models of the space as relatives of models that were never evaluated."""
+        return Relatives(self.locus, self.space)
 
     def standard_error(self, model: str) -> float:
         """The mean standard error of a model's P(correct) over the checkpoint's anchor queries.

@@ -9,8 +9,12 @@ from click.testing import CliRunner, Result
 
 from gateway.commands.check import _deprecation
 from gateway.commands.main import main
+from gateway.config.database_location import DatabaseLocation
 from gateway.config.litellm_table import all_models, deprecation_date
 from gateway.config.schema import json_schema
+from gateway.model_versions.model_versions import ModelVersions
+from gateway.store.database import Database
+from router.model.serving import Router
 from tests.gateway.upstreams import ScriptedProvider, error, reply
 
 GOOD = """\
@@ -154,6 +158,10 @@ models:
   - name: unknown
     deployments: [{model: ollama/ours}]
     context_window: 8192
+  - name: later
+    deployments: [{model: openai/gpt-5.9-mini}]
+    context_window: 8192
+    price: { input: 1, output: 1 }
   - name: by-name-only
     embedding: none
     deployments: [{model: ollama/llama3.1:8b}]
@@ -162,7 +170,7 @@ models:
     result = check(str(write(tmp_path, text)))
     assert result.exit_code == 0, result.stderr
     shown = dict(
-        line.split("  ", 1) for line in result.stdout.splitlines() if not line.startswith((" ", "policies", "4 models"))
+        line.split("  ", 1) for line in result.stdout.splitlines() if not line.startswith((" ", "policies", "5 models"))
     )
     assert re.fullmatch(
         r"openai/gpt-3\.5-turbo-0125  \(known by azure/gpt-3\.5-turbo(; the newest; the space also has .*)?\)",
@@ -173,6 +181,10 @@ models:
         "meta-llama/Llama-3.1-70B-Instruct: state `embedding`"
     )
     assert shown["unknown"] == "only served when named: the model space has no ollama/ours"
+    assert re.fullmatch(
+        r"≈openai/gpt-5\.\d-mini\S*  \(its nearest relative: the model space has no openai/gpt-5\.9-mini\)",
+        shown["later"],
+    )
     assert shown["by-name-only"] == "only served when named: `embedding: none`"
 
 
@@ -230,3 +242,36 @@ def test_live_without_any_usable_model_fails(tmp_path: Path) -> None:
     text = "models:\n  - name: a\n    deployments: [{model: openai/gpt-4o-mini}]\n"
     result = check(str(write(tmp_path, text)), "--live", OPENAI_API_KEY="")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "1 model, 0 usable, auto chooses among 0")
+
+
+def test_states_and_versions_of_the_database_are_shown(tmp_path: Path) -> None:
+    database = DatabaseLocation(tmp_path / "store.db")
+
+    async def add() -> None:
+        router = Router.load()
+        texts = ["What is 3 + 4?", "Name the capital of France."]
+        opened = Database(database)
+        versions = ModelVersions(opened)
+        embedding = router.embed(texts, [1.0, 0.0], "new")
+        used = router.checkpoint
+        await versions.add("new", embedding, checkpoint=used, source="onboarding", note="", live=True)
+        await versions.set_state("new", "limited", "it was onboarded")
+        await versions.set_state("old", "quarantined", "its answers changed")
+        await opened.close()
+
+    asyncio.run(add())
+    text = f"""\
+gateway: {{ record: {database.file} }}
+models:
+  - {{name: new, deployments: [{{model: ollama/ours}}], context_window: 8192}}
+  - {{name: old, deployments: [{{model: openai/gpt-4o}}]}}
+"""
+    result = check(str(write(tmp_path, text)), OPENAI_API_KEY="k")
+    lines = result.stdout.splitlines()
+    assert lines[0] == (
+        "new  version 1 of its own evaluations  on trial (it was onboarded): at most 10% of the requests, and one more standard "
+        "error is taken off its P(correct)"
+    )
+    (old,) = [line for line in lines if line.startswith("old")]
+    assert old.endswith("quarantined (its answers changed): only served when named")
+    assert lines[-1] == "2 models, 2 usable, auto chooses among 1"

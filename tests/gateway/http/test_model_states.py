@@ -275,3 +275,23 @@ async def test_a_database_that_is_away_changes_nothing(tmp_path: Path) -> None:
         await asyncio.to_thread((tmp_path / "away.db").rename, tmp_path / "record.db")
         await look(run)
         assert await route(run) == before
+
+
+async def test_a_model_that_was_never_evaluated_borrows_from_its_nearest_relative(tmp_path: Path) -> None:
+    later = {"name": "later", "context_window": 8192, "deployments": [{"model": "openai/gpt-5.9", "api_key": "k"}]}
+    unheard = later | {"name": "unheard", "deployments": [{"model": "openai/ours", "api_key": "k"}]}
+    async with gateway(tmp_path, [entry("llama-8b", "http://127.0.0.1:9/v1"), later, unheard]) as run:
+        described = await candidate(run, "later")
+        assert described["embedding"].startswith("≈openai/gpt-5")
+        relative = described["embedding"][1:]
+        assert (described["state"], described["eligible"]) == ("declared", True)
+        assert f"it was not evaluated: it borrows the embedding of {relative}" in described["why"]
+        known = shipped_router().predict([ASK[0]["content"]], [relative])
+        assert described["standard_error"] > known.standard_error[0, 0]
+        shown = await listed(run, "later")
+        assert (shown["embedding"], shown["state"]) == (described["embedding"], "declared")
+        assert (await candidate(run, "unheard"))["p_correct"] is None
+        await add(run, "later", "openai/gpt-5.4")
+        after = await candidate(run, "later")
+        assert (after["embedding"], after["state"]) == ("later", "live")
+        assert "borrows" not in after["why"]

@@ -1,0 +1,121 @@
+"""Embeddings for models that were never evaluated, from the model whose name is most like theirs. numpy only.
+
+Family, version, size, tiers and role in a name say which model of the space is the nearest relative, and what to expect of the
+difference in ability. The relative's embedding is moved by that difference, and its standard errors grow by what names leave open.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.model.embedding import Embedding
+from router.model.locus import Locus
+from router.model.model_names import identity
+from router.model.name_parts import NameParts, parse_name
+from router.model.name_prior import kernels
+from router.model.network import sigmoid
+from router.model.space import ModelSpace
+
+# Measured by research/measure_relatives.py: each model of the shipped space, from the models of other names.
+SHIFT = 0.75  # of the expected difference in ability, by which the relative's embedding is moved
+KEPT = 0.5  # of what the relative's evaluations say beyond its ability
+SPREAD = 1.25  # of the variance that names leave; one standard error covers about 68% of the models then
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """The nearest relative of a model by name.
+
+    Attributes:
+        name: in the model space.
+        likeness: correlation of the levels that the two names suggest, at most 1.
+    """
+
+    name: str
+    likeness: float
+
+
+class Relatives:
+    """The models of a space as relatives of others."""
+
+    def __init__(self, locus: Locus, space: ModelSpace) -> None:
+        self._locus = locus
+        self._space = space
+        self._row = {name: i for i, name in enumerate(space.models)}
+
+    def find(self, names: Sequence[str]) -> tuple[str, Relative] | None:
+        """The first name of a model that says what it is, and the nearest relative by it.
+
+        Returns:
+            None if no name shares a family with the models of the space, or states a size. Names that say nothing certain, such as
+            `gpt-4o` of a server that is not OpenAI's, are left out.
+        """
+        for name in names:
+            if not identity(name).certain:
+                continue
+            parts = self._locus.names.placed(parse_name(name))
+            if parts.size_b is not None or not self._families.isdisjoint(parts.families):
+                return name, self._nearest(parts)
+        return None
+
+    def borrow(self, name: str, relative: str) -> Embedding:
+        """The embedding of a model without evaluations.
+
+        Args:
+            name: of the model.
+            relative: full name in the space of the model whose embedding it borrows.
+        """
+        of = self._space.embeddings.take([self._row[relative]])
+        level, left = self._locus.names.expected([name])
+        shift = np.float32(SHIFT * (level[0] - self._level(relative)))
+        variance = np.float32(SPREAD * left[0])  # of the ability, log odds
+        kept = np.float32(KEPT)
+        # An error of the ability moves P(correct) by this much in each kind of question.
+        p = sigmoid(self._locus.anchors.odds + of.level[0] + shift)  # (A,)
+        slopes = self._locus.anchor_shares @ (p * (1 - p)) ** 2  # (C,)
+        return Embedding(
+            of.z[0],
+            of.named[0],
+            kept * of.correction[0],
+            kept * of.readout[0],
+            of.variances[0] + variance * slopes.astype(np.float32),
+            float(of.ability[0] + shift),
+            float(of.ability_variance[0] + variance),
+            float(of.level[0] + shift),
+            int(of.evaluations[0]),
+        )
+
+    def _nearest(self, parts: NameParts) -> Relative:
+        scales = self._locus.names.scales[:-1]
+        shared = np.tensordot(scales, kernels([parts], self._parts), axes=1)[0]  # (M,)
+        own = float(scales @ kernels([parts], [parts])[:, 0, 0])
+        likeness = shared / np.sqrt(np.maximum(own * self._own, 1e-12))
+        best = int(np.argmax(likeness))
+        return Relative(self._space.models[best], float(likeness[best]))
+
+    def _level(self, relative: str) -> float:
+        """The level of a model of the space, given its evaluations if the checkpoint was trained on them."""
+        levels = self._trained
+        return levels[relative] if relative in levels else float(self._locus.names.expected([relative])[0][0])
+
+    @cached_property
+    def _trained(self) -> dict[str, float]:
+        names = self._locus.names
+        return dict(zip(names.names, names.posterior().tolist(), strict=True))
+
+    @cached_property
+    def _parts(self) -> list[NameParts]:
+        return [self._locus.names.placed(parse_name(name)) for name in self._space.models]
+
+    @cached_property
+    def _families(self) -> set[str]:
+        return {family for parts in self._parts for family in parts.families}
+
+    @cached_property
+    def _own(self) -> NDArray[np.float64]:
+        """The variance of each model's level that its name states, (M,)."""
+        scales = self._locus.names.scales[:-1]
+        return np.array([scales @ kernels([part], [part])[:, 0, 0] for part in self._parts], np.float64)
