@@ -12,6 +12,7 @@ COMMANDS = {
     "check": "gateway.commands.check:check",
     "log": "gateway.commands.show_log:log",
     "key": "gateway.commands.keys:key",
+    "model": "gateway.commands.model:model",
     "spend": "gateway.commands.spend:spend",
     "feedback": "gateway.commands.feedback:feedback",
     "migrate": "gateway.commands.migrate:migrate",
@@ -31,7 +32,7 @@ COMMANDS = {
     "evaluate": "router.commands.prediction:evaluate",
 }
 SECTIONS = {
-    "Serve": ("init", "check", "serve", "log", "spend", "feedback", "key", "migrate", "import-config"),
+    "Serve": ("init", "check", "serve", "log", "spend", "feedback", "key", "model", "migrate", "import-config"),
     "Models": ("neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
     "Data": ("import", "train", "embed", "evidence"),
     "Research": ("predict", "evaluate"),

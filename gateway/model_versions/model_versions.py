@@ -98,6 +98,25 @@ class ModelVersions:
                 raise NotFound(f"{_named(of)} has no version {version}.")
         log.info("%s: version %s is live", _named(of), "of the model spaces" if version is None else version)
 
+    async def roll_back(self, model: str, deployment: str | None = None) -> int | None:
+        """Uses the version before the one in use from now on, and returns its number; None: what the model spaces say.
+
+        Raises:
+            NotFound: no version is in use.
+        """
+        of = (model, deployment or "")
+        async with self._write() as connection:
+            from gateway.model_versions import rows
+
+            versions = [Version.of(row) for row in await rows.versions(connection, *of)]
+            live = next((one.version for one in versions if one.live), None)
+            if live is None:
+                raise NotFound(f"{_named(of)} uses no version that could be rolled back.")
+            before = max((one.version for one in versions if one.version < live), default=None)
+            await rows.use_version(connection, *of, before)
+        log.info("%s: rolled back from version %d to %s", _named(of), live, before or "that of the model spaces")
+        return before
+
     async def live(self) -> dict[str, Version]:
         """The version of each model that is in use. A model that only the model spaces describe is not in it."""
         return {version.model: version for version in await self._live() if version.deployment is None}

@@ -1,0 +1,108 @@
+"""`locus model`: the versions of a model's embedding, in the database that the portfolio file names.
+
+The database is used directly, so the commands work while the gateway runs and while it does not. A running gateway uses a change
+within seconds.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+import orjson
+
+from gateway.commands.portfolio_path import portfolio_path
+from router.commands.options import JSON
+from router.commands.terminal import show, table_of
+
+if TYPE_CHECKING:
+    from gateway.model_versions.model_versions import ModelVersions
+
+T = TypeVar("T")
+_config = click.option("--config", type=click.Path(path_type=Path), help="Portfolio file that names the database.")
+
+
+@click.group()
+def model() -> None:
+    """Show and change the version of a model's embedding."""
+
+
+@model.command()
+@click.argument("name")
+@click.option("--deployment", metavar="ID", help="Only the versions of this deployment.")
+@JSON
+@_config
+def history(name: str, deployment: str | None, as_json: bool, config: Path | None) -> None:
+    """List the versions of the embedding of NAME, a model of the portfolio; the newest first."""
+    from gateway.model_versions.description import describe_version
+
+    versions = _run(config, name, lambda store: store.history(name, deployment))
+    if as_json:
+        click.echo(orjson.dumps([describe_version(one) for one in versions], option=orjson.OPT_INDENT_2))
+        return
+    if not versions:
+        click.echo(f"{name} has no versions: what the model spaces say of it is in use.")
+        return
+    table = table_of(["version", "", "of", "made", "source", "evaluations", "note"], text=(0, 1, 2, 3, 4, 6))
+    for one in versions:
+        made = datetime.fromtimestamp(one.time).isoformat(" ", "minutes")
+        live = "live" if one.live else ""
+        table.add_row(
+            str(one.version), live, one.deployment or "model", made, one.source, str(one.evaluations), one.note
+        )
+    show(table)
+
+
+@model.command()
+@click.argument("name")
+@click.argument("version", type=click.IntRange(0), required=False)
+@click.option("--deployment", metavar="ID", help="The version of this deployment instead of the model's.")
+@_config
+def rollback(name: str, version: int | None, deployment: str | None, config: Path | None) -> None:
+    """Use an earlier version of the embedding of NAME, a model of the portfolio.
+
+    Without VERSION it is the version before the present one. 0 stands for what the model spaces say of the model.
+    """
+
+    async def change(store: "ModelVersions") -> int | None:
+        if version is None:
+            return await store.roll_back(name, deployment)
+        await store.make_live(name, version or None, deployment)
+        return version or None
+
+    now = _run(config, name, change)
+    what = "what the model spaces say of it" if now is None else f"version {now}"
+    click.echo(f"{name} uses {what}; a running gateway does so within seconds", err=True)
+
+
+def _run(config: Path | None, name: str, call: Callable[["ModelVersions"], Awaitable[T]]) -> T:
+    """Calls the versions in the portfolio's database; errors end the command, as does a name that the portfolio lacks."""
+    from gateway.config.portfolio_file import PortfolioError, load_portfolio
+    from gateway.core.errors import GatewayError
+    from gateway.model_versions.model_versions import ModelVersions
+    from gateway.store.database import Database
+
+    try:
+        portfolio = load_portfolio(portfolio_path(config), os.environ, writes=False)
+    except PortfolioError as exc:
+        raise click.ClickException(str(exc)) from exc
+    names = [one.name for one in portfolio.models]
+    if name not in names:
+        raise click.ClickException(f"the portfolio has no chat model {name!r}; it has {', '.join(names)}")
+    if portfolio.settings.database is None:
+        raise click.ClickException("the portfolio has no database for models: set `record` or `store` under `gateway`")
+    database = Database(portfolio.settings.database)
+
+    async def run() -> T:
+        try:
+            return await call(ModelVersions(database))
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except GatewayError as exc:
+        raise click.ClickException(exc.message) from exc
