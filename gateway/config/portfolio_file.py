@@ -86,6 +86,7 @@ class _Builder:
             )
         self._check_names()
         self._check_fallbacks()
+        self._check_graders()
         return Portfolio(
             path=self._document.path,
             models=tuple(self._model(i, model) for i, model in enumerate(entry.models)),
@@ -129,6 +130,14 @@ class _Builder:
                     ("models", i, "stand_ins"),
                     f"found {model.stand_ins!r}, which allows none of the model's fallbacks: remove one of the two",
                 )
+
+    def _check_graders(self) -> None:
+        """Reports graders whose model is no chat model of the file."""
+        names = [model.name for model in self._entry.models]
+        for i, grader in enumerate(() if self._entry.feedback is None else self._entry.feedback.graders):
+            if grader.model is not None and grader.model not in names:
+                problem = f"found {grader.model!r}, expected one of {', '.join(names[:10])}"
+                self._document.report(("feedback", "graders", i, "model"), problem)
 
     def _policies(self) -> Mapping[str, Policy]:
         if self._entry.policies is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -97,17 +97,19 @@ class Outcomes:
                 earlier = await rows.claim_key(connection, claimed | {"time": self._now()})
                 if earlier is not None:
                     return bytes(earlier["digest"]), bytes(earlier["answer"])
-            await rows.put_outcome(connection, row)
+            await rows.put_outcomes(connection, [row])
             await rows.keep_outcomes(connection, outcome.request.model, outcome.source, MOST)
         return None
 
     async def put_all(self, outcomes: Sequence[Outcome], half_life_s: float) -> None:
         """Writes many outcomes in one transaction."""
+        if not outcomes:
+            return
         async with self._write() as connection:
             from gateway.feedback import rows
 
-            for outcome in outcomes:
-                await rows.put_outcome(connection, _row(outcome, half_life_s, self._now()))
+            now = self._now()
+            await rows.put_outcomes(connection, [_row(outcome, half_life_s, now) for outcome in outcomes])
             for model, source in sorted({(outcome.request.model, outcome.source) for outcome in outcomes}):
                 await rows.keep_outcomes(connection, model, source, MOST)
 
@@ -126,6 +128,38 @@ class Outcomes:
             for id in {row["trace_id"], row["request_id"]}.intersection(ids):
                 found.setdefault(id, []).append(request)
         return found
+
+    async def of_model(self, model: str, checkpoint: str, most: int) -> list[Mapping[str, Any]]:
+        """Rows of at most so many outcomes of a model that something can be learned from, those of graders first.
+
+        Args:
+            checkpoint: the beginning of the id of the one that encoded the queries.
+        """
+        async with self._read() as connection:
+            from gateway.feedback import rows
+
+            return [dict(row) for row in await rows.outcomes_of(connection, model, checkpoint, most)]
+
+    async def written(self) -> dict[str, tuple[float, float]]:
+        """When the outcomes of each model were written: the first and the last of them."""
+        async with self._read() as connection:
+            from gateway.feedback import rows
+
+            return {row["model"]: (row["first"], row["last"]) for row in await rows.writings(connection)}
+
+    async def number_since(self, model: str, at: float) -> int:
+        """How many of a model's outcomes were written from a time on."""
+        async with self._read() as connection:
+            from gateway.feedback import rows
+
+            return await rows.number_written(connection, model, at)
+
+    async def compared(self, source: str) -> list[tuple[float, float]]:
+        """Scores of a source, each with the exact score of the same answer."""
+        async with self._read() as connection:
+            from gateway.feedback import rows
+
+            return await rows.paired(connection, source)
 
     async def forget_keys(self) -> None:
         """Deletes the idempotency keys that no longer count."""

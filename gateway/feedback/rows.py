@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.outcome_tables import FEEDBACK_KEYS, OUTCOMES
-from gateway.store.tables import REQUESTS
+from gateway.store.tables import REQUESTS, USAGE_HOURLY
 
 Row = RowMapping
 Values = Mapping[str, Any]
@@ -37,11 +37,12 @@ async def outcome_of(connection: AsyncConnection, request_id: str, source: str) 
     return (await connection.execute(query)).mappings().first()
 
 
-async def put_outcome(connection: AsyncConnection, row: Values) -> None:
-    """Write an outcome in place of an earlier one of the same request and source."""
-    insertion = _insertion(connection)(OUTCOMES).values(dict(row))
-    changed = {name: insertion.excluded[name] for name in row if name not in ("request_id", "source")}
-    await connection.execute(insertion.on_conflict_do_update(index_elements=["request_id", "source"], set_=changed))
+async def put_outcomes(connection: AsyncConnection, rows: Sequence[Values]) -> None:
+    """Write outcomes in place of earlier ones of the same requests and sources."""
+    insertion = _insertion(connection)(OUTCOMES)
+    changed = {name: insertion.excluded[name] for name in rows[0] if name not in ("request_id", "source")}
+    statement = insertion.on_conflict_do_update(index_elements=["request_id", "source"], set_=changed)
+    await connection.execute(statement, [dict(row) for row in rows])
 
 
 async def keep_outcomes(connection: AsyncConnection, model: str, source: str, most: int) -> None:
@@ -66,23 +67,25 @@ async def forget_keys(connection: AsyncConnection, before: float) -> None:
     await connection.execute(delete(FEEDBACK_KEYS).where(_KEY.time < before))
 
 
-async def outcomes_of(connection: AsyncConnection, model: str, checkpoint: str) -> list[Row]:
-    """A model's outcomes that something can be learned from, the oldest first."""
-    columns = [column for column in OUTCOMES.columns if column.name not in ("comment", "expected", "priority")]
+async def outcomes_of(connection: AsyncConnection, model: str, checkpoint: str, most: int) -> list[Row]:
+    """A model's outcomes that something can be learned from: those of graders first, then those with the highest priorities."""
+    columns = [column for column in OUTCOMES.columns if column.name not in ("comment", "expected")]
     usable = and_(_OUTCOME.score.is_not(None), _OUTCOME.encoding.is_not(None), _OUTCOME.surface.is_not(None))
     query = select(*columns).where(_OUTCOME.model == model, _OUTCOME.checkpoint == checkpoint, usable)
-    return list((await connection.execute(query.order_by(_OUTCOME.time, _OUTCOME.request_id))).mappings())
+    of_clients = case((_OUTCOME.kind == "feedback", 1), else_=0)
+    return list((await connection.execute(query.order_by(of_clients, _OUTCOME.priority.desc()).limit(most))).mappings())
 
 
-async def changes(connection: AsyncConnection) -> list[Row]:
-    """By model: the time of the newest outcome that was written."""
-    query = select(_OUTCOME.model, func.max(_OUTCOME.written).label("written")).group_by(_OUTCOME.model)
+async def writings(connection: AsyncConnection) -> list[Row]:
+    """By model: when its outcomes were written, the first and the last of them."""
+    first, last = func.min(_OUTCOME.written).label("first"), func.max(_OUTCOME.written).label("last")
+    query = select(_OUTCOME.model, first, last).group_by(_OUTCOME.model)
     return list((await connection.execute(query)).mappings())
 
 
 async def number_written(connection: AsyncConnection, model: str, since: float) -> int:
-    """How many of a model's outcomes were written after a time."""
-    query = select(func.count()).where(_OUTCOME.model == model, _OUTCOME.written > since)
+    """How many of a model's outcomes were written from a time on."""
+    query = select(func.count()).select_from(OUTCOMES).where(_OUTCOME.model == model, _OUTCOME.written >= since)
     return (await connection.execute(query)).scalar() or 0
 
 
@@ -96,6 +99,13 @@ async def paired(connection: AsyncConnection, source: str) -> list[tuple[float, 
     query = select(_OUTCOME.score, other.c.score).select_from(OUTCOMES.join(other, both))
     rows = await connection.execute(query.where(_OUTCOME.source == source).order_by(_OUTCOME.time.desc()))
     return [(row[0], row[1]) for row in rows]
+
+
+async def judge_spending(connection: AsyncConnection, caller: str, model: str, since: int) -> int:
+    """What the calls of a model that were booked under a key id have cost since the beginning of an hour, nano-USD."""
+    hours = USAGE_HOURLY.c
+    query = select(func.sum(hours.nusd)).where(hours.hour >= since, hours.key_id == caller, hours.model == model)
+    return int((await connection.execute(query)).scalar() or 0)
 
 
 def summary_of(connection: Any, since: float | None) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.vocabulary import Api
 from gateway.http.answer_headers import RawHeaders, answer_headers, batch_headers, cached_headers, lasting_headers
 from gateway.http.client_labels import ClientLabels, client_labels
+from gateway.http.grading import grade_answer
 from gateway.http.in_force import InForce
 from gateway.http.record_columns import (
     CLIENT_CLOSED,
@@ -205,6 +206,9 @@ class RequestLog:
             self._service.metrics.saved_by_cache(self.cached.origin.model, self.cached.origin.cost_nusd or 0)
         predictions = predictions_of(self.decision, self.request, self.in_force.router.encoder.text_dim)
         self._service.recorder.add(record, parts, predictions, self.limits.lease)
+        if (graders := self._service.graders) is not None and self._first_prompt is None:
+            tags = self.grant.identity.tags
+            grade_answer(graders, self.request, self.open_call, self.stream, record, predictions, tags)
         log_request(record, self.attempts.stand_in_cause())
         exported = None if self.trace is None else self.trace.close(self, record)
         continued = self._prompt_continuations or _continuations(self.stream)

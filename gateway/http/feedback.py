@@ -117,6 +117,7 @@ class FeedbackEndpoint:
         source = source_of_key(key_id)
         of = await outcomes.request(feedback.request_id, key_id, source)
         if of is None:
+            self._service.metrics.feedback_received("unknown")
             raise NotFound(f"This key has sent no request `{feedback.request_id}`, or it is older than the record.")
         portfolio = self._service.in_force.portfolio
         keeps_texts = portfolio.settings.store_prompts
@@ -134,6 +135,7 @@ class FeedbackEndpoint:
             if earlier[0] != digest:
                 raise Conflict("This `idempotency-key` was sent with another body before.", param="idempotency-key")
             return Response(earlier[1], media_type="application/json")
+        self._service.metrics.feedback_received(_result(feedback.score))
         return Response(written, media_type="application/json")
 
     def _outcomes(self) -> Outcomes:
@@ -148,3 +150,7 @@ def _idempotency_key(request: Request) -> str | None:
     if key is not None and not 0 < len(key) <= MAX_ID:
         raise InvalidRequest(f"`idempotency-key` must have 1 to {MAX_ID} characters.", param="idempotency-key")
     return key
+
+
+def _result(score: float | None) -> str:
+    return "revoked" if score is None else "good" if score >= 0.5 else "bad"

@@ -16,6 +16,7 @@ from gateway.config.database_location import DatabaseLocation
 from gateway.config.portfolio import Portfolio
 from gateway.config.settings import Settings
 from gateway.core.vocabulary import Clock
+from gateway.feedback.graders import Graders
 from gateway.feedback.outcomes import Outcomes
 from gateway.http.in_force import InForce, in_force, load_router, same_router, trials_over
 from gateway.http.model_watch import FILE_S, SERVER_S, ModelWatch
@@ -54,6 +55,7 @@ class Service:
         keys: finds the gateway keys.
         key_store: the keys that are made at run time; None without a database.
         outcomes: how good answers were; None without a record of requests.
+        graders: grade answers; None while none do.
         models: versions of embeddings and states of models; None without a database.
         model_watch: puts changes of them in force; None without a database.
         trials: keeps models on trial to their share.
@@ -93,6 +95,7 @@ class Service:
         self.database = database
         self.key_store: KeyStore | None = None
         self.outcomes: Outcomes | None = None
+        self.graders: Graders | None = None
         if database is not None and in_force.portfolio.settings.record is not None:
             self.outcomes = Outcomes(database)
         self.models: ModelVersions | None = None

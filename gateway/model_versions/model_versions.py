@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("locus.models")
 
-KEPT = 50  # versions of a model; the live one is always kept
+KEPT = 50  # of a model's versions, those that are refinements; the live one is always kept
 ON_TRIAL = Trial()
 
 
@@ -47,7 +47,8 @@ class ModelVersions:
         live: bool,
         deployment: str | None = None,
     ) -> int:
-        """Adds a version and returns its number. Of a model's versions, the newest 50 and the live one are kept.
+        """Adds a version and returns its number. Refinements that are not live and not among the newest 50 versions of the
+        model are deleted.
 
         Args:
             checkpoint: id of the checkpoint that computed the embedding.

@@ -53,9 +53,12 @@ async def use_version(connection: AsyncConnection, model: str, deployment: str, 
 
 
 async def forget_versions(connection: AsyncConnection, model: str, deployment: str, before: int) -> None:
-    """Delete the versions with lower numbers, except the live one."""
+    """Delete the refinements with lower numbers, except the live one. What they refine stays, since others are made from it."""
     of_model = (_VERSION.model == model) & (_VERSION.deployment == deployment)
-    await connection.execute(delete(MODEL_VERSIONS).where(of_model & (_VERSION.version < before) & ~_VERSION.live))
+    refined = _VERSION.source == "refinement"
+    await connection.execute(
+        delete(MODEL_VERSIONS).where(of_model & (_VERSION.version < before) & ~_VERSION.live & refined)
+    )
 
 
 async def states(connection: AsyncConnection) -> list[Row]:

@@ -50,15 +50,18 @@ class Question:
         text: the user message.
         max_tokens: the most tokens of the answer.
         tools: in OpenAI's form.
+        system: the system message; "" for none.
     """
 
     text: str
     max_tokens: int
     tools: tuple[JsonObject, ...] = ()
+    system: str = ""
 
     def chat_request(self, model: str) -> ChatRequest:
         """The request for a model, at temperature 0."""
-        fields: JsonObject = {"model": model, "messages": [{"role": "user", "content": self.text}]}
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        fields: JsonObject = {"model": model, "messages": [*system, {"role": "user", "content": self.text}]}
         fields |= {"temperature": 0, "max_tokens": self.max_tokens}
         if self.tools:
             fields["tools"] = list(self.tools)

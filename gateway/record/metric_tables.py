@@ -25,6 +25,9 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "locus_cache_saved_usd": ("What the answers from the cache cost when they were made", ("model",)),
     "locus_budget_warnings": ("Budgets that reached their warning share", ("scope", "name", "period")),
     "locus_settled_twice": ("Requests whose limits were settled again, which does nothing", ()),
+    "locus_feedback": ("Feedback that clients sent", ("result",)),
+    "locus_graded_answers": ("Answers that graders were to grade", ("grader", "result")),
+    "locus_refinements": ("Embeddings that were refined by outcomes", ("model", "result")),
     "locus_spans_lost": ("Spans that could not be exported", ()),
     "locus_onboarding_probes": ("Probes that onboarding has asked", ("model",)),
 }

@@ -123,6 +123,18 @@ class Metrics:
         """Count what an answer from the cache had cost, nano-USD."""
         self._totals.add("locus_cache_saved_usd", (model,), nusd / 1e9)
 
+    def feedback_received(self, result: str) -> None:
+        """Count feedback of a client: "good", "bad", "revoked" or "unknown" (there is no such request)."""
+        self._totals.add("locus_feedback", (result,))
+
+    def answer_graded(self, grader: str, result: str) -> None:
+        """Count what became of an answer that a grader was to grade."""
+        self._totals.add("locus_graded_answers", (grader, result))
+
+    def model_refined(self, model: str, result: str) -> None:
+        """Count a candidate for the embedding of a model: "taken", "not_taken" or "unchecked"."""
+        self._totals.add("locus_refinements", (model, result))
+
     def count_call(self, call: MeasuredCall) -> None:
         """Count a call to a provider that is over."""
         for name, labels, value in observations(call):

@@ -61,15 +61,18 @@ def pack(predictions: Predictions) -> PackedPredictions:
         predictions.p_correct.astype("<f2"),
         np.where(predictions.priced, predictions.price_usd, np.nan).astype("<f4"),
     )
-    encoding = surface = None
-    if predictions.q is not None:
-        text, statistics = np.split(predictions.q[0], [predictions.text_dim])
-        scale = np.float32(max(float(np.abs(text).max(initial=0.0)), 1e-12) / 127)
-        encoding = scale.astype("<f4").tobytes() + np.rint(text / scale).astype(np.int8).tobytes()
-        surface = statistics.astype("<f2").tobytes()
+    encoding, surface = (None, None) if predictions.q is None else pack_query(predictions.q, predictions.text_dim)
     candidates = p.tobytes() + price.tobytes()
     needs = None if predictions.needs is None else predictions.needs.pack()
     return PackedPredictions(portfolio_id(predictions.models), candidates, encoding, surface, needs)
+
+
+def pack_query(q: NDArray[np.float32], text_dim: int) -> tuple[bytes, bytes]:
+    """Pack the encoding of a query, (1, d_q): its columns `encoding` and `surface`."""
+    text, statistics = np.split(q[0], [text_dim])
+    scale = np.float32(max(float(np.abs(text).max(initial=0.0)), 1e-12) / 127)
+    encoding = scale.astype("<f4").tobytes() + np.rint(text / scale).astype(np.int8).tobytes()
+    return encoding, statistics.astype("<f2").tobytes()
 
 
 def unpack_candidates(packed: bytes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

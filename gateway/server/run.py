@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from gateway.config.portfolio import Portfolio
 from gateway.core.safe_logging import log_loop_exception
 from gateway.http.app import create_app
+from gateway.http.feedback_jobs import feedback_jobs
 from gateway.http.service import Service, open_service
 from gateway.server.launch import Launch
 from gateway.server.link import Link
@@ -54,6 +55,7 @@ async def run(launch: Launch) -> None:
         if launch.simulation is None:
             await stack.enter_async_context(_reachability(launch, service, proxies))
         await _watch_file(launch, service, link, stack)
+        await stack.enter_async_context(feedback_jobs(service))
         server = Server(create_app(service, extra_routes), lambda: service.in_force.portfolio.settings.shutdown_grace)
         stop.action = server.ask_to_stop
         freeze_startup_objects()

@@ -124,13 +124,16 @@ async def test_deployments_have_versions_of_their_own(location: DatabaseLocation
         assert (await versions.live_of_deployments())["m", "m/host"].version == 1
 
 
-async def test_old_versions_are_forgotten_but_not_the_live_one(location: DatabaseLocation) -> None:
+async def test_old_refinements_are_forgotten_but_not_the_live_one_nor_what_they_refine(
+    location: DatabaseLocation,
+) -> None:
     async with store(location) as versions:
         await add(versions, "m", 0)
-        for seed in range(1, KEPT + 3):
-            await add(versions, "m", seed, live=False)
+        await add(versions, "m", 1, source="refinement")
+        for seed in range(2, KEPT + 4):
+            await add(versions, "m", seed, live=False, source="refinement")
         numbers = [version.version for version in await versions.history("m")]
-        assert numbers == [*range(KEPT + 3, 3, -1), 1]
+        assert numbers == [*range(KEPT + 4, 4, -1), 2, 1]
 
 
 async def test_versions_that_are_added_at_once_have_different_numbers(location: DatabaseLocation) -> None:

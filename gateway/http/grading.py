@@ -1,0 +1,105 @@
+"""Hands finished answers to the graders: which facts decide, and the texts of those that are graded."""
+
+from gateway.answering.continued_stream import ContinuedStream
+from gateway.answering.open_call import OpenCall
+from gateway.api.answer_text import content_text
+from gateway.core.answer import Complete
+from gateway.core.json_types import JsonObject, objects_in
+from gateway.feedback.graded import AnsweredText, Facts
+from gateway.feedback.graders import Graders
+from gateway.record.predictions import Predictions, pack_query
+from gateway.record.request_record import Record
+from gateway.request.chat_request import ChatRequest
+from gateway.request.last_answer import TEXT_CHARS, answer_in_response
+from gateway.request.request import Request
+
+FIRST_CHOICE = 0
+
+
+def grade_answer(
+    graders: Graders,
+    request: Request | None,
+    open_call: OpenCall | None,
+    stream: ContinuedStream | None,
+    record: Record,
+    predictions: Predictions | None,
+    tags: tuple[str, ...],
+) -> None:
+    """Hands an answer over if a grader wants it: complete, by one model, and without calls of tools.
+
+    Args:
+        tags: of the key.
+    """
+    if not isinstance(request, ChatRequest) or open_call is None or record.error is not None or record.cache == "hit":
+        return
+    if record.served is None or record.deployment is None or (stream is not None and len(stream.calls) > 1):
+        return
+    labels = (request.fields if request.native is None else request.native.fields).get("metadata")
+    facts = Facts(
+        record.served,
+        record.policy,
+        record.key_name,
+        tags,
+        _schema(request),
+        labels if isinstance(labels, dict) else {},
+    )
+    wanting = graders.wanting(facts)
+    if not wanting or (written := _written(open_call, stream)) is None:
+        return
+    text, finish_reason = written
+    packed = None
+    if predictions is not None and predictions.q is not None:
+        packed = pack_query(predictions.q, predictions.text_dim)
+    graders.add(
+        AnsweredText(
+            record.request_id,
+            facts,
+            record.deployment,
+            record.time,
+            request.query,
+            text,
+            finish_reason,
+            packed,
+        ),
+        wanting,
+    )
+
+
+def _schema(request: ChatRequest) -> JsonObject | None:
+    """The JSON schema that the answer must have."""
+    form = request.fields.get("response_format")
+    wanted = form.get("json_schema") if isinstance(form, dict) and form.get("type") == "json_schema" else None
+    schema = wanted.get("schema") if isinstance(wanted, dict) else None
+    return schema if isinstance(schema, dict) else None
+
+
+def _written(open_call: OpenCall, stream: ContinuedStream | None) -> tuple[str, str | None] | None:
+    """The text of the first choice and its finish reason; None if it calls tools or has no text."""
+    if stream is not None:
+        transcript = stream.transcript
+        reasons = transcript.finish_reasons
+        text = "" if transcript.tool_call_ids else transcript.text
+        return (text, reasons[FIRST_CHOICE] if reasons else None) if text else None
+    complete = open_call.complete
+    if complete is None:
+        return None
+    if complete.api != "chat":
+        answer = answer_in_response(complete)
+        whole = answer.text and not answer.calls and len(answer.text) < TEXT_CHARS
+        return (answer.text, _finish_reason(complete)) if whole else None
+    choice = next(iter(objects_in(complete.fields.get("choices"))), {})
+    message = choice.get("message")
+    if not isinstance(message, dict) or message.get("tool_calls"):
+        return None
+    text, reason = content_text(message.get("content")), choice.get("finish_reason")
+    return (text, reason if isinstance(reason, str) else None) if text else None
+
+
+def _finish_reason(complete: Complete) -> str | None:
+    """Why a Message or a Response ended, as far as graders need it: cut, or refused."""
+    reason = complete.fields.get("stop_reason")
+    if complete.api == "responses" and complete.fields.get("status") == "incomplete":
+        details = complete.fields.get("incomplete_details")
+        reason = details.get("reason") if isinstance(details, dict) else None
+        return "length" if reason in (None, "max_output_tokens") else "content_filter"
+    return "content_filter" if reason == "refusal" else reason if isinstance(reason, str) else None
