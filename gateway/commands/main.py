@@ -5,6 +5,7 @@ from importlib import import_module
 import click
 
 from gateway import __version__
+from gateway.commands.portfolio_models import MODEL_SOURCE
 from router.commands.groups import CommandGroup
 
 COMMANDS = {
@@ -18,6 +19,7 @@ COMMANDS = {
     "migrate": "gateway.commands.migrate:migrate",
     "init": "gateway.commands.init:init",
     "import-config": "gateway.commands.import_config:import_config",
+    "models": "router.commands.models:models",
     "neighbors": "router.commands.space:neighbors",
     "portfolio": "router.commands.portfolio:portfolio",
     "find": "router.commands.space:find",
@@ -33,7 +35,7 @@ COMMANDS = {
 }
 SECTIONS = {
     "Serve": ("init", "check", "serve", "log", "spend", "feedback", "key", "model", "migrate", "import-config"),
-    "Models": ("neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
+    "Models": ("models", "neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
     "Data": ("import", "train", "embed", "evidence"),
     "Research": ("predict", "evaluate"),
 }
@@ -57,8 +59,10 @@ class LazyGroup(CommandGroup):
 
 @click.group(cls=LazyGroup)
 @click.version_option(__version__, prog_name="locus")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Locus Gateway: route each chat request to the model most likely to answer it correctly."""
+    context.obj = MODEL_SOURCE
 
 
 if __name__ == "__main__":

@@ -17,7 +17,12 @@ DATA = click.argument("data", type=click.Path(path_type=Path), nargs=-1, require
 EXCLUDE = click.option(
     "--exclude-benchmark", "excluded", multiple=True, metavar="B", help="Leave a benchmark out; repeatable."
 )
-SPACE = click.option("--space", type=FILE, help="Model space; default: the checkpoint's own.")
+_CONFIG = click.option(
+    "--config",
+    type=FILE,
+    help="Portfolio whose spaces and onboarded models are seen; default: as `locus serve` finds it.",
+)
+_SPACE = click.option("--space", type=FILE, help="Exactly this model space.")
 ENGINE = click.option(
     "--engine",
     default=LOCAL,
@@ -37,6 +42,11 @@ _TRUST = click.option(
 def checkpoint_options(command: Callable[P, None]) -> Callable[P, None]:
     """Adds the options `--checkpoint` and `--trust`."""
     return _CHECKPOINT(_TRUST(command))
+
+
+def space_options(command: Callable[P, None]) -> Callable[P, None]:
+    """Adds the options `--space` and `--config`."""
+    return _SPACE(_CONFIG(command))
 
 
 def readable_errors(command: Callable[P, None]) -> Callable[P, None]:

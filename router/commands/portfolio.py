@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router.commands.groups import CommandGroup
-from router.commands.options import FILE, JSON, SPACE, checkpoint_options, readable_errors
-from router.commands.space import load_router
+from router.commands.options import FILE, JSON, checkpoint_options, readable_errors, space_options
+from router.commands.sources import load_models
 from router.commands.terminal import show, table_of
 from router.errors import DataError
 from router.explore.model_prices import EXPECTED_OUTPUT_TOKENS
@@ -59,7 +59,7 @@ def portfolio() -> None:
     help="Output tokens of an answer, for its price.",
 )
 @checkpoint_options
-@SPACE
+@space_options
 @JSON
 @readable_errors
 def suggest(
@@ -73,6 +73,7 @@ def suggest(
     checkpoint: Path | None,
     trust: bool,
     space: Path | None,
+    config: Path | None,
     as_json: bool,
 ) -> None:
     """Suggest the models that together answer the traffic best.
@@ -89,7 +90,7 @@ def suggest(
         raise click.UsageError("Give --k or --budget, or both.")
     if budget is not None and prices is None:
         raise click.UsageError("--budget needs --prices.")
-    loaded, router = load_router(checkpoint, trust, space)
+    loaded, router, _ = load_models(checkpoint, trust, space, config)
     names: Sequence[str] = router.space.models if models is None else read_names(models)
     listed = read_prices(prices) if prices is not None else {}
     if budget is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router.commands.options import DATA, JSON, checkpoint_options, readable_errors
-from router.commands.space import load_router
+from router.commands.sources import load_models
 from router.commands.terminal import progress_bar, show, table_of
 from router.extras import require
 
@@ -34,7 +34,7 @@ def predict(data: tuple[Path, ...], checkpoint: Path | None, trust: bool, space:
     from router.data.dataset import load_all_queries
     from router.errors import DataError
 
-    _, router = load_router(checkpoint, trust, space)
+    router = load_models(checkpoint, trust, space, None).router
     queries = load_all_queries(data)
     asked = np.flatnonzero(queries.splits == split)
     if not len(asked):

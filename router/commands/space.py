@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from router.commands.groups import CommandGroup
-from router.commands.options import FILE, JSON, SPACE, checkpoint_options, readable_errors
+from router.commands.options import FILE, JSON, checkpoint_options, readable_errors, space_options
+from router.commands.sources import load_models
 from router.commands.terminal import show, table_of
 from router.errors import DataError
 from router.extras import require
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from router.explore.clusters import Cluster
     from router.explore.duplicates import Pair
     from router.explore.profile import Match
-    from router.model.checkpoint import Checkpoint
-    from router.model.serving import Router
     from router.model.space import ModelSpace
 
 
@@ -26,14 +25,20 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("--on", "benchmark", metavar="BENCHMARK", help="Compare on this benchmark's kind of question only.")
 @checkpoint_options
-@SPACE
+@space_options
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Number of models.")
 @readable_errors
 def neighbors(
-    model: str, benchmark: str | None, checkpoint: Path | None, trust: bool, space: Path | None, k: int
+    model: str,
+    benchmark: str | None,
+    checkpoint: Path | None,
+    trust: bool,
+    space: Path | None,
+    config: Path | None,
+    k: int,
 ) -> None:
     """Show the models that behave most like MODEL: by their distance in the model space, or on one kind of question."""
-    nearest = load_router(checkpoint, trust, space)[1].neighbors(model, k, benchmark)
+    nearest = load_models(checkpoint, trust, space, config).router.neighbors(model, k, benchmark)
     table = table_of(["model", "distance"], text=(0,))
     for neighbor in nearest:
         table.add_row(neighbor.model, f"{neighbor.distance:.3f}")
@@ -48,10 +53,17 @@ def neighbors(
     "--distance", type=click.FloatRange(0), help="Instead of -k: merge clusters whose average distance is at most this."
 )
 @click.option("--dendrogram", type=FILE, metavar="PNG", help="Draw the tree.")
-@SPACE
+@space_options
 @JSON
 @readable_errors
-def cluster(k: int | None, distance: float | None, dendrogram: Path | None, space: Path | None, as_json: bool) -> None:
+def cluster(
+    k: int | None,
+    distance: float | None,
+    dendrogram: Path | None,
+    space: Path | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
     """Group the models of a space by average-linkage clustering of their embeddings."""
     require("scipy", "scikit-learn", extra="plot")
     if dendrogram is not None:
@@ -62,7 +74,7 @@ def cluster(k: int | None, distance: float | None, dendrogram: Path | None, spac
         raise click.UsageError("Give --k or --distance, not both.")
     if dendrogram is not None:
         _require_suffix("--dendrogram", dendrogram, ".png")
-    loaded = _load_space(space)
+    loaded = _load_space(space, config)
     if len(loaded.models) < 2 or (k or 1) > len(loaded.models):
         raise DataError(f"the space has {len(loaded.models)} models: too few to cluster into {k or 2}")
     distances = pairwise_distances(loaded.z)
@@ -91,10 +103,10 @@ def cluster(k: int | None, distance: float | None, dendrogram: Path | None, spac
     type=click.FloatRange(0),
     help="Largest number of models expected to have so near a neighbour by chance; default: 0.05.",
 )
-@SPACE
+@space_options
 @JSON
 @readable_errors
-def duplicates(threshold: float | None, space: Path | None, as_json: bool) -> None:
+def duplicates(threshold: float | None, space: Path | None, config: Path | None, as_json: bool) -> None:
     """List pairs of models that are nearer to each other than distinct models are.
 
     A distance is compared with the model's neighbourhood: the probability that one of its five nearest neighbours is so near
@@ -104,7 +116,7 @@ def duplicates(threshold: float | None, space: Path | None, as_json: bool) -> No
     from router.explore.clusters import pairwise_distances
     from router.explore.duplicates import DEFAULT_THRESHOLD, MIN_MODELS, find_duplicates
 
-    loaded = _load_space(space)
+    loaded = _load_space(space, config)
     if len(loaded.models) < MIN_MODELS:
         raise DataError(f"duplicates cannot be recognised among {len(loaded.models)} models; {MIN_MODELS} is the least")
     bound = DEFAULT_THRESHOLD if threshold is None else threshold
@@ -135,10 +147,19 @@ def duplicates(threshold: float | None, space: Path | None, as_json: bool) -> No
     help="Order by distance in the space, or by the difference to the predicted accuracies.",
 )
 @checkpoint_options
-@SPACE
+@space_options
 @JSON
 @readable_errors
-def find(text: str, k: int, by: str, checkpoint: Path | None, trust: bool, space: Path | None, as_json: bool) -> None:
+def find(
+    text: str,
+    k: int,
+    by: str,
+    checkpoint: Path | None,
+    trust: bool,
+    space: Path | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
     """Find the models that are most similar to a hypothetical model with these accuracies.
 
     The hypothetical model gets evaluations on the anchor queries of these benchmarks and is embedded like any other model.
@@ -150,7 +171,7 @@ def find(text: str, k: int, by: str, checkpoint: Path | None, trust: bool, space
     from router.model.locus import Locus
 
     profile = parse_profile(text)
-    loaded, router = load_router(checkpoint, trust, space)
+    loaded, router, _ = load_models(checkpoint, trust, space, config)
     anchors = load_anchors(loaded)
     hypothetical_evaluations = hypothetical(anchors, profile)
     z = (
@@ -185,9 +206,11 @@ def plot() -> None:
     help="Neighbours per model that the page shows.",
 )
 @checkpoint_options
-@SPACE
+@space_options
 @readable_errors
-def plot_space(out: Path, neighbors: int, checkpoint: Path | None, trust: bool, space: Path | None) -> None:
+def plot_space(
+    out: Path, neighbors: int, checkpoint: Path | None, trust: bool, space: Path | None, config: Path | None
+) -> None:
     """Draw a map of the models: models that are near in the space are near on the map."""
     from router.explore.clusters import pairwise_distances
     from router.explore.space_map import SpaceMap, draw_map, html_page, project_to_plane
@@ -196,7 +219,7 @@ def plot_space(out: Path, neighbors: int, checkpoint: Path | None, trust: bool, 
     _require_suffix("--out", out, ".png", ".html")
     if out.suffix == ".png":
         require("matplotlib", extra="plot")
-    loaded, router = load_router(checkpoint, trust, space)
+    loaded, router, _ = load_models(checkpoint, trust, space, config)
     anchors = load_anchors(loaded)
     models = router.space.models
     p = router.scorer(models).p_correct(anchors.q, graded=True)
@@ -219,22 +242,11 @@ def plot_space(out: Path, neighbors: int, checkpoint: Path | None, trust: bool, 
     click.echo(f"{out}: {len(models)} models")
 
 
-def load_router(checkpoint: Path | None, trust: bool, space: Path | None) -> "tuple[Checkpoint, Router]":
-    """Loads a checkpoint, and a router of it with one model space: `space`, or else the checkpoint's own."""
-    from router.encode.load import PRETRAINED
-    from router.model.checkpoint import SPACE_FILE, load_checkpoint
-    from router.model.serving import Router
-
-    folder = checkpoint or PRETRAINED
-    loaded = load_checkpoint(folder, trust=trust)
-    return loaded, Router.with_spaces(loaded, [space or folder / SPACE_FILE])
-
-
-def _load_space(space: Path | None) -> "ModelSpace":
-    from router.model.serving import SPACE as SHIPPED
+def _load_space(space: Path | None, config: Path | None) -> "ModelSpace":
+    """Exactly the space of a file, of any checkpoint; else that of the portfolio or the shipped one."""
     from router.model.space import ModelSpace
 
-    return ModelSpace.load(space or SHIPPED)
+    return load_models(None, False, None, config).router.space if space is None else ModelSpace.load(space)
 
 
 def _require_suffix(option: str, path: Path, *suffixes: str) -> None:

@@ -1,12 +1,18 @@
 """Commands that make artefacts from evaluation data: train, embed, evidence. torch loads inside them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from router.commands.options import DATA, ENGINE, EXCLUDE, checkpoint_options, readable_errors
-from router.commands.terminal import progress_bar
+from router.commands.terminal import progress_bar, show, table_of
 from router.extras import require
+
+if TYPE_CHECKING:
+    from router.model.space import ModelSpace
+
+NEAREST = 5  # models that are printed beside an embedded one
 
 
 @click.command()
@@ -80,12 +86,13 @@ def embed(
 ) -> None:
     """Embed every model of DATA, known or not, by one forward pass over its evaluations.
 
-    Also writes the evidence file beside the model space: ids and scores of the queries of the split that one model passed and
-    another failed. The gateway shows them as evidence for a choice.
+    It prints the five models that are nearest to each one, among them and those of the checkpoint's own space; models with few
+    evaluations are marked, since their places are uncertain. It also writes the evidence file beside the model space: ids and
+    scores of the queries of the split that one model passed and another failed. The gateway shows them as evidence for a choice.
     """
     require("joblib", "pyarrow", "threadpoolctl", extra="train")
     from router.data.dataset import load_datasets
-    from router.model.checkpoint import load_checkpoint
+    from router.model.checkpoint import SPACE_FILE, load_checkpoint
     from router.model.evidence import evidence_file
     from router.model.locus import Locus
     from router.train.evaluate import embed_all
@@ -110,6 +117,7 @@ def embed(
     space.save(out)
     build_evidence(dataset, q[:, : encoder.text_dim], encoder.hash, split).save(evidence_file(out))
     click.echo(f"{out}: {len(space.models)} embeddings from {sum(space.evaluations)} evaluations")
+    _print_nearest(space, loaded.folder / SPACE_FILE)
 
 
 @click.command()
@@ -155,3 +163,18 @@ def evidence(
         f"{file}: {len(evaluations.query_ids)} queries, {evaluations.evaluation_count} evaluations of "
         f"{len(evaluations.models)} models, {size / 1e6:.1f} MB"
     )
+
+
+def _print_nearest(space: "ModelSpace", others: Path) -> None:
+    """Prints each model of a space with its evaluations and the nearest five, also among those of another space if that exists."""
+    from router.explore.overview import FEW
+    from router.model.space import ModelSpace
+
+    together = ModelSpace.load(others).merged(space) if others.exists() else space
+    table = table_of(["model", "evaluations", "nearest, with their distances"], text=(0, 2))
+    for column in (table.columns[0], table.columns[2]):
+        column.no_wrap = False
+    for name, evaluations in zip(space.models, space.evaluations, strict=True):
+        near = [f"{one.model} {one.distance:.3f}" for one in together.neighbors(name, NEAREST)]
+        table.add_row(name, f"{evaluations}{' few' if evaluations < FEW else ''}", "\n".join(near))
+    show(table)
