@@ -1,16 +1,28 @@
-"""`locus feedback`: how good answers were, by source and model."""
+"""`locus feedback`: how good answers were, by source and model; what that weighs, and what it has changed."""
 
+import asyncio
+import os
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
 from gateway.commands.database import database_of, reading
 from gateway.commands.feedback_import import import_feedback
+from gateway.commands.portfolio_path import find_portfolio
 from gateway.commands.since import Since
+from gateway.config.database_location import DatabaseLocation
 from gateway.core.printable import printable
 from router.commands.terminal import console
+
+if TYPE_CHECKING:
+    from gateway.config.portfolio import Portfolio
+    from gateway.feedback.overview import ModelOverview
+
+_CAPPED = 0.99  # of the weight: below, a cap bites
 
 
 @click.group(invoke_without_command=True)
@@ -23,21 +35,68 @@ from router.commands.terminal import console
 def feedback(
     context: click.Context, config: Path | None, db: Path | None, since: float | None, demo: bool, as_json: bool
 ) -> None:
-    """Show how good answers were, by source and model."""
+    """Show how good answers were, by source and model.
+
+    If the portfolio file has the section `feedback`: also how many evaluations that weighs, what the caps leave of it, and what
+    became of the last refinement of each model.
+    """
     if context.invoked_subcommand is not None:
         return
-    with reading(database_of(config, db, demo=demo)) as connection:
+    location = database_of(config, db, demo=demo)
+    with reading(location) as connection:
         from gateway.feedback.rows import summary_of
 
         rows = summary_of(connection, since)
+    portfolio = None if db is not None or demo else _portfolio(config)
+    models = {} if portfolio is None or not rows else _overview(portfolio, location)
+    for row in rows:
+        source = models[row["model"]].sources.get(row["source"]) if row["model"] in models else None
+        row["weight"], row["allowed"] = (None, None) if source is None else (source.weight, source.allowed)
     if as_json:
         for row in rows:
             click.echo(orjson.dumps(row).decode())
     else:
-        _print(rows)
+        _print(rows, models)
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
+def _portfolio(config: Path | None) -> "Portfolio | None":
+    """The portfolio, if its outcomes refine embeddings."""
+    from gateway.config.portfolio_file import load_portfolio
+
+    path = config or find_portfolio()
+    if path is None:
+        return None
+    portfolio = load_portfolio(path, os.environ, writes=False)
+    return portfolio if portfolio.feedback is not None else None
+
+
+def _overview(portfolio: "Portfolio", location: DatabaseLocation) -> "dict[str, ModelOverview]":
+    from gateway.core.errors import GatewayError
+    from gateway.feedback.outcomes import Outcomes
+    from gateway.feedback.overview import overview
+    from gateway.model_versions.model_versions import ModelVersions
+    from gateway.store.database import Database
+    from router.errors import RouterError
+    from router.model.serving import Router
+
+    settings = portfolio.feedback
+    assert settings is not None
+
+    async def read() -> "dict[str, ModelOverview]":
+        router = Router.load(portfolio.checkpoint, portfolio.spaces, trust=portfolio.trust_checkpoint)
+        database = Database(location)
+        try:
+            return await overview(portfolio, router, settings, Outcomes(database), ModelVersions(database))
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(read())
+    except (GatewayError, RouterError) as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+def _print(rows: list[dict[str, Any]], models: "Mapping[str, ModelOverview]") -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -48,13 +107,41 @@ def _print(rows: list[dict[str, Any]]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("source", "kind", "model"):
         table.add_column(name, overflow="fold", no_wrap=name == "kind")
-    for name in ("outcomes", "mean", "usable", "revoked"):
+    for name in ("outcomes", "mean", "usable", "revoked", *(("weight", "allowed") if models else ())):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         mean = "-" if row["mean"] is None else f"{row['mean']:.3f}"
         names = [escape(printable(row[name])) for name in ("source", "kind", "model")]
-        table.add_row(*names, f"{row['outcomes']:,}", mean, f"{row['usable']:,}", f"{row['revoked']:,}")
+        table.add_row(
+            *names,
+            f"{row['outcomes']:,}",
+            mean,
+            f"{row['usable']:,}",
+            f"{row['revoked']:,}",
+            *(_weights(row["weight"], row["allowed"]) if models else ()),
+        )
     screen.print(table)
+    for name, model in models.items():
+        screen.print(_state(printable(name), model), markup=False, highlight=False, soft_wrap=True)
+
+
+def _weights(weight: float | None, allowed: float | None) -> tuple[str, str]:
+    if weight is None or allowed is None:
+        return "-", "-"
+    cut = f"[yellow]{allowed:.1f}[/]" if allowed < _CAPPED * weight else f"{allowed:.1f}"
+    return f"{weight:.1f}", cut
+
+
+def _state(name: str, model: "ModelOverview") -> str:
+    """What became of the last refinement of a model."""
+    if model.gone_back:
+        return f"{name}: not refined since an earlier version was made live; `locus model rollback` can choose a refinement"
+    if model.last is None:
+        known = "nothing is known of it that could be refined: onboard it" if not model.sources else "not refined yet"
+        return f"{name}: {known}"
+    at = datetime.fromtimestamp(model.last.time).isoformat(" ", "minutes")
+    live = ", live" if model.last.live else ""
+    return f"{name}: version {model.last.version}{live}, {at}: {model.last.note}"
 
 
 feedback.add_command(import_feedback)

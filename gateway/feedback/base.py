@@ -8,8 +8,6 @@ from router.errors import ArtifactError
 from router.model.embedding import Embedding, Embeddings
 from router.model.serving import Router
 
-TAKEN = "taken: "  # begins the note of a refinement that went live
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -40,13 +38,13 @@ def standing_of(versions: Sequence[Version], router: Router, name: str | None) -
     number = 0 if live is None else live.version
     made = live
     if live is None or live.source == "refinement":
-        earlier = (v for v in ours if v.source != "refinement" and v.version < number)
+        earlier = (v for v in ours if v.used and v.source != "refinement" and v.version < number)
         made = next(earlier, None)
     base = in_spaces if made is None else _readable(made, router)
     if base is None:
         return None
     used = None if live is None else _readable(live, router)
-    gone_back = any(v.source == "refinement" and v.note.startswith(TAKEN) and v.version > number for v in ours)
+    gone_back = any(v.source == "refinement" and v.used and v.version > number for v in ours)
     return Standing(base, used or base, gone_back)
 
 

@@ -100,7 +100,8 @@ class ModelVersions:
         log.info("%s: version %s is live", _named(of), "of the model spaces" if version is None else version)
 
     async def roll_back(self, model: str, deployment: str | None = None) -> int | None:
-        """Uses the version before the one in use from now on, and returns its number; None: what the model spaces say.
+        """Uses the last version from now on that was in use and is older than the present one, and returns its number; None: what
+        the model spaces say.
 
         Raises:
             NotFound: no version is in use.
@@ -113,7 +114,7 @@ class ModelVersions:
             live = next((one.version for one in versions if one.live), None)
             if live is None:
                 raise NotFound(f"{_named(of)} uses no version that could be rolled back.")
-            before = max((one.version for one in versions if one.version < live), default=None)
+            before = max((one.version for one in versions if one.used and one.version < live), default=None)
             await rows.use_version(connection, *of, before)
         log.info("%s: rolled back from version %d to %s", _named(of), live, before or "that of the model spaces")
         return before

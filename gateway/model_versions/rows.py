@@ -47,7 +47,7 @@ async def use_version(connection: AsyncConnection, model: str, deployment: str, 
     if version is None:
         return True
     changed = await connection.execute(
-        update(MODEL_VERSIONS).where(of_model & (_VERSION.version == version)).values(live=True)
+        update(MODEL_VERSIONS).where(of_model & (_VERSION.version == version)).values(live=True, used=True)
     )
     return changed.rowcount == 1
 

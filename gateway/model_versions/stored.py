@@ -28,6 +28,7 @@ class Version:
         evaluations: the number of evaluations it was computed from.
         time: when it was added, seconds since the epoch.
         live: it is in use.
+        used: it is or was in use.
         arrays: the embedding, safetensors.
     """
 
@@ -40,6 +41,7 @@ class Version:
     evaluations: int
     time: float
     live: bool
+    used: bool
     arrays: bytes = field(repr=False)
 
     @classmethod
@@ -54,6 +56,7 @@ class Version:
             row["evaluations"],
             row["time"],
             bool(row["live"]),
+            bool(row["used"]),
             bytes(row["embedding"]),
         )
 

@@ -239,6 +239,7 @@ MODEL_VERSIONS = Table(
     Column("time", Double, nullable=False),
     Column("live", Boolean, nullable=False),
     Column("embedding", LargeBinary, nullable=False),  # safetensors
+    Column("used", Boolean, nullable=False, server_default=text("false")),  # is or was live
     Index("model_versions_by_number", "model", "deployment", "version", unique=True),
     Index(
         "model_versions_live",

@@ -66,7 +66,7 @@ def test_an_embedding_is_read_as_it_was_written() -> None:
 
 
 def test_a_damaged_embedding_is_named() -> None:
-    version = Version("m", None, 2, "c1", "drift", "", 1, 0.0, True, arrays_of(embedding(1))[:50])
+    version = Version("m", None, 2, "c1", "drift", "", 1, 0.0, True, True, arrays_of(embedding(1))[:50])
     with pytest.raises(ArtifactError, match="version 2 of m: not a readable embedding"):
         version.embedding()
     from safetensors.numpy import save
@@ -216,3 +216,17 @@ async def test_a_database_that_is_away_has_a_clear_error(tmp_path: Path) -> None
             await versions.live()
         with pytest.raises(StoreUnavailable, match="database of model versions"):
             await add(versions, "m", 1)
+
+
+async def test_a_rollback_goes_to_a_version_that_was_in_use(location: DatabaseLocation) -> None:
+    async with store(location) as versions:
+        await add(versions, "m", 0)
+        await add(versions, "m", 1, source="refinement", live=False)  # a candidate that was not taken
+        await add(versions, "m", 2, source="refinement")
+        assert [(v.version, v.live, v.used) for v in await versions.history("m")] == [
+            (3, True, True),
+            (2, False, False),
+            (1, False, True),
+        ]
+        assert await versions.roll_back("m") == 1
+        assert await versions.roll_back("m") is None
