@@ -160,7 +160,8 @@ class ModelEntry(FileModel):
     embedding: Name | None = Field(
         None,
         description="The model's name in the model space, with or without maker and date, or a provider's name of it. `none`: "
-        "`auto` never chooses the model. Default: the model of the space that the deployments' names mean, if it is certain",
+        "`auto` never chooses the model. Default: the model of the space that the deployments' names mean, if it is certain; "
+        "else the embedding of its nearest relative by name, with larger errors",
     )
     deployments: list[DeploymentEntry] = Field(min_length=1, description="Servers where the model can be called")
     price: PriceEntry | None = Field(

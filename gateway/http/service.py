@@ -224,6 +224,7 @@ async def open_service(
 async def _watched(service: Service, settings: Settings) -> AsyncIterator[None]:
     """The health of deployments is checked; versions and states of models are put in force, now and when they change."""
     await service.health.watch(service.in_force.deployments)
+    service.metrics.watch_states(lambda: {name: one.state for name, one in service.in_force.standings.items()})
     if service.models is None or settings.database is None:
         yield
         return

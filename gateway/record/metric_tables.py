@@ -43,6 +43,7 @@ HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
     **GENAI_HISTOGRAMS,
 }
 MODEL_GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "locus_model_state": ("1 for the state of the model", ("model", "state")),
     "locus_onboarding_predicted_error": ("Mean standard error of P(correct) after the last probes", ("model",)),
 }
 BUDGET_GAUGES = {  # by scope ("key" or "team"), name and period; the values of one budget are in this order

@@ -5,7 +5,7 @@ Each update changes one dictionary entry; prometheus_client writes the text on r
 multiprocess mode (0.26, Python 3.11, best of 40 rounds): every request would pay this on the event loop.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
@@ -48,6 +48,7 @@ class Metrics:
         self._cache_bytes: Callable[[], int] = lambda: 0
         self._spans_lost: Callable[[], int] = lambda: 0
         self._budgets: Callable[[], Iterable[tuple[Labels, tuple[float, ...]]]] = lambda: ()
+        self._states: Callable[[], Mapping[str, str]] = dict
         self._settled_twice: Callable[[], int] = lambda: 0
         self._longest_pause_s = 0.0
         self.in_flight = 0
@@ -78,6 +79,10 @@ class Metrics:
     def watch_spans(self, lost: Callable[[], int]) -> None:
         """Set the source of the number of lost spans."""
         self._spans_lost = lost
+
+    def watch_states(self, states: Callable[[], Mapping[str, str]]) -> None:
+        """Set the source of the states of models, by name."""
+        self._states = states
 
     def request_started(self) -> None:
         """Count a request that has arrived."""
@@ -190,6 +195,7 @@ class Metrics:
         totals.counters["locus_spans_lost"][()] = float(self._spans_lost())
         totals.counters["locus_settled_twice"][()] = float(self._settled_twice())
         totals.budgets = dict(self._budgets())
+        totals.by_model["locus_model_state"] = dict.fromkeys(self._states().items(), 1.0)
         totals.gauges = {
             "locus_requests_in_flight": float(self.in_flight),
             "locus_requests_waiting": float(self._waiting()),

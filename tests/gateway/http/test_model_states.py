@@ -161,6 +161,9 @@ async def test_a_model_in_shadow_or_quarantine_answers_only_when_named(tmp_path:
         assert described["p_correct"] > 0
         assert f"{state} (a test)" in described["why"]
         assert (await listed(run, BEST))["state"] == state
+        metrics = (await run.http.get("/metrics")).text
+        assert f'locus_model_state{{model="{BEST}",state="{state}"}} 1.0' in metrics
+        assert 'locus_model_state{model="llama-8b",state="live"} 1.0' in metrics
         answers = [(await chat(run, name)).headers["x-locus-model"] for name in ("auto:best", BEST)]
         assert answers[0] != BEST
         assert answers[1] == BEST

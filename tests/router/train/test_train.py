@@ -180,8 +180,11 @@ def test_what_is_trained_predicts_and_routes(world: Path, checkpoint: Path) -> N
 
 def test_new_models_join_the_shipped_space_without_training(world: Path, tmp_path: Path) -> None:
     space, out = tmp_path / "space.safetensors", tmp_path / "p.parquet"
-    run("embed", world, "--out", space)
+    printed = run("embed", world, "--out", space).splitlines()
     loaded = ModelSpace.load(space)
+    row = next(i for i, line in enumerate(printed) if line.startswith("lab/newcomer"))
+    assert printed[row].split()[1:3] == ["300", "lab/adder"]  # its evaluations and the nearest of five models
+    assert not any(line.startswith("lab/") for line in printed[row + 1 : row + 5])
     assert set(loaded.models) == set(SKILLS)
     assert set(loaded.evaluations) == {300}
     assert loaded.neighbors("lab/newcomer")[0].model == "lab/adder"
