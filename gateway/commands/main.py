@@ -15,6 +15,7 @@ COMMANDS = {
     "key": "gateway.commands.keys:key",
     "model": "gateway.commands.model:model",
     "spend": "gateway.commands.spend:spend",
+    "replay": "gateway.commands.replay:replay",
     "feedback": "gateway.commands.feedback:feedback",
     "migrate": "gateway.commands.migrate:migrate",
     "init": "gateway.commands.init:init",
@@ -34,7 +35,7 @@ COMMANDS = {
     "evaluate": "router.commands.prediction:evaluate",
 }
 SECTIONS = {
-    "Serve": ("init", "check", "serve", "log", "spend", "feedback", "key", "model", "migrate", "import-config"),
+    "Serve": ("init", "check", "serve", "log", "spend", "replay", "feedback", "key", "model", "migrate", "import-config"),
     "Models": ("models", "neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
     "Data": ("import", "train", "embed", "evidence"),
     "Research": ("predict", "evaluate"),

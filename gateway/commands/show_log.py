@@ -14,6 +14,7 @@ from gateway.commands.log_table import LogTable
 from gateway.commands.since import Since
 from gateway.config.database_location import DatabaseLocation
 from gateway.core.printable import printable_json
+from router.commands.options import readable_errors
 
 FOLLOW_S = 0.5
 
@@ -29,11 +30,26 @@ FOLLOW_S = 0.5
 @click.option("--key", help="Only requests of the gateway key with this name or id.")
 @click.option("--demo", is_flag=True, help="Show the requests to the simulated models of `locus serve --demo`.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, oldest first.")
+@click.option(
+    "--parquet",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write all requests since --since to this file, without texts, for `locus replay --parquet`.",
+)
 def log(
-    config: Path | None, db: Path | None, number: int, follow: bool, as_json: bool, demo: bool, **conditions: Any
+    config: Path | None,
+    db: Path | None,
+    number: int,
+    follow: bool,
+    as_json: bool,
+    parquet: Path | None,
+    demo: bool,
+    **conditions: Any,
 ) -> None:
     """Show the last recorded requests."""
     location = database_of(config, db, demo=demo)
+    if parquet is not None:
+        _export(location, parquet, conditions)
+        return
     table = LogTable(reasons=conditions["errors"], fixed=follow)
     with suppress(KeyboardInterrupt):
         for rows in _batches(location, conditions, number, follow=follow):
@@ -42,6 +58,23 @@ def log(
                     click.echo(_json_line(row))
             else:
                 table.show(rows)
+
+
+@readable_errors
+def _export(location: DatabaseLocation, path: Path, conditions: dict[str, Any]) -> None:
+    """Writes the requests to a parquet file."""
+    unused = [name for name, value in conditions.items() if name != "since" and value]
+    if unused:
+        raise click.UsageError(f"--parquet writes all requests since --since: leave out --{unused[0]}.")
+    from gateway.replay.logged import DatabaseLog
+    from gateway.replay.parquet import write_parquet
+
+    with reading(location) as connection:
+        try:
+            count = write_parquet(DatabaseLog(connection, conditions["since"]), path)
+        except OSError as exc:
+            raise click.ClickException(f"{path}: {exc.strerror or exc}") from exc
+    click.echo(f"{count:,} requests are in {path}.")
 
 
 def read_last(path: Path, number: int) -> list[dict[str, Any]]:

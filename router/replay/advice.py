@@ -32,7 +32,7 @@ class Traffic:
         p_correct, standard_error: (n, M), float32.
         price_usd: expected price of each request at each model, (n, M), float64.
         able: the model can serve the request, (n, M), bool.
-        kinds: of the requests, (n,), int64; the errors of a model's predictions are equal within a kind, as in `Batch`.
+        kinds: of the requests, (n,), int64; the errors are equal within a kind, as in `router.replay.readout.Batch`.
     """
 
     p_correct: NDArray[np.float32]

@@ -16,26 +16,40 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Requests that two policies decided. n requests, M models, K kinds of request.
+class Side:
+    """The models that one policy chose for n requests.
 
     Attributes:
-        p_correct: predicted correctness, (n, M), float32; NaN only for models that neither policy chose.
-        standard_error: of p_correct, (n, M), float32.
-        kinds: the kind of each request, (n,), int64, below K. The errors of one model's predictions are taken to be equal,
-            in standard errors, within a kind, and independent among kinds and models.
-        logged, other: indexes of the models that the two policies chose, (n,), int64.
+        models: numbers of the models, (n,), int64.
+        p_correct: predicted correctness of the chosen models, (n,), float64.
+        standard_error: of p_correct, (n,), float64.
     """
 
-    p_correct: NDArray[np.float32]
-    standard_error: NDArray[np.float32]
-    kinds: NDArray[np.int64]
-    logged: NDArray[np.int64]
-    other: NDArray[np.int64]
+    models: NDArray[np.int64]
+    p_correct: Floats
+    standard_error: Floats
 
-    def p_of(self, chosen: NDArray[np.int64]) -> Floats:
-        """P(correct) of the chosen models, (n,), float64."""
-        return self.p_correct[np.arange(len(chosen)), chosen].astype(np.float64)
+    @classmethod
+    def of(
+        cls, p_correct: NDArray[np.float32], standard_error: NDArray[np.float32], models: NDArray[np.int64]
+    ) -> "Side":
+        """The choices among M models, from predictions for all of them, (n, M)."""
+        rows = np.arange(len(models))
+        return cls(models, p_correct[rows, models].astype(np.float64), standard_error[rows, models].astype(np.float64))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Requests that two policies decided.
+
+    Attributes:
+        kinds: the kind of each request, (n,), int64. The errors of one model's predictions are taken to be equal, in standard
+            errors, within a kind, and independent among kinds and models.
+    """
+
+    kinds: NDArray[np.int64]
+    logged: Side
+    other: Side
 
 
 class ReadOut:
@@ -45,7 +59,7 @@ class ReadOut:
     the chance in single answers; both are analytic.
 
     Args:
-        models, kinds: M and K of all batches.
+        models, kinds: numbers of models and of kinds; those of all batches are smaller.
 
     Attributes:
         count: the number of requests.
@@ -60,17 +74,16 @@ class ReadOut:
 
     def add(self, batch: Batch) -> None:
         """Add the requests of a batch."""
-        differ = batch.logged != batch.other
+        differ = batch.logged.models != batch.other.models
         self.count += len(differ)
         self.differing += int(differ.sum())
-        rows = np.arange(len(differ))
         for side, chosen in enumerate((batch.logged, batch.other)):
-            p = batch.p_of(chosen)
+            p = chosen.p_correct
             chance = p * (1 - p)
             self._sums[side] += p.sum()
             self._chance[side] += chance.sum()
             self._chance[2] += chance[differ].sum()
-            np.add.at(self._errors[side], (chosen, batch.kinds), batch.standard_error[rows, chosen])
+            np.add.at(self._errors[side], (chosen.models, batch.kinds), chosen.standard_error)
         self._sums[2] = self._sums[1] - self._sums[0]
         self._errors[2] = self._errors[1] - self._errors[0]
 

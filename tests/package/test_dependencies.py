@@ -66,7 +66,9 @@ def test_each_import_is_declared() -> None:
 
 def test_the_gateway_and_the_serving_model_import_only_base_dependencies() -> None:
     found = imports_of("gateway", "router/data")
-    assert {name: paths for name, paths in found.items() if name not in BASE | EXTRAS["import"]} == {}
+    assert {
+        name: paths for name, paths in found.items() if name not in BASE | EXTRAS["import"] | EXTRAS["replay"]
+    } == {}
     assert {name: paths for name, paths in imports_of("gateway").items() if name not in BASE} == {}
     model = {name: paths for name, paths in imports_of("router/model").items() if name not in BASE}
     assert model == {}

@@ -2,19 +2,21 @@ import numpy as np
 import pytest
 
 from router.replay.estimate import Estimate, Mean
-from router.replay.readout import Batch, ReadOut
+from router.replay.readout import Batch, ReadOut, Side
 from tests.router.replay.worlds import World, world
 
 
 def batch(made: World, logged: np.ndarray, other: np.ndarray, rows: slice = slice(None)) -> Batch:
-    return Batch(made.p_correct[rows], made.standard_error[rows], made.kinds[rows], logged[rows], other[rows])
+    predicted = made.p_correct[rows], made.standard_error[rows]
+    return Batch(made.kinds[rows], Side.of(*predicted, logged[rows]), Side.of(*predicted, other[rows]))
 
 
 def test_an_estimate_by_hand() -> None:
     p = np.array([[0.5, 0.8], [0.25, 0.5]], np.float32)
     errors = np.array([[0.1, 0.2], [0.1, 0.3]], np.float32)
     found = ReadOut(2, 1)
-    found.add(Batch(p, errors, np.zeros(2, np.int64), np.array([0, 0]), np.array([1, 0])))
+    logged, other = (Side.of(p, errors, np.array(chosen)) for chosen in ([0, 0], [1, 0]))
+    found.add(Batch(np.zeros(2, np.int64), logged, other))
     assert (found.count, found.differing) == (2, 1)
     assert found.logged().value == pytest.approx(0.375)
     assert found.other().value == pytest.approx(0.525)

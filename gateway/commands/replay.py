@@ -1,0 +1,96 @@
+"""`locus replay`: what another portfolio or policy would have given for the requests of the record."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+
+from gateway.commands.replay_inputs import Inputs, inputs, log_of
+from gateway.commands.replay_report import show
+from gateway.commands.since import Since
+from router.commands.options import readable_errors
+
+if TYPE_CHECKING:
+    from gateway.replay.decider import Decider
+
+FILE = click.Path(path_type=Path, exists=True)
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="Portfolio in force.  [default: as `locus serve`]")
+@click.option("--db", type=click.Path(path_type=Path), help="SQLite file.  [default: the database of the portfolio]")
+@click.option(
+    "--parquet", type=FILE, help="Read requests from this file or folder, as `locus log --parquet` writes it."
+)
+@click.option(
+    "--since", type=Since(), default="7d", show_default=True, help="A duration, or a date such as 2026-11-01."
+)
+@click.option("--until", type=Since(), help="The end of the period.  [default: now]")
+@click.option("--portfolio", type=FILE, help="The other portfolio file.  [default: the one in force]")
+@click.option("--policy", metavar="NAME", help="The policy that decides all requests.  [default: that of each request]")
+@click.option("--cost-weight", type=click.FloatRange(0), help="Decide all requests by this cost weight, 1/USD.")
+@click.option("--demo", is_flag=True, help="Replay the requests to the simulated models of `locus serve --demo`.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@readable_errors
+def replay(
+    config: Path | None,
+    db: Path | None,
+    parquet: Path | None,
+    since: float,
+    until: float | None,
+    portfolio: Path | None,
+    policy: str | None,
+    cost_weight: float | None,
+    demo: bool,
+    as_json: bool,
+) -> None:
+    """Compare another portfolio or policy with what was logged.
+
+    Accuracy comes from the router's predictions, and from graded requests where the log has enough; each figure has an interval
+    of 90%. Nothing is asked and nothing is changed.
+    """
+    from gateway.replay.replay import Replay
+
+    if policy is not None and cost_weight is not None:
+        raise click.UsageError("Give --policy or --cost-weight, not both.")
+    known = inputs(config, db, demo=demo)
+    present, other = _deciders(known, portfolio, policy, cost_weight)
+    with log_of(known.location, parquet, since, until) as log:
+        run = Replay(log, present, other, known.file_router.checkpoint)
+        report = run.run(since, until)
+    if as_json:
+        click.echo(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        show(report, _described(portfolio, policy, cost_weight))
+
+
+def _deciders(
+    known: Inputs, path: Path | None, policy: str | None, cost_weight: float | None
+) -> tuple["Decider", "Decider"]:
+    """The portfolio in force, and what is compared with it.
+
+    Raises:
+        click.ClickException: the other portfolio is wrong, or has no policy of this name.
+    """
+    from gateway.replay.decider import Decider
+    from router.model.policy import Policy
+
+    placed = known.placed if path is None else known.other(path)
+    policies, rule = placed.portfolio.policies, None
+    if policy is not None:
+        if policy not in policies:
+            raise click.BadParameter(
+                f"there is no policy {policy!r}; there are {', '.join(policies)}", param_hint="--policy"
+            )
+        rule = policies[policy]
+    if cost_weight is not None:
+        rule = Policy("", "cost_weight", cost_weight)
+    return Decider(known.placed), Decider(placed, rule)
+
+
+def _described(portfolio: Path | None, policy: str | None, cost_weight: float | None) -> str:
+    parts = [] if portfolio is None else [portfolio.name]
+    parts += [] if policy is None else [f"policy {policy}"]
+    parts += [] if cost_weight is None else [f"cost weight {cost_weight:g}"]
+    return ", ".join(parts) or "the portfolio and policies in force now"

@@ -1,0 +1,250 @@
+"""Replays logged requests: what another portfolio or policy would have chosen, and what that would have given."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.config.portfolio import Model
+from gateway.core.usage import Usage
+from gateway.core.vocabulary import NUSD_PER_USD
+from gateway.record.needs import Needs, unpack_needs
+from gateway.record.predictions import unpack_query
+from gateway.replay.decider import Asked, Decided, Decider
+from gateway.replay.logged import Log, LoggedRequest
+from gateway.replay.reasons import Reason, why_not
+from gateway.replay.report import Compared, Report
+from gateway.replay.usual import Usual
+from router.replay.estimate import Mean
+from router.replay.readout import Batch, ReadOut, Side
+from router.replay.snips import measured, weighted
+
+Floats = NDArray[np.float64]
+_OTHERS = ""  # the place of models without an embedding among the embeddings
+
+
+@dataclass
+class Differing:
+    """The requests on which the policies differ, for an audit: one entry for each, in the order of the log.
+
+    Attributes:
+        ids: of the rows.
+        logged, other: names of the models.
+        difference, variance: predicted, as `router.replay.audit.plan` needs them.
+        scores: of the logged answers; NaN if not graded.
+        prompts: the text of the request is stored.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    logged: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+    difference: list[float] = field(default_factory=list)
+    variance: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    prompts: list[bool] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Requests that both deciders have decided.
+
+    Attributes:
+        other: index of the other policy's model.
+        p, error: of the logged and the other model, (2, n).
+        places: of both models' embeddings, (2, n).
+    """
+
+    rows: list[LoggedRequest]
+    other: NDArray[np.int64]
+    p: Floats
+    error: Floats
+    places: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+
+
+class Replay:
+    """Replays a log.
+
+    Args:
+        log: the requests; they are read twice.
+        present: the portfolio in force with its policies, by which the models that answered are predicted.
+        other: what is tried instead.
+        checkpoint: the id of the one that both use.
+
+    Attributes:
+        differing: the requests on which both differ, once `run` is over.
+    """
+
+    def __init__(self, log: Log, present: Decider, other: Decider, checkpoint: str) -> None:
+        self._log = log
+        self._present, self._other, self._checkpoint = present, other, checkpoint
+        names = [*sorted(present.embeddings | other.embeddings), _OTHERS]
+        self._places = {name: i for i, name in enumerate(names)}
+        self._index = {name: i for i, name in enumerate(present.names)}
+        self._readout = ReadOut(len(names), max(present.kinds, other.kinds))
+        self._reasons: Counter[Reason] = Counter()
+        self._usd, self._ms = (Mean(), Mean(), Mean()), (Mean(), Mean(), Mean())  # logged, other, difference
+        self._shares: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+        self._graded: list[Floats] = []
+        self._requests = self._same = 0
+        self.differing = Differing()
+
+    def run(self, since: float | None = None, until: float | None = None) -> Report:
+        """Reads the log and reports.
+
+        Args:
+            since, until: the period of the log, for the report.
+        """
+        usual = Usual(self._log)
+        for chunk in self._log.requests():
+            self._requests += len(chunk)
+            rows = []
+            for row in chunk:
+                reason = why_not(row, self._checkpoint)
+                if reason is None:
+                    rows.append(row)
+                else:
+                    self._reasons[reason] += 1
+            if rows:
+                self._add(self._decided(rows), usual)
+        return self._report(since, until)
+
+    def _decided(self, rows: list[LoggedRequest]) -> _Rows:
+        needs = [unpack_needs(row.needs or {}) for row in rows]
+        q = np.stack([unpack_query(row.encoding or b"", row.surface or b"") for row in rows])
+        asked = Asked(q, needs, [row.policy or "" for row in rows])
+        present = self._present.decide(asked)
+        other = present if self._other is self._present else self._other.decide(asked)
+        p, error, place = self._logged(rows, needs, present)
+        chosen = np.maximum(other.chosen, 0)
+        at = np.arange(len(rows))
+        places = [
+            self._places[self._other.embedding(int(m), one.reasoning) or _OTHERS]
+            for m, one in zip(chosen, needs, strict=True)
+        ]
+        both_p = np.array([p, other.p_correct[at, chosen]], np.float64)
+        both_errors = np.array([error, other.standard_error[at, chosen]], np.float64)
+        unknown, unable = np.isnan(both_p[0]), other.chosen < 0
+        self._reasons["unpredicted"] += int((unknown & ~unable).sum())
+        self._reasons["none_able"] += int(unable.sum())
+        kept = np.flatnonzero(~unknown & ~unable)
+        names = self._present.names
+        same = [present.chosen[i] >= 0 and names[present.chosen[i]] == rows[i].chosen for i in kept]
+        self._same += sum(map(bool, same))
+        return _Rows(
+            [rows[i] for i in kept],
+            chosen[kept],
+            both_p[:, kept],
+            both_errors[:, kept],
+            np.array([place, places], np.int64)[:, kept],
+            other.kinds[kept],
+        )
+
+    def _logged(
+        self, rows: Sequence[LoggedRequest], needs: Sequence[Needs], present: Decided
+    ) -> tuple[list[float], list[float], list[int]]:
+        """P(correct), standard error and place of the models that answered.
+
+        A model that the portfolio no longer has, or has no embedding of, counts by what was predicted then, with the usual error.
+        """
+        p, errors, places = [], [], []
+        usual = np.nanmean(present.standard_error, axis=1, where=~np.isnan(present.standard_error)).tolist()
+        for i, (row, one) in enumerate(zip(rows, needs, strict=True)):
+            model = self._index.get(row.served or "")
+            name = None if model is None else self._present.embedding(model, one.reasoning)
+            if model is not None and name is not None:
+                p.append(float(present.p_correct[i, model]))
+                errors.append(float(present.standard_error[i, model]))
+            else:
+                then = float("nan") if row.p_correct is None else row.p_correct - (row.predicted_loss or 0.0)
+                p.append(then)
+                errors.append(usual[i])
+            places.append(self._places[name or _OTHERS])
+        return p, errors, places
+
+    def _add(self, decided: _Rows, usual: Usual) -> None:
+        rows = decided.rows
+        models = [self._other.portfolio.models[i] for i in decided.other.tolist()]
+        sides = [Side(*side) for side in zip(decided.places, decided.p, decided.error, strict=True)]
+        self._readout.add(Batch(decided.kinds, *sides))
+        for row, model in zip(rows, models, strict=True):
+            self._shares[0][row.served or ""] += 1
+            self._shares[1][model.name] += 1
+        pairs = list(zip(rows, models, strict=True))
+        _compare(self._usd, [_nan(row.cost_nusd, NUSD_PER_USD) for row in rows], [_usd(*pair, usual) for pair in pairs])
+        _compare(self._ms, [_nan(row.latency_ms) for row in rows], [_ms(*pair, usual) for pair in pairs])
+        agree = np.array([row.served == model.name for row, model in pairs], np.bool_)
+        propensity = np.array([row.propensity or 1.0 for row in rows])
+        score = np.array([_nan(row.score) for row in rows])
+        self._graded.append(np.array([agree, propensity, score, *decided.p]))
+        d, (p, q) = self.differing, decided.p
+        for i in np.flatnonzero(decided.places[0] != decided.places[1]).tolist():
+            d.ids.append(rows[i].id)
+            d.logged.append(rows[i].served or "")
+            d.other.append(models[i].name)
+            d.difference.append(float(q[i] - p[i]))
+            d.variance.append(float(p[i] * (1 - p[i]) + q[i] * (1 - q[i])))
+            d.scores.append(_nan(rows[i].score))
+            d.prompts.append(rows[i].has_prompt)
+
+    def _report(self, since: float | None, until: float | None) -> Report:
+        count = self._readout.count
+        graded = np.concatenate(self._graded, axis=1) if self._graded else np.zeros((5, 0))
+        agree, propensity, score, *p = graded
+        found = weighted(agree.astype(np.bool_), propensity, score, *p)
+        readout = Compared(None, None, None)
+        if count:
+            readout = Compared(self._readout.logged(), self._readout.other(), self._readout.difference())
+        names = sorted({**self._shares[0], **self._shares[1]}, key=lambda name: -self._shares[0][name])
+        return Report(
+            since,
+            until,
+            self._requests,
+            count,
+            +self._reasons,
+            self._same / count if count else 0.0,
+            self._readout.differing / count if count else 0.0,
+            readout,
+            found.overlap,
+            found.uncovered,
+            found.snips,
+            found.doubly_robust,
+            measured(score),
+            Compared(*(mean.estimate() for mean in self._usd)),
+            Compared(*(mean.estimate() for mean in self._ms)),
+            self._usd[2].unknown,
+            self._ms[2].unknown,
+            {name: (self._shares[0][name] / count, self._shares[1][name] / count) for name in names},
+        )
+
+
+def _compare(means: tuple[Mean, Mean, Mean], logged: Sequence[float], other: Sequence[float]) -> None:
+    """Adds values to the means of both sides and of their difference, where both are known."""
+    one, two = np.array(logged), np.array(other)
+    difference = two - one
+    known = ~np.isnan(difference)
+    for mean, values in zip(means, (one, two, difference), strict=True):
+        mean.add(np.where(known, values, np.nan))
+
+
+def _nan(value: float | None, unit: float = 1.0) -> float:
+    return float("nan") if value is None else value / unit
+
+
+def _usd(row: LoggedRequest, model: Model, usual: Usual) -> float:
+    """What a request would have cost at a model: its tokens, with an answer as long as that model's answers usually are."""
+    if model.name == row.served:
+        return _nan(row.cost_nusd, NUSD_PER_USD)
+    if model.price is None or row.prompt_tokens is None or row.completion_tokens is None:
+        return float("nan")
+    completion = round(row.completion_tokens * usual.longer(model.name, row.served or ""))
+    return model.price.cost_nusd(Usage(row.prompt_tokens, completion, row.cached_tokens or 0)) / NUSD_PER_USD
+
+
+def _ms(row: LoggedRequest, model: Model, usual: Usual) -> float:
+    """How long a request would have taken at a model: its own time, and what that model's answers usually take more."""
+    if row.latency_ms is None or model.name == row.served:
+        return _nan(row.latency_ms)
+    return row.latency_ms + usual.ms(model.name) - usual.ms(row.served or "")
