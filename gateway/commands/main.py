@@ -35,7 +35,19 @@ COMMANDS = {
     "evaluate": "router.commands.prediction:evaluate",
 }
 SECTIONS = {
-    "Serve": ("init", "check", "serve", "log", "spend", "replay", "feedback", "key", "model", "migrate", "import-config"),
+    "Serve": (
+        "init",
+        "check",
+        "serve",
+        "log",
+        "spend",
+        "replay",
+        "feedback",
+        "key",
+        "model",
+        "migrate",
+        "import-config",
+    ),
     "Models": ("models", "neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
     "Data": ("import", "train", "embed", "evidence"),
     "Research": ("predict", "evaluate"),
