@@ -45,7 +45,7 @@ class MessagesWriter:
             passed = self._pass_event(chunk.raw, model, fields.get("locus"))
             if passed is not None:
                 return passed
-        start = self._start(fields.get("id"), model)
+        start = self._start(fields.get("id"), model, fields.get("locus"))
         self._writes_events = True
         for choice in fields["choices"]:
             if not choice.get("index"):
@@ -74,7 +74,7 @@ class MessagesWriter:
         """Return a provider's event as bytes for the client, and note which block it opens or closes.
 
         Args:
-            locus: a field to add to `message_start`, if any.
+            locus: a field to add to the message of `message_start`, if any.
 
         Returns:
             None if clients of this API cannot read the event, or if it starts a second message: the gateway then writes its own
@@ -108,7 +108,7 @@ class MessagesWriter:
                 self._ended = True
         return raw
 
-    def _start(self, completion_id: object, model: str) -> bytes:
+    def _start(self, completion_id: object, model: str, locus: object = None) -> bytes:
         if self._started:
             return b""
         self._started = True
@@ -122,7 +122,8 @@ class MessagesWriter:
             "stop_sequence": None,
             "usage": message_usage(None),  # chat reports it at the end
         }
-        return encoded_event("message_start", message=message) + encoded_event("ping")
+        told = message if locus is None else {**message, "locus": locus}  # clients keep it with the message
+        return encoded_event("message_start", message=told) + encoded_event("ping")
 
     def _add_choice(self, choice: ChunkChoice, fields: ChatChunk) -> None:
         delta = choice.get("delta") or {}
@@ -192,7 +193,7 @@ def _with_model_name(raw: bytes, event: JsonObject, model: str, locus: object) -
     """Return a `message_start` with the model's public name.
 
     Args:
-        locus: a field to add, if any.
+        locus: a field to add to the message, if any.
     """
     message = event["message"]
     name = message.get("model")
@@ -201,4 +202,4 @@ def _with_model_name(raw: bytes, event: JsonObject, model: str, locus: object) -
         return replaced
     extra = {} if locus is None else {"locus": locus}
     fields = {key: value for key, value in event.items() if key != "type"}
-    return encoded_event("message_start", **fields | {"message": message | {"model": model}} | extra)
+    return encoded_event("message_start", **fields | {"message": message | {"model": model} | extra})

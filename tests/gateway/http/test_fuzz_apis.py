@@ -82,6 +82,7 @@ NAMES = st.sampled_from(
         "allow",
         "exclude",
         "failover",
+        "stand-ins",
         "session",
         "other",
     ]
