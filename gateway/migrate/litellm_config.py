@@ -16,6 +16,7 @@ from gateway.config.yaml_reader import Place, YamlError, YamlNode
 from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import is_reserved
 from gateway.migrate.import_values import Finding, ImportedValues
+from gateway.migrate.litellm_fallbacks import KEYS, Fallbacks
 from gateway.migrate.litellm_files import read_with_includes
 from gateway.migrate.litellm_models import ModelList
 from gateway.migrate.litellm_settings import SettingsImport
@@ -94,6 +95,7 @@ class _Importer:
         self._models: list[JsonObject] = []
         self._embedding_models: list[JsonObject] = []
         self._gateway: dict[str, object] = {}
+        self._alias_of: dict[str, str] = {}
 
     def run(self) -> None:
         """Reads the configuration. Afterwards `values` has the findings and the problems."""
@@ -185,6 +187,7 @@ class _Importer:
                     f"An alias: without an embedding, so that `auto` chooses {name} itself."
                 ]
             own = {"name": alias} if embeds else {"name": alias, "embedding": NO_EMBEDDING}
+            self._alias_of[alias] = model["name"]
             models.append(own | {k: v for k, v in model.items() if k not in own})
 
     def _is_free(self, alias: str) -> bool:
@@ -193,11 +196,13 @@ class _Importer:
         return not taken and alias.isprintable() and not is_reserved(alias)
 
     def _rest(self) -> None:
-        for section in ("litellm_settings", "router_settings"):
-            for key in ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"):
+        fallbacks = Fallbacks(self._values, self._models, self._alias_of)
+        for section in ("router_settings", "litellm_settings"):  # the router's own lists count
+            for key in KEYS:
                 node = self._settings.setting(section, key)
                 if node is not None:
-                    self._fallbacks(key, node)
+                    fallbacks.read(key, node)
+        fallbacks.write()
         if (drop := self._settings.setting("litellm_settings", "drop_params")) is not None:
             self._values.report(drop, "changed", DROP_PARAMS)
         variables = self._root.get("environment_variables")
@@ -210,31 +215,6 @@ class _Importer:
             self._values.report(node, "lost", LOST.get(node.key, "no equivalent"))
         for node, key in _repeats(self._root):
             self._values.report(node, "lost", f"the key {key} occurs again below, which counts, as with LiteLLM")
-
-    def _fallbacks(self, key: str, node: YamlNode) -> None:
-        """Reports each list of fallbacks, which has no equivalent."""
-        why = {
-            "context_window_fallbacks": "no list: a request goes only to models that it fits",
-            "content_policy_fallbacks": "no equivalent: a refusal is passed on",
-            "default_fallbacks": "no list: stand-ins are the models nearest by embedding",
-        }.get(key, "no list: stand-ins are the models nearest by embedding")
-        pairs = [
-            (name, targets)
-            for item in node.children()
-            if isinstance(item.value, dict)
-            for name, targets in item.value.items()
-        ]
-        if not pairs:
-            self._values.report(node, "lost", why)
-            return
-        for name, targets in pairs:
-            names = [c.value for c in targets.children() if isinstance(c.value, str)]
-            chain = f"{name} to {', '.join(names)}: " if names else f"{name}: "
-            written = {m["name"]: m for m in self._models}
-            outside = [n for n in dict.fromkeys([name, *names]) if n in written and "embedding" not in written[n]]
-            note = f"; {', '.join(outside)} cannot stand in or be stood in for without an embedding" if outside else ""
-            self._values.report(targets, "lost", chain + why + note)
-        node.plain()
 
 
 def _settings_of(node: YamlNode) -> list[YamlNode]:

@@ -131,6 +131,8 @@ def test_a_companys_configuration(tmp_path: Path) -> None:
     assert models["llama"].embedding == "meta-llama/Llama-3.1-8B-Instruct"
     assert models["nova"].deployments[0].params["aws_secret_access_key"] == Secret("value-of-AWS_SECRET_ACCESS_KEY")
     assert models["gpt-4"].embedding == "none"
+    assert models["gpt-4o"].fallbacks == models["gpt-4"].fallbacks == ("claude", "llama")
+    assert not models["claude"].fallbacks
     assert [d.upstream_model for d in models["gpt-4"].deployments] == ["azure/gpt-4o-eu", "gpt-4o-2024-08-06"]
 
     (vectors,) = portfolio.embedding_models
@@ -157,8 +159,10 @@ def test_a_companys_configuration(tmp_path: Path) -> None:
         ("drop_params: true", "what a provider behind litellm lacks is always left out"),
         ("num_retries: 1", "router_settings.num_retries counts"),
         ("request_timeout: 600", "written as `timeout`"),
-        ("fallbacks: [{gpt-4o", "gpt-4o to claude, llama: no list: stand-ins are the models nearest by embedding"),
-        ("    - llama: [claude]", "llama to claude: no list: a request goes only to models that it fits"),
+        (
+            "    - llama: [claude]",
+            "llama: no list: after an error for its length a prompt goes on to models with a larger window",
+        ),
         ("callbacks: [prometheus", "no callbacks"),
         ("cache: true", "set `gateway.cache`"),
         ("cache_params:", "set `gateway.cache`"),

@@ -326,6 +326,16 @@ def test_an_unknown_context_window_is_assumed_with_a_warning(tmp_path: Path) -> 
     assert portfolio.warnings == (f"{tmp_path}/p.yaml:2: models[0]: context_window of a is not known; 8192 is assumed",)
 
 
+def test_a_model_may_have_its_own_stand_ins(tmp_path: Path) -> None:
+    more = "    fallbacks: [b]\n    stand_ins: nearest\n  - {name: b, deployments: [{model: ollama/m}], context_window: 1}\n"
+    file = load(tmp_path, COMPLETE + more + "gateway: {stand_ins: same_model}\n")
+    small, other = file.models
+    assert (small.fallbacks, small.stand_ins) == (("b",), "nearest")
+    assert (other.fallbacks, other.stand_ins) == ((), None)
+    assert file.settings.stand_ins == "same_model"
+    assert Settings().stand_ins == "best"
+
+
 def test_paths_begin_at_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/someone")
     text = DIRECT + "checkpoint: ../mine\nspaces: [/abs.safetensors, ~/own.safetensors]\n"
@@ -462,6 +472,14 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         ('"a\\e[31m": 1\n', "p.yaml:9: a\\x1b[31m: unknown key; expected one of models, embedding_models, policies, default_policy, checkpoint, trust_checkpoint, spaces, keys, teams, gateway"),
         ("  - name: " + "b" * 257 + "\n    deployments: [{model: ollama/m}]\n", "p.yaml:9: models[1].name: found '" + "b" * 56 + "...; write at most 256 characters"),
         # policies
+        # fallbacks and stand-ins
+        ("    fallbacks: [small]\n", "p.yaml:9: models[0].fallbacks[0]: found 'small', the model itself"),
+        ("    fallbacks: [smal]\n", "p.yaml:9: models[0].fallbacks[0]: found 'smal', which is no chat model of this file; did you mean small?"),
+        ("    fallbacks: [other]\n  - {name: b, deployments: [{model: ollama/m}], context_window: 1}\n", "p.yaml:9: models[0].fallbacks[0]: found 'other', which is no chat model of this file"),
+        ("    fallbacks:\n      - b\n      - b\n  - {name: b, deployments: [{model: ollama/m}], context_window: 1}\n", "p.yaml:11: models[0].fallbacks[1]: found 'b', which is listed already"),
+        ("    fallbacks: [b]\n    stand_ins: never\n  - {name: b, deployments: [{model: ollama/m}], context_window: 1}\n", "p.yaml:10: models[0].stand_ins: found 'never', which allows none of the model's fallbacks: remove one of the two"),
+        ("    stand_ins: first\n", "p.yaml:9: models[0].stand_ins: found 'first'; write never, same_model, nearest or best"),
+        ("gateway: {stand_ins: none}\n", "p.yaml:9: gateway.stand_ins: found 'none'; write never, same_model, nearest or best"),
         ("default_policy: fast\n", "p.yaml:9: default_policy: found 'fast', expected one of best, balanced, cheap"),
         ("policies: {fast: {cost_weight: 1}}\n", "p.yaml:1: default_policy: found 'balanced', expected one of fast"),
         ("policies:\n  balanced: {}\n", "p.yaml:10: policies.balanced: expected exactly one of cost_weight, max_loss, min_p_correct and quality, found none of them"),

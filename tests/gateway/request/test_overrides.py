@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
+from gateway.request.chat_request import parse_chat
+from gateway.request.overrides import with_overrides
 from tests.gateway.running import Gateway, entry, gateway
 from tests.gateway.upstreams import ScriptedProvider, error
 
@@ -99,6 +102,8 @@ async def test_two_rules_for_one_request_are_refused(tmp_path: Path) -> None:
         ({"x-locus-quality": "11"}, "x-locus-quality"),
         ({"x-locus-quality": "nan"}, "x-locus-quality"),
         ({"x-locus-failover": "maybe"}, "x-locus-failover"),
+        ({"x-locus-stand-ins": "none"}, "x-locus-stand-ins"),
+        ({"x-locus-stand-ins": "nearest", "x-locus-failover": "off"}, "x-locus-stand-ins"),
         ({"x-locus-cache": "soon"}, "x-locus-cache"),
         ({"x-locus-cache": "0"}, "x-locus-cache"),
         ({"x-locus-cache": "2000d"}, "x-locus-cache"),
@@ -121,6 +126,23 @@ async def test_failover_can_be_switched_off(tmp_path: Path) -> None:
             calls = len(up.calls)
             assert (await post(run, {"x-locus-failover": "off"}, model="llama-70b")).status_code == 502
             assert len(up.calls) == calls
+
+
+@pytest.mark.parametrize(
+    ("own", "stand_ins"),
+    [
+        ({}, None),
+        ({"failover": True}, None),
+        ({"failover": "off"}, "same_model"),
+        ({"failover": False, "stand_ins": "never"}, "never"),
+        ({"failover": True, "stand_ins": "nearest"}, "nearest"),
+        ({"stand_ins": "best"}, "best"),
+        ({"stand_ins": None}, None),
+    ],
+)
+def test_failover_off_is_short_for_stand_ins(own: dict[str, Any], stand_ins: str | None) -> None:
+    request = parse_chat(orjson.dumps({"model": "m", "messages": ASK, "locus": own}))
+    assert with_overrides(request, {}).overrides.stand_ins == stand_ins
 
 
 async def test_requirements_that_no_model_meets_are_reported(tmp_path: Path) -> None:
