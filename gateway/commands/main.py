@@ -21,6 +21,7 @@ COMMANDS = {
     "init": "gateway.commands.init:init",
     "import-config": "gateway.commands.import_config:import_config",
     "models": "router.commands.models:models",
+    "probes": "gateway.commands.probes:probes",
     "neighbors": "router.commands.space:neighbors",
     "portfolio": "router.commands.portfolio:portfolio",
     "find": "router.commands.space:find",
@@ -49,7 +50,7 @@ SECTIONS = {
         "import-config",
     ),
     "Models": ("models", "neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
-    "Data": ("import", "train", "embed", "evidence"),
+    "Data": ("probes", "import", "train", "embed", "evidence"),
     "Research": ("predict", "evaluate"),
 }
 

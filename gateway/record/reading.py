@@ -1,14 +1,17 @@
 """Reads the record and the ledger, for commands and reports."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
+from gateway.core.json_types import JsonObject, objects_in
 from gateway.store.tables import REQUESTS
 
 LATE_ROWS = 500  # a row with a lower id may be committed after one with a higher id, by another gateway
 MOST_NEW = 10_000
+_NO_MESSAGES = ("probe", "embeddings")  # values of `api`: our own questions, and inputs
 _BLOBS = ("all_candidates", "encoding", "surface")
 _COLUMNS = [column for column in REQUESTS.columns if column.name not in _BLOBS]
 _NAMES = [str(column.name) for column in _COLUMNS]
@@ -55,6 +58,17 @@ def last_requests(connection: Connection, which: RequestFilter, number: int) -> 
     newest = select(*_COLUMNS).where(which.condition()).order_by(c.time.desc(), c.id.desc()).limit(number)
     rows = connection.execute(newest).all()
     return [dict(zip(_NAMES, row, strict=True)) for row in reversed(rows)]
+
+
+def stored_prompts(connection: Connection, since: float | None) -> Iterator[list[JsonObject]]:
+    """The messages of requests of clients whose prompts were stored, the newest first."""
+    c = REQUESTS.c
+    mine = and_(RequestFilter(since=since).condition(), c.prompt.is_not(None), c.api.not_in(_NO_MESSAGES))
+    newest = select(c.prompt).where(mine).order_by(c.time.desc(), c.id.desc())
+    for (prompt,) in connection.execution_options(yield_per=500).execute(newest):
+        messages = objects_in(prompt)
+        if messages and all(isinstance(message.get("role"), str) for message in messages):
+            yield messages
 
 
 def last_ids(connection: Connection) -> set[int]:

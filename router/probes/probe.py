@@ -9,15 +9,17 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 
 from router.data.importing.lines import csv_rows, json_lines
 from router.errors import DataError
 from router.probes.checker_spec import CheckerSpec, checker_spec
+from router.probes.folder import SHIPPED, bank_path
 from router.probes.json_types import JsonObject, JsonValue, as_json
+from router.probes.validity import check_reference
 
-SHIPPED = "locus-bank"
+__all__ = ["SHIPPED", "Bank", "Probe", "load_bank", "save_bank"]
+
 DEFAULT_MAX_TOKENS = 512
 MOST_QUERY_CHARACTERS = 100_000
 FIELDS = ("id", "query", "kind", "checker", "reference", "difficulty", "known_models", "max_tokens", "tools")
@@ -58,17 +60,37 @@ class Bank:
 
 
 def load_bank(path_or_name: str | Path) -> Bank:
-    """Reads a bank: the shipped one by its name, any other by its path. A file that ends in `.csv` is CSV, every other JSON
-    lines.
+    """Reads a bank by its path or name; see `router.probes.folder`. A file that ends in `.csv` is CSV, every other JSON lines.
 
     Raises:
         DataError: unreadable, no probe, or a probe that is not valid; the message names file, line and field.
     """
-    if str(path_or_name) == SHIPPED:
-        path = Path(str(files("router.probes") / "shipped" / f"{SHIPPED}.jsonl"))
-    else:
-        path = Path(path_or_name)
-    return Bank(path.stem, tuple(_probes(path)))
+    path = bank_path(path_or_name)
+    places: dict[str, str] = {}
+    probes: list[Probe] = []
+    for location, probe in read_probes(path):
+        if isinstance(probe, DataError):
+            raise probe
+        if probe.id in places:
+            raise DataError(f"{location}: id: {probe.id!r} is also the id at {places[probe.id]}")
+        places[probe.id] = location
+        probes.append(probe)
+    if not probes:
+        raise DataError(f"{path}: no probes")
+    return Bank(path.stem, tuple(probes))
+
+
+def read_probes(path: Path) -> Iterator[tuple[str, Probe | DataError]]:
+    """(location, probe) of each line; in place of one that is not valid, the error. Ids may repeat.
+
+    Raises:
+        DataError: the file is unreadable, or a line is no JSON object or no row of the CSV file.
+    """
+    for location, record in _records(path):
+        try:
+            yield location, probe_from(record)
+        except ValueError as exc:
+            yield location, DataError(f"{location}: {exc}")
 
 
 def save_bank(path: Path, probes: Sequence[Probe]) -> None:
@@ -126,28 +148,13 @@ def probe_from(record: Mapping[str, JsonValue]) -> Probe:
         max_tokens=_count(record, "max_tokens", DEFAULT_MAX_TOKENS, least=1),
         tools=_tools(record.get("tools")),
     )
-    _check_reference(probe)
+    check_reference(probe.checker, probe.reference, probe.tools)
     return probe
 
 
 def default_id(query: str) -> str:
     """The id of a probe that the file gives none: it depends on the query alone."""
     return f"q-{hashlib.sha256(query.encode()).hexdigest()[:12]}"
-
-
-def _probes(path: Path) -> Iterator[Probe]:
-    places: dict[str, str] = {}
-    for location, record in _records(path):
-        try:
-            probe = probe_from(record)
-        except ValueError as exc:
-            raise DataError(f"{location}: {exc}") from exc
-        if probe.id in places:
-            raise DataError(f"{location}: id: {probe.id!r} is also the id at {places[probe.id]}")
-        places[probe.id] = location
-        yield probe
-    if not places:
-        raise DataError(f"{path}: no probes")
 
 
 def _records(path: Path) -> Iterator[tuple[str, JsonObject]]:
@@ -212,14 +219,3 @@ def _tools(value: JsonValue) -> list[JsonObject]:
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise ValueError('tools: expected {"type": "function", "function": {"name": ...}}' + f", found {tool!r}")
     return tools
-
-
-def _check_reference(probe: Probe) -> None:
-    """Raises a ValueError where the checker cannot compare an answer with the reference."""
-    kind, value = probe.checker.type, probe.reference
-    if kind in ("choice", "number", "exact", "tool") and value is None:
-        raise ValueError(f"reference: missing, and the checker {kind} compares with it")
-    if kind in ("regex", "python") and value is not None and not isinstance(value, str):
-        raise ValueError(f"reference: {kind} takes an example of a right answer as text, found {value!r}")
-    if kind == "tool" and not probe.tools:
-        raise ValueError("tools: missing, and the checker tool compares calls of them")

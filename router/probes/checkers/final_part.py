@@ -54,10 +54,10 @@ def parts(text: str) -> Iterator[Part]:
     """
     lines = [line.strip() for line in text.splitlines() if line.strip(_EMPTY)]
     marked = _marked(text)
-    boxed = _boxed(text)
-    if len(lines) == 1 and not marked and not boxed:
+    in_boxes = boxed(text)
+    if len(lines) == 1 and not marked and not in_boxes:
         yield Part("whole", lines[0])
-    yield from (Part("boxed", part) for part in reversed(boxed))
+    yield from (Part("boxed", part) for part in reversed(in_boxes))
     yield from (Part("marked", part) for part in reversed(marked))
     if len(lines) > 1:
         yield Part("line", _DECORATION.sub("", lines[-1]))
@@ -66,7 +66,8 @@ def parts(text: str) -> Iterator[Part]:
     yield from (Part("bold", part) for part in reversed(bold))
 
 
-def _boxed(text: str) -> list[str]:
+def boxed(text: str) -> list[str]:
+    """The contents of all boxes of LaTeX, in order."""
     found = []
     for match in list(_BOX.finditer(text))[-MOST_PARTS:]:
         depth = 1

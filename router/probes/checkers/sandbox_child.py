@@ -49,6 +49,7 @@ _ON_FILES = """
 os.remove os.rename os.rmdir os.mkdir os.link os.symlink os.chmod os.chown os.truncate os.utime os.setxattr os.listdir os.scandir
 os.chdir shutil.rmtree shutil.move shutil.copyfile
 """
+_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")  # shared ones, which modules of Python need
 _MODULES = ("ctypes", "_ctypes", "_posixsubprocess", "_socket", "_multiprocessing", "_winapi")
 
 
@@ -84,8 +85,9 @@ def close(cpu_s: int, memory_bytes: int, file_bytes: int) -> None:
     set_limits(cpu_s, memory_bytes, file_bytes)
     folder = os.path.realpath(os.getcwd())
     readable = {os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+    libraries = {path for path in _LIBRARIES if os.path.isdir(path)}
     if sys.platform == "linux":
-        close_kernel(folder, readable)
+        close_kernel(folder, readable | libraries)
     for name in [name for name in sys.modules if name.partition(".")[0] in _MODULES]:
         del sys.modules[name]
     sys.addaudithook(_hook(folder, (folder, *readable, "/dev/null", "/dev/urandom")))

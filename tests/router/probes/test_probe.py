@@ -7,8 +7,11 @@ import pytest
 
 from router.errors import DataError
 from router.probes.checker_spec import CheckerSpec
+from router.probes.checkers.grade import grade
+from router.probes.folder import user_banks, user_folder
 from router.probes.json_types import JsonObject, JsonValue
 from router.probes.probe import DEFAULT_MAX_TOKENS, Probe, default_id, load_bank, probe_line, save_bank
+from router.probes.validity import right_answer
 
 TOOL: JsonObject = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 PROBES = [
@@ -87,8 +90,29 @@ BAD_FIELDS: list[tuple[JsonObject, str]] = [
     ({"checker": {"type": "regex", "pattern": "(a"}}, "checker: not a pattern of linear time: '(a': unclosed group"),
     ({"checker": {"type": "regex", "pattern": "(?=a)"}}, "look-around, including look-ahead and look-behind"),
     ({"reference": None}, "reference: missing, and the checker number compares with it"),
-    ({"checker": {"type": "python", "tests": ""}, "reference": 4}, "reference: python takes an example of a right"),
+    (
+        {"checker": {"type": "python", "tests": ""}, "reference": 4},
+        "reference: python takes a right answer as text, found 4",
+    ),
     ({"checker": "tool"}, "tools: missing, and the checker tool compares calls of them"),
+    ({"checker": "choice", "reference": "5"}, "reference: expected a letter from A to Z, found '5'"),
+    (
+        {"checker": {"type": "choice", "options": 3}, "reference": "D"},
+        "reference: expected a letter from A to C, found 'D'",
+    ),
+    ({"reference": "four or five"}, "reference: expected one number, found 'four or five'"),
+    ({"checker": "exact", "reference": ["a"]}, "reference: a list needs the option compare: list or set"),
+    ({"checker": "exact", "reference": {"a": 1}}, "reference: exact compares texts and lists, found {'a': 1}"),
+    (
+        {"checker": {"type": "exact", "compare": "literal"}, "reference": "[1"},
+        "reference: expected a Python literal, found '[1'",
+    ),
+    ({"checker": {"type": "json_schema", "schema": {"type": "x"}}}, "schema: 'x' is not valid"),
+    ({"checker": "tool", "tools": [TOOL], "reference": {"name": "news"}}, "reference: expected calls of weather with"),
+    (
+        {"checker": "tool", "tools": [TOOL], "reference": "weather"},
+        'reference: expected {"name": ..., "arguments": {...}}',
+    ),
     ({"tools": {}}, "tools: expected a list of objects, found {}"),
     ({"tools": [{"name": "f"}]}, 'tools: expected {"type": "function", "function": {"name": ...}}, found'),
     ({"difficulty": 2}, "difficulty: expected a number from -1 to 1, found 2"),
@@ -113,6 +137,30 @@ def test_two_probes_with_one_id(tmp_path: Path) -> None:
     path = written(tmp_path, line, "", line)
     with pytest.raises(DataError, match=rf"line 3: id: 'a' is also the id at {path}: line 1$"):
         load_bank(path)
+
+
+def test_a_bank_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    folder = tmp_path / "locus" / "banks"
+    assert (user_folder(), user_banks()) == (folder, [])
+    with pytest.raises(DataError, match=r"^mine: no bank of that name; there are locus-bank, and"):
+        load_bank("mine")
+    folder.mkdir(parents=True)
+    save_bank(folder / "mine.jsonl", PROBES)
+    assert load_bank("mine").probes == tuple(PROBES)
+    with pytest.raises(DataError, match=r"there are locus-bank, mine, and `locus probes fetch` fetches more"):
+        load_bank("other")
+    monkeypatch.setenv("XDG_DATA_HOME", "relative")
+    assert user_folder() == Path("~/.local/share/locus/banks").expanduser()
+
+
+@pytest.mark.parametrize("probe", [*PROBES, *load_bank("locus-bank").probes[::7]], ids=lambda probe: probe.id)
+def test_the_right_answer_of_a_reference_is_graded_as_right(probe: Probe) -> None:
+    answer = right_answer(probe.checker, probe.reference)
+    if answer is None:
+        assert probe.reference is None
+    else:
+        assert grade(probe, answer).score == 1.0
 
 
 def test_files_without_probes(tmp_path: Path) -> None:

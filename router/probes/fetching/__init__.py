@@ -1,0 +1,1 @@
+"""Fetches public benchmarks to the user's machine, as banks."""
