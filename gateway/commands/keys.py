@@ -6,7 +6,7 @@ within seconds.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.config.access import NewKey
     from gateway.config.portfolio import Portfolio
     from gateway.keys.store import KeyStore
+    from gateway.keys.stored import StoredKey
 
 T = TypeVar("T")
 NARROW = 100  # columns; on a narrower terminal, each key takes two lines
@@ -67,11 +68,11 @@ def create(config: Path | None, **given: Any) -> None:
 
     The key alone goes to standard output: KEY=$(locus key create ci --budget 5/day)
     """
-    portfolio = _portfolio(config)
+    portfolio = read_portfolio(config)
     lists = {name: list(given[name]) for name in ("models", "policies", "budget", "tags") if given[name]}
     fields = {name: value for name, value in given.items() if value not in (None, ())} | lists
-    new = _new_key(fields, portfolio)
-    made, secret = _run(portfolio, lambda store: store.create(new))
+    new = new_key_of(fields, portfolio)
+    made, secret = run(portfolio, lambda store: store.create(new))
     click.echo(f"key {made.name} ({made.id}); it is shown only now:", err=True)
     click.echo(secret.reveal())
 
@@ -84,10 +85,13 @@ def list_(config: Path | None, revoked: bool, as_json: bool) -> None:
     """List the keys of the portfolio file and of the database."""
     from gateway.keys.description import describe_file_key, describe_key
 
-    portfolio = _portfolio(config)
-    listed = [describe_file_key(one) for one in portfolio.access.keys]
+    portfolio = read_portfolio(config)
+    used: Mapping[str, float] = {}
+    stored: list[StoredKey] = []
     if portfolio.settings.database is not None:
-        listed += [describe_key(one) for one in _run(portfolio, lambda store: store.keys(revoked=revoked))]
+        used, stored = run(portfolio, lambda store: _with_use(store, revoked))
+    listed = [describe_file_key(one, used) for one in portfolio.access.keys]
+    listed += [describe_key(one, used) for one in stored]
     if as_json:
         for one in listed:
             click.echo(orjson.dumps(one))
@@ -100,7 +104,7 @@ def list_(config: Path | None, revoked: bool, as_json: bool) -> None:
 @_config
 def revoke(config: Path | None, name: str) -> None:
     """Revoke a key, given by its name or id. A running gateway refuses it within seconds."""
-    made = _run(_portfolio(config), lambda store: store.revoke(name))
+    made = run(read_portfolio(config), lambda store: store.revoke(name))
     click.echo(f"key {made.name} ({made.id}) is revoked", err=True)
 
 
@@ -113,16 +117,20 @@ def rotate(config: Path | None, name: str, overlap: float | None) -> None:
 
     The new key keeps the conversations, budgets and limits. The old one works for gateway.rotate_overlap seconds more.
     """
-    portfolio = _portfolio(config)
+    portfolio = read_portfolio(config)
     seconds = portfolio.settings.rotate_overlap if overlap is None else overlap
-    made, secret = _run(portfolio, lambda store: store.rotate(name, seconds))
+    made, secret = run(portfolio, lambda store: store.rotate(name, seconds))
     until = datetime.fromtimestamp(made.old_until or 0).isoformat(" ", "minutes")
     old = f"the old one works until {until}" if seconds else "the old one works no more"
     click.echo(f"key {made.name} ({made.id}); {old}; the new one is shown only now:", err=True)
     click.echo(secret.reveal())
 
 
-def _portfolio(config: Path | None) -> "Portfolio":
+async def _with_use(store: "KeyStore", revoked: bool) -> "tuple[Mapping[str, float], list[StoredKey]]":
+    return await store.last_used(), await store.keys(revoked=revoked)
+
+
+def read_portfolio(config: Path | None) -> "Portfolio":
     from gateway.config.portfolio_file import PortfolioError, load_portfolio
 
     try:
@@ -131,7 +139,7 @@ def _portfolio(config: Path | None) -> "Portfolio":
         raise click.ClickException(str(exc)) from exc
 
 
-def _run(portfolio: "Portfolio", call: Callable[["KeyStore"], Awaitable[T]]) -> T:
+def run(portfolio: "Portfolio", call: Callable[["KeyStore"], Awaitable[T]]) -> T:
     """Calls the store of keys; its errors end the command."""
     from gateway.core.errors import GatewayError
     from gateway.keys.store import KeyStore
@@ -154,7 +162,7 @@ def _run(portfolio: "Portfolio", call: Callable[["KeyStore"], Awaitable[T]]) -> 
         raise click.ClickException(exc.message) from exc
 
 
-def _new_key(fields: dict[str, Any], portfolio: "Portfolio") -> "NewKey":
+def new_key_of(fields: dict[str, Any], portfolio: "Portfolio") -> "NewKey":
     from gateway.config.access import NewKey
     from gateway.core.errors import InvalidRequest
     from gateway.keys.new_entry import checked_entry
@@ -175,14 +183,14 @@ def _print(keys: list[dict[str, Any]]) -> None:
     screen = console()
     cells = [[escape(printable(cell)) for cell in _cells(one)] for one in keys]
     if screen.width < NARROW:
-        for name, key_id, team, budgets, limits, uses, state in cells:
+        for name, key_id, team, budgets, limits, uses, used, state in cells:
             more = "; ".join(part for part in (budgets, limits, uses) if part)
-            screen.print(f"[bold]{name}[/] {key_id}{f', team {team}' if team else ''}  {state}")
+            screen.print(f"[bold]{name}[/] {key_id}{f', team {team}' if team else ''}  {state}, used {used}")
             if more:
                 screen.print(Padding(more, (0, 0, 0, 4)))
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for header in ("name", "id", "team", "budget, USD", "limits", "may use", "state"):
+    for header in ("name", "id", "team", "budget, USD", "limits", "may use", "last used", "state"):
         table.add_column(header, overflow="fold")
     for row in cells:
         table.add_row(*row)
@@ -202,4 +210,5 @@ def _cells(one: dict[str, Any]) -> list[str]:
     elif one["expires"]:
         over = datetime.fromisoformat(one["expires"]) <= datetime.now(UTC)
         state += f", {'expired' if over else 'expires'} {one['expires'][:10]}"
-    return [one["name"], one["id"], one["team"] or "", budgets, ", ".join(limits), ", ".join(uses), state]
+    used = "never" if one["last_used"] is None else one["last_used"][:10]
+    return [one["name"], one["id"], one["team"] or "", budgets, ", ".join(limits), ", ".join(uses), used, state]

@@ -15,7 +15,10 @@ from gateway.core.printable import printable
 from gateway.core.vocabulary import NUSD_PER_USD, SPENDING_GROUPS
 from router.commands.terminal import console
 
-SUMS = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens", "nusd", "unpriced_calls", "estimated_calls")
+SUMS = (
+    *("calls", "prompt_tokens", "cached_tokens", "completion_tokens", "nusd", "unpriced_calls", "estimated_calls"),
+    *("cache_hits", "saved_nusd"),
+)
 
 NUMBERS = {"calls": "calls", "prompt_tokens": "tokens in", "completion_tokens": "out", "usd": "USD"}
 NARROW = 100  # columns; on a narrower terminal, the tokens of several groups are left out
@@ -65,15 +68,17 @@ def spend(
         from gateway.record.spending import sums_by
 
         rows = sums_by(connection, by, since)
-    columns = (*by, *SUMS[:4], "usd", *SUMS[5:])
-    rows = [row | {"usd": row["nusd"] / NUSD_PER_USD} for row in rows]
+    columns = (*by, *SUMS[:4], "usd", *SUMS[5:-1], "saved_usd")
+    rows = [row | {"usd": row["nusd"] / NUSD_PER_USD, "saved_usd": row["saved_nusd"] / NUSD_PER_USD} for row in rows]
     if as_json:
         for row in rows:
             click.echo(orjson.dumps({name: row[name] for name in columns}).decode())
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([f"{row[name]:.9f}" if name == "usd" else row[name] for name in columns] for row in rows)
+        writer.writerows(
+            [f"{row[name]:.9f}" if name in ("usd", "saved_usd") else row[name] for name in columns] for row in rows
+        )
     else:
         _print(by, rows)
 
@@ -98,6 +103,8 @@ def _print(by: Sequence[str], rows: list[dict[str, Any]]) -> None:
         groups = [escape(printable(str(row[name]))) if row[name] is not None else "-" for name in by]
         table.add_row(*groups, *(_usd(row[name]) if name == "usd" else f"{row[name]:,}" for name in numbers))
     screen.print(table)
+    if hits := total["cache_hits"]:
+        screen.print(f"The cache gave {hits:,} answers that had cost {_usd(total['saved_nusd'] / NUSD_PER_USD)} USD.")
     for count, what in (
         (total["unpriced_calls"], "have no known price and are not in the sums of USD"),
         (total["estimated_calls"], "reported no usage: their tokens are estimated"),

@@ -26,6 +26,7 @@ from gateway.http.record_columns import (
     checkpoint_column,
     conversation_column,
     from_cache,
+    near_limit_column,
     predictions_of,
     prompt_column,
     propensity_column,
@@ -290,6 +291,7 @@ class RequestLog:
             propensity=propensity_column(decision),
             checkpoint=checkpoint_column(decision, self.in_force.router),
             cache=self._cache,
+            near_limit=near_limit_column(request, decision),
             **usage_columns(parts),
         )
 

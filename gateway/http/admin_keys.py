@@ -49,9 +49,11 @@ class AdminKeys:
     async def list_keys(self, request: Request) -> Response:
         """Those of the portfolio file, then those of the store."""
         revoked = request.query_params.get("revoked") == "true"
-        listed = [describe_file_key(key) for key in self._portfolio.access.keys]
-        if self._service.key_store is not None:
-            listed += [describe_key(key) for key in await self._service.key_store.keys(revoked=revoked)]
+        store = self._service.key_store
+        used = {} if store is None else await store.last_used()
+        listed = [describe_file_key(key, used) for key in self._portfolio.access.keys]
+        if store is not None:
+            listed += [describe_key(key, used) for key in await store.keys(revoked=revoked)]
         return _json({"object": "list", "data": listed})
 
     async def create_key(self, request: Request) -> Response:
@@ -64,10 +66,11 @@ class AdminKeys:
 
     async def show_key(self, request: Request) -> Response:
         name = request.path_params["name"]
+        used = {} if self._service.key_store is None else await self._service.key_store.last_used()
         for key in self._portfolio.access.keys:
             if name in (key.identity.id, key.identity.name):
-                return _json(describe_file_key(key))
-        return _json(describe_key(await self._store().key(name)))
+                return _json(describe_file_key(key, used))
+        return _json(describe_key(await self._store().key(name), used))
 
     async def change_key(self, request: Request) -> Response:
         """Changes the fields that are sent; null gives a field its default."""

@@ -32,7 +32,7 @@ async def usage(service: Service, request: Request) -> Response:
             rows = await connection.run_sync(sums_by, by, since, until)
     except DatabaseUnavailable as exc:
         raise StoreUnavailable("The database of the ledger cannot be used now; ask again later.") from exc
-    data = [row | {"usd": row["nusd"] / NUSD_PER_USD} for row in rows]
+    data = [row | {"usd": row["nusd"] / NUSD_PER_USD, "saved_usd": row["saved_nusd"] / NUSD_PER_USD} for row in rows]
     body = {"object": "list", "by": by, "from": _iso(since), "to": _iso(until), "data": data}
     return Response(orjson.dumps(body), media_type="application/json")
 

@@ -30,7 +30,16 @@ def from_cache(record: Record, origin: Origin) -> Record:
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         cost_nusd=0,
+        saved_nusd=origin.cost_nusd,
     )
+
+
+def near_limit_column(request: Request | None, decision: Decision | None) -> float | None:
+    """The factor by which a budget that is nearly spent raised the cost weight of the policy; None if none did."""
+    if decision is None or decision.policy is None or not isinstance(request, ChatRequest):
+        return None
+    factor = request.overrides.cost_factor
+    return factor if factor > 1.0 else None
 
 
 def propensity_column(decision: Decision | None) -> float | None:

@@ -3,6 +3,7 @@
 Times are in ISO 8601, money is in USD.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from gateway.config.access import AccessKey, Allowed, Grant, Limits, Team
@@ -10,20 +11,30 @@ from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.keys.stored import StoredKey, StoredTeam
 
-
-def describe_file_key(key: AccessKey) -> JsonObject:
-    """A key of the portfolio file."""
-    return _key(key, "file")
+_UNKNOWN: Mapping[str, float] = {}
 
 
-def describe_key(key: StoredKey) -> JsonObject:
-    """A key of the store."""
+def describe_file_key(key: AccessKey, used: Mapping[str, float] = _UNKNOWN) -> JsonObject:
+    """A key of the portfolio file.
+
+    Args:
+        used: when keys were used last, by id; seconds since the epoch.
+    """
+    return _key(key, "file", used)
+
+
+def describe_key(key: StoredKey, used: Mapping[str, float] = _UNKNOWN) -> JsonObject:
+    """A key of the store.
+
+    Args:
+        used: when keys were used last, by id; seconds since the epoch.
+    """
     of_store = {
         "created": _time(key.created),
         "revoked": _time(key.revoked),
         "old_secret_until": _time(key.old_until),
     }
-    return _key(key.in_force, "store") | of_store
+    return _key(key.in_force, "store", used) | of_store
 
 
 def describe_file_team(team: Team) -> JsonObject:
@@ -82,9 +93,10 @@ def own_key(grant: Grant) -> JsonObject:
     }
 
 
-def _key(key: AccessKey, source: str) -> JsonObject:
+def _key(key: AccessKey, source: str, used: Mapping[str, float]) -> JsonObject:
     identity = key.identity
     named = {"id": identity.id, "name": identity.name, "team": identity.team, "source": source}
+    named["last_used"] = _time(used.get(identity.id))
     return named | describe_access(key.allowed, key.limits, key.expires, identity.tags)
 
 

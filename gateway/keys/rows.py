@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.store.tables import KEYS, SECRETS, TEAMS
+from gateway.store.tables import KEY_USE, KEYS, SECRETS, TEAMS
 
 Row = Mapping[str, Any]
 
@@ -33,6 +33,11 @@ async def all_keys(connection: AsyncConnection, *, revoked: bool) -> list[Row]:
     """
     query = select(KEYS).order_by(KEYS.c.created, KEYS.c.id)
     return await _all(connection, query if revoked else query.where(KEYS.c.revoked.is_(None)))
+
+
+async def last_used(connection: AsyncConnection) -> dict[str, float]:
+    """When each key was used last, by its id."""
+    return {row.key_id: row.last_used for row in await connection.execute(select(KEY_USE))}
 
 
 async def add_key(connection: AsyncConnection, row: Row) -> None:

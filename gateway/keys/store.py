@@ -70,6 +70,13 @@ class KeyStore:
 
             return [StoredKey.of(row) for row in await rows.all_keys(connection, revoked=revoked)]
 
+    async def last_used(self) -> Mapping[str, float]:
+        """When keys were used last, also those of the portfolio file, by id; seconds since the epoch, some seconds late."""
+        async with self._read() as connection:
+            from gateway.keys import rows
+
+            return await rows.last_used(connection)
+
     async def key(self, name: str) -> StoredKey:
         """The key with an id, or the key in use with a name.
 

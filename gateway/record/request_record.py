@@ -88,6 +88,8 @@ class Record(NamedTuple):
         checkpoint: the one whose predictions the decision used.
         trace_id: of the W3C trace context, 32 hexadecimal digits.
         cache: what the exact cache did.
+        saved_nusd: what the answer from the exact cache had cost; None without one, or if that is not known.
+        near_limit: the factor of the policy's cost weight, since a budget was nearly spent; None if none was.
         stand_in_rule: why this stand-in was asked before the others: "fallbacks", "nearest" or "best"; None if none answered.
     """
 
@@ -133,3 +135,5 @@ class Record(NamedTuple):
     trace_id: str | None = None
     cache: str | None = None
     stand_in_rule: str | None = None
+    saved_nusd: int | None = None
+    near_limit: float | None = None

@@ -27,7 +27,21 @@ LEDGER_COLUMNS = (
     *("prompt_tokens", "completion_tokens", *_DETAILS, "lease"),
 )
 _HOUR_KEY = ("hour", "key_id", "team", "model", "policy")
-_HOUR_SUMS = ("requests", "errors", "prompt_tokens", "cached_tokens", "completion_tokens", "nusd", "unpriced_calls")
+_HOUR_SUMS = (
+    "requests",
+    "errors",
+    "prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "nusd",
+    "unpriced_calls",
+    "cache_hits",
+    "saved_nusd",
+)
+_KEY_USE = ("key_id", "last_used")
+_LATER = (
+    " ON CONFLICT (key_id) DO UPDATE SET last_used = excluded.last_used WHERE key_use.last_used < excluded.last_used"
+)
 Row = tuple[object, ...]
 
 
@@ -57,6 +71,7 @@ class Rows(NamedTuple):
     portfolios: list[Row]
     ledger: list[Row]
     hours: list[Row]
+    key_use: list[Row]
     spent: dict[str, int]
 
 
@@ -76,7 +91,14 @@ def rows_of(batch: Sequence[Finished], *, requests: bool) -> Rows:
             if name not in portfolios:
                 portfolios[name] = (name, orjson.dumps(predictions.models).decode())
         request_rows.append((*map(_storable, record), *packed))
-    return Rows(request_rows, sorted(portfolios.values(), key=str), _ledger(batch), _hours(batch), _spent(batch))
+    return Rows(
+        request_rows,
+        sorted(portfolios.values(), key=str),
+        _ledger(batch),
+        _hours(batch),
+        _key_use(batch),
+        _spent(batch),
+    )
 
 
 def _storable(value: object) -> object:
@@ -110,12 +132,22 @@ def _hours(batch: Iterable[Finished]) -> list[Row]:
         known[:] = map(int.__add__, known, values)
 
     for record, parts, _, _ in batch:
-        add(record, record.served, 1, int(record.error is not None), 0, 0, 0, 0, 0)
+        cached = int(record.cache == "hit")
+        add(record, record.served, 1, int(record.error is not None), 0, 0, 0, 0, 0, cached, record.saved_nusd or 0)
         for part in parts:
             unpriced = part.cost_nusd is None
             tokens = part.prompt_tokens, part.cached_tokens, part.completion_tokens
-            add(record, part.model, 0, 0, *tokens, part.cost_nusd or 0, int(unpriced))
+            add(record, part.model, 0, 0, *tokens, part.cost_nusd or 0, int(unpriced), 0, 0)
     return [(*key, *values) for key, values in sorted(sums.items(), key=lambda item: item[0])]
+
+
+def _key_use(batch: Iterable[Finished]) -> list[Row]:
+    """Each key of the batch and when it was used last, in order: other gateways take locks in the same order."""
+    used: dict[str, float] = {}
+    for record, *_ in batch:
+        if record.key_id is not None:
+            used[record.key_id] = max(record.time, used.get(record.key_id, 0.0))
+    return sorted(used.items())
 
 
 def _spent(batch: Iterable[Finished]) -> dict[str, int]:
@@ -134,6 +166,7 @@ async def write(connection: "AsyncConnection", rows: Rows) -> None:
         (_insert("requests", REQUEST_COLUMNS, mark), rows.requests),
         (_insert("ledger", LEDGER_COLUMNS, mark), rows.ledger),
         (_add_to("usage_hourly", _HOUR_KEY, _HOUR_SUMS, mark), rows.hours),
+        (_insert("key_use", _KEY_USE, mark) + _LATER, rows.key_use),
     ):
         if values:  # by the driver itself: SQLAlchemy would process each of 50 values in Python
             await connection.exec_driver_sql(sql, values)

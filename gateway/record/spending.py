@@ -1,11 +1,24 @@
-"""Sums of the ledger."""
+"""Sums of the ledger, and of what the exact cache saved."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Text, case, func, literal_column, select
 
-from gateway.store.tables import DAY, LEDGER
+from gateway.config.access_reader import FILE_KEY
+from gateway.store.tables import DAY, KEYS, LEDGER, USAGE_HOURLY
+
+HOUR_S = 3600
+_NUMBERS = (
+    "calls",
+    "prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "nusd",
+    "unpriced_calls",
+    "estimated_calls",
+)
+_NO_SAVINGS = {"cache_hits": 0, "saved_nusd": 0}
 
 
 def sums_by(
@@ -13,10 +26,24 @@ def sums_by(
 ) -> list[dict[str, Any]]:
     """Return the sums of the billed calls, one row per group, the most expensive first; by day alone, the oldest first.
 
+    `cache_hits` and `saved_nusd` are of the answers that the cache gave instead of a call; they are known by the hour.
+
     Args:
         by: of `SPENDING_GROUPS`.
         since, until: from the first until before the second, seconds since the epoch.
     """
+    rows = {tuple(row[name] for name in by): row | _NO_SAVINGS for row in _billed(connection, by, since, until)}
+    for row in _saved(connection, by, since, until):
+        group = tuple(row[name] for name in by)
+        rows[group] = rows.get(group, {name: row[name] for name in by} | dict.fromkeys(_NUMBERS, 0)) | row
+    if list(by) == ["day"]:
+        return sorted(rows.values(), key=lambda row: str(row["day"]))
+    return sorted(rows.values(), key=lambda row: (-row["nusd"], *(str(row[name]) for name in by)))
+
+
+def _billed(
+    connection: Connection, by: Sequence[str], since: float | None, until: float | None
+) -> list[dict[str, Any]]:
     c = LEDGER.c
     groups = [_group(name, connection.dialect.name).label(name) for name in by]
     query = select(
@@ -31,20 +58,33 @@ def sums_by(
         query = query.where(c.time >= since)
     if until is not None:
         query = query.where(c.time < until)
-    # PostgreSQL's sums of whole numbers are decimals.
-    numbers = (
-        "calls",
-        "prompt_tokens",
-        "cached_tokens",
-        "completion_tokens",
-        "nusd",
-        "unpriced_calls",
-        "estimated_calls",
-    )
-    rows = [dict(row) | {name: int(row[name]) for name in numbers} for row in connection.execute(query).mappings()]
-    if list(by) == ["day"]:
-        return sorted(rows, key=lambda row: str(row["day"]))
-    return sorted(rows, key=lambda row: (-row["nusd"], *(str(row[name]) for name in by)))
+    return _rows(connection.execute(query).mappings(), _NUMBERS)
+
+
+def _saved(connection: Connection, by: Sequence[str], since: float | None, until: float | None) -> list[dict[str, Any]]:
+    c = USAGE_HOURLY.c
+    key = func.coalesce(KEYS.c.name, func.replace(func.nullif(c.key_id, ""), FILE_KEY, ""))
+    day = literal_column(DAY[connection.dialect.name].replace("(time", "(hour"), Text())
+    of_name: dict[str, ColumnElement[Any]] = {
+        "key": key,
+        "day": day,
+        **{name: func.nullif(c[name], "") for name in ("model", "team", "policy")},
+    }
+    groups = [of_name[name].label(name) for name in by]
+    sums = [func.sum(c[name]).label(name) for name in _NO_SAVINGS]
+    columns: list[ColumnElement[Any]] = [*groups, *sums]
+    query = select(*columns).select_from(USAGE_HOURLY.outerjoin(KEYS, KEYS.c.id == c.key_id))
+    query = query.where(c.cache_hits > 0).group_by(*groups)
+    if since is not None:
+        query = query.where(c.hour > since - HOUR_S)
+    if until is not None:
+        query = query.where(c.hour < until)
+    return _rows(connection.execute(query).mappings(), _NO_SAVINGS)
+
+
+def _rows(found: Iterable[RowMapping], numbers: Iterable[str]) -> list[dict[str, Any]]:
+    """The rows; PostgreSQL's sums of whole numbers are decimals."""
+    return [dict(row) | {name: int(row[name]) for name in numbers} for row in found]
 
 
 def _group(name: str, dialect: str) -> ColumnElement[str | None]:

@@ -80,6 +80,8 @@ REQUESTS = Table(
     Column("surface", LargeBinary),
     Column("needs", JSON),
     Column("stand_in_rule", Text),
+    Column("saved_nusd", BigInteger),
+    Column("near_limit", Double),
     Index("requests_by_time", "time", "id"),
     Index("requests_by_request_id", "request_id"),
 )
@@ -110,6 +112,8 @@ LEDGER = Table(
     count("completion_audio_tokens"),
     Column("nusd", BigInteger),  # null: the price is unknown
     Column("estimated", Boolean, nullable=False, server_default=text("false")),
+    Column("service_tier", Text),  # null: the usual one
+    count("web_searches"),
     Index("ledger_by_time", "time", "id"),
     Index(
         "ledger_by_lease", "lease", sqlite_where=text("lease IS NOT NULL"), postgresql_where=text("lease IS NOT NULL")
@@ -131,6 +135,8 @@ USAGE_HOURLY = Table(
     count("completion_tokens"),
     count("nusd"),
     count("unpriced_calls"),
+    count("cache_hits"),
+    count("saved_nusd"),
 )
 # The last batch that each recorder has committed, so that a batch whose commit was cut off is not written twice.
 RECORDERS = Table(
@@ -171,6 +177,10 @@ KEYS = Table(
         sqlite_where=text("revoked IS NULL"),
         postgresql_where=text("revoked IS NULL"),
     ),
+)
+# When requests used a key last, of the portfolio file or of the table `keys`, seconds since the epoch.
+KEY_USE = Table(
+    "key_use", METADATA, Column("key_id", Text, primary_key=True), Column("last_used", Double, nullable=False)
 )
 TEAMS = Table(
     "teams",

@@ -79,6 +79,8 @@ def test_the_ledger_is_summed_by_key(filled: str) -> None:
         "usd": 1.000000001,
         "unpriced_calls": 1,
         "estimated_calls": 1,
+        "cache_hits": 0,
+        "saved_usd": 0.0,
     }
     assert (other["key"], other["calls"], other["usd"]) == (None, 1, 7e-9)
 
@@ -90,6 +92,23 @@ def test_sums_by_several_names_and_since(filled: str) -> None:
     days = [str(row["day"]) for row in rows("--config", filled, "--by", "day")]
     assert days == sorted(days)
     assert days[0] == time.strftime("%Y-%m-%d", time.gmtime(time.time() - 3 * DAY))
+
+
+def test_what_the_cache_saved_is_told_by_group(tmp_path: Path, location: DatabaseLocation) -> None:
+    async def fill() -> None:
+        async with recorder_of(location) as recorder:
+            recorder.add(call(1, "ci", "small", 30), [Part("small", "small/0", 10, 5, 30, False)])
+            for number, key in ((2, "ci"), (3, "ci"), (4, "dev"), (5, None)):
+                recorder.add(call(number, key, "small", 0, cache="hit", saved_nusd=30))
+
+    asyncio.run(fill())
+    portfolio = config(tmp_path, location)
+    found = {row["key"]: (row["calls"], row["cache_hits"], row["saved_usd"]) for row in rows("--config", portfolio)}
+    assert found == {"ci": (1, 2, 60e-9), "dev": (0, 1, 30e-9), None: (0, 1, 30e-9)}
+    (day,) = rows("--config", portfolio, "--by", "day", "--since", "2d")
+    assert (day["day"], day["cache_hits"]) == (time.strftime("%Y-%m-%d", time.gmtime()), 4)
+    shown = run("spend", "--config", portfolio).stdout
+    assert "The cache gave 4 answers that had cost 0.000000 USD." in shown
 
 
 def test_csv_has_exact_sums(filled: str) -> None:

@@ -238,6 +238,7 @@ async def test_a_key_near_the_end_of_a_budget_chooses_cheaper_models(tmp_path: P
             assert left["budgets"][0]["usd"] == 0.0001
             assert left["budgets"][0]["spent_usd"] == pytest.approx(0.0000101)
             assert left["budgets"][0]["left_usd"] == pytest.approx(0.0000899)
+            assert [one["near_limit"] for one in await run.records()] == [None, 1e6]
 
 
 async def test_what_a_key_has_left(tmp_path: Path) -> None:

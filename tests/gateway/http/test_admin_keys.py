@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from gateway.config.portfolio_file import load_portfolio
 from gateway.keys.key_format import new_id, new_key
 from gateway.keys.lookups import BURST
-from tests.gateway.running import Gateway, entry, running, write_portfolio
+from tests.gateway.running import Gateway, entry, eventually, running, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +93,21 @@ async def test_a_key_from_its_making_to_its_end(tmp_path: Path) -> None:
         assert [one["name"] for one in (await admin(run, "GET", "keys?revoked=true"))["data"]] == ["ci", "bob"]
         records = [record for record in await run.records() if record["key_name"] == "bob"]
         assert {record["key_id"] for record in records} == {made["id"]}
+
+
+async def test_the_list_says_when_a_key_was_used_last(tmp_path: Path) -> None:
+    async with operated(tmp_path) as run:
+        made = await admin(run, "POST", "keys", {"name": "bob"}, 201)
+        await admin(run, "POST", "keys", {"name": "idle"}, 201)
+        await chat(run, made["key"])
+        await chat(run, "sk-ci")
+        await eventually(lambda: not run.service.recorder.pending)
+        listed = {one["name"]: one["last_used"] for one in (await admin(run, "GET", "keys"))["data"]}
+        assert listed["idle"] is None
+        for name in ("ci", "bob"):
+            used = datetime.fromisoformat(listed[name])
+            assert abs((datetime.now(UTC) - used).total_seconds()) < 60
+        assert (await admin(run, "GET", "keys/bob"))["last_used"] == listed["bob"]
 
 
 async def test_teams_of_the_store(tmp_path: Path) -> None:

@@ -291,6 +291,7 @@ async def test_record_and_metrics_of_a_hit(tmp_path: Path) -> None:
         assert (missed["cache"], missed["cost_nusd"]) == ("miss", 10_000)
         for hit in hits:
             assert (hit["cache"], hit["cost_nusd"], hit["deployment"]) == ("hit", 0, None)
+            assert hit["saved_nusd"] == 10_000
             same = (
                 "requested",
                 "policy",

@@ -83,11 +83,13 @@ def test_the_tables_of_later_versions_are_added(location: DatabaseLocation) -> N
     new = described(location)
     with sync_engine(location).begin() as connection:
         own = ("probe_answers", "onboarding_jobs")
-        for table in ("model_versions", "model_states", "outcomes", "feedback_keys", *own):
+        for table in ("model_versions", "model_states", "outcomes", "feedback_keys", "key_use", *own):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("DROP INDEX requests_by_request_id"))
-        connection.execute(text("ALTER TABLE requests DROP COLUMN needs"))
-        connection.execute(text("ALTER TABLE requests DROP COLUMN stand_in_rule"))
+        of_requests = [("requests", name) for name in ("needs", "stand_in_rule", "saved_nusd", "near_limit")]
+        of_hours = [("usage_hourly", name) for name in ("cache_hits", "saved_nusd")]
+        for table, column in (*of_requests, *of_hours, ("ledger", "service_tier"), ("ledger", "web_searches")):
+            connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     assert schema.upgrade(location) == schema.Upgrade("0001", schema.HEAD)
     assert described(location) == new
