@@ -2,9 +2,10 @@
 
     python -m research.measure_feedback DATA...
 
-Each model that the checkpoint was not trained on is known by 128 graded evaluations; then 500 outcomes arrive, from its other
-evaluations that are not of the test split. They go through the weights and caps of the gateway's refinement. Level error is the
-mean |mean predicted P(correct) - accuracy| on its test queries, Brier the mean squared error of P(correct) there.
+Each model that the checkpoint was not trained on, and that has answered at least 1,000 test queries, is known by 128 graded
+evaluations. Then 500 outcomes arrive, from its other evaluations that are not of the test split. They go through the weights and
+caps of the gateway's refinement. Level error is the mean |mean P(correct) - accuracy| on its test queries, Brier the mean squared
+error of P(correct) there.
 """
 
 import sys
@@ -25,6 +26,7 @@ from router.model.embedding import Embedding
 from router.model.serving import Router
 
 GRADED, REPORTED, DRAWS = 128, 500, 4
+LEAST_HELD = 1_000  # test queries of a model: with fewer, chance in its accuracy hides the error of the level
 ERRS = 0.2  # of the grader
 JUDGE, KEY = "grader:judge", "file:key"
 Floats = NDArray[np.float64]
@@ -55,13 +57,13 @@ def main(folders: Sequence[Path]) -> None:
     q = router.encoder.encode(list(data.prompts))
     test = data.splits == "test"
     found: dict[str, list[tuple[float, float, float]]] = {}
-    models = 0
+    models = []
     for m in np.flatnonzero(data.onboarding).tolist():
         answered = ~np.isnan(data.scores[m])
         known, held = np.flatnonzero(answered & ~test), np.flatnonzero(answered & test)
-        if len(known) < GRADED + REPORTED:
+        if len(known) < GRADED + REPORTED or len(held) < LEAST_HELD:
             continue
-        models += 1
+        models.append(f"{data.models[m]} ({len(held)})")
         y = data.scores[m].astype(np.float64)
         for seed in range(DRAWS):
             rng = np.random.default_rng(1000 * m + seed)
@@ -74,7 +76,7 @@ def main(folders: Sequence[Path]) -> None:
                 kind, said = say(y[reported], rng)
                 after = _after(router, before, q[reported], said, kind, settings, rates)
                 found.setdefault(name, []).append(_errors(_p(router, after, q[held]), p_before, y[held]))
-    print(f"{models} models, {DRAWS} draws each")
+    print(f"{len(models)} models (test queries), {DRAWS} draws each: {', '.join(models)}")
     print("outcomes | level error | Brier | largest change of a model's mean P(correct)")
     for name, errors in found.items():
         level, brier, _ = np.mean(errors, axis=0)

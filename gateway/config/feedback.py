@@ -117,5 +117,5 @@ class FeedbackEntry(FileModel):
         names = [grader.name for grader in self.graders]
         for name in names:
             if names.count(name) > 1:
-                raise PydanticCustomError("graders", "two graders are named {name}", {"name": repr(name)})
+                raise PydanticCustomError("grader", "two graders are named {name}", {"name": repr(name)})
         return self

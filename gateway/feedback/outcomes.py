@@ -43,8 +43,8 @@ class Outcomes:
         self._now = now
         self._waiting = 0
 
-    async def request(self, request_id: str, key_id: str | None, source: str) -> Answered | None:
-        """The newest request with this id that a key has sent, or that this source has given an outcome before.
+    async def request(self, request_id: str, key_id: str | None) -> Answered | None:
+        """The newest request with this id that a key has sent.
 
         Waits up to a second for the record of a request that is just over, here or in another gateway. Another key's request and
         one that never was give the same answer in the same time.
@@ -64,12 +64,8 @@ class Outcomes:
                     from gateway.feedback import rows
 
                     row = await rows.request_of_key(connection, request_id, key_id)
-                    known = await rows.outcome_of(connection, request_id, source) if row is None else None
                 if row is not None:
                     return answered(row)
-                if known is not None:  # the record of its request has been deleted since
-                    fields = ("request_id", "model", "deployment", "checkpoint", "encoding", "surface", "time")
-                    return Answered(*(known[name] for name in fields))
         finally:
             self._waiting -= 1
         return None
@@ -161,12 +157,18 @@ class Outcomes:
 
             return await rows.paired(connection, source)
 
-    async def forget_keys(self) -> None:
-        """Deletes the idempotency keys that no longer count."""
+    async def forget(self, before: float | None = None) -> None:
+        """Deletes the idempotency keys that no longer count, and outcomes of old requests.
+
+        Args:
+            before: the requests before this time, seconds since the epoch; None: no outcomes.
+        """
         async with self._write() as connection:
             from gateway.feedback import rows
 
             await rows.forget_keys(connection, self._now() - KEYS_S)
+            if before is not None:
+                await rows.forget_outcomes(connection, before)
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator["AsyncConnection"]:

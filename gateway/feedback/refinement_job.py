@@ -101,8 +101,9 @@ class RefinementJob:
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        await self._outcomes.forget_keys()
         subject = self._subject()
+        retention_s = subject.portfolio.settings.record_retention
+        await self._outcomes.forget(None if retention_s is None else self._now() - retention_s)
         settings = subject.portfolio.feedback
         if settings is None:
             return

@@ -32,11 +32,6 @@ async def requests_named(connection: AsyncConnection, ids: Sequence[str]) -> lis
     return list((await connection.execute(query.order_by(_REQUEST.id))).mappings())
 
 
-async def outcome_of(connection: AsyncConnection, request_id: str, source: str) -> Row | None:
-    query = select(OUTCOMES).where(_OUTCOME.request_id == request_id, _OUTCOME.source == source)
-    return (await connection.execute(query)).mappings().first()
-
-
 async def put_outcomes(connection: AsyncConnection, rows: Sequence[Values]) -> None:
     """Write outcomes in place of earlier ones of the same requests and sources."""
     insertion = _insertion(connection)(OUTCOMES)
@@ -65,6 +60,11 @@ async def claim_key(connection: AsyncConnection, row: Values) -> Row | None:
 
 async def forget_keys(connection: AsyncConnection, before: float) -> None:
     await connection.execute(delete(FEEDBACK_KEYS).where(_KEY.time < before))
+
+
+async def forget_outcomes(connection: AsyncConnection, before: float) -> None:
+    """Delete the outcomes of requests before a time."""
+    await connection.execute(delete(OUTCOMES).where(_OUTCOME.time < before))
 
 
 async def outcomes_of(connection: AsyncConnection, model: str, checkpoint: str, most: int) -> list[Row]:

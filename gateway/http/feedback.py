@@ -115,7 +115,7 @@ class FeedbackEndpoint:
         feedback = parse_feedback(parse_object(body))
         key_id = grant.identity.id if grant.identity.name else None  # as in the record
         source = source_of_key(key_id)
-        of = await outcomes.request(feedback.request_id, key_id, source)
+        of = await outcomes.request(feedback.request_id, key_id)
         if of is None:
             self._service.metrics.feedback_received("unknown")
             raise NotFound(f"This key has sent no request `{feedback.request_id}`, or it is older than the record.")

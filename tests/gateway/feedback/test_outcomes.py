@@ -52,11 +52,11 @@ async def test_an_idempotency_key_counts_for_a_day(location: DatabaseLocation) -
         assert await outcomes.put(outcome("a", 0.0), DAY, once=("k", b"2"), answer=b"second") == (b"1", b"first")
         assert await outcomes.put(outcome("a", 0.0, "bob"), DAY, once=("k", b"2")) is None  # a key of another source
         assert await scores(database) == {("a", "ci"): 1.0, ("a", "bob"): 0.0}
-        await outcomes.forget_keys()
+        await outcomes.forget()
         later = Outcomes(database, now=lambda: 101 * DAY + 1)
         async with database.read() as connection:
             assert (await connection.execute(select(func.count()).select_from(FEEDBACK_KEYS))).scalar() == 2
-        await later.forget_keys()
+        await later.forget()
         assert await later.put(outcome("a", 0.5), DAY, once=("k", b"3")) is None
 
 
@@ -73,6 +73,13 @@ async def test_each_model_and_source_has_a_bounded_sample(
         assert sum(source == "bob" for _, source in kept) == 5
         ages = [99 - int(name[1:]) for name, source in kept if source == "ci" and name != "last"]
         assert sum(age < 40 for age in ages) > sum(age >= 40 for age in ages)
+
+
+async def test_outcomes_of_old_requests_are_deleted(location: DatabaseLocation) -> None:
+    async with opened(location) as (database, outcomes):
+        await outcomes.put_all([outcome(f"r{i}", 1.0, at=i * DAY) for i in range(5)], DAY)
+        await outcomes.forget(3 * DAY)
+        assert sorted(name for name, _ in await scores(database)) == ["r3", "r4"]
 
 
 def test_the_sample_halves_with_each_half_life() -> None:
