@@ -11,6 +11,7 @@ from router.commands.groups import CommandGroup
 COMMANDS = {
     "serve": "gateway.commands.serve:serve",
     "check": "gateway.commands.check:check",
+    "onboard": "gateway.commands.onboard:onboard",
     "log": "gateway.commands.show_log:log",
     "key": "gateway.commands.keys:key",
     "model": "gateway.commands.model:model",
@@ -49,7 +50,7 @@ SECTIONS = {
         "migrate",
         "import-config",
     ),
-    "Models": ("models", "neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
+    "Models": ("onboard", "models", "neighbors", "portfolio", "find", "cluster", "duplicates", "plot"),
     "Data": ("probes", "import", "train", "embed", "evidence"),
     "Research": ("predict", "evaluate"),
 }

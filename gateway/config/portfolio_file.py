@@ -9,6 +9,7 @@ from gateway.config.access_reader import read_access
 from gateway.config.deployment_reader import Deployments, price_of
 from gateway.config.document import MOST_PROBLEMS, Document, PortfolioError
 from gateway.config.litellm_table import UNKNOWN, ModelFacts, model_facts
+from gateway.config.onboarding import SHIPPED_BANK, OnboardEntry
 from gateway.config.portfolio import DEFAULT_POLICIES, Deployment, Model, Portfolio
 from gateway.config.price import Price
 from gateway.config.problems import problem, repaired, similar
@@ -166,10 +167,17 @@ class _Builder:
             max_output_tokens=model.max_output_tokens or listed.max_output_tokens,
             capabilities=capabilities,
             unpriced=model.unpriced,
-            onboard=model.onboard,
             fallbacks=tuple(model.fallbacks),
             stand_ins=model.stand_ins,
+            onboard=self._onboard(model),
         )
+
+    def _onboard(self, model: ModelEntry) -> OnboardEntry | None:
+        """With the path of its bank, which begins at the file's folder."""
+        entry = model.onboard
+        if entry is None or entry.bank == SHIPPED_BANK:
+            return entry
+        return entry.model_copy(update={"bank": str(self._document.file(entry.bank))})
 
     def _embedding_model(self, i: int, model: EmbeddingModelEntry) -> Model:
         where: Place = ("embedding_models", i)

@@ -17,6 +17,7 @@ from gateway.core.key_digest import key_digest
 from gateway.http import stored_responses
 from gateway.http.admin_keys import AdminKeys
 from gateway.http.admin_models import AdminModels
+from gateway.http.admin_onboarding import AdminOnboarding
 from gateway.http.admin_usage import usage
 from gateway.http.admission import Admission, Admitted
 from gateway.http.auth import Headers, is_operator
@@ -73,6 +74,7 @@ def routes(handlers: "Handlers", endpoints: Mapping[str, ASGIApp], admission: Ad
         Route("/metrics", handlers.metrics),
         Route("/admin/usage", handlers.usage, methods=["GET"]),
         *AdminKeys(handlers.service).routes(),
+        *AdminOnboarding(handlers.service).routes(),
         *AdminModels(handlers.service).routes(),
     ]
 

@@ -15,6 +15,7 @@ from gateway.core.vocabulary import Clock
 from gateway.onboarding.probe_calls import Caller, Reply
 from gateway.onboarding.transactions import reading, writing
 from gateway.store.database import Database
+from router.probes.checkers.answer import Grade
 from router.probes.probe import Probe
 
 MOST_REASON_CHARS = 500
@@ -132,16 +133,18 @@ class AnswerStore:
         """Notes that a probe is asked once more."""
         await self._change(row, {"state": "asked", "time": self._now()}, {"reserved_nusd": nusd})
 
-    async def answered(self, row: int, reply: Reply, reserved_nusd: int) -> None:
+    async def answered(self, row: int, reply: Reply, reserved_nusd: int, grade: Grade | None = None) -> None:
         """Keeps an answer and what it cost.
 
         Args:
             reserved_nusd: what was reserved for the call.
+            grade: None if it is graded later; the text is kept until then.
         """
         part = reply.part
         answer = {"text": reply.text, "tool_calls": reply.tool_calls, "finish_reason": reply.finish_reason}
         values: JsonObject = {"state": "answered", "answer": answer, "deployment": reply.deployment}
         values |= {"fingerprint": reply.fingerprint, "response_model": reply.response_model}
+        values |= {} if grade is None else _graded(grade)
         added = {"tries": 1, "reserved_nusd": -reserved_nusd, "nusd": part.cost_nusd or 0}
         added |= {"prompt_tokens": part.prompt_tokens, "completion_tokens": part.completion_tokens}
         added |= {"unpriced_calls": int(part.cost_nusd is None)}
@@ -156,22 +159,14 @@ class AnswerStore:
         values = {"state": "unanswered", "reason": reason[:MOST_REASON_CHARS]}
         await self._change(row, values, {"tries": int(counted), "reserved_nusd": -reserved_nusd})
 
-    async def graded(
-        self, row: int, score: float | None, canonical: str | None, reason: str, judge_nusd: int = 0
-    ) -> None:
+    async def graded(self, row: int, grade: Grade, judge_nusd: int, reserved_nusd: int) -> None:
         """Keeps the grade of an answer, and not its text any more.
 
         Args:
-            score: None: it could not be graded.
             judge_nusd: what a judge cost.
+            reserved_nusd: what was reserved for that.
         """
-        values: JsonObject = {
-            "state": "unanswered" if score is None else "graded",
-            "score": score,
-            "canonical": canonical,
-        }
-        values |= {"reason": reason[:MOST_REASON_CHARS] or None, "answer": None}
-        await self._change(row, values, {"nusd": judge_nusd})
+        await self._change(row, _graded(grade), {"nusd": judge_nusd, "reserved_nusd": -reserved_nusd})
 
     async def _change(self, row: int, values: Mapping[str, object], added: Mapping[str, int]) -> None:
         async with writing(self._database) as connection:
@@ -181,6 +176,16 @@ class AnswerStore:
 
             sums = {name: table.c[name] + number for name, number in added.items()}
             await connection.execute(update(table).where(table.c.id == row).values({**values, **sums}))
+
+
+def _graded(grade: Grade) -> JsonObject:
+    """The columns of a grade."""
+    values: JsonObject = {"state": "unanswered" if grade.score is None else "graded", "answer": None}
+    return values | {
+        "score": grade.score,
+        "canonical": grade.canonical,
+        "reason": grade.reason[:MOST_REASON_CHARS] or None,
+    }
 
 
 def _answer(row: Mapping[Any, Any]) -> ProbeAnswer:

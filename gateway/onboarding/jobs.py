@@ -4,6 +4,7 @@ Each model has one row, that of its last job. A process that runs a job renews t
 over. So a job survives a restart, and no model is onboarded by two processes at once.
 """
 
+import os
 import secrets
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -15,6 +16,7 @@ from gateway.core.errors import Conflict, NotFound
 from gateway.core.json_types import JsonObject
 from gateway.limits.sql_rows import database_clock
 from gateway.onboarding.transactions import reading, writing
+from gateway.replicas.presence import is_killed, this_machine
 from gateway.store.database import Database
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 Runner = Literal["gateway", "command"]
 Ending = Literal["stopped", "done", "failed", "waiting"]
 ACTIVE = ("waiting", "running", "stopping")
-BEAT_S = 2.0
+BEAT_S = 1.0
 GONE_S = 10.0  # without a beat the process is gone
 _LOCK_ID = 0x10C7  # of PostgreSQL's advisory lock: one process at a time takes or adds jobs
 
@@ -192,6 +194,17 @@ class JobStore:
             return await _all(connection, await _now(connection), models)
 
 
+def process_name() -> str:
+    """Names this process as an owner of jobs."""
+    return f"{this_machine()} {os.getpid()} {secrets.token_hex(4)}"
+
+
+def _is_gone(owner: str | None) -> bool:
+    """True if the process is of this machine and is no more."""
+    machine, _, rest = (owner or "").rpartition(" ")[0].rpartition(" ")
+    return rest.isdecimal() and is_killed(machine, int(rest))
+
+
 def _may_be_replaced(job: Job, runner: Runner) -> bool:
     """True if no process runs a job or will: its command was killed, or the command that asks has found no gateway."""
     if runner == "gateway":
@@ -232,7 +245,7 @@ def _job(row: Mapping[Any, Any], now: float) -> Job:
     values = {name: row[name] for name in Job.__slots__ if name != "gone"}
     values["options"] = OnboardEntry.model_validate(row["options"])
     values["progress"] = Progress(**(row["progress"] or {}))
-    gone = row["state"] in ("running", "stopping") and now - row["beat"] > GONE_S
+    gone = row["state"] in ("running", "stopping") and (now - row["beat"] > GONE_S or _is_gone(row["owner"]))
     return Job(**values, gone=gone)
 
 

@@ -114,11 +114,9 @@ class Metrics:
         """Count a failed upstream call."""
         self._totals.add("locus_failed_attempts", (deployment, cause))
 
-    def probe_asked(self, model: str, part: Part | None) -> None:
-        """Count a probe that onboarding has asked, and what it was billed; None: nothing. It is no chat request."""
+    def probe_asked(self, model: str) -> None:
+        """Count a probe that onboarding has asked."""
         self._totals.add("locus_onboarding_probes", (model,))
-        if part is not None:
-            self._count_billed(part)
 
     def onboarding_error(self, model: str, error: float) -> None:
         """Set the mean standard error of a model's P(correct) after the last probes."""
@@ -166,7 +164,7 @@ class Metrics:
         for name in continued:
             totals.add("locus_streams_continued", (name,))
         for part in parts:
-            self._count_billed(part)
+            self.call_billed(part)
         if record.served is None or record.cache == "hit":  # the times of an answer from the cache are not the model's
             return
         totals.observe("locus_request_seconds", (model,), record.latency_ms / 1000, trace_id)
@@ -175,7 +173,8 @@ class Metrics:
         if record.served != record.chosen:
             totals.add("locus_stand_ins", (record.chosen or "", model, record.stand_in_rule or ""))
 
-    def _count_billed(self, part: Part) -> None:
+    def call_billed(self, part: Part) -> None:
+        """Count what a call was billed."""
         totals = self._totals
         totals.add("locus_tokens", (part.model, "prompt"), part.prompt_tokens)
         totals.add("locus_tokens", (part.model, "completion"), part.completion_tokens)

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from gateway.core.json_types import JsonObject, objects_in
+from gateway.record.predictions import unpack_query
 from gateway.store.tables import REQUESTS
 
 LATE_ROWS = 500  # a row with a lower id may be committed after one with a higher id, by another gateway
@@ -86,3 +89,17 @@ def new_requests(connection: Connection, which: RequestFilter, seen: set[int]) -
     rows = [row for row in last_requests(connection, replace(which, after=after), MOST_NEW) if row["id"] not in seen]
     seen.update(row["id"] for row in rows)
     return rows
+
+
+def recent_queries(connection: Connection, since: float, checkpoint: str, number: int) -> list[NDArray[np.float32]]:
+    """Return the encodings of the last queries for which a model was chosen, (d_q,), float32 each.
+
+    Args:
+        since: seconds since the epoch.
+        checkpoint: as records name it; encodings of another one may mean something else.
+    """
+    c = REQUESTS.c
+    known = c.encoding.is_not(None) & c.surface.is_not(None) & (c.checkpoint == checkpoint)
+    newest = select(c.encoding, c.surface).where(c.time >= since, known).order_by(c.time.desc(), c.id.desc())
+    rows = connection.execute(newest.limit(number)).all()
+    return [unpack_query(bytes(encoding), bytes(surface)) for encoding, surface in rows]

@@ -87,7 +87,7 @@ class Presence:
         self._clock = clock
         self._beat_s = beat_s
         self._id = secrets.token_hex(8)
-        self._machine = _machine()
+        self._machine = this_machine()
         self._rows: Sequence[Row] = ()
         self._seen_at = float("-inf")
         self._away = False
@@ -175,7 +175,7 @@ class Presence:
             now = await _now(connection)
             await connection.execute(delete(table).where(table.c.beat < now - self._gone_s))
             rows = [Row(*row) for row in await connection.execute(select(*(table.c[name] for name in Row._fields)))]
-            if killed := [row.id for row in rows if self._is_killed(row)]:
+            if killed := [row.id for row in rows if is_killed(row.machine, row.process)]:
                 await connection.execute(delete(table).where(table.c.id.in_(killed)))
                 rows = [row for row in rows if row.id not in killed]
             strangers = [row for row in rows if not self._shares_with(row)]
@@ -203,18 +203,6 @@ class Presence:
         own = self._member
         return own.replica == row.replica or own.sharing == INDEPENDENT or own.sharing == row.sharing != ALONE
 
-    def _is_killed(self, row: Row) -> bool:
-        """True if the row is of a process of this machine that is no more. Another process may have its number meanwhile."""
-        if row.machine != self._machine:
-            return False
-        try:
-            os.kill(row.process, 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            return False
-        return False
-
     def _refusal(self, row: Row) -> str:
         where = "this machine" if row.machine == self._machine else row.machine.partition("/")[0]
         return (
@@ -239,7 +227,36 @@ class Presence:
             log.warning("the database does not answer (%s): this gateway does periodic jobs itself", exc)
 
 
-def _machine() -> str:
+async def gateway_lives(database: Database) -> bool:
+    """True if a process of a gateway uses the database now.
+
+    Raises:
+        DatabaseUnavailable: it cannot be used.
+    """
+    from sqlalchemy import select
+
+    from gateway.store.tables import REPLICAS as table
+
+    async with database.read() as connection:
+        oldest = await _now(connection) - BEATS * BEAT_S
+        found = await connection.execute(select(*(table.c[name] for name in Row._fields)).where(table.c.beat >= oldest))
+        return any(not is_killed(row.machine, row.process) for row in (Row(*columns) for columns in found))
+
+
+def is_killed(machine: str, process: int) -> bool:
+    """True for a process of this machine that is no more. Another process may have its number meanwhile."""
+    if machine != this_machine():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def this_machine() -> str:
     """Names the machine, and the container on it: process numbers mean something within it."""
     try:
         numbers = os.readlink("/proc/self/ns/pid")

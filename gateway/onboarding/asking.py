@@ -1,0 +1,284 @@
+"""Asks one model the probes of a bank, within its limit in USD, and keeps each answer in the database."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.core.json_types import JsonObject, objects_in
+from gateway.core.vocabulary import Clock
+from gateway.deployments.live import LiveModel
+from gateway.onboarding.answers import AnswerStore, ProbeAnswer, Round, probe_digest
+from gateway.onboarding.budget import Budget, Reserved, highest_nusd
+from gateway.onboarding.jobs import Ending, Job, Progress
+from gateway.onboarding.probe_calls import ProbeCalls, ProbeFailed, Question
+from gateway.onboarding.transactions import until_stored
+from router.probes.checkers.answer import Answer, Grade
+from router.probes.checkers.grade import CUT, grade_with
+from router.probes.json_types import as_json
+from router.probes.probe import Probe
+
+TRIES = 2
+MOST_UNANSWERED = 0.1  # of the probes that are to be asked
+THINKING_TOKENS = 4_096  # beside the visible answer, for a model that reasons
+JUDGE_TOKENS = 512
+JUDGE_CALLS = 2
+SLOW = ("judge", "python")  # checkers that take a while
+BUSY = ("rate_limited", "overloaded", "at_limit")  # says nothing of the probe
+PATIENCE_S = 600.0  # for a provider that only says that it is busy
+PAUSE_S = 1.0  # before it is asked again
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What asking needs of the process.
+
+    Attributes:
+        models: those in force, by name.
+        asked: called with the model of each probe whose call has ended.
+    """
+
+    calls: ProbeCalls
+    answers: AnswerStore
+    models: Callable[[], Mapping[str, LiveModel]]
+    clock: Clock
+    asked: Callable[[str], None] = lambda model: None
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class Asking:
+    """The probes of one model.
+
+    Attributes:
+        scores: of the graded answers, by the id of the probe.
+        unanswered: why there is no score, by the id of the probe.
+        interrupted: probes whose calls had not ended when an earlier process did.
+        ending: how the job of the model ends, and why; None while it goes on.
+        error: mean standard error of P(correct) after the last fit; None before.
+    """
+
+    def __init__(self, desk: Desk, job: Job, bank_name: str, probes: Sequence[Probe]) -> None:
+        self.job = job
+        self.scores: dict[str, float] = {}
+        self.unanswered: dict[str, str] = {}
+        self.interrupted: list[Probe] = []
+        self.ending: tuple[Ending, str] | None = None
+        self.error: float | None = None
+        self._desk = desk
+        self._round = Round("system:onboarding", job.model, bank_name, job.ask)
+        self._probes = {probe.id: probe for probe in probes}
+        self._rows: dict[str, int] = {}
+        self._budget = Budget(job.options.usd)
+        self._places = asyncio.Semaphore(job.options.parallel)
+        self._thinks = False  # the model has used the room for reasoning
+        self._unpriced_calls = 0
+        self._answered_at = desk.clock()
+
+    @property
+    def name(self) -> str:
+        """The model's name in the portfolio."""
+        return self.job.model
+
+    @property
+    def left(self) -> int:
+        """Probes that are still to be asked."""
+        return max(0, self.job.options.probes - len(self.scores) - len(self.unanswered))
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        return Progress(
+            len(self.scores) + len(self.unanswered),
+            len(self.scores),
+            sum(self.scores.values()),
+            len(self.unanswered),
+            self._budget.spent_nusd,
+            self._unpriced_calls,
+            self.error,
+        )
+
+    def end(self, state: Ending, reason: str) -> None:
+        """Asks no more; the first ending counts."""
+        self.ending = self.ending or (state, reason)
+
+    async def resume(self) -> None:
+        """Takes over what was asked before: answers are not paid again, and those that were not graded yet are graded now."""
+        rows = await self._desk.answers.of_round(self._round)
+        spent, reserved = sum(row.nusd for row in rows), sum(row.reserved_nusd for row in rows)
+        self._budget = Budget(self.job.options.usd, spent, reserved)
+        for row in rows:
+            probe = self._probes.get(row.probe)
+            if probe is None or row.digest != probe_digest(probe):
+                continue
+            self._rows[probe.id] = row.id
+            if row.score is not None:
+                self.scores[probe.id] = row.score
+            elif row.state == "answered" and row.answer is not None:
+                await self._grade_kept(probe, row, row.answer)
+            elif row.state == "asked":
+                self.interrupted.append(probe)
+
+    async def ask(self, probes: Sequence[Probe]) -> None:
+        """Asks these probes. If the money does not suffice for the first of them, the job is done."""
+        planned: list[tuple[Probe, Reserved]] = []
+        for probe in probes:
+            reserved = self._budget.reserve(self._highest(probe))
+            if reserved is not None:
+                planned.append((probe, reserved))
+        if not planned:
+            self.end("done", f"no other probe fits into the limit of {self.job.options.usd:g} USD")
+            return
+        new = [(probe, reserved) for probe, reserved in planned if probe.id not in self._rows]
+        made = await until_stored(
+            lambda: self._desk.answers.begin(self._round, [(probe, reserved.nusd) for probe, reserved in new])
+        )
+        self._rows |= {probe.id: row for (probe, _), row in zip(new, made, strict=True)}
+        fresh = {probe.id for probe, _ in new}
+        for probe, reserved in planned:
+            if probe.id not in fresh:
+                await until_stored(partial(self._desk.answers.again, self._rows[probe.id], reserved.nusd))
+        await all_of(self._ask_in_turn(probe, reserved) for probe, reserved in planned)
+
+    async def _ask_in_turn(self, probe: Probe, reserved: Reserved) -> None:
+        async with self._places:
+            await self._ask_one(probe, reserved)
+
+    async def _ask_one(self, probe: Probe, reserved: Reserved) -> None:
+        """Asks one probe until there is a score, or all tries are used."""
+        row, answers, reason = self._rows[probe.id], self._desk.answers, ""
+        for number in range(1, TRIES + 1):
+            if number > 1:
+                more = self._budget.reserve(self._highest(probe))
+                if more is None:
+                    break
+                reserved = more
+                await until_stored(partial(answers.again, row, reserved.nusd))
+            outcome = await self._try(probe, row, reserved)
+            if outcome is None or isinstance(outcome, float):
+                if outcome is not None:
+                    self.scores[probe.id] = outcome
+                    self._desk.asked(self.name)
+                return
+            reason = outcome
+        self.unanswered[probe.id] = reason
+        self._desk.asked(self.name)
+        most = MOST_UNANSWERED * self.job.options.probes
+        if len(self.unanswered) > most:
+            self.end("failed", f"{len(self.unanswered)} probes have no answer; the last: {reason}")
+
+    async def _try(self, probe: Probe, row: int, reserved: Reserved) -> float | str | None:
+        """One try: the score; or why there is none; or None if the job has ended meanwhile."""
+        answers, question = self._desk.answers, self._question(probe)
+        judging = reserved.nusd * self._judging(probe) // max(1, self._highest(probe))
+        while True:
+            model = self._desk.models().get(self.name)
+            if model is None:
+                self.end("failed", "the portfolio has no such model any more")
+            if self.ending is not None or model is None:
+                self._budget.settle(reserved, 0)
+                await until_stored(partial(answers.failed, row, "not asked", reserved.nusd, counted=False))
+                return None
+            try:
+                reply = await self._desk.calls.ask(model, question, "system:onboarding")
+            except ProbeFailed as failure:
+                if failure.cause in BUSY and not self._impatient(failure):
+                    await self._desk.sleep(PAUSE_S)
+                    continue
+                self._budget.settle(reserved, 0)
+                await until_stored(partial(answers.failed, row, str(failure), reserved.nusd))
+                if model.needs_operator:
+                    self.end("failed", str(failure))
+                return None if self.ending is not None else str(failure)
+            break
+        self._answered_at = self._desk.clock()
+        self._unpriced_calls += reply.part.cost_nusd is None
+        answer = _answer(reply.text, reply.tool_calls, reply.finish_reason)
+        if probe.checker.type in SLOW:  # the process may be killed meanwhile
+            await until_stored(partial(answers.answered, row, reply, reserved.nusd - judging))
+            grade, judge_nusd = await self._grade(probe, answer)
+            await until_stored(partial(answers.graded, row, grade, judge_nusd, judging))
+        else:
+            grade, judge_nusd = await self._grade(probe, answer)
+            await until_stored(partial(answers.answered, row, reply, reserved.nusd, grade))
+        self._budget.settle(reserved, (reply.part.cost_nusd or 0) + judge_nusd)
+        if grade.score is None and answer.finish_reason in CUT:
+            self._thinks = True  # the next try, and the next probes, have room for reasoning
+        return grade.reason if grade.score is None else grade.score
+
+    def _impatient(self, failure: ProbeFailed) -> bool:
+        """True if the provider has been busy for too long; the job ends then."""
+        busy = self._desk.clock() - self._answered_at > PATIENCE_S
+        if busy:
+            self.end("failed", f"no answer for {PATIENCE_S / 60:.0f} minutes: {failure}")
+        return busy
+
+    def _question(self, probe: Probe) -> Question:
+        model = self._desk.models().get(self.name)
+        thinks = self._thinks or (model is not None and "reasoning" in model.spec.capabilities)
+        tools: tuple[JsonObject, ...] = tuple(dict(tool) for tool in probe.tools)
+        return Question(probe.query, probe.max_tokens + (THINKING_TOKENS if thinks else 0), tools)
+
+    def _highest(self, probe: Probe) -> int:
+        """The most that one try can cost, with its grading, nano-USD."""
+        model = self._desk.models().get(self.name)
+        if model is None:
+            return 0
+        specs = [live.spec for live in model.deployments]
+        return highest_nusd(specs, self._question(probe)) + self._judging(probe)
+
+    def _judging(self, probe: Probe) -> int:
+        """The most that the grading of an answer can cost, nano-USD."""
+        judge = self._judge
+        if judge is None or probe.checker.type != "judge":
+            return 0
+        text = f"{probe.query}{probe.reference}{probe.checker.text('rubric')}" + "word " * (probe.max_tokens + 800)
+        specs = [live.spec for live in judge.deployments]
+        return JUDGE_CALLS * highest_nusd(specs, Question(text, JUDGE_TOKENS))
+
+    @property
+    def _judge(self) -> LiveModel | None:
+        name = self.job.options.judge
+        return None if name is None else self._desk.models().get(name)
+
+    async def _grade(self, probe: Probe, answer: Answer) -> tuple[Grade, int]:
+        """The grade, and what the judge cost, nano-USD."""
+        nusd = 0
+
+        async def ask(system: str, user: str) -> str:
+            nonlocal nusd
+            judge = self._judge
+            if judge is None:
+                raise ProbeFailed("unavailable", f"the portfolio has no model {self.job.options.judge}")
+            reply = await self._desk.calls.ask(judge, Question(user, JUDGE_TOKENS, system=system), "system:grader")
+            nusd += reply.part.cost_nusd or 0
+            return reply.text
+
+        try:
+            return await grade_with(probe, answer, ask), nusd
+        except ProbeFailed as failure:
+            return Grade(None, None, f"the judge did not answer: {failure}"), nusd
+
+    async def _grade_kept(self, probe: Probe, row: ProbeAnswer, kept: JsonObject) -> None:
+        """Grades an answer of a process that was killed before it could."""
+        answer = _answer(str(kept.get("text") or ""), objects_in(kept.get("tool_calls")), kept.get("finish_reason"))
+        grade, nusd = await self._grade(probe, answer)
+        self._budget.settle(Reserved(row.reserved_nusd, row.reserved_nusd), nusd)
+        await until_stored(partial(self._desk.answers.graded, row.id, grade, nusd, row.reserved_nusd))
+        if grade.score is not None:
+            self.scores[probe.id] = grade.score
+
+
+async def all_of(work: Iterable[Coroutine[object, object, None]]) -> None:
+    """Does all of it side by side; the first error ends the rest, and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
+
+
+def _answer(text: str, tool_calls: Sequence[JsonObject], finish_reason: object) -> Answer:
+    """An answer as checkers take it."""
+    calls = [checked for call in tool_calls if isinstance(checked := as_json(call), dict)]
+    return Answer(text, calls, finish_reason if isinstance(finish_reason, str) else None)
