@@ -67,6 +67,10 @@ def test_the_wheel_has_the_package_and_nothing_around_it(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"gateway", "router"}
     assert {"gateway/py.typed", "router/py.typed", "gateway/http/openapi/paths.yaml"} <= set(names)
+    assert {"router/probes/shipped/locus-bank.jsonl", "router/probes/shipped/known_difficulty.safetensors"} <= set(
+        names
+    )
+    assert "router/probes/generators/written/languages.tsv" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
@@ -94,6 +98,8 @@ def test_the_commands_work_in_an_empty_folder(locus: Path, tmp_path: Path, clean
     assert "pip install 'locus-gateway[" in refused.stderr
     neighbors = run(locus, folder, clean, "neighbors", "openai/gpt-4o")
     assert neighbors.returncode == 0, neighbors.stderr
+    bank = run(locus, folder, clean, "probes", "check", "locus-bank")
+    assert bank.stdout.endswith(" probes, each valid, and each reference graded as right\n"), bank.stderr
 
 
 @pytest.mark.parametrize("portfolio", ["", "locus"])  # none, and one in the user's configuration folder

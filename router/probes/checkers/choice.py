@@ -5,7 +5,7 @@ import string
 
 from router.probes.checker_spec import CheckerSpec
 from router.probes.checkers.answer import Extracted
-from router.probes.checkers.final_part import EXPLICIT, parts
+from router.probes.checkers.final_part import EXPLICIT, Part, parts
 from router.probes.checkers.short_text import normalised
 from router.probes.checkers.visible import plain_signs
 from router.probes.json_types import JsonValue
@@ -25,6 +25,21 @@ _CHOSEN = re.compile(
     r"(?:(?<!\w)(?:leav(?:es|ing)(?: us with)?|choose|pick|select|go with|it is|it's|(?:option|choice) is|is correct:?"
     r"|wähle|choisis|elijo|scelgo|escolho)|选择?|選ぶ)"
     r"[ ]{0,2}(?:only[ ])?(?:option[ ]|choice[ ])?[(*\"]{0,3}(?P<letter>[A-Z])(?![\w'])"
+)
+
+
+_SAID_OF = re.compile(
+    r"(?:is|ist|est|es|è|é|to|is|because|since|as|weil|car|porque|perché|want|omdat|so|für|for|这|是|です|입니다|이다)(?!\w)|です|입니다",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(
+    r"(?:is|ist|est|es|è|é|can be|would be|was)\s{1,4}"
+    r"(?:not|n't|incorrect|wrong|false|out|nicht|falsch|pas|faux|incorrecta|sbagliata|errada|ruled|eliminated)",
+    re.IGNORECASE,
+)
+_LAST = re.compile(r"(?<![\w'])[(\[*\"]{0,4}(?P<letter>[A-Z])[)\]*\"]{0,4}[.!]{0,2}\s*$")
+_NOT_ALONE = re.compile(
+    r"(?:[A-Z](?:\W{0,4}[,&/和或]|\W{1,4}(?:and|or|und|oder|et|ou|y|o|e))|(?<!\w)(?:not|nicht|pas|no|non|niet|не))\s{0,3}\W{0,4}$"
 )
 
 
@@ -52,9 +67,7 @@ def chosen_letter(text: str, letters: str, options: list[str] | None = None) -> 
     """
     text = plain_signs(text)
     for part in parts(text):
-        letter = _leading_letter(part.text, letters, strict=part.kind in ("line", "bold")) or _option(
-            part.text, letters, options
-        )
+        letter = _leading_letter(part, letters) or _option(part.text, letters, options)
         if letter is None and part.kind == "marked":
             letter = _single(part.text, letters)
         if letter is not None:
@@ -62,16 +75,16 @@ def chosen_letter(text: str, letters: str, options: list[str] | None = None) -> 
     chosen = [match["letter"] for match in _CHOSEN.finditer(text) if match["letter"] in letters]
     if chosen:
         return chosen[-1], False
-    return _single(text, letters), False
+    return _single(text, letters) or _last_letter(text, letters), False
 
 
-def _leading_letter(text: str, letters: str, *, strict: bool) -> str | None:
-    """The letter with which a part starts. A capital without brackets may also be a word: "A dog", "I think".
+def _leading_letter(part: Part, letters: str) -> str | None:
+    """The letter with which a part starts.
 
-    Args:
-        strict: the part says by nothing but its place that it is the answer: a letter there needs a sign behind it, or to be
-            alone.
+    Where the text does not say that the part is its answer, the letter stands alone, or a sign or a verb follows: it may be a
+    word, as in "A dog" or "C programmers".
     """
+    kind, text = part.kind, part.text
     match = _LETTER.match(text)
     if match is None:
         return None
@@ -82,12 +95,12 @@ def _leading_letter(text: str, letters: str, *, strict: bool) -> str | None:
         return None
     if letter.upper() not in letters or (match["next"].isalnum() and match["next"] < "\u3000" and not match["after"]):
         return None
-    if (match["next"] and match["next"] in "'-+/&") or _another_letter(rest, letters):
+    if (match["next"] and match["next"] in "'-+/&") or _another_letter(rest, letters) or _DENIED.match(rest):
         return None
-    alone = not rest.strip(".,:;!)")
-    if alone or wrapped or rest[0] in ".:,;)—–" or (not strict and letter not in "AI"):
+    if not rest.strip(".,:;!)") or wrapped or rest[0] in ".:,;)—–":
         return letter.upper()
-    return None
+    said_of = _SAID_OF.match(rest) is not None and letter not in "AI"
+    return letter.upper() if kind in ("boxed", "marked") or (kind == "whole" and said_of) else None
 
 
 def _another_letter(rest: str, letters: str) -> bool:
@@ -117,3 +130,13 @@ def _single(text: str, letters: str) -> str | None:
     """The letter that a text mentions as an option, if it mentions one only."""
     found = {match["letter"] for match in _MENTION.finditer(text)} & set(letters)
     return found.pop() if len(found) == 1 else None
+
+
+def _last_letter(text: str, letters: str) -> str | None:
+    """The letter with which the last or the first line ends: "The opposite is B." """
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    for line in (*lines[-1:], *lines[:1]):
+        match = _LAST.search(line)
+        if match and match["letter"] in letters and not _NOT_ALONE.search(line[: match.start()]):
+            return match["letter"]
+    return None

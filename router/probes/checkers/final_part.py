@@ -10,11 +10,11 @@ MOST_PARTS = 12  # of a kind, the last ones
 EXPLICIT: tuple[Kind, ...] = ("whole", "boxed", "marked")
 
 _ANSWER = (
-    r"answers?|antwort|réponse|respuesta|resposta|risposta|antwoord|svar(?:et)?|odpowied[źz]|odpověď|cevap|jawaban|"
+    r"answers?|ans[.]?|antwort|réponse|respuesta|resposta|risposta|antwoord|svar(?:et)?|odpowied[źz]|odpověď|cevap|jawaban|"
     r"ответ|відповідь|đáp án|câu trả lời|उत्तर|الجواب|الإجابة|התשובה"
 )
 _RESULT = (
-    r"results?|solution|output|options?|choice|ergebnis|lösung|ausgabe|résultat|solution|sortie|resultado|solución|salida|opción|"
+    r"results?|solution|output|options?|choice|correct|richtig|вариант|ergebnis|lösung|ausgabe|résultat|solution|sortie|resultado|solución|salida|opción|"
     r"risultato|soluzione|solução|uitkomst|resultat|wynik|sonuç|hasil|результат|kết quả|परिणाम|النتيجة"
 )
 _IS = (

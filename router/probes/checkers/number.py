@@ -12,6 +12,7 @@ from router.probes.checkers.visible import plain_signs
 from router.probes.json_types import JsonValue
 
 _RELATION = re.compile(r"[=≈≃≅]|\\approx|\\Rightarrow|→|⇒")
+_ABOUT = re.compile(r"\W{0,6}(?:≈|≃|≅|\\approx)")
 _LIST_MARK = re.compile(r"^\s{0,8}(?:\d{1,3}[.)]|step \d{1,3}\s{0,4}[:.)])\s", re.IGNORECASE)
 SHORT_WORDS = 6
 
@@ -67,10 +68,11 @@ def _number_of_part(part: Part, decimal: Decimal) -> Number | None:
     numbers = numbers_in(text, decimal)
     if not numbers or (part.kind in ("line", "bold") and not _only_one(text, numbers)):
         return None
-    if part.kind == "whole" and len(numbers) > 1:
-        bold = [number for number in numbers if text[: number.start].rstrip(" $").endswith("**")]
-        return _after_relation(text, numbers) or (numbers[0] if _leads(text, numbers[0]) else (bold or numbers)[-1])
-    return _after_relation(text, numbers) or numbers[0]
+    if _leads(text, numbers[0]):
+        return numbers[0]
+    bold = [number for number in numbers if text[: number.start].rstrip(" $").endswith("**")]
+    last = (bold or numbers)[-1] if part.kind == "whole" else numbers[0]
+    return _after_relation(text, numbers) or last
 
 
 def _leads(text: str, number: Number) -> bool:
@@ -84,6 +86,9 @@ def _only_one(text: str, numbers: list[Number]) -> bool:
 
 
 def _after_relation(text: str, numbers: list[Number]) -> Number | None:
+    """The first number after the last sign of equality; of "5/36 ≈ 0.139" the exact one."""
+    if numbers and not text[: numbers[0].start].strip(" $*(\\") and _ABOUT.match(text[numbers[0].end :]):
+        return numbers[0]
     relations = [match.end() for match in _RELATION.finditer(text)]
     return next((number for number in numbers if relations and number.start >= relations[-1]), None)
 

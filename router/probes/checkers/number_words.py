@@ -48,7 +48,7 @@ def words_in(text: str) -> Iterator[tuple[int, tuple[int, int]]]:
         pieces = match[0].lower().split("-")
         joins = bool(run) and text[span[1] : match.start()].strip(" ") in ("", ",")
         if run and (not joins or not (set(pieces) <= _ENGLISH or pieces == ["and"])):
-            yield _english(run), span
+            yield _signed(_english(run), text[: span[0]]), span
             run = []
         if set(pieces) <= _ENGLISH:
             span = (span[0] if run else match.start(), match.end())
@@ -62,7 +62,11 @@ def words_in(text: str) -> Iterator[tuple[int, tuple[int, int]]]:
             if numerals is not None:
                 yield _chinese(numerals[0]), (match.start(), match.start() + numerals.end())
     if run:
-        yield _english(run), span
+        yield _signed(_english(run), text[: span[0]]), span
+
+
+def _signed(value: int, before: str) -> int:
+    return -value if before.rstrip().lower().endswith(("minus", "negative")) else value
 
 
 def _english(words: list[str]) -> int:

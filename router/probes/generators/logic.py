@@ -231,7 +231,7 @@ def lock(rng: random.Random, level: int) -> Draft:
     query = (
         f"A lock has a code of three different digits from 1 to {digits[-1]}. For each try it shows how many digits are"
         f" right and in the right place, and how many are in the code but in the wrong place: {said}."
-        ' What is the code?\nReason briefly. End with "Answer:" and the three digits.'
+        ' What is the code?\nReason briefly. End with "Answer:" and the three digits without spaces.'
     )
     draft = number_draft("", level, int(code), int(left[0]), work=True)
     return Draft(query, draft.checker, draft.reference, level, draft.right, draft.wrong, WORKED)

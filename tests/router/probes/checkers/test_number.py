@@ -119,6 +119,127 @@ ANSWERS: list[tuple[str, str]] = [
     ("12 (not 15)", "12"),
     ("The answer is 5,000 km.", "5000"),
     ("2^{10}", "1024"),
+    ("To solve this, we add.\n\n15 + 27 = **42**", "42"),
+    ("**Total cost: $45.60**", "45.6"),
+    ("The total is $45.60 per person for 3 people.\n\n**Answer: 45.60**", "45.6"),
+    ("### Final Answer\n42", "42"),
+    ("### Final Answer\n\n**42**", "42"),
+    ("## Answer\n\n$$\\boxed{42}$$", "42"),
+    ("Final Answer: The final answer is $42$. I hope it is correct.", "42"),
+    ("Therefore, there are 5! = 120 ways.", "120"),
+    ("There are $\\binom{6}{3} = 20$ ways.", "20"),
+    ("Answer: $\\frac{5}{36}$", "5/36"),
+    ("Answer: 5/36 ≈ 0.1389", "5/36"),
+    ("Answer: 0.1389 (5/36)", "0.1389"),
+    ("The remainder is 9.", "9"),
+    ("Answer: x = 3", "3"),
+    ("**x = −3**", "-3"),
+    ("x = -3", "-3"),
+    ("\\(x = -3\\)", "-3"),
+    ("So x = 14/2 = 7.", "7"),
+    ("We need 3 + 4·2.\n4·2 = 8\n3 + 8 = 11\nAnswer: 11", "11"),
+    ("Answer: **11**.", "11"),
+    ("Answer : 11", "11"),
+    ("ANSWER - 11", "11"),
+    ("The answer: 11 apples.", "11"),
+    ("Hence the final price is 435.60 euros.\n\nAnswer: 435.60", "435.6"),
+    ("Answer: €435.60", "435.6"),
+    ("Answer: 435,60 €", "435.6"),
+    ("Answer: 435.6 euros (rounded)", "435.6"),
+    ("Antwort: 435,60", "435.6"),
+    ("Il y a donc 12 possibilités.", "12"),
+    ("所以一共有12种方法。", "12"),
+    ("答案是：**12**", "12"),
+    ("最终答案：$\\boxed{12}$", "12"),
+    ("答えは、12個です。", "12"),
+    ("したがって、12です。", "12"),
+    ("따라서 답은 12입니다.", "12"),
+    ("Итак, ответ: 12.", "12"),
+    ("Odpowiedź: 12", "12"),
+    ("Svar: 12", "12"),
+    ("1. First we compute 2+2=4\n2. Then we double it: 8\n\nResult: 8", "8"),
+    ("- Apples: 3\n- Pears: 4\n- **Total: 7**", "7"),
+    ("| step | value |\n|---|---|\n| 1 | 4 |\n\nAnswer: 9", "9"),
+    ("Answer: 190,062", "190062"),
+    ("190 062", "190062"),
+    ("190062.00", "190062"),
+    ("≈190,062", "190062"),
+    ("\\[ 397 \\times 491 - 695 \\times 7 = 190062 \\]", "190062"),
+    ("397 × 491 = 194,927\n695 × 7 = 4,865\n194,927 − 4,865 = 190,062\n\n**190,062**", "190062"),
+    ("The determinant is \\(-3\\).", "-3"),
+    ("det = -3", "-3"),
+    ("Answer: −3", "-3"),
+    ("Answer: negative three", "-3"),
+    ("The LCM of 23 and 8 is 184.", "184"),
+    ("LCM(23, 8) = 184", "184"),
+    ("gcd is 1, so lcm = 23*8 = 184. Answer: 184", "184"),
+    ("Day 1: 5, Day 2: 10. Total 15.", "15"),
+    ("Answer:\n```\n42\n```", "42"),
+    ('{"answer": 42}', "42"),
+    ("<answer>\n42\n</answer>", "42"),
+    ("**Final Answer:** \\(\\boxed{42}\\)", "42"),
+    ("Answer: 1.2e4", "12000"),
+    ("Answer: 12 000,50", "12000.5"),
+    ("Answer: 3 hours", "3"),
+    ("The mean speed is about 56.0 km/h", "56"),
+    ("Answer: 56 km/h.", "56"),
+    ("Answer: 24 (2 × 12)", "24"),
+    ("Answer: 2 × 12 = 24", "24"),
+    ("It's forty-two.", "42"),
+    ("87 (siebenundachtzig)", "87"),
+    ("siebenundachtzig = 87", "87"),
+    ("Die Zahl ist 87.", "87"),
+    (
+        "Sure! Here's the breakdown:\n\n* 6 × 7 = 42\n\nSo, the final answer is **42**. Let me know if you have any other questions!",
+        "42",
+    ),
+    ("**Answer:** There are **27** divisors.", "27"),
+    ("1764 = 2² · 3² · 7², so it has (2+1)(2+1)(2+1) = 27 divisors.\n\nAnswer: 27", "27"),
+    ("The number of divisors is (2+1)(2+1)(2+1) = **27**.", "27"),
+    ("Answer: 27 divisors", "27"),
+    ("$27$", "27"),
+    ("\\(27\\)", "27"),
+    ("\\[27\\]", "27"),
+    ("27 (twenty-seven)", "27"),
+    ("Answer:\n27", "27"),
+    ("**27**\n\n1764 = 2^2 × 3^2 × 7^2, so (2+1)(2+1)(2+1) = 27.", "27"),
+    ("Final answer: 7 zeros.", "7"),
+    ("30! ends with **7** zeros.", "7"),
+    ("⌊30/5⌋ + ⌊30/25⌋ = 6 + 1 = 7", "7"),
+    ("floor(30/5) + floor(30/25) = 6 + 1 = 7.\nSo 30! ends with 7 zeros.", "7"),
+    ("P = 10/216 = 5/108", "5/108"),
+    ("$P = \\dfrac{10}{216} = \\dfrac{5}{108}$", "5/108"),
+    ("Answer: \\( \\frac{5}{108} \\)", "5/108"),
+    ("The probability is \\frac{5}{108}.", "5/108"),
+    ("5/108", "5/108"),
+    ("Answer: 5 / 108", "5/108"),
+    ("There are 10 ways out of 216, i.e. 5/108.", "5/108"),
+    ("The code is 427.", "427"),
+    ("Answer: 427", "427"),
+    ("2 of them are knights: Ada and Ben.\nAnswer: 2", "2"),
+    ("Answer: 2 knights", "2"),
+    ("Answer: Two", "2"),
+    ("There are two knights.", "2"),
+    ("You get €12.35 back.", "12.35"),
+    ("Change: 50.00 − 37.65 = €12.35", "12.35"),
+    ("50 - 37.65 = 12.35 euros", "12.35"),
+    ("12,35 €", "12.35"),
+    ("Answer: 12.35 euros", "12.35"),
+    ("77°F", "77"),
+    ("25 °C = 77 °F", "77"),
+    ("25 degrees Celsius is 77 degrees Fahrenheit.", "77"),
+    ("77 degrees Fahrenheit", "77"),
+    ("It is **108 days** after.", "108"),
+    ("108 days", "108"),
+    ("April: 17 days, May: 31, June: 30, July: 30. Sum: 108 days.\nAnswer: 108", "108"),
+    ("Le nombre est 93.", "93"),
+    ("93 (quatre-vingt-treize = 4×20+13)", "93"),
+    ("30 euros", "30"),
+    ("Tengo 30 euros.", "30"),
+    ("3x − 12 = 78, así que x = 30", "30"),
+    ("現在の値段は220元です。", "220"),
+    ("300×0.8−20=220（元）", "220"),
+    ("220元", "220"),
 ]
 
 
@@ -177,6 +298,7 @@ def test_the_comparison(answer: str, reference: float | str, options: dict[str, 
     assert check_number(CheckerSpec("number", {**options}), answer, reference).correct is correct
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(-(10**15), 10**15))
 def test_whole_numbers_however_they_are_written(number: int) -> None:
     for text in (
@@ -190,6 +312,7 @@ def test_whole_numbers_however_they_are_written(number: int) -> None:
         assert check_number(CheckerSpec("number"), f"The answer is **{text}**.", number).correct
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.decimals(-1_000_000, 1_000_000, places=2))
 def test_decimals_in_english_and_in_german(number: object) -> None:
     english = f"{number:,}"
@@ -201,6 +324,7 @@ def test_decimals_in_english_and_in_german(number: object) -> None:
         assert checked.correct
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.fractions(max_denominator=999))
 def test_fractions_and_their_canonical_form(number: Fraction) -> None:
     latex = rf"\boxed{{{'-' if number < 0 else ''}\frac{{{abs(number.numerator)}}}{{{number.denominator}}}}}"
@@ -210,7 +334,7 @@ def test_fractions_and_their_canonical_form(number: Fraction) -> None:
         assert checked.canonical == canonical_number(number)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.text())
 def test_any_text_has_a_number_or_none(text: str) -> None:
     found = number_of(visible(text))
