@@ -17,6 +17,7 @@ from router.probes.checkers.python import check_python
 from router.probes.checkers.refusal import is_refusal
 from router.probes.checkers.regex import check_regex
 from router.probes.checkers.sandbox import SandboxError
+from router.probes.checkers.short_text import bounded
 from router.probes.checkers.tool import check_tool
 from router.probes.checkers.visible import visible
 from router.probes.probe import Probe
@@ -41,24 +42,23 @@ def grade(probe: Probe, answer: Answer) -> Grade:
         found = _extracted(probe, answer, text)
     except SandboxError as exc:
         return Grade(None, None, f"the sandbox is not available: {exc}")
+    canonical = bounded(found.canonical)
     if answer.finish_reason in CUT and not found.explicit:
-        return Grade(None, found.canonical, CUT_SHORT)
+        return Grade(None, canonical, CUT_SHORT)
     if (
         not found.correct and probe.checker.type != "tool" and is_refusal(text)
     ):  # with tools at hand it is no refusal, but wrong
         return Grade(None, None, REFUSED)
-    return Grade(float(found.correct), found.canonical)
+    return Grade(float(found.correct), canonical)
 
 
 async def grade_with(probe: Probe, answer: Answer, ask: Ask) -> Grade:
-    """Grades an answer by any checker, and blocks no event loop: `judge` awaits `ask`, `python` runs in a thread.
+    """Grades an answer by any checker, and blocks no event loop: `judge` awaits `ask`, every other runs in a thread.
 
     Raises: what `ask` raises.
     """
-    if probe.checker.type == "python":
-        return await asyncio.to_thread(grade, probe, answer)
     if probe.checker.type != "judge":
-        return grade(probe, answer)
+        return await asyncio.to_thread(grade, probe, answer)
     text = visible(answer.text)
     missing = _missing(answer, text) or (CUT_SHORT if answer.finish_reason in CUT else "")
     if missing or is_refusal(text):

@@ -6,12 +6,10 @@ from router.probes.checkers.short_text import normalised
 from router.probes.checkers.visible import plain_signs, unfenced
 from router.probes.pattern import compiled
 
-MOST_CANONICAL = 200
-
 
 def check_regex(spec: CheckerSpec, text: str) -> Extracted:
-    """Matches a visible text, stripped and with plain signs. The canonical form is the start of the normalised text."""
+    """Matches a visible text, stripped and with plain signs. The canonical form is the normalised text."""
     said = plain_signs(unfenced(text)).strip()
     without = spec.text("without")
     correct = compiled(spec.text("pattern")).found_in(said) and not (without and compiled(without).found_in(said))
-    return Extracted(normalised(said)[:MOST_CANONICAL] or None, False, correct)
+    return Extracted(normalised(said) or None, False, correct)

@@ -1,7 +1,10 @@
 """Short answers in one form: "**The Nile.**" and "nile" are the same answer."""
 
+import hashlib
 import re
 import unicodedata
+
+MOST_CANONICAL = 200
 
 _MARKUP = re.compile(
     r"\\(?:text|textbf|mathrm|mathbf|boxed)\s{0,2}|[*`$#\\{}]|(?<!\w)_{1,3}|_{1,3}(?!\w)|<[^<>]{1,30}>"
@@ -27,3 +30,10 @@ def normalised(text: str, *, case: bool = False) -> str:
 def without_article(text: str) -> str:
     """The text without a leading article, of normalised text in European languages."""
     return _ARTICLE.sub("", text)
+
+
+def bounded(canonical: str | None) -> str | None:
+    """A canonical form of at most some 200 characters: of a longer one the start, and a hash of the whole."""
+    if canonical is None or len(canonical) <= MOST_CANONICAL:
+        return canonical
+    return f"{canonical[:MOST_CANONICAL]}…{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"

@@ -81,6 +81,16 @@ def test_grades(checker: JsonValue, reference: JsonValue, answer: Answer, expect
     assert grade(probe(checker, reference), answer) == expected
 
 
+def test_a_long_canonical_form_is_bounded_and_tells_long_answers_apart() -> None:
+    texts = ["x" * 10_000 + end for end in "ab"]
+    first, second = (grade(probe("exact", "Rome"), Answer(text)).canonical for text in texts)
+    assert first is not None
+    assert second is not None
+    assert first != second
+    assert first[:200] == second[:200]
+    assert len(first) == len(second) < 230
+
+
 class Judge:
     """A judge that gives the verdicts in turn; `{code}` in a reply becomes the code that the prompt asks for."""
 
