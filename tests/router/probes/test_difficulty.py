@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load
 
-from router.probes.difficulty import BETA, TABLE, corrected, known_difficulty, query_key, save_table
+from router.probes.difficulty import BETA, STEPS, TABLE, corrected, known_difficulty, query_key, save_table
 from tests.router.shipped import shipped
 
 GIVEN = "How many of the following are prime?\nA. none\nB. one"
@@ -20,10 +20,11 @@ def test_the_correction_by_hand() -> None:
     assert found == pytest.approx([1 - BETA * 0.4 / 2, BETA * 0.4 * 6 / 8, 1, 0])
 
 
-@given(st.floats(-1, 1), st.integers(0, 200), st.sampled_from([0.0, 0.5, 1.0]))
-def test_more_models_count_more_and_none_for_nothing(difficulty: float, models: int, score: float) -> None:
+@given(st.integers(-STEPS, STEPS), st.integers(0, 200), st.sampled_from([0.0, 0.5, 1.0]))
+def test_more_models_count_more_and_none_for_nothing(steps: int, models: int, score: float) -> None:
+    difficulty = steps / STEPS  # as the table keeps it; of a much smaller one a score of 1 has no digits left
     found = corrected([score] * 2, [difficulty] * 2, [models, models + 1]) - score
-    assert (np.abs(found) <= abs(difficulty) * BETA).all()
+    assert (np.abs(found) <= abs(difficulty) * BETA + 1e-12).all()
     assert abs(found[1]) >= abs(found[0])
     assert models > 0 or found[0] == 0
 
