@@ -54,7 +54,7 @@ def placed_models(portfolio: Portfolio, router: Router, in_use: InUse) -> Placed
     if problems := missing_embeddings(portfolio, router.space):
         raise ArtifactError("\n".join(problems))
     found = with_embeddings(portfolio, router.space)
-    relatives = router.relatives()
+    relatives = router.relatives
     uses = Counter(model.embedding for model in found.models)
     models: list[Model] = []
     added: dict[str, Embedding] = {}

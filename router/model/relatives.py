@@ -39,12 +39,14 @@ class Relative:
 
 
 class Relatives:
-    """The models of a space as relatives of others."""
+    """The models of a space as relatives of others. What was found and borrowed is kept, since names are compared in some 10 ms."""
 
     def __init__(self, locus: Locus, space: ModelSpace) -> None:
         self._locus = locus
         self._space = space
         self._row = {name: i for i, name in enumerate(space.models)}
+        self._nearest: dict[str, Relative | None] = {}
+        self._borrowed: dict[tuple[str, str], Embedding] = {}
 
     def find(self, names: Sequence[str]) -> tuple[str, Relative] | None:
         """The first name of a model that says what it is, and the nearest relative by it.
@@ -54,11 +56,10 @@ class Relatives:
             `gpt-4o` of a server that is not OpenAI's, are left out.
         """
         for name in names:
-            if not identity(name).certain:
-                continue
-            parts = self._locus.names.placed(parse_name(name))
-            if parts.size_b is not None or not self._families.isdisjoint(parts.families):
-                return name, self._nearest(parts)
+            if name not in self._nearest:
+                self._nearest[name] = self._find(name)
+            if (nearest := self._nearest[name]) is not None:
+                return name, nearest
         return None
 
     def borrow(self, name: str, relative: str) -> Embedding:
@@ -68,6 +69,11 @@ class Relatives:
             name: of the model.
             relative: full name in the space of the model whose embedding it borrows.
         """
+        if (name, relative) not in self._borrowed:
+            self._borrowed[name, relative] = self._borrow(name, relative)
+        return self._borrowed[name, relative]
+
+    def _borrow(self, name: str, relative: str) -> Embedding:
         of = self._space.embeddings.take([self._row[relative]])
         level, left = self._locus.names.expected([name])
         shift = np.float32(SHIFT * (level[0] - self._level(relative)))
@@ -88,7 +94,10 @@ class Relatives:
             int(of.evaluations[0]),
         )
 
-    def _nearest(self, parts: NameParts) -> Relative:
+    def _find(self, name: str) -> Relative | None:
+        parts = self._locus.names.placed(parse_name(name))
+        if not identity(name).certain or (parts.size_b is None and self._families.isdisjoint(parts.families)):
+            return None
         scales = self._locus.names.scales[:-1]
         shared = np.tensordot(scales, kernels([parts], self._parts), axes=1)[0]  # (M,)
         own = float(scales @ kernels([parts], [parts])[:, 0, 0])

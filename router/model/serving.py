@@ -6,7 +6,7 @@ torch.
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from functools import reduce
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +110,11 @@ class Router:
         if models.embeddings.widths() != self.space.embeddings.widths():
             raise ArtifactError("the embeddings do not have the shapes of this checkpoint's")
         router = copy(self)
+        router.__dict__.pop("relatives", None)
         router.space = self.space.merged(models)
         return router
 
+    @cached_property
     def relatives(self) -> Relatives:
         """The models of the space as relatives of models that were never evaluated."""
         return Relatives(self.locus, self.space)

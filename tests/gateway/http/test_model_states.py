@@ -16,8 +16,9 @@ from gateway.model_versions.model_versions import ModelVersions
 from gateway.model_versions.stored import Trial
 from gateway.store.database import Database
 from router.model.embedding import Embedding
+from tests.gateway.postgres import Postgres
 from tests.gateway.running import EMBEDDINGS, Gateway, entry, eventually, gateway, shipped_router
-from tests.gateway.upstreams import ScriptedProvider
+from tests.gateway.upstreams import Call, ScriptedProvider, answer
 
 pytestmark = pytest.mark.anyio
 ASK: list[Any] = [
@@ -298,3 +299,38 @@ async def test_a_model_that_was_never_evaluated_borrows_from_its_nearest_relativ
         after = await candidate(run, "later")
         assert (after["embedding"], after["state"]) == ("later", "live")
         assert "borrows" not in after["why"]
+
+
+async def test_requests_in_progress_finish_on_what_was_in_force(tmp_path: Path) -> None:
+    may_answer = asyncio.Event()
+
+    async def held(call: Call, writer: asyncio.StreamWriter) -> Any:
+        await may_answer.wait()
+        return await answer("fine")(call, writer)
+
+    async with ScriptedProvider(held) as up:
+        async with gateway(tmp_path, [entry(name, up.base_url) for name in EMBEDDINGS]) as run:
+            begun = asyncio.create_task(chat(run))
+            await eventually(lambda: len(up.calls) == 1)
+            await set_state(run, BEST, "quarantined")
+            may_answer.set()
+            assert (await begun).headers["x-locus-model"] == BEST
+            assert (await chat(run)).headers["x-locus-model"] != BEST
+
+
+async def test_all_gateways_of_a_database_use_a_change(tmp_path: Path, postgres: Postgres) -> None:
+    settings = {"store": postgres.new_database(), "replicas": "independent"}
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    models = [entry(name, "http://127.0.0.1:9/v1") for name in EMBEDDINGS]
+    async with (
+        gateway(tmp_path / "a", models, gateway=settings) as a,
+        gateway(tmp_path / "b", models, gateway=settings) as b,
+    ):
+        before = await candidate(b, "mistral-7b")
+        await add(a, "mistral-7b", "openai/gpt-5.4")
+        await set_state(a, "llama-8b", "quarantined")
+        await look(b)
+        after = [await candidate(run, "mistral-7b") for run in (a, b)]
+        assert after[0]["p_correct"] == after[1]["p_correct"] > before["p_correct"]
+        assert (await listed(b, "llama-8b"))["state"] == "quarantined"
