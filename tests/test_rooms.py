@@ -16,7 +16,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {  # from the lowest
         ("cache", "limits", "record", "replicas", "routing", "telemetry", "upstream"),
         ("answering",),
         ("feedback", "onboarding"),
-        ("replay",),
+        ("drift", "replay"),
         ("http",),
         ("server",),
         ("commands",),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.config.access import Access
+from gateway.config.drift import DriftEntry
 from gateway.config.feedback import FeedbackEntry
 from gateway.config.onboarding import OnboardEntry
 from gateway.config.price import FREE, Price
@@ -150,6 +151,7 @@ class Portfolio:
         simulated: True only for the demo.
         access: the gateway keys and teams.
         feedback: how outcomes of answers refine embeddings; None: they do not.
+        drift: how changed models are noticed; None: they are not.
         cache_ttl_s: of the policies that use the cache for answers: how long an answer may be used, seconds.
     """
 
@@ -168,6 +170,7 @@ class Portfolio:
     access: Access = field(default_factory=Access)
     cache_ttl_s: Mapping[str, float] = field(default_factory=dict)
     feedback: FeedbackEntry | None = None
+    drift: DriftEntry | None = None
 
     @property
     def has_keys(self) -> bool:

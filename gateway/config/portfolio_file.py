@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from gateway.config.access_reader import read_access
 from gateway.config.deployment_reader import Deployments, price_of
 from gateway.config.document import MOST_PROBLEMS, Document, PortfolioError
+from gateway.config.drift import DriftEntry
 from gateway.config.litellm_table import UNKNOWN, ModelFacts, model_facts
 from gateway.config.onboarding import SHIPPED_BANK, OnboardEntry
 from gateway.config.portfolio import DEFAULT_POLICIES, Deployment, Model, Portfolio
@@ -104,10 +106,23 @@ class _Builder:
             access=read_access(self._document, self._references, entry, settings, frozenset(policies)),
             warnings=self._references.warnings,
             feedback=entry.feedback,
+            drift=entry.drift and self._drift(entry.drift),
             cache_ttl_s={
                 name: policy.cache.ttl for name, policy in (entry.policies or {}).items() if policy.cache is not None
             },
         )
+
+    def _drift(self, written: DriftEntry) -> DriftEntry:
+        """With the address of the webhook, and the path of the bank, which begins at the file's folder."""
+        resolved: dict[str, object] = {}
+        if written.bank != SHIPPED_BANK:
+            resolved["bank"] = str(self._document.file(written.bank))
+        if written.webhook is not None:
+            where: Place = ("drift", "webhook")
+            resolved["webhook"] = webhook = self._references.required(where, written.webhook.reveal())
+            if webhook is not None and urlsplit(webhook.reveal()).scheme not in ("http", "https"):
+                self._document.report(where, "expected a URL that begins with https:// or http://")
+        return written.model_copy(update=resolved)
 
     def _check_names(self) -> None:
         """Reports names that occur twice. Chat models and embedding models share one set of names."""

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.config.access import KeyEntry, TeamEntry
+from gateway.config.drift import DriftEntry
 from gateway.config.feedback import FeedbackEntry
 from gateway.config.field_types import (
     Count,
@@ -284,6 +285,10 @@ class PortfolioEntry(FileModel):
     teams: list[TeamEntry] = Field([], description="Teams of gateway keys")
     feedback: FeedbackEntry | None = Field(
         None, description="Refine embeddings by outcomes of answers. Default: outcomes are kept, and change nothing"
+    )
+    drift: DriftEntry | None = Field(
+        None,
+        description="Ask probes again and again, to notice that a provider has changed a model. Default: nothing is asked",
     )
     gateway: Settings = Field(Settings(), description="The gateway's own settings")
 

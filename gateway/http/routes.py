@@ -21,6 +21,7 @@ from gateway.http.admin_onboarding import AdminOnboarding
 from gateway.http.admin_usage import usage
 from gateway.http.admission import Admission, Admitted
 from gateway.http.auth import Headers, is_operator
+from gateway.http.drift import AdminDrift
 from gateway.http.feedback import FeedbackEndpoint
 from gateway.http.model_list import model_list, one_model
 from gateway.http.openapi.document import document_json
@@ -76,6 +77,7 @@ def routes(handlers: "Handlers", endpoints: Mapping[str, ASGIApp], admission: Ad
         *AdminKeys(handlers.service).routes(),
         *AdminOnboarding(handlers.service).routes(),
         *AdminModels(handlers.service).routes(),
+        *AdminDrift(handlers.service).routes(),
     ]
 
 

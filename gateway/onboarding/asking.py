@@ -12,15 +12,14 @@ from gateway.onboarding.answers import AnswerStore, ProbeAnswer, Round, probe_di
 from gateway.onboarding.budget import Budget, Reserved, highest_nusd
 from gateway.onboarding.jobs import Ending, Job, Progress
 from gateway.onboarding.probe_calls import ProbeCalls, ProbeFailed, Question
+from gateway.onboarding.probe_questions import answer_of, question_of
 from gateway.onboarding.transactions import until_stored
 from router.probes.checkers.answer import Answer, Grade
 from router.probes.checkers.grade import CUT, grade_with
-from router.probes.json_types import as_json
 from router.probes.probe import Probe
 
 TRIES = 2
 MOST_UNANSWERED = 0.1  # of the probes that are to be asked
-THINKING_TOKENS = 4_096  # beside the visible answer, for a model that reasons
 JUDGE_TOKENS = 512
 JUDGE_CALLS = 2
 SLOW = ("judge", "python")  # checkers that take a while
@@ -192,7 +191,7 @@ class Asking:
             break
         self._answered_at = self._desk.clock()
         self._unpriced_calls += reply.part.cost_nusd is None
-        answer = _answer(reply.text, reply.tool_calls, reply.finish_reason)
+        answer = answer_of(reply.text, reply.tool_calls, reply.finish_reason)
         if probe.checker.type in SLOW:  # the process may be killed meanwhile
             await until_stored(partial(answers.answered, row, reply, reserved.nusd - judging))
             grade, judge_nusd = await self._grade(probe, answer)
@@ -213,10 +212,7 @@ class Asking:
         return busy
 
     def _question(self, probe: Probe) -> Question:
-        model = self._desk.models().get(self.name)
-        thinks = self._thinks or (model is not None and "reasoning" in model.spec.capabilities)
-        tools: tuple[JsonObject, ...] = tuple(dict(tool) for tool in probe.tools)
-        return Question(probe.query, probe.max_tokens + (THINKING_TOKENS if thinks else 0), tools)
+        return question_of(probe, self._desk.models().get(self.name), thinks=self._thinks)
 
     def _highest(self, probe: Probe) -> int:
         """The most that one try can cost, with its grading, nano-USD."""
@@ -260,7 +256,7 @@ class Asking:
 
     async def _grade_kept(self, probe: Probe, row: ProbeAnswer, kept: JsonObject) -> None:
         """Grades an answer of a process that was killed before it could."""
-        answer = _answer(str(kept.get("text") or ""), objects_in(kept.get("tool_calls")), kept.get("finish_reason"))
+        answer = answer_of(str(kept.get("text") or ""), objects_in(kept.get("tool_calls")), kept.get("finish_reason"))
         grade, nusd = await self._grade(probe, answer)
         self._budget.settle(Reserved(row.reserved_nusd, row.reserved_nusd), nusd)
         await until_stored(partial(self._desk.answers.graded, row.id, grade, nusd, row.reserved_nusd))
@@ -276,9 +272,3 @@ async def all_of(work: Iterable[Coroutine[object, object, None]]) -> None:
                 group.create_task(one)
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from failed
-
-
-def _answer(text: str, tool_calls: Sequence[JsonObject], finish_reason: object) -> Answer:
-    """An answer as checkers take it."""
-    calls = [checked for call in tool_calls if isinstance(checked := as_json(call), dict)]
-    return Answer(text, calls, finish_reason if isinstance(finish_reason, str) else None)

@@ -30,6 +30,10 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "locus_refinements": ("Embeddings that were refined by outcomes", ("model", "result")),
     "locus_spans_lost": ("Spans that could not be exported", ()),
     "locus_onboarding_probes": ("Probes that onboarding has asked", ("model",)),
+    "locus_drift_events": (
+        "Changes of deployments that were found, or that providers announce",
+        ("model", "deployment", "kind"),
+    ),
 }
 HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
     "locus_request_seconds": ("Until the last byte", ("model",), SECONDS),
@@ -44,6 +48,10 @@ HISTOGRAMS: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
 }
 MODEL_GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "locus_model_state": ("1 for the state of the model", ("model", "state")),
+    "locus_drift_suspect": (
+        "1 while a deployment is suspect or quarantined, since its answers have changed",
+        ("model", "deployment"),
+    ),
     "locus_onboarding_predicted_error": ("Mean standard error of P(correct) after the last probes", ("model",)),
 }
 BUDGET_GAUGES = {  # by scope ("key" or "team"), name and period; the values of one budget are in this order

@@ -122,6 +122,14 @@ class Metrics:
         """Set the mean standard error of a model's P(correct) after the last probes."""
         self._totals.by_model["locus_onboarding_predicted_error"][(model,)] = error
 
+    def drift_event(self, model: str, deployment: str, kind: str) -> None:
+        """Count a change of a deployment: "changed" if its answers have, "announced" if its provider's own data say so."""
+        self._totals.add("locus_drift_events", (model, deployment, kind))
+
+    def drift_suspect(self, model: str, deployment: str, *, suspect: bool) -> None:
+        """Set whether a deployment is suspect or quarantined."""
+        self._totals.by_model["locus_drift_suspect"][model, deployment] = float(suspect)
+
     def saved_by_cache(self, model: str, nusd: int) -> None:
         """Count what an answer from the cache had cost, nano-USD."""
         self._totals.add("locus_cache_saved_usd", (model,), nusd / 1e9)

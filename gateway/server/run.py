@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from gateway.config.portfolio import Portfolio
 from gateway.core.safe_logging import log_loop_exception
 from gateway.http.app import create_app
+from gateway.http.drift import drift_watcher
 from gateway.http.feedback_jobs import feedback_jobs
 from gateway.http.onboarding import onboarding_runner
 from gateway.http.service import Service, open_service
@@ -59,6 +60,8 @@ async def run(launch: Launch) -> None:
         await stack.enter_async_context(feedback_jobs(service))
         if (runner := onboarding_runner(service)) is not None:
             await stack.enter_async_context(runner)
+        if (watcher := drift_watcher(service)) is not None:
+            await stack.enter_async_context(watcher)
         server = Server(create_app(service, extra_routes), lambda: service.in_force.portfolio.settings.shutdown_grace)
         stop.action = server.ask_to_stop
         freeze_startup_objects()

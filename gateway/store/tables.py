@@ -21,10 +21,15 @@ from sqlalchemy import (
     text,
 )
 
-from gateway.store import onboarding_tables, outcome_tables
+from gateway.store import drift_tables, onboarding_tables, outcome_tables
 from gateway.store.metadata import METADATA, ROW_ID, count
 
-__all__ = ["METADATA", "onboarding_tables", "outcome_tables"]  # whose tables are in METADATA once it is imported
+__all__ = [
+    "METADATA",
+    "drift_tables",
+    "onboarding_tables",
+    "outcome_tables",
+]  # whose tables are in METADATA once it is imported
 
 # One row per request. `id` grows in the order of writing, which is nearly that of `time`: pages are read by (time, id).
 REQUESTS = Table(
