@@ -149,6 +149,16 @@ class Families:
         return [entries[0].family(setting)] if same else []
 
 
+def chat_name(name: str) -> str:
+    """A name that says what a provider serves: with `instruct` where it has chat models only, and the bare name is the base model.
+
+    `ollama/llama3:70b` gives `ollama/llama3:70b-instruct`.
+    """
+    parts = identity(name)
+    bare = parts.provider in CHAT_ONLY and not parts.chat and _BASE_NAMED.match(parts.base) is not None
+    return f"{name}-instruct" if bare else name
+
+
 def _without_setting(model: str) -> tuple[str, str | None]:
     """`gpt-5.4:high` -> `"gpt-5.4", "high"`"""
     name, colon, last = model.rpartition(":")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from router.model.embedding import Embedding
 from router.model.locus import Locus
+from router.model.model_families import chat_name
 from router.model.model_names import identity
 from router.model.name_parts import NameParts, parse_name
 from router.model.name_prior import kernels
@@ -75,7 +76,7 @@ class Relatives:
 
     def _borrow(self, name: str, relative: str) -> Embedding:
         of = self._space.embeddings.take([self._row[relative]])
-        level, left = self._locus.names.expected([name])
+        level, left = self._locus.names.expected([chat_name(name)])
         shift = np.float32(SHIFT * (level[0] - self._level(relative)))
         variance = np.float32(SPREAD * left[0])  # of the ability, log odds
         kept = np.float32(KEPT)
@@ -95,7 +96,7 @@ class Relatives:
         )
 
     def _find(self, name: str) -> Relative | None:
-        parts = self._locus.names.placed(parse_name(name))
+        parts = self._locus.names.placed(parse_name(chat_name(name)))
         if not identity(name).certain or (parts.size_b is None and self._families.isdisjoint(parts.families)):
             return None
         scales = self._locus.names.scales[:-1]

@@ -36,6 +36,7 @@ def relatives() -> Relatives:
         ("meta-llama/Llama-5-70B-Instruct", "meta-llama/Llama-3.3-70B-Instruct"),
         ("Qwen/Qwen3.9-32B", "Qwen/Qwen3"),
         ("together_ai/zai-org/GLM-6", "zai-org/GLM-5"),
+        ("ollama/llama4:70b", "meta-llama/Llama-3.3-70B-Instruct"),  # Ollama serves chat models under the bare name
     ],
 )
 def test_the_relative_is_of_the_family_and_near_in_version_and_size(name: str, relative: str) -> None:
