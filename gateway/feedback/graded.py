@@ -1,6 +1,6 @@
 """What a grader sees of a request, for as long as it grades: the texts are not stored."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.config.feedback import GraderEntry, MatchEntry
@@ -15,6 +15,7 @@ class Facts:
         key: name of the gateway key; None without one.
         schema: the JSON schema that the request asks for; None if it asks for none.
         metadata: the client's own.
+        may_see: True if this model of the portfolio may see the texts: neither the key nor the request forbids it to answer.
     """
 
     model: str
@@ -23,6 +24,7 @@ class Facts:
     tags: tuple[str, ...]
     schema: JsonObject | None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
+    may_see: Callable[[str], bool] = lambda model: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ def matches(grader: GraderEntry, facts: Facts) -> bool:
     match = grader.match
     if grader.of_request and facts.schema is None:
         return False
-    if grader.model == facts.model:  # a model does not judge its own answers
-        return False
+    if grader.model is not None and (grader.model == facts.model or not facts.may_see(grader.model)):
+        return False  # a model does not judge its own answers
     if grader.reference_metadata is not None and not isinstance(facts.metadata.get(grader.reference_metadata), str):
         return False
     return _of_client(match, facts) and (

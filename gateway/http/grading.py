@@ -1,5 +1,7 @@
 """Hands finished answers to the graders: which facts decide, and the texts of those that are graded."""
 
+from functools import partial
+
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.api.answer_text import content_text
@@ -30,39 +32,37 @@ def grade_answer(
     Args:
         tags: of the key.
     """
-    if not isinstance(request, ChatRequest) or open_call is None or record.error is not None or record.cache == "hit":
+    if not isinstance(request, ChatRequest) or open_call is None or not _gradable(request, record):
         return
     if record.served is None or record.deployment is None or (stream is not None and len(stream.calls) > 1):
         return
-    labels = (request.fields if request.native is None else request.native.fields).get("metadata")
-    facts = Facts(
-        record.served,
-        record.policy,
-        record.key_name,
-        tags,
-        _schema(request),
-        labels if isinstance(labels, dict) else {},
-    )
+    facts = _facts(request, record.served, record, tags)
     wanting = graders.wanting(facts)
     if not wanting or (written := _written(open_call, stream)) is None:
         return
-    text, finish_reason = written
     packed = None
     if predictions is not None and predictions.q is not None:
         packed = pack_query(predictions.q, predictions.text_dim)
-    graders.add(
-        AnsweredText(
-            record.request_id,
-            facts,
-            record.deployment,
-            record.time,
-            request.query,
-            text,
-            finish_reason,
-            packed,
-        ),
-        wanting,
-    )
+    named = record.request_id, facts, record.deployment, record.time
+    graders.add(AnsweredText(*named, request.query, *written, packed), wanting)
+
+
+def _gradable(request: ChatRequest, record: Record) -> bool:
+    """True for a complete answer of a model to a user."""
+    return record.error is None and record.cache != "hit" and not request.is_utility_call
+
+
+def _facts(request: ChatRequest, model: str, record: Record, tags: tuple[str, ...]) -> Facts:
+    labels = (request.fields if request.native is None else request.native.fields).get("metadata")
+    metadata = labels if isinstance(labels, dict) else {}
+    may_see = partial(_may_see, request)
+    return Facts(model, record.policy, record.key_name, tags, _schema(request), metadata, may_see)
+
+
+def _may_see(request: ChatRequest, model: str) -> bool:
+    """True if neither the key nor the request forbids the model to answer."""
+    own = request.overrides
+    return own.allowed.model(model) and model not in own.exclude and (own.allow is None or model in own.allow)
 
 
 def _schema(request: ChatRequest) -> JsonObject | None:

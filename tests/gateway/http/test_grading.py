@@ -153,6 +153,23 @@ async def test_a_judge_is_recorded_booked_and_stores_no_text(tmp_path: Path) -> 
     assert all(SECRET.encode() not in content for content in stored)
 
 
+async def test_a_judge_sees_no_answers_that_its_model_may_not_see(tmp_path: Path) -> None:
+    async with ScriptedProvider(verdict("GOOD")) as judge:
+        keys = [{"name": "ci", "key": "sk-ci", "models": ["llama-8b"]}, {"name": "all", "key": "sk-all"}]
+        graders = [{"name": "judge", "model": "judge", "sample": 1}]
+        async with grading(tmp_path, graders, judge=judge, keys=keys) as (run, _):
+            for key, headers in (
+                ("sk-ci", {}),
+                ("sk-all", {"x-locus-exclude": "judge"}),
+                ("sk-all", {"x-locus-allow": "llama-8b"}),
+            ):
+                client = run.client.with_options(api_key=key)
+                await client.chat.completions.create(model="auto", messages=ASK, extra_headers=headers)
+            assert await outcomes(run) == []
+            await run.client.with_options(api_key="sk-all").chat.completions.create(model="auto", messages=ASK)
+            assert len(await outcomes(run)) == len(judge.calls) == 1
+
+
 async def test_a_judge_keeps_to_its_usd_per_day(tmp_path: Path) -> None:
     async with ScriptedProvider(verdict("GOOD")) as judge:
         # A judgement may cost 1,024 tokens of answer and its prompt, so that a call is refused before the budget is spent.
