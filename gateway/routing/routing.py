@@ -154,7 +154,7 @@ class Routing:
             capable = capable | (eligibility.assumed & able)
         distances = self._table_for(request).distances(chosen)
         among = capable & ~self._states.never_chosen
-        for i, rule in in_order(decision, scores, distances, among, allowed, self._index):
+        for i, rule in in_order(decision, scores, distances, among, self._states.on_trial, allowed, self._index):
             live = self.live[i]
             if live.useless_to_call:
                 continue

@@ -16,6 +16,7 @@ def in_order(
     scores: Scores,
     distance: NDArray[np.float32],
     among: NDArray[np.bool_],
+    on_trial: NDArray[np.bool_],
     permission: Permission,
     index: Mapping[str, int],
 ) -> Iterator[tuple[int, StandInRule]]:
@@ -27,6 +28,8 @@ def in_order(
         scores: of the request; their p_correct is NaN if the query is not encoded.
         distance: to the chosen model, (M,), float32; NaN if it is not known.
         among: the models that can serve the request, (M,), bool.
+        on_trial: models that may have a share of the requests only, (M,), bool; they come after the others, unless they are
+            fallbacks, because an outage would send them more.
         index: name -> index of the portfolio's models.
     """
     left = among.copy()
@@ -38,12 +41,13 @@ def in_order(
             yield i, "fallbacks"
     if permission.order is None:
         return
-    if permission.order == "best":
-        for i in _best(decision, scores, distance, left.copy()):
-            left[i] = False
-            yield i, "best"
-    for i in nearest(distance, left):
-        yield i, "nearest"
+    for group in (left & ~on_trial, left & on_trial):
+        if permission.order == "best":
+            for i in _best(decision, scores, distance, group.copy()):
+                group[i] = False
+                yield i, "best"
+        for i in nearest(distance, group):
+            yield i, "nearest"
 
 
 def _best(decision: Decision, scores: Scores, distance: NDArray[np.float32], among: NDArray[np.bool_]) -> Iterator[int]:

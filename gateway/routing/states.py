@@ -18,6 +18,7 @@ class States:
 
     Attributes:
         standings: of the models.
+        on_trial: they may have a share of the requests only, (M,), bool.
         never_chosen: `auto` does not choose these models, and they are no stand-ins, (M,), bool.
         caution: standard errors that are taken off P(correct), besides those of the policy, (M,), float32; None: none.
     """
@@ -25,6 +26,7 @@ class States:
     def __init__(self, standings: Mapping[str, Standing], trials: Trials) -> None:
         self._names = tuple(standings)
         self.standings = tuple(standings.values())
+        self.on_trial: NDArray[np.bool_] = np.array([one.trial is not None for one in self.standings], np.bool_)
         self.never_chosen: NDArray[np.bool_] = np.array([one.never_chosen for one in self.standings], np.bool_)
         caution = np.array([one.caution for one in self.standings], np.float32)
         self.caution: NDArray[np.float32] | None = caution if caution.any() else None

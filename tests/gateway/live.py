@@ -1,5 +1,6 @@
 """Live deployments for unit tests, with a clock that the test sets. No test calls them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from gateway.deployments.live import LiveDeployment, LiveDeployments
 from gateway.routing.candidate import Candidate
 from gateway.routing.permission import Permission
 from gateway.routing.routing import Routing
+from gateway.routing.standing import Standing
 from router.model.serving import Router
 from tests.gateway.running import entry, shipped_router, write_portfolio
 
@@ -36,10 +38,16 @@ def portfolio(folder: Path, *models: dict[str, Any], **more: Any) -> Portfolio:
     return load_portfolio(write_portfolio(folder, list(models), **more), {})
 
 
-def live_routing(folder: Path, *models: dict[str, Any], router: Router | None = None, **more: Any) -> Routing:
+def live_routing(
+    folder: Path,
+    *models: dict[str, Any],
+    router: Router | None = None,
+    standings: Mapping[str, Standing] | None = None,
+    **more: Any,
+) -> Routing:
     """Routing over a portfolio file of these models, by the shipped router."""
     written = portfolio(folder, *models, **more)
-    return Routing(written, router or shipped_router(), LiveDeployments(written))
+    return Routing(written, router or shipped_router(), LiveDeployments(written), standings)
 
 
 def candidates(folder: Path, *models: dict[str, Any], clock: Time | None = None, **flags: Any) -> list[Candidate]:

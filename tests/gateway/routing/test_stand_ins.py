@@ -11,12 +11,14 @@ import pytest
 from gateway.config.portfolio import Model
 from gateway.config.settings import Settings
 from gateway.core.vocabulary import StandIns
+from gateway.model_versions.stored import Trial
 from gateway.request.chat_request import Overrides, parse_chat
-from gateway.request.conversation import Conversation
+from gateway.request.conversation import Conversation, Turn
 from gateway.routing.candidate import Candidate
 from gateway.routing.permission import Permission, permission
 from gateway.routing.route_explanation import explain
 from gateway.routing.routing import Routing
+from gateway.routing.standing import Standing
 from router.model.serving import Router
 from router.model.stand_ins import LOSS_WEIGHT
 from tests.gateway.live import live_routing
@@ -129,6 +131,38 @@ async def test_fallbacks_come_in_their_own_order_and_alone(tmp_path: Path) -> No
     assert names(found)[:2] == ["haiku", "mistral-7b"]
     assert [one.rule for one in found] == ["fallbacks"] * 2 + ["nearest"] * 3
     assert len(set(names(found))) == 5
+
+
+@pytest.mark.parametrize("mode", ["best", "nearest"])
+async def test_models_on_trial_stand_in_last_and_quarantined_ones_never(tmp_path: Path, mode: str) -> None:
+    routes = live_routing(tmp_path, *models(), gateway={"stand_ins": mode})
+    before, _ = await stand_ins(routes, "auto:best")
+    tried, bad = names(before)[:2]
+    standings = {name: Standing() for name in MODELS}
+    standings |= {tried: Standing("limited", trial=Trial(0.5)), bad: Standing("quarantined")}
+    own = {"fallbacks": [bad, tried]}
+    listed = models(llama_8b=own) if tried != "llama-8b" != bad else models(mistral_7b=own)
+    routes = live_routing(tmp_path, *listed, gateway={"stand_ins": mode}, standings=standings)
+    after, decision = await stand_ins(routes, "auto:best")
+    assert set(names(after)) == set(MODELS) - {bad, decision.model}
+    assert names(after)[-1] == tried
+    after, _ = await stand_ins(routes, "llama-8b" if tried != "llama-8b" != bad else "mistral-7b")
+    assert names(after) == [tried]
+
+
+async def test_a_conversation_that_keeps_its_model_pays_the_switch_to_each_stand_in(tmp_path: Path) -> None:
+    """So the price of the switch changes nothing between stand-ins, even under a limit of P(correct)."""
+    policies = {"policies": {"enough": {"min_p_correct": 0.3}, "balanced": {"cost_weight": 10}}}
+    routes = live_routing(tmp_path, *models(), gateway={"switch_price": 1.0}, **policies)
+    request = chat("auto:enough")
+    alone = await routes.decide(request)
+    turn = Turn("gpt-4o", 10, 0.0, b"")
+    conversation = Conversation(last_turn=turn, sticky_turn=turn)
+    kept = await routes.decide(request, conversation)
+    assert (kept.model, kept.kept) == ("gpt-4o", True)
+    order = names(list(routes.candidates(request, kept))[1:])
+    fresh = [alone.model, *names(list(routes.candidates(request, alone))[1:])]
+    assert order == [name for name in fresh if name != "gpt-4o"]
 
 
 async def test_a_policys_limit_counts_for_fallbacks_too(tmp_path: Path) -> None:
