@@ -10,6 +10,7 @@ from router.model.embedding import Embedding
 from router.model.serving import Router
 from router.probes.choice import choose_probes
 from router.probes.difficulty import corrected
+from router.probes.levels import fit_levels
 from router.probes.probe import Probe
 
 Scores = Mapping[str, float]  # by the id of the probe
@@ -82,7 +83,10 @@ class Fitting:
             known: by model; at least those with scores.
         """
         scored = {model: of for model, of in scores.items() if any(id in self._row for id in of)}
-        embeddings = {model: self._alone(of, known[model]) for model, of in scored.items()}
+        if self.joint and len(scored) > 1:
+            embeddings = self._together(scored, known)
+        else:
+            embeddings = {model: self._alone(of, known[model]) for model, of in scored.items()}
         at = self._router.locus.features.anchors if self._traffic_q is None else self._traffic_q
         if not embeddings:
             return {}
@@ -98,6 +102,21 @@ class Fitting:
         if known.embedding is not None:
             return self._router.refine(known.embedding, self._q[rows], net, corrected=True)
         return self._router.embed(self._q[rows], net, known.name, corrected=True)
+
+    def _together(self, scored: Mapping[str, Scores], known: Mapping[str, Known]) -> dict[str, Embedding]:
+        """Embeddings from the answers of all models, net of what the others' answers say of each probe's difficulty."""
+        evaluations = {model: self._evaluations(scores) for model, scores in scored.items()}
+        asked = np.unique(np.concatenate([rows for rows, _ in evaluations.values()]))
+        matrix = np.full((len(scored), len(asked)), np.nan)
+        names: list[str] = []
+        for number, (model, (rows, y)) in enumerate(evaluations.items()):
+            matrix[number, np.searchsorted(asked, rows)] = y
+            name = known[model].name
+            names.append(
+                name if name not in names else f"{name} {number}"
+            )  # two models of a portfolio may be one of the space
+        embeddings, _ = fit_levels(self._router, self._q[asked], matrix, names)
+        return dict(zip(scored, embeddings, strict=True))
 
     def _evaluations(self, scores: Scores) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Rows of probes and their scores, (n,) each."""
