@@ -169,7 +169,8 @@ class Advisor:
         gain = self.gain(equal_cost)
         if not affordable:  # even the cheapest choices cost more
             gain = replace(gain, sure=min(gain.sure, 0.0))
-        too_cheap = self._border(models, lambda routed: self.gain(routed).sure >= 0)
+        # Where nothing is gained at equal cost, nothing is saved at equal accuracy.
+        too_cheap = self._border(models, lambda routed: self.gain(routed).sure >= 0) if gain.value > 0 else 0
         cheapest = self.routed(models, self._weights[too_cheap - 1]) if too_cheap else None
         saved = 0.0 if cheapest is None else max(0.0, self.now.usd - cheapest.usd)
         share = 0.0 if added is None else float((equal_cost.chosen == added).mean())

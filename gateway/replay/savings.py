@@ -1,0 +1,109 @@
+"""What choosing by request has saved or gained, beside one model for all requests, and what the exact cache has saved."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateway.core.json_types import JsonObject
+from gateway.core.usage import Usage
+from gateway.core.vocabulary import NUSD_PER_USD
+from gateway.replay.decider import Decider
+from gateway.replay.logged import Log
+from gateway.replay.replay import Replay
+from gateway.replay.report import Report
+from gateway.replay.sample import only, sample
+from gateway.routing.placed_models import PlacedModels
+
+NEARLY_ALL = 0.95  # of the requests that a single model must be able to serve, to be compared
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The logged requests beside one model for all of them.
+
+    Attributes:
+        what: "best" by P(correct), or "dearest".
+        report: the replay with this model alone.
+    """
+
+    what: str
+    model: str
+    report: Report
+
+    def as_json(self) -> JsonObject:
+        """The replay, and the model it is about."""
+        return {"beside": self.what, "model": self.model, "replay": self.report.as_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class Savings:
+    """What was saved.
+
+    Attributes:
+        beside: one or two comparisons; none if no request can be replayed.
+        cache_hits: requests that the exact cache answered.
+        cache_usd: what their answers would have cost; those of an unknown price are not in it, and counted in `cache_unpriced`.
+    """
+
+    beside: tuple[Beside, ...]
+    cache_hits: int
+    cache_usd: float
+    cache_unpriced: int
+
+    def as_json(self) -> JsonObject:
+        """The savings as JSON values."""
+        cache = {"hits": self.cache_hits, "usd": self.cache_usd, "unknown": self.cache_unpriced}
+        return {"beside": [one.as_json() for one in self.beside], "cache": cache}
+
+
+def savings(log: Log, placed: PlacedModels, checkpoint: str, since: float | None, until: float | None) -> Savings:
+    """Compares a log with the best and the dearest model of the portfolio.
+
+    Args:
+        placed: the portfolio in force.
+        checkpoint: the id of the one in use.
+    """
+    present = Decider(placed)
+    beside = []
+    for what, model in _singles(log, placed, present, checkpoint).items():
+        report = Replay(log, present, Decider(only(placed, model)), checkpoint).run(since, until)
+        beside.append(Beside(what, model, report))
+    return Savings(tuple(beside), *_cache(log, placed))
+
+
+def _singles(log: Log, placed: PlacedModels, present: Decider, checkpoint: str) -> dict[str, str]:
+    """The best and the dearest of the models that can serve nearly all requests, and whose price is known."""
+    asked = sample(log, checkpoint).asked
+    if not asked.needs:
+        return {}
+    decided = present.decide(asked)
+    able = decided.able & ~np.isnan(decided.p_correct)
+    usable = [
+        i
+        for i, model in enumerate(placed.portfolio.models)
+        if model.price is not None and able[:, i].mean() >= NEARLY_ALL
+    ]
+    if not usable:
+        return {}
+    p = {i: float(decided.p_correct[able[:, i], i].mean()) for i in usable}
+    usd = {i: float(decided.price_usd[able[:, i], i].mean()) for i in usable}
+    best, dearest = max(usable, key=lambda i: p[i]), max(usable, key=lambda i: usd[i])
+    found = {"best": present.names[best]}
+    return found if best == dearest else found | {"dearest": present.names[dearest]}
+
+
+def _cache(log: Log, placed: PlacedModels) -> tuple[int, float, int]:
+    """Hits of the exact cache, what their answers would have cost in USD, and how many have no known price."""
+    prices = {model.name: model.price for model in placed.portfolio.models}
+    hits = nusd = unknown = 0
+    for chunk in log.requests():
+        for row in chunk:
+            if row.cache != "hit":
+                continue
+            hits += 1
+            price = prices.get(row.served or "")
+            if price is None or row.prompt_tokens is None or row.completion_tokens is None:
+                unknown += 1
+            else:
+                nusd += price.cost_nusd(Usage(row.prompt_tokens, row.completion_tokens))
+    return hits, nusd / NUSD_PER_USD, unknown
