@@ -25,14 +25,14 @@ class Extracted:
 
     Attributes:
         canonical: the answer in one form, so that equal answers are equal texts; None if there is none.
-        explicit: the text says that this is its answer ("Answer: 4", a box, nothing but it), so that it counts even where the
-            text
-            was cut afterwards.
+        complete: the text says that this is its answer ("Answer: 4", a box) and goes on after it, so that it counts even where
+            the
+            text was cut.
         correct: the comparison with the reference.
     """
 
     canonical: str | None
-    explicit: bool
+    complete: bool
     correct: bool
 
 

@@ -5,7 +5,7 @@ import string
 
 from router.probes.checker_spec import CheckerSpec
 from router.probes.checkers.answer import Extracted
-from router.probes.checkers.final_part import EXPLICIT, Part, parts
+from router.probes.checkers.final_part import Part, parts
 from router.probes.checkers.short_text import normalised
 from router.probes.checkers.visible import plain_signs
 from router.probes.json_types import JsonValue
@@ -47,8 +47,8 @@ def check_choice(spec: CheckerSpec, text: str, reference: JsonValue) -> Extracte
     """Compares the chosen letter of a visible text. The canonical form is the capital letter."""
     texts = spec.strings("options")
     letters = letters_of(spec)
-    letter, explicit = chosen_letter(text, letters, texts)
-    return Extracted(letter, explicit, letter is not None and letter == reference)
+    letter, complete = chosen_letter(text, letters, texts)
+    return Extracted(letter, complete, letter is not None and letter == reference)
 
 
 def letters_of(spec: CheckerSpec) -> str:
@@ -59,7 +59,7 @@ def letters_of(spec: CheckerSpec) -> str:
 
 
 def chosen_letter(text: str, letters: str, options: list[str] | None = None) -> tuple[str | None, bool]:
-    """The letter that an answer chooses, and whether it says so explicitly; (None, False) if it chooses none, or several.
+    """The letter that an answer chooses, and whether text follows after it said so; (None, False) if it chooses none, or several.
 
     Args:
         letters: those of the options, such as "ABCD".
@@ -71,7 +71,7 @@ def chosen_letter(text: str, letters: str, options: list[str] | None = None) -> 
         if letter is None and part.kind == "marked":
             letter = _single(part.text, letters)
         if letter is not None:
-            return letter, part.kind in EXPLICIT
+            return letter, part.complete
     chosen = [match["letter"] for match in _CHOSEN.finditer(text) if match["letter"] in letters]
     if chosen:
         return chosen[-1], False

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from router.probes.checker_spec import CheckerSpec
 from router.probes.checkers.answer import Extracted
-from router.probes.checkers.final_part import EXPLICIT, parts
+from router.probes.checkers.final_part import parts
 from router.probes.checkers.short_text import normalised, without_article
 from router.probes.checkers.visible import fenced, plain_signs, unfenced
 from router.probes.json_types import JsonValue
@@ -43,13 +43,13 @@ def check_exact(spec: CheckerSpec, text: str, reference: JsonValue) -> Extracted
 def _check_verbatim(text: str, accepted: list[str]) -> Extracted:
     """Compares every sign, except for the number of spaces and line breaks: of what a program prints, a point counts."""
     first: Extracted | None = None
-    for said, explicit in _candidates(text):
+    for said, complete in _candidates(text):
         form = " ".join(said.strip().strip("`").split())
         for item in (form, form.strip("*").strip().strip("`").strip()):
             if item in accepted:
-                return Extracted(item, explicit, True)
+                return Extracted(item, complete, True)
         if first is None and form:
-            first = Extracted(form, explicit, False)
+            first = Extracted(form, complete, False)
     return first or Extracted(None, False, False)
 
 
@@ -58,30 +58,31 @@ def _check_text(text: str, accepted: list[str], *, case: bool) -> Extracted:
         without_article(normalised(plain_signs(item), case=case)): normalised(item, case=case) for item in accepted
     }
     candidates = list(_candidates(plain_signs(text)))
-    for said, explicit in candidates:
+    for said, complete in candidates:
         form = without_article(normalised(said, case=case))
         if form in forms:
-            return Extracted(forms[form], explicit, True)
-    for said, explicit in candidates:
+            return Extracted(forms[form], complete, True)
+    for said, complete in candidates:
         if (found := _within(normalised(said, case=case), forms)) is not None:
-            return Extracted(forms[found], explicit, True)
-    said, explicit = candidates[0] if candidates else ("", False)
-    return Extracted(normalised(said, case=case) or None, explicit, False)
+            return Extracted(forms[found], complete, True)
+    said, complete = candidates[0] if candidates else ("", False)
+    return Extracted(normalised(said, case=case) or None, complete, False)
 
 
 def _candidates(text: str) -> Iterator[tuple[str, bool]]:
-    """The texts that may be the short answer, and whether each says so. Where one says so, the others do not count."""
+    """The texts that may be the short answer, and whether each is complete. Where one says that it is, the others do not count."""
     found = list(parts(text))
+    blocks = fenced(text)
     for kind in ("boxed", "marked"):
-        if said := [part.text for part in found if part.kind == kind]:
-            blocks = fenced(text)
-            yield (said[0] if said[0] in text.replace("```", "") or not blocks else blocks[-1]), True
-            if blocks:
-                yield blocks[-1], True
+        said = next((part for part in found if part.kind == kind), None)
+        if said is not None:
+            if not said.text.startswith("```"):
+                yield said.text, said.complete
+            yield from ((block, False) for block in blocks[-1:])
             return
-    yield unfenced(text), len(found) > 0 and found[0].kind in EXPLICIT
-    yield from ((block, False) for block in reversed(fenced(text)))
-    yield from ((part.text, False) for part in found if part.kind in ("line", "bold"))
+    yield unfenced(text), False
+    yield from ((block, False) for block in reversed(blocks))
+    yield from ((part.text, part.complete) for part in found if part.kind in ("line", "bold"))
 
 
 def _within(said: str, forms: dict[str, str]) -> str | None:
@@ -99,14 +100,14 @@ def _within(said: str, forms: dict[str, str]) -> str | None:
 
 def _check_items(text: str, accepted: list[list[str]], *, case: bool, ordered: bool) -> Extracted:
     first: Extracted | None = None
-    for said, explicit in _candidates(plain_signs(text)):
+    for said, complete in _candidates(plain_signs(text)):
         items = _items(said, case)
         if not ordered:
             items = sorted(set(items))
         if first is None and items:
-            first = Extracted("|".join(items), explicit, False)
+            first = Extracted("|".join(items), complete, False)
         if items and items in ([sorted(set(item)) for item in accepted] if not ordered else accepted):
-            return Extracted("|".join(items), explicit, True)
+            return Extracted("|".join(items), complete, True)
     return first or Extracted(None, False, False)
 
 
@@ -123,13 +124,13 @@ def _check_literal(text: str, accepted: list[str]) -> Extracted:
     expected = {canonical_literal(item) or item for item in accepted}
     bare = {ast.literal_eval(item): item for item in expected if item[:1] in "'\""}
     first: Extracted | None = None
-    for said, explicit in _literal_candidates(text):
+    for said, certain in _literal_candidates(text):
         form = canonical_literal(said)
         if form is None and said.strip() in bare:  # the text of a string, without quotation marks
             form = bare[said.strip()]
         if form is not None:
-            found = Extracted(form, explicit, form in expected)
-            if found.correct or explicit:
+            found = Extracted(form, certain and form[-1] in "])}'", form in expected)
+            if found.correct or certain:
                 return found
             first = first or found
     return first or Extracted(None, False, False)

@@ -7,7 +7,6 @@ from typing import Literal
 
 Kind = Literal["whole", "boxed", "marked", "line", "bold"]
 MOST_PARTS = 12  # of a kind, the last ones
-EXPLICIT: tuple[Kind, ...] = ("whole", "boxed", "marked")
 
 _ANSWER = (
     r"answers?|ans[.]?|antwort|réponse|respuesta|resposta|risposta|antwoord|svar(?:et)?|odpowied[źz]|odpověď|cevap|jawaban|"
@@ -41,14 +40,24 @@ _EMPTY = " \t`$*_:\\[]"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of an answer, and how it was found."""
+    """A part of an answer, and how it was found.
+
+    Attributes:
+        complete: more text follows, so that the part was not cut.
+    """
 
     kind: Kind
     text: str
+    complete: bool = False
+
+    @property
+    def says_so(self) -> bool:
+        """The text says that this is its result, or is nothing else."""
+        return self.kind in ("whole", "boxed", "marked")
 
 
 def parts(text: str) -> Iterator[Part]:
-    """The parts that may state the result, the most explicit first; of equally explicit ones the last first.
+    """The parts that may state the result, those that say so first; of equal ones the last first.
 
     Takes visible text with plain signs.
     """
@@ -57,11 +66,11 @@ def parts(text: str) -> Iterator[Part]:
     in_boxes = boxed(text)
     if len(lines) == 1 and not marked and not in_boxes:
         yield Part("whole", lines[0])
-    yield from (Part("boxed", part) for part in reversed(in_boxes))
-    yield from (Part("marked", part) for part in reversed(marked))
+    yield from (Part("boxed", part, complete=True) for part in reversed(in_boxes))
+    yield from reversed(marked)
     if len(lines) > 1:
         yield Part("line", _DECORATION.sub("", lines[-1]))
-        yield Part("line", _DECORATION.sub("", lines[0]))
+        yield Part("line", _DECORATION.sub("", lines[0]), complete=True)
     bold = [first or second for first, second in _BOLD.findall(text)[-MOST_PARTS:]]
     yield from (Part("bold", part) for part in reversed(bold))
 
@@ -79,13 +88,15 @@ def boxed(text: str) -> list[str]:
     return found
 
 
-def _marked(text: str) -> list[str]:
+def _marked(text: str) -> list[Part]:
     """What follows each marker: the rest of its line, or the next line that is not empty."""
     found = []
     for match in list(_MARKER.finditer(text))[-MOST_PARTS:]:
-        line, _, following = text[match.end() : match.end() + 2_000].partition("\n")
+        line, ends, following = text[match.end() : match.end() + 2_000].partition("\n")
         if not line.strip(_EMPTY):
-            line = next((item for item in following.splitlines()[:6] if item.strip(_EMPTY)), "")
+            lines = following.split("\n")[:7]
+            place = next((i for i, item in enumerate(lines) if item.strip(_EMPTY)), None)
+            line, ends = ("", "") if place is None else (lines[place], "\n" if place + 1 < len(lines) else "")
         if line.strip(_EMPTY) and not _NEGATED.match(line):
-            found.append(line.strip().lstrip("*_: ").strip())
+            found.append(Part("marked", line.strip().lstrip("*_: ").strip(), complete=bool(ends)))
     return found

@@ -43,7 +43,7 @@ def grade(probe: Probe, answer: Answer) -> Grade:
     except SandboxError as exc:
         return Grade(None, None, f"the sandbox is not available: {exc}")
     canonical = bounded(found.canonical)
-    if answer.finish_reason in CUT and not found.explicit:
+    if answer.finish_reason in CUT and not found.complete:
         return Grade(None, canonical, CUT_SHORT)
     if (
         not found.correct and probe.checker.type != "tool" and is_refusal(text)

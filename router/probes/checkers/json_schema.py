@@ -24,7 +24,9 @@ def check_json_schema(spec: CheckerSpec, text: str, reference: JsonValue) -> Ext
     canonical = canonical_json(value, case=case)
     equal = reference is None or canonical == canonical_json(reference, case=case)
     schema = spec.options.get("schema")
-    return Extracted(canonical, True, equal and isinstance(schema, dict) and allows(schema, value))
+    return Extracted(
+        canonical, isinstance(value, dict | list), equal and isinstance(schema, dict) and allows(schema, value)
+    )
 
 
 def allows(schema: JsonObject, value: JsonValue) -> bool:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from router.probes.checker_spec import CheckerSpec
 from router.probes.checkers.answer import Extracted
-from router.probes.checkers.final_part import EXPLICIT, Part, parts
+from router.probes.checkers.final_part import Part, parts
 from router.probes.checkers.number_text import Decimal, Number, numbers_in
 from router.probes.checkers.visible import plain_signs
 from router.probes.json_types import JsonValue
@@ -24,9 +24,9 @@ def check_number(spec: CheckerSpec, text: str, reference: JsonValue) -> Extracte
     found = number_of(text, decimal)
     if found is None or expected is None:
         return Extracted(None, False, False)
-    number, explicit = found
+    number, complete = found
     slack = max(spec.number("tolerance"), spec.number("relative") * abs(float(expected)))
-    return Extracted(canonical_number(number.value), explicit, any(_equal(v, expected, slack) for v in _values(number)))
+    return Extracted(canonical_number(number.value), complete, any(_equal(v, expected, slack) for v in _values(number)))
 
 
 def reference_number(reference: JsonValue, decimal: Decimal = ".") -> Fraction | None:
@@ -45,7 +45,7 @@ def canonical_number(value: Fraction) -> str:
 
 
 def number_of(text: str, decimal: Decimal = ".") -> tuple[Number, bool] | None:
-    """The number that an answer states as its result, and whether it says so explicitly; None without a number.
+    """The number that an answer states as its result, and whether text follows after it said so; None without a number.
 
     A box, then what follows "answer:", then a last or first line with little but one number, then bold text, then what follows
     the last equals sign, then the last number.
@@ -55,7 +55,7 @@ def number_of(text: str, decimal: Decimal = ".") -> tuple[Number, bool] | None:
     for part in all_parts:
         found = _number_of_part(part, decimal)
         if found is not None:
-            return found, part.kind in EXPLICIT
+            return found, part.complete and part.says_so
     lines = [_LIST_MARK.sub("", line) for line in text.splitlines()]
     for line in reversed(lines):
         if numbers := _in_digits(line, decimal):
@@ -64,7 +64,7 @@ def number_of(text: str, decimal: Decimal = ".") -> tuple[Number, bool] | None:
 
 
 def _number_of_part(part: Part, decimal: Decimal) -> Number | None:
-    text = part.text if part.kind in EXPLICIT else _LIST_MARK.sub("", part.text)
+    text = part.text if part.says_so else _LIST_MARK.sub("", part.text)
     numbers = numbers_in(text, decimal)
     if not numbers or (part.kind in ("line", "bold") and not _only_one(text, numbers)):
         return None
