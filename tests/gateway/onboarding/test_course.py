@@ -11,11 +11,13 @@ from sqlalchemy import select, update
 from gateway.config.onboarding import OnboardEntry
 from gateway.onboarding.course import Course
 from gateway.store.onboarding_tables import ONBOARDING_JOBS, PROBE_ANSWERS
+from router.probes.checker_spec import CheckerSpec
+from router.probes.probe import Probe
 from tests.gateway.onboarding.courses import bank_file, onboarded, place_of, unknown
 from tests.gateway.onboarding.skilled_provider import SkilledProvider
 from tests.gateway.postgres import Postgres, postgres
 from tests.gateway.running import Gateway, entry, eventually, gateway
-from tests.gateway.upstreams import error, silent
+from tests.gateway.upstreams import Call, ScriptedProvider, answer, completion, error, reply, silent
 
 __all__ = ["postgres"]
 pytestmark = pytest.mark.anyio
@@ -283,3 +285,43 @@ async def test_two_jobs_of_one_model_do_not_run_at_once(tmp_path: Path) -> None:
         job = await place.jobs.of("new")
         assert job is not None
         assert (job.state, job.owner) == ("running", "other")
+
+
+async def test_a_judge_grades_what_no_checker_can_and_its_cost_counts(tmp_path: Path) -> None:
+    spec = CheckerSpec("judge", {"rubric": "The answer is kind."})
+    probes = [Probe(f"j-{i}", f"Console a friend who has lost game number {i}.", "kindness", spec) for i in range(8)]
+    bank, _ = bank_file(tmp_path, probes)
+
+    async def verdict(call: Call, writer: asyncio.StreamWriter) -> None:
+        system, user = (message["content"] for message in call.body["messages"])
+        code = user.rpartition("VERDICT ")[2].partition(":")[0]
+        assert "`VERDICT " in system
+        await answer(f"It is kind.\nVERDICT {code}: {'GOOD' if 'number 3' in user else 'BAD'}")(call, writer)
+
+    async with ScriptedProvider(answer("There, there.")) as up, ScriptedProvider(verdict) as judge:
+        models = [unknown("new", up.base_url), unknown("judge", judge.base_url)]
+        async with gateway(tmp_path, models) as run:
+            (job,) = await onboarded(place_of(run), options(bank, probes=8), "new")
+            assert (job.state, up.calls) == ("failed", [])  # without a judge there is nothing to ask
+            (job,) = await onboarded(place_of(run), options(bank, probes=8, judge="judge"), "new")
+            assert (job.state, job.progress.graded, job.progress.right) == ("done", 8, 1.0)
+            assert job.progress.nusd == 16 * 10_000  # eight answers and eight verdicts
+            assert all(row["answer"] is None and row["reserved_nusd"] == 0 for row in await rows_of(run))
+            keys = {(row["served"], row["key_id"]) for row in await run.records()}
+    assert keys == {("new", "system:onboarding"), ("judge", "system:grader")}
+
+
+async def test_a_model_that_reasons_gets_room_for_it(tmp_path: Path) -> None:
+    bank, probes = bank_file(tmp_path)
+    references = {probe.query: str(probe.reference) for probe in probes}
+
+    async def thinking(call: Call, writer: asyncio.StreamWriter) -> None:
+        short = call.body["max_tokens"] < 2_000
+        body = completion("" if short else references[call.body["messages"][-1]["content"]], "new")
+        body["choices"][0]["finish_reason"] = "length" if short else "stop"
+        await reply(200, body)(call, writer)
+
+    async with ScriptedProvider(thinking) as up, gateway(tmp_path, [unknown("new", up.base_url)]) as run:
+        (job,) = await onboarded(place_of(run), options(bank, probes=16, parallel=1), "new")
+    assert (job.state, job.progress.graded, job.progress.right) == ("done", 16, 16.0)
+    assert [call.body["max_tokens"] < 2_000 for call in up.calls] == [True] + [False] * 16
