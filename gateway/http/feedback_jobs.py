@@ -7,8 +7,9 @@ from gateway.core.usage import Usage
 from gateway.feedback.graders import Graders
 from gateway.feedback.judging import CALLER, Judgement, Judging, NotJudged
 from gateway.feedback.refinement_job import CHECKPOINT_CHARS, RefinementJob, Subject
+from gateway.http.onboarding import probe_calls
 from gateway.http.service import Service
-from gateway.onboarding.probe_calls import ProbeCalls, ProbeFailed, Question
+from gateway.onboarding.probe_calls import ProbeFailed, Question
 from gateway.record.predictions import pack_query
 
 
@@ -49,7 +50,7 @@ class JudgeCalls:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._calls = ProbeCalls(service.failover, service.recorder, lambda: service.in_force.portfolio)
+        self._calls = probe_calls(service)
 
     def highest_nusd(self, model: str, prompt_tokens: int, completion_tokens: int) -> int | None:
         """What a call costs at most; see `AskModel`."""

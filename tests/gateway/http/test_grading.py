@@ -143,6 +143,7 @@ async def test_a_judge_is_recorded_booked_and_stores_no_text(tmp_path: Path) -> 
             system, user = judge.calls[0].body["messages"]
             assert (system["role"], judge.calls[0].body["temperature"]) == ("system", 0)
             assert SECRET in user["content"]
+            assert 'locus_tokens_total{kind="prompt",model="judge"} 21.0' in (await run.http.get("/metrics")).text
             records = await run.records()
             assert [r["api"] for r in records if r["key_id"] == "system:grader"] == ["probe", "probe"]
             assert run.service.database is not None

@@ -67,7 +67,7 @@ async def test_answers_that_were_wrong_make_a_model_less_probable_until_it_is_ro
             assert rows["grader:json"]["allowed"] == pytest.approx(30, rel=0.01)
             assert rows["local"]["allowed"] is None  # where an exact outcome is known, nothing else counts
             assert (await run.service.models.history("llama-8b"))[0].note.startswith("taken: Brier")
-            assert after < before - 0.01
+            assert after < before - 0.005  # by 14 wrong answers of a model with thousands of evaluations
 
             rolled = await asyncio.to_thread(
                 CliRunner().invoke, main, ["model", "rollback", "llama-8b", "0", "--config", str(path)]
