@@ -25,7 +25,7 @@ from router.model.predictor import Predictor
 from router.model.query_reader import Asked
 from router.model.serving import Router
 from router.probes.choice import SPREAD, choose_probes
-from router.probes.difficulty import corrected
+from router.probes.difficulty import PSEUDO_MODELS, corrected
 from router.train.evaluate import predict_all
 
 SIZES = (8, 16, 32, 64, 128)
@@ -50,6 +50,8 @@ def main() -> None:
     router = Router.load() if folder is None else Router.load(folder, [folder / "space.safetensors"])
     data = load_datasets(arguments.data).without(router.card["data"]["excluded_benchmarks"])
     study = Study.of(router, data, arguments.split, arguments.model)
+    explained, before, after = difficulty_explains(known_residuals(router, data, study.q, "val"))
+    print(f"val: β {explained:.2f} takes the variance of residuals from {before:.3f} to {after:.3f}")
     print(f"checkpoint {router.checkpoint[:12]}, split {arguments.split}, {arguments.draws} draws of {BANK} probes")
     print("models:", ", ".join(data.models[m] for m in study.models))
     every = study.measured({m: [study.everything(m)] for m in study.models})[0]
@@ -58,6 +60,22 @@ def main() -> None:
     )
     found = np.array([study.draw(seed) for seed in range(arguments.draws)])  # (draws, methods, sizes, measures)
     _print_tables(found, every[MEASURES.index("routing, %")])
+
+
+def difficulty_explains(residuals: Array) -> tuple[float, float, float]:
+    """β, by least squares of known models' residuals on the difficulty that the other models show, and their variance without and
+    with it.
+
+    Args:
+        residuals: (M, Q); NaN where there is none.
+    """
+    seen = ~np.isnan(residuals)
+    own = np.where(seen, residuals, 0).astype(np.float64)
+    others = seen.sum(axis=0) - seen
+    difficulty = (own.sum(axis=0) - own) / (others + PSEUDO_MODELS)
+    x, y = difficulty[seen & (others > 0)], own[seen & (others > 0)]
+    beta = float(x @ y / (x @ x))
+    return beta, float((y**2).mean()), float(((y - beta * x) ** 2).mean())
 
 
 @dataclass(frozen=True)
