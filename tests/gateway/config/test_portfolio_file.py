@@ -469,7 +469,7 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         ("port: 4000\n", "p.yaml:9: port: unknown key; it belongs to `gateway`"),
         ("        base_url: http://x\n", "p.yaml:9: models[0].deployments[0].base_url: unknown key; did you mean api_base?"),
         ("    model_name: x\n", "p.yaml:9: models[0].model_name: unknown key; did you mean name?"),
-        ('"a\\e[31m": 1\n', "p.yaml:9: a\\x1b[31m: unknown key; expected one of models, embedding_models, policies, default_policy, checkpoint, trust_checkpoint, spaces, keys, teams, feedback, gateway"),
+        ('"a\\e[31m": 1\n', "p.yaml:9: a\\x1b[31m: unknown key; expected one of models, embedding_models, policies, default_policy, checkpoint, trust_checkpoint, spaces, keys, teams, feedback, drift, gateway"),
         ("  - name: " + "b" * 257 + "\n    deployments: [{model: ollama/m}]\n", "p.yaml:9: models[1].name: found '" + "b" * 56 + "...; write at most 256 characters"),
         # policies
         # fallbacks and stand-ins
