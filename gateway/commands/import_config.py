@@ -5,6 +5,7 @@ It reports each setting that means something else here or has no equivalent.
 
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ from gateway.commands.portfolio_writer import checked_draft, put_in_place
 from router.commands.groups import CommandGroup
 
 if TYPE_CHECKING:
+    from gateway.config.access import NewKey
+    from gateway.keys.store import KeyStore
+    from gateway.keys.stored import StoredKey
     from gateway.migrate.litellm_config import Imported
 
 _HEADINGS = {
@@ -40,6 +44,40 @@ def litellm(config: Path, out: Path | None, force: bool) -> None:
     that change their meaning or have no equivalent are reported on standard error, with their lines.
     """
     write_imported(config, out, force=force)
+
+
+@import_config.command("litellm-keys")
+@click.argument("keys", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--config", type=click.Path(path_type=Path), help="Portfolio file that names the database.")
+def litellm_keys(keys: Path, config: Path | None) -> None:
+    """Accept the keys of a LiteLLM proxy, so that clients need no new ones.
+
+    KEYS is the answer of its GET /key/list?return_full_object=true, or its table of keys as a JSON list. It has the SHA-256 of each
+    key; `locus key rotate` replaces a key by one of this gateway.
+    """
+    from gateway.commands.keys import new_key_of, read_portfolio, run
+    from gateway.migrate.litellm_keys import NotKeys, read_litellm_keys
+
+    try:
+        exported = read_litellm_keys(keys.read_bytes())
+    except NotKeys as exc:
+        raise click.ClickException(f"{keys}: {exc}") from exc
+    portfolio = read_portfolio(config)
+    findings, taken = list(exported.findings), 0
+    for sha256, fields in exported.keys:
+        try:
+            new = new_key_of(fields, portfolio)
+            run(portfolio, partial(_take_over, new=new, sha256=sha256))
+            taken += 1
+        except click.ClickException as exc:
+            findings.append(f"{fields['name']}: left out, {exc.message}")
+    for finding in findings:
+        notify(f"  {finding}")
+    click.echo(f"{taken} of {len(exported.keys) + len(exported.findings)} keys are accepted", err=True)
+
+
+async def _take_over(store: "KeyStore", new: "NewKey", sha256: bytes) -> "StoredKey":
+    return await store.take_over(new, sha256)
 
 
 def write_imported(config: Path, out: Path | None, *, force: bool) -> None:

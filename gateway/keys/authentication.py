@@ -9,7 +9,7 @@ from gateway.core.identity import KeyIdentity
 from gateway.core.key_digest import owner_of
 from gateway.core.vocabulary import Clock
 from gateway.keys.file_keys import FileKeys
-from gateway.keys.key_format import PREFIX, parse_key
+from gateway.keys.key_format import PREFIX, parse_imported, parse_key
 from gateway.keys.lookups import Lookups
 from gateway.keys.store import KeyStore
 from gateway.keys.stored_keys import UNKNOWN, StoredKeys
@@ -73,12 +73,10 @@ class Authentication:
         return grant
 
     async def _stored_grant(self, given: bytes, address: str) -> Grant:
-        if not given.startswith(PREFIX):
-            raise AuthenticationFailed(UNKNOWN)
-        parsed = parse_key(given)
-        if parsed is None:
+        parsed = parse_key(given) if given.startswith(PREFIX) else parse_imported(given)
+        if parsed is None and given.startswith(PREFIX):
             raise AuthenticationFailed("The key has a typo or is incomplete: its checksum is wrong.")
-        if self._stored is None:
+        if parsed is None or self._stored is None:
             raise AuthenticationFailed(UNKNOWN)
         new = not self._stored.has_seen(parsed.id)
         if new:

@@ -10,8 +10,10 @@ import secrets
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 
 PREFIX = b"lk-"
+IMPORTED_PREFIX = b"sk-"  # LiteLLM makes no others
 ID_CHARS = 12
 _KEY = re.compile(rb"(lk-([a-z2-7]{12})-([A-Za-z0-9_-]{43}))([0-9A-Za-z]{6})")
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -50,6 +52,20 @@ def parse_key(key: bytes) -> ParsedKey | None:
     if match is None or match[4] != _checksum(match[1]):
         return None
     return ParsedKey(match[2].decode(), match[3])
+
+
+def imported_key(digest: bytes) -> ParsedKey:
+    """The id and secret under which a key of LiteLLM is kept, of which only its SHA-256, `digest`, is known.
+
+    The id follows from it, so that such a key is found by one look-up as others are.
+    """
+    return ParsedKey(base64.b32encode(digest[:8]).decode().lower()[:ID_CHARS], b"sha256:" + digest.hex().encode())
+
+
+@lru_cache(1024)
+def parse_imported(key: bytes) -> ParsedKey | None:
+    """The id and secret of a key that may be one of LiteLLM; None if it does not begin as those do."""
+    return imported_key(sha256(key).digest()) if key.startswith(IMPORTED_PREFIX) else None
 
 
 def _checksum(body: bytes) -> bytes:

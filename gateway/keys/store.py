@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.config.access import Access, AccessEntry, NewKey, TeamEntry
 from gateway.config.secret import Secret
 from gateway.core.errors import Conflict, NotFound, StoreUnavailable
-from gateway.keys.key_format import new_id, new_key, parse_key
+from gateway.keys.key_format import imported_key, new_id, new_key, parse_key
 from gateway.keys.pepper import digest_of, load_pepper
 from gateway.keys.stored import StoredKey, StoredTeam, access_fields
 from gateway.store.database import Database, DatabaseUnavailable
@@ -95,9 +95,22 @@ class KeyStore:
         """
         key_id = new_id()
         secret = new_key(key_id)
+        return await self._add(new, key_id, await self._digest_of_key(secret)), Secret(secret)
+
+    async def take_over(self, new: NewKey, sha256: bytes) -> StoredKey:
+        """Accepts a key of LiteLLM from now on, of which only the SHA-256 is known. Its rotation makes a key of this gateway.
+
+        Raises:
+            Conflict: a key in use has the name, or the key was taken over already.
+            NotFound: there is no such team.
+        """
+        parsed = imported_key(sha256)
+        return await self._add(new, parsed.id, await self.digest(parsed.secret))
+
+    async def _add(self, new: NewKey, key_id: str, digest: bytes) -> StoredKey:
         row = {
             "id": key_id,
-            "digest": await self._digest_of_key(secret),
+            "digest": digest,
             "name": new.name,
             "team": new.team,
             "access": access_fields(new),
@@ -109,7 +122,7 @@ class KeyStore:
             self._check_key_name(new.name)
             await self._check_team(connection, new.team)
             await rows.add_key(connection, row)
-            return await _key(connection, key_id), Secret(secret)
+            return await _key(connection, key_id)
 
     async def change(self, name: str, new: NewKey) -> StoredKey:
         """Replaces the name, team and limits of a key in use.
