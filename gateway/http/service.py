@@ -200,7 +200,7 @@ async def open_service(
         _open_limiter(portfolio, database, metrics, clock, replicas) as limiter,
         _recorder(settings, database, replicas) as recorder,
         _closing(settings.responses_database, database) as responses_database,
-        ResponseStore(responses_database, _store_limits(settings)) as responses,
+        ResponseStore(responses_database, _store_limits(settings), leads=_prunes(settings, replicas)) as responses,
         LoopMonitor(metrics.loop_paused),
         DirectUpstream(proxies) as direct,
         Telemetry(environment or {}, (proxies or Proxies({})).proxy_for) as telemetry,
@@ -245,6 +245,13 @@ async def _closing(location: DatabaseLocation | None, shared: Database | None = 
     finally:
         if database is not None:
             await database.close()
+
+
+def _prunes(settings: Settings, replicas: Replicas) -> Callable[[], bool]:
+    """Whether this process deletes old stored responses: the leader, which is of another machine than a file may be."""
+    database, responses = settings.database, settings.responses_database
+    elsewhere = responses is not None and responses.file is not None and (database is None or database.file is None)
+    return (lambda: True) if elsewhere else replicas.leads
 
 
 def _store_limits(settings: Settings) -> StoreLimits:

@@ -1,4 +1,4 @@
-#!lua name=locus_limits_1
+#!lua name=locus_limits_2
 -- What `gateway.limits.exchange` does, in the server, so that it is atomic for several processes. Each function name carries a
 -- version: gateways of two versions may use one server. Money is a whole number below 2^53, so that doubles are exact; it is
 -- passed as text, because cjson would round it.
@@ -56,15 +56,24 @@ end
 
 local function cells_of(tag, count, now)
   local key = tag .. ':' .. count.kind .. ':' .. count.scope
-  local row, cells, total = redis.call('HGETALL', key), {}, 0
+  local row, cells, total, late = redis.call('HGETALL', key), {}, 0, 0
   for i = 1, #row, 2 do
     local second, amount = tonumber(row[i]), tonumber(row[i + 1])
     if count.kind ~= 'parallel' and second < math.floor(now) - MINUTE_S then
       redis.call('HDEL', key, row[i])
+    elseif count.kind ~= 'parallel' and second > math.floor(now) then
+      -- Charged before the clock went back: counts as of now, and ends in a minute.
+      redis.call('HDEL', key, row[i])
+      late = late + amount
     else
       cells[#cells + 1] = { second, amount }
       total = total + amount
     end
+  end
+  if late ~= 0 then
+    redis.call('HINCRBY', key, text(math.floor(now)), text(late))
+    cells[#cells + 1] = { math.floor(now), late }
+    total = total + late
   end
   table.sort(cells, function(a, b) return a[1] < b[1] end)
   return { key = key, kind = count.kind, limit = count.limit, cells = cells, total = total }
@@ -283,19 +292,25 @@ end
 -- KEYS[1]: the prefix of all keys. ARGV[1]: a time instead of the server's, for tests; else the empty text.
 
 -- ARGV[2]: the asks. Returns the answers.
-redis.register_function('locus_limits_exchange_1', function(keys, args)
+redis.register_function('locus_limits_exchange_2', function(keys, args)
   local now, answers = clock(args[1]), {}
   for i, ask in ipairs(cjson.decode(args[2])) do answers[i] = exchange(keys[1], ask, now) end
   return cjson.encode(answers)
 end)
 
 -- Returns the leases whose deadline has passed.
-redis.register_function('locus_limits_expired_1', function(keys, args)
-  return redis.call('ZRANGEBYSCORE', keys[1] .. ':deadlines', '-inf', '(' .. string.format('%.6f', clock(args[1])), 'LIMIT', 0, 100)
+redis.register_function('locus_limits_expired_2', function(keys, args)
+  local now, key = clock(args[1]), keys[1] .. ':deadlines'
+  -- If the clock has gone back, a killed process would keep its lease for long.
+  local latest = string.format('%.6f', now + LEASE_S)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. latest, '+inf')) do
+    redis.call('ZADD', key, latest, id)
+  end
+  return redis.call('ZRANGEBYSCORE', key, '-inf', '(' .. string.format('%.6f', clock(args[1])), 'LIMIT', 0, 100)
 end)
 
 -- ARGV[2], …: pairs of a lease and of what the ledger has of it. Returns what is to be written to the ledger.
-redis.register_function('locus_limits_sweep_1', function(keys, args)
+redis.register_function('locus_limits_sweep_2', function(keys, args)
   local tag, now, swept = keys[1], clock(args[1]), {}
   for i = 2, #args, 2 do
     local deadline = redis.call('ZSCORE', tag .. ':deadlines', args[i])

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from gateway.core.vocabulary import Clock
-from gateway.limits.engine import TOMB_S, Answer, Ask, Swept
+from gateway.limits.engine import LEASE_S, TOMB_S, Answer, Ask, Swept
 from gateway.limits.exchange import Rows, WindowRow, exchange, sweep
 
 OLD_S = 40 * 86_400  # windows that began longer ago have ended, except `ever`
@@ -38,6 +38,9 @@ class MemoryEngine:
 
     async def sweep(self) -> list[Swept]:
         now, rows = self._clock(), self.rows
+        for lease in rows.leases.values():
+            if lease.swept is None:  # else the clock has gone back, and a killed process would keep its lease for long
+                lease.deadline = min(lease.deadline, now + LEASE_S)
         expired = [id for id, lease in rows.leases.items() if lease.deadline < now and lease.swept is None]
         swept = [*self._corrections, *(sweep(rows, id, now, self._recorded(id)) for id in expired)]
         self._corrections.clear()

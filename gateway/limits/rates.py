@@ -12,8 +12,14 @@ Cells = dict[int, int]  # second since the epoch -> amount in that second
 
 
 def prune(cells: Cells, now: float) -> int:
-    """Removes what is older than a minute, and returns the sum of the rest."""
-    oldest = int(now) - MINUTE_S
+    """Removes what is older than a minute, and returns the sum of the rest.
+
+    What is later than now was charged before the clock went back: it counts as of now, and ends in a minute.
+    """
+    second = int(now)
+    if cells and max(cells) > second:
+        cells[second] = sum(cells.pop(later) for later in [*cells] if later >= second)
+    oldest = second - MINUTE_S
     if cells and min(cells) < oldest:
         for second in [second for second in cells if second < oldest]:
             del cells[second]

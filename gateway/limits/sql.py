@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.core.vocabulary import Clock
 from gateway.limits import sql_rows
-from gateway.limits.engine import TOMB_S, Answer, Ask, LimitsAway, Swept
+from gateway.limits.engine import LEASE_S, TOMB_S, Answer, Ask, LimitsAway, Swept
 from gateway.limits.exchange import book_in_use, exchange, sweep
 from gateway.limits.sql_rows import StoredRows
 from gateway.store.database import Database, DatabaseUnavailable
@@ -53,6 +53,7 @@ class SqlEngine:
         try:
             async with self._database.begin() as connection:
                 now = await self._begin(connection)
+                await sql_rows.shorten(connection, now + LEASE_S)
                 stored = StoredRows(connection)
                 rows = await stored.load(await sql_rows.expired(connection, now))
                 swept = [sweep(rows, lease, now) for lease in rows.leases]

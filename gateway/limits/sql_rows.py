@@ -135,6 +135,16 @@ class StoredRows:
         return found
 
 
+async def shorten(connection: "AsyncConnection", latest: float) -> None:
+    """Lets no lease in use end after `latest`: if the clock has gone back, a killed process would keep its lease for long."""
+    from sqlalchemy import update
+
+    from gateway.store.tables import LEASES
+
+    where = LEASES.c.deadline > latest, LEASES.c.swept_nusd.is_(None)
+    await connection.execute(update(LEASES).where(*where).values(deadline=latest))
+
+
 async def expired(connection: "AsyncConnection", now: float) -> list[str]:
     """The leases whose deadline has passed, and that were not swept yet."""
     from sqlalchemy import select
@@ -204,6 +214,25 @@ async def add_to_ledger(connection: "AsyncConnection", swept: Iterable[Swept]) -
         for one in swept
     ]
     await connection.execute(LEDGER.insert(), rows)
+    await _add_to_hours(connection, swept)
+
+
+async def _add_to_hours(connection: "AsyncConnection", swept: Iterable[Swept]) -> None:
+    """Adds the same money to the sums by hour, in order: recorders take locks in the same order."""
+    from sqlalchemy import text
+
+    sums: dict[tuple[int, str, str], int] = {}
+    for one in swept:
+        key = int(one.time) // 3600 * 3600, one.owner.key_id or "", one.owner.team or ""
+        sums[key] = sums.get(key, 0) + one.nusd
+    sql = (
+        "INSERT INTO usage_hourly (hour, key_id, team, model, policy, nusd) VALUES (:hour, :key_id, :team, '', '', :nusd)"
+        " ON CONFLICT (hour, key_id, team, model, policy) DO UPDATE SET nusd = usage_hourly.nusd + excluded.nusd"
+    )
+    values = [
+        dict(zip(("hour", "key_id", "team", "nusd"), (*key, nusd), strict=True)) for key, nusd in sorted(sums.items())
+    ]
+    await connection.execute(text(sql), values)
 
 
 def _of_window(window: WindowRow) -> tuple[int, ...]:

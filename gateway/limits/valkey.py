@@ -16,8 +16,8 @@ from gateway.limits.engine import Answer, Ask, BudgetTerm, LimitsAway, Owner, Re
 from gateway.limits.windows import FOREVER
 from gateway.store.valkey import TIMEOUT_S, open_client
 
-LIBRARY = "locus_limits_1"
-EXCHANGE, EXPIRED, SWEEP = "locus_limits_exchange_1", "locus_limits_expired_1", "locus_limits_sweep_1"
+LIBRARY = "locus_limits_2"
+EXCHANGE, EXPIRED, SWEEP = "locus_limits_exchange_2", "locus_limits_expired_2", "locus_limits_sweep_2"
 TAG = "locus:{limits}"  # the braces keep all keys in one slot of a cluster
 
 

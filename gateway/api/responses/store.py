@@ -70,15 +70,21 @@ class ResponseStore:
     Args:
         database: None stores nothing.
         clock: seconds since the epoch.
+        leads: False while another process of this database deletes old conversations regularly.
     """
 
     def __init__(
-        self, database: Database | None, limits: StoreLimits | None = None, clock: Callable[[], float] = time.time
+        self,
+        database: Database | None,
+        limits: StoreLimits | None = None,
+        clock: Callable[[], float] = time.time,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         self._database = database
         self._failing: set[str] = set()
         self._limits = limits or StoreLimits()
         self._clock = clock
+        self._leads = leads
         self._pruner: asyncio.Task[None] | None = None
         self._unpruned_bytes = 0  # written since the store was last pruned
 
@@ -251,7 +257,8 @@ class ResponseStore:
     async def _prune_regularly(self, database: Database) -> None:
         while True:
             file = database.location.file
-            if file is None or file.exists():  # the file is created when the first response is stored
+            # The file is created when the first response is stored.
+            if self._leads() and (file is None or file.exists()):
                 await self.prune()
             await asyncio.sleep(min(PRUNE_S, self._limits.retention_s))
 

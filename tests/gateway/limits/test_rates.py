@@ -39,3 +39,10 @@ def test_debts_are_waited_for() -> None:
     assert rates.free_at(cells, LIMIT, 58, 120.0) == 171.0
     assert rates.empty_at(cells, 120.0) == 171.0
     assert rates.free_at({}, LIMIT, 500, 120.0) == 120.0  # more than the limit, which an empty minute admits
+
+
+def test_what_was_charged_before_the_clock_went_back_ends_in_a_minute() -> None:
+    cells = {1_000: 3, 4_600: 5}
+    assert rates.prune(cells, 1_010.5) == 8
+    assert cells == {1_000: 3, 1_010: 5}
+    assert rates.prune(cells, 1_071.0) == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -387,3 +388,28 @@ async def failing(recorder: Recorder) -> None:
             return
         await asyncio.sleep(0.05)
     raise AssertionError("no failure")
+
+
+async def test_rows_wait_while_the_database_is_read_only(postgres: Postgres, caplog: pytest.LogCaptureFixture) -> None:
+    """As it is for a standby after a failover, and where an operator stops writing because the disk is nearly full."""
+    url = postgres.new_database()
+    location, name = DatabaseLocation.from_url(url), url.rpartition("/")[2]
+
+    def read_only(state: str) -> None:
+        others = "pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+        with psycopg.connect(postgres.url("postgres"), autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = {state}".encode())
+            admin.execute(f"SELECT pg_terminate_backend(pid) FROM {others}".encode(), [name])
+
+    async with recorder_of(location) as recorder:
+        recorder.add(spent(1, 10), [part(10)])
+        await written(recorder)
+        await asyncio.to_thread(read_only, "on")
+        recorder.add(spent(2, 20), [part(20)])
+        await failing(recorder)
+        assert (recorder.pending, recorder.lost) == (1, 0)
+        await asyncio.to_thread(read_only, "off")
+        await written(recorder)
+        assert recorder.failure is None
+    assert rows(location, "SELECT sum(nusd) AS n, count(*) AS rows FROM ledger") == [{"n": 30, "rows": 2}]
+    assert "wait in memory" in caplog.text

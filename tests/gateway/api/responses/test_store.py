@@ -18,6 +18,7 @@ from gateway.config.database_location import DatabaseLocation
 from gateway.core.errors import InvalidRequest, PreviousResponseNotFound
 from tests.gateway.api.exchanges import FUNCTION, chunk, complete, dialect, parsed, written
 from tests.gateway.api.responses.stores import store_of
+from tests.gateway.running import eventually
 from tests.gateway.store.engines import location
 
 __all__ = ["location"]
@@ -136,6 +137,22 @@ async def test_a_conversation_is_kept_as_long_as_it_is_continued(tmp_path: Path)
     with sqlite3.connect(tmp_path / "r.db") as db:
         for table in ("responses", "items", "chains"):
             assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+async def test_only_the_leader_deletes_old_conversations_regularly(tmp_path: Path) -> None:
+    def rows() -> int:
+        with sqlite3.connect(tmp_path / "r.db") as db:
+            found: tuple[int] = db.execute("SELECT count(*) FROM responses").fetchone()
+        return found[0]
+
+    clock, leads = Clock(), [False]
+    async with store_of(tmp_path / "r.db", StoreLimits(retention_s=0.02), clock, leads=lambda: leads[0]) as store:
+        await saved(store, "a")
+        clock.now += 10
+        await asyncio.sleep(0.1)
+        assert rows() == 1
+        leads[0] = True
+        await eventually(lambda: rows() == 0)
 
 
 @pytest.mark.parametrize("limits", [StoreLimits(responses=3), StoreLimits(bytes=3_500)])
