@@ -67,6 +67,14 @@ class Call(NamedTuple):
         """Seconds until the first content of a stream."""
         return None if self.answered is None or not self.stream else self.answered.answered_at - self.start.at
 
+    @property
+    def per_chunk_s(self) -> float | None:
+        """Mean seconds from one content of a stream to the next; None if it had fewer than two, or several models wrote it."""
+        relay = None if self.answered is None else self.answered.relay
+        if self.answered is None or relay is None or len(relay.transcript.models) > 1 or relay.transcript.contents < 2:
+            return None
+        return max(0.0, self.end - self.answered.answered_at) / (relay.transcript.contents - 1)
+
     def measured(self, api: str) -> MeasuredCall:
         """The call for the metrics."""
         return MeasuredCall(
@@ -78,6 +86,7 @@ class Call(NamedTuple):
             self.first_chunk_s,
             0 if self.usage is None else self.usage.prompt_tokens,
             0 if self.usage is None else self.usage.completion_tokens,
+            self.per_chunk_s,
         )
 
 

@@ -132,7 +132,7 @@ def test_the_newest_exemplar_of_several_processes_is_kept() -> None:
 
 def test_calls_to_providers_have_the_metrics_of_the_genai_conventions() -> None:
     metrics = Metrics()
-    metrics.count_call(MeasuredCall("chat", "openai", "gpt", "", 0.5, 0.1, 70, 30))
+    metrics.count_call(MeasuredCall("chat", "openai", "gpt", "", 0.5, 0.1, 70, 30, 0.02))
     metrics.count_call(MeasuredCall("chat", "openai", "gpt", "timeout", 2.0, None, 0, 0))
     samples = lines(metrics)
     of_call = 'gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="gpt"'
@@ -140,4 +140,5 @@ def test_calls_to_providers_have_the_metrics_of_the_genai_conventions() -> None:
     assert f'{duration}{{error_type="",{of_call}}} 1.0' in samples
     assert f'{duration}{{error_type="timeout",{of_call}}} 1.0' in samples
     assert f"gen_ai_client_operation_time_to_first_chunk_seconds_count{{{of_call}}} 1.0" in samples
+    assert f"gen_ai_client_operation_time_per_output_chunk_seconds_sum{{{of_call}}} 0.02" in samples
     assert f'gen_ai_client_token_usage_sum{{{of_call},gen_ai_token_type="output"}} 30.0' in samples
