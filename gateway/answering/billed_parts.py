@@ -7,19 +7,26 @@ from gateway.answering.billed_usage import billed_usage
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.config.portfolio import Deployment
+from gateway.core.extras import Extras
 from gateway.core.usage import Usage
 from gateway.record.request_record import Part
 from gateway.request.request import Request
 
+_NO_EXTRAS = Extras()
 
-def billed_part(model: str, deployment: Deployment, usage: Usage, *, estimated: bool) -> Part:
+
+def billed_part(
+    model: str, deployment: Deployment, usage: Usage, *, estimated: bool, extras: Extras = _NO_EXTRAS
+) -> Part:
     """A call with its tokens and its cost by the deployment's price.
 
     Args:
         estimated: the provider did not report the usage.
     """
-    cost_nusd = None if deployment.price is None else deployment.price.cost_nusd(usage)
-    return Part(model, deployment.id, *usage[:2], cost_nusd, estimated, *usage[2:])
+    price = None if deployment.price is None else deployment.price.of_service(extras.service_tier)
+    unknown = price is None or (extras.web_searches and price.services is not None and price.search_nusd is None)
+    cost_nusd = None if price is None or unknown else price.cost_nusd(usage, extras.web_searches)
+    return Part(model, deployment.id, *usage[:2], cost_nusd, estimated, *usage[2:], *extras)
 
 
 def answered_parts(request: Request, stream: ContinuedStream | None, open_call: OpenCall | None) -> list[Part]:
@@ -36,7 +43,7 @@ def answered_parts(request: Request, stream: ContinuedStream | None, open_call: 
     else:
         return []
     return [
-        billed_part(call.candidate.model.name, call.live.spec, usage, estimated=estimated)
+        billed_part(call.candidate.model.name, call.live.spec, usage, estimated=estimated, extras=call.extras)
         for call, usage, estimated in calls
     ]
 

@@ -5,6 +5,7 @@ from gateway.answering.call_failure import update_breaker
 from gateway.answering.relay import Relay
 from gateway.api.answer_text import answer_chars
 from gateway.core.answer import Complete
+from gateway.core.extras import Extras, extras_of
 from gateway.core.usage import Usage
 from gateway.core.vocabulary import CHARS_PER_TOKEN, Clock
 from gateway.deployments.live import LiveDeployment
@@ -70,6 +71,15 @@ class OpenCall:
         """
         reported = self.complete.usage if self.complete is not None else self.relay.usage if self.relay else None
         return None if reported is not None and not reported.total_tokens and self.written_tokens else reported
+
+    @property
+    def extras(self) -> Extras:
+        """What the provider billed beside tokens."""
+        if self.complete is not None:
+            return extras_of(self.complete.fields)
+        if self.relay is None:
+            return Extras()
+        return extras_of({"usage": self.relay.usage_fields, "service_tier": self.relay.service_tier})
 
     @property
     def written_tokens(self) -> int:

@@ -51,6 +51,7 @@ class Relay:
         self.transcript = transcript
         self.usage: Usage | None = None
         self.usage_fields: ChatUsage | None = None  # as the provider reported it
+        self.service_tier: object = None  # as well
         self.first_chunk: ChatChunk | None = None  # as the provider sent it
         self._source = source
         self._model = model
@@ -161,6 +162,8 @@ class Relay:
 
     def _write(self, chunk: Chunk) -> bytes:
         fields = chunk.fields
+        if "service_tier" in fields:
+            self.service_tier = fields["service_tier"]
         if fields.get("usage"):
             if (usage := Usage.read(fields["usage"])) is not None:
                 self.usage, self.usage_fields = usage, fields["usage"]

@@ -9,6 +9,8 @@ from gateway.answering.expected_tokens import expected_tokens
 from gateway.config.portfolio import Deployment, Model
 from gateway.config.price import FREE, Price
 from gateway.core.errors import GatewayError, QuotaUsedUp
+from gateway.core.extras import service_tier
+from gateway.core.printable import printable
 from gateway.core.usage import Usage
 from gateway.limits.hold import Hold, Reservation
 from gateway.limits.output_lengths import OutputLengths
@@ -38,14 +40,17 @@ class Spending:
         Raises:
             UpstreamFailure: a limit refuses it, or the price is not known although a budget applies.
         """
-        if deployment.price is None and self._hold.limits_money and model.unpriced == "refuse":
+        tier = service_tier(call_request.request.fields.get("service_tier"))
+        price = None if deployment.price is None else deployment.price.of_service(tier)
+        if price is None and self._hold.limits_money and model.unpriced == "refuse":
+            what = deployment.id if tier is None else f"{deployment.id} for the service_tier `{printable(tier)[:32]}`"
             message = (
-                f"The price of {deployment.id} is not known, so it cannot be called within a budget: set its `price`, or "
+                f"The price of {what} is not known, so it cannot be called within a budget: set its `price`, or "
                 "`unpriced: free`, in the portfolio file."
             )
             self.refusal = self.refusal or QuotaUsedUp(message)
             raise UpstreamFailure(Cause.BUDGET, reason=message)
-        expected, worst, tokens = self._amounts(model, deployment.price or FREE, call_request)
+        expected, worst, tokens = self._amounts(model, price or FREE, call_request)
         if self._refused is not None and expected >= self._refused[0] and worst >= self._refused[1]:
             raise self._failure()
         try:

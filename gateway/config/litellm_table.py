@@ -3,7 +3,7 @@
 import importlib.util
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from gateway.config.price import GivenRates, Price
-from gateway.core.vocabulary import OUTPUT_CAPABILITIES, Capability
+from gateway.core.vocabulary import NUSD_PER_USD, OUTPUT_CAPABILITIES, Capability
 
 TABLE = "model_prices_and_context_window_backup.json"
 CAPABILITIES: dict[str, Capability] = {  # the table's flag -> our name
@@ -35,6 +35,7 @@ _RATE_KEYS = {  # the table's key, USD for one token -> the field of `Rates`
     "input_cost_per_audio_token": "audio_input",
     "output_cost_per_audio_token": "audio_output",
 }
+SERVICE_TIERS = ("flex", "priority")
 RATE_KEY = re.compile(rf"(?P<key>{'|'.join(_RATE_KEYS)})(_above_(?P<size>\d+)k_tokens)?")
 
 
@@ -120,8 +121,30 @@ def _table() -> Mapping[str, object]:
 
 def table_price(entry: Mapping[str, object]) -> Price | None:
     """The price in an entry of the table, or in one that has the same keys; None if it has none, or only zeros."""
+    usual = _price(entry)
+    if usual is None:
+        return None
+    services = []
+    for tier in SERVICE_TIERS:
+        suffix = f"_{tier}"
+        own = {key.removesuffix(suffix): value for key, value in entry.items() if key.endswith(suffix)}
+        # What a tier has no rate for costs there as in the usual one, but its answers' tokens have one rate.
+        rest = {key: value for key, value in entry.items() if key not in own and not key.startswith("output_cost")}
+        if (price := _price(own) and _price(rest | own)) is not None:
+            services.append((tier, replace(price, search_nusd=_search_nusd(entry))))
+    return replace(usual, services=tuple(services), search_nusd=_search_nusd(entry))
+
+
+def _price(entry: Mapping[str, object]) -> Price | None:
     given, tiers = given_rates(entry)
     return Price.of(given, tiers) if any(given.values()) and given.get("input") is not None else None
+
+
+def _search_nusd(entry: Mapping[str, object]) -> int | None:
+    """What one search of the web costs, with a context of the usual size."""
+    by_size = entry.get("search_context_cost_per_query")
+    usd = by_size.get("search_context_size_medium") if isinstance(by_size, dict) else None
+    return round(usd * NUSD_PER_USD) if isinstance(usd, int | float) and usd >= 0 else None
 
 
 def given_rates(entry: Mapping[str, object]) -> tuple[GivenRates, Mapping[int, GivenRates]]:

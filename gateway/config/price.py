@@ -74,10 +74,15 @@ class Price:
     Attributes:
         rates: of requests below all tiers.
         tiers: by their size, the largest last.
+        services: the price of each service tier that has one of its own, such as "flex"; that of another tier is not known.
+            None: this price holds for every tier.
+        search_nusd: of one search of the web; None if that is not known, or is part of the price.
     """
 
     rates: Rates
     tiers: tuple[Tier, ...] = ()
+    services: "tuple[tuple[str, Price], ...] | None" = None
+    search_nusd: int | None = None
 
     @classmethod
     def of(cls, given: GivenRates, tiers: Mapping[int, GivenRates] | None = None) -> "Price":
@@ -92,6 +97,16 @@ class Price:
                 Tier(above, Rates.of({**given, **{kind: rate for kind, rate in own.items() if rate is not None}}))
             )
         return cls(Rates.of(given), tuple(made))
+
+    def of_service(self, tier: str | None) -> "Price | None":
+        """The price of a service tier; None if it is not known.
+
+        Args:
+            tier: None for the usual one.
+        """
+        if tier is None or self.services is None:
+            return self
+        return next((price for name, price in self.services if name == tier), None)
 
     @property
     def stated(self) -> JsonObject:
@@ -114,7 +129,7 @@ class Price:
         usd_in, usd_out = map(max, zip(*map(_highest_pico_usd, reachable), strict=True))
         return _rounded(usd_in * prompt_tokens + usd_out * output_tokens)
 
-    def cost_nusd(self, usage: Usage) -> int:
+    def cost_nusd(self, usage: Usage, web_searches: int = 0) -> int:
         """What a call with this usage costs, nano-USD. It is rounded once, half up; rates count to 10⁻⁶ USD per million tokens."""
         cache_write = usage.cache_write_5m_tokens, usage.cache_write_1h_tokens
         audio = usage.prompt_audio_tokens, usage.completion_audio_tokens
@@ -126,7 +141,8 @@ class Price:
             usage.reasoning_tokens,
             *audio,
         )
-        return _rounded(sum(map(mul, _pico_usd(self.rates_for(usage.prompt_tokens)), tokens)))
+        pico_usd = sum(map(mul, _pico_usd(self.rates_for(usage.prompt_tokens)), tokens))
+        return _rounded(pico_usd + 1000 * web_searches * (self.search_nusd or 0))
 
 
 @lru_cache(4096)

@@ -93,6 +93,8 @@ class ChatUsage(TypedDict, total=False):
     total_tokens: int
     prompt_tokens_details: JsonObject | None
     completion_tokens_details: JsonObject | None
+    service_tier: str  # as in a Message
+    server_tool_use: JsonObject  # as in a Message
 
 
 class _Envelope(TypedDict, total=False):

@@ -12,6 +12,8 @@ class Part(NamedTuple):
         completion_tokens: all output, reasoning included.
         cost_nusd: nano-USD; None if the price is unknown.
         estimated: the provider reported no usage, so that the tokens are estimated from the text.
+        service_tier: that was billed, if not the usual one.
+        web_searches: that the provider made for the answer.
     """
 
     model: str
@@ -26,6 +28,8 @@ class Part(NamedTuple):
     reasoning_tokens: int = 0
     prompt_audio_tokens: int = 0
     completion_audio_tokens: int = 0
+    service_tier: str | None = None
+    web_searches: int = 0
 
     @property
     def cache_write_tokens(self) -> int:
@@ -47,6 +51,8 @@ class Part(NamedTuple):
             self.reasoning_tokens + other.reasoning_tokens,
             self.prompt_audio_tokens + other.prompt_audio_tokens,
             self.completion_audio_tokens + other.completion_audio_tokens,
+            self.service_tier if self.service_tier == other.service_tier else None,
+            self.web_searches + other.web_searches,
         )
 
 

@@ -24,7 +24,7 @@ _DETAILS = (
 )
 LEDGER_COLUMNS = (
     *("time", "request_id", "call", "key_id", "key_name", "team", "policy", "model", "deployment", "nusd", "estimated"),
-    *("prompt_tokens", "completion_tokens", *_DETAILS, "lease"),
+    *("prompt_tokens", "completion_tokens", *_DETAILS, "service_tier", "web_searches", "lease"),
 )
 _HOUR_KEY = ("hour", "key_id", "team", "model", "policy")
 _HOUR_SUMS = (
@@ -114,7 +114,7 @@ def _ledger(batch: Iterable[Finished]) -> list[Row]:
             *(part.model, part.deployment, part.cost_nusd, part.estimated),
             *(part.prompt_tokens, part.completion_tokens),
             *(getattr(part, name) for name in _DETAILS),
-            lease,
+            *(_storable(part.service_tier), part.web_searches, lease),
         )
         for record, parts, _, lease in batch
         for call, part in enumerate(parts)

@@ -11,6 +11,7 @@ from gateway.bodies.lenient_json import dumps, loads
 from gateway.bodies.sse import Event
 from gateway.core.answer import Chunk
 from gateway.core.chat_types import ChatChunk, ChatMessage, ChunkChoice
+from gateway.core.extras import extras_of, with_extras
 from gateway.core.json_types import JsonObject
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
 
@@ -217,7 +218,9 @@ def checked_answer(fields: object) -> JsonObject:
 
 def _with_usage(chat: ChatChunk, counts: JsonObject) -> ChatChunk:
     usage = read_usage(counts)
-    return chat if usage is None else {"choices": chat["choices"], "usage": usage.in_chat()}
+    if usage is None:
+        return chat
+    return {"choices": chat["choices"], "usage": with_extras(usage.in_chat(), extras_of({"usage": counts}))}
 
 
 def _finish(delta: JsonObject) -> ChatChunk:

@@ -11,6 +11,7 @@ from gateway.bodies.lenient_json import loads
 from gateway.bodies.sse import Event
 from gateway.core.answer import Chunk
 from gateway.core.chat_types import ChatChunk, ChatMessage, ChunkChoice, FunctionCall
+from gateway.core.extras import extras_of, with_extras
 from gateway.provider_errors.failures import Cause, UpstreamFailure, classify_event
 
 _ADDED = "response.output_item.added"
@@ -100,7 +101,7 @@ class ResponsesReader:
         self._ended = True
         chunk = self._chunk([{"index": 0, "delta": {}, "finish_reason": response_finish_reason(response)}])
         if (usage := billed_usage(response)) is not None:
-            chunk["usage"] = usage.in_chat()
+            chunk["usage"] = with_extras(usage.in_chat(), extras_of(response))
         return Chunk(event.raw, chunk, "responses")
 
     def _choice(self, kind: str, fields: ResponseEvent) -> ChunkChoice | None:

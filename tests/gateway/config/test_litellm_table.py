@@ -4,6 +4,8 @@ import sys
 import pytest
 
 from gateway.config.litellm_table import model_facts, table_price
+from gateway.config.price import Price
+from gateway.core.usage import Usage
 
 
 @pytest.mark.parametrize(
@@ -111,3 +113,28 @@ def test_reading_the_table_does_not_import_litellm() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_service_tiers_and_searches_have_prices_of_their_own() -> None:
+    price = table_price(
+        {
+            "input_cost_per_token": 2e-06,
+            "output_cost_per_token": 8e-06,
+            "output_cost_per_reasoning_token": 9e-06,
+            "cache_read_input_token_cost": 5e-07,
+            "input_cost_per_token_flex": 1e-06,
+            "output_cost_per_token_flex": 4e-06,
+            "search_context_cost_per_query": {"search_context_size_low": 0.01, "search_context_size_medium": 0.02},
+        }
+    )
+    assert price is not None
+    usage = Usage(1_000_000, 1_000_000, 400_000, reasoning_tokens=500_000)
+    flex = price.of_service("flex")
+    assert flex is not None
+    assert price.cost_nusd(usage) == (1_200_000 + 200_000 + 4_000_000 + 4_500_000) * 1000
+    assert flex.cost_nusd(usage) == (600_000 + 200_000 + 4_000_000) * 1000  # a cached token as in the usual tier
+    assert price.cost_nusd(Usage(), web_searches=3) == 60_000_000
+    assert price.of_service(None) is price
+    assert price.of_service("priority") is None  # which is not the usual price, and not in the table
+    stated = Price.of({"input": 1, "output": 1})
+    assert stated.of_service("priority") is stated

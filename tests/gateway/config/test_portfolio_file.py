@@ -136,7 +136,8 @@ def test_the_default_policies_are_best_balanced_and_cheap() -> None:
 def test_price_window_and_capabilities_come_from_litellms_table(tmp_path: Path) -> None:
     text = "models:\n  - name: mini\n    deployments: [{model: openai/gpt-4o-mini}]\n"
     model = load(tmp_path, text, OPENAI_API_KEY="sk-1").models[0]
-    assert model.price == Price.of({"input": 0.15, "output": 0.6, "cached_input": 0.075})
+    assert model.price is not None
+    assert model.price.stated == {"input": 0.15, "output": 0.6, "cached_input": 0.075}
     assert (model.context_window, model.max_output_tokens) == (128_000, 16_384)
     assert {"tools", "vision", "json_schema"} <= model.capabilities
 
@@ -199,7 +200,8 @@ def test_an_embedding_models_facts_come_from_litellms_table(tmp_path: Path) -> N
     portfolio = load(tmp_path, text, OPENAI_API_KEY="sk-1")
     (model,) = portfolio.embedding_models
     assert [m.name for m in portfolio.models] == ["small"]
-    assert (model.price, model.context_window, model.dimensions) == (Price.of({"input": 0.02}), 8191, 1536)
+    assert model.price is not None
+    assert (model.price.rates, model.context_window, model.dimensions) == (Price.of({"input": 0.02}).rates, 8191, 1536)
     (deployment,) = model.deployments
     assert (deployment.id, deployment.upstream_model, deployment.rpm) == ("vectors/0", "text-embedding-3-small", 7)
     assert portfolio.warnings == ()
