@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import Clock
@@ -18,7 +18,14 @@ from gateway.store.database import Database
 from router.probes.checkers.answer import Grade
 from router.probes.probe import Probe
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
 MOST_REASON_CHARS = 500
+
+
+class TakenOver(Exception):
+    """Another process runs the job of the model now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +121,21 @@ class AnswerStore:
             found = (await connection.execute(query.order_by(c.id))).mappings()
             return [_answer(row) for row in found]
 
-    async def begin(self, of: Round, asked: Sequence[tuple[Probe, int]]) -> list[int]:
-        """Notes that probes are asked now, each with the highest cost of its call, nano-USD; returns the ids of the rows."""
+    async def begin(self, of: Round, asked: Sequence[tuple[Probe, int]], owner: str) -> list[int]:
+        """Notes that probes are asked now, each with the highest cost of its call, nano-USD; returns the ids of the rows.
+
+        Args:
+            owner: the process that runs the job of the model.
+
+        Raises:
+            TakenOver: another one runs it now.
+        """
         async with writing(self._database) as connection:
             from sqlalchemy import insert
 
             from gateway.store.onboarding_tables import PROBE_ANSWERS as table
 
+            await _check_owner(connection, of.model, owner)
             shared = {"caller": of.caller, "model": of.model, "bank": of.bank, "ask": of.ask, "time": self._now()}
             ids = []
             for probe, nusd in asked:
@@ -129,9 +144,15 @@ class AnswerStore:
                 ids.append(made.scalar_one())
             return ids
 
-    async def again(self, row: int, nusd: int) -> None:
-        """Notes that a probe is asked once more."""
-        await self._change(row, {"state": "asked", "time": self._now()}, {"reserved_nusd": nusd})
+    async def again(self, of: Round, row: int, nusd: int, owner: str) -> None:
+        """Notes that a probe is asked once more; as `begin`.
+
+        Raises:
+            TakenOver: another process runs the job now.
+        """
+        async with writing(self._database) as connection:
+            await _check_owner(connection, of.model, owner)
+            await _change(connection, row, {"state": "asked", "time": self._now()}, {"reserved_nusd": nusd})
 
     async def answered(self, row: int, reply: Reply, reserved_nusd: int, grade: Grade | None = None) -> None:
         """Keeps an answer and what it cost.
@@ -170,12 +191,33 @@ class AnswerStore:
 
     async def _change(self, row: int, values: Mapping[str, object], added: Mapping[str, int]) -> None:
         async with writing(self._database) as connection:
-            from sqlalchemy import update
+            await _change(connection, row, values, added)
 
-            from gateway.store.onboarding_tables import PROBE_ANSWERS as table
 
-            sums = {name: table.c[name] + number for name, number in added.items()}
-            await connection.execute(update(table).where(table.c.id == row).values({**values, **sums}))
+async def _check_owner(connection: "AsyncConnection", model: str, owner: str) -> None:
+    """Keeps the job from being taken over until the transaction ends.
+
+    Raises:
+        TakenOver: another process has it.
+    """
+    from sqlalchemy import select
+
+    from gateway.store.onboarding_tables import ONBOARDING_JOBS as table
+
+    query = select(table.c.owner).where(table.c.model == model).with_for_update()
+    if (await connection.execute(query)).scalar() != owner:
+        raise TakenOver
+
+
+async def _change(
+    connection: "AsyncConnection", row: int, values: Mapping[str, object], added: Mapping[str, int]
+) -> None:
+    from sqlalchemy import update
+
+    from gateway.store.onboarding_tables import PROBE_ANSWERS as table
+
+    sums = {name: table.c[name] + number for name, number in added.items()}
+    await connection.execute(update(table).where(table.c.id == row).values({**values, **sums}))
 
 
 def _graded(grade: Grade) -> JsonObject:

@@ -8,7 +8,7 @@ from functools import partial
 from gateway.core.json_types import JsonObject, objects_in
 from gateway.core.vocabulary import Clock
 from gateway.deployments.live import LiveModel
-from gateway.onboarding.answers import AnswerStore, ProbeAnswer, Round, probe_digest
+from gateway.onboarding.answers import AnswerStore, ProbeAnswer, Round, TakenOver, probe_digest
 from gateway.onboarding.budget import Budget, Reserved, highest_nusd
 from gateway.onboarding.jobs import Ending, Job, Progress
 from gateway.onboarding.probe_calls import ProbeCalls, ProbeFailed, Question
@@ -56,7 +56,7 @@ class Asking:
         error: mean standard error of P(correct) after the last fit; None before.
     """
 
-    def __init__(self, desk: Desk, job: Job, bank_name: str, probes: Sequence[Probe]) -> None:
+    def __init__(self, desk: Desk, job: Job, bank_name: str, probes: Sequence[Probe], owner: str) -> None:
         self.job = job
         self.scores: dict[str, float] = {}
         self.unanswered: dict[str, str] = {}
@@ -64,6 +64,7 @@ class Asking:
         self.ending: tuple[Ending, str] | None = None
         self.error: float | None = None
         self._desk = desk
+        self._owner = owner
         self._round = Round("system:onboarding", job.model, bank_name, job.ask)
         self._probes = {probe.id: probe for probe in probes}
         self._rows: dict[str, int] = {}
@@ -118,7 +119,13 @@ class Asking:
                 self.interrupted.append(probe)
 
     async def ask(self, probes: Sequence[Probe]) -> None:
-        """Asks these probes. If the money does not suffice for the first of them, the job is done."""
+        """Asks these probes. If the money suffices for none of them, the job is done."""
+        try:
+            await self._ask(probes)
+        except TakenOver:
+            self.end("stopped", "another process goes on")
+
+    async def _ask(self, probes: Sequence[Probe]) -> None:
         planned: list[tuple[Probe, Reserved]] = []
         for probe in probes:
             reserved = self._budget.reserve(self._highest(probe))
@@ -129,13 +136,17 @@ class Asking:
             return
         new = [(probe, reserved) for probe, reserved in planned if probe.id not in self._rows]
         made = await until_stored(
-            lambda: self._desk.answers.begin(self._round, [(probe, reserved.nusd) for probe, reserved in new])
+            lambda: self._desk.answers.begin(
+                self._round, [(probe, reserved.nusd) for probe, reserved in new], self._owner
+            )
         )
         self._rows |= {probe.id: row for (probe, _), row in zip(new, made, strict=True)}
         fresh = {probe.id for probe, _ in new}
         for probe, reserved in planned:
             if probe.id not in fresh:
-                await until_stored(partial(self._desk.answers.again, self._rows[probe.id], reserved.nusd))
+                await until_stored(
+                    partial(self._desk.answers.again, self._round, self._rows[probe.id], reserved.nusd, self._owner)
+                )
         await all_of(self._ask_in_turn(probe, reserved) for probe, reserved in planned)
 
     async def _ask_in_turn(self, probe: Probe, reserved: Reserved) -> None:
@@ -151,7 +162,7 @@ class Asking:
                 if more is None:
                     break
                 reserved = more
-                await until_stored(partial(answers.again, row, reserved.nusd))
+                await until_stored(partial(answers.again, self._round, row, reserved.nusd, self._owner))
             outcome = await self._try(probe, row, reserved)
             if outcome is None or isinstance(outcome, float):
                 if outcome is not None:

@@ -126,7 +126,7 @@ class Course:
             traffic = await connection.run_sync(recent_queries, since, checkpoint, TRAFFIC)
         self._fitting = await asyncio.to_thread(Fitting, router, probes, traffic)
         for job in self._jobs:
-            asking = Asking(place.desk, job, bank.name, probes)
+            asking = Asking(place.desk, job, bank.name, probes, place.owner)
             self._askings.append(asking)
             if (problem := self._problem(job)) is not None:
                 asking.end("failed", problem)

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from gateway.config.onboarding import OnboardEntry
 from gateway.core.errors import Conflict, StoreUnavailable
 from gateway.core.safe_logging import log_exception
 from gateway.onboarding.course import Course, Place
-from gateway.onboarding.jobs import Job
+from gateway.onboarding.jobs import Job, process_name
 
 log = logging.getLogger("locus.onboarding")
 
@@ -66,8 +67,10 @@ class OnboardingRunner:
             try:
                 if self.leads():
                     await self._submit_wanted()
-                    for jobs in await self._place.jobs.take(self._place.owner):
-                        self._start(jobs)
+                    # A name for each: after a long outage of the database a job is taken again, and the course before must notice.
+                    place = replace(self._place, owner=process_name())
+                    for jobs in await place.jobs.take(place.owner):
+                        self._start(place, jobs)
                 self._away = False
             except StoreUnavailable as exc:
                 if not self._away:
@@ -92,8 +95,8 @@ class OnboardingRunner:
                     continue
                 log.info("%s is onboarded, as the portfolio file says", model)
 
-    def _start(self, jobs: list[Job]) -> None:
-        course = Course(self._place, jobs)
+    def _start(self, place: Place, jobs: list[Job]) -> None:
+        course = Course(place, jobs)
         task = asyncio.create_task(self._finish(course), name=f"onboarding of {', '.join(job.model for job in jobs)}")
         self._courses[task] = course
         task.add_done_callback(lambda done: self._courses.pop(done, None))

@@ -140,18 +140,23 @@ async def test_it_stops_once_enough_is_known(tmp_path: Path) -> None:
     assert "at most 0.9" in job.reason
 
 
-async def test_a_refused_key_ends_it_at_once_in_the_provider_s_words(tmp_path: Path) -> None:
+async def test_a_refused_key_ends_it_at_once_in_the_provider_s_words_without_the_key(tmp_path: Path) -> None:
     bank, probes = bank_file(tmp_path)
-    async with SkilledProvider(probes, SKILLS) as up, gateway(tmp_path, [unknown("new", up.base_url)]) as run:
-        up.default = error(401, "Incorrect API key provided: sk-up. You can find it in your account.")
-        place = place_of(run)
-        (job,) = await onboarded(place, options(bank), "new")
-        assert job.state == "failed"
-        assert job.reason.startswith("auth: Incorrect API key provided")
-        assert len(up.calls) <= 4
-        state = (await place.versions.states())["new"]
-        assert (state.state, "Incorrect API key" in state.reason) == ("declared", True)
-        assert await place.versions.live() == {}
+    async with SkilledProvider(probes, SKILLS) as up:
+        model = unknown("new", up.base_url)
+        model["deployments"][0]["api_key"] = "upstream-secret-4711"
+        async with gateway(tmp_path, [model]) as run:
+            up.default = error(401, "Incorrect API key provided: upstream-secret-4711. Find yours in your account.")
+            place = place_of(run)
+            (job,) = await onboarded(place, options(bank), "new")
+            state = (await place.versions.states())["new"]
+            assert await place.versions.live() == {}
+            texts = [job.reason, state.reason, *(row["reason"] or "" for row in await rows_of(run))]
+    assert job.state == "failed"
+    assert job.reason.startswith("auth: Incorrect API key provided: ***.")
+    assert (state.state, "Incorrect API key" in state.reason) == ("declared", True)
+    assert not [text for text in texts if "4711" in text]
+    assert len(up.calls) <= 4
 
 
 async def test_more_than_a_tenth_without_an_answer_ends_it_with_the_reason(tmp_path: Path) -> None:

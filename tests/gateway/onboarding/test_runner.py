@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from gateway.config.onboarding import OnboardEntry
 from gateway.http.onboarding import onboarding_runner
-from gateway.onboarding.jobs import Job
+from gateway.onboarding.jobs import GONE_S, Job
 from gateway.onboarding.runner import OnboardingRunner
+from gateway.store.onboarding_tables import ONBOARDING_JOBS
 from tests.gateway.onboarding.courses import bank_file, place_of, unknown
 from tests.gateway.onboarding.skilled_provider import SkilledProvider
 from tests.gateway.running import Gateway, eventually, gateway
@@ -164,3 +166,24 @@ async def test_a_gateway_without_a_database_says_so(tmp_path: Path) -> None:
         assert onboarding_runner(run.service) is None
         answer = await run.http.post("/admin/models/new/onboard", headers=ADMIN)
         assert (answer.status_code, "set `record`" in answer.json()["error"]["message"]) == (404, True)
+
+
+async def test_a_job_whose_row_was_not_renewed_for_long_is_taken_again_and_asked_once(tmp_path: Path) -> None:
+    bank, probes = bank_file(tmp_path)
+    options = OnboardEntry(probes=24, usd=1.0, bank=str(bank), parallel=1)
+    async with (
+        SkilledProvider(probes, SKILLS, delay_s=0.05) as up,
+        gateway(tmp_path, [unknown("new", up.base_url)]) as run,
+    ):
+        await place_of(run).jobs.submit({"new": options}, "gateway")
+        async with jobs_running(run):
+            await eventually(lambda: len(up.calls) >= 3)
+            assert run.service.database is not None
+            async with run.service.database.begin() as connection:  # as after an outage of the database
+                await connection.execute(update(ONBOARDING_JOBS).values(beat=ONBOARDING_JOBS.c.beat - GONE_S - 1))
+            job = await ended(run, "new")
+    assert (job.state, job.progress.graded) == ("done", 24)
+    # The first course asks no other batch once the job is taken from it, so only what ran then may be asked twice.
+    asked = [call.body["messages"][0]["content"] for call in up.calls]
+    assert len(asked) - len(set(asked)) <= 16
+    assert len(set(asked)) == 24
