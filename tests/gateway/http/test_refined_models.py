@@ -47,7 +47,7 @@ async def test_answers_that_were_wrong_make_a_model_less_probable_until_it_is_ro
 
             assert run.service.models is not None
             before = await p_correct()
-            for i in range(30):
+            for i in range(40):
                 messages: Any = [{"role": "user", "content": f"Write the sum of {i} and {3 * i + 1} as JSON."}]
                 raw = await run.client.chat.completions.with_raw_response.create(
                     model="auto", messages=messages, response_format=FORM
@@ -63,11 +63,11 @@ async def test_answers_that_were_wrong_make_a_model_less_probable_until_it_is_ro
             assert shown.exit_code == 0, shown.output
             rows = {row["source"]: row for row in map(json.loads, shown.output.splitlines())}
             assert (rows["local"]["outcomes"], rows["local"]["mean"]) == (1, 0.0)
-            assert (rows["grader:json"]["outcomes"], rows["grader:json"]["mean"]) == (30, 0.0)
-            assert rows["grader:json"]["allowed"] == pytest.approx(30, rel=0.01)
+            assert (rows["grader:json"]["outcomes"], rows["grader:json"]["mean"]) == (40, 0.0)
+            assert rows["grader:json"]["allowed"] == pytest.approx(40, rel=0.01)
             assert rows["local"]["allowed"] is None  # where an exact outcome is known, nothing else counts
             assert (await run.service.models.history("llama-8b"))[0].note.startswith("taken: Brier")
-            assert after < before - 0.005  # by 14 wrong answers of a model with thousands of evaluations
+            assert after < before - 0.01  # by wrong answers of a model with thousands of evaluations
 
             rolled = await asyncio.to_thread(
                 CliRunner().invoke, main, ["model", "rollback", "llama-8b", "0", "--config", str(path)]
