@@ -14,13 +14,14 @@ from gateway.store.onboarding_tables import ONBOARDING_JOBS, PROBE_ANSWERS
 from router.probes.checker_spec import CheckerSpec
 from router.probes.probe import Probe
 from tests.gateway.onboarding.courses import bank_file, onboarded, place_of, unknown
-from tests.gateway.onboarding.skilled_provider import SkilledProvider
+from tests.gateway.onboarding.skilled_provider import SkilledProvider, numbers_bank
 from tests.gateway.postgres import Postgres, postgres
 from tests.gateway.running import Gateway, entry, eventually, gateway
 from tests.gateway.upstreams import Call, ScriptedProvider, answer, completion, error, reply, silent
 
 __all__ = ["postgres"]
 pytestmark = pytest.mark.anyio
+SMALL = numbers_bank({"mathematics": 8, "shop": 8, "code": 8})
 SKILLS = {"up-new": {"mathematics": 0.9, "shop": 0.5, "code": 0.1}}
 
 
@@ -98,12 +99,12 @@ async def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
 
 
 async def test_a_probe_whose_text_has_changed_is_asked_again(tmp_path: Path) -> None:
-    bank, probes = bank_file(tmp_path)
+    bank, probes = bank_file(tmp_path, SMALL)
     async with SkilledProvider(probes, SKILLS) as up, gateway(tmp_path, [unknown("new", up.base_url)]) as run:
-        await onboarded(place_of(run), options(bank, probes=72), "new")
+        await onboarded(place_of(run), options(bank, probes=24), "new")
         bank_file(tmp_path, [replace(probe, reference=1) if probe is probes[5] else probe for probe in probes])
-        await onboarded(place_of(run), options(bank, probes=72), "new")
-    assert up.asked()[72:] == [probes[5].query]
+        await onboarded(place_of(run), options(bank, probes=24), "new")
+    assert up.asked()[24:] == [probes[5].query]
 
 
 @pytest.mark.parametrize("usd", [0.000_000_5, 0.001_2, 0.003, 0.01])
@@ -171,11 +172,11 @@ async def test_more_than_a_tenth_without_an_answer_ends_it_with_the_reason(tmp_p
 
 
 async def test_a_tenth_without_an_answer_does_not_count(tmp_path: Path) -> None:
-    bank, probes = bank_file(tmp_path)
+    bank, probes = bank_file(tmp_path, SMALL)
     async with SkilledProvider(probes, SKILLS) as up, gateway(tmp_path, [unknown("new", up.base_url)]) as run:
-        up.silent = {probes[0].query, probes[24].query}
-        (job,) = await onboarded(place_of(run), options(bank, probes=72), "new")
-    assert (job.state, job.progress.unanswered, job.progress.graded) == ("done", 2, 70)
+        up.silent = {probes[0].query, probes[9].query}
+        (job,) = await onboarded(place_of(run), options(bank, probes=24), "new")
+    assert (job.state, job.progress.unanswered, job.progress.graded) == ("done", 2, 22)
 
 
 async def test_a_provider_that_never_answers_in_time_ends_it(tmp_path: Path) -> None:
@@ -196,7 +197,9 @@ async def test_rate_limits_are_waited_for(tmp_path: Path) -> None:
         patient = {"breaker_failures": 100, "cool_down": 0.1}
         async with gateway(tmp_path, [unknown("new", up.base_url)], gateway=patient) as run:
             up.replies.extend([error(429, "slow down", headers={"retry-after-ms": "30"})] * 14)
-            (job,) = await onboarded(place_of(run), options(bank, parallel=2), "new")
+            place = place_of(run)
+            quick = replace(place, desk=replace(place.desk, sleep=lambda seconds: asyncio.sleep(seconds / 20)))
+            (job,) = await onboarded(quick, options(bank, parallel=2), "new")
     assert (job.state, job.progress.graded, job.progress.unanswered) == ("done", 24, 0)
 
 
