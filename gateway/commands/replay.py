@@ -1,5 +1,6 @@
 """`locus replay`: what another portfolio or policy would have given for the requests of the record."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from router.commands.options import readable_errors
 
 if TYPE_CHECKING:
     from gateway.replay.decider import Decider
+    from gateway.routing.placed_models import PlacedModels
 
 FILE = click.Path(path_type=Path, exists=True)
 
@@ -30,6 +32,11 @@ FILE = click.Path(path_type=Path, exists=True)
 @click.option("--portfolio", type=FILE, help="The other portfolio file.  [default: the one in force]")
 @click.option("--policy", metavar="NAME", help="The policy that decides all requests.  [default: that of each request]")
 @click.option("--cost-weight", type=click.FloatRange(0), help="Decide all requests by this cost weight, 1/USD.")
+@click.option(
+    "--audit", "number", type=click.IntRange(1), help="Have so many requests answered by both models and graded."
+)
+@click.option("--audit-usd", type=click.FloatRange(0, min_open=True), help="The most that the audit may cost, USD.")
+@click.option("--judge", metavar="MODEL", help="The model of the portfolio that grades the audit's answers.")
 @click.option("--demo", is_flag=True, help="Replay the requests to the simulated models of `locus serve --demo`.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @readable_errors
@@ -42,23 +49,34 @@ def replay(
     portfolio: Path | None,
     policy: str | None,
     cost_weight: float | None,
+    number: int | None,
+    audit_usd: float | None,
+    judge: str | None,
     demo: bool,
     as_json: bool,
 ) -> None:
     """Compare another portfolio or policy with what was logged.
 
     Accuracy comes from the router's predictions, and from graded requests where the log has enough; each figure has an interval
-    of 90%. Nothing is asked and nothing is changed.
+    of 90%. Nothing is changed, and nothing is asked without --audit.
     """
     from gateway.replay.replay import Replay
 
     if policy is not None and cost_weight is not None:
         raise click.UsageError("Give --policy or --cost-weight, not both.")
+    if number is not None and (audit_usd is None or judge is None or demo):
+        raise click.UsageError("--audit needs --audit-usd and --judge, and real models.")
     known = inputs(config, db, demo=demo)
-    present, other = _deciders(known, portfolio, policy, cost_weight)
+    placed = known.placed if portfolio is None else known.other(portfolio)
+    present, other = _deciders(known, placed, policy, cost_weight)
     with log_of(known.location, parquet, since, until) as log:
         run = Replay(log, present, other, known.file_router.checkpoint)
         report = run.run(since, until)
+    if number is not None and audit_usd is not None and judge is not None and run.differing.ids:
+        from gateway.commands.replay_audit import AuditOptions, audit
+
+        options = AuditOptions(number, audit_usd, judge)
+        report = replace(report, audit=audit(known, placed, run.differing, report.replayed, options))
     if as_json:
         click.echo(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2).decode())
     else:
@@ -66,17 +84,16 @@ def replay(
 
 
 def _deciders(
-    known: Inputs, path: Path | None, policy: str | None, cost_weight: float | None
+    known: Inputs, placed: "PlacedModels", policy: str | None, cost_weight: float | None
 ) -> tuple["Decider", "Decider"]:
     """The portfolio in force, and what is compared with it.
 
     Raises:
-        click.ClickException: the other portfolio is wrong, or has no policy of this name.
+        click.ClickException: the other portfolio has no policy of this name.
     """
     from gateway.replay.decider import Decider
     from router.model.policy import Policy
 
-    placed = known.placed if path is None else known.other(path)
     policies, rule = placed.portfolio.policies, None
     if policy is not None:
         if policy not in policies:

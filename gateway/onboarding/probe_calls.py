@@ -34,7 +34,7 @@ from gateway.request.chat_request import ChatRequest, parse_chat
 from gateway.routing.candidate import Candidate
 from gateway.routing.permission import Permission
 
-Caller = Literal["system:onboarding", "system:drift", "system:grader"]
+Caller = Literal["system:onboarding", "system:drift", "system:grader", "system:audit"]
 API = "probe"  # of the records
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0  # between two looks at deployments that may not be called yet
 STOPPED_STATUS = 499  # of the record of a question that was given up, as of a client that disconnected
@@ -51,17 +51,20 @@ class Question:
         max_tokens: the most tokens of the answer.
         tools: in OpenAI's form.
         system: the system message; "" for none.
+        messages: sent in place of both, if there are any.
     """
 
     text: str
     max_tokens: int
     tools: tuple[JsonObject, ...] = ()
     system: str = ""
+    messages: tuple[JsonObject, ...] = ()
 
     def chat_request(self, model: str) -> ChatRequest:
         """The request for a model, at temperature 0."""
         system = [{"role": "system", "content": self.system}] if self.system else []
-        fields: JsonObject = {"model": model, "messages": [*system, {"role": "user", "content": self.text}]}
+        messages = list(self.messages) or [*system, {"role": "user", "content": self.text}]
+        fields: JsonObject = {"model": model, "messages": messages}
         fields |= {"temperature": 0, "max_tokens": self.max_tokens}
         if self.tools:
             fields["tools"] = list(self.tools)
