@@ -136,9 +136,10 @@ def _state(name: str, model: "ModelOverview") -> str:
     """What became of the last refinement of a model."""
     if model.gone_back:
         return f"{name}: not refined since an earlier version was made live; `locus model rollback` can choose a refinement"
+    if model.last is None and not model.known:
+        return f"{name}: nothing is known of it that could be refined: `locus onboard {name}`"
     if model.last is None:
-        known = "nothing is known of it that could be refined: onboard it" if not model.sources else "not refined yet"
-        return f"{name}: {known}"
+        return f"{name}: {'not refined yet' if model.sources else 'none of its outcomes is usable'}"
     at = datetime.fromtimestamp(model.last.time).isoformat(" ", "minutes")
     live = ", live" if model.last.live else ""
     return f"{name}: version {model.last.version}{live}, {at}: {model.last.note}"

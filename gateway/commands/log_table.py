@@ -97,6 +97,7 @@ def _in_words(row: dict[str, Any], *, reasons: bool) -> _Cells:
         served += " [magenta](simulated)[/]"
     if row["cache"] == "hit":
         served += " [green](cache)[/]"
+    caller = row["key_id"] if row["api"] == "probe" else row["key_name"]
     below = []
     for attempt in row["failover"] or []:
         status = "" if attempt["status"] is None else f" {attempt['status']}"
@@ -111,8 +112,8 @@ def _in_words(row: dict[str, Any], *, reasons: bool) -> _Cells:
         below.append((f"[yellow]{_name(part['deployment'])} continued[/]", tokens))
     return _Cells(
         _time(datetime.fromtimestamp(row["time"])),
-        # The model as the client wrote it, and the name of its key.
-        _name(row["requested"]) + (f" [dim]({_name(row['key_name'])})[/]" if row["key_name"] else ""),
+        # The model as the client wrote it, and the name of its key; of a probe, who asks it.
+        _name(row["requested"]) + (f" [dim]({_name(caller)})[/]" if caller else ""),
         served,
         _number(row["p_correct"], ".2f"),
         "-" if row["prompt_tokens"] is None else f"{row['prompt_tokens']}+{row['completion_tokens']}",

@@ -6,7 +6,7 @@ within seconds.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 import orjson
 
+from gateway.commands.log_table import NARROW
 from gateway.commands.portfolio_path import portfolio_path
+from gateway.core.printable import printable
 from router.commands.options import JSON
-from router.commands.terminal import show, table_of
+from router.commands.terminal import console, table_of
 
 if TYPE_CHECKING:
     from gateway.model_versions.model_versions import ModelVersions
+    from gateway.model_versions.stored import Version
 
 T = TypeVar("T")
 _config = click.option("--config", type=click.Path(path_type=Path), help="Portfolio file that names the database.")
@@ -46,14 +49,7 @@ def history(name: str, deployment: str | None, as_json: bool, config: Path | Non
     if not versions:
         click.echo(f"{name} has no versions: what the model spaces say of it is in use.")
         return
-    table = table_of(["version", "", "of", "made", "source", "evaluations", "note"], text=(0, 1, 2, 3, 4, 6))
-    for one in versions:
-        made = datetime.fromtimestamp(one.time).isoformat(" ", "minutes")
-        live = "live" if one.live else ""
-        table.add_row(
-            str(one.version), live, one.deployment or "model", made, one.source, str(one.evaluations), one.note
-        )
-    show(table)
+    _show(versions)
 
 
 @model.command()
@@ -76,6 +72,35 @@ def rollback(name: str, version: int | None, deployment: str | None, config: Pat
     now = _run(config, name, change)
     what = "what the model spaces say of it" if now is None else f"version {now}"
     click.echo(f"{name} uses {what}; a running gateway does so within seconds", err=True)
+
+
+def _show(versions: "Sequence[Version]") -> None:
+    """Prints one row for each version; on a narrow terminal a line, and its note below it."""
+    from rich.markup import escape
+    from rich.padding import Padding
+
+    screen = console()
+    narrow = screen.width < NARROW
+    table = table_of(["version", "", "of", "made", "source", "evaluations"], text=(0, 1, 2, 3, 4))
+    table.add_column("note", overflow="fold")
+    for one in versions:
+        made = datetime.fromtimestamp(one.time).isoformat(" ", "minutes")
+        of, note = escape(printable(one.deployment or "model")), escape(printable(one.note))
+        live = "live" if one.live else ""
+        if narrow:
+            words = [
+                f"version {one.version}",
+                live,
+                "" if one.deployment is None else f"of {of}",
+                f"{made}",
+                one.source,
+            ]
+            screen.print("  ".join([*filter(None, words), f"{one.evaluations} evaluations"]))
+            screen.print(Padding(note, (0, 0, 0, 4)))
+        else:
+            table.add_row(str(one.version), live, of, made, one.source, str(one.evaluations), note)
+    if not narrow:
+        screen.print(table)
 
 
 def _run(config: Path | None, name: str, call: Callable[["ModelVersions"], Awaitable[T]]) -> T:

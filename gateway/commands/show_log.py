@@ -27,7 +27,8 @@ FOLLOW_S = 0.5
 @click.option("--errors", is_flag=True, help="Only requests with an error or a failed call, and the provider's words.")
 @click.option("--since", type=Since(), help="A duration such as 1h, or a date such as 2026-11-01.")
 @click.option("--model", help="Only requests that named this model, or that it was chosen for or answered.")
-@click.option("--key", help="Only requests of the gateway key with this name or id.")
+@click.option("--key", help="Only requests of the gateway key with this name or id, or of system:drift and the like.")
+@click.option("--probes", is_flag=True, help="Also the gateway's own calls: onboarding, drift, graders, audits.")
 @click.option("--demo", is_flag=True, help="Show the requests to the simulated models of `locus serve --demo`.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, oldest first.")
 @click.option(
@@ -79,7 +80,7 @@ def _export(location: DatabaseLocation, path: Path, conditions: dict[str, Any]) 
 
 def read_last(path: Path, number: int) -> list[dict[str, Any]]:
     """Return the last `number` records of an SQLite file, in the order of their arrival, with JSON columns parsed."""
-    return next(_batches(DatabaseLocation(file=path), {}, number, follow=False))
+    return next(_batches(DatabaseLocation(file=path), {"probes": True}, number, follow=False))
 
 
 def _batches(

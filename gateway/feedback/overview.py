@@ -23,14 +23,16 @@ class ModelOverview:
     """One model.
 
     Attributes:
-        sources: what each source says of it, by its name; none if nothing is known that could be refined.
+        sources: what each source says of it, by its name; none if it has no outcome that is usable.
         last: its last refinement.
         gone_back: it is not refined, because the operator went back to an earlier version.
+        known: onboarding or the model spaces say something of it, which outcomes can refine.
     """
 
     sources: Mapping[str, SourceWeight]
     last: Version | None
     gone_back: bool = False
+    known: bool = True
 
 
 async def overview(
@@ -54,7 +56,7 @@ async def overview(
         last = next((v for v in history if v.source == "refinement" and v.deployment is None), None)
         standing = standing_of(history, router, find_embedding(model, router.space).name)
         if standing is None:
-            found[model.name] = ModelOverview({}, last)
+            found[model.name] = ModelOverview({}, last, known=False)
             continue
         rows = await outcomes.of_model(model.name, router.checkpoint[:CHECKPOINT_CHARS], MOST_USED)
         reports = Reports.of(rows, router.encoder.dim).counting()

@@ -14,6 +14,7 @@ from gateway.store.tables import REQUESTS
 
 LATE_ROWS = 500  # a row with a lower id may be committed after one with a higher id, by another gateway
 MOST_NEW = 10_000
+SYSTEM = "system:"  # how the ids of callers within the gateway begin
 _NO_MESSAGES = ("probe", "embeddings")  # values of `api`: our own questions, and inputs
 _BLOBS = ("all_candidates", "encoding", "surface")
 _COLUMNS = [column for column in REQUESTS.columns if column.name not in _BLOBS]
@@ -28,7 +29,8 @@ class RequestFilter:
         since: seconds since the epoch.
         errors: only those whose client received an error, or that a stand-in answered or another call continued.
         model: requested, chosen or answering.
-        key: name or id of the gateway key.
+        key: name or id of the gateway key; of a caller within the gateway, such as system:drift, its id.
+        probes: also the calls that the gateway makes of its own accord. Those of a caller are meant where `key` names it.
         after: ids above this one only.
     """
 
@@ -36,6 +38,7 @@ class RequestFilter:
     errors: bool = False
     model: str | None = None
     key: str | None = None
+    probes: bool = False
     after: int | None = None
 
     def condition(self) -> ColumnElement[bool]:
@@ -50,6 +53,8 @@ class RequestFilter:
             parts.append(or_(c.requested == self.model, c.chosen == self.model, c.served == self.model))
         if self.key is not None:
             parts.append(or_(c.key_name == self.key, c.key_id == self.key))
+        if not self.probes and not (self.key or "").startswith(SYSTEM):
+            parts.append(or_(c.api.is_(None), c.api != "probe"))
         if self.after is not None:
             parts.append(c.id > self.after)
         return and_(True, *parts)

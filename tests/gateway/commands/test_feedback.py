@@ -1,5 +1,6 @@
 """`locus feedback` over a database."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -48,4 +49,25 @@ async def test_outcomes_by_source_and_model(tmp_path: Path) -> None:
         ("file:bob", 0, None),
         ("file:ci", 2, 0.5),
         ("grader:tests", 1, 1.0),
+    ]
+
+
+async def test_a_model_without_usable_outcomes_is_told_from_one_that_nothing_is_known_of(tmp_path: Path) -> None:
+    file, config = tmp_path / "locus.db", tmp_path / "portfolio.yaml"
+    config.write_text("""
+models:
+  - {name: known, embedding: openai/gpt-4o-2024-11-20, deployments: [{model: ollama/a}]}
+  - {name: unknown, deployments: [{model: ollama/ours}]}
+feedback: {}
+gateway: {record: locus.db}
+""")
+    database = Database(DatabaseLocation(file))
+    named = [Answered(f"r-{name}", name, f"{name}/0", None, None, None, 2000.0) for name in ("known", "unknown")]
+    await Outcomes(database).put_all([Outcome(each, "file:ci", "feedback", 1.0) for each in named], 86_400.0)
+    await database.close()
+    shown = await asyncio.to_thread(CliRunner().invoke, main, ["feedback", "--config", str(config)])
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.splitlines()[-2:] == [
+        "known: none of its outcomes is usable",
+        "unknown: nothing is known of it that could be refined: `locus onboard unknown`",
     ]

@@ -222,6 +222,26 @@ async def test_an_answer_from_the_cache_is_marked(tmp_path: Path) -> None:
     assert "0.000000" in second
 
 
+async def test_calls_of_the_gateway_s_own_are_left_out_unless_they_are_asked_for(tmp_path: Path) -> None:
+    probes = [
+        record(n, api="probe", requested="small", key_id=f"system:{by}") for n, by in ((2, "drift"), (3, "grader"))
+    ]
+    path = await write(tmp_path / "r.db", record(1, api="chat"), *probes, record(4))
+
+    def shown(*more: str) -> list[str]:
+        lines = show("--db", str(path), "--json", *more).stdout.splitlines()
+        return [orjson.loads(line)["request_id"] for line in lines]
+
+    assert shown() == ["req-1", "req-4"]
+    assert shown("-n", "2") == ["req-1", "req-4"]
+    assert shown("--probes") == ["req-1", "req-2", "req-3", "req-4"]
+    assert shown("--key", "system:drift") == ["req-2"]
+    table = show("--db", str(path), "--probes").stdout.splitlines()
+    assert [line.split()[2:4] for line in table[1:]] == [
+        ["auto", "small"], ["small", "(system:drift)"], ["small", "(system:grader)"], ["auto", "small"],
+    ]  # fmt: skip
+
+
 async def test_new_requests_are_followed(tmp_path: Path) -> None:
     path = await write(tmp_path / "r.db", record(1), record(2))
     command = [sys.executable, "-m", "gateway.commands.main", "log", "-f", "-n", "1", "--db", str(path), "--json"]

@@ -21,10 +21,10 @@ async def admin(run: Gateway, method: str, path: str, body: Any = None, status: 
     return answer.json()
 
 
-async def locus(folder: Path, *arguments: str) -> Result:
+async def locus(folder: Path, *arguments: str, columns: int = 120) -> Result:
     config = str(folder / "portfolio.yaml")
     command = ["model", *arguments, "--config", config]
-    return await asyncio.to_thread(CliRunner().invoke, main, command, env={"COLUMNS": "120"})
+    return await asyncio.to_thread(CliRunner().invoke, main, command, env={"COLUMNS": str(columns)})
 
 
 async def test_a_model_is_taken_out_and_brought_back(tmp_path: Path) -> None:
@@ -112,6 +112,10 @@ async def test_the_command_lists_and_rolls_back_versions(tmp_path: Path) -> None
     assert [line.split()[0] for line in shown[-2:]] == ["2", "1"]
     assert "live" in shown[-2]
     assert "live" not in shown[-1]
+    narrow = (await locus(tmp_path, "history", "mistral-7b", columns=60)).stdout
+    assert narrow.startswith("version 2  live  ")
+    assert "…" not in narrow
+    assert max(len(line) for line in narrow.splitlines()) <= 60
     back = await locus(tmp_path, "rollback", "mistral-7b")
     assert back.stderr == "mistral-7b uses version 1; a running gateway does so within seconds\n"
     off = await locus(tmp_path, "rollback", "mistral-7b", "0")
