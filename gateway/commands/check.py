@@ -67,6 +67,12 @@ def check(config: Path | None, schema: bool, live: bool) -> None:
         raise problems_found(problems, f"in {path}")
     found = asyncio.run(_find_models(portfolio)) if live else {}
     _show(portfolio, embeddings, found)
+    if needed := sum(one.needs_onboarding for one in embeddings):
+        models = "1 model has" if needed == 1 else f"{needed} models have"
+        click.echo(
+            f"{models} no evaluations yet: `locus onboard --all` asks questions, so that `auto` knows what to expect",
+            err=True,
+        )
     for warning in portfolio.warnings:
         warn(warning)
     usable = [model for model in portfolio.models if _is_usable(model, found)]
@@ -95,6 +101,7 @@ class _Known(NamedTuple):
 
     found: "FoundEmbedding"
     standing: "Standing"
+    needs_onboarding: bool
 
     @property
     def routed(self) -> bool:
@@ -109,6 +116,7 @@ def _embeddings(portfolio: Portfolio) -> tuple[list[_Known], list[str]]:
     It is a problem if they cannot be loaded, or lack an embedding that the portfolio names.
     """
     from gateway.commands.database import models_in_use
+    from gateway.onboarding.need import models_that_need_it
     from gateway.routing.model_embeddings import find_embedding, missing_embeddings
     from gateway.routing.placed_models import placed_models
     from router.errors import RouterError
@@ -120,8 +128,13 @@ def _embeddings(portfolio: Portfolio) -> tuple[list[_Known], list[str]]:
         return [], [str(exc)]
     if problems := missing_embeddings(portfolio, router.space):
         return [], problems
-    standings = placed_models(portfolio, router, models_in_use(portfolio.settings)).standings
-    return [_Known(find_embedding(model, router.space), standings[model.name]) for model in portfolio.models], []
+    placed = placed_models(portfolio, router, models_in_use(portfolio.settings))
+    needed = models_that_need_it(portfolio, placed)
+    known = [
+        _Known(find_embedding(model, router.space), placed.standings[model.name], model.name in needed)
+        for model in portfolio.models
+    ]
+    return known, []
 
 
 def _show(portfolio: Portfolio, embeddings: Sequence[_Known], found: Mapping[str, "Found"]) -> None:
@@ -153,7 +166,7 @@ def _embedding(known: _Known) -> str:
     """The name in the model space, what it was found by, and the variants that requests can choose; as rich's markup."""
     from rich.markup import escape
 
-    found, standing = known
+    found, standing = known.found, known.standing
     state = f"  [yellow]{escape(standing.why)}[/]" if standing.why else ""
     if standing.version is not None:
         name = "" if found.name is None else f"{found.name}, "

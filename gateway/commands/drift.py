@@ -1,7 +1,7 @@
 """`locus drift`: the deployments that are watched for changes, and what was found."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gateway.drift.store import Event, Watch
 
 SHOWN = 20  # events
+_DOUBTED = ("suspect", "quarantined")
 
 
 @click.command()
@@ -28,19 +29,19 @@ def drift(config: Path | None, db: Path | None, as_json: bool) -> None:
     `drift` in the portfolio file switches it on. Evidence 1 says nothing; the alarm is at 1 / false_alarms.
     """
     with reading(database_of(config, db)) as connection:
-        from gateway.drift.store import events_in, watches_in
+        from gateway.drift.store import events_in, states_in, watches_in
 
-        watches, events = watches_in(connection), events_in(connection, SHOWN)
+        watches, events, states = watches_in(connection), events_in(connection, SHOWN), states_in(connection)
     if as_json:
         from gateway.drift.store import watch_fields
 
         found = {"data": [watch_fields(watch) for watch in watches], "events": [event.fields() for event in events]}
         click.echo(orjson.dumps(found).decode())
     else:
-        _print(watches, events)
+        _print(watches, events, states)
 
 
-def _print(watches: "Sequence[Watch]", events: "Sequence[Event]") -> None:
+def _print(watches: "Sequence[Watch]", events: "Sequence[Event]", states: Mapping[str, str]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -54,7 +55,9 @@ def _print(watches: "Sequence[Watch]", events: "Sequence[Event]") -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state", overflow="fold")
     for watch in watches:
-        state = watch.reason or ("baseline is asked" if watch.chosen is None else "watched")
+        told = states.get(watch.deployment)
+        asked = watch.reason or ("baseline is asked" if watch.chosen is None else "watched")
+        state = f"{told}; {asked}" if told in _DOUBTED else asked
         cells = (str(len(watch.chosen or ())), f"{watch.rounds:,}", f"{watch.evidence:.3g}")
         table.add_row(escape(printable(watch.deployment)), *cells, escape(printable(state)))
     screen.print(table)
@@ -62,3 +65,7 @@ def _print(watches: "Sequence[Watch]", events: "Sequence[Event]") -> None:
         at = time.strftime("%Y-%m-%d %H:%M", time.localtime(event.time))
         color = "red" if event.kind == "changed" else "yellow"
         screen.print(f"{at}  [{color}]{escape(printable(event.deployment))}[/]: {escape(printable(event.words))}")
+    if doubted := [watch for watch in watches if states.get(watch.deployment) in _DOUBTED]:
+        path, body = f"/admin/models/{doubted[0].model}/state", {"state": "live", "deployment": doubted[0].deployment}
+        words = f"To trust {doubted[0].deployment} again: POST {path} with {orjson.dumps(body).decode()}"
+        screen.print(printable(words), markup=False, highlight=False, soft_wrap=True)

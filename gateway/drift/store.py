@@ -169,6 +169,16 @@ def watches_in(connection: "Connection") -> list[Watch]:
     return [Watch.of(row) for row in connection.execute(select(table).order_by(table.c.deployment)).mappings()]
 
 
+def states_in(connection: "Connection") -> dict[str, str]:
+    """The states of deployments that were set, by id."""
+    from sqlalchemy import select
+
+    from gateway.store.tables import MODEL_STATES as table
+
+    of_deployments = select(table.c.deployment, table.c.state).where(table.c.deployment != "")
+    return {row.deployment: row.state for row in connection.execute(of_deployments)}
+
+
 def events_in(connection: "Connection", limit: int) -> list[Event]:
     """The newest events of a database, the newest first."""
     from sqlalchemy import select

@@ -19,8 +19,8 @@ class PriceUnknown(Exception):
     def __init__(self, deployments: Iterable[str]) -> None:
         super().__init__(
             f"the price of {', '.join(deployments)} is not known, so the limit in USD cannot be kept: set `price: {{input: …, "
-            "output: …}` of the model in the portfolio file (USD per million tokens), or `unpriced: free` (--unpriced free) "
-            "if it costs nothing"
+            "output: …}` of the model in the portfolio file (USD per million tokens), or `unpriced: free` "
+            "(for once `locus onboard --unpriced free`) if it costs nothing"
         )
 
 

@@ -18,7 +18,7 @@ from gateway.core.errors import StoreUnavailable
 from gateway.core.safe_logging import log_exception
 from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.model_versions.model_versions import ModelVersions
-from gateway.model_versions.stored import ModelState, Trial
+from gateway.model_versions.stored import ModelState, Trial, arrays_of
 from gateway.onboarding.asking import Asking, Desk, all_of
 from gateway.onboarding.budget import PriceUnknown, check_prices
 from gateway.onboarding.fitting import Fitted, Fitting, Known
@@ -220,26 +220,30 @@ class Course:
                 await self._end(asking, version)
 
     async def _place_model(self, asking: Asking, fitted: Fitted) -> int:
-        """Adds the version, and sets the state; returns the version's number."""
+        """Adds the version, unless it is the one in use already, and sets the state; returns the version's number."""
         versions, options, name = self._place.versions, asking.job.options, asking.name
         before = (await versions.states()).get(name)
         unproven = before is not None and before.state not in ("live", "limited")
         graded = len(asking.scores)
         if unproven:
             await versions.set_state(name, "shadow", f"embedded from {graded} answers to {self._bank_name}")
-        note = f"{graded} answers to {self._bank_name}, {asking.progress.nusd / NUSD_PER_USD:.4f} USD"
-        version = await versions.add(
-            name,
-            fitted.embedding,
-            checkpoint=self._place.router().checkpoint,
-            source="onboarding",
-            note=note,
-            live=True,
-        )
+        version = await self._version(asking, fitted)
         if unproven and graded >= LEAST:
             trial = Trial(target_error=options.target_error)
             await versions.set_state(name, options.then, f"onboarded with {graded} answers", trial=trial)
         return version
+
+    async def _version(self, asking: Asking, fitted: Fitted) -> int:
+        """The number of a version with this embedding. A new one would give the next rollback nothing to go back to."""
+        versions, checkpoint = self._place.versions, self._place.router().checkpoint
+        live = (await versions.live()).get(asking.name)
+        unchanged = live is not None and (live.checkpoint, live.source) == (checkpoint, "onboarding")
+        if live is not None and unchanged and live.arrays == arrays_of(fitted.embedding):
+            return live.version
+        note = f"{len(asking.scores)} answers to {self._bank_name}, {asking.progress.nusd / NUSD_PER_USD:.4f} USD"
+        return await versions.add(
+            asking.name, fitted.embedding, checkpoint=checkpoint, source="onboarding", note=note, live=True
+        )
 
     async def _evaluated(self, model: str) -> bool:
         """True if routing has an embedding of the model's own already, and its state is not in doubt."""

@@ -48,11 +48,13 @@ class Standing:
         if self.state == "quarantined":
             return f"quarantined{reason}: only served when named"
         cautious = "one more standard error is taken off its P(correct)"
+        suspects = f"its deployment {', '.join(self.suspects)} is suspect" if self.suspects else ""
         if self.trial is not None:
-            return f"on trial{reason}: at most {100 * self.trial.share:g}% of the requests, and {cautious}"
+            also = f"; {suspects}" if suspects else ""
+            return f"on trial{reason}: at most {100 * self.trial.share:g}% of the requests, and {cautious}{also}"
         if self.state == "suspect":
             return f"suspect{reason}: {cautious}"
-        return f"its deployment {', '.join(self.suspects)} is suspect: {cautious}" if self.suspects else ""
+        return f"{suspects}: {cautious}" if suspects else ""
 
     def shown(self, embedding: str | None) -> str | None:
         """The name of its embedding for people: that of a relative has the sign ≈."""

@@ -186,6 +186,7 @@ models:
         shown["later"],
     )
     assert shown["by-name-only"] == "only served when named: `embedding: none`"
+    assert "3 models have no evaluations yet: `locus onboard --all` asks questions" in result.stderr
 
 
 def test_an_address_that_is_not_set_is_not_made_up(tmp_path: Path) -> None:

@@ -101,6 +101,10 @@ async def test_a_swapped_model_is_found_told_and_no_longer_trusted(
     shown_by_command = CliRunner().invoke(main, ["drift", "--db", str(tmp_path / "locus.db")])
     assert shown_by_command.exit_code == 0, shown_by_command.output
     assert "answers otherwise than before" in shown_by_command.output
+    row = next(line for line in shown_by_command.output.splitlines() if line.startswith("chat/0 "))
+    assert "suspect; " in row
+    back = 'To trust chat/0 again: POST /admin/models/chat/state with {"state":"live","deployment":"chat/0"}'
+    assert back in shown_by_command.output
 
 
 async def test_an_outage_is_no_event_and_says_why_nothing_is_asked(tmp_path: Path) -> None:

@@ -92,6 +92,8 @@ async def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
         (job,) = await onboarded(place, options(bank, probes=24), "new")
         assert (job.progress.asked, job.progress.nusd, len(up.calls)) == (24, 24 * 50_000, 24)
         assert len(set(up.asked())) == 24
+        (job,) = await onboarded(place, options(bank, probes=24), "new")
+        assert (job.version, len(await place.versions.history("new"))) == (2, 2)  # nothing new is no new version
         (job,) = await onboarded(place, options(bank, probes=16), "new", again=True)
         assert (job.ask, job.progress.asked, job.version, len(up.calls)) == (2, 16, 3, 40)
         state = (await place.versions.states())["new"]
