@@ -104,7 +104,7 @@ def _print(rows: list[dict[str, Any]], models: "Mapping[str, ModelOverview]") ->
     if not rows:
         screen.print("No feedback yet: clients send it to /v1/feedback.")
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))  # fits into 80 columns
     for name in ("source", "kind", "model"):
         table.add_column(name, overflow="fold", no_wrap=name == "kind")
     for name in ("outcomes", "mean", "usable", "revoked", *(("weight", "allowed") if models else ())):

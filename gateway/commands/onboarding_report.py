@@ -55,7 +55,8 @@ def _print_outcome(screen: Console, job: Job, state: ModelState | None) -> None:
     if done.unpriced_calls:
         _print_indented(screen, f"The price of {done.unpriced_calls} calls is not known; they count as free.", "yellow")
     reason = escape(printable(job.reason))
-    _print_indented(screen, f"{job.state}: {reason}" if reason else job.state, "red" if job.state == "failed" else "")
+    why = f": {reason}" if reason and reason != job.state else ""
+    _print_indented(screen, f"{job.state}{why}", "red" if job.state == "failed" else "")
 
 
 def _print_found(screen: Console, job: Job, found: Report) -> None:

@@ -120,9 +120,11 @@ class RefinementJob:
                     await self._refine(model.name, subject, settings, standing)
 
     def _last(self, model: str, versions: list[Version]) -> float:
-        """When the model's outcomes were read last; 0: never."""
+        """When the model's outcomes were read last; 0: never, or not since the model was onboarded or embedded again."""
         times = (v.time for v in versions if v.source == "refinement" and v.deployment is None)
-        return self._read.get(model) or max(times, default=0.0)
+        last = self._read.get(model) or max(times, default=0.0)
+        live = next((v for v in versions if v.live and v.deployment is None), None)
+        return 0.0 if live is not None and live.source != "refinement" and live.time > last else last
 
     async def _due(self, model: str, settings: FeedbackEntry, since: float, first: float, last: float) -> bool:
         if last < since:

@@ -234,12 +234,17 @@ class Course:
         return version
 
     async def _version(self, asking: Asking, fitted: Fitted) -> int:
-        """The number of a version with this embedding. A new one would give the next rollback nothing to go back to."""
+        """The number of a version with this embedding, or of the refinement in use that began at this embedding.
+
+        A second equal version would undo a refinement, and give the next rollback nothing to go back to.
+        """
         versions, checkpoint = self._place.versions, self._place.router().checkpoint
-        live = (await versions.live()).get(asking.name)
-        unchanged = live is not None and (live.checkpoint, live.source) == (checkpoint, "onboarding")
-        if live is not None and unchanged and live.arrays == arrays_of(fitted.embedding):
-            return live.version
+        used = [v for v in await versions.history(asking.name) if v.used and v.deployment is None]  # the newest first
+        live = next((v for v in used if v.live), None)
+        if live is not None and live.checkpoint == checkpoint:
+            base = next((v for v in used if v.version <= live.version and v.source != "refinement"), None)
+            if base is not None and base.arrays == arrays_of(fitted.embedding):
+                return live.version
         note = f"{len(asking.scores)} answers to {self._bank_name}, {asking.progress.nusd / NUSD_PER_USD:.4f} USD"
         return await versions.add(
             asking.name, fitted.embedding, checkpoint=checkpoint, source="onboarding", note=note, live=True

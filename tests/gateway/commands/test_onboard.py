@@ -69,6 +69,7 @@ async def test_a_killed_command_goes_on_and_an_interrupted_one_too(tmp_path: Pat
         out, err = await interrupted.communicate()
         assert interrupted.returncode == 130, err.decode()
         assert "`locus onboard new` goes on where it stopped." in " ".join(out.decode().split())
+        assert "stopped: stopped" not in out.decode()
         up.delay_s = 0.0
         (job,) = await onboard(portfolio, "new", bank=str(bank), probes=48)
         assert (job.state, job.progress.graded) == ("done", 48)

@@ -281,3 +281,20 @@ async def test_refinements_begin_at_the_same_embedding_and_do_not_pile_up(tmp_pa
             await at.job.look()
             evaluations.append((await at.newest("m2")).embedding().evaluations)
         assert evaluations == [128 + 24, 128 + 24]
+
+
+async def test_a_model_that_is_onboarded_again_is_refined_by_the_outcomes_that_were_read_before(tmp_path: Path) -> None:
+    one = simulated()["m2"]
+    async with bench(DatabaseLocation(tmp_path / "store.db"), tmp_path, ["m2"]) as at:
+        await at.say("m2", one.exact, one.y[one.exact], "grader:tests", "exact")
+        at.now[0] += HOUR
+        await at.job.look()
+        refined = await at.newest("m2")
+        at.now[0] += HOUR
+        again: dict[str, Any] = {"checkpoint": refined.checkpoint, "source": "onboarding", "note": "again"}
+        await at.versions.add("m2", one.before, live=True, **again)
+        at.now[0] += 1
+        await at.job.look()
+        await at.job.look()
+        history = [(version.source, version.live) for version in await at.versions.history("m2")]
+        assert history == [("refinement", True), ("onboarding", False), ("refinement", False), ("onboarding", False)]

@@ -94,8 +94,14 @@ async def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
         assert len(set(up.asked())) == 24
         (job,) = await onboarded(place, options(bank, probes=24), "new")
         assert (job.version, len(await place.versions.history("new"))) == (2, 2)  # nothing new is no new version
+        first = (await place.versions.history("new"))[-1]
+        await place.versions.add(
+            "new", first.embedding(), checkpoint=first.checkpoint, source="refinement", note="", live=True
+        )
+        (job,) = await onboarded(place, options(bank, probes=24), "new")
+        assert (job.version, (await place.versions.live())["new"].source) == (3, "refinement")
         (job,) = await onboarded(place, options(bank, probes=16), "new", again=True)
-        assert (job.ask, job.progress.asked, job.version, len(up.calls)) == (2, 16, 3, 40)
+        assert (job.ask, job.progress.asked, job.version, len(up.calls)) == (2, 16, 4, 40)
         state = (await place.versions.states())["new"]
         assert state.state == "limited"
 
