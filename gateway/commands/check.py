@@ -14,6 +14,7 @@ from gateway.commands.notices import problems_found, warn
 from gateway.commands.portfolio_path import portfolio_path
 from gateway.commands.portfolio_writer import schema_text
 from gateway.config.deployment_reader import UNKNOWN_ADDRESS
+from gateway.config.known_as import CUSTOM
 from gateway.config.litellm_table import deprecation_date
 from gateway.config.portfolio import Model, Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
@@ -175,7 +176,7 @@ def _embedding(known: _Known) -> str:
         return f"[yellow]≈{escape(standing.relative)}[/]  (its nearest relative: {escape(found.why_none)}){state}"
     if found.family is None:
         return f"[yellow]only served when named: {escape(found.why_none)}[/]"
-    notes = [] if found.known_as is None else [f"known by {found.known_as}"]
+    notes = [] if found.known_as is None else [f"known by {found.known_as.removeprefix(CUSTOM)}"]
     if found.family.older:
         notes.append(f"the newest; the space also has {', '.join(found.family.older)}")
     settings = sorted((s for s in found.family.variants if s is not None), key=lambda s: (RANKS[s], s))

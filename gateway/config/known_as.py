@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 OPENAI_HOST = "api.openai.com"
+CUSTOM = "custom/"  # before the names of models at servers that are not OpenAI's
 
 
 def known_as(model: str, api_base: str | None) -> str:
@@ -16,5 +17,5 @@ def known_as(model: str, api_base: str | None) -> str:
     """
     provider, slash, name = model.partition("/")
     if (provider == "openai" or not slash) and api_base and urlsplit(api_base).hostname != OPENAI_HOST:
-        return f"custom/{name if slash else model}"
+        return CUSTOM + (name if slash else model)
     return model

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from gateway.config.known_as import CUSTOM
 from gateway.config.portfolio import NO_EMBEDDING, Model, Portfolio
 from gateway.request.reasoning_setting import reasoning_setting
 from router.errors import ArtifactError
@@ -54,7 +55,7 @@ def find_embedding(model: Model, space: ModelSpace) -> FoundEmbedding:
         for family in space.families.find(name):
             meant.setdefault(family.name, (name, family))
     if not meant:
-        names = ", ".join(dict.fromkeys(d.known_as for d in model.deployments))
+        names = ", ".join(dict.fromkeys(d.known_as.removeprefix(CUSTOM) for d in model.deployments))
         return FoundEmbedding(None, why_none=f"the model space has no {names}")
     if len(meant) > 1:
         why_none = f"its deployments may be {' or '.join(meant)}: state `embedding`"

@@ -158,6 +158,9 @@ models:
   - name: unknown
     deployments: [{model: ollama/ours}]
     context_window: 8192
+  - name: elsewhere
+    deployments: [{model: openai/ours, api_base: "http://127.0.0.1:9/v1"}]
+    context_window: 8192
   - name: later
     deployments: [{model: openai/gpt-5.9-mini}]
     context_window: 8192
@@ -170,7 +173,7 @@ models:
     result = check(str(write(tmp_path, text)))
     assert result.exit_code == 0, result.stderr
     shown = dict(
-        line.split("  ", 1) for line in result.stdout.splitlines() if not line.startswith((" ", "policies", "5 models"))
+        line.split("  ", 1) for line in result.stdout.splitlines() if not line.startswith((" ", "policies", "6 models"))
     )
     assert re.fullmatch(
         r"openai/gpt-3\.5-turbo-0125  \(known by azure/gpt-3\.5-turbo(; the newest; the space also has .*)?\)",
@@ -180,13 +183,14 @@ models:
         "only served when named: its deployments may be meta-llama/Llama-3.1-8B-Instruct or "
         "meta-llama/Llama-3.1-70B-Instruct: state `embedding`"
     )
+    assert shown["elsewhere"] == "only served when named: the model space has no ours"
     assert shown["unknown"] == "only served when named: the model space has no ollama/ours"
     assert re.fullmatch(
         r"≈openai/gpt-5\.\d-mini\S*  \(its nearest relative: the model space has no openai/gpt-5\.9-mini\)",
         shown["later"],
     )
     assert shown["by-name-only"] == "only served when named: `embedding: none`"
-    assert "3 models have no evaluations yet: `locus onboard --all` asks questions" in result.stderr
+    assert "4 models have no evaluations yet: `locus onboard --all` asks questions" in result.stderr
 
 
 def test_an_address_that_is_not_set_is_not_made_up(tmp_path: Path) -> None:
