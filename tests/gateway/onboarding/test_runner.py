@@ -128,7 +128,7 @@ async def test_operators_start_watch_and_stop_a_job(tmp_path: Path) -> None:
             assert (status, refused["error"]["param"]) == (400, "probes")
             status, refused = await send("POST", "new/onboard", json={"bank": "/etc/passwd"})
             assert (status, refused["error"]["param"]) == (400, "bank")
-            status, refused = await send("POST", "new/onboard", json={"judge": "nobody"})
+            status, refused = await send("POST", "new/onboard", json={"judge": "no-such-model"})
             assert (status, refused["error"]["param"]) == (400, "judge")
             status, started = await send("POST", "new/onboard", json={"probes": 48, "then": "live"})
             assert (status, started["state"], started["asked"]) == (202, "waiting", 0)
