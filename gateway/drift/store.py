@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gateway.core.vocabulary import Clock
 from gateway.drift.asked import Asked
-from gateway.onboarding.transactions import reading, writing
 from gateway.store.database import Database
+from gateway.store.transactions import reading, writing
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -85,12 +85,12 @@ class DriftStore:
 
     async def watches(self) -> dict[str, Watch]:
         """What is known of each deployment, by its id."""
-        async with reading(self._database) as connection:
+        async with reading(self._database, "drift") as connection:
             return {watch.deployment: watch for watch in await connection.run_sync(watches_in)}
 
     async def keep(self, watch: Watch) -> None:
         """Writes what is known of a deployment, in place of what was known."""
-        async with writing(self._database) as connection:
+        async with writing(self._database, "drift") as connection:
             from sqlalchemy import delete, insert
 
             from gateway.store.drift_tables import DRIFT_WATCHES as table
@@ -103,7 +103,7 @@ class DriftStore:
 
     async def answers(self, deployment: str, epoch: int) -> list[Asked]:
         """All answers of an epoch, in order."""
-        async with reading(self._database) as connection:
+        async with reading(self._database, "drift") as connection:
             from sqlalchemy import select
 
             from gateway.store.drift_tables import DRIFT_ASKS as table
@@ -114,7 +114,7 @@ class DriftStore:
 
     async def add(self, deployment: str, epoch: int, asked: Asked, nusd: int) -> None:
         """Adds an answer and what it cost, nano-USD."""
-        async with writing(self._database) as connection:
+        async with writing(self._database, "drift") as connection:
             from sqlalchemy import insert
 
             from gateway.store.drift_tables import DRIFT_ASKS as table
@@ -125,7 +125,7 @@ class DriftStore:
 
     async def spent_nusd(self, since_s: float) -> int:
         """What answers have cost in the last `since_s` seconds."""
-        async with reading(self._database) as connection:
+        async with reading(self._database, "drift") as connection:
             from sqlalchemy import func, select
 
             from gateway.store.drift_tables import DRIFT_ASKS as table
@@ -136,7 +136,7 @@ class DriftStore:
     async def tell(self, event: Event) -> Event:
         """Adds an event; returns it with its time."""
         told = Event(event.model, event.deployment, event.kind, event.words, event.evidence, self._now())
-        async with writing(self._database) as connection:
+        async with writing(self._database, "drift") as connection:
             from sqlalchemy import insert
 
             from gateway.store.drift_tables import DRIFT_EVENTS as table
@@ -146,12 +146,12 @@ class DriftStore:
 
     async def events(self, limit: int = 100) -> list[Event]:
         """The newest events, the newest first."""
-        async with reading(self._database) as connection:
+        async with reading(self._database, "drift") as connection:
             return await connection.run_sync(events_in, limit)
 
     async def forget_epochs(self, deployment: str, before: int) -> None:
         """Deletes the answers of older epochs."""
-        async with writing(self._database) as connection:
+        async with writing(self._database, "drift") as connection:
             from sqlalchemy import delete
 
             from gateway.store.drift_tables import DRIFT_ASKS as table

@@ -2,20 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
 
-from gateway.core.errors import InvalidRequest, StoreUnavailable
+from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import objects_in
 from gateway.core.vocabulary import Clock
 from gateway.feedback.outcome import Answered, Outcome, priority
-from gateway.store.database import Database, DatabaseUnavailable
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
+from gateway.store.database import Database
+from gateway.store.transactions import reading, writing
 
 MOST = 20_000  # outcomes of one model from one source
 LOOK_UPS_S = (
@@ -60,7 +57,7 @@ class Outcomes:
         try:
             for pause_s in LOOK_UPS_S if waits else LOOK_UPS_S[:1]:
                 await asyncio.sleep(pause_s)
-                async with self._read() as connection:
+                async with reading(self._database, "the record") as connection:
                     from gateway.feedback import rows
 
                     row = await rows.request_of_key(connection, request_id, key_id)
@@ -84,7 +81,7 @@ class Outcomes:
             Digest and answer of an earlier call with the same idempotency key, after which nothing is written.
         """
         row = _row(outcome, half_life_s, self._now())
-        async with self._write() as connection:
+        async with writing(self._database, "the record") as connection:
             from gateway.feedback import rows
 
             if once is not None:
@@ -101,7 +98,7 @@ class Outcomes:
         """Writes many outcomes in one transaction."""
         if not outcomes:
             return
-        async with self._write() as connection:
+        async with writing(self._database, "the record") as connection:
             from gateway.feedback import rows
 
             now = self._now()
@@ -112,7 +109,7 @@ class Outcomes:
     async def named(self, ids: Sequence[str]) -> dict[str, list[Answered]]:
         """The requests of each id, which is a request id or a trace id, the oldest first. Those without an answer are left out."""
         found: dict[str, list[Answered]] = {}
-        async with self._read() as connection:
+        async with reading(self._database, "the record") as connection:
             from gateway.feedback import rows
 
             named = await rows.requests_named(connection, ids)
@@ -131,28 +128,28 @@ class Outcomes:
         Args:
             checkpoint: the beginning of the id of the one that encoded the queries.
         """
-        async with self._read() as connection:
+        async with reading(self._database, "the record") as connection:
             from gateway.feedback import rows
 
             return [dict(row) for row in await rows.outcomes_of(connection, model, checkpoint, most)]
 
     async def written(self) -> dict[str, tuple[float, float]]:
         """When the outcomes of each model were written: the first and the last of them."""
-        async with self._read() as connection:
+        async with reading(self._database, "the record") as connection:
             from gateway.feedback import rows
 
             return {row["model"]: (row["first"], row["last"]) for row in await rows.writings(connection)}
 
     async def number_since(self, model: str, at: float) -> int:
         """How many of a model's outcomes were written from a time on."""
-        async with self._read() as connection:
+        async with reading(self._database, "the record") as connection:
             from gateway.feedback import rows
 
             return await rows.number_written(connection, model, at)
 
     async def compared(self, source: str) -> list[tuple[float, float]]:
         """Scores of a source, each with the exact score of the same answer."""
-        async with self._read() as connection:
+        async with reading(self._database, "the record") as connection:
             from gateway.feedback import rows
 
             return await rows.paired(connection, source)
@@ -163,31 +160,12 @@ class Outcomes:
         Args:
             before: the requests before this time, seconds since the epoch; None: no outcomes.
         """
-        async with self._write() as connection:
+        async with writing(self._database, "the record") as connection:
             from gateway.feedback import rows
 
             await rows.forget_keys(connection, self._now() - KEYS_S)
             if before is not None:
                 await rows.forget_outcomes(connection, before)
-
-    @asynccontextmanager
-    async def _read(self) -> AsyncIterator["AsyncConnection"]:
-        try:
-            async with self._database.read() as connection:
-                yield connection
-        except DatabaseUnavailable as exc:
-            raise StoreUnavailable(_AWAY) from exc
-
-    @asynccontextmanager
-    async def _write(self) -> AsyncIterator["AsyncConnection"]:
-        try:
-            async with self._database.begin() as connection:
-                yield connection
-        except DatabaseUnavailable as exc:
-            raise StoreUnavailable(_AWAY) from exc
-
-
-_AWAY = "The database of the record cannot be used now; ask again later."
 
 
 def answered(row: Any) -> Answered:

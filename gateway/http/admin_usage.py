@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.core.durations import time_of
-from gateway.core.errors import InvalidRequest, NotFound, StoreUnavailable
+from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.vocabulary import NUSD_PER_USD, SPENDING_GROUPS
 from gateway.http.service import Service
-from gateway.store.database import DatabaseUnavailable
+from gateway.store.transactions import reading
 
 
 async def usage(service: Service, request: Request) -> Response:
@@ -25,13 +25,10 @@ async def usage(service: Service, request: Request) -> Response:
     by, since, until = _by(request), _time(request, "from"), _time(request, "to")
     if service.database is None:
         raise NotFound("The gateway has no ledger: set `record` or `store` under `gateway` in its file.")
-    try:
-        async with service.database.read() as connection:
-            from gateway.record.spending import sums_by
+    async with reading(service.database, "the ledger") as connection:
+        from gateway.record.spending import sums_by
 
-            rows = await connection.run_sync(sums_by, by, since, until)
-    except DatabaseUnavailable as exc:
-        raise StoreUnavailable("The database of the ledger cannot be used now; ask again later.") from exc
+        rows = await connection.run_sync(sums_by, by, since, until)
     data = [row | {"usd": row["nusd"] / NUSD_PER_USD, "saved_usd": row["saved_nusd"] / NUSD_PER_USD} for row in rows]
     body = {"object": "list", "by": by, "from": _iso(since), "to": _iso(until), "data": data}
     return Response(orjson.dumps(body), media_type="application/json")

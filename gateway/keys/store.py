@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.config.access import Access, AccessEntry, NewKey, TeamEntry
 from gateway.config.secret import Secret
-from gateway.core.errors import Conflict, NotFound, StoreUnavailable
+from gateway.core.errors import Conflict, NotFound
 from gateway.keys.key_format import imported_key, new_id, new_key, parse_key
 from gateway.keys.pepper import digest_of, load_pepper
 from gateway.keys.stored import StoredKey, StoredTeam, access_fields
-from gateway.store.database import Database, DatabaseUnavailable
+from gateway.store.database import Database
+from gateway.store.transactions import needed, reading, writing
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -47,7 +48,7 @@ class KeyStore:
     async def digest(self, secret: bytes) -> bytes:
         """The digest of a key's secret."""
         if self._pepper is None:
-            async with _available():
+            with needed("keys"):
                 self._pepper = await load_pepper(self._database, self._written_pepper)
         return digest_of(self._pepper, secret)
 
@@ -238,7 +239,7 @@ class KeyStore:
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator["AsyncConnection"]:
-        async with _available(), self._database.read() as connection:
+        async with reading(self._database, "keys") as connection:
             yield connection
 
     @asynccontextmanager
@@ -248,24 +249,15 @@ class KeyStore:
         Args:
             conflict: the message if a name in it is taken.
         """
-        async with _available():
-            try:
-                async with self._database.begin() as connection:
-                    yield connection
-            except Exception as exc:
-                from sqlalchemy.exc import IntegrityError
+        try:
+            async with writing(self._database, "keys") as connection:
+                yield connection
+        except Exception as exc:
+            from sqlalchemy.exc import IntegrityError
 
-                if isinstance(exc, IntegrityError) and conflict:
-                    raise Conflict(conflict) from exc
-                raise
-
-
-@asynccontextmanager
-async def _available() -> AsyncIterator[None]:
-    try:
-        yield
-    except DatabaseUnavailable as exc:
-        raise StoreUnavailable("The database of keys cannot be used now; ask again later.") from exc
+            if isinstance(exc, IntegrityError) and conflict:
+                raise Conflict(conflict) from exc
+            raise
 
 
 async def _key(connection: "AsyncConnection", name: str, *, in_use: bool = False) -> StoredKey:

@@ -4,14 +4,15 @@ all processes and replicas use the same ones. Knows no HTTP and no routing.
 
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from gateway.core.errors import NotFound, StoreUnavailable
+from gateway.core.errors import NotFound
 from gateway.core.vocabulary import Clock
 from gateway.model_versions.stored import InUse, ModelState, Source, State, Trial, Version, arrays_of, states_of
-from gateway.store.database import Database, DatabaseUnavailable
+from gateway.store.database import Database
+from gateway.store.transactions import reading, writing
 from router.model.embedding import Embedding
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class ModelVersions:
         Args:
             deployment: only those of this deployment; None: of the model and of all its deployments.
         """
-        async with self._read() as connection:
+        async with reading(self._database, "model versions") as connection:
             from gateway.model_versions import rows
 
             return [Version.of(row) for row in await rows.versions(connection, model, deployment)]
@@ -129,7 +130,7 @@ class ModelVersions:
 
     async def in_use(self) -> InUse:
         """The versions in use and the states of all models, as they are at one time."""
-        async with self._read() as connection:
+        async with reading(self._database, "model versions") as connection:
             from gateway.model_versions import rows
 
             return InUse.of(await rows.live_versions(connection), await rows.states(connection))
@@ -193,46 +194,31 @@ class ModelVersions:
 
     async def change_token(self) -> object:
         """A value that differs from the one before if versions in use or states have changed since."""
-        async with self._read() as connection:
+        async with reading(self._database, "model versions") as connection:
             from gateway.model_versions import rows
 
             return await rows.marks(connection)
 
     async def _live(self) -> list[Version]:
-        async with self._read() as connection:
+        async with reading(self._database, "model versions") as connection:
             from gateway.model_versions import rows
 
             return [Version.of(row) for row in await rows.live_versions(connection)]
 
     async def _states(self) -> dict[tuple[str, str], ModelState]:
-        async with self._read() as connection:
+        async with reading(self._database, "model versions") as connection:
             from gateway.model_versions import rows
 
             return states_of(await rows.states(connection))
 
     @asynccontextmanager
-    async def _read(self) -> AsyncIterator["AsyncConnection"]:
-        with _available():
-            async with self._database.read() as connection:
-                yield connection
-
-    @asynccontextmanager
     async def _write(self) -> AsyncIterator["AsyncConnection"]:
         """A transaction that writes, while no other one does."""
-        with _available():
-            async with self._database.begin() as connection:
-                from gateway.model_versions import rows
+        async with writing(self._database, "model versions") as connection:
+            from gateway.model_versions import rows
 
-                await rows.lock(connection)
-                yield connection
-
-
-@contextmanager
-def _available() -> Iterator[None]:
-    try:
-        yield
-    except DatabaseUnavailable as exc:
-        raise StoreUnavailable("The database of model versions cannot be used now; ask again later.") from exc
+            await rows.lock(connection)
+            yield connection
 
 
 def _named(of: tuple[str, str]) -> str:

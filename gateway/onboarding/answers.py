@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import Clock
 from gateway.onboarding.probe_calls import Caller, Reply
-from gateway.onboarding.transactions import reading, writing
 from gateway.store.database import Database
+from gateway.store.transactions import reading, writing
 from router.probes.checkers.answer import Grade
 from router.probes.probe import Probe
 
@@ -92,7 +92,7 @@ class AnswerStore:
 
     async def of_round(self, of: Round) -> list[ProbeAnswer]:
         """The rows of a round, in the order in which the probes were asked first."""
-        async with reading(self._database) as connection:
+        async with reading(self._database, "onboarding") as connection:
             from sqlalchemy import select
 
             from gateway.store.onboarding_tables import PROBE_ANSWERS as table
@@ -104,7 +104,7 @@ class AnswerStore:
 
     async def newest_scores(self, caller: Caller, bank: str, models: Collection[str]) -> list[ProbeAnswer]:
         """The graded answers of several models to a bank; of each model, those of its newest round."""
-        async with reading(self._database) as connection:
+        async with reading(self._database, "onboarding") as connection:
             from sqlalchemy import func, select
 
             from gateway.store.onboarding_tables import PROBE_ANSWERS as table
@@ -130,7 +130,7 @@ class AnswerStore:
         Raises:
             TakenOver: another one runs it now.
         """
-        async with writing(self._database) as connection:
+        async with writing(self._database, "onboarding") as connection:
             from sqlalchemy import insert
 
             from gateway.store.onboarding_tables import PROBE_ANSWERS as table
@@ -150,7 +150,7 @@ class AnswerStore:
         Raises:
             TakenOver: another process runs the job now.
         """
-        async with writing(self._database) as connection:
+        async with writing(self._database, "onboarding") as connection:
             await _check_owner(connection, of.model, owner)
             await _change(connection, row, {"state": "asked", "time": self._now()}, {"reserved_nusd": nusd})
 
@@ -190,7 +190,7 @@ class AnswerStore:
         await self._change(row, _graded(grade), {"nusd": judge_nusd, "reserved_nusd": -reserved_nusd})
 
     async def _change(self, row: int, values: Mapping[str, object], added: Mapping[str, int]) -> None:
-        async with writing(self._database) as connection:
+        async with writing(self._database, "onboarding") as connection:
             await _change(connection, row, values, added)
 
 

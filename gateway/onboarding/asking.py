@@ -13,7 +13,7 @@ from gateway.onboarding.budget import Budget, Reserved, highest_nusd
 from gateway.onboarding.jobs import Ending, Job, Progress
 from gateway.onboarding.probe_calls import ProbeCalls, ProbeFailed, Question
 from gateway.onboarding.probe_questions import answer_of, question_of
-from gateway.onboarding.transactions import until_stored
+from gateway.onboarding.until_stored import until_stored
 from router.probes.checkers.answer import Answer, Grade
 from router.probes.checkers.grade import CUT, grade_with
 from router.probes.probe import Probe

@@ -23,10 +23,11 @@ from gateway.onboarding.asking import Asking, Desk, all_of
 from gateway.onboarding.budget import PriceUnknown, check_prices
 from gateway.onboarding.fitting import Fitted, Fitting, Known
 from gateway.onboarding.jobs import BEAT_S, Ending, Job, JobStore
-from gateway.onboarding.transactions import reading, until_stored
+from gateway.onboarding.until_stored import until_stored
 from gateway.record.reading import recent_queries
 from gateway.routing.model_embeddings import find_embedding
 from gateway.store.database import Database
+from gateway.store.transactions import reading
 from router.errors import RouterError
 from router.model.serving import Router
 from router.model.space import ModelSpace
@@ -121,7 +122,7 @@ class Course:
         bank = await asyncio.to_thread(load_bank, options.bank)
         self._bank_name = bank.name
         probes = [probe for probe in bank.probes if options.judge is not None or probe.checker.type != "judge"]
-        async with reading(place.database) as connection:
+        async with reading(place.database, "onboarding") as connection:
             since, checkpoint = time.time() - TRAFFIC_S, router.checkpoint[:CHECKPOINT_CHARS]
             traffic = await connection.run_sync(recent_queries, since, checkpoint, TRAFFIC)
         self._fitting = await asyncio.to_thread(Fitting, router, probes, traffic)

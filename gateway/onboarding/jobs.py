@@ -15,9 +15,9 @@ from gateway.config.onboarding import OnboardEntry
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.json_types import JsonObject
 from gateway.limits.sql_rows import database_clock
-from gateway.onboarding.transactions import reading, writing
 from gateway.replicas.presence import is_killed, this_machine
 from gateway.store.database import Database
+from gateway.store.transactions import reading, writing
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -116,7 +116,7 @@ class JobStore:
             Conflict: a job of one of the models waits or runs; nothing is added.
         """
         together = secrets.token_hex(8)
-        async with writing(self._database) as connection:
+        async with writing(self._database, "onboarding") as connection:
             now = await _lock(connection)
             known = {job.model: job for job in await _all(connection, now, list(wanted))}
             for model, job in known.items():
@@ -133,7 +133,7 @@ class JobStore:
 
     async def take(self, owner: str) -> list[list[Job]]:
         """The jobs that wait for a gateway, or whose gateway is gone; from now on `owner` runs them. Models of one job together."""
-        async with writing(self._database) as connection:
+        async with writing(self._database, "onboarding") as connection:
             now = await _lock(connection)
             jobs = [job for job in await _all(connection, now) if job.runner == "gateway"]
             taken = [job for job in jobs if job.state == "waiting" or (job.gone and job.state == "running")]
@@ -147,7 +147,7 @@ class JobStore:
 
     async def beat(self, owner: str, progress: Mapping[str, Progress]) -> set[str]:
         """Renews the rows of models that `owner` runs; returns those that must stop: asked to, or taken over by another process."""
-        async with writing(self._database) as connection:
+        async with writing(self._database, "onboarding") as connection:
             now = await _now(connection)
             for model, done in progress.items():
                 await _update(connection, [model], {"beat": now, "progress": done.fields()}, owner)
@@ -159,7 +159,7 @@ class JobStore:
         self, owner: str, model: str, state: Ending, reason: str, progress: Progress, version: int | None = None
     ) -> None:
         """Ends a job that `owner` runs, or with "waiting" leaves it to the next process."""
-        async with writing(self._database) as connection:
+        async with writing(self._database, "onboarding") as connection:
             now = await _now(connection)
             values = {"state": state, "reason": reason, "progress": progress.fields(), "owner": None, "beat": now}
             values |= {"ended": None if state == "waiting" else now}
@@ -173,7 +173,7 @@ class JobStore:
         Raises:
             NotFound: no job of the model waits or runs.
         """
-        async with writing(self._database) as connection:
+        async with writing(self._database, "onboarding") as connection:
             now = await _lock(connection)
             jobs = await _all(connection, now, [model])
             if not jobs or not jobs[0].active:
@@ -190,7 +190,7 @@ class JobStore:
 
     async def all(self, models: Sequence[str] | None = None) -> list[Job]:
         """The last jobs of these models; None: of all."""
-        async with reading(self._database) as connection:
+        async with reading(self._database, "onboarding") as connection:
             return await _all(connection, await _now(connection), models)
 
 
