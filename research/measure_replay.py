@@ -49,7 +49,7 @@ class Matrix:
         t = self.traffic
         able = t.able & ~np.isin(self.models, without)
         predicted = t.p_correct, t.standard_error, t.price_usd
-        return choose_each(*predicted, able, Policy("replay"), np.full(len(able), cost_weight)).models
+        return choose_each(*predicted, able, Policy("replay"), np.full(len(able), cost_weight))
 
     def score(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
         """What these choices scored, (n,)."""

@@ -18,7 +18,7 @@ from gateway.routing.eligibility import Eligibility
 from gateway.routing.model_tables import embeddings_by_setting, model_tables
 from gateway.routing.placed_models import PlacedModels
 from gateway.routing.requested_policy import adjusted
-from router.model.policy import Policy, choose_each, cost_weights, lower_bounds
+from router.model.policy import Policy, choose_each, cost_weight, lower_bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +104,11 @@ class Decider:
         factors = np.array([one.cost_factor for one in asked.needs])
         for policy in dict.fromkeys(policies):
             rows = np.array([i for i, one in enumerate(policies) if one == policy], np.int64)
-            weights = cost_weights(policy, price[np.ix_(rows, self._table.embedded)]) * factors[rows]
+            paid = price[np.ix_(rows, self._table.embedded)]
+            weights = np.array([cost_weight(policy, one) for one in paid]) * factors[rows]
             believed = lower_bounds(p[rows], errors[rows], policy, self._caution)
             eligible = able[rows] & self._chosen
-            chosen[rows] = choose_each(believed, errors[rows], price[rows], eligible, policy, weights).models
+            chosen[rows] = choose_each(believed, errors[rows], price[rows], eligible, policy, weights)
         return Decided(p, errors, price, able & self._chosen, kinds, chosen)
 
     def _predicted(self, asked: Asked) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:

@@ -11,6 +11,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+Indexes = NDArray[np.int64]
 Rule = Literal["cost_weight", "max_loss", "min_p_correct", "quality"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 
@@ -93,23 +95,6 @@ def lower_bounds(
     return np.maximum(p_correct - steps * standard_error, 0.0, dtype=np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """The choices for n queries; the attributes of `Choice` as arrays.
-
-    Attributes:
-        models: indexes of the chosen models, (n,), int64; -1 where no model is eligible.
-        lowest: (n,), float64; NaN where the policy sets no limit.
-        reached: (n,), bool.
-        considered: (n, M), bool.
-    """
-
-    models: NDArray[np.int64]
-    lowest: NDArray[np.float64]
-    reached: NDArray[np.bool_]
-    considered: NDArray[np.bool_]
-
-
 def price_difference_usd(price_usd: NDArray[np.float64], quality: float) -> float:
     """What better models of a portfolio cost more than the cheapest one, USD; 0 if all cost about the same.
 
@@ -121,22 +106,16 @@ def price_difference_usd(price_usd: NDArray[np.float64], quality: float) -> floa
         price_usd: expected price of one request at each model, (M,), float64, USD.
         quality: from 0 to 10.
     """
-    return float(_price_differences_usd(price_usd[None], quality)[0])
-
-
-def _price_differences_usd(price_usd: NDArray[np.float64], quality: float) -> NDArray[np.float64]:
-    """`price_difference_usd` of each row, (n, M) -> (n,)."""
-    if not price_usd.shape[1]:
-        return np.zeros(len(price_usd))
-    cheapest = price_usd.min(axis=1, keepdims=True)
+    if not len(price_usd):
+        return 0.0
+    cheapest = price_usd.min()
     more = price_usd - cheapest
-    dearer = more > SAME_PRICE * cheapest
-    largest = np.where(dearer, more, 0.0).max(axis=1)
-    smallest = np.maximum(np.where(dearer, more, np.inf).min(axis=1), largest / WIDEST_RANGE)
-    found = largest > 0
-    ratio = np.divide(largest, smallest, out=np.zeros(len(largest)), where=found)
-    difference: NDArray[np.float64] = np.where(found, smallest, 0.0) * ratio ** (quality / BEST_QUALITY)
-    return difference
+    more = more[more > SAME_PRICE * cheapest]
+    if not len(more):
+        return 0.0
+    largest = more.max()
+    smallest = max(more.min(), largest / WIDEST_RANGE)
+    return float(smallest * (largest / smallest) ** (quality / BEST_QUALITY))
 
 
 def cost_weight(policy: Policy, price_usd: NDArray[np.float64]) -> float:
@@ -148,19 +127,10 @@ def cost_weight(policy: Policy, price_usd: NDArray[np.float64]) -> float:
     Args:
         price_usd: expected price of this request at each model that the portfolio's policies can choose, (M,), float64, USD.
     """
-    return policy.value if policy.rule == "cost_weight" else float(cost_weights(policy, price_usd[None])[0])
-
-
-def cost_weights(policy: Policy, price_usd: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`cost_weight` for n queries: prices, (n, M), float64, USD -> (n,), float64."""
     if policy.rule == "cost_weight":
-        return np.full(len(price_usd), policy.value)
-    if policy.rule != "quality":
-        return np.zeros(len(price_usd))
-    difference = _price_differences_usd(price_usd, policy.value)
-    worth = np.full(len(difference), P_OF_A_STEP * (BEST_QUALITY - policy.value))
-    weights: NDArray[np.float64] = np.divide(worth, difference, out=np.zeros(len(worth)), where=difference > 0)
-    return weights
+        return policy.value
+    difference = price_difference_usd(price_usd, policy.value) if policy.rule == "quality" else 0.0
+    return P_OF_A_STEP * (BEST_QUALITY - policy.value) / difference if difference > 0 else 0.0
 
 
 def utilities(
@@ -202,13 +172,11 @@ def choose(
         eligible: which models may be chosen, (M,), bool.
         cost_weight: 1/USD, from the function `cost_weight`; only the rules "cost_weight" and "quality" use it.
     """
-    found = choose_each(
-        p_correct[None], standard_error[None], price_usd[None], eligible[None], policy, np.array([cost_weight])
-    )
-    model, lowest = int(found.models[0]), float(found.lowest[0])
-    if model < 0:
+    eligible = eligible & (p_correct == p_correct)  # NaN differs from itself
+    if not eligible.any():
         return None
-    return Choice(model, None if lowest != lowest else lowest, bool(found.reached[0]), found.considered[0])
+    model, lowest, reached, considered = _choose(p_correct, standard_error, price_usd, eligible, policy, cost_weight)
+    return Choice(int(model), None if lowest is None else float(lowest), bool(reached), considered)
 
 
 def choose_each(
@@ -218,27 +186,21 @@ def choose_each(
     eligible: NDArray[np.bool_],
     policy: Policy,
     cost_weight: NDArray[np.float64],
-) -> Choices:
+) -> NDArray[np.int64]:
     """`choose` for n queries at once. Rows do not depend on each other.
 
     Args:
         p_correct, standard_error: (n, M), float32.
         price_usd: (n, M), float64, USD.
         eligible: (n, M), bool.
-        cost_weight: (n,), float64, 1/USD, from the function `cost_weights`.
+        cost_weight: (n,), float64, 1/USD, from the function `cost_weight`.
+
+    Returns:
+        Indexes of the chosen models, (n,), int64; -1 where no model is eligible.
     """
-    eligible = eligible & (p_correct == p_correct)  # NaN differs from itself
-    lowest, reached, considered = np.full(len(p_correct), np.nan), np.ones(len(p_correct), np.bool_), eligible
-    if policy.rule == "max_loss" or policy.minimum is not None:
-        rows = np.arange(len(p_correct))
-        best = _best_models(eligible, p_correct, price_usd)
-        lowest, reached = _lowest(p_correct[rows, best].astype(np.float64), standard_error[rows, best], policy)
-        considered = eligible & (p_correct.astype(np.float64) >= lowest[:, None] - TIE)
-    good = considered
-    if policy.rule in ("cost_weight", "quality"):
-        good = _highest(considered, utilities(p_correct, price_usd, cost_weight[:, None]))
-    models = np.where(eligible.any(axis=1), _cheapest(good, p_correct, price_usd), -1)
-    return Choices(models, lowest, reached, considered)
+    eligible = eligible & (p_correct == p_correct)
+    models = _choose(p_correct, standard_error, price_usd, eligible, policy, cost_weight[:, None])[0]
+    return np.where(eligible.any(axis=1), models, -1)
 
 
 def best_model(among: NDArray[np.bool_], p_correct: NDArray[np.floating], price_usd: NDArray[np.float64]) -> int:
@@ -249,41 +211,68 @@ def best_model(among: NDArray[np.bool_], p_correct: NDArray[np.floating], price_
         p_correct: (M,), float.
         price_usd: (M,), float64, USD.
     """
-    return int(_best_models(among[None], p_correct[None], price_usd[None])[0])
+    return int(_best_model(among, p_correct.astype(np.float64), price_usd))
 
 
-def _best_models(
-    among: NDArray[np.bool_], p_correct: NDArray[np.floating], price_usd: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """`best_model` of each row, (n, M) each -> (n,)."""
-    return _cheapest(_highest(among, p_correct.astype(np.float64)), p_correct, price_usd)
+# The functions below take one query, (M,), or several, (n, M): those of one query are on the path of each request.
 
 
-def _lowest(
-    best: NDArray[np.float64], error: NDArray[np.float32], policy: Policy
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The p_correct that a model must have, and whether the best model reaches the policy's minimum, (n,) each.
+def _choose(
+    p_correct: NDArray[np.float32],
+    standard_error: NDArray[np.float32],
+    price_usd: NDArray[np.float64],
+    eligible: NDArray[np.bool_],
+    policy: Policy,
+    cost_weight: NDArray[np.float64] | float,
+) -> tuple[Indexes, Floats | None, NDArray[np.bool_] | bool, NDArray[np.bool_]]:
+    """The attributes of `Choice`: model and lowest, () or (n,); reached, () or (n,); considered, (M,) or (n, M).
+
+    The model means nothing where none is eligible.
+    """
+    considered = eligible
+    lowest: Floats | None = None
+    reached: NDArray[np.bool_] | bool = True
+    if policy.rule == "max_loss" or policy.minimum is not None:
+        p = p_correct.astype(np.float64)
+        best = _best_model(eligible, p, price_usd)
+        at = best if p.ndim == 1 else (np.arange(len(p)), best)
+        lowest, reached = _lowest(p[at], standard_error[at], policy)
+        considered = eligible & (p >= lowest[..., None] - TIE)
+    good = considered
+    if policy.rule in ("cost_weight", "quality"):
+        good = _highest(considered, utilities(p_correct, price_usd, cost_weight))
+    return _cheapest(good, p_correct, price_usd), lowest, reached, considered
+
+
+def _best_model(among: NDArray[np.bool_], p: Floats, price_usd: Floats) -> Indexes:
+    """Indexes of `best_model`."""
+    return _cheapest(_highest(among, p), p, price_usd)
+
+
+def _lowest(best: Floats, error: NDArray[np.float32], policy: Policy) -> tuple[Floats, NDArray[np.bool_] | bool]:
+    """The p_correct that a model must have, and whether the best model reaches the policy's minimum.
 
     Args:
-        best, error: p_correct of the best model, and its standard error, (n,).
+        best, error: p_correct of the best model, and its standard error.
     """
     minimum = policy.minimum
-    reached = np.ones(len(best), np.bool_) if minimum is None else best >= minimum - TIE
-    lowest = np.full(len(best), -np.inf) if minimum is None else np.where(reached, minimum, best - error)
+    if minimum is None:
+        return best - policy.value, True
+    reached = best >= minimum - TIE
+    lowest = np.where(reached, minimum, best - error)
     return np.maximum(lowest, best - policy.value) if policy.rule == "max_loss" else lowest, reached
 
 
-def _highest(among: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Those of each row with the highest value, or one that differs from it by rounding alone, (n, M), bool."""
+def _highest(among: NDArray[np.bool_], values: Floats) -> NDArray[np.bool_]:
+    """Those with the highest value, or one that differs from it by rounding alone."""
     masked = np.where(among, values, -np.inf)
-    highest: NDArray[np.bool_] = among & (masked >= masked.max(axis=1, keepdims=True) - TIE)
-    return highest
+    highest: NDArray[np.bool_] = masked >= masked.max(axis=-1, keepdims=True) - TIE
+    return highest & among
 
 
-def _cheapest(among: NDArray[np.bool_], p: NDArray[np.floating], price_usd: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Index of the cheapest of each row; of several, of the one with the highest p_correct, (n,)."""
+def _cheapest(among: NDArray[np.bool_], p: NDArray[np.floating], price_usd: Floats) -> Indexes:
+    """Index of the cheapest; of several, of the one with the highest p_correct."""
     priced = np.where(among, price_usd, np.inf)
-    tied = priced == priced.min(axis=1, keepdims=True)
-    tied &= among
-    first: NDArray[np.int64] = np.where(tied, p, -1.0).argmax(axis=1)
+    tied = (priced == priced.min(axis=-1, keepdims=True)) & among
+    first: Indexes = np.where(tied, p, -1.0).argmax(axis=-1)
     return first

@@ -135,7 +135,7 @@ class Advisor:
         index = np.array(sorted(models), np.int64)
         weights = np.full(len(world.kinds), cost_weight)
         of_models = (world.p_correct[:, index], world.standard_error[:, index], world.price_usd[:, index])
-        chosen = choose_each(*of_models, world.able[:, index], _BY_WEIGHT, weights).models
+        chosen = choose_each(*of_models, world.able[:, index], _BY_WEIGHT, weights)
         models_chosen = np.where(chosen >= 0, index[chosen], -1)
         served = np.flatnonzero(chosen >= 0)
         p = world.p_correct[served, models_chosen[served]].astype(np.float64)

@@ -34,7 +34,7 @@ class World:
             able[:] = np.isin(np.arange(able.shape[1]), models)
         weights = np.full(len(able), cost_weight)
         predicted = self.p_correct, self.standard_error, self.price_usd
-        return choose_each(*predicted, able, Policy("test"), weights).models
+        return choose_each(*predicted, able, Policy("test"), weights)
 
     def right(self, chosen: NDArray[np.int64]) -> float:
         """The share of right answers of these choices."""
