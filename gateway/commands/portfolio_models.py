@@ -51,8 +51,8 @@ def _own(portfolio: "Portfolio", router: "Router") -> Own:
         if model.embedding is None:
             continue
         if standing.relative is not None:
-            of = space.embeddings.take(space.rows([model.embedding]))
-            lent.append(Lent(model.name, standing.relative, of.one(0)))
+            row = int(space.rows([model.embedding])[0])
+            lent.append(Lent(model.name, standing.relative, space.embeddings.row(row)))
         elif standing.version is not None:
             onboarded.append(model.embedding)
     taken = space.embeddings.take(space.rows(onboarded))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,12 +110,6 @@ class Embeddings:
         """The embeddings in these rows."""
         index = np.asarray(rows, np.int64)
         return Embeddings.of_arrays({name: array[index] for name, array in self.arrays().items()})
-
-    def one(self, row: int) -> Embedding:
-        """The embedding in a row."""
-        arrays = {name: array[row] for name, array in self.arrays().items()}
-        values: dict[str, Any] = {name: array if array.ndim else array.item() for name, array in arrays.items()}
-        return Embedding(**values)
 
     def followed_by(self, other: "Embeddings") -> "Embeddings":
         """These embeddings, then the others."""

@@ -5,7 +5,7 @@ difference in ability. The relative's embedding is moved by that difference, and
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -75,24 +75,22 @@ class Relatives:
         return self._borrowed[name, relative]
 
     def _borrow(self, name: str, relative: str) -> Embedding:
-        of = self._space.embeddings.take([self._row[relative]])
+        of = self._space.embeddings.row(self._row[relative])
         level, left = self._locus.names.expected([chat_name(name)])
         shift = np.float32(SHIFT * (level[0] - self._level(relative)))
         variance = np.float32(SPREAD * left[0])  # of the ability, log odds
         kept = np.float32(KEPT)
         # An error of the ability moves P(correct) by this much in each kind of question.
-        p = sigmoid(self._locus.anchors.odds + of.level[0] + shift)  # (A,)
+        p = sigmoid(self._locus.anchors.odds + np.float32(of.level) + shift)  # (A,)
         slopes = self._locus.anchor_shares @ (p * (1 - p)) ** 2  # (C,)
-        return Embedding(
-            of.z[0],
-            of.named[0],
-            kept * of.correction[0],
-            kept * of.readout[0],
-            of.variances[0] + variance * slopes.astype(np.float32),
-            float(of.ability[0] + shift),
-            float(of.ability_variance[0] + variance),
-            float(of.level[0] + shift),
-            int(of.evaluations[0]),
+        return replace(
+            of,
+            correction=kept * of.correction,
+            readout=kept * of.readout,
+            variances=of.variances + variance * slopes.astype(np.float32),
+            ability=float(of.ability + shift),
+            ability_variance=float(of.ability_variance + variance),
+            level=float(of.level + shift),
         )
 
     def _find(self, name: str) -> Relative | None:
