@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -89,7 +90,15 @@ def _statement(row: JsonObject, reading: Reading) -> Statement:
     named = (known.get("id"), known.get("traceId"), row.get("observationId"), row.get("traceId"))
     ids = tuple(dict.fromkeys(name for name in named if isinstance(name, str) and name))
     score = _score(row, reading)
-    return Statement(ids, score, "" if score is not None else f"value {_shown(row)} is no score")
+    return Statement(ids, score, "" if score is not None else f"value {_shown(row)} is no score", _time(row))
+
+
+def _time(row: JsonObject) -> float | None:
+    try:
+        at = datetime.fromisoformat(str(row.get("timestamp")))
+    except ValueError:
+        return None
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
 
 
 def _score(row: JsonObject, reading: Reading) -> float | None:

@@ -32,7 +32,8 @@ class Report:
 async def import_statements(
     outcomes: Outcomes, tool: str, statements: Sequence[Statement], half_life_s: float, *, first: bool = False
 ) -> Report:
-    """Writes the outcomes of the statements, whose source is `import:TOOL`. Of several about one request the last counts.
+    """Writes the outcomes of the statements, whose source is `import:TOOL`. Of several about one request the newest counts; of
+    those whose time is not known, the last.
 
     Args:
         first: of several requests with an id, the first is meant, as chat front ends ask for titles and tags after the answer. Else
@@ -48,6 +49,7 @@ async def import_statements(
             report.without_score[statement.reason] = report.without_score.get(statement.reason, 0) + 1
         else:
             scored.append(statement)
+    scored.sort(key=lambda one: float("-inf") if one.time is None else one.time)  # both tools list the newest first
     for i in range(0, len(scored), BATCH):
         batch = scored[i : i + BATCH]
         named = await outcomes.named([id for statement in batch for id in statement.ids])

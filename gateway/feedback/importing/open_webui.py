@@ -50,8 +50,8 @@ def parse(exported: bytes, where: str) -> list[Statement]:
 
 def _rows(path: Path) -> list[JsonObject]:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        rows = connection.execute("SELECT data, meta FROM feedback ORDER BY updated_at").fetchall()
-    return [{"data": _object(data), "meta": _object(meta)} for data, meta in rows]
+        rows = connection.execute("SELECT data, meta, updated_at FROM feedback").fetchall()
+    return [{"data": _object(data), "meta": _object(meta), "updated_at": at} for data, meta, at in rows]
 
 
 def _object(text: object) -> object:
@@ -65,6 +65,8 @@ def _statement(one: JsonObject) -> Statement:
     data, meta = one.get("data"), one.get("meta")
     message = meta.get("message_id") if isinstance(meta, dict) else None
     ids = (message,) if isinstance(message, str) and message else ()
+    at = one.get("updated_at")
+    time = float(at) if isinstance(at, int | float) else None
     try:
         rating = float(
             str(data.get("rating") if isinstance(data, dict) else None)
@@ -72,5 +74,5 @@ def _statement(one: JsonObject) -> Statement:
     except ValueError:
         rating = 0.0
     if rating not in (1.0, -1.0):
-        return Statement(ids, None, "no thumb")
-    return Statement(ids, 1.0 if rating > 0 else 0.0)
+        return Statement(ids, None, "no thumb", time)
+    return Statement(ids, 1.0 if rating > 0 else 0.0, time=time)

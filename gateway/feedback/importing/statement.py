@@ -15,11 +15,13 @@ class Statement:
         ids: request or trace ids, the most certain first.
         score: from 0, wrong, to 1, correct; None: it has none, see `reason`.
         reason: why it has no score.
+        time: when it was said, seconds since the epoch; None if the export does not tell.
     """
 
     ids: tuple[str, ...]
     score: float | None
     reason: str = ""
+    time: float | None = None
 
     @property
     def name(self) -> str:

@@ -25,6 +25,10 @@ def locus(*arguments: str) -> Result:
 async def test_thumbs_and_scores_find_their_requests(tmp_path: Path) -> None:
     thumbs = [{"data": {"rating": rating}, "meta": {"message_id": f"m{i}"}} for i, rating in enumerate([-1, 1, None])]
     scores = [{"name": "ok", "dataType": "NUMERIC", "value": 1, "traceId": trace} for trace in (TRACE, "0" * 32)]
+    scores[0]["timestamp"] = "2026-01-02T00:00:00.000Z"
+    scores.append(
+        scores[0] | {"value": 0, "timestamp": "2026-01-01T00:00:00.000Z"}
+    )  # the newest comes first, and counts
     (tmp_path / "thumbs.json").write_text(json.dumps(thumbs))
     (tmp_path / "scores.json").write_text(json.dumps(scores))
     async with ScriptedProvider() as up, collecting() as collector:
@@ -39,7 +43,7 @@ async def test_thumbs_and_scores_find_their_requests(tmp_path: Path) -> None:
     db = ("--db", str(tmp_path / "record.db"))
     imported = await asyncio.to_thread(locus, "import", "langfuse", str(tmp_path / "scores.json"), *db)
     assert imported.output.splitlines() == [
-        "2 read, 1 imported, 1 of them usable.",
+        "3 read, 1 imported, 1 of them usable.",
         f"1 belong to no request of the record: {'0' * 32}.",
     ]
     imported = await asyncio.to_thread(locus, "import", "open-webui", str(tmp_path / "thumbs.json"), *db)

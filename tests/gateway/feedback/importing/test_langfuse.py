@@ -53,6 +53,12 @@ def test_numbers_are_scaled_and_categories_named() -> None:
     assert of(V3 | {"dataType": "CATEGORICAL", "value": "poor", "subject": {}}, named).score == 0.0
 
 
+@pytest.mark.parametrize("at", ["2026-01-02T03:04:05.250Z", "2026-01-02 03:04:05.250", "2026-01-02T04:04:05.250+01:00"])
+def test_the_time_of_a_score(at: str) -> None:
+    assert of(V2 | {"timestamp": at}).time == 1767323045.25
+    assert of(V2 | {"timestamp": "x"}).time is None
+
+
 def test_only_scores_of_a_name() -> None:
     assert [one.score for one in statements([V2, V2 | {"name": "other"}], Reading(name="quality"))] == [0.25]
 

@@ -35,7 +35,7 @@ EXPORT: list[dict[str, Any]] = [
     {"id": "a3f4", "type": "rating", "data": None, "meta": None},
 ]
 STATEMENTS = [
-    Statement(("m1",), 1.0),
+    Statement(("m1",), 1.0, time=1765000001.0),
     Statement(("m2",), 0.0),
     Statement(("m3",), None, "no thumb"),
     Statement((), None, "no thumb"),
@@ -55,7 +55,7 @@ def test_the_database_is_read(tmp_path: Path) -> None:
             "CREATE TABLE feedback (id TEXT PRIMARY KEY, user_id TEXT, version BIGINT, type TEXT, data JSON, meta JSON,"
             " snapshot JSON, created_at BIGINT, updated_at BIGINT)"
         )
-        rows = [(one["id"], json.dumps(one["data"]), json.dumps(one["meta"]), i) for i, one in enumerate(EXPORT)]
+        rows = [(one["id"], json.dumps(one["data"]), json.dumps(one["meta"]), one.get("updated_at")) for one in EXPORT]
         connection.executemany("INSERT INTO feedback (id, data, meta, updated_at) VALUES (?, ?, ?, ?)", rows)
         connection.commit()
     assert read_file(file) == STATEMENTS
