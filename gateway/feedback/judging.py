@@ -2,12 +2,11 @@
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.config.feedback import GraderEntry
-from gateway.core.vocabulary import CHARS_PER_TOKEN, NUSD_PER_USD, Clock
+from gateway.core.vocabulary import NUSD_PER_USD, Clock
 from gateway.store.database import Database, DatabaseUnavailable
 from router.probes.checker_spec import CheckerSpec
 from router.probes.checkers.answer import Answer, Grade
@@ -16,7 +15,6 @@ from router.probes.probe import Probe
 
 CALLER: Final = "system:grader"  # the key id under which judgements are booked
 MAX_TOKENS = 1_024  # of a judgement
-PROMPT_TOKENS = 500  # of a judgement's prompt, besides the query and the answer
 UNWRITTEN_S = 5.0  # what was spent may not be in the sums yet
 DAY_S = 86_400
 
@@ -48,8 +46,8 @@ class Judgement:
 class AskModel(Protocol):
     """Asks a model of the portfolio, with the model's price."""
 
-    def highest_nusd(self, model: str, prompt_tokens: int, completion_tokens: int) -> int | None:
-        """What a call costs at most, nano-USD; None if the price is not known, or there is no such model."""
+    def highest_nusd(self, model: str, system: str, user: str, max_tokens: int) -> int | None:
+        """What this call costs at most, nano-USD; None if the price is not known, or there is no such model."""
         ...
 
     async def __call__(self, model: str, system: str, user: str, max_tokens: int) -> Judgement:
@@ -87,17 +85,13 @@ class Judging:
         """
 
         async def ask(system: str, user: str) -> str:
-            return await self._within_budget(
-                grader, model, len(system) + len(user), lambda: self._ask(model, system, user, MAX_TOKENS)
-            )
+            return await self._within_budget(grader, model, system, user)
 
         probe = Probe("judged", query, "graded", CheckerSpec("judge", {"rubric": grader.rubric}))
         return await grade_with(probe, answer, ask)
 
-    async def _within_budget(
-        self, grader: GraderEntry, model: str, chars: int, call: Callable[[], Awaitable[Judgement]]
-    ) -> str:
-        worst = self._ask.highest_nusd(model, PROMPT_TOKENS + chars // CHARS_PER_TOKEN, MAX_TOKENS)
+    async def _within_budget(self, grader: GraderEntry, model: str, system: str, user: str) -> str:
+        worst = self._ask.highest_nusd(model, system, user, MAX_TOKENS)
         if worst is None:  # what cannot be counted cannot be limited
             raise NotJudged("over_budget")
         self._open[model] = self._open.get(model, 0) + worst
@@ -105,7 +99,7 @@ class Judging:
             spent = await self._spent(model) + self._open[model]
             if spent > grader.usd_per_day * NUSD_PER_USD:
                 raise NotJudged("over_budget")
-            judgement = await call()
+            judgement = await self._ask(model, system, user, MAX_TOKENS)
             cost = worst if judgement.nusd is None else judgement.nusd
             self._unwritten.setdefault(model, deque()).append((self._clock(), cost))
             return judgement.text

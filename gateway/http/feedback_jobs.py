@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.core.usage import Usage
 from gateway.feedback.graders import Graders
 from gateway.feedback.judging import CALLER, Judgement, Judging, NotJudged
 from gateway.feedback.refinement_job import CHECKPOINT_CHARS, RefinementJob, Subject
 from gateway.http.onboarding import probe_calls
 from gateway.http.service import Service
+from gateway.onboarding.budget import highest_known_nusd
 from gateway.onboarding.probe_calls import ProbeFailed, Question
 from gateway.record.predictions import pack_query
 
@@ -52,14 +52,10 @@ class JudgeCalls:
         self._service = service
         self._calls = probe_calls(service)
 
-    def highest_nusd(self, model: str, prompt_tokens: int, completion_tokens: int) -> int | None:
+    def highest_nusd(self, model: str, system: str, user: str, max_tokens: int) -> int | None:
         """What a call costs at most; see `AskModel`."""
         live = self._service.in_force.deployments.models.get(model)
-        prices = [] if live is None else [one.spec.price for one in live.deployments]
-        usage = Usage(prompt_tokens, completion_tokens)
-        costs = [None if price is None else price.cost_nusd(usage) for price in prices]
-        known = [cost for cost in costs if cost is not None]
-        return max(known) if known and len(known) == len(costs) else None
+        return None if live is None else highest_known_nusd(live.spec, Question(user, max_tokens, system=system))
 
     async def __call__(self, model: str, system: str, user: str, max_tokens: int) -> Judgement:
         live = self._service.in_force.deployments.models.get(model)

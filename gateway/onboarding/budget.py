@@ -1,4 +1,4 @@
-"""What probes may cost: the highest cost of each call is reserved before it is made. Pure."""
+"""What probes and judgements may cost: the highest cost of each call is reserved before it is made. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -43,6 +43,15 @@ def highest_nusd(deployments: Iterable[Deployment], question: Question) -> int:
     longest = PROMPT_MARGIN * prompt + TEMPLATE_TOKENS
     prices = [deployment.price or FREE for deployment in deployments]
     return max(price.highest_nusd(longest, question.max_tokens) for price in prices)
+
+
+def highest_known_nusd(model: Model, question: Question) -> int | None:
+    """The most that a question to a model can cost, nano-USD; None if a price is not known, and does not count as free."""
+    try:
+        check_prices(model, None)
+    except PriceUnknown:
+        return None
+    return highest_nusd(model.deployments, question)
 
 
 @dataclass(frozen=True, slots=True)

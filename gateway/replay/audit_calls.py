@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.config.portfolio import Model
 from gateway.core.json_types import JsonObject
-from gateway.core.vocabulary import CHARS_PER_TOKEN, NUSD_PER_USD
+from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.deployments.live import LiveModel
+from gateway.onboarding.budget import highest_known_nusd
 from gateway.onboarding.probe_calls import ProbeCalls, ProbeFailed, Question
 from gateway.request.query_text import query_text
 from router.probes.checker_spec import CheckerSpec
@@ -20,7 +20,6 @@ from router.probes.probe import Probe
 
 CALLER: Final = "system:audit"
 ANSWER_TOKENS = 1_024  # most tokens of an answer, and of a judgement
-JUDGE_TOKENS = 500  # of a judgement's prompt, besides the question and the answer
 JUDGE = CheckerSpec("judge")
 
 
@@ -78,9 +77,8 @@ class Auditor:
     async def _score(self, model: str, messages: Sequence[JsonObject]) -> float | None:
         question = Question("", ANSWER_TOKENS, messages=tuple(messages))
         text = query_text(list(messages))
-        prompt_tokens = sum(len(str(message.get("content"))) for message in messages) // CHARS_PER_TOKEN
         try:
-            answer = await self._ask(model, question, prompt_tokens)
+            answer = await self._ask(model, question)
             probe = Probe("audit", text, "audit", JUDGE)
             return (await grade_with(probe, answer, self._ask_judge)).score
         except ProbeFailed:
@@ -88,21 +86,13 @@ class Auditor:
 
     async def _ask_judge(self, system: str, user: str) -> str:
         question = Question(user, ANSWER_TOKENS, system=system)
-        tokens = JUDGE_TOKENS + (len(user) + len(system)) // CHARS_PER_TOKEN
-        return (await self._ask(self._judge, question, tokens)).text
+        return (await self._ask(self._judge, question)).text
 
-    async def _ask(self, model: str, question: Question, prompt_tokens: int) -> Answer:
+    async def _ask(self, model: str, question: Question) -> Answer:
         live = self._models[model]
-        highest = highest_nusd(live.spec, 2 * prompt_tokens, question.max_tokens)
+        highest = highest_known_nusd(live.spec, question)
         if highest is None or self.spent_nusd + highest > self._limit_nusd:
             raise OverBudget
         reply = await self._calls.ask(live, question, CALLER)
         self.spent_nusd += reply.part.cost_nusd or 0
         return Answer(reply.text, reply.tool_calls, reply.finish_reason)
-
-
-def highest_nusd(model: Model, prompt_tokens: int, output_tokens: int) -> int | None:
-    """The most that a call of one of the model's deployments can cost, nano-USD; None if a price is not known."""
-    prices = [one.price for one in model.deployments]
-    known = [price.highest_nusd(prompt_tokens, output_tokens) for price in prices if price is not None]
-    return max(known) if known and len(known) == len(prices) else None

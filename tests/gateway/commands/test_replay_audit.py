@@ -80,11 +80,11 @@ def test_both_models_are_asked_and_graded_and_the_calls_are_booked(logged: Logge
 
 
 def test_no_call_begins_that_could_exceed_the_limit(logged: Logged) -> None:
-    result, called = audited(logged, "--audit", 40, "--audit-usd", 0.0032, "--judge", "judge")
+    result, called = audited(logged, "--audit", 40, "--audit-usd", 0.0025, "--judge", "judge")
     audit = orjson.loads(result.stdout[result.stdout.index("{") :])["accuracy"]["audit"]
-    assert 0 < audit["usd"] <= 0.0032
+    assert 0 < audit["usd"] <= 0.0025
     assert audit["asked"] < 40
-    assert "could exceed 0.0032 USD" in audit["note"]
+    assert "could exceed 0.0025 USD" in audit["note"]
     assert len(called) >= 2
 
 

@@ -54,7 +54,7 @@ def test_what_a_grader_needs() -> None:
 class Judge:
     """A model that judges everything as good, for nothing."""
 
-    def highest_nusd(self, model: str, prompt_tokens: int, completion_tokens: int) -> int | None:
+    def highest_nusd(self, model: str, system: str, user: str, max_tokens: int) -> int | None:
         return 0
 
     async def __call__(self, model: str, system: str, user: str, max_tokens: int) -> Judgement:

@@ -1,5 +1,7 @@
 """What probes may cost: never more than the limit, whatever the prices are and the providers bill within their limits."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.config.portfolio import Deployment, Model
 from gateway.config.price import Price
 from gateway.core.usage import Usage
-from gateway.onboarding.budget import Budget, PriceUnknown, Reserved, check_prices, highest_nusd
+from gateway.onboarding.budget import Budget, PriceUnknown, Reserved, check_prices, highest_known_nusd, highest_nusd
 from gateway.onboarding.probe_calls import Question
 
 QUESTION = Question("What is 6 times 7?", max_tokens=100)
@@ -23,6 +25,13 @@ def test_the_highest_cost_is_that_of_the_dearest_deployment() -> None:
     assert highest_nusd([deployment(cheap), deployment(dear)], QUESTION) == one
     assert one >= 100 * 30_000 + 5 * 1_000
     assert highest_nusd([deployment(None)], QUESTION) == 0
+
+
+def test_a_model_of_unknown_price_has_no_highest_cost_unless_it_is_free() -> None:
+    priced = deployment(Price.of({"input": 1.0, "output": 1.0}))
+    model = Model("new", (priced, deployment(None)), None, None, 8192)
+    assert highest_known_nusd(model, QUESTION) is None
+    assert highest_known_nusd(replace(model, unpriced="free"), QUESTION) == highest_nusd([priced], QUESTION) > 0
 
 
 @given(
