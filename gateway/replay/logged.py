@@ -41,6 +41,7 @@ class LoggedRequest(NamedTuple):
     completion_tokens: int | None
     cached_tokens: int | None
     cost_nusd: int | None
+    saved_nusd: int | None
     latency_ms: float | None
     api: str | None
     needs: dict[str, Any] | None

@@ -9,7 +9,7 @@ from gateway.replay.logged import CHUNK, Answer, Log, LoggedRequest
 from router.data.row_files import Kind, Row, RowFiles, write_rows
 
 _KINDS: dict[Kind, tuple[str, ...]] = {
-    "int64": ("id", "prompt_tokens", "completion_tokens", "cached_tokens", "cost_nusd"),
+    "int64": ("id", "prompt_tokens", "completion_tokens", "cached_tokens", "cost_nusd", "saved_nusd"),
     "float64": ("time", "p_correct", "predicted_loss", "propensity", "latency_ms", "score"),
     "binary": ("encoding", "surface"),
     "bool_": ("has_prompt",),

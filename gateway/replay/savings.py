@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.core.json_types import JsonObject
-from gateway.core.usage import Usage
 from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.replay.decider import Decider
 from gateway.replay.logged import Log
@@ -42,7 +41,8 @@ class Savings:
     Attributes:
         beside: one or two comparisons; none if no request can be replayed.
         cache_hits: requests that the exact cache answered.
-        cache_usd: what their answers would have cost; those of an unknown price are not in it, and counted in `cache_unpriced`.
+        cache_usd: what their answers had cost, by the record; those of an unknown price are not in it, and counted in
+            `cache_unpriced`.
     """
 
     beside: tuple[Beside, ...]
@@ -68,7 +68,7 @@ def savings(log: Log, placed: PlacedModels, checkpoint: str, since: float | None
     for what, model in _singles(log, placed, present, checkpoint).items():
         report = Replay(log, present, Decider(only(placed, model)), checkpoint).run(since, until)
         beside.append(Beside(what, model, report))
-    return Savings(tuple(beside), *_cache(log, placed))
+    return Savings(tuple(beside), *_cache(log))
 
 
 def _singles(log: Log, placed: PlacedModels, present: Decider, checkpoint: str) -> dict[str, str]:
@@ -92,18 +92,8 @@ def _singles(log: Log, placed: PlacedModels, present: Decider, checkpoint: str) 
     return found if best == dearest else found | {"dearest": present.names[dearest]}
 
 
-def _cache(log: Log, placed: PlacedModels) -> tuple[int, float, int]:
-    """Hits of the exact cache, what their answers would have cost in USD, and how many have no known price."""
-    prices = {model.name: model.price for model in placed.portfolio.models}
-    hits = nusd = unknown = 0
-    for chunk in log.requests():
-        for row in chunk:
-            if row.cache != "hit":
-                continue
-            hits += 1
-            price = prices.get(row.served or "")
-            if price is None or row.prompt_tokens is None or row.completion_tokens is None:
-                unknown += 1
-            else:
-                nusd += price.cost_nusd(Usage(row.prompt_tokens, row.completion_tokens))
-    return hits, nusd / NUSD_PER_USD, unknown
+def _cache(log: Log) -> tuple[int, float, int]:
+    """Hits of the exact cache, what their answers had cost in USD, and of how many that is not known."""
+    saved = [row.saved_nusd for chunk in log.requests() for row in chunk if row.cache == "hit"]
+    known = [nusd for nusd in saved if nusd is not None]
+    return len(saved), sum(known) / NUSD_PER_USD, len(saved) - len(known)
