@@ -86,14 +86,24 @@ def models_in_use(settings: "Settings") -> "InUse":
     if location is None or (location.file is not None and not location.file.is_file()):
         return InUse()
     try:
-        with reading(location) as connection:
-            from gateway.model_versions import rows
-
-            live = [row._asdict() for row in connection.execute(rows.LIVE_VERSIONS)]
-            return InUse.of(live, [row._asdict() for row in connection.execute(rows.STATES)])
+        return read_models_in_use(location)
     except click.ClickException as exc:
         warn(f"versions and states of models are not known: {exc.message}")
         return InUse()
+
+
+def read_models_in_use(location: DatabaseLocation) -> "InUse":
+    """Versions and states of models in a database.
+
+    Raises:
+        click.ClickException: as `reading`.
+    """
+    with reading(location) as connection:
+        from gateway.model_versions import rows
+        from gateway.model_versions.stored import InUse
+
+        live = [row._asdict() for row in connection.execute(rows.LIVE_VERSIONS)]
+        return InUse.of(live, [row._asdict() for row in connection.execute(rows.STATES)])
 
 
 def plain_reason(location: DatabaseLocation, exc: Exception) -> str:

@@ -9,7 +9,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import click
 
@@ -101,7 +100,7 @@ class OnboardingRun:
     @asynccontextmanager
     async def _by_itself(self, wanted: Mapping[str, OnboardEntry], router: Router) -> AsyncIterator[Work]:
         proxies = Proxies(os.environ)
-        async with open_service(_without_checks(self._portfolio), proxies=proxies, router=router) as service:
+        async with open_service(self._portfolio.without_health_checks, proxies=proxies, router=router) as service:
             service.failover.upstreams.prepare(service.in_force.portfolio)
             place = onboarding_place(service)
             assert place is not None, "the portfolio has a database"
@@ -151,13 +150,3 @@ async def _stop(jobs: JobStore, found: Sequence[Job]) -> None:
                 await jobs.stop(job.model)
             except NotFound:  # it has just ended
                 continue
-
-
-def _without_checks(portfolio: Portfolio) -> Portfolio:
-    """The portfolio without health checks, which a command does not make."""
-
-    def changed(model: Model) -> Model:
-        return replace(model, deployments=tuple(replace(one, health_check_s=None) for one in model.deployments))
-
-    models, embedding = map(changed, portfolio.models), map(changed, portfolio.embedding_models)
-    return replace(portfolio, models=tuple(models), embedding_models=tuple(embedding))

@@ -10,7 +10,7 @@ import numpy as np
 
 from gateway.commands.database import reading
 from gateway.commands.replay_inputs import Inputs
-from gateway.config.portfolio import Model, Portfolio
+from gateway.config.portfolio import Portfolio
 from gateway.core.json_types import objects_in
 from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.http.onboarding import probe_calls
@@ -97,7 +97,7 @@ async def _ask(portfolio: Portfolio, pairs: Sequence[Pair], options: AuditOption
     """The graded differences, NaN where there is none; what they cost in USD; why the asking ended early."""
     graded: list[float] = []
     note = ""
-    async with open_service(_without_checks(portfolio), proxies=Proxies(os.environ)) as service:
+    async with open_service(portfolio.without_health_checks, proxies=Proxies(os.environ)) as service:
         service.failover.upstreams.prepare(service.in_force.portfolio)
         models = service.in_force.deployments.models
         auditor = Auditor(probe_calls(service), models, options.judge, options.usd)
@@ -111,12 +111,3 @@ async def _ask(portfolio: Portfolio, pairs: Sequence[Pair], options: AuditOption
                 graded.append(float("nan") if score is None else score)
                 advance(len(graded), f"{auditor.spent_nusd / NUSD_PER_USD:.4f} USD")
     return graded, auditor.spent_nusd / NUSD_PER_USD, note
-
-
-def _without_checks(portfolio: Portfolio) -> Portfolio:
-    """The portfolio without health checks, which a command does not make."""
-
-    def changed(model: Model) -> Model:
-        return replace(model, deployments=tuple(replace(one, health_check_s=None) for one in model.deployments))
-
-    return replace(portfolio, models=tuple(map(changed, portfolio.models)))

@@ -1,6 +1,5 @@
 """What commands that replay the record need: the portfolio with its embeddings, and the record."""
 
-import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.commands.database import database_of, reading
+from gateway.commands.database import database_of, read_models_in_use, reading
 from gateway.commands.notices import problems_found
 from gateway.commands.portfolio_path import find_portfolio, portfolio_path
 from gateway.config.database_location import DatabaseLocation
@@ -69,9 +68,7 @@ def inputs(config: Path | None, db: Path | None, *, demo: bool) -> Inputs:
     else:
         path = portfolio_path(config)
         portfolio = _loaded(path)
-    with reading(location):  # it exists, and is of this version
-        pass
-    in_use = asyncio.run(_in_use(location))
+    in_use = read_models_in_use(location)
     router = _router(portfolio, path)
     return Inputs(portfolio, router, in_use, _placed(portfolio, router, in_use, path), location)
 
@@ -94,17 +91,6 @@ def log_of(
         from gateway.replay.logged import DatabaseLog
 
         yield DatabaseLog(connection, since, until, most)
-
-
-async def _in_use(location: DatabaseLocation) -> "InUse":
-    from gateway.model_versions.model_versions import ModelVersions
-    from gateway.store.database import Database
-
-    database = Database(location)
-    try:
-        return await ModelVersions(database).in_use()
-    finally:
-        await database.close()
 
 
 def _loaded(path: Path) -> Portfolio:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -181,3 +181,13 @@ class Portfolio:
     def model_names(self) -> frozenset[str]:
         """The names of all models, the built-in one included."""
         return frozenset(model.name for model in (*self.models, *self.embedding_models, BUILT_IN))
+
+    @property
+    def without_health_checks(self) -> "Portfolio":
+        """The same portfolio for a command, which calls its models and makes no health checks."""
+        models, embedding = map(_unchecked, self.models), map(_unchecked, self.embedding_models)
+        return replace(self, models=tuple(models), embedding_models=tuple(embedding))
+
+
+def _unchecked(model: Model) -> Model:
+    return replace(model, deployments=tuple(replace(one, health_check_s=None) for one in model.deployments))
