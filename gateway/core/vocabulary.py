@@ -13,6 +13,7 @@ Clock = Callable[[], float]
 ENCODER = "locus-encoder"  # the built-in embedding model: the encoder of queries, which every gateway has
 OUTPUT_CAPABILITIES: dict[str, Capability] = {"audio": "audio_output", "image": "image_output"}  # by modality
 CHARS_PER_TOKEN = 4
+CHECKPOINT_CHARS = 12  # of a checkpoint's id, as records, outcomes and messages have it
 SPENDING_GROUPS = ("key", "model", "team", "policy", "deployment", "day")  # by which the ledger is summed up
 NUSD_PER_USD = 1_000_000_000  # money is counted in nano-USD
 EXPECTED_OUTPUT_TOKENS = 400  # where the client sets no lower limit; only differences between models matter

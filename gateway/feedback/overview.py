@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from gateway.config.feedback import FeedbackEntry
 from gateway.config.portfolio import Portfolio
+from gateway.core.vocabulary import CHECKPOINT_CHARS
 from gateway.feedback.base import standing_of
 from gateway.feedback.outcomes import Outcomes
 from gateway.feedback.refinement import SourceWeight, weigh
-from gateway.feedback.refinement_job import CHECKPOINT_CHARS, MOST_USED, measured
+from gateway.feedback.refinement_job import MOST_USED, measured
 from gateway.feedback.reports import Reports
 from gateway.model_versions.model_versions import ModelVersions
 from gateway.model_versions.stored import Version

@@ -10,7 +10,7 @@ from gateway.config.feedback import FeedbackEntry
 from gateway.config.portfolio import Portfolio
 from gateway.core.errors import StoreUnavailable
 from gateway.core.safe_logging import log_exception
-from gateway.core.vocabulary import Clock
+from gateway.core.vocabulary import CHECKPOINT_CHARS, Clock
 from gateway.feedback.base import Standing, standing_of
 from gateway.feedback.outcomes import Outcomes
 from gateway.feedback.rates import Rates, measured_rates
@@ -23,7 +23,6 @@ from router.model.serving import Router
 
 log = logging.getLogger("locus.feedback")
 
-CHECKPOINT_CHARS = 12  # of a checkpoint's id, as outcomes have it
 MOST_USED = 5_000  # outcomes of one model in one refinement, which then takes about two seconds of one core
 LONGEST_PAUSE_S = 60.0  # between two looks
 

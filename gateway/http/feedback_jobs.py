@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.core.vocabulary import CHECKPOINT_CHARS
 from gateway.feedback.graders import Graders
 from gateway.feedback.judging import CALLER, Judgement, Judging, NotJudged
-from gateway.feedback.refinement_job import CHECKPOINT_CHARS, RefinementJob, Subject
+from gateway.feedback.refinement_job import RefinementJob, Subject
 from gateway.http.onboarding import probe_calls
 from gateway.http.service import Service
 from gateway.onboarding.budget import highest_known_nusd

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from gateway.cache.entry import Origin
+from gateway.core.vocabulary import CHECKPOINT_CHARS
 from gateway.record.needs import needs_of
 from gateway.record.predictions import Predictions
 from gateway.record.request_record import Record
@@ -14,7 +15,6 @@ from gateway.routing.decision import Decision
 from gateway.routing.standing import Standing
 from router.model.serving import Router
 
-CHECKPOINT_CHARS = 12  # of a checkpoint's id, as error messages show it
 CLIENT_CLOSED = 499  # nginx's status for a client that disconnected; it appears in records only
 CANDIDATES = 20  # the best of the scored models are recorded, at most this many
 

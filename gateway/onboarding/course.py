@@ -16,7 +16,7 @@ from functools import partial
 from gateway.config.portfolio import NO_EMBEDDING, Model
 from gateway.core.errors import StoreUnavailable
 from gateway.core.safe_logging import log_exception
-from gateway.core.vocabulary import NUSD_PER_USD
+from gateway.core.vocabulary import CHECKPOINT_CHARS, NUSD_PER_USD
 from gateway.model_versions.model_versions import ModelVersions
 from gateway.model_versions.stored import ModelState, Trial, arrays_of
 from gateway.onboarding.asking import Asking, Desk, all_of
@@ -39,7 +39,6 @@ START, BATCH = 16, 8  # probes that are asked before the model is embedded first
 LEAST = 16  # graded answers, with fewer the model stays in the state shadow
 TRAFFIC_S, TRAFFIC = 30 * 86_400.0, 512  # the queries that count: the newest ones
 _LIVE = ModelState("live", "", 0.0)
-CHECKPOINT_CHARS = 12  # of a checkpoint's id, as records have it
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gateway.config.portfolio import NO_EMBEDDING, Model, Portfolio
+from gateway.core.vocabulary import CHECKPOINT_CHARS
 from gateway.model_versions.stored import InUse, Version
 from gateway.routing.model_embeddings import borrowed, find_embedding, missing_embeddings, with_embeddings
 from gateway.routing.standing import Standing, standing_of
@@ -18,8 +19,6 @@ from router.model.serving import Router
 from router.model.space import ModelSpace
 
 log = logging.getLogger("locus.models")
-
-CHECKPOINT_CHARS = 12  # of an id, in messages
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from gateway.config.database_location import DatabaseLocation
 from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import load_portfolio
+from gateway.core.vocabulary import CHECKPOINT_CHARS
 from gateway.feedback.outcome import Answered, Kind, Outcome
 from gateway.feedback.outcomes import Outcomes
-from gateway.feedback.refinement_job import CHECKPOINT_CHARS, RefinementJob, Subject
+from gateway.feedback.refinement_job import RefinementJob, Subject
 from gateway.model_versions.model_versions import ModelVersions
 from gateway.model_versions.stored import Version
 from gateway.record.predictions import pack_query
