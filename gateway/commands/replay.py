@@ -66,6 +66,10 @@ def replay(
         raise click.UsageError("Give --policy or --cost-weight, not both.")
     if number is not None and (audit_usd is None or judge is None or demo):
         raise click.UsageError("--audit needs --audit-usd and --judge, and real models.")
+    if number is not None and parquet is not None:
+        raise click.UsageError("--audit needs the texts of requests, which --parquet files do not hold.")
+    if number is None and (audit_usd is not None or judge is not None):
+        raise click.UsageError("--audit-usd and --judge say how --audit NUMBER asks: give --audit too.")
     known = inputs(config, db, demo=demo)
     placed = known.placed if portfolio is None else known.other(portfolio)
     present, other = _deciders(known, placed, policy, cost_weight)
@@ -103,7 +107,10 @@ def _deciders(
         rule = policies[policy]
     if cost_weight is not None:
         rule = Policy("", "cost_weight", cost_weight)
-    return Decider(known.placed), Decider(placed, rule)
+    present = Decider(known.placed)
+    if placed is known.placed and rule is None:
+        return present, present  # the requests are decided once
+    return present, Decider(placed, rule)
 
 
 def _described(portfolio: Path | None, policy: str | None, cost_weight: float | None) -> str:

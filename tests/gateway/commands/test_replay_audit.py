@@ -90,10 +90,13 @@ def test_no_call_begins_that_could_exceed_the_limit(logged: Logged) -> None:
 
 def test_what_an_audit_needs_is_said(tmp_path: Path, logged: Logged) -> None:
     assert "needs --audit-usd and --judge" in run(logged.path, "--audit", 10).output
+    asked = ("--audit", 10, "--audit-usd", 1, "--judge", "llama-70b")
+    assert "which --parquet files do not hold" in run(logged.path, *asked, "--parquet", tmp_path).output
+    assert "give --audit too" in run(logged.path, *asked[2:]).output
     assert "there is no model 'none'" in run(logged.path, "--audit", 1, "--audit-usd", 1, "--judge", "none").output
     folder = tmp_path / "bare"
     folder.mkdir()
     bare = fill(folder, DatabaseLocation(file=folder / "store.db"), 90)
-    refused = run(bare.path, "--audit", 10, "--audit-usd", 1, "--judge", "llama-70b")
+    refused = run(bare.path, *asked)
     assert refused.exit_code == 1
     assert "`store_prompts: true`" in refused.output
