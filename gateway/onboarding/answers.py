@@ -39,6 +39,7 @@ class ProbeAnswer:
         tries: calls so far.
         reserved_nusd: the highest cost of the calls whose cost is not known.
         nusd: the cost of the others.
+        unpriced_calls: those without a known price, which are not in it.
         answer: text, tool calls and finish reason, until it is graded.
         score: from 0 to 1; None unless it is graded.
         reason: why there is no score.
@@ -52,6 +53,7 @@ class ProbeAnswer:
     tries: int
     reserved_nusd: int
     nusd: int
+    unpriced_calls: int
     answer: JsonObject | None
     score: float | None
     reason: str | None

@@ -45,6 +45,14 @@ class Desk:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A call, with what is reserved for it."""
+
+    question: Question
+    reserved: Reserved
+
+
 class Asking:
     """The probes of one model.
 
@@ -106,6 +114,7 @@ class Asking:
         rows = await self._desk.answers.of_round(self._round)
         spent, reserved = sum(row.nusd for row in rows), sum(row.reserved_nusd for row in rows)
         self._budget = Budget(self.job.options.usd, spent, reserved)
+        self._unpriced_calls = sum(row.unpriced_calls for row in rows)
         for row in rows:
             probe = self._probes.get(row.probe)
             if probe is None or row.digest != probe_digest(probe):
@@ -126,44 +135,53 @@ class Asking:
             self.end("stopped", "another process goes on")
 
     async def _ask(self, probes: Sequence[Probe]) -> None:
-        planned: list[tuple[Probe, Reserved]] = []
-        for probe in probes:
-            reserved = self._budget.reserve(self._highest(probe))
-            if reserved is not None:
-                planned.append((probe, reserved))
+        planned = [(probe, plan) for probe in probes if (plan := self._plan(probe)) is not None]
         if not planned:
             self.end("done", f"no other probe fits into the limit of {self.job.options.usd:g} USD")
             return
-        new = [(probe, reserved) for probe, reserved in planned if probe.id not in self._rows]
-        made = await until_stored(
-            lambda: self._desk.answers.begin(
-                self._round, [(probe, reserved.nusd) for probe, reserved in new], self._owner
-            )
-        )
+        new = [(probe, plan.reserved.nusd) for probe, plan in planned if probe.id not in self._rows]
+        made = await until_stored(partial(self._desk.answers.begin, self._round, new, self._owner))
         self._rows |= {probe.id: row for (probe, _), row in zip(new, made, strict=True)}
         fresh = {probe.id for probe, _ in new}
-        for probe, reserved in planned:
+        for probe, plan in planned:
             if probe.id not in fresh:
-                await until_stored(
-                    partial(self._desk.answers.again, self._round, self._rows[probe.id], reserved.nusd, self._owner)
-                )
-        await all_of(self._ask_in_turn(probe, reserved) for probe, reserved in planned)
+                await self._reserve_again(probe, plan.reserved.nusd)
+        await all_of(self._ask_in_turn(probe, plan) for probe, plan in planned)
 
-    async def _ask_in_turn(self, probe: Probe, reserved: Reserved) -> None:
+    async def _ask_in_turn(self, probe: Probe, plan: _Planned) -> None:
         async with self._places:
-            await self._ask_one(probe, reserved)
+            if plan.question != self._question(probe):  # it has room for reasoning now, which costs more
+                before = plan.reserved
+                self._budget.settle(before, 0)
+                more = self._plan(probe)
+                if more is None:
+                    await self._not_asked(probe, before)
+                    return
+                await self._reserve_again(probe, more.reserved.nusd - before.nusd)
+                plan = more
+            await self._ask_one(probe, plan)
 
-    async def _ask_one(self, probe: Probe, reserved: Reserved) -> None:
+    async def _reserve_again(self, probe: Probe, nusd: int) -> None:
+        """Writes down what is reserved for another call."""
+        again = self._desk.answers.again
+        await until_stored(partial(again, self._round, self._rows[probe.id], nusd, self._owner))
+
+    async def _not_asked(self, probe: Probe, reserved: Reserved) -> None:
+        """Writes down that a call was not made."""
+        failed = self._desk.answers.failed
+        await until_stored(partial(failed, self._rows[probe.id], "not asked", reserved.nusd, counted=False))
+
+    async def _ask_one(self, probe: Probe, plan: _Planned) -> None:
         """Asks one probe until there is a score, or all tries are used."""
-        row, answers, reason = self._rows[probe.id], self._desk.answers, ""
+        reason = ""
         for number in range(1, TRIES + 1):
             if number > 1:
-                more = self._budget.reserve(self._highest(probe))
+                more = self._plan(probe)
                 if more is None:
                     break
-                reserved = more
-                await until_stored(partial(answers.again, self._round, row, reserved.nusd, self._owner))
-            outcome = await self._try(probe, row, reserved)
+                plan = more
+                await self._reserve_again(probe, plan.reserved.nusd)
+            outcome = await self._try(probe, plan)
             if outcome is None or isinstance(outcome, float):
                 if outcome is not None:
                     self.scores[probe.id] = outcome
@@ -176,20 +194,20 @@ class Asking:
         if len(self.unanswered) > most:
             self.end("failed", f"{len(self.unanswered)} probes have no answer; the last: {reason}")
 
-    async def _try(self, probe: Probe, row: int, reserved: Reserved) -> float | str | None:
+    async def _try(self, probe: Probe, plan: _Planned) -> float | str | None:
         """One try: the score; or why there is none; or None if the job has ended meanwhile."""
-        answers, question = self._desk.answers, self._question(probe)
-        judging = reserved.nusd * self._judging(probe) // max(1, self._highest(probe))
+        row, answers, reserved = self._rows[probe.id], self._desk.answers, plan.reserved
+        judging = reserved.nusd * self._judging(probe) // max(1, reserved.highest_nusd)
         while True:
             model = self._desk.models().get(self.name)
             if model is None:
                 self.end("failed", "the portfolio has no such model any more")
             if self.ending is not None or model is None:
                 self._budget.settle(reserved, 0)
-                await until_stored(partial(answers.failed, row, "not asked", reserved.nusd, counted=False))
+                await self._not_asked(probe, reserved)
                 return None
             try:
-                reply = await self._desk.calls.ask(model, question, "system:onboarding")
+                reply = await self._desk.calls.ask(model, plan.question, "system:onboarding")
             except ProbeFailed as failure:
                 if failure.cause in BUSY and not self._impatient(failure):
                     await self._desk.sleep(PAUSE_S)
@@ -225,13 +243,13 @@ class Asking:
     def _question(self, probe: Probe) -> Question:
         return question_of(probe, self._desk.models().get(self.name), thinks=self._thinks)
 
-    def _highest(self, probe: Probe) -> int:
-        """The most that one try can cost, with its grading, nano-USD."""
-        model = self._desk.models().get(self.name)
-        if model is None:
-            return 0
-        specs = [live.spec for live in model.deployments]
-        return highest_nusd(specs, self._question(probe)) + self._judging(probe)
+    def _plan(self, probe: Probe) -> _Planned | None:
+        """The next call for a probe, with the most that it and its grading can cost; None if that is more than is left."""
+        question, model, highest = self._question(probe), self._desk.models().get(self.name), 0
+        if model is not None:
+            highest = highest_nusd([live.spec for live in model.deployments], question) + self._judging(probe)
+        reserved = self._budget.reserve(highest)
+        return None if reserved is None else _Planned(question, reserved)
 
     def _judging(self, probe: Probe) -> int:
         """The most that the grading of an answer can cost, nano-USD."""

@@ -221,6 +221,8 @@ async def test_an_unknown_price_is_refused_before_anything_is_asked(tmp_path: Pa
             assert "the price of new/0 is not known" in job.reason
             (job,) = await onboarded(place, options(bank, unpriced="free"), "new")
             assert (job.state, job.progress.nusd, job.progress.unpriced_calls) == ("done", 0, 24)
+            (job,) = await onboarded(place, options(bank, unpriced="free"), "new")
+            assert (job.state, job.progress.unpriced_calls, len(up.calls)) == ("done", 24, 24)
 
 
 async def test_a_killed_process_loses_no_paid_answer_and_forgets_no_cost(tmp_path: Path) -> None:
@@ -341,3 +343,23 @@ async def test_a_model_that_reasons_gets_room_for_it(tmp_path: Path) -> None:
         (job,) = await onboarded(place_of(run), options(bank, probes=16, parallel=1), "new")
     assert (job.state, job.progress.graded, job.progress.right) == ("done", 16, 16.0)
     assert [call.body["max_tokens"] < 2_000 for call in up.calls] == [True] + [False] * 16
+
+
+async def test_room_for_reasoning_is_paid_within_the_limit(tmp_path: Path) -> None:
+    """The model shows that it reasons when the calls of the first batch are planned already."""
+    bank, _ = bank_file(tmp_path)
+
+    async def thinking(call: Call, writer: asyncio.StreamWriter) -> None:
+        body, tokens = completion("", "new"), call.body["max_tokens"]
+        body["usage"] = {"prompt_tokens": 40, "completion_tokens": tokens, "total_tokens": 40 + tokens}
+        body["choices"][0]["finish_reason"] = "length"
+        await reply(200, body)(call, writer)
+
+    async with ScriptedProvider(thinking) as up:
+        model = unknown("new", up.base_url, price={"input": 1.0, "output": 15.0})
+        async with gateway(tmp_path, [model]) as run:
+            (job,) = await onboarded(place_of(run), options(bank, probes=64, usd=0.2, parallel=1), "new")
+            rows = await rows_of(run)
+    assert max(call.body["max_tokens"] for call in up.calls) > 4_096
+    assert job.progress.nusd == sum(row["nusd"] for row in rows) <= 0.2e9
+    assert [row["reserved_nusd"] for row in rows] == [0] * len(rows)
