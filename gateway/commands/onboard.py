@@ -57,6 +57,8 @@ def onboard(models: tuple[str, ...], every: bool, again: bool, config: Path | No
     run = OnboardingRun(portfolio, lambda model: options_of(model, given), again=again)
     try:
         jobs = asyncio.run(run.run(list(dict.fromkeys(models)) or None))
+    except KeyboardInterrupt:  # before the probes are asked, or while the report is made
+        sys.exit(INTERRUPTED)
     except (GatewayError, RouterError, DatabaseUnavailable) as exc:
         raise click.ClickException(str(exc)) from exc
     if any(job.state not in ("done", "failed") for job in jobs):

@@ -22,7 +22,7 @@ from gateway.model_versions.stored import ModelState, Trial, arrays_of
 from gateway.onboarding.asking import Asking, Desk, all_of
 from gateway.onboarding.budget import PriceUnknown, check_prices
 from gateway.onboarding.fitting import Fitted, Fitting, Known
-from gateway.onboarding.jobs import BEAT_S, Ending, Job, JobStore
+from gateway.onboarding.jobs import BEAT_S, Ending, Job, JobStore, Progress
 from gateway.onboarding.until_stored import until_stored
 from gateway.record.reading import recent_queries
 from gateway.routing.model_embeddings import find_embedding
@@ -217,7 +217,7 @@ class Course:
         for asking in self._askings:
             if asking.ending is not None and asking.ending[0] == "done":
                 version = await until_stored(partial(self._place_model, asking, self._fitted[asking.name]))
-                await self._end(asking, version)
+                await self._end(asking.name, *asking.ending, asking.progress, version)
 
     async def _place_model(self, asking: Asking, fitted: Fitted) -> int:
         """Adds the version, unless it is the one in use already, and sets the state; returns the version's number."""
@@ -262,42 +262,38 @@ class Course:
 
     async def _report_ended(self) -> None:
         """Ends the jobs that have failed or stopped."""
+        progress = self._progress()
         for asking in self._askings:
-            if asking.ending is not None and asking.ending[0] != "done" and asking.name not in self._ended:
-                await self._end(asking)
+            if asking.ending is not None and asking.ending[0] != "done" and asking.name in progress:
+                await self._end(asking.name, *asking.ending, progress[asking.name])
 
-    async def _end(self, asking: Asking, version: int | None = None) -> None:
-        assert asking.ending is not None
-        state, reason = asking.ending
-        self._ended.add(asking.name)
+    async def _end(
+        self, model: str, state: Ending, reason: str, progress: Progress, version: int | None = None
+    ) -> None:
+        self._ended.add(model)
         place = self._place
-        if (
-            state in ("failed", "stopped")
-            and (await place.versions.states()).get(asking.name, _LIVE).state == "probing"
-        ):
-            await place.versions.set_state(asking.name, "declared", f"onboarding has {state}: {reason}")
-        await until_stored(partial(place.jobs.end, place.owner, asking.name, state, reason, asking.progress, version))
-        log.info("onboarding of %s is %s: %s", asking.name, state, reason)
+        if state in ("failed", "stopped") and (await place.versions.states()).get(model, _LIVE).state == "probing":
+            await place.versions.set_state(model, "declared", f"onboarding has {state}: {reason}")
+        await until_stored(partial(place.jobs.end, place.owner, model, state, reason, progress, version))
+        log.info("onboarding of %s is %s: %s", model, state, reason)
 
     async def _fail(self, reason: str) -> None:
         """Ends all jobs that have not ended."""
-        for job in self._jobs:
-            if job.model not in self._ended:
-                await until_stored(
-                    partial(self._place.jobs.end, self._place.owner, job.model, "failed", reason, job.progress)
-                )
+        for model, progress in self._progress().items():
+            await self._end(model, "failed", reason, progress)
+
+    def _progress(self) -> dict[str, Progress]:
+        """How far the jobs are that have not ended, by model."""
+        known = {job.model: job.progress for job in self._jobs}
+        known |= {asking.name: asking.progress for asking in self._askings}
+        return {model: progress for model, progress in known.items() if model not in self._ended}
 
     async def _beat(self) -> None:
         """Renews the rows of the jobs, and notices that one must stop."""
         while True:
             known = {asking.name: asking for asking in self._askings}
-            progress = {
-                job.model: known[job.model].progress if job.model in known else job.progress
-                for job in self._jobs
-                if job.model not in self._ended
-            }
             try:
-                for model in await self._place.jobs.beat(self._place.owner, progress):
+                for model in await self._place.jobs.beat(self._place.owner, self._progress()):
                     if model in known:
                         known[model].end("stopped", "stopped")
             except StoreUnavailable:

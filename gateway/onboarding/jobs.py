@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gateway.config.onboarding import OnboardEntry
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.json_types import JsonObject
+from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.limits.sql_rows import database_clock
 from gateway.replicas.presence import is_killed, this_machine
 from gateway.store.database import Database
@@ -206,16 +207,14 @@ def _is_gone(owner: str | None) -> bool:
 
 
 def _may_be_replaced(job: Job, runner: Runner) -> bool:
-    """True if no process runs a job or will: its command was killed, or the command that asks has found no gateway."""
-    if runner == "gateway":
-        return job.gone and job.runner == "command"
-    return job.gone or job.state == "waiting"
+    """True if no process runs a job or will: its command has ended, or the command that asks has found no gateway."""
+    return (job.gone or job.state == "waiting") and "command" in (job.runner, runner)
 
 
 def progress_text(job: Job) -> str:
     """How far a job is, for people."""
     done = job.progress
-    return f"{job.state}, {done.asked} of {job.options.probes} probes asked, {done.nusd / 1e9:.4f} USD spent"
+    return f"{job.state}, {done.asked} of {job.options.probes} probes asked, {done.nusd / NUSD_PER_USD:.4f} USD spent"
 
 
 async def _lock(connection: "AsyncConnection") -> float:

@@ -86,6 +86,8 @@ class OnboardingRunner:
         if not wanted:
             return
         known = {job.model for job in await self._place.jobs.all(list(wanted))}
+        if known >= wanted.keys():  # as always but once: versions are read with their embeddings
+            return
         live = await self._place.versions.live()
         for model, options in wanted.items():
             if model not in known and model not in live:

@@ -363,3 +363,17 @@ async def test_room_for_reasoning_is_paid_within_the_limit(tmp_path: Path) -> No
     assert max(call.body["max_tokens"] for call in up.calls) > 4_096
     assert job.progress.nusd == sum(row["nusd"] for row in rows) <= 0.2e9
     assert [row["reserved_nusd"] for row in rows] == [0] * len(rows)
+
+
+async def test_a_defect_ends_the_job_and_forgets_nothing_that_was_spent(tmp_path: Path) -> None:
+    def defect(model: str, error: float) -> None:
+        raise RuntimeError("an answer")
+
+    bank, probes = bank_file(tmp_path)
+    async with SkilledProvider(probes, SKILLS) as up, gateway(tmp_path, [unknown("new", up.base_url)]) as run:
+        place = place_of(run, error=defect)
+        (job,) = await onboarded(place, options(bank), "new")
+        state = (await place.versions.states())["new"]
+    assert (job.state, job.reason) == ("failed", "unexpected RuntimeError; the log says where")
+    assert (job.progress.graded, job.progress.nusd) == (16, 16 * 50_000)
+    assert (state.state, "unexpected RuntimeError" in state.reason) == ("declared", True)

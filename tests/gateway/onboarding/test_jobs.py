@@ -69,6 +69,19 @@ async def test_a_command_that_was_killed_keeps_no_model_from_being_onboarded(loc
     await database.close()
 
 
+async def test_what_an_interrupted_command_leaves_keeps_no_model_from_being_onboarded(
+    location: DatabaseLocation,
+) -> None:
+    database = Database(location)
+    jobs = JobStore(database)
+    await jobs.submit({"a": OPTIONS}, "command", owner="one")
+    await jobs.end("one", "a", "waiting", "stopped", Progress(3))
+    assert await jobs.take("gateway") == []  # a gateway does not spend what a command was to spend
+    (job,) = await jobs.submit({"a": OPTIONS}, "gateway")
+    assert (job.state, job.runner) == ("waiting", "gateway")
+    await database.close()
+
+
 async def test_a_command_without_a_gateway_takes_what_waits_for_one(location: DatabaseLocation) -> None:
     database = Database(location)
     jobs = JobStore(database)
