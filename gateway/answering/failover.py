@@ -154,6 +154,8 @@ class Dispatch:
                 return await self._call(candidate, live, call_request)
             except UpstreamFailure as failure:
                 self._judge(failure, candidate)
+            finally:
+                live.limits.pass_turn()  # perhaps no call was made: the client left, or a limit refused it
         raise all_failed(self._attempts, self._call_order.candidates)
 
     def _continuing(self, broken: OpenCall) -> Iterator[Target]:

@@ -28,6 +28,8 @@ class PlaceWait:
         started = self._clock()
         if self._until is None:
             self._until = started + self._settings.queue_timeout
+        if started >= self._until:  # else a place that another process takes each time would be tried for ever
+            return False
         again, self._had_turn_at = self._had_turn_at is live, live
         try:
             return await live.limits.wait_for_place(self._until - started, self._settings.max_queued, again=again)

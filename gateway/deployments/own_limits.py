@@ -75,8 +75,7 @@ class OwnLimits:
         """A call begins."""
         self.in_flight += 1
         self._reached = None
-        if self._waiting and not self.busy:
-            self._wake()
+        self.pass_turn()
 
     def finish(self) -> None:
         """A call is over, and the next waiting request tries to have its place."""
@@ -113,11 +112,16 @@ class OwnLimits:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._waiting.remove(turn)
-            else:  # it has its turn, and cannot take it
+            if not turn.cancelled():  # it has its turn, and cannot take it
                 self._wake()
+            elif turn in self._waiting:  # else it was passed over already
+                self._waiting.remove(turn)
             raise
+
+    def pass_turn(self) -> None:
+        """Lets the next waiting request try if a place may be free: what had its turn took none, or left another one."""
+        if self._waiting and not self.busy:
+            self._wake()
 
     def _retry_later(self) -> None:
         """Wakes the first one that waits when another process may have given back a place."""
@@ -133,8 +137,11 @@ class OwnLimits:
             self._retry_later()
 
     def _wake(self) -> None:
-        if self._waiting:
-            self._waiting.popleft().set_result(None)
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():  # one that is cancelled has not left the queue yet
+                turn.set_result(None)
+                return
 
 
 def _grant(spec: Deployment) -> Grant | None:

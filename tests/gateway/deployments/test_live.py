@@ -103,6 +103,31 @@ async def test_a_place_of_another_process_is_tried_again_and_the_one_that_has_it
     assert order == ["first", "second"]
 
 
+async def test_a_wait_that_is_given_up_in_the_moment_of_its_turn_passes_it_on(tmp_path: Path) -> None:
+    live = deployment(tmp_path, max_parallel_requests=1)
+    live.start()
+    waiting = [asyncio.create_task(live.limits.wait_for_place(5.0, most=2)) for _ in range(2)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()  # which it learns only after the call has ended
+    live.finish()
+    assert await waiting[1]
+    with pytest.raises(asyncio.CancelledError):
+        await waiting[0]
+
+
+async def test_a_turn_that_led_to_no_call_is_passed_on(tmp_path: Path) -> None:
+    live = deployment(tmp_path, max_parallel_requests=1)
+    live.start()
+    first, second = (asyncio.create_task(live.limits.wait_for_place(5.0, most=2)) for _ in range(2))
+    await asyncio.sleep(0)
+    live.finish()
+    assert await first
+    live.limits.pass_turn()
+    assert await second
+    live.start()
+    live.limits.pass_turn()  # there is no place, and no request that waits
+
+
 def test_a_usual_time_is_known_after_some_answers_and_apart_for_streams(tmp_path: Path) -> None:
     live = deployment(tmp_path)
     for second in range(MIN_TIMES - 1):
