@@ -112,7 +112,7 @@ async def test_a_second_answer_is_closed_and_noted() -> None:
 
 
 async def test_the_winner_is_noted_as_cancelled_if_the_client_leaves_while_the_others_are_closed() -> None:
-    answer, slow, attempts = Answer(), asyncio.Event(), Attempts()
+    answer, closing, slow, attempts = Answer(), asyncio.Event(), asyncio.Event(), Attempts()
 
     async def call(candidate: Any, live: Any, own: Attempts) -> Any:
         if candidate == 0:
@@ -120,6 +120,7 @@ async def test_the_winner_is_noted_as_cancelled_if_the_client_leaves_while_the_o
         try:
             await asyncio.sleep(60)
         finally:
+            closing.set()
             await slow.wait()
 
     async def run() -> None:
@@ -129,7 +130,7 @@ async def test_the_winner_is_noted_as_cancelled_if_the_client_leaves_while_the_o
             await running.result(None)
 
     task = asyncio.create_task(run())
-    await asyncio.sleep(0.01)
+    await closing.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
