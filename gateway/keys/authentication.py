@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from gateway.config.access import Access, Grant
-from gateway.core.errors import AuthenticationFailed, KeyExpired
+from gateway.core.errors import AuthenticationFailed, KeyExpired, StoreUnavailable
 from gateway.core.identity import KeyIdentity
 from gateway.core.key_digest import owner_of
 from gateway.core.vocabulary import Clock
@@ -37,6 +37,7 @@ class Authentication:
         self._access = access
         self._stored = None if store is None else StoredKeys(store, clock, now)
         self._lookups = Lookups(clock)
+        self._looked_up: set[str] = set()  # new ids, at this moment: many requests may bring one
         self._now = now
         self._file = FileKeys(access())
 
@@ -78,10 +79,16 @@ class Authentication:
             raise AuthenticationFailed("The key has a typo or is incomplete: its checksum is wrong.")
         if parsed is None or self._stored is None:
             raise AuthenticationFailed(UNKNOWN)
-        new = not self._stored.has_seen(parsed.id)
-        if new:
-            self._lookups.take(address)
-        grant = await self._stored.grant(parsed, self.file_keys)
-        if new:
+        if self._stored.has_seen(parsed.id) or parsed.id in self._looked_up:
+            return await self._stored.grant(parsed, self.file_keys)
+        self._lookups.take(address)
+        self._looked_up.add(parsed.id)
+        try:
+            grant = await self._stored.grant(parsed, self.file_keys)
+        except StoreUnavailable:
             self._lookups.give_back(address)
+            raise
+        finally:
+            self._looked_up.remove(parsed.id)
+        self._lookups.give_back(address)
         return grant

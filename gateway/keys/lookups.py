@@ -46,6 +46,6 @@ class Lookups:
             )
 
     def give_back(self, address: str) -> None:
-        """The id had a key."""
-        left, since = self._buckets[address]
-        self._buckets[address] = left + 1.0, since
+        """The id had a key, or the database did not say."""
+        if (bucket := self._buckets.get(address)) is not None:  # else it was forgotten meanwhile
+            self._buckets[address] = bucket[0] + 1.0, bucket[1]

@@ -37,3 +37,15 @@ def test_so_many_addresses_are_remembered() -> None:
     for number in range(MOST):
         lookups.take(str(number))
     lookups.take("first")  # forgotten
+
+
+def test_an_address_that_is_forgotten_while_its_id_is_looked_up_gets_nothing_back() -> None:
+    lookups = Lookups(Time())
+    lookups.take("first")
+    for number in range(MOST):
+        lookups.take(str(number))
+    lookups.give_back("first")
+    for _ in range(BURST):
+        lookups.take("first")
+    with pytest.raises(RateLimited):
+        lookups.take("first")

@@ -1,5 +1,6 @@
 """Keys and teams of the store, in SQLite and PostgreSQL."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from gateway.config.secret import Secret
 from gateway.core.errors import AuthenticationFailed, Conflict, KeyExpired, KeyRevoked, NotFound, StoreUnavailable
 from gateway.keys.authentication import Authentication
 from gateway.keys.key_format import new_id, new_key, parse_key
+from gateway.keys.lookups import BURST
 from gateway.keys.store import KeyStore
 from gateway.keys.stored_keys import TTL_S
 from gateway.store.database import Database
@@ -290,3 +292,19 @@ async def test_a_name_that_the_file_takes_later_is_told_once(
     assert [record.getMessage() for record in caplog.records] == [
         f"two keys have the name bob: one of the portfolio file, and {made.id} of the store"
     ]
+
+
+async def test_a_new_key_in_many_requests_at_once_is_no_guess(location: DatabaseLocation) -> None:
+    async with store(location) as keys:
+        made, secret = await keys.create(new())
+        access = Authentication(Access, keys)
+        grants = await asyncio.gather(*(access.grant(secret.to_bytes(), "192.0.2.1") for _ in range(2 * BURST)))
+        assert {grant.identity.id for grant in grants} == {made.id}
+
+
+async def test_while_the_database_is_away_new_keys_are_not_called_unknown(tmp_path: Path) -> None:
+    async with store(DatabaseLocation(tmp_path)) as keys:  # a folder is no database
+        access = Authentication(Access, keys)
+        for _ in range(2 * BURST):
+            with pytest.raises(StoreUnavailable):
+                await access.grant(new_key(new_id()).encode(), "192.0.2.1")
