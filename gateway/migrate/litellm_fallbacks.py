@@ -58,7 +58,7 @@ class Fallbacks:
     def write(self) -> None:
         """Writes `fallbacks` into the models."""
         for name, model in self._models.items():
-            if chain := [target for target in dict.fromkeys(self._chain(name, 0)) if target != name]:
+            if chain := [target for target in dict.fromkeys(self._chain(name, 0, {})) if target != name]:
                 model["fallbacks"] = chain
         for name, node, targets in self._too_long:
             self._add_for_long_prompts(name, node, targets)
@@ -80,16 +80,23 @@ class Fallbacks:
                 self._report(child, f"{what} is no chat model that was imported, so it does not stand in for {name}")
         return tuple(found)
 
-    def _chain(self, name: str, steps: int) -> Iterator[str]:
-        """The fallbacks of a model, each followed by its own."""
+    def _chain(self, name: str, steps: int, followed: dict[str, int]) -> Iterator[str]:
+        """The fallbacks of a model, each followed by its own.
+
+        Args:
+            followed: the fewest steps after which all of a model's own were named; after as many or more they add none.
+        """
+        if followed.get(name, MOST_STEPS) <= steps:
+            return
         own = self._lists.get(name)
         if own is None:
             own = self._lists.get(self._aliases.get(name, name))
         if own is None and steps == 0:
             own = self._lists.get(EVERY)
-        for target in own or () if steps < MOST_STEPS else ():
+        for target in own or ():
             yield target
-            yield from self._chain(target, steps + 1)
+            yield from self._chain(target, steps + 1, followed)
+        followed[name] = steps
 
     def _add_for_long_prompts(self, name: str, node: YamlNode, targets: tuple[str, ...]) -> None:
         model = self._models.get(name)

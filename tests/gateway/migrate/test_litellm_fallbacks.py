@@ -76,3 +76,14 @@ router_settings:
         "unknown is no chat model that was imported",
         "v is no chat model that was imported, so it does not stand in for a",
     ]
+
+
+def test_lists_in_which_each_model_names_all_others_are_read_at_once(tmp_path: Path) -> None:
+    names = [f"m{number}" for number in range(40)]
+    models = "".join(
+        f"  - {{model_name: {name}, litellm_params: {{model: openai/gpt-4o, api_key: x}}}}\n" for name in names
+    )
+    chains = {name: [other for other in names if other != name] for name in names}
+    settings = "".join(f"    - {name}: [{', '.join(chain)}]\n" for name, chain in chains.items())
+    portfolio, _ = imported(tmp_path, f"model_list:\n{models}litellm_settings:\n  fallbacks:\n{settings}")
+    assert {model.name: list(model.fallbacks) for model in portfolio.models} == chains
