@@ -71,10 +71,12 @@ def _texts(value: JsonValue) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def _choice(identifier: str, kind: str, question: str, options: Sequence[str], letter: str) -> Probe | None:
+def _choice(
+    identifier: str, kind: str, question: str, options: Sequence[str], letter: str, mark: str = "."
+) -> Probe | None:
     if not question or not 2 <= len(options) <= len(LETTERS) or letter not in LETTERS[: len(options)] or not letter:
         return None
-    query = "\n".join([question, *(f"{LETTERS[i]}. {option}" for i, option in enumerate(options))])
+    query = "\n".join([question, *(f"{LETTERS[i]}{mark} {option}" for i, option in enumerate(options))])
     return _probe(identifier, query, kind, CheckerSpec("choice", {"options": [*options]}), letter, 512)
 
 
@@ -125,9 +127,8 @@ def _arc(row: Row, identifier: str) -> Probe | None:
     key = _text(row, "answerKey")
     if key not in labels or len(labels) != len(options):
         return None
-    letter = LETTERS[labels.index(key)]
-    query = "\n".join([_text(row, "question"), *(f"{LETTERS[i]}) {option}" for i, option in enumerate(options))])
-    return _probe(identifier, query, "knowledge:arc", CheckerSpec("choice", {"options": [*options]}), letter, 512)
+    letter = LETTERS[labels.index(key) : labels.index(key) + 1]
+    return _choice(identifier, "knowledge:arc", _text(row, "question"), options, letter, ")")
 
 
 def _crux(row: Row, identifier: str) -> Probe | None:

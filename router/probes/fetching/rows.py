@@ -169,13 +169,13 @@ def _read(body: bytes, name: str) -> Page:
         total, listed = page["num_rows_total"], page["rows"]
         if not isinstance(total, int) or not isinstance(listed, list):
             raise ValueError("num_rows_total or rows has another type")
-        return Page([_row(item) for item in listed if _is_whole(item)], total)
+        return Page([_row(item) for item in listed if not _is_truncated(item)], total)
     except (ValueError, KeyError, TypeError, RecursionError) as exc:
         raise FetchError(f"{name}: not the protocol of the datasets server: {type(exc).__name__}: {exc}") from exc
 
 
-def _is_whole(item: JsonValue) -> bool:
-    return isinstance(item, dict) and not item.get("truncated_cells")
+def _is_truncated(item: JsonValue) -> bool:
+    return isinstance(item, dict) and bool(item.get("truncated_cells"))
 
 
 def _row(item: JsonValue) -> tuple[int, JsonObject]:

@@ -111,7 +111,10 @@ def test_failures_that_pass_are_tried_again(server: DatasetsServer) -> None:
         ),
         ((200, {}, "<html>"), "not the protocol of the datasets server: JSONDecodeError"),
         ((200, {}, '{"rows": []}'), "not the protocol of the datasets server: KeyError: 'num_rows_total'"),
-        ((200, {}, '{"rows": [1], "num_rows_total": 1}'), "no row that can be checked"),
+        (
+            (200, {}, '{"rows": [1], "num_rows_total": 1}'),
+            "not the protocol of the datasets server: ValueError: a row is no object",
+        ),
         ((200, {}, '{"rows": [{"row_idx": "0", "row": {}}], "num_rows_total": 1}'), "row_idx or row has another type"),
         ((200, {}, "[]"), "ValueError: not an object"),
     ],
@@ -187,6 +190,12 @@ def test_an_unknown_name() -> None:
     ).replace("│", "")
 
 
+def algebra(solution: str, reference: str | None, level: int = 5) -> tuple[str, JsonObject, str | None, JsonValue]:
+    """A row of hendrycks_math, and its query and reference; without a reference it becomes no probe."""
+    row: JsonObject = {"problem": "Find $x$.", "level": f"Level {level}", "type": "Algebra", "solution": solution}
+    return "math_l5", row, None if reference is None else "Find $x$.", reference
+
+
 ROWS: list[tuple[str, JsonObject, str | None, JsonValue]] = [
     ("gsm8k", {"question": "How many?", "answer": "So 5.\n#### -1,234"}, "How many?", "-1234"),
     ("gsm8k", {"question": "How many?", "answer": "Some."}, None, None),
@@ -205,48 +214,14 @@ ROWS: list[tuple[str, JsonObject, str | None, JsonValue]] = [
         "B",
     ),
     ("arc_challenge", {"question": "Which?", "choices": {"text": ["a"], "label": ["A"]}, "answerKey": "E"}, None, None),
-    (
-        "math_l5",
-        {"problem": "Find $x$.", "level": "Level 5", "type": "Algebra", "solution": r"So $\boxed{\frac{3}{4}}$."},
-        "Find $x$.",
-        "3/4",
-    ),
-    (
-        "math_l5",
-        {"problem": "Find $x$.", "level": "Level 5", "type": "Algebra", "solution": r"$\boxed{10{,}000}$"},
-        None,
-        None,
-    ),
-    (
-        "math_l5",
-        {"problem": "Find $x$.", "level": "Level 5", "type": "Algebra", "solution": r"$\boxed{12\text{ cm}}$"},
-        "Find $x$.",
-        "12",
-    ),
-    (
-        "math_l5",
-        {"problem": "Find $x$.", "level": "Level 5", "type": "Algebra", "solution": r"$\boxed{1,\!234}$"},
-        "Find $x$.",
-        "1234",
-    ),
-    (
-        "math_l5",
-        {"problem": "Find $x$.", "level": "Level 5", "type": "Algebra", "solution": r"$\boxed{1,2}$"},
-        None,
-        None,
-    ),
-    (
-        "math_l5",
-        {"problem": "Find $x$.", "level": "Level 5", "type": "Algebra", "solution": r"$\boxed{2\sqrt{3}}$"},
-        None,
-        None,
-    ),
-    (
-        "math_l5",
-        {"problem": "Find $x$.", "level": "Level 4", "type": "Algebra", "solution": r"$\boxed{3}$"},
-        None,
-        None,
-    ),
+    ("arc_challenge", {"choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "B"}, None, None),
+    algebra(r"So $\boxed{\frac{3}{4}}$.", "3/4"),
+    algebra(r"$\boxed{10{,}000}$", None),
+    algebra(r"$\boxed{12\text{ cm}}$", "12"),
+    algebra(r"$\boxed{1,\!234}$", "1234"),
+    algebra(r"$\boxed{1,2}$", None),
+    algebra(r"$\boxed{2\sqrt{3}}$", None),
+    algebra(r"$\boxed{3}$", None, level=4),
     (
         "crux",
         {"code": "def f(x):\n    return [x]\n", "input": "1", "output": "[1]"},
