@@ -23,6 +23,7 @@ from gateway.answering.splice import Splice
 from gateway.answering.transcript import Transcript
 from gateway.api.reasoning import SIGNATURES, is_reasoning_error, without_reasoning
 from gateway.bodies.offload import offloaded
+from gateway.config.access import Grant
 from gateway.config.secret import Secret
 from gateway.core.answer import Complete
 from gateway.deployments.live import LiveDeployment
@@ -84,7 +85,7 @@ class UpstreamCall:
                 made, since a limit of the deployment is reached (`Cause.AT_LIMIT`).
         """
         context, live, clock = self._context, self._live, self._context.resources.clock
-        hold = None if live.limits.grant is None else await self._take()
+        hold = None if (grant := live.limits.grant) is None else await self._take(grant)
         self._start = self._attempts.calling = start = CallStart.at_time(clock(), self._attempts.trace)
         live.start()
         try:
@@ -108,12 +109,12 @@ class UpstreamCall:
             self._attempts.waited_s += clock() - start.at - self._own_s
             self._attempts.own_s += self._own_s
 
-    async def _take(self) -> Hold | None:
+    async def _take(self, grant: Grant) -> Hold:
         """Takes what the call needs of the deployment's limits; what may be called later is noted in the call order."""
         context, model = self._context, self._candidate.model.spec
         tokens = expected_tokens(model, self._call_request, context.resources.lengths).likely
         try:
-            return await context.resources.limits.take(self._live, tokens)
+            return await context.resources.limits.take(self._live, grant, tokens)
         except UpstreamFailure:
             context.call_order.not_called((self._candidate, self._live))
             raise

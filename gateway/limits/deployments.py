@@ -1,5 +1,6 @@
 """The limits that deployments have of their own, shared by all processes: slices of the same kind as those of keys and teams."""
 
+from gateway.config.access import Grant
 from gateway.core.errors import StoreUnavailable
 from gateway.deployments.live import LiveDeployment
 from gateway.deployments.own_limits import PARALLEL, Reached
@@ -23,24 +24,22 @@ class DeploymentLimits:
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
 
-    async def take(self, live: LiveDeployment, tokens: int) -> Hold | None:
-        """Takes a place, one request and tokens for a call; the hold must be settled. None if the deployment has no limits.
+    async def take(self, live: LiveDeployment, grant: Grant, tokens: int) -> Hold:
+        """Takes a place, one request and tokens for a call; the hold must be settled.
 
         A refusal is noted at the deployment, so that no further call is tried until that may help.
 
         Args:
+            grant: the limits of the deployment.
             tokens: of the prompt and the expected answer.
 
         Raises:
             UpstreamFailure: a limit is reached, or the store does not answer.
         """
-        grant, limiter = live.limits.grant, self._limiter
-        if grant is None:
-            return None
         try:
-            taken = await limiter.take(grant, tokens)
+            taken = await self._limiter.take(grant, tokens)
         except StoreUnavailable:
-            again_at = limiter.clock() + AWAY_S
+            again_at = self._limiter.clock() + AWAY_S
             reached = Reached("the store of limits does not answer", again_at, again_at, None)
         else:
             if isinstance(taken, Hold):

@@ -18,6 +18,7 @@ from gateway.limits.hold import Hold
 from gateway.limits.limiter import Limiter
 from gateway.limits.memory import MemoryEngine
 from gateway.provider_errors.failures import Cause, UpstreamFailure
+from tests.gateway.limits.counting import Counting
 from tests.gateway.live import Time, model, portfolio
 from tests.gateway.running import Gateway, entry, running, write_portfolio
 from tests.gateway.store.engines import location
@@ -43,7 +44,8 @@ class Process:
         if self.live.unavailable() is not None:
             return None
         try:
-            hold = await self._limits.take(self.live, tokens)
+            assert self.live.limits.grant is not None
+            hold = await self._limits.take(self.live, self.live.limits.grant, tokens)
         except UpstreamFailure as failure:
             assert failure.cause is Cause.AT_LIMIT
             assert failure.reason == self.live.unavailable()
@@ -75,13 +77,6 @@ async def test_two_processes_call_as_often_as_one_may_and_at_most_one_slice_more
 
 
 async def test_a_refused_deployment_is_not_asked_about_again_before_that_may_help(tmp_path: Path) -> None:
-    class Counting(MemoryEngine):
-        asks = 0
-
-        async def exchange(self, asks: list[Ask]) -> list[Answer]:  # type: ignore[override]
-            self.asks += 1
-            return await super().exchange(asks)
-
     clock = Time(START)
     engine = Counting(clock)
     process = Process(tmp_path, engine, clock, rpm=2)
@@ -98,13 +93,6 @@ async def test_a_refused_deployment_is_not_asked_about_again_before_that_may_hel
 
 
 async def test_a_slice_suffices_for_most_calls(tmp_path: Path) -> None:
-    class Counting(MemoryEngine):
-        asks = 0
-
-        async def exchange(self, asks: list[Ask]) -> list[Answer]:  # type: ignore[override]
-            self.asks += 1
-            return await super().exchange(asks)
-
     clock = Time(START)
     engine = Counting(clock)
     process = Process(tmp_path, engine, clock, rpm=100_000, tpm=10**8, max_parallel_requests=100)

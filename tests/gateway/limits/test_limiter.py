@@ -13,6 +13,7 @@ from gateway.limits.guard import GuardedEngine
 from gateway.limits.limiter import Limiter
 from gateway.limits.memory import MemoryEngine
 from gateway.limits.standing import counted_standings
+from tests.gateway.limits.counting import Counting
 from tests.gateway.live import Time
 
 pytestmark = pytest.mark.anyio
@@ -119,13 +120,6 @@ async def test_an_idle_process_gives_back_what_it_holds() -> None:
 
 
 async def test_a_slice_suffices_for_most_requests() -> None:
-    class Counting(MemoryEngine):
-        asks = 0
-
-        async def exchange(self, asks: list[Ask]) -> list[Answer]:  # type: ignore[override]
-            self.asks += 1
-            return await super().exchange(asks)
-
     clock = Time(START)
     engine = Counting(clock)
     process = limiter(engine, clock)
