@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from router.replay.snips import measured, weighted
 from tests.router.replay.worlds import world
@@ -52,3 +53,11 @@ def test_fewer_than_200_graded_requests_in_common_say_nothing() -> None:
     graded = measured(score)
     assert graded is not None
     assert graded.value == 1.0
+
+
+def test_each_graded_request_stands_for_those_that_were_not_graded() -> None:
+    score = np.full(1_000, np.nan)
+    score[::4] = 0.6
+    found = weighted(np.ones(1_000, np.bool_), np.ones(1_000), score, np.full(1_000, 0.9), np.full(1_000, 0.9))
+    assert found.doubly_robust is not None
+    assert found.doubly_robust.value == pytest.approx(0.6)
