@@ -8,11 +8,12 @@ import pytest
 from gateway.config.database_location import DatabaseLocation
 from gateway.config.portfolio_file import load_portfolio
 from gateway.record.needs import Needs
-from gateway.replay.decider import Decider
+from gateway.replay.decider import Asked, Decider
 from gateway.replay.logged import DatabaseLog, Log
 from gateway.replay.parquet import ParquetLog, write_parquet
 from gateway.replay.replay import Replay
 from gateway.replay.report import Report
+from gateway.routing.standing import Standing
 from gateway.store.engines import sync_engine
 from router.errors import DataError
 from router.model.policy import Policy
@@ -247,3 +248,29 @@ def test_predictions_follow_the_reasoning_setting_of_a_request(tmp_path: Path, s
     found = one.decide(Asked(q, [Needs(), Needs(reasoning="high")], ["best", "no such policy"]))
     assert np.allclose(found.p_correct[0], found.p_correct[1])  # these models have no settings of their own
     assert (found.chosen >= 0).all()
+
+
+def test_budgets_and_states_of_models_decide_as_in_requests(tmp_path: Path, sqlite: DatabaseLocation) -> None:
+    portfolio = load_portfolio(write_portfolio(tmp_path / "portfolio.yaml", sqlite, list(PRICES)), {})
+    known, plain = placed(portfolio), Needs(prompt_tokens=30)
+    q = shipped_router().encoder.encode(["Prove that there are infinitely many primes."] * 2)
+    asked = Asked(q, [plain, replace(plain, cost_factor=1e9)], ["best"] * 2)
+
+    def chosen(standing: Standing) -> list[str]:
+        changed = replace(known, standings={**known.standings, "llama-70b": standing})
+        other = Decider(changed, Policy("", "cost_weight", 1e-3))
+        return [other.names[i] for i in other.decide(asked).chosen]
+
+    assert chosen(Standing()) == ["llama-70b", "mistral-7b"]
+    assert chosen(Standing("shadow")) == ["llama-8b", "mistral-7b"]
+    assert chosen(Standing("suspect")) == ["llama-8b", "mistral-7b"]  # a standard error less
+
+
+def test_grades_and_usual_answers_are_those_of_the_request(tmp_path: Path, sqlite: DatabaseLocation) -> None:
+    served = dict.fromkeys(range(4), "llama-8b")
+    logged = fill(tmp_path, sqlite, 4, served=served, request_id={2: "r0"}, cache={3: "hit"})
+    grade(logged.location, {0: ("llama-8b", 1.0), 1: ("llama-70b", 1.0)})  # of an earlier request r0; of another model
+    with sync_engine(logged.location).connect() as connection:
+        log = DatabaseLog(connection)
+        assert [row.score for chunk in log.requests() for row in chunk] == [1.0, None, None, None]
+        assert sum(len(chunk) for chunk in log.answers()) == 3
