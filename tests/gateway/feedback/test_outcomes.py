@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, insert, select
@@ -111,6 +112,18 @@ async def test_importers_find_requests_by_request_or_trace_id(location: Database
             "r3": [(5.0, None)],
             "r4": [(5.0, b"e")],
         }
+
+
+async def test_a_judge_is_compared_with_exact_outcomes_of_the_same_answers(location: DatabaseLocation) -> None:
+    async with opened(location) as (_, outcomes):
+        judged = [outcome(name, 1.0, "grader:judge", at=at) for at, name in enumerate("abcd")]
+        exact = [outcome("a", 0.0, "grader:x"), outcome("b", 1.0, "grader:x", at=1.0)]
+        exact += [outcome("c", 0.0, "grader:x", model="large"), outcome("d", None, "grader:x")]
+        said = outcome("c", 0.0, "bob")
+        await outcomes.put_all(
+            [*(replace(one, kind="judge") for one in judged), *(replace(one, kind="exact") for one in exact), said], DAY
+        )
+        assert await outcomes.compared("grader:judge") == [(1.0, 1.0), (1.0, 0.0)]
 
 
 def test_no_key_has_the_source_of_a_grader() -> None:
