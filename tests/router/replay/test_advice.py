@@ -87,3 +87,19 @@ def test_nine_in_ten_additions_that_are_named_are_right() -> None:
     right = sum(truth > 0 for _, truth in named)
     assert len(named) >= 15
     assert right >= 0.9 * len(named)
+
+
+def test_a_difference_is_as_sure_as_the_sample_of_requests_is_large() -> None:
+    n = 400
+    p = np.zeros((n, 2), np.float32)
+    p[::2, 1] = 1.0  # certain predictions: the second model is right on every other request, the first on none
+    made = Traffic(
+        p_correct=p,
+        standard_error=np.zeros_like(p),
+        price_usd=np.ones((n, 2)),
+        able=np.ones((n, 2), np.bool_),
+        kinds=np.zeros(n, np.int64),
+    )
+    drawn = Advisor(made, [0], 0.0).drawn(np.ones(n, np.int64), np.zeros(n, np.int64))
+    assert drawn.mean() == pytest.approx(0.5, abs=0.01)
+    assert drawn.std() == pytest.approx(0.5 / n**0.5, rel=0.2)
