@@ -79,6 +79,35 @@ async def test_a_killed_command_goes_on_and_an_interrupted_one_too(tmp_path: Pat
         assert len(twice) <= 2  # those that ran when the command was killed
 
 
+async def opened_by_its_reader(pipe: Path) -> int:
+    """Writes to a pipe once another process reads it."""
+    for _ in range(1200):
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # not yet
+            await asyncio.sleep(0.025)
+    raise AssertionError("no process reads the pipe")
+
+
+async def test_an_interrupt_while_the_report_is_made_has_the_status_of_any_other(tmp_path: Path) -> None:
+    bank, probes = bank_file(tmp_path)
+    pipe = tmp_path / "pipe.jsonl"  # so that the report waits for its bank
+    os.mkfifo(pipe)
+    async with SkilledProvider(probes, HALF) as up:
+        path = write_portfolio(tmp_path, [unknown("new", up.base_url)])
+        command = await started(path, "new", "--bank", str(pipe), "--probes", "8")
+        for last in (False, True):
+            descriptor = await opened_by_its_reader(pipe)
+            if last:
+                command.send_signal(signal.SIGINT)
+            os.write(descriptor, bank.read_bytes())
+            os.close(descriptor)
+            await eventually(lambda: len(up.calls) == 8, 30)
+        _, err = await command.communicate()
+    assert (command.returncode, b"Aborted" in err) == (130, False)
+    assert (await job_of(load_portfolio(path, {}), "new")).state == "done"
+
+
 async def test_beside_a_gateway_the_gateway_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bank, probes = bank_file(tmp_path)
     async with SkilledProvider(probes, HALF) as up:
