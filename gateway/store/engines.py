@@ -3,9 +3,13 @@
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util.concurrency import in_greenlet
 
 from gateway.config.database_location import DatabaseLocation
 
@@ -13,6 +17,28 @@ CONNECT_S = 5
 BUSY_MS = 5_000  # how long a transaction waits for another one that writes to the same SQLite file
 POOL_SIZE = 4
 WRITES = "writes"  # execution option: the transaction writes, so that it takes SQLite's lock when it begins
+
+DIALECT = "locus_aiosqlite"
+
+
+class SqliteDialect(SQLiteDialect_aiosqlite):
+    """Closes a connection in the order of its queue, whatever happens to the task that used it.
+
+    SQLAlchemy's own way may stop the thread of a connection twice, if a task is cancelled twice while it waits for SQLite's lock.
+    aiosqlite then waits for ever for the thread, which has ended, so that the event loop cannot be closed.
+    """
+
+    supports_statement_cache = True
+
+    def do_terminate(self, dbapi_connection: DBAPIConnection) -> None:
+        """Close a connection that is not used again."""
+        if in_greenlet():
+            dbapi_connection.close()
+        else:  # the garbage collector closes it
+            super().do_terminate(dbapi_connection)
+
+
+registry.register(f"sqlite.{DIALECT}", __name__, SqliteDialect.__name__)
 
 
 def sync_engine(location: DatabaseLocation, busy_ms: int = BUSY_MS, *, read_only: bool = False) -> Engine:
@@ -34,7 +60,7 @@ def async_engine(location: DatabaseLocation) -> AsyncEngine:
     """An engine for the event loop, with a small pool of connections."""
     url = _url(location, False)
     engine = create_async_engine(
-        url.set(drivername="sqlite+aiosqlite") if location.file is not None else url,
+        url.set(drivername=f"sqlite+{DIALECT}") if location.file is not None else url,
         connect_args=_connect_arguments(location, BUSY_MS),
         pool_size=POOL_SIZE,
         max_overflow=0,

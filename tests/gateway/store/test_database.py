@@ -1,7 +1,9 @@
 import asyncio
+import contextlib
 import os
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,29 @@ async def test_only_the_user_of_the_gateway_can_read_an_sqlite_file(tmp_path: Pa
     await add(database, "a")
     assert {stat.S_IMODE(os.stat(path).st_mode) for path in (file, f"{file}-wal")} == {0o600}
     await database.close()
+
+
+def test_a_loop_ends_while_another_process_holds_the_lock_of_cancelled_transactions(tmp_path: Path) -> None:
+    file = tmp_path / "s.db"
+
+    async def stop_in_a_transaction(holder: sqlite3.Connection) -> None:
+        database = Database(DatabaseLocation(file))
+        await add(database, "a")
+        holder.execute("BEGIN IMMEDIATE")
+        waiting = [asyncio.create_task(add(database, name)) for name in "bcde"]  # one for each connection of the pool
+        await asyncio.sleep(0.2)
+        for task in waiting:
+            task.cancel()
+        await asyncio.sleep(0.1)
+        await database.close()
+        threading.Timer(0.5, holder.execute, ["COMMIT"]).start()
+        # `asyncio.run` cancels the waiting tasks once more.
+
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as holder:
+        ended = threading.Event()
+        run = threading.Thread(target=lambda: (asyncio.run(stop_in_a_transaction(holder)), ended.set()), daemon=True)
+        run.start()
+        assert ended.wait(timeout=30)
 
 
 @pytest.mark.parametrize("moved", [True, False])
