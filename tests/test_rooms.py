@@ -15,7 +15,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {  # from the lowest
         ("api", "demo", "deployments", "keys", "model_versions"),
         ("cache", "limits", "record", "replicas", "routing", "telemetry", "upstream"),
         ("answering",),
-        ("feedback", "onboarding"),
+        ("ensemble", "feedback", "onboarding"),
         ("drift", "replay"),
         ("http",),
         ("server",),
