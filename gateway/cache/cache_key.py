@@ -40,7 +40,11 @@ def portfolio_version(portfolio: Portfolio, router: Router, states: Mapping[str,
     """
     digest = blake2b(digest_size=16)
     models = [*portfolio.models, *portfolio.embedding_models]
-    policies = {"default": portfolio.default_policy, "policies": dict(portfolio.policies)}
+    policies = {
+        "default": portfolio.default_policy,
+        "policies": dict(portfolio.policies),
+        "ensembles": dict(portfolio.ensembles),
+    }
     digest.update(orjson.dumps([[_model(model) for model in models], policies], default=_plain, option=_SORTED))
     digest.update(orjson.dumps(dict(states), option=_SORTED))
     digest.update(router.space.checkpoint.encode())
@@ -73,6 +77,7 @@ def cache_key(request: ChatRequest, api: str, owner: str, version: bytes, kept_m
         None if overrides.allow is None else sorted(overrides.allow),
         sorted(overrides.exclude),
         overrides.stand_ins,
+        overrides.ensemble,
         None if overrides.allowed.models is None else sorted(overrides.allowed.models),
         overrides.allowed.policies,
         kept_model,

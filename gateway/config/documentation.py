@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gateway.config.access import BudgetEntry, KeyEntry, NearLimitEntry, TeamEntry
+from gateway.config.ensemble import CascadeEntry, EnsembleEntry, WhenEntry
 from gateway.config.examples import example_of
 from gateway.config.schema import (
     DeploymentEntry,
@@ -59,6 +60,9 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], tuple[str | int, ...]], ...] = (
     ("`deployments[]` of a model", DeploymentEntry, ("models", 0, "deployments", 0)),
     ("`policies.<name>`", PolicyEntry, ("policies", "cheap")),
     ("`policies.<name>.cache`", PolicyCacheEntry, ("policies", "cheap", "cache")),
+    ("`policies.<name>.ensemble`", EnsembleEntry, ("policies", "cheap", "ensemble")),
+    ("`policies.<name>.ensemble.when`", WhenEntry, ("policies", "cheap", "ensemble", "when")),
+    ("`policies.<name>.ensemble.cascade`", CascadeEntry, ("policies", "cheap", "ensemble", "cascade")),
     ("`keys[]`", KeyEntry, ("keys", 0)),
     ("`teams[]`", TeamEntry, ("teams", 0)),
     ("`budget[]` of a key or team", BudgetEntry, ("keys", 0, "budget", 0)),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from gateway.config.access import BudgetEntry, KeyEntry, NearLimitEntry, TeamEntry
+from gateway.config.ensemble import CascadeEntry, EnsembleEntry, WhenEntry
 from gateway.config.schema import (
     DeploymentEntry,
     EmbeddingDeploymentEntry,
@@ -92,6 +93,12 @@ _EXAMPLES: Mapping[str, str] = {
     "hedging": "hedging: {quantile: 0.95, budget: 0.05}",
     "cache": "cache: {ttl: 1h}",
     "ttl": "ttl: 1h",
+    "ensemble": "ensemble: true",
+    "when": "when: {gap_below: 0.15, p_below: 0.85}",
+    "judge": "judge: small",
+    "max_calls": "max_calls: 6",
+    "max_usd": "max_usd: 0.05",
+    "cascade": "cascade: {cheap_first: true}",
     "otel": "otel: {endpoint: http://127.0.0.1:4318}",
     "endpoint": "endpoint: http://127.0.0.1:4318",
     "headers": "headers: {Authorization: os.environ/COLLECTOR_AUTHORIZATION}",
@@ -172,6 +179,12 @@ def mapping_at(where: Place) -> type[BaseModel] | None:
             return EmbeddingModelEntry
         case ("policies", _, "cache", _):
             return PolicyCacheEntry
+        case ("policies", _, "ensemble", _):
+            return EnsembleEntry
+        case ("policies", _, "ensemble", "when", _):
+            return WhenEntry
+        case ("policies", _, "ensemble", "cascade", _):
+            return CascadeEntry
         case ("policies", _, _):
             return PolicyEntry
         case ("keys" | "teams", _, "budget", _, _):

@@ -10,6 +10,7 @@ from typing import Literal
 
 from gateway.config.access import Access
 from gateway.config.drift import DriftEntry
+from gateway.config.ensemble import DEFAULT_ENSEMBLES, Ensemble
 from gateway.config.feedback import FeedbackEntry
 from gateway.config.onboarding import OnboardEntry
 from gateway.config.price import FREE, Price
@@ -133,6 +134,7 @@ DEFAULT_POLICIES: Mapping[str, Policy] = {
     "best": Policy("best"),
     "balanced": Policy("balanced", "cost_weight", 10.0),
     "cheap": Policy("cheap", "max_loss", 0.05),
+    "panel": Policy("panel"),
 }
 
 
@@ -152,12 +154,14 @@ class Portfolio:
         access: the gateway keys and teams.
         feedback: how outcomes of answers refine embeddings; None: they do not.
         drift: how changed models are noticed; None: they are not.
+        ensembles: of the policies by which several models may answer one request.
         cache_ttl_s: of the policies that use the cache for answers: how long an answer may be used, seconds.
     """
 
     path: Path | None
     models: tuple[Model, ...]
     policies: Mapping[str, Policy] = field(default_factory=lambda: DEFAULT_POLICIES)
+    ensembles: Mapping[str, Ensemble] = field(default_factory=lambda: DEFAULT_ENSEMBLES)
     default_policy: str = DEFAULT_POLICY
     checkpoint: Path | None = None
     trust_checkpoint: bool = False

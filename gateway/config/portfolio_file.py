@@ -10,6 +10,7 @@ from gateway.config.access_reader import read_access
 from gateway.config.deployment_reader import Deployments, price_of
 from gateway.config.document import MOST_PROBLEMS, Document, PortfolioError
 from gateway.config.drift import DriftEntry
+from gateway.config.ensemble import DEFAULT_ENSEMBLES, Ensemble
 from gateway.config.litellm_table import UNKNOWN, ModelFacts, model_facts
 from gateway.config.onboarding import SHIPPED_BANK, OnboardEntry
 from gateway.config.portfolio import DEFAULT_POLICIES, Deployment, Model, Portfolio
@@ -95,6 +96,7 @@ class _Builder:
             models=tuple(self._model(i, model) for i, model in enumerate(entry.models)),
             embedding_models=tuple(self._embedding_model(i, m) for i, m in enumerate(entry.embedding_models)),
             policies=policies,
+            ensembles=self._ensembles(),
             default_policy=entry.default_policy,
             checkpoint=None if entry.checkpoint is None else self._document.file(entry.checkpoint),
             trust_checkpoint=entry.trust_checkpoint,
@@ -162,6 +164,22 @@ class _Builder:
             name: Policy(name, *policy.rule, caution=policy.caution, max_predicted_loss=policy.max_predicted_loss)
             for name, policy in self._entry.policies.items()
         }
+
+    def _ensembles(self) -> Mapping[str, Ensemble]:
+        """Also reports judges that are no chat model of the file."""
+        if self._entry.policies is None:
+            return DEFAULT_ENSEMBLES
+        names = [model.name for model in self._entry.models]
+        ensembles = {}
+        for policy, entry in self._entry.policies.items():
+            if entry.ensemble is None:
+                continue
+            judge = entry.ensemble.judge
+            if judge is not None and judge not in names:
+                where: Place = ("policies", policy, "ensemble", "judge")
+                self._document.report(where, f"found {judge!r}, {_no_chat_model(judge, names)}")
+            ensembles[policy] = entry.ensemble.settings
+        return ensembles
 
     def _model(self, i: int, model: ModelEntry) -> Model:
         where: Place = ("models", i)
@@ -234,10 +252,12 @@ def _wrong_fallback(model: ModelEntry, j: int, names: list[str]) -> str | None:
         return "the model itself"
     if name in model.fallbacks[:j]:
         return "which is listed already"
-    if name not in names:
-        close = similar(name, names)
-        return "which is no chat model of this file" + (f"; did you mean {close}?" if close else "")
-    return None
+    return None if name in names else _no_chat_model(name, names)
+
+
+def _no_chat_model(name: str, names: list[str]) -> str:
+    close = similar(name, names)
+    return "which is no chat model of this file" + (f"; did you mean {close}?" if close else "")
 
 
 def _listed(model: ModelEntry | EmbeddingModelEntry, given: tuple[object, ...]) -> ModelFacts:

@@ -39,7 +39,7 @@ def problem(document: Document, error: JsonObject) -> Problem:
         return Problem(document.line(where), f"{document.place(where)}: unknown key{_did_you_mean(where)}")
     if kind == "missing":
         return Problem(document.line(where[:-1]), f"{document.place(where)}: missing; write {example_of(where)}")
-    if kind in ("reserved", "policy", "grader"):
+    if kind in ("reserved", "policy", "ensemble", "grader"):
         return Problem(document.line(where), f"{document.place(where)}: {error['msg']}")
     if isinstance(error.get("input"), float) and not math.isfinite(error["input"]):
         kind = "finite_number"

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.config.access import KeyEntry, TeamEntry
 from gateway.config.drift import DriftEntry
+from gateway.config.ensemble import EnsembleSwitch
 from gateway.config.feedback import FeedbackEntry
 from gateway.config.field_types import (
     Count,
@@ -249,6 +250,11 @@ class PolicyEntry(FileModel):
         description="Store the answers to requests at temperature 0 or with a seed, and answer equal requests of the same key "
         "with them. Requests that name a model use the default policy's. Default: off",
     )
+    ensemble: EnsembleSwitch = Field(
+        None,
+        description="Ask several models where P(correct) says that this helps, and compare their answers: true, or a mapping. "
+        "Default: one model answers",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "PolicyEntry":
@@ -273,7 +279,7 @@ class PortfolioEntry(FileModel):
     models: list[ModelEntry] = Field(min_length=1, description="The chat models")
     embedding_models: list[EmbeddingModelEntry] = Field([], description="The embedding models, for /v1/embeddings")
     policies: dict[PolicyName, PolicyEntry] | None = Field(
-        None, description="Policies by name; clients use auto:<name>. Default: best, balanced, cheap"
+        None, description="Policies by name; clients use auto:<name>. Default: best, balanced, cheap, panel"
     )
     default_policy: Name = Field(DEFAULT_POLICY, description="Name of the policy that `auto` uses")
     checkpoint: Name | None = Field(None, description="Folder made by `locus train`. Default: the shipped checkpoint")

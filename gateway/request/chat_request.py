@@ -36,6 +36,8 @@ class Overrides:
         cost_factor: the policy's cost weight is multiplied by it; more than 1 if a budget of the key is nearly spent.
         cache: True to use the cache for answers, or for how many seconds an answer may be used; False not to use it; None
             leaves it to the policy.
+        ensemble: True to let several models answer together, or how many at most, from 2 to 9; False to let one model answer; None
+            leaves it to the policy.
     """
 
     policy: str | None = None
@@ -48,6 +50,7 @@ class Overrides:
     allowed: Allowed = EVERYTHING
     cost_factor: float = 1.0
     cache: bool | float | None = None
+    ensemble: bool | int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import get_args
 
 import orjson
 
+from gateway.config.ensemble import LARGEST
 from gateway.core.durations import duration_s
 from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import JsonObject
@@ -29,7 +30,18 @@ MAX_CACHE_S = 31_536_000.0  # a year
 STAND_INS: tuple[StandIns, ...] = get_args(StandIns)
 _SWITCH_WORDS = ("on", "off", "true", "false")
 RULES: tuple[Rule, ...] = ("cost_weight", "max_loss", "quality")  # at most one of them replaces the policy's rule
-FIELDS = ("policy", *RULES, "min_p_correct", "allow", "exclude", "failover", "stand_ins", "session", "cache")
+FIELDS = (
+    "policy",
+    *RULES,
+    "min_p_correct",
+    "allow",
+    "exclude",
+    "failover",
+    "stand_ins",
+    "session",
+    "cache",
+    "ensemble",
+)
 
 _Value = tuple[object, str]  # the value of an override, and the header or field that it comes from
 
@@ -171,6 +183,16 @@ def _cache(value: object, where: str) -> bool | float:
     return seconds
 
 
+def _ensemble(value: object, where: str) -> bool | int:
+    """True, False, or the number of models at most."""
+    if isinstance(value, bool) or (isinstance(value, str) and value.lower() in _SWITCH_WORDS):
+        return _switch(value, where)
+    size = next((size for size in range(2, LARGEST + 1) if value in (size, str(size))), None)
+    if size is None:
+        raise InvalidRequest(f"`{where}` must be `on`, `off`, or a number of models from 2 to {LARGEST}.", param=where)
+    return size
+
+
 _CHECKS: dict[str, Callable[[object, str], object]] = {
     "policy": _text,
     "cost_weight": _cost_weight,
@@ -183,4 +205,5 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "stand_ins": _stand_ins,
     "session": _text,
     "cache": _cache,
+    "ensemble": _ensemble,
 }

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from gateway.config.access import Allowed
+from gateway.config.ensemble import Ensemble
 from gateway.config.portfolio import Portfolio
 from gateway.core.errors import InvalidRequest, ModelNotAllowed, UnknownModel
 from gateway.core.vocabulary import ENCODER
@@ -11,6 +12,8 @@ from gateway.request.chat_request import ChatRequest, Overrides
 from gateway.request.model_names import did_you_mean, not_allowed, unknown_model
 from gateway.routing.decision import AUTO
 from router.model.policy import Policy, Rule
+
+ENSEMBLE = "x-locus-ensemble"
 
 
 def requested_policy(portfolio: Portfolio, request: ChatRequest) -> Policy:
@@ -52,6 +55,41 @@ def adjusted(policy: Policy, rule: tuple[Rule, float] | None, min_p_correct: flo
     if policy.rule == "min_p_correct":
         return replace(policy, value=min_p_correct)
     return replace(policy, min_p_correct=min_p_correct)
+
+
+def requested_ensemble(portfolio: Portfolio, request: ChatRequest, policy: Policy | None) -> Ensemble | None:
+    """How several models may answer a request together: by its overrides, else by its policy; None if one model answers.
+
+    Args:
+        policy: the policy of the request; None if it names a model.
+
+    Raises:
+        InvalidRequest: the request asks for an ensemble and names a model, or asks for more models than the policy allows calls.
+        ModelNotAllowed: the key of the request may not change the ensemble of a policy.
+    """
+    wish, allowed = request.overrides.ensemble, request.overrides.allowed
+    if policy is None:
+        if wish:
+            message = "Several models answer only where the gateway chooses them: name `auto` or a policy."
+            raise InvalidRequest(message, param=ENSEMBLE)
+        return None
+    own = portfolio.ensembles.get(policy.name)
+    if wish is None or wish is False:
+        return own if wish is None else None
+    ensemble = own or Ensemble()
+    if wish is not True:
+        ensemble = ensemble.of_size(wish) if own else Ensemble(size=wish, max_calls=2 * wish)
+    if ensemble != own and allowed.policies is not None:
+        raise ModelNotAllowed(
+            f"The key may not change the ensemble of a policy, except to switch it off. {_its_policies(allowed)}",
+            param=ENSEMBLE,
+        )
+    if ensemble.max_calls < ensemble.least_calls:
+        message = (
+            f"{wish} models need {ensemble.least_calls} calls; the policy `{policy.name}` allows {ensemble.max_calls}."
+        )
+        raise InvalidRequest(message, param=ENSEMBLE)
+    return ensemble
 
 
 def policy_name(portfolio: Portfolio, request: ChatRequest) -> str:

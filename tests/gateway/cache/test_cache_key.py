@@ -119,8 +119,9 @@ def test_the_version_of_a_portfolio(tmp_path: Path, router: Router) -> None:
         in_force(tmp_path, router, price=2.0),
         in_force(tmp_path, router, url="http://127.0.0.1:10/v1"),
         in_force(tmp_path, router, policies={"balanced": {"quality": 3}}),
+        in_force(tmp_path, router, policies={"balanced": {"quality": 3, "ensemble": True}}),
     ]
-    assert len({base, *(portfolio_version(other, router, {}) for other in others)}) == 4
+    assert len({base, *(portfolio_version(other, router, {}) for other in others)}) == 5
     assert portfolio_version(in_force(tmp_path, router), router, {"llama-8b": "quarantined"}) != base
 
 

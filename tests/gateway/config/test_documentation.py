@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from gateway.config.access import BudgetEntry, KeyEntry, NearLimitEntry, TeamEntry
 from gateway.config.documentation import configuration_page, type_name
+from gateway.config.ensemble import CascadeEntry, EnsembleEntry, WhenEntry
 from gateway.config.field_types import Seconds, SecretKey
 from gateway.config.schema import (
     DeploymentEntry,
@@ -23,7 +24,7 @@ from gateway.config.settings import Hedging, Settings, UtilityCalls
 DOCS = Path(__file__).parents[3] / "docs"
 MODELS = (
     PortfolioEntry, ModelEntry, PriceEntry, PriceTierEntry, EmbeddingModelEntry, DeploymentEntry, PolicyEntry, Settings, UtilityCalls,
-    Hedging, KeyEntry, TeamEntry, BudgetEntry, NearLimitEntry,
+    Hedging, KeyEntry, TeamEntry, BudgetEntry, NearLimitEntry, EnsembleEntry, WhenEntry, CascadeEntry,
 )  # fmt: skip
 
 

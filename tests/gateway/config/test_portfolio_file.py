@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from gateway.config.database_location import DatabaseLocation
 from gateway.config.document import MOST_PROBLEMS, is_secret_name
+from gateway.config.ensemble import DEFAULT_ENSEMBLES, Ensemble
 from gateway.config.portfolio import DEFAULT_POLICIES, Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
 from gateway.config.price import FREE, Price
@@ -125,11 +126,28 @@ def test_what_a_file_leaves_out_has_defaults(tmp_path: Path) -> None:
     assert (deployment.api_key, deployment.missing_key) == (None, None)
 
 
-def test_the_default_policies_are_best_balanced_and_cheap() -> None:
+def test_the_default_policies_are_best_balanced_cheap_and_panel() -> None:
     assert dict(DEFAULT_POLICIES) == {
         "best": Policy("best", "cost_weight", 0.0),
         "balanced": Policy("balanced", "cost_weight", 10.0),
         "cheap": Policy("cheap", "max_loss", 0.05),
+        "panel": Policy("panel"),
+    }
+    assert dict(DEFAULT_ENSEMBLES) == {"panel": Ensemble()}
+
+
+def test_ensembles_of_policies(tmp_path: Path) -> None:
+    text = DIRECT + (
+        "default_policy: a\npolicies:\n  a: {cost_weight: 0, ensemble: true}\n  b: {cost_weight: 0, ensemble: false}\n"
+        "  c:\n    max_loss: 0.1\n    ensemble: {size: 4, first: 1, when: {gap_below: 0.2, p_below: 0.7}, aggregate: fuse, judge: small,"
+        " max_calls: 5, max_usd: 0.5, tools: true, cascade: {cheap_first: true}}\n"
+        "  d: {cost_weight: 0, ensemble: {size: 5}}\n"
+    )
+    jsonschema.validate(yaml.safe_load(text), json_schema())
+    assert load(tmp_path, text).ensembles == {
+        "a": Ensemble(),
+        "c": Ensemble(4, 1, 0.2, 0.7, "fuse", "small", 5, 0.5, tools=True, cheap_first=True),
+        "d": Ensemble(size=5, max_calls=10),
     }
 
 
@@ -482,12 +500,21 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         ("    fallbacks: [b]\n    stand_ins: never\n  - {name: b, deployments: [{model: ollama/m}], context_window: 1}\n", "p.yaml:10: models[0].stand_ins: found 'never', which allows none of the model's fallbacks: remove one of the two"),
         ("    stand_ins: first\n", "p.yaml:9: models[0].stand_ins: found 'first'; write never, same_model, nearest or best"),
         ("gateway: {stand_ins: none}\n", "p.yaml:9: gateway.stand_ins: found 'none'; write never, same_model, nearest or best"),
-        ("default_policy: fast\n", "p.yaml:9: default_policy: found 'fast', expected one of best, balanced, cheap"),
+        ("default_policy: fast\n", "p.yaml:9: default_policy: found 'fast', expected one of best, balanced, cheap, panel"),
         ("policies: {fast: {cost_weight: 1}}\n", "p.yaml:1: default_policy: found 'balanced', expected one of fast"),
         ("policies:\n  balanced: {}\n", "p.yaml:10: policies.balanced: expected exactly one of cost_weight, max_loss, min_p_correct and quality, found none of them"),
         ("policies:\n  balanced: {cost_weight: 1, min_p_correct: 0.5}\n", "p.yaml:10: policies.balanced: expected exactly one of cost_weight, max_loss, min_p_correct and quality, found cost_weight and min_p_correct"),
         ("policies:\n  balanced: {quality: 11}\n", "p.yaml:10: policies.balanced.quality: found 11; write a number of at most 10"),
         ("policies:\n  balanced: {min_p_correct: 1.5}\n", "p.yaml:10: policies.balanced.min_p_correct: found 1.5; write a number of at most 1"),
+        ("policies:\n  balanced: {quality: 5, ensemble: 3}\n", "p.yaml:10: policies.balanced.ensemble: found 3; write a mapping, such as ensemble: true"),
+        ("policies:\n  balanced: {quality: 5, ensemble: {sise: 3}}\n", "p.yaml:10: policies.balanced.ensemble.sise: unknown key; did you mean size?"),
+        ("policies:\n  balanced: {quality: 5, ensemble: {size: 10}}\n", "p.yaml:10: policies.balanced.ensemble.size: found 10; write a number of at most 9"),
+        ("policies:\n  balanced: {quality: 5, ensemble: {size: 2, first: 3}}\n", "p.yaml:10: policies.balanced.ensemble: `first: 3` is more than `size: 2`"),
+        ("policies:\n  balanced: {quality: 5, ensemble: {aggregate: fuse}}\n", "p.yaml:10: policies.balanced.ensemble: `aggregate: fuse` needs a `judge`, the model that writes the answer"),
+        ("policies:\n  balanced: {quality: 5, ensemble: {max_calls: 2}}\n", "p.yaml:10: policies.balanced.ensemble: `max_calls: 2` is less than the 3 calls of `size: 3`"),
+        ("policies:\n  balanced: {quality: 5, ensemble: {max_calls: 3, aggregate: fuse, judge: small}}\n", "p.yaml:10: policies.balanced.ensemble: `max_calls: 3` is less than the 4 calls of `size: 3` and the judge"),
+        ("policies:\n  balanced: {quality: 5, ensemble: {judge: smal}}\n", "p.yaml:10: policies.balanced.ensemble.judge: found 'smal', which is no chat model of this file; did you mean small?"),
+        ("policies:\n  balanced: {quality: 5, ensemble: {when: {gap_below: 0}}}\n", "p.yaml:10: policies.balanced.ensemble.when.gap_below: found 0; write a number above 0"),
         ("policies: [balanced]\n", "p.yaml:9: policies: found a list; write a mapping, such as policies: {cheap: {max_loss: 0.05}}"),
         # what only the environment or the provider table can tell
         ("gateway:\n  keys:\n    - os.environ/NOT_SET\n", "p.yaml:11: gateway.keys[0]: the environment variable NOT_SET is not set"),

@@ -35,7 +35,7 @@ PLAIN = entry(
 async def test_auto_comes_first_then_policies_models_and_embedding_models(tmp_path: Path) -> None:
     async with gateway(tmp_path, [ABLE, PLAIN], embedding_models=[VECTORS]) as run:
         listed = [model.id async for model in run.client.models.list()]
-    policies = ["auto:best", "auto:balanced", "auto:cheap"]
+    policies = ["auto:best", "auto:balanced", "auto:cheap", "auto:panel"]
     assert listed == ["auto", *policies, "llama-8b", "llama-70b", "team/vectors:v2", "locus-encoder"]
 
 
@@ -145,7 +145,14 @@ async def test_anthropics_form_has_the_chat_models_alone(tmp_path: Path) -> None
     async with gateway(tmp_path, [ABLE], embedding_models=[VECTORS]) as run:
         in_force = run.service.in_force
     listed, one = model_list(in_force, anthropic=True), one_model(in_force, "llama-8b", anthropic=True)
-    assert [model["id"] for model in listed["data"]] == ["auto", "auto:best", "auto:balanced", "auto:cheap", "llama-8b"]
+    assert [model["id"] for model in listed["data"]] == [
+        "auto",
+        "auto:best",
+        "auto:balanced",
+        "auto:cheap",
+        "auto:panel",
+        "llama-8b",
+    ]
     assert (listed["first_id"], listed["last_id"], listed["has_more"]) == ("auto", "llama-8b", False)
     assert one == listed["data"][-1]
     read = anthropic.types.ModelInfo.model_validate(one, strict=False)

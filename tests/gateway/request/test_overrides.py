@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.core.errors import InvalidRequest
 from gateway.request.chat_request import parse_chat
 from gateway.request.overrides import with_overrides
 from tests.gateway.running import Gateway, entry, gateway
@@ -143,6 +144,22 @@ async def test_failover_can_be_switched_off(tmp_path: Path) -> None:
 def test_failover_off_is_short_for_stand_ins(own: dict[str, Any], stand_ins: str | None) -> None:
     request = parse_chat(orjson.dumps({"model": "m", "messages": ASK, "locus": own}))
     assert with_overrides(request, {}).overrides.stand_ins == stand_ins
+
+
+@pytest.mark.parametrize(
+    ("own", "ensemble"),
+    [("on", True), (True, True), ("off", False), (False, False), ("3", 3), (9, 9), (None, None)],
+)
+def test_an_ensemble_is_on_off_or_a_number_of_models(own: object, ensemble: bool | int | None) -> None:
+    request = parse_chat(orjson.dumps({"model": "auto", "messages": ASK, "locus": {"ensemble": own}}))
+    assert with_overrides(request, {}).overrides.ensemble is ensemble
+
+
+@pytest.mark.parametrize("own", ["1", "10", "three", "²", 1, 10, 2.5, "", [3]])
+def test_other_ensembles_are_refused(own: object) -> None:
+    request = parse_chat(orjson.dumps({"model": "auto", "messages": ASK, "locus": {"ensemble": own}}))
+    with pytest.raises(InvalidRequest, match="`on`, `off`, or a number of models from 2 to 9"):
+        with_overrides(request, {})
 
 
 async def test_requirements_that_no_model_meets_are_reported(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@ from typing import Any
 
 import pytest
 
+from gateway.config.access import Allowed
+from gateway.config.ensemble import Ensemble
 from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import load_portfolio
-from gateway.core.errors import InvalidRequest, UnknownModel
+from gateway.core.errors import GatewayError, InvalidRequest, ModelNotAllowed, UnknownModel
 from gateway.request.chat_request import ChatRequest, Overrides
 from gateway.request.requirements import Requirements
-from gateway.routing.requested_policy import check_model_names, requested_policy
+from gateway.routing.requested_policy import check_model_names, requested_ensemble, requested_policy
 from router.model.policy import Policy
 from tests.gateway.running import entry, write_portfolio
 
@@ -91,3 +93,55 @@ def test_allowed_and_excluded_models_must_exist() -> None:
         with pytest.raises(UnknownModel) as caught:
             check_model_names(overrides, names)
         assert caught.value.param == param
+
+
+PANEL = {
+    "panel": {"cost_weight": 0, "ensemble": {"size": 4, "max_calls": 5, "tools": True}},
+    "best": {"cost_weight": 0},
+}
+
+
+@pytest.mark.parametrize(
+    ("policy", "wish", "ensemble"),
+    [
+        ("panel", None, Ensemble(size=4, max_calls=5, tools=True)),
+        ("panel", True, Ensemble(size=4, max_calls=5, tools=True)),
+        ("panel", False, None),
+        ("panel", 2, Ensemble(size=2, max_calls=5, tools=True)),
+        ("best", None, None),
+        ("best", False, None),
+        ("best", True, Ensemble()),
+        ("best", 9, Ensemble(size=9, max_calls=18)),
+    ],
+)
+def test_the_policy_and_the_request_say_how_many_models_may_answer(
+    tmp_path: Path, policy: str, wish: bool | int | None, ensemble: Ensemble | None
+) -> None:
+    file = write_portfolio(tmp_path, [entry("llama-8b", URL)], policies=PANEL, default_policy="best")
+    given = load_portfolio(file, {})
+    request = asked(f"auto:{policy}", ensemble=wish, rule=("quality", 3.0))
+    assert requested_ensemble(given, request, requested_policy(given, request)) == ensemble
+
+
+def test_an_ensemble_that_a_request_cannot_have(tmp_path: Path) -> None:
+    file = write_portfolio(tmp_path, [entry("llama-8b", URL)], policies=PANEL, default_policy="best")
+    given, own = load_portfolio(file, {}), Allowed(policies=("panel", "best"))
+
+    def refused(kind: type[GatewayError], policy: Policy | None, **overrides: Any) -> str:
+        with pytest.raises(kind) as caught:
+            requested_ensemble(given, asked("auto", **overrides), policy)
+        assert caught.value.param == "x-locus-ensemble"
+        return caught.value.message
+
+    assert "name `auto`" in refused(InvalidRequest, None, ensemble=True)
+    assert "6 models need 6 calls; the policy `panel` allows 5" in refused(InvalidRequest, Policy("panel"), ensemble=6)
+    for policy, wish in ((Policy("best"), True), (Policy("best"), 3), (Policy("panel"), 3)):
+        assert "Its policies: `panel`, `best`." in refused(ModelNotAllowed, policy, ensemble=wish, allowed=own)
+    for policy, wish in (
+        (Policy("best"), False),
+        (Policy("panel"), False),
+        (Policy("panel"), True),
+        (Policy("panel"), 4),
+    ):
+        requested_ensemble(given, asked("auto", ensemble=wish, allowed=own), policy)
+    assert requested_ensemble(given, asked("llama-8b", ensemble=False), None) is None
