@@ -7,6 +7,7 @@ gives the same bytes.
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from router.errors import EngineError
@@ -28,28 +29,34 @@ def check_engine(engine: str) -> None:
         raise EngineError(f"engine {engine!r}: expected {LOCAL}, dask://HOST:PORT or ray://HOST:PORT")
 
 
-def run_jobs(function: Callable[..., T], jobs: Iterable[tuple[Any, ...]], count: int, engine: str) -> Iterator[T]:
+def run_jobs(
+    function: Callable[..., T], jobs: Iterable[tuple[Any, ...]], count: int, engine: str, *, fewest: int = 2
+) -> Iterator[T]:
     """Calls a function with each tuple of arguments and yields the results in the order of the jobs, as they are ready.
 
     Args:
         function: of a module that the workers can import.
         jobs: the arguments of each call, which are sent to the workers; taken from the iterable only shortly before.
         count: the number of jobs.
-        engine: see `check_engine`. On a cluster every worker needs the same version of this package.
+        engine: see `check_engine`. On a cluster every worker needs the same version of this package. `local` without joblib is
+            this process alone.
+        fewest: fewer jobs than this run in this process where the engine is `local`: starting others takes some seconds.
 
     Raises:
         EngineError: the engine is not known, or its scheduler cannot be reached.
         MissingPackage: the client of the engine is not installed.
     """
+    check_engine(engine)
+    if engine == LOCAL and (count < fewest or find_spec("joblib") is None):
+        yield from (_with_one_thread(function, job) for job in jobs)
+        return
+    require("joblib", extra="replay")
     import joblib
 
-    check_engine(engine)
     with _backend(engine):
         calls = (joblib.delayed(_with_one_thread)(function, job) for job in jobs)
-        # One job alone runs in this process: starting another one takes longer than many jobs do.
-        workers = 1 if count < 2 and engine == LOCAL else -1
         results = "list" if engine.startswith("ray:") else "generator"  # Ray's backend has no generators
-        yield from joblib.Parallel(n_jobs=workers, return_as=results, batch_size=1, pre_dispatch="2*n_jobs")(calls)
+        yield from joblib.Parallel(n_jobs=-1, return_as=results, batch_size=1, pre_dispatch="2*n_jobs")(calls)
 
 
 def _with_one_thread(function: Callable[..., T], job: tuple[Any, ...]) -> T:

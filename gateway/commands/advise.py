@@ -9,8 +9,9 @@ import orjson
 from gateway.commands.replay_inputs import inputs, log_of
 from gateway.commands.since import Since
 from gateway.core.printable import printable
-from router.commands.options import readable_errors
+from router.commands.options import ENGINE, readable_errors
 from router.commands.terminal import console, table_of
+from router.parallel import check_engine
 
 if TYPE_CHECKING:
     from gateway.replay.advise import Advice, Named
@@ -24,9 +25,12 @@ SHOWN = 10
 @click.option("--db", type=click.Path(path_type=Path), help="SQLite file.  [default: the database of the portfolio]")
 @click.option("--parquet", type=click.Path(path_type=Path, exists=True), help="Read requests from this file or folder.")
 @click.option("--since", type=Since(), default="30d", show_default=True, help="A duration, or a date.")
+@ENGINE
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @readable_errors
-def advise(config: Path | None, db: Path | None, parquet: Path | None, since: float, as_json: bool) -> None:
+def advise(
+    config: Path | None, db: Path | None, parquet: Path | None, since: float, engine: str, as_json: bool
+) -> None:
     """Say which models to add, remove or replace, from your own requests.
 
     Candidates are the models of the model space that LiteLLM's table has a price for. A change is named only if it gains accuracy
@@ -35,9 +39,10 @@ def advise(config: Path | None, db: Path | None, parquet: Path | None, since: fl
     from gateway.replay.advise import advise as look
     from gateway.replay.sample import sample
 
+    check_engine(engine)
     known = inputs(config, db, demo=False)
     with log_of(known.location, parquet, since, None) as log:
-        found = look(sample(log, known.file_router.checkpoint), known.placed)
+        found = look(sample(log, known.file_router.checkpoint), known.placed, engine)
     if as_json:
         click.echo(orjson.dumps(found.as_json(), option=orjson.OPT_INDENT_2).decode())
     else:

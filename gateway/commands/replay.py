@@ -10,7 +10,8 @@ import orjson
 from gateway.commands.replay_inputs import Inputs, inputs, log_of
 from gateway.commands.replay_report import show
 from gateway.commands.since import Since
-from router.commands.options import readable_errors
+from router.commands.options import ENGINE, readable_errors
+from router.parallel import check_engine
 
 if TYPE_CHECKING:
     from gateway.replay.decider import Decider
@@ -38,6 +39,7 @@ FILE = click.Path(path_type=Path, exists=True)
 @click.option("--audit-usd", type=click.FloatRange(0, min_open=True), help="The most that the audit may cost, USD.")
 @click.option("--judge", metavar="MODEL", help="The model of the portfolio that grades the audit's answers.")
 @click.option("--demo", is_flag=True, help="Replay the requests to the simulated models of `locus serve --demo`.")
+@ENGINE
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @readable_errors
 def replay(
@@ -53,6 +55,7 @@ def replay(
     audit_usd: float | None,
     judge: str | None,
     demo: bool,
+    engine: str,
     as_json: bool,
 ) -> None:
     """Compare another portfolio or policy with what was logged.
@@ -62,6 +65,7 @@ def replay(
     """
     from gateway.replay.replay import Replay
 
+    check_engine(engine)
     if policy is not None and cost_weight is not None:
         raise click.UsageError("Give --policy or --cost-weight, not both.")
     if number is not None and (audit_usd is None or judge is None or demo):
@@ -75,7 +79,7 @@ def replay(
     present, other = _deciders(known, placed, policy, cost_weight)
     with log_of(known.location, parquet, since, until) as log:
         run = Replay(log, present, other, known.file_router.checkpoint)
-        report = run.run(since, until)
+        report = run.run(since, until, engine)
     if number is not None and audit_usd is not None and judge is not None and run.differing.ids:
         from gateway.commands.replay_audit import AuditOptions, audit
 
@@ -110,7 +114,7 @@ def _deciders(
     present = Decider(known.placed)
     if placed is known.placed and rule is None:
         return present, present  # the requests are decided once
-    return present, Decider(placed, rule)
+    return present, present.with_policy(rule) if placed is known.placed and rule else Decider(placed, rule)
 
 
 def _described(portfolio: Path | None, policy: str | None, cost_weight: float | None) -> str:

@@ -15,6 +15,7 @@ from gateway.replay.sample import Sample
 from gateway.routing.placed_models import PlacedModels
 from gateway.routing.standing import Standing
 from router.model.space import ModelSpace
+from router.parallel import LOCAL
 from router.replay.advice import Advisor, Change, Traffic
 
 FEWEST = 200  # requests; below, chance in single answers hides what a change gives
@@ -113,12 +114,16 @@ def candidates(space: ModelSpace, taken: Sequence[str]) -> list[Model]:
     return sorted((model for *_, model in cheapest.values()), key=lambda model: model.name)
 
 
-def advise(found: Sample, placed: PlacedModels) -> Advice:
+def advise(found: Sample, placed: PlacedModels, engine: str = LOCAL) -> Advice:
     """Looks for changes that help.
 
     Args:
         found: requests of the log.
         placed: the portfolio in force.
+        engine: what weighs the changes; see `router.parallel`. The advice does not depend on it.
+
+    Raises:
+        EngineError, MissingPackage: see `router.parallel.run_jobs`.
     """
     present = placed.portfolio.models
     if len(found.asked.needs) < FEWEST:
@@ -140,7 +145,8 @@ def advise(found: Sample, placed: PlacedModels) -> Advice:
         [i for i in usable if i < len(present) and not placed.standings[models[i].name].never_chosen],
         usd=usd,
     )
-    changes = list(advisor.changes([i for i in usable if i >= len(present)])) if advisor.present else []
+    added_models = [i for i in usable if i >= len(present)]
+    changes = advisor.changes(added_models, engine=engine) if advisor.present else []
     named = [_named(change, models) for change in changes]
     return Advice(
         len(found.asked.needs),

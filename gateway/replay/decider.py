@@ -4,8 +4,10 @@ What the record has of a request counts: its encoding, its tokens, the capabilit
 demanded. Failures of providers do not: each model with a deployment is taken to answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +16,12 @@ from gateway.config.portfolio import Portfolio
 from gateway.core.vocabulary import EXPECTED_OUTPUT_TOKENS
 from gateway.deployments.live import LiveDeployments
 from gateway.record.needs import Needs
+from gateway.record.predictions import unpack_query
 from gateway.routing.eligibility import Eligibility
 from gateway.routing.model_tables import embeddings_by_setting, model_tables
 from gateway.routing.placed_models import PlacedModels
 from gateway.routing.requested_policy import adjusted
+from router.model.model_table import ModelTable
 from router.model.policy import Policy, choose_each, cost_weight, lower_bounds
 
 
@@ -34,6 +38,19 @@ class Asked:
     q: NDArray[np.float32]
     needs: Sequence[Needs]
     policies: Sequence[str]
+
+
+class Predicted(NamedTuple):
+    """The predictions for n requests and M models.
+
+    Attributes:
+        p_correct, standard_error: (n, M), float32; NaN for a model without an embedding.
+        kinds: see `Scorer.predict_by_kind`, (n,), int64.
+    """
+
+    p_correct: NDArray[np.float32]
+    standard_error: NDArray[np.float32]
+    kinds: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -66,6 +83,7 @@ class Decider:
 
     Attributes:
         names: of the models.
+        tables: of the models, by reasoning setting; see `model_tables`.
         kinds: number of kinds of request.
     """
 
@@ -74,8 +92,8 @@ class Decider:
         models = self.portfolio.models
         self.names = tuple(model.name for model in models)
         self._by_setting = embeddings_by_setting(models)
-        self._tables = model_tables(models, placed.router)
-        self._table = self._tables[None]
+        self.tables = model_tables(models, placed.router)
+        self._table = self.tables[None]
         self.kinds = self._table.kinds
         live = LiveDeployments(self.portfolio)
         self._eligibility = Eligibility(models, tuple(live.models[name] for name in self.names), live.clock)
@@ -84,6 +102,7 @@ class Decider:
         self._caution = np.array([one.caution for one in standings], np.float32)
         self._policy = policy
         self._able: dict[tuple[object, ...], NDArray[np.bool_]] = {}
+        self._policies: dict[tuple[object, ...], Policy] = {}
 
     def embedding(self, model: int, reasoning: str | None) -> str | None:
         """The name in the model space by which a model's P(correct) is predicted for a request with this setting."""
@@ -94,33 +113,40 @@ class Decider:
         """All such names."""
         return frozenset(name for names in self._by_setting.values() for name in names if name is not None)
 
+    def with_policy(self, policy: Policy) -> Self:
+        """The same models with another policy for all requests: what is predicted for one holds for the other."""
+        other = copy(self)
+        other._policy = policy
+        other._policies = {}
+        return other
+
     def decide(self, asked: Asked) -> Decided:
-        """The decisions."""
-        p, errors, kinds = self._predicted(asked)
-        able = np.array([self._capable(one) for one in asked.needs], np.bool_).reshape(p.shape)
-        price = np.array([self._price(one) for one in asked.needs]).reshape(p.shape)
+        """Predicts and decides."""
+        predicted = predict(self.tables, asked.q, [one.reasoning for one in asked.needs])
+        return self.decide_predicted(predicted, asked.needs, asked.policies)
+
+    def decide_predicted(self, predicted: Predicted, needs: Sequence[Needs], policies: Sequence[str]) -> Decided:
+        """The decisions of requests whose predictions by `tables` are known.
+
+        Args:
+            needs, policies: as in `Asked`.
+        """
+        p, errors, kinds = predicted
+        able = np.array([self._capable(one) for one in needs], np.bool_).reshape(p.shape)
+        price = np.array([self._price(one) for one in needs]).reshape(p.shape)
         chosen = np.full(len(p), -1, np.int64)
-        policies = [self._policy_of(name, one) for name, one in zip(asked.policies, asked.needs, strict=True)]
-        factors = np.array([one.cost_factor for one in asked.needs])
-        for policy in dict.fromkeys(policies):
-            rows = np.array([i for i, one in enumerate(policies) if one == policy], np.int64)
+        rows_of: dict[Policy, list[int]] = {}
+        for i, (name, one) in enumerate(zip(policies, needs, strict=True)):
+            rows_of.setdefault(self._policy_of(name, one), []).append(i)
+        factors = np.array([one.cost_factor for one in needs])
+        for policy, indexes in rows_of.items():
+            rows = np.array(indexes, np.int64)
             paid = price[np.ix_(rows, self._table.embedded)]
             weights = np.array([cost_weight(policy, one) for one in paid]) * factors[rows]
             believed = lower_bounds(p[rows], errors[rows], policy, self._caution)
             eligible = able[rows] & self._chosen
             chosen[rows] = choose_each(believed, errors[rows], price[rows], eligible, policy, weights)
         return Decided(p, errors, price, able & self._chosen, kinds, chosen)
-
-    def _predicted(self, asked: Asked) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-        """P(correct), standard errors and kinds: each request by the table for its reasoning setting."""
-        settings = [one.reasoning if one.reasoning in self._tables else None for one in asked.needs]
-        shape = (len(asked.q), len(self.names))
-        p, errors = np.full((2, *shape), np.nan, np.float32)
-        kinds = np.zeros(len(asked.q), np.int64)
-        for setting in dict.fromkeys(settings):
-            rows = np.array([i for i, one in enumerate(settings) if one == setting], np.int64)
-            p[rows], errors[rows], kinds[rows] = self._tables[setting].predict_each(asked.q[rows])
-        return p, errors, kinds
 
     def _capable(self, needs: Needs) -> NDArray[np.bool_]:
         key = (
@@ -143,6 +169,37 @@ class Decider:
         return self._table.expected_usd(needs.prompt_tokens, output_tokens)
 
     def _policy_of(self, name: str, needs: Needs) -> Policy:
-        policies = self.portfolio.policies
-        policy = self._policy or policies.get(name, policies[self.portfolio.default_policy])
-        return adjusted(replace(policy, name=""), needs.rule, needs.min_p_correct)
+        key = name, needs.rule, needs.min_p_correct
+        if key not in self._policies:
+            if len(self._policies) > 10_000:
+                self._policies.clear()
+            policies = self.portfolio.policies
+            policy = self._policy or policies.get(name, policies[self.portfolio.default_policy])
+            self._policies[key] = adjusted(replace(policy, name=""), needs.rule, needs.min_p_correct)
+        return self._policies[key]
+
+
+def predict(
+    tables: Mapping[str | None, ModelTable], q: NDArray[np.float32], settings: Sequence[str | None]
+) -> Predicted:
+    """The predictions for n requests, each by the table for its reasoning setting.
+
+    Args:
+        tables: see `model_tables`.
+        q: encodings, (n, d_q).
+        settings: the reasoning settings that the requests asked for.
+    """
+    known = [setting if setting in tables else None for setting in settings]
+    p, errors = np.full((2, len(q), len(tables[None].priced)), np.nan, np.float32)
+    kinds = np.zeros(len(q), np.int64)
+    for setting in dict.fromkeys(known):
+        rows = np.array([i for i, one in enumerate(known) if one == setting], np.int64)
+        p[rows], errors[rows], kinds[rows] = tables[setting].predict_each(q[rows])
+    return Predicted(p, errors, kinds)
+
+
+def predict_packed(
+    tables: Mapping[str | None, ModelTable], packed: Sequence[tuple[bytes, bytes]], settings: Sequence[str | None]
+) -> Predicted:
+    """`predict` for encodings as they are in the record: the columns `encoding` and `surface`."""
+    return predict(tables, np.stack([unpack_query(*one) for one in packed]), settings)

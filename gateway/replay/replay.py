@@ -1,8 +1,9 @@
 """Replays logged requests: what another portfolio or policy would have chosen, and what that would have given."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +12,21 @@ from gateway.config.portfolio import Model
 from gateway.core.usage import Usage
 from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.record.needs import Needs, unpack_needs
-from gateway.record.predictions import unpack_query
-from gateway.replay.decider import Asked, Decided, Decider
+from gateway.replay.decider import Decided, Decider, Predicted, predict_packed
 from gateway.replay.logged import Log, LoggedRequest
 from gateway.replay.reasons import Reason, why_not
 from gateway.replay.report import Compared, Report
 from gateway.replay.usual import Usual
+from router.parallel import LOCAL, run_jobs
 from router.replay.estimate import Mean
 from router.replay.readout import Batch, ReadOut, Side
 from router.replay.snips import measured, weighted
 
 Floats = NDArray[np.float64]
+# What one process predicts at a time: seconds of work, beside which it matters little that the tables are sent with it.
+CHUNKS_OF_A_JOB = 4
+FEWEST_JOBS = 8  # that other processes are started for
+JOBS = 16  # whose requests are in memory at the same time
 _OTHERS = ""  # the place of models without an embedding among the embeddings
 
 
@@ -44,6 +49,20 @@ class Differing:
     variance: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     prompts: list[bool] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Requests that can be replayed.
+
+    Attributes:
+        needs: of each.
+        packed: what `predict_packed` needs of them.
+    """
+
+    rows: list[LoggedRequest]
+    needs: list[Needs]
+    packed: tuple[list[tuple[bytes, bytes]], list[str | None]]
 
 
 @dataclass(frozen=True)
@@ -91,32 +110,53 @@ class Replay:
         self._requests = self._same = 0
         self.differing = Differing()
 
-    def run(self, since: float | None = None, until: float | None = None) -> Report:
-        """Reads the log and reports.
+    def run(self, since: float | None = None, until: float | None = None, engine: str = LOCAL) -> Report:
+        """Reads the log and reports. The report does not depend on the engine.
 
         Args:
             since, until: the period of the log, for the report.
+            engine: what predicts; see `router.parallel`.
+
+        Raises:
+            EngineError, MissingPackage: see `router.parallel.run_jobs`.
         """
         usual = Usual(self._log)
-        for chunk in self._log.requests():
-            self._requests += len(chunk)
+        deciders = [self._present]
+        deciders += [] if self._other.tables is self._present.tables else [self._other]
+        jobs = self._jobs()
+        while some := list(islice(jobs, JOBS)):
+            calls = [(decider.tables, *job.packed) for job in some for decider in deciders]
+            predicted = iter(list(run_jobs(predict_packed, calls, len(calls), engine, fewest=FEWEST_JOBS)))
+            for job in some:
+                of_present = next(predicted)
+                of_other = next(predicted) if len(deciders) > 1 else of_present
+                self._add(self._decided(job, of_present, of_other), usual)
+        return self._report(since, until)
+
+    def _jobs(self) -> Iterator[_Job]:
+        """The requests of the log that can be replayed; the others are counted."""
+        chunks = iter(self._log.requests())
+        while some := list(islice(chunks, CHUNKS_OF_A_JOB)):
             rows = []
-            for row in chunk:
+            for row in chain.from_iterable(some):
+                self._requests += 1
                 reason = why_not(row, self._checkpoint)
                 if reason is None:
                     rows.append(row)
                 else:
                     self._reasons[reason] += 1
             if rows:
-                self._add(self._decided(rows), usual)
-        return self._report(since, until)
+                needs = [unpack_needs(row.needs or {}) for row in rows]
+                encodings = [(row.encoding or b"", row.surface or b"") for row in rows]
+                yield _Job(rows, needs, (encodings, [one.reasoning for one in needs]))
 
-    def _decided(self, rows: list[LoggedRequest]) -> _Rows:
-        needs = [unpack_needs(row.needs or {}) for row in rows]
-        q = np.stack([unpack_query(row.encoding or b"", row.surface or b"") for row in rows])
-        asked = Asked(q, needs, [row.policy or "" for row in rows])
-        present = self._present.decide(asked)
-        other = present if self._other is self._present else self._other.decide(asked)
+    def _decided(self, job: _Job, of_present: Predicted, of_other: Predicted) -> _Rows:
+        rows, needs = job.rows, job.needs
+        policies = [row.policy or "" for row in rows]
+        present = self._present.decide_predicted(of_present, needs, policies)
+        other = present
+        if self._other is not self._present:
+            other = self._other.decide_predicted(of_other, needs, policies)
         p, error, place = self._logged(rows, needs, present)
         chosen = np.maximum(other.chosen, 0)
         at = np.arange(len(rows))

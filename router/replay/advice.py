@@ -6,7 +6,8 @@ errors, and the answers to these requests by chance: a change counts only by the
 requests, or a model with few evaluations, give no advice.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Literal
@@ -15,13 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.model.policy import Policy, choose_each
+from router.parallel import LOCAL, run_jobs
 
 DRAWS = 20
 QUANTILE = 0.1  # of the draws: the gain that is reached in nine of ten
 COST_WEIGHTS = 1_023  # that are tried: neighbours differ by some 2%
 ROUNDING = 1e-9  # relative, of a mean of prices
+CHANGES_OF_A_JOB = 16  # with 3,000 requests about half a second of work
+FEWEST_JOBS = 8  # that other processes are started for
 _BY_WEIGHT = Policy("advice")
 Floats = NDArray[np.float64]
+_Pair = tuple[int | None, int | None]  # the added and the removed model
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,16 @@ class Traffic:
     price_usd: Floats
     able: NDArray[np.bool_]
     kinds: NDArray[np.int64]
+
+    def of(self, models: NDArray[np.int64]) -> "Traffic":
+        """The same requests and these models alone, in this order."""
+        return Traffic(
+            self.p_correct[:, models],
+            self.standard_error[:, models],
+            self.price_usd[:, models],
+            self.able[:, models],
+            self.kinds,
+        )
 
 
 @dataclass(frozen=True)
@@ -148,15 +163,39 @@ class Advisor:
         found = self._border(models, lambda routed: routed.usd > usd * (1 + ROUNDING))
         return self.routed(models, self._weights[min(found, len(self._weights) - 1)])
 
-    def changes(self, candidates: Sequence[int], *, best: int = 5) -> Iterator[Change]:
-        """Every addition of a candidate, every removal, and the replacement of each model by each of the `best` additions."""
-        added = [self.change(add, None) for add in candidates]
-        yield from added
+    def changes(self, candidates: Sequence[int], *, best: int = 5, engine: str = LOCAL) -> list[Change]:
+        """Every addition of a candidate, every removal, and the replacement of each model by each of the `best` additions.
+
+        Args:
+            engine: what computes; see `router.parallel`. The changes do not depend on it.
+
+        Raises:
+            EngineError, MissingPackage: see `router.parallel.run_jobs`.
+        """
+        added = self._weighed([(add, None) for add in candidates], engine)
         if len(self.present) < 2:
-            return
-        yield from (self.change(None, remove) for remove in self.present)
-        for add in sorted(added, key=lambda change: -change.accuracy.sure)[:best]:
-            yield from (self.change(add.added, remove) for remove in self.present)
+            return added
+        good = sorted(added, key=lambda change: -change.accuracy.sure)[:best]
+        others = [(None, remove) for remove in self.present]
+        return added + self._weighed([*others, *((a.added, remove) for a in good for remove in self.present)], engine)
+
+    def _weighed(self, pairs: Sequence[_Pair], engine: str) -> list[Change]:
+        """`change` for each pair. A job gets the columns that its changes need."""
+        jobs = [pairs[i : i + CHANGES_OF_A_JOB] for i in range(0, len(pairs), CHANGES_OF_A_JOB)]
+        parts = ((*self._part(job), job) for job in jobs)
+        done = run_jobs(_change_each, parts, len(jobs), engine, fewest=FEWEST_JOBS)
+        return [change for changes in done for change in changes]
+
+    def _part(self, pairs: Sequence[_Pair]) -> tuple["Advisor", NDArray[np.int64]]:
+        """An adviser that knows the models of the portfolio and of these pairs alone, and the indexes that these have here."""
+        named = {model for pair in pairs for model in pair if model is not None}
+        models = np.array(sorted(named.union(self.present)), np.int64)
+        part = copy(self)
+        part._traffic, part._draws = self._traffic.of(models), self._draws[:, models]
+        part.present = tuple(np.searchsorted(models, self.present).tolist())
+        chosen = self.now.chosen
+        part.now = replace(self.now, chosen=np.where(chosen >= 0, np.searchsorted(models, chosen), -1))
+        return part, models
 
     def change(self, added: int | None, removed: int | None) -> Change:
         """What one change gives. At least one of both is an index."""
@@ -227,6 +266,12 @@ class Advisor:
         sums: Floats = np.zeros(models * kinds)
         np.add.at(sums, place, own)
         return sums.reshape(models, kinds)
+
+
+def _change_each(advisor: Advisor, models: NDArray[np.int64], pairs: Sequence[_Pair]) -> list[Change]:
+    """Each change by a part of an adviser, with the indexes that the models have in the whole."""
+    place: dict[int | None, int | None] = {None: None} | {int(model): i for i, model in enumerate(models)}
+    return [replace(advisor.change(place[a], place[r]), added=a, removed=r) for a, r in pairs]
 
 
 def _cost_weights(price_usd: Floats, present: float) -> list[float]:

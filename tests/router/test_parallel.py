@@ -1,6 +1,7 @@
 """Jobs on several engines: results in order and equal to the last bit, and clear errors for engines that do not answer."""
 
 import importlib.util
+import os
 import socket
 from collections.abc import Iterator
 
@@ -9,7 +10,9 @@ import pytest
 
 from router.errors import EngineError, MissingPackage
 from router.parallel import LOCAL, check_engine, run_jobs
+from tests.router.dask_cluster import dask
 
+__all__ = ["dask"]
 ROWS = [np.random.default_rng(seed).standard_normal((300, 290)).astype(np.float32) for seed in range(5)]
 
 
@@ -17,26 +20,24 @@ def gram(rows: np.ndarray, times: float) -> np.ndarray:
     return rows.T @ rows * np.float32(times)
 
 
+def process() -> int:
+    return os.getpid()
+
+
 def jobs() -> Iterator[tuple[np.ndarray, float]]:
     return ((rows, number) for number, rows in enumerate(ROWS, 1))
-
-
-@pytest.fixture(scope="module")
-def dask() -> Iterator[str]:
-    if importlib.util.find_spec("distributed") is None:
-        pytest.skip("needs the package distributed")
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
-    ) as cluster:
-        yield cluster.scheduler_address.replace("tcp://", "dask://")
 
 
 def test_jobs_give_equal_bytes_in_this_process_and_in_others() -> None:
     alone = [next(iter(run_jobs(gram, [job], 1, LOCAL))) for job in jobs()]
     beside = list(run_jobs(gram, jobs(), len(ROWS), LOCAL))
     assert [found.tobytes() for found in beside] == [found.tobytes() for found in alone]
+
+
+def test_few_jobs_and_a_machine_without_joblib_need_no_other_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = list(run_jobs(process, [()] * 3, 3, LOCAL, fewest=4))
+    monkeypatch.setattr("router.parallel.find_spec", lambda name: None)
+    assert {*few, *run_jobs(process, [()] * 3, 3, LOCAL)} == {os.getpid()}
 
 
 @pytest.mark.slow

@@ -89,6 +89,13 @@ def test_wrong_options_are_named(logged: Logged, options: list[str], message: st
     assert message in " ".join(found.output.replace("│", " ").split())
 
 
+@pytest.mark.parametrize("command", [("replay",), ("portfolio", "advise")])
+def test_an_engine_that_does_not_exist_is_named(logged: Logged, command: tuple[str, ...]) -> None:
+    found = run(*command, "--config", logged.path, "--engine", "spark://127.0.0.1:7077")
+    assert found.exit_code == 1
+    assert "expected local, dask://HOST:PORT or ray://HOST:PORT" in found.output
+
+
 def test_nothing_logged_and_a_missing_record(tmp_path: Path) -> None:
     empty = fill(tmp_path, DatabaseLocation(file=tmp_path / "store.db"), 0)
     assert "There is nothing to compare." in run("replay", "--config", empty.path).output

@@ -20,8 +20,9 @@ from router.model.policy import Policy
 from tests.gateway.replay.logs import BEGAN, PRICES, Logged, fill, grade, placed, write_portfolio
 from tests.gateway.running import shipped_router
 from tests.gateway.store.engines import location
+from tests.router.dask_cluster import dask
 
-__all__ = ["location"]
+__all__ = ["dask", "location"]
 
 
 def decider(path: Path, policy: Policy | None = None) -> Decider:
@@ -274,3 +275,27 @@ def test_grades_and_usual_answers_are_those_of_the_request(tmp_path: Path, sqlit
         log = DatabaseLog(connection)
         assert [row.score for chunk in log.requests() for row in chunk] == [1.0, None, None, None]
         assert sum(len(chunk) for chunk in log.answers()) == 3
+
+
+@pytest.mark.slow
+def test_every_engine_gives_the_same_report(
+    tmp_path: Path, sqlite: DatabaseLocation, dask: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is several jobs, in more than one round, and one policy shares the predictions of the other."""
+    logged = fill(tmp_path, sqlite)
+    monkeypatch.setattr("gateway.replay.logged.CHUNK", 9)
+    monkeypatch.setattr("gateway.replay.replay.CHUNKS_OF_A_JOB", 2)
+    monkeypatch.setattr("gateway.replay.replay.JOBS", 4)
+    present, other = decider(logged.path), decider(logged.path, Policy("best"))
+    with sync_engine(logged.location).connect() as connection:
+        log = DatabaseLog(connection)
+
+        def report(other: Decider, engine: str = "local") -> Report:
+            return Replay(log, present, other, shipped_router().checkpoint).run(engine=engine)
+
+        alone = report(other)
+        assert alone.replayed == 120
+        assert alone.readout == report(present.with_policy(Policy("best"))).readout
+        assert report(other, dask) == alone
+        monkeypatch.setattr("gateway.replay.replay.FEWEST_JOBS", 2)
+        assert report(other) == alone

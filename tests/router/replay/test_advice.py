@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 
 from router.replay.advice import Advisor, Change, Traffic
+from tests.router.dask_cluster import dask
 from tests.router.replay.worlds import World, world
+
+__all__ = ["dask"]
 
 
 def traffic(made: World) -> Traffic:
@@ -66,11 +69,32 @@ def test_what_no_model_can_serve_counts_as_wrong_and_a_model_that_can_as_a_gain(
 
 def test_replacements_are_tried_for_the_best_additions_only() -> None:
     made = world(300)
-    found = list(Advisor(traffic(made), [0, 1], 30.0).changes([2, 3, 4], best=2))
+    found = Advisor(traffic(made), [0, 1], 30.0).changes([2, 3, 4], best=2)
     kinds = [change.kind for change in found]
     assert (kinds.count("add"), kinds.count("remove"), kinds.count("replace")) == (3, 2, 4)
     best = sorted((change for change in found if change.kind == "add"), key=lambda change: -change.accuracy.sure)[:2]
     assert {change.added for change in found if change.kind == "replace"} == {change.added for change in best}
+
+
+@pytest.mark.slow
+def test_every_engine_gives_the_same_changes(dask: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.replay.advice.CHANGES_OF_A_JOB", 1)
+    made = world(300)
+    advisor = Advisor(traffic(made), [1, 4], 30.0)
+    alone = advisor.changes([0, 2, 3, 5], best=2)
+    monkeypatch.setattr("router.replay.advice.FEWEST_JOBS", 2)
+    assert advisor.changes([0, 2, 3, 5], best=2) == alone
+    assert advisor.changes([0, 2, 3, 5], best=2, engine=dask) == alone
+
+
+def test_a_part_of_the_traffic_gives_what_the_whole_gives() -> None:
+    advisor = Advisor(traffic(world(300)), [1, 4], 30.0)
+    for change in advisor.changes([0, 2, 3, 5], best=2):
+        whole = advisor.change(change.added, change.removed)
+        assert (change.kind, change.cost_weight, change.share) == (whole.kind, whole.cost_weight, whole.share)
+        assert change.accuracy.value == pytest.approx(whole.accuracy.value)
+        assert change.accuracy.sure == pytest.approx(whole.accuracy.sure)
+        assert change.usd == pytest.approx(whole.usd)
 
 
 def test_nine_in_ten_additions_that_are_named_are_right() -> None:
