@@ -66,7 +66,8 @@ class NearLimitEntry(FileModel):
 
     at: Annotated[float, Field(ge=0, lt=1)] = Field(0.8, description="Share of a budget from which on this applies")
     cost_weight: Annotated[float, Field(ge=1, le=1e6)] = Field(
-        4.0, description="The policy's cost weight is multiplied by this"
+        4.0,
+        description="Money counts so many times as much: the policy's cost weight, or its `max_loss`, is multiplied by this",
     )
 
 
@@ -157,7 +158,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class NearLimit:
-    """From the share `at` of a budget on, the policy's cost weight is multiplied by `cost_weight`."""
+    """From the share `at` of a budget on, money counts `cost_weight` times as much to policies."""
 
     at: float = 0.8
     cost_weight: float = 4.0

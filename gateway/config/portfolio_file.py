@@ -105,7 +105,7 @@ class _Builder:
             places={
                 model.name: self._document.locate(("models", i, "embedding")) for i, model in enumerate(entry.models)
             },
-            access=read_access(self._document, self._references, entry, settings, frozenset(policies)),
+            access=read_access(self._document, self._references, entry, settings, policies),
             warnings=self._references.warnings,
             feedback=entry.feedback,
             drift=entry.drift and self._drift(entry.drift),

@@ -291,7 +291,7 @@ class RequestLog:
             propensity=propensity_column(decision),
             checkpoint=checkpoint_column(decision, self.in_force.router),
             cache=self._cache,
-            near_limit=near_limit_column(request, decision),
+            near_limit=near_limit_column(decision),
             **usage_columns(parts),
         )
 

@@ -34,12 +34,9 @@ def from_cache(record: Record, origin: Origin) -> Record:
     )
 
 
-def near_limit_column(request: Request | None, decision: Decision | None) -> float | None:
-    """The factor by which a budget that is nearly spent raised the cost weight of the policy; None if none did."""
-    if decision is None or decision.policy is None or not isinstance(request, ChatRequest):
-        return None
-    factor = request.overrides.cost_factor
-    return factor if factor > 1.0 else None
+def near_limit_column(decision: Decision | None) -> float | None:
+    """The factor by which money counted more to the policy, since a budget was nearly spent; None if none was."""
+    return decision.cost_factor if decision is not None and decision.cost_factor > 1.0 else None
 
 
 def propensity_column(decision: Decision | None) -> float | None:

@@ -5,7 +5,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from gateway.config.access import AccessEntry
-from gateway.config.access_reader import unknown_names
+from gateway.config.access_reader import problems_of
 from gateway.config.field_types import FileModel
 from gateway.config.portfolio import Portfolio
 from gateway.config.yaml_reader import place_text
@@ -23,7 +23,7 @@ def checked_entry(kind: type[Entry], fields: JsonObject, portfolio: Portfolio) -
         InvalidRequest: a field is unknown or wrong, or names what the portfolio does not have; `param` is the field.
     """
     entry = checked(kind, fields)
-    for place, problem in unknown_names(entry, portfolio.model_names, portfolio.policies):
+    for place, problem in problems_of(entry, portfolio.model_names, portfolio.policies):
         raise InvalidRequest(f"`{place_text(place)}`: {problem}.", param=place_text(place))
     return entry
 

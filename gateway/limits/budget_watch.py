@@ -97,7 +97,10 @@ class BudgetWatch:
         return None
 
     def cost_factor(self, slice: Slice) -> float:
-        """The factor of a policy's cost weight, by the `near_limit` of key and team; 1 if no budget is near its limit."""
+        """How much more than usual money counts to policies, by the `near_limit` of key and team; 1: no budget is near its limit.
+
+        That of a key is about its own budgets and those of its team, that of a team about those of the team.
+        """
         self.note(slice)  # with what has been spent since the store answered
         factor = 1.0
         for (kind, name), limits in slice.grant.scopes:
@@ -105,7 +108,7 @@ class BudgetWatch:
             if near is None:
                 continue
             for term in slice.terms.budgets:
-                state = self._states.get(term.key) if term.key.scope == f"{kind}:{name}" else None
+                state = self._states.get(term.key) if kind == "key" or term.key.scope == f"{kind}:{name}" else None
                 if state is not None and state.spent >= near.at * term.limit:
                     factor = max(factor, near.cost_weight)
         return factor

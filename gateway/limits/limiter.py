@@ -149,7 +149,7 @@ class Limiter:
         return slice
 
     def cost_factor(self, grant: Grant) -> float:
-        """The factor of a policy's cost weight for a key; 1 if none of its budgets is near its limit."""
+        """How much more than usual money counts to policies for a key; 1 if none of its budgets is near its limit."""
         if all(limits.near_limit is None for _, limits in grant.scopes):
             return 1.0
         return self.budgets.cost_factor(self.standing(grant))

@@ -22,7 +22,7 @@ from gateway.routing.model_tables import embeddings_by_setting, model_tables
 from gateway.routing.placed_models import PlacedModels
 from gateway.routing.requested_policy import adjusted
 from router.model.model_table import ModelTable
-from router.model.policy import Policy, choose_each, cost_weight, lower_bounds
+from router.model.policy import Policy, choose_each, cost_weight, lower_bounds, saving
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +135,13 @@ class Decider:
         able = np.array([self._capable(one) for one in needs], np.bool_).reshape(p.shape)
         price = np.array([self._price(one) for one in needs]).reshape(p.shape)
         chosen = np.full(len(p), -1, np.int64)
-        rows_of: dict[Policy, list[int]] = {}
+        rows_of: dict[tuple[Policy, float], list[int]] = {}
         for i, (name, one) in enumerate(zip(policies, needs, strict=True)):
-            rows_of.setdefault(self._policy_of(name, one), []).append(i)
-        factors = np.array([one.cost_factor for one in needs])
-        for policy, indexes in rows_of.items():
+            rows_of.setdefault((self._policy_of(name, one), one.cost_factor), []).append(i)
+        for (policy, factor), indexes in rows_of.items():
             rows = np.array(indexes, np.int64)
             paid = price[np.ix_(rows, self._table.embedded)]
-            weights = np.array([cost_weight(policy, one) for one in paid]) * factors[rows]
+            weights = np.array([cost_weight(policy, one, factor) for one in paid])
             believed = lower_bounds(p[rows], errors[rows], policy, self._caution)
             eligible = able[rows] & self._chosen
             chosen[rows] = choose_each(believed, errors[rows], price[rows], eligible, policy, weights)
@@ -169,13 +168,14 @@ class Decider:
         return self._table.expected_usd(needs.prompt_tokens, output_tokens)
 
     def _policy_of(self, name: str, needs: Needs) -> Policy:
-        key = name, needs.rule, needs.min_p_correct
+        key = name, needs.rule, needs.min_p_correct, needs.cost_factor
         if key not in self._policies:
             if len(self._policies) > 10_000:
                 self._policies.clear()
             policies = self.portfolio.policies
             policy = self._policy or policies.get(name, policies[self.portfolio.default_policy])
-            self._policies[key] = adjusted(replace(policy, name=""), needs.rule, needs.min_p_correct)
+            asked = adjusted(replace(policy, name=""), needs.rule, needs.min_p_correct)
+            self._policies[key] = saving(asked, needs.cost_factor)
         return self._policies[key]
 
 

@@ -33,7 +33,7 @@ class Overrides:
         stand_ins: what may answer if a call of the chosen model fails; None leaves it to the portfolio.
         session: the client's own name for the conversation.
         allowed: the models and policies that the key of the request may use.
-        cost_factor: the policy's cost weight is multiplied by it; more than 1 if a budget of the key is nearly spent.
+        cost_factor: how much more than usual money counts to the policy; more than 1 if a budget of the key is nearly spent.
         cache: True to use the cache for answers, or for how many seconds an answer may be used; False not to use it; None
             leaves it to the policy.
         ensemble: True to let several models answer together, or how many at most, from 2 to 9; False to let one model answer; None

@@ -38,7 +38,7 @@ def _interpret(
 
 
 def at_cost(factor: float, request: ChatRequest) -> ChatRequest:
-    """Return the request with a factor of its policy's cost weight."""
+    """Return the request with what money counts to its policy, in place of 1."""
     if factor == 1.0:
         return request
     return replace(request, overrides=replace(request.overrides, cost_factor=factor))

@@ -84,7 +84,8 @@ class Decision:
         choice: what the policy prefers: the chosen model, unless tool calls are under way at another one; None if the client
             named the model, or the policy could choose none.
         propensity: the probability of the choice: a model on trial gets a share of the requests that it is the best for.
-        cost_factor: in `cost_weight`; more than 1 if a budget of the client's key is nearly spent.
+        cost_factor: how much more than usual money counted, in the policy's number or in `cost_weight`; more than 1 if a budget of
+            the client's key is nearly spent.
     """
 
     models: tuple[str, ...]

@@ -56,8 +56,14 @@ class Reasons:
                 why.append(f"the conversation leaves {left}: the gain is worth it, although {self._switch_price()}")
         if decision.kept and decision.missed_minimum is not None:
             why.append(f"this model does not reach the minimum P(correct) of {decision.missed_minimum:g}")
-        if decision.cost_factor != 1.0 and decision.cost_weight:
-            why.append(f"a budget of the key is nearly spent, so that the price counts {decision.cost_factor:g} times")
+        if decision.cost_factor != 1.0:
+            less = policy.rule == "max_loss"
+            counts = (
+                "a model may be worse by more than usual"
+                if less
+                else f"the price counts {decision.cost_factor:g} times"
+            )
+            why.append(f"a budget of the key is nearly spent, so that {counts}")
         if policy.caution:
             why.append(f"from each P(correct), {policy.caution:g} times its standard error is taken off")
         if self.scores.familiarity is not None and self.scores.familiarity < UNFAMILIAR:
@@ -131,12 +137,11 @@ class Reasons:
         return why
 
     def _quality(self, policy: Policy) -> str:
-        if policy.value == BEST_QUALITY:
-            return "the price does not count"
         weight = self.decision.cost_weight
         if weight == 0:
-            return "the models of this portfolio cost about the same"
-        gain = P_OF_A_STEP * (BEST_QUALITY - policy.value)
+            same = "the models of this portfolio cost about the same"
+            return "the price does not count" if policy.value == BEST_QUALITY else same
+        gain = P_OF_A_STEP * max(1.0, BEST_QUALITY - policy.value)
         return (
             f"at the prices of this portfolio a model may cost {_positional(gain / weight, 2)} USD more if its P(correct) is "
             f"higher by {_short(gain)}, which is a cost weight of {_short(weight)}"

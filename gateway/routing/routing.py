@@ -26,7 +26,7 @@ from gateway.routing.standing import Standing
 from gateway.routing.states import States
 from gateway.routing.trials import Trials
 from router.model.model_table import ModelTable
-from router.model.policy import Policy, choose, cost_weight
+from router.model.policy import Policy, choose, cost_weight, saving
 from router.model.serving import Router
 from router.model.stand_ins import nearest
 
@@ -99,12 +99,14 @@ class Routing:
             if not overrides.allowed.model(request.model):
                 raise not_allowed(request.model, overrides.allowed)
             return await self._decide_named(request, named)
-        policy = requested_policy(self._portfolio, request)
+        asked = requested_policy(self._portfolio, request)
+        policy = saving(asked, overrides.cost_factor)
         requirements = await self._eligibility.measured(request)
         scores = self._scores(request, await self._encode(request), requirements)
         callable_ = self._eligibility.callable(scores.capable)
         eligible = callable_ & ~np.isnan(scores.p_correct) & ~self._states.never_chosen
-        weight = cost_weight(policy, scores.price_usd[self._table.embedded]) * overrides.cost_factor
+        weight = cost_weight(policy, scores.price_usd[self._table.embedded], overrides.cost_factor)
+        factor = overrides.cost_factor if weight or policy is not asked else 1.0
         switch = self._switch(request, conversation)
         if switch is not None:
             scores.price_usd[switch.model] -= switch.lost_cache_usd
@@ -114,7 +116,7 @@ class Routing:
         choice = choose(compared, scores.standard_error, scores.price_usd, now, policy, weight)
         # The conversation keeps its model, even if the policy could not choose it for a new one.
         if switch is not None and switch.forbidden and callable_[switch.model]:
-            return Decision(self.names, policy, switch.model, scores, switch, weight, choice, overrides.cost_factor)
+            return Decision(self.names, policy, switch.model, scores, switch, weight, choice, factor)
         if choice is None:
             too_long = self._eligibility.too_long(overrides, requirements, scores.capable)
             raise too_long or self._none_eligible(request, requirements, scores.capable)
@@ -122,9 +124,7 @@ class Routing:
         if now is not eligible:
             preferred = choose(compared, scores.standard_error, scores.price_usd, eligible, policy, weight) or choice
         propensity = self._states.propensity(choice.model, preferred.model, kept)
-        return Decision(
-            self.names, policy, choice.model, scores, switch, weight, choice, overrides.cost_factor, propensity
-        )
+        return Decision(self.names, policy, choice.model, scores, switch, weight, choice, factor, propensity)
 
     def count_choice(self, decision: Decision) -> None:
         """Counts the choice of a request that is answered now, for the shares of models on trial."""

@@ -5,7 +5,7 @@ relative to what the models of the portfolio cost. Two rules take the cheapest m
 the best model, and `min_p_correct`, in absolute terms.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -95,6 +95,16 @@ def lower_bounds(
     return np.maximum(p_correct - steps * standard_error, 0.0, dtype=np.float32)
 
 
+def saving(policy: Policy, factor: float) -> Policy:
+    """The policy when money counts `factor` times as much as usual, as far as its number says so; `cost_weight` has the rest.
+
+    A `max_loss` grows by the factor; one of less than a step of quality counts as a step. A minimum is kept.
+    """
+    if policy.rule != "max_loss" or factor == 1.0:
+        return policy
+    return replace(policy, value=min(1.0, max(policy.value, P_OF_A_STEP) * factor))
+
+
 def price_difference_usd(price_usd: NDArray[np.float64], quality: float) -> float:
     """What better models of a portfolio cost more than the cheapest one, USD; 0 if all cost about the same.
 
@@ -118,7 +128,7 @@ def price_difference_usd(price_usd: NDArray[np.float64], quality: float) -> floa
     return float(smallest * (largest / smallest) ** (quality / BEST_QUALITY))
 
 
-def cost_weight(policy: Policy, price_usd: NDArray[np.float64]) -> float:
+def cost_weight(policy: Policy, price_usd: NDArray[np.float64], factor: float = 1.0) -> float:
     """The p_correct that one US dollar is worth to a policy, 1/USD; 0 for a rule that takes the cheapest model.
 
     At quality s a model may cost `price_difference_usd` more if its p_correct is higher by P_OF_A_STEP * (10 - s). So the cost
@@ -126,11 +136,19 @@ def cost_weight(policy: Policy, price_usd: NDArray[np.float64]) -> float:
 
     Args:
         price_usd: expected price of this request at each model that the portfolio's policies can choose, (M,), float64, USD.
+        factor: how much more than usual money counts, at least 1. A policy to which it counts nothing is then taken as quality 9.
     """
-    if policy.rule == "cost_weight":
-        return policy.value
-    difference = price_difference_usd(price_usd, policy.value) if policy.rule == "quality" else 0.0
-    return P_OF_A_STEP * (BEST_QUALITY - policy.value) / difference if difference > 0 else 0.0
+    if policy.rule not in ("cost_weight", "quality"):
+        return 0.0
+    weight = policy.value if policy.rule == "cost_weight" else _weight_of_quality(policy.value, price_usd)
+    if factor == 1.0:
+        return weight
+    return (weight or _weight_of_quality(BEST_QUALITY - 1, price_usd)) * factor
+
+
+def _weight_of_quality(quality: float, price_usd: NDArray[np.float64]) -> float:
+    difference = price_difference_usd(price_usd, quality)
+    return P_OF_A_STEP * (BEST_QUALITY - quality) / difference if difference > 0 else 0.0
 
 
 def utilities(

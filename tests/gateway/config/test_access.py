@@ -92,6 +92,7 @@ def test_an_expired_key_is_a_warning_so_that_the_gateway_starts(tmp_path: Path) 
 
 
 KEY = "keys:\n  - {name: a, key: os.environ/A"
+NEAR = KEY + ", budget: [{usd: 1, per: day}], near_limit: {at: 0.5}}"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,11 @@ KEY = "keys:\n  - {name: a, key: os.environ/A"
         ("keys: [{name: a, key: 'file:/none'}]", ["3: keys[0].key: the file /none cannot be read, or is empty"]),
         ("keys: [{name: a, key: os.environ/SPACE}]", ["3: keys[0].key: the environment variable SPACE has a space inside; it must be the key alone"]),
         ("keys: [{name: a, key: os.environ/CONTROL}]", ["3: keys[0].key: the environment variable CONTROL has a line break or another control character inside; it must be the key alone"]),
+        (KEY + ", near_limit: {at: 0.5}}", ["4: keys[0].near_limit: needs a `budget` that can be nearly spent"]),
+        ("teams: [{name: build}]\n" + KEY + ", team: build, near_limit: {at: 0.5}}", ["5: keys[0].near_limit: needs a `budget`, of the key or of the team 'build'"]),
+        ("teams: [{name: t, near_limit: {at: 0.5}}]", ["3: teams[0].near_limit: needs a `budget` that can be nearly spent"]),
+        ("policies: {p: {min_p_correct: 0.7}}\ndefault_policy: p\n" + NEAR, ["6: keys[0].near_limit: changes nothing: p has the rule `min_p_correct`, whose minimum is kept"]),
+        (NEAR.replace("near", "policies: [], near"), ["4: keys[0].near_limit: needs a policy; `policies` allows none"]),
         ("teams: [{name: t}, {name: t}]", ["3: teams[1].name: 't' is also teams[0]"]),
     ],
 )  # fmt: skip

@@ -241,6 +241,45 @@ async def test_a_key_near_the_end_of_a_budget_chooses_cheaper_models(tmp_path: P
             assert [one["near_limit"] for one in await run.records()] == [None, 1e6]
 
 
+@pytest.mark.parametrize(
+    ("policy", "after"),
+    [
+        ({"max_loss": 0.0}, "llama-8b"),
+        ({"quality": 10}, "llama-8b"),
+        ({"cost_weight": 0}, "llama-8b"),
+        ({"min_p_correct": 0.01}, None),
+    ],
+)
+async def test_near_limit_works_for_every_rule_and_for_the_budget_of_the_team(
+    tmp_path: Path, policy: dict[str, float], after: str | None
+) -> None:
+    near = {"at": 0.05, "cost_weight": 1e4}
+    keys = [{"name": "ci", "key": "os.environ/CI", "team": "build", "near_limit": near}]
+    teams = [{"name": "build", "budget": [{"usd": 0.0001, "per": "day"}]}]
+    async with ScriptedProvider() as up:
+        models = [
+            entry("llama-8b", up.base_url, price={"input": 0.01, "output": 0.01}),
+            entry("llama-70b", up.base_url),
+        ]
+        more = {"keys": keys, "teams": teams, "policies": {"p": policy, "other": {"quality": 3}}, "default_policy": "p"}
+        async with running(load_portfolio(write_portfolio(tmp_path, models, **more), ENVIRONMENT)) as run:
+            ask: Any = {"model": "auto", "messages": ASK, "max_tokens": 10}
+
+            async def route() -> Any:
+                return (await run.http.post("/v1/route", json=ask, headers={"x-api-key": "sk-ci"})).json()
+
+            before = await route()
+            spends = await with_key(run, "sk-ci").chat.completions.create(**ask | {"model": "llama-70b"})
+            assert spends.model == "llama-70b"
+            found = await route()
+            told = any("a budget of the key is nearly spent" in why for why in found["why"])
+            assert told == (after is not None)
+            assert before["chosen"] == ("llama-8b" if after is None else "llama-70b")
+            assert found["chosen"] == "llama-8b"
+            await with_key(run, "sk-ci").chat.completions.create(**ask)
+            assert [one["near_limit"] for one in await run.records()] == [None, None if after is None else 1e4]
+
+
 async def test_what_a_key_has_left(tmp_path: Path) -> None:
     keys = [{"name": "ci", "key": "os.environ/CI", "team": "build", "rpm": 3, "budget": [{"usd": 5, "per": "ever"}]}]
     async with serving_keys(tmp_path, keys) as (run, _):

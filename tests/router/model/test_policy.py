@@ -17,6 +17,7 @@ from router.model.policy import (
     cost_weight,
     lower_bounds,
     price_difference_usd,
+    saving,
     utilities,
 )
 
@@ -256,3 +257,46 @@ def test_many_queries_are_decided_as_each_of_them_alone(seed: int, rule: Rule, m
     for i in range(n):
         alone = choose(p[i], error[i], usd[i], eligible[i], policy, weights[i])
         assert found[i] == (-1 if alone is None else alone.model)
+
+
+@pytest.mark.parametrize(
+    ("policy", "factor", "model"),
+    [
+        (Policy("w", "cost_weight", 1.0), 1.0, 0),
+        (Policy("w", "cost_weight", 1.0), 4.0, 1),
+        (Policy("w", "cost_weight", 1.0), 20.0, 2),
+        (BEST, 1.0, 0),  # the price counts nothing: then as at quality 9
+        (BEST, 4.0, 1),
+        (BEST, 400.0, 3),
+        (Policy("q", "quality", 10.0), 4.0, 1),
+        (Policy("l", "max_loss", 0.05), 1.0, 1),
+        (Policy("l", "max_loss", 0.05), 4.0, 2),
+        (Policy("l", "max_loss", 0.0), 4.0, 1),
+        (Policy("l", "max_loss", 0.5), 4.0, 3),
+        (ENOUGH, 4.0, 2),  # a minimum is kept
+        (Policy("both", "max_loss", 0.05, min_p_correct=0.83), 40.0, 1),
+    ],
+)
+def test_a_policy_that_saves_money_chooses_cheaper_models(policy: Policy, factor: float, model: int) -> None:
+    p, usd = np.array([0.9, 0.86, 0.72, 0.2], np.float32), np.array([0.04, 0.02, 0.01, 0.0001])
+    errors, saves = np.full(4, 0.01, np.float32), saving(policy, factor)
+    choice = choose(p, errors, usd, np.ones(4, np.bool_), saves, cost_weight(saves, usd, factor))
+    assert choice is not None
+    assert choice.model == model
+
+
+@given(MODELS, st.sampled_from(RULES), st.floats(0, 1), st.floats(1, 100))
+def test_a_policy_that_saves_money_never_chooses_a_dearer_model(
+    models: list[tuple[float, float]], rule: Rule, value: float, factor: float
+) -> None:
+    p, price = (list(part) for part in zip(*models, strict=True))
+    policy = Policy("one", rule, value * {"quality": 10, "cost_weight": 100}.get(rule, 1))
+    usual = chosen(p, price, policy)
+    saves, usd = saving(policy, factor), np.array(price)
+    before, after = cost_weight(policy, usd), cost_weight(saves, usd, factor)
+    errors = np.full(len(p), 0.01, np.float32)
+    choice = choose(np.array(p, np.float32), errors, usd, np.ones(len(p), np.bool_), saves, after)
+    assert usual is not None
+    assert choice is not None
+    dearer = price[choice.model] - price[usual.model]
+    assert dearer <= 0 or 0 < (after - before) * dearer <= 2 * TIE  # equal but for rounding
