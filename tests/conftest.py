@@ -1,6 +1,5 @@
 """Shared fixtures. Asynchronous tests run on asyncio by anyio's plugin."""
 
-import os
 import re
 from functools import cache
 from pathlib import Path
@@ -10,12 +9,6 @@ import pytest
 from tests.gateway.postgres import postgres
 
 __all__ = ["postgres"]
-
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Each test process keeps to one core: threads of numpy and torch would wait for each other by spinning. Set before
-    # they are imported.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 TESTS = Path(__file__).parent
 SHARED = TESTS.parent.parent / "shared"
