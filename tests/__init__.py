@@ -12,6 +12,10 @@ if sys.dont_write_bytecode:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # absent where Python was started with -B
     sys.dont_write_bytecode = False
 
+# Every HTTP client reads the authorities that it trusts when it is made, which takes longer than to start a gateway. Tests talk
+# to this machine alone, so one authority is enough.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "authority.pem")
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each test process keeps to one core: threads of numpy and torch would wait for each other by spinning.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
