@@ -66,7 +66,7 @@ def bench(
 
     wanted = wanted_tables(names, claims)
     dataset, loaded = load_datasets(data), load_encoder(encoder)
-    ours = Kept(Ours(Judged.encoded(judged_requests(), loaded)), out / "routers")
+    ours = Kept(Ours(Judged.encoded(judged_requests(), loaded), out / "classifiers"), out / "routers")
     chosen = methods(names, ours)
     click.echo(f"{len(dataset.models)} models, {len(dataset.prompts)} queries; encoding", err=True)
     q = loaded.encode(dataset.prompts)  # (Q, d_q)

@@ -1,8 +1,8 @@
 """Our router as a row of the benchmark. Its training selects on `val`, so its grid has one setting."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ class Ours:
 
     Args:
         judged: everyday requests, by the encoder of the benchmark.
+        folder: where domain classifiers are kept. They depend on the queries alone, so fits on other scores share them.
     """
 
     name = "ours"
@@ -49,10 +50,18 @@ class Ours:
     grid: tuple[Setting, ...] = ({},)
     seeds = 3
 
-    def __init__(self, judged: Judged) -> None:
+    def __init__(self, judged: Judged, folder: Path) -> None:
         self._judged = judged
+        self._folder = folder
 
     def fit(self, data: Dataset, q: NDArray[np.float32], setting: Setting, seed: int) -> Routed:
-        with TemporaryDirectory() as state:
-            trained = train(data, q, q.shape[1] - SURFACE_DIM, self._judged, seed, Path(state))
+        trained = train(data, q, q.shape[1] - SURFACE_DIM, self._judged, seed, self._folder / _digest(data, q, seed))
         return Routed(trained.locus, trained.space, data, q)
+
+
+def _digest(data: Dataset, q: NDArray[np.float32], seed: int) -> str:
+    """A hash of everything that the domain classifier depends on: queries and seed, no score."""
+    digest = hashlib.sha256(f"{seed} {data.hash}".encode())
+    for array in (q, data.benchmarks, data.categories, data.splits):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]

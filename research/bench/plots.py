@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +34,10 @@ LOOKS: Mapping[str, tuple[str, str]] = {
     ORACLE: (GREY, "+"),
     SINGLE: (GREY, "o"),
 }
-FREE = (*"osD^vP<>",)  # marks of other names
+FREE = tuple(
+    zip((COLOURS[8], *COLOURS[5:8], COLOURS[9]), "sD^vP", strict=True)
+)  # of other names; no frequent row has them
+TITLE_CHARS, LEGEND_CHARS, LEGEND_MARK = 8.0, 11.5, 0.8  # characters per inch, and the inches of a legend's mark
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,13 @@ class Panel:
 
 
 def looks(names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Colour and mark of each name: fixed for rows, and the next free ones for other names, in their order."""
-    others = [name for name in dict.fromkeys(names) if name not in LOOKS]
-    free = {name: (COLOURS[i % len(COLOURS)], FREE[i % len(FREE)]) for i, name in enumerate(others)}
-    return {name: LOOKS.get(name) or free[name] for name in names}
+    """Colour and mark of each name: fixed for rows, and the next free ones for other names, in their order.
+
+    A name that begins with a row's name, such as `kNN on its own evaluations`, has that row's.
+    """
+    rows = {name: next((row for row in LOOKS if name.startswith(row)), None) for name in names}
+    others = [name for name, row in rows.items() if row is None]
+    return {name: FREE[others.index(name) % len(FREE)] if row is None else LOOKS[row] for name, row in rows.items()}
 
 
 def curves(
@@ -161,9 +168,10 @@ def bars(groups: Sequence[str], series: Sequence[Bars], words: Words, out: Path,
     figure, (axes,) = _panels(1, 1)
     figure.set_size_inches(max(7.0, 1.6 * len(groups)), 4.6)
     width = 0.8 / len(series)
+    look = looks([part.name for part in series])
     for i, part in enumerate(series):
         left = np.arange(len(groups)) + (i - (len(series) - 1) / 2) * width
-        axes.bar(left, part.heights, width=0.9 * width, color=COLOURS[i % len(COLOURS)], label=part.name)
+        axes.bar(left, part.heights, width=0.9 * width, color=look[part.name][0], label=part.name)
     if level is not None:
         axes.axhline(level, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     _plain(axes)
@@ -223,7 +231,8 @@ def _finish(figure: "Figure", grid: Sequence["Axes"], words: Words, out: Path, l
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.tick_params(axis="x", which="minor", length=0)
     handles = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.suptitle(words.title, x=0.01, ha="left", fontsize=14, color=INK)
+    width = figure.get_figwidth()
+    figure.suptitle(fill(words.title, int(TITLE_CHARS * width)), x=0.01, ha="left", fontsize=14, color=INK)
     columns = sum(axes.get_subplotspec().rowspan.start == 0 for axes in grid)  # type: ignore[union-attr]
     for i, axes in enumerate(grid):
         if i + columns >= len(grid):
@@ -235,7 +244,7 @@ def _finish(figure: "Figure", grid: Sequence["Axes"], words: Words, out: Path, l
             handles.values(),
             handles.keys(),
             loc="outside lower center",
-            ncols=min(int(figure.get_figwidth() / 1.6), len(handles)),
+            ncols=max(1, min(int(width / (max(map(len, handles)) / LEGEND_CHARS + LEGEND_MARK)), len(handles))),
             frameon=False,
             fontsize=9.5,
             labelcolor=INK,

@@ -1,7 +1,7 @@
 """Claim 1: accuracy by the number of evaluations per model, and the number that other rows need to match ours (Fig. 3, Table 1).
 
-All rows train on the same reduced evaluations; a smaller set is part of a larger one. Every row is tuned on the whole of `val`,
-anew for each draw.
+All rows train on the same reduced evaluations; a smaller set is part of a larger one. Every row is tuned on the whole of `val` with
+the first draw of each number; the other draws take the settings that it chose.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ from router.data.pools import MACRO, MACROS
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
 
-VERSION = 2
+VERSION = 3
 POINTS = (64, 128, 256, 512, 1024, 2048)
 SLOW = {"LOCUS (paper)": (512, 1024)}  # measured at these points only
 # Selects the settings to try with fewer evaluations, besides those that the main table chose: (setting, evaluations) -> bool.
@@ -68,11 +68,7 @@ def measure(context: "Context", points: Sequence[int] = POINTS) -> dict[str, Any
         evaluations = _mean_evaluations(context, per_model)
         for name in of_rows:
             if per_model in SLOW.get(name, points):
-                drawn = []
-                for draw in range(draws_for(per_model)):
-                    drawn.append(_outcomes(context, _tuned(context, name, per_model, draw)))
-                    context.say(f"accuracy by evaluations: {name}, {per_model}, draw {draw + 1}")
-                of_rows[name].append(Point(per_model, evaluations, tuple(drawn)))
+                of_rows[name].append(Point(per_model, evaluations, _drawn(context, name, per_model)))
     for name, reached in of_rows.items():
         reached.append(Point(None, _mean_evaluations(context, None), (_outcomes(context, context.rows[name]),)))
     return {
@@ -138,18 +134,42 @@ def plot(result: dict[str, Any], folder: Path) -> None:
             x = [point["evaluations"] for point in kept]
             drawn.append(Curve(name, x, [100 * point[measure][MACRO] for point in kept]))
         panels.append(Panel(label, drawn))
-    words = Words("Accuracy by evaluations per model", "train evaluations per model (mean)", "macro over pools, %")
+    words = Words(_finding(result["curves"]), "train evaluations per model (mean)", "macro over pools, %")
     curves(panels, words, folder / "accuracy_by_evaluations.png", columns=2)
 
 
-def _tuned(context: "Context", name: str, per_model: int, draw: int) -> Tuned:
+def _finding(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """The title: the fewest evaluations from which ours routes at least as well as the named rows with all theirs."""
+    others = [name for name in ("EmbedLLM", "IRT-Net") if name in curves]
+    best = max((curves[name][-1][ROUTING].get(MACRO, 1.0) for name in others), default=1.0)
+    enough = [point for point in curves[OURS] if point[ROUTING].get(MACRO, 0.0) >= best]
+    if not enough or enough[0]["per_model"] is None:
+        return "Accuracy by evaluations per model"
+    few, rivals = f"{enough[0]['evaluations']:,.0f} evaluations per model", " and ".join(others)
+    return f"{OURS.capitalize()} routes with {few} as well as {rivals} with all"
+
+
+def _drawn(context: "Context", name: str, per_model: int) -> tuple[Mapping[str, Outcome], ...]:
+    """The outcomes of a row by pool, with each draw of the evaluations."""
+    method, settings = _fewer(context, name, per_model)
+    found = []
+    for draw in range(draws_for(per_model)):
+        tuned = tune(context.runs(per_model, draw, ours=name == OURS), Fewer(method, settings), 1)
+        chosen = dict.fromkeys((tuned.for_routing, tuned.for_prediction))
+        settings = tuple(tuned.trials[i].setting for i in chosen) if draw == 0 else settings
+        found.append(_outcomes(context, tuned))
+        context.say(f"accuracy by evaluations: {name}, {per_model}, draw {draw + 1}")
+    return tuple(found)
+
+
+def _fewer(context: "Context", name: str, per_model: int) -> tuple[Method, tuple[Setting, ...]]:
+    """A row, and the settings of its grid to try with so many evaluations."""
     if name == OURS:
-        return tune(context.runs(per_model, draw, ours=True), context.ours, 1)
+        return context.ours, context.ours.grid
     (method,) = methods([name])
     chosen = context.rows[name]
     kept = {chosen.for_routing, chosen.for_prediction}
-    settings = tuple(s for i, s in enumerate(method.grid) if i in kept or FEWER[name](s, per_model))
-    return tune(context.runs(per_model, draw), Fewer(method, settings), 1)
+    return method, tuple(s for i, s in enumerate(method.grid) if i in kept or FEWER[name](s, per_model))
 
 
 def _outcomes(context: "Context", tuned: Tuned) -> dict[str, Outcome]:

@@ -110,7 +110,10 @@ def plot(result: dict[str, Any], folder: Path) -> None:
     for n, found in result["onboarded"].items():
         if n in ("128", "all"):
             panels[_titled(f"onboarded, {n}", found[ALL])] = found[ALL]
-    words = Words("Predicted correctness against scores", "mean predicted correctness", "mean score")
+    error = number(result["reliability"][ALL]["ece"], 3)
+    words = Words(
+        f"P(correct) is off by {error} on average over all evaluations", "mean predicted correctness", "mean score"
+    )
     reliability(panels, words, folder / "calibration.png")
 
 

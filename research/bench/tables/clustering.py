@@ -18,10 +18,11 @@ from research.bench.tables.repeats import DRAWS, mean, number_between, percent_b
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
 
-VERSION = 3
+VERSION = 4
 HALVES = (None, 256, 64)  # evaluations in each of two disjoint samples; None: half of all that the model has
 PLANTED, PLANTINGS = 10, 20  # copies among the models of a space, and how often they are planted anew
 KS = (1, 3, 5, 10)
+LEAVES = 80  # models in the picture, those with most train evaluations
 FEWEST = 30  # test queries of a benchmark for its accuracy to go into a profile
 WHOLE, WITHIN = "all models", "models of one pool"
 
@@ -104,7 +105,7 @@ def _family_text(found: Mapping[str, Any]) -> list[str]:
                 for e in found["agreement"]
             ],
         ),
-        picture("clustering", "Dendrogram of the model space"),
+        picture("clustering", f"Dendrogram of the {LEAVES} models with most evaluations"),
     ]
 
 
@@ -153,8 +154,11 @@ def plot(result: dict[str, Any], folder: Path) -> None:
 
     found = result["clusters"]
     if found["families"]:
-        title = f"Model space: {found['models']} models in {found['families']} clusters, as many as families"
         labels = np.array(found["labels"], np.int64)
+        near = percent(found["agreement"][0]["neighbour"], 0)
+        title = (
+            f"{near}% of the models have a relative as nearest neighbour; here the {len(labels)} with most evaluations"
+        )
         draw_dendrogram(np.array(found["tree"]), found["leaves"], labels, folder / "clustering.png", title)
 
 
@@ -175,15 +179,16 @@ def _clusters(context: "Context", models: Sequence[int]) -> dict[str, Any]:
         distances = pairwise_distances(context.z[members])
         labels = cut_tree(linkage(distances), number=len(set(families)))
         agreement.append({"models_of": name, "models": len(members), **family_scores(families, labels, distances)})
-    families = [context.families[context.data.models[m]] for m in named]
-    tree = linkage(pairwise_distances(context.z[named]))
+    drawn = sorted(sorted(named, key=lambda m: -len(context.answered(m)))[:LEAVES])
+    families = [context.families[context.data.models[m]] for m in drawn]
+    tree = linkage(pairwise_distances(context.z[drawn]))
     return {
-        "families": len(set(families)),
+        "families": len({context.families[context.data.models[m]] for m in named}),
         "models": len(named),
         "agreement": agreement,
         "tree": tree.tolist(),
         "labels": cut_tree(tree, number=len(set(families))).tolist(),
-        "leaves": [f"{context.data.models[m]}  ({family})" for m, family in zip(named, families, strict=True)],
+        "leaves": [f"{context.data.models[m]}  ({family})" for m, family in zip(drawn, families, strict=True)],
     }
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 VERSION = 2
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 FOLDS = 3
+TOLD = 32  # evaluations that the plot's title tells of
 TUNED_ON = 24  # known models that the settings of the other ways are chosen on, by their `val` scores
 FRESH, FOLDED = "onboarding", "cross-validation"
 
@@ -74,8 +75,22 @@ def plot(result: dict[str, Any], folder: Path) -> None:
                 Panel(f"{name}: {key}", lines, ("ours, all evaluations", 100 * float(np.mean(list(full.values())))))
             )
     if panels:
-        words = Words("Models that join later", "evaluations of the newcomer", "accuracy, %")
+        words = Words(_finding(result), "evaluations of the newcomer", "accuracy, %")
         curves(panels, words, folder / "onboarding.png", columns=2)
+
+
+def _finding(result: Mapping[str, Any]) -> str:
+    """The title: what newcomers lose with few evaluations."""
+    cases = [*result[FRESH], *result[FOLDED]]
+    found = [
+        entry for case in cases for entry in case["ways"][OURS] if entry["evaluations"] == TOLD and entry["losses"]
+    ]
+    lost = [loss for entry in found for loss in entry["losses"]]
+    if not lost:
+        return "Models that join later"
+    return (
+        f"Predicted from {TOLD} evaluations, a newcomer loses {percent(float(np.mean(lost)))} points against all it has"
+    )
 
 
 def _fresh(context: "Context") -> Iterator[Case]:

@@ -223,8 +223,16 @@ def plot(result: dict[str, Any], folder: Path) -> None:
                 drawn.append(Curve(way, list(known), list(known.values())))
         panels.append(Panel(entry["pool"], drawn, ("99% of all models' accuracy", 99 * entry["full"])))
     if panels:
-        words = Words("Routing among few models", "number of models", "routing accuracy on test, %")
+        words = Words(_finding(result["pools"]), "number of models", "routing accuracy on test, %")
         curves(panels, words, folder / "portfolio.png", log_x=False)
+
+
+def _finding(pools: Sequence[Mapping[str, Any]]) -> str:
+    """The title: how many models suffice when they are chosen by coverage."""
+    sizes = [entry["enough"][COVERAGE] for entry in pools if entry["enough"][COVERAGE]]
+    if not sizes:
+        return "Routing among few models"
+    return f"{min(sizes)} to {max(sizes)} models, chosen by predicted coverage, route {100 * ENOUGH:.0f}% as well as all of a pool"
 
 
 def _budgets(context: "Context", problem: Problem) -> list[dict[str, Any]]:

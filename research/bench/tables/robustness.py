@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from research.bench.tables.cells import grid, number, picture
+from research.bench.tables.cells import grid, number, percent, picture
 from research.bench.tables.repeats import EXPLAINED, draws_for, mean, percent_between, spread
 
 if TYPE_CHECKING:
@@ -98,10 +98,17 @@ def plot(result: dict[str, Any], folder: Path) -> None:
     for n in dict.fromkeys(entry["evaluations"] for entry in result["overlap"]):
         entries = [entry for entry in result["overlap"] if entry["evaluations"] == n]
         panels.append(Panel(f"two samples of {n} evaluations", lines(entries, "overlap", 100)))
-    words = Words(
-        "How far an embedding moves when other queries are asked", "evaluations that both samples hold, %", "distance"
-    )
+    words = Words(_finding(result["overlap"]), "evaluations that both samples hold, %", "distance between embeddings")
     curves(panels, words, folder / "robustness.png", log_x=False, from_zero=True, columns=2)
+
+
+def _finding(entries: Sequence[dict[str, Any]]) -> str:
+    """The title: how far an embedding moves with the largest samples that share nothing."""
+    apart = [entry for entry in entries if not entry["overlap"] and entry["between"]]
+    if not apart:
+        return "How far an embedding moves when other queries are asked"
+    share = percent(apart[-1]["movement"] / apart[-1]["between"], 0)
+    return f"{apart[-1]['evaluations']} other queries move an embedding {share}% of the distance between models"
 
 
 def _overlaps(context: "Context", models: Sequence[int], size: int) -> list[dict[str, Any]]:

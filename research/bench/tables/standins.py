@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from research.bench.main_table import with_macro
 from research.bench.tables.cells import grid, percent, picture
 from router.data.baselines import mean_scores
-from router.data.pools import Pool
+from router.data.pools import MACRO, Pool
 
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
@@ -118,7 +118,10 @@ def plot(result: dict[str, Any], folder: Path) -> None:
     pools = list(result["accuracy"][ROUTED])
     names = [neighbour(1), CONDITIONAL, RUNNER_UP, SINGLE, RANDOM_OTHER]
     drawn = [Bars(name, [100 * result["kept"][name].get(pool, float("nan")) for pool in pools]) for name in names]
-    words = Words("Accuracy when the routed model is replaced", "", "share of the routed accuracy, %")
+    told = ", ".join(
+        f"{name} {percent(result['kept'][name][MACRO], 0)}%" for name in names[:3] if MACRO in result["kept"][name]
+    )
+    words = Words(f"Accuracy that stand-ins keep: {told}", "", "share of the routed accuracy, %")
     bars(pools, drawn, words, folder / "standins.png", level=100)
 
 

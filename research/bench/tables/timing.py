@@ -15,7 +15,7 @@ from router.model.predictor import Predictor
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
 
-VERSION = 1
+VERSION = 2
 SIZES = (8, 32, 128, 512, 2048, 8192)
 MODELS = (10, 100, 1000)
 EMBEDDINGS, CHOICES = 5, 200  # repeats; the result is their median
@@ -37,13 +37,17 @@ def measure(context: "Context", sizes: Sequence[int] = SIZES, choices: int = CHO
 
 
 def median_ms(run: Callable[[int], object], repeats: int) -> float:
-    """The median duration over repeats, ms, after a first call that does not count. `run` gets the number of the repeat."""
+    """The median over repeats, ms of CPU time, which other processes do not lengthen; a first call does not count.
+
+    Args:
+        run: gets the number of the repeat.
+    """
     run(0)
     taken = []
     for i in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         run(i)
-        taken.append(time.perf_counter() - start)
+        taken.append(time.process_time() - start)
     return 1000 * float(np.median(taken))
 
 
@@ -51,7 +55,8 @@ def section(result: dict[str, Any]) -> str:
     embedding, encoding = result["embedding"], result["encoding"]
     text = [
         "## 10. Time",
-        f"One thread of {result['processor']}; medians of {EMBEDDINGS} and {CHOICES} repeats, milliseconds. Embedding one model:",
+        f"One thread of {result['processor']}; medians of {EMBEDDINGS} and {CHOICES} repeats, milliseconds of CPU time. Embedding "
+        "one model:",
         grid(["evaluations", *(f"{e['evaluations']:,}" for e in embedding)], [["ms", *(number(e["ms"], 1) for e in embedding)]]),
         "Choosing for one query that is encoded already: predictions of all models and the choice by utility with prices. All in: "
         f"encoding a prompt of {encoding['tokens']} tokens as well." if encoding else
@@ -70,7 +75,10 @@ def plot(result: dict[str, Any], folder: Path) -> None:
 
     x = [float(entry["evaluations"]) for entry in result["embedding"]]
     panel = Panel("", [Curve(OURS, x, [entry["ms"] for entry in result["embedding"]])])
-    words = Words("Time to embed a model", "evaluations", "milliseconds, one thread")
+    few, many = result["embedding"][0], result["embedding"][-1]
+    first, last = (f"{number(e['ms'], 0)} ms from {e['evaluations']:,}" for e in (few, many))
+    title = f"Embedding a model takes {first} evaluations, and {last}"
+    words = Words(title, "evaluations of the model", "milliseconds of CPU time, one thread")
     curves([panel], words, folder / "timing.png", from_zero=True, columns=1)
 
 

@@ -53,7 +53,7 @@ def everyday(count: int = 20, seed: int = 1) -> Judged:
 def context(folder: Path, names: Sequence[str] = ("kNN", "EmbedLLM", OURS)) -> Context:
     """The world with some rows, tuned with one seed, and ours."""
     data, q, families = world()
-    ours = Kept(Ours(everyday()), folder / "routers")
+    ours = Kept(Ours(everyday(), folder / "classifiers"), folder / "routers")
     evidence: dict[bool, Evidence] = {
         of_ours: Evidence.of(data, _encoder_queue(q, of_ours)) for of_ours in (False, True)
     }
