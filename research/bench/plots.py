@@ -128,7 +128,7 @@ def reliability(panels: Mapping[str, Mapping[str, Sequence[float]]], words: Word
     Args:
         panels: title -> `predicted`, `observed` and `share`, one number per bin that is not empty.
     """
-    figure, grid = _panels(len(panels), 4)
+    figure, grid = _panels(len(panels), 3)
     for axes, (title, bins) in zip(grid, panels.items(), strict=True):
         axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (4, 3)), label="perfect", zorder=1)
         axes.bar(bins["predicted"], bins["share"], width=0.045, color=FAINT, label="share of evaluations", zorder=1)
@@ -210,6 +210,7 @@ def _line(axes: "Axes", curve: Curve, look: tuple[str, str]) -> None:
         linewidth=2.4 if ours else 1.4,
         label=curve.name,
         zorder=3 if ours else 2,
+        clip_on=False,  # marks on an axis stay whole
     )
 
 

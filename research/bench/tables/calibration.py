@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from research.bench.rows import OURS
 from research.bench.tables.cells import grid, number, picture
 from research.bench.tables.repeats import EXPLAINED, draws_for, mean, number_between, spread
-from router.data.pools import MACROS, Pool, macros
+from router.data.pools import MACRO, MACROS, Pool, group, macros
 from router.model.embedding import Embeddings
 from router.model.space import ModelSpace
 from router.train.evaluate import predict_all
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from research.bench.tables.context import Context
 
 VERSION = 2
+FEWEST = 30  # evaluations of a bin that is drawn
 BINS = 15  # of equal width, as is usual for the ECE
 ALL = "all evaluations"
 ONBOARDED = (32, 128, None)  # evaluations that models marked onboarding are embedded from; None: all
@@ -78,7 +79,8 @@ def section(result: dict[str, Any]) -> str:
         "## 9. Calibration",
         f"Over all evaluations of a pool's models on its test queries: expected calibration error with {BINS} bins of equal width, "
         "and Brier score. A fractional score counts as what it is. Macro: the mean over pools; all evaluations: one set, each "
-        "(model, query) once. Rows are at the setting that `val` chose for correctness prediction.",
+        "(model, query) once. Rows are at the setting that `val` chose for correctness prediction. The picture leaves out bins of "
+        f"fewer than {FEWEST} evaluations.",
     ]
     for key, label in (("ece", "ECE"), ("brier", "Brier score")):
         lines = [
@@ -106,15 +108,25 @@ def section(result: dict[str, Any]) -> str:
 def plot(result: dict[str, Any], folder: Path) -> None:
     from research.bench.plots import Words, reliability
 
-    panels = {_titled(name, bins): bins for name, bins in result["reliability"].items() if name not in MACROS}
-    for n, found in result["onboarded"].items():
-        if n in ("128", "all"):
-            panels[_titled(f"onboarded, {n}", found[ALL])] = found[ALL]
+    shown = [
+        (name, bins)
+        for name, bins in result["reliability"].items()
+        if name == ALL or (group(name) == MACRO and name not in MACROS)
+    ]
+    shown += [(f"onboarded, {n}", found[ALL]) for n, found in result["onboarded"].items() if n in ("128", "all")]
     error = number(result["reliability"][ALL]["ece"], 3)
     words = Words(
         f"P(correct) is off by {error} on average over all evaluations", "mean predicted correctness", "mean score"
     )
-    reliability(panels, words, folder / "calibration.png")
+    reliability(
+        {f"{name}: ECE {bins['ece']:.3f}": _large(bins) for name, bins in shown}, words, folder / "calibration.png"
+    )
+
+
+def _large(bins: Mapping[str, Any]) -> dict[str, list[float]]:
+    """The bins with at least `FEWEST` evaluations."""
+    large = [i for i, share in enumerate(bins["share"]) if share * bins["evaluations"] >= FEWEST]
+    return {key: [bins[key][i] for i in large] for key in ("predicted", "observed", "share")}
 
 
 def _by_pool(context: "Context", pools: list[Pool], *drawn: NDArray[np.float32]) -> dict[str, Any]:
@@ -172,7 +184,3 @@ def _onboarded(context: "Context") -> Iterator[tuple[int | None, list[Pool], lis
             space = ModelSpace([data.models[m] for m in models], Embeddings.of(embeddings), "")
             drawn.append(predict_all(context.fitted.locus, data, context.q, space, "test"))
         yield n, pools, drawn
-
-
-def _titled(name: str, bins: Mapping[str, Any]) -> str:
-    return f"{name}: ECE {bins['ece']:.3f}"

@@ -33,7 +33,7 @@ from router.explore.model_prices import CHARS_PER_TOKEN, EXPECTED_OUTPUT_TOKENS
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
 
-VERSION = 2
+VERSION = 3
 RESAMPLES = 200
 LEVELS = (1.0, 0.97)  # of the best single model's accuracy
 SINGLE_MODELS = "single models"  # RouterBench's zero router: the hull of the models themselves
@@ -43,9 +43,11 @@ DENSE = 0.95  # least share of a pool's queries that a model answered, to be a p
 def measure(context: "Context") -> dict[str, Any]:
     """Curves, areas and cost shares of every row in every pool; without prices there are no pools."""
     test, val = _priced(context, "test"), _priced(context, "val")
-    unpriced = sorted(
-        {context.data.models[m] for pool in context.pools("test") for m in pool.models} - context.prices.keys()
-    )
+    kept = {pool.name for pool in test}
+    pools = context.pools("test")
+    unpriced = {
+        context.data.models[m] for pool in pools if pool.name in kept for m in pool.models
+    } - context.prices.keys()
     chosen = {name: _chosen(row, val) for name, row in context.rows.items()}
     found = {}
     for pool in test:
@@ -53,7 +55,11 @@ def measure(context: "Context") -> dict[str, Any]:
         of_val = {name: swept(v, runs[0]) for name, runs in chosen.items() for v in val if v.name == pool.name}
         found[pool.name] = _measured(pool, next((v for v in val if v.name == pool.name), None), of_rows, of_val)
         context.say(f"cost: {pool.name}")
-    return {"pools": found, "unpriced": unpriced}
+    return {
+        "pools": found,
+        "unpriced": sorted(unpriced),
+        "left_out": [pool.name for pool in pools if pool.name not in kept],
+    }
 
 
 def section(result: dict[str, Any]) -> str:
@@ -77,6 +83,10 @@ def section(result: dict[str, Any]) -> str:
         text += _chosen_text(pools)
     if result["unpriced"]:
         text.append(f"Without a price, and so left out: {', '.join(result['unpriced'])}.")
+    if result["left_out"]:
+        text.append(
+            f"Pools that are left out, since too few of their models have a price: {', '.join(result['left_out'])}."
+        )
     return "\n\n".join([*text, picture("cost", "Accuracy against cost per query")])
 
 
@@ -168,12 +178,12 @@ def _percents(usd: NDArray[np.float64], xs: Sequence[float], ys: Sequence[float]
 
 
 def _priced(context: "Context", split: str) -> list[Priced]:
-    """The pools of a split, without models that have no price; pools that keep two models."""
+    """The pools of a split, without models that have no price; pools that keep half of their models, and two."""
     found = []
     for pool in context.pools(split):
         priced = np.array([m for m in pool.models if context.data.models[m] in context.prices], np.int64)
         queries = pool.queries[(~np.isnan(context.data.scores[np.ix_(priced, pool.queries)])).sum(axis=0) >= 2]
-        if len(priced) >= 2 and len(queries):
+        if len(priced) >= max(2, len(pool.models) / 2) and len(queries):
             found.append(_pool(context, Pool(pool.name, queries, priced)))
     return found
 

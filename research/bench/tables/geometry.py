@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from research.bench.tables.cells import grid, number, picture
+from router.data.pools import group
 
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
@@ -15,6 +16,7 @@ VERSION = 2
 COSINE, EUCLIDEAN = "cosine", "Euclidean"
 PREDICTED, RAW = "predictions on the pool", "disagreement on train"
 FEWEST = 20  # least number of common queries of a pair; all queries of a smaller pool
+HIGH = 0.75  # Pearson correlation that the title counts
 PAIRS = 10  # least number of pairs for a correlation
 ONLY_KNOWN, WITH_NEW = "known", "with onboarding"
 
@@ -72,7 +74,7 @@ def correlations(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, fl
 def section(result: dict[str, Any]) -> str:
     lines = []
     for entry in result["pools"]:
-        if entry["pairs"] < PAIRS:
+        if entry["pairs"] < PAIRS or group(entry["pool"]) is None:
             continue
         for distance in (EUCLIDEAN, COSINE, PREDICTED, RAW):
             r = entry["correlations"][distance]
@@ -84,7 +86,7 @@ def section(result: dict[str, Any]) -> str:
                     *(number(r[name], 3) for name in ("pearson", "spearman", "kendall")),
                 ]
             )
-    few = sorted({e["pool"] for e in result["pools"] if e["pairs"] < PAIRS})
+    left_out = sorted({e["pool"] for e in result["pools"] if e["pairs"] < PAIRS or group(e["pool"]) is None})
     text = [
         "## 4. Geometry",
         "Distance between the embeddings of two models of a pool (from their train evaluations) against the rate at which they "
@@ -94,27 +96,28 @@ def section(result: dict[str, Any]) -> str:
         "queries would give. The paper states a Pearson correlation of 0.887.",
         grid(["pool, models", "pairs", "distance", "Pearson", "Spearman", "Kendall"], lines),
     ]
-    if few:
-        text.append(f"Not shown, with fewer than {PAIRS} pairs: {', '.join(few)}.")
+    if left_out:
+        text.append(f"Not shown, with fewer than {PAIRS} pairs or in no average: {', '.join(left_out)}.")
     return "\n\n".join([*text, picture("geometry", "Embedding distance against disagreement on test")])
 
 
 def plot(result: dict[str, Any], folder: Path) -> None:
     from research.bench.plots import Words, points
 
-    panels = {}
+    panels, found = {}, []
     for entry in result["pools"]:
-        if entry["models"] == WITH_NEW and entry["pairs"] >= PAIRS:
+        if entry["models"] == WITH_NEW and entry["pairs"] >= PAIRS and group(entry["pool"]) is not None:
             r = entry["correlations"][EUCLIDEAN]["pearson"]
+            found.append(r)
             of_pairs = entry["of_pairs"]
             panels[f"{entry['pool']}: Pearson {number(r, 3)}"] = (
                 np.array(of_pairs[EUCLIDEAN]),
                 np.array(of_pairs["disagreement"]),
             )
     if panels:
-        words = Words(
-            "Models that are near in the space answer alike", "Euclidean distance", "disagreement on test queries"
-        )
+        near = sum(r is not None and r >= HIGH for r in found)
+        title = f"Near models answer alike (Pearson at least {HIGH}) in {near} of {len(found)} pools"
+        words = Words(title, "Euclidean distance", "disagreement on test")
         points(panels, words, folder / "geometry.png")
 
 

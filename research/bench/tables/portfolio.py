@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from research.bench.portfolio_search import exhaustive, k_center, k_medoids
 from research.bench.tables.cells import grid, number, percent, picture, usd
 from router.data.baselines import mean_scores
-from router.data.pools import Pool
+from router.data.pools import MACRO, Pool, group
 from router.explore.portfolio_choice import (
     ENOUGH,
     coverage_greedy,
@@ -152,7 +152,7 @@ def enough(reached: Sequence[float | None], full: float) -> int | None:
 
 
 def section(result: dict[str, Any]) -> str:
-    pools = result["pools"]
+    pools = [entry for entry in result["pools"] if group(entry["pool"]) is not None]
     ways = [COVERAGE, CENTER, MEDOIDS, BEST, CHANCE, ALL]
     smallest = [
         [
@@ -168,7 +168,7 @@ def section(result: dict[str, Any]) -> str:
         f"They are chosen on up to {QUERIES:,} train queries by predictions, distances or train accuracy, and judged by routing "
         f"among them on `test`. Smallest number of models that reaches {100 * ENOUGH:.0f}% of the accuracy of routing among all "
         f"(random: mean of {DRAWS} portfolios; exhaustive: best predicted coverage, where there are at most "
-        f"{COMBINATIONS:,} portfolios of a size; blank: at no size that was tried):",
+        f"{COMBINATIONS:,} portfolios of a size; blank: at no size that was tried; pools in no average are left out):",
         grid(["pool", "all models, %", *ways], smallest),
         "Routing accuracy on `test`, %, by number of models:",
     ]
@@ -215,7 +215,8 @@ def plot(result: dict[str, Any], folder: Path) -> None:
     from research.bench.plots import Curve, Panel, Words, curves
 
     panels = []
-    for entry in result["pools"]:
+    shown = [entry for entry in result["pools"] if group(entry["pool"]) == MACRO]
+    for entry in shown:
         drawn = []
         for way, reached in entry["curves"].items():
             known = {float(k): 100 * value for k, value in enumerate(reached, 1) if value is not None}
@@ -223,7 +224,7 @@ def plot(result: dict[str, Any], folder: Path) -> None:
                 drawn.append(Curve(way, list(known), list(known.values())))
         panels.append(Panel(entry["pool"], drawn, ("99% of all models' accuracy", 99 * entry["full"])))
     if panels:
-        words = Words(_finding(result["pools"]), "number of models", "routing accuracy on test, %")
+        words = Words(_finding(shown), "number of models", "routing accuracy on test, %")
         curves(panels, words, folder / "portfolio.png", log_x=False)
 
 
@@ -232,7 +233,7 @@ def _finding(pools: Sequence[Mapping[str, Any]]) -> str:
     sizes = [entry["enough"][COVERAGE] for entry in pools if entry["enough"][COVERAGE]]
     if not sizes:
         return "Routing among few models"
-    return f"{min(sizes)} to {max(sizes)} models, chosen by predicted coverage, route {100 * ENOUGH:.0f}% as well as all of a pool"
+    return f"{min(sizes)} to {max(sizes)} models, chosen by predicted coverage, reach {100 * ENOUGH:.0f}% of all models' accuracy"
 
 
 def _budgets(context: "Context", problem: Problem) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from research.bench.main_table import with_macro
 from research.bench.tables.cells import grid, percent, picture
 from router.data.baselines import mean_scores
-from router.data.pools import MACRO, Pool
+from router.data.pools import MACRO, MACROS, Pool, group
 
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
@@ -115,7 +115,7 @@ def section(result: dict[str, Any]) -> str:
 def plot(result: dict[str, Any], folder: Path) -> None:
     from research.bench.plots import Bars, Words, bars
 
-    pools = list(result["accuracy"][ROUTED])
+    pools = [pool for pool in result["accuracy"][ROUTED] if pool in MACROS or group(pool) == MACRO]
     names = [neighbour(1), CONDITIONAL, RUNNER_UP, SINGLE, RANDOM_OTHER]
     drawn = [Bars(name, [100 * result["kept"][name].get(pool, float("nan")) for pool in pools]) for name in names]
     told = ", ".join(
