@@ -153,14 +153,19 @@ def _show(portfolio: Portfolio, embeddings: Sequence[_Known], found: Mapping[str
         _line(screen, f"[bold]{escape(model.name)}[/]  embedding model", 4)
         _line(screen, f"    {_price(model.price)}; {model.context_window} tokens{size}", 4)
         _show_deployments(screen, model, found)
-    policies = ", ".join(
-        f"{name}{' (default)' if name == portfolio.default_policy else ''}" for name in portfolio.policies
-    )
-    _line(screen, escape(f"policies: {policies}"), 4)
+    _line(screen, escape(f"policies: {', '.join(_policy(portfolio, name) for name in portfolio.policies)}"), 4)
     usable = [_is_usable(model, found) for model in portfolio.models]
     known = sum(use and one.routed for use, one in zip(usable, embeddings, strict=True))
     models = "1 model" if len(usable) == 1 else f"{len(usable)} models"
     _line(screen, f"[bold]{models}, {sum(usable)} usable, auto chooses among {known}[/]", 4)
+
+
+def _policy(portfolio: Portfolio, name: str) -> str:
+    """`panel (default, up to 3 models answer together)`."""
+    notes = ["default"] if name == portfolio.default_policy else []
+    if (ensemble := portfolio.ensembles.get(name)) is not None:
+        notes.append(f"up to {ensemble.size} models answer together")
+    return f"{name} ({', '.join(notes)})" if notes else name
 
 
 def _embedding(known: _Known) -> str:

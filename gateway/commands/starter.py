@@ -100,6 +100,7 @@ def starter_text(providers: Collection[str], local: Sequence[OllamaModel], space
         "best: the model that is most probably correct, whatever it costs.",
         "balanced: one US dollar is worth ten certain answers, so 0.01 USD weighs as much as 10 points of probability.",
         "cheap: the cheapest model whose probability of a correct answer is within 0.05 of the best model's.",
+        "panel: as best; where models are about equally likely to be right, up to three are asked and their answers compared.",
     ]
     comments["default_policy",] = ["The policy that the model name `auto` means; `auto:cheap` names another one."]
     comments["gateway", "port"] = [
@@ -108,7 +109,12 @@ def starter_text(providers: Collection[str], local: Sequence[OllamaModel], space
     return portfolio_text(
         {
             "models": models,
-            "policies": {"best": {"cost_weight": 0}, "balanced": {"cost_weight": 10}, "cheap": {"max_loss": 0.05}},
+            "policies": {
+                "best": {"cost_weight": 0},
+                "balanced": {"cost_weight": 10},
+                "cheap": {"max_loss": 0.05},
+                "panel": {"cost_weight": 0, "ensemble": True},
+            },
             "default_policy": "balanced" if providers else "best",  # local models cost nothing
             "gateway": {"host": "127.0.0.1", "port": 4000},
         },

@@ -28,7 +28,7 @@ class Ensemble:
         judge: name of the model that compares answers which cannot be compared by their text, or writes the fused one; never a
             member. None: such answers are not compared.
         max_calls: most calls of providers for a request: of members and judge, with all retries and stand-ins.
-        max_usd: most USD that the calls of a request may cost together; None: no limit but budgets.
+        max_usd: most USD that the calls of a request may be expected to cost together; None: no limit but budgets.
         tools: also asked while an agent's tool calls are under way.
         cheap_first: the cheapest members are asked first.
     """
@@ -103,7 +103,9 @@ class EnsembleEntry(FileModel):
         "`size`",
     )
     max_usd: Annotated[float, Field(gt=0, le=10_000)] | None = Field(
-        None, description="Most USD that the calls of one request may cost together. Default: no limit but budgets"
+        None,
+        description="Most USD that the calls of one request may be expected to cost together; models whose price is not known are "
+        "then not asked. Default: no limit but budgets",
     )
     tools: bool = Field(
         _DEFAULTS.tools,

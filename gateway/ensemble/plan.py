@@ -103,11 +103,11 @@ def _prevented(ensemble: Ensemble, request: ChatRequest) -> str | None:
 
 
 def _ranked(ensemble: Ensemble, decision: Decision, scores: Scores, considered: NDArray[np.bool_]) -> list[_Ranked]:
-    """The models that may be members, the best first."""
+    """The models that may be members, the best first. A limit in USD cannot hold for a model whose price is not known."""
     compared = scores.compared(decision.policy, decision.switch)
     ranked = []
     for i in np.flatnonzero(considered & ~np.isnan(compared)).tolist():
-        if decision.models[i] == ensemble.judge:
+        if decision.models[i] == ensemble.judge or (ensemble.max_usd is not None and not scores.priced[i]):
             continue
         p, usd = float(scores.p_correct[i]), float(scores.price_usd[i])
         member = Member(i, decision.models[i], p, weight(p), usd if scores.priced[i] else None)
@@ -139,11 +139,15 @@ def _asked(
     return asked, None
 
 
+def judge_index(ensemble: Ensemble, decision: Decision) -> int | None:
+    """The index of the judge in the portfolio; None if there is no judge."""
+    return decision.models.index(ensemble.judge) if ensemble.judge in decision.models else None
+
+
 def _judge_usd(ensemble: Ensemble, decision: Decision, scores: Scores) -> float:
-    """What the judge costs who writes the answer, USD: as if it answered the request. 0 if it only compares, where it must."""
-    if ensemble.aggregate != "fuse" or ensemble.judge not in decision.models:
-        return 0.0
-    return float(scores.price_usd[decision.models.index(ensemble.judge)])
+    """The price of a judge that writes the answer, USD, as if it answered the request itself; 0 if it only compares answers."""
+    judge = judge_index(ensemble, decision)
+    return 0.0 if judge is None or ensemble.aggregate != "fuse" else float(scores.price_usd[judge])
 
 
 def _affordable(near: list[_Ranked], ensemble: Ensemble, judge_usd: float) -> list[_Ranked]:

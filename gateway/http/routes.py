@@ -14,6 +14,7 @@ from gateway.bodies.offload import offloaded
 from gateway.bodies.request_body import read_body
 from gateway.config.access import Allowed, Grant
 from gateway.core.key_digest import key_digest
+from gateway.ensemble.explanation import explain_ensemble
 from gateway.http import stored_responses
 from gateway.http.admin_keys import AdminKeys
 from gateway.http.admin_models import AdminModels
@@ -35,6 +36,7 @@ from gateway.keys.description import own_key
 from gateway.limits.left import left_of
 from gateway.request.chat_request import parse_chat
 from gateway.request.interpretation import at_cost, interpret
+from gateway.routing.requested_policy import requested_ensemble
 from gateway.routing.route_explanation import explain
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -115,7 +117,11 @@ class Handlers:
         calls = service.in_force.portfolio.settings.utility_calls
         chat = at_cost(cost_factor, await interpret(parsed, headers, calls, _allowed(request)))
         conversation = await service.find_conversation(chat, headers)
-        return _json(await explain(service.in_force.routing, chat, conversation))
+        routing = service.in_force.routing
+        decision = await routing.decide(chat, conversation)
+        ensemble = requested_ensemble(service.in_force.portfolio, chat, decision.policy)
+        explained = await explain(routing, chat, conversation, decision)
+        return _json(explained | {"ensemble": ensemble and await explain_ensemble(ensemble, chat, decision)})
 
     async def count_tokens(self, request: Request) -> Response:
         headers = _headers(request)

@@ -18,13 +18,12 @@ from gateway.routing.stand_in_reason import stand_in_reason
 BARRED = "no stand-in: its predicted loss is more than the policy's max_predicted_loss"
 
 
-async def explain(routing: Routing, request: ChatRequest, conversation: Conversation) -> JsonObject:
-    """The response body of `/v1/route`.
+async def explain(routing: Routing, request: ChatRequest, conversation: Conversation, decision: Decision) -> JsonObject:
+    """The response body of `/v1/route`, without its part `ensemble`.
 
-    Raises:
-        GatewayError: as for `Routing.decide`.
+    Args:
+        decision: for the request in this conversation.
     """
-    decision = await routing.decide(request, conversation)
     scores = decision.scores or await routing.scores(request)
     decision = replace(decision, scores=scores)
     chosen, *stand_ins = routing.candidates(request, decision)

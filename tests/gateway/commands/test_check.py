@@ -46,7 +46,7 @@ def test_a_usable_file_is_shown(tmp_path: Path) -> None:
         "    0 in, 0 out USD/Mtok; 8192 tokens; tools",
         "    - llama3.1:8b  http://127.0.0.1:11434/v1  no key needed",
     ]
-    assert "policies: best, balanced (default), cheap" in result.stdout
+    assert "policies: best, balanced (default), cheap, panel (up to 3 models answer together)" in result.stdout
 
 
 def test_a_key_is_shown_only_as_set_or_not_set(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_wrong_file_fails_with_all_its_problems(tmp_path: Path) -> None:
     assert result.stderr.splitlines() == [
         f"{path}:8: models[0].embeding: unknown key; did you mean embedding?",
         f"{path}:9: gateway.port: found 'http'; write a whole number, such as port: 4000",
-        f"{path}:10: default_policy: found 'fast', expected one of best, balanced, cheap",
+        f"{path}:10: default_policy: found 'fast', expected one of best, balanced, cheap, panel",
         f"Error: 3 problems in {path}",
     ]
 

@@ -330,7 +330,8 @@ async def test_a_named_model_does_not_wait_for_a_slow_encoder(tmp_path: Path) ->
         candidate.predicted_loss is not None for candidate in list(routes.candidates(pinned, decision))[1:]
     )  # known by now
     another = chat("llama-8b", "Another one?")
-    assert all(c["p_correct"] is not None for c in (await explain(routes, another, Conversation()))["candidates"])
+    shown = await explain(routes, another, Conversation(), await routes.decide(another))
+    assert all(c["p_correct"] is not None for c in shown["candidates"])
 
 
 async def test_a_limit_on_stand_ins_applies_with_a_slow_encoder(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ async def test_nothing_is_computed_for_a_request_that_needs_no_stand_in(tmp_path
 async def test_route_shows_the_stand_ins_in_the_order_in_which_they_would_be_asked(tmp_path: Path, model: str) -> None:
     routes = live_routing(tmp_path, *models(llama_8b={"fallbacks": ["haiku"], "stand_ins": "best"}))
     found, _ = await stand_ins(routes, model)
-    shown = await explain(routes, chat(model), Conversation())
+    shown = await explain(routes, chat(model), Conversation(), await routes.decide(chat(model)))
     assert [one["model"] for one in shown["stand_ins"]["in_order"]] == names(found)
     first, second = shown["stand_ins"]["in_order"][:2]
     if model == "llama-8b":
