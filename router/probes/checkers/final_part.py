@@ -24,7 +24,7 @@ _GAP = r"[ \t*_\"'»]{0,6}"
 _WORDS = r"(?: [\w'()%,]{1,30}){0,8}?"
 _MARKER = re.compile(
     rf"(?<!\w)(?:{_ANSWER})(?!\w)(?:{_WORDS}{_GAP}(?:[:=→]|(?<!\w)(?:{_IS})(?!\w){_GAP}:?))"
-    rf"|(?<!\w)(?:{_RESULT})(?!\w)(?:{_WORDS}{_GAP}[:=→])"
+    rf"|(?P<result>(?<!\w)(?:{_RESULT})(?!\w)(?:{_WORDS}{_GAP}[:=→]))"
     rf"|(?:答案|答え|答えは|解答|正解|回答|结果|結果|정답|답){_GAP}(?:应该是|應該是|是|为|為|就是|应为|は|が|은|는|이)?{_GAP}[:]?"
     r"|^[ \t]{0,4}####",
     re.IGNORECASE | re.MULTILINE,
@@ -44,11 +44,17 @@ class Part:
 
     Attributes:
         complete: more text follows, so that the part was not cut.
+        marker: of a marked part: what marks it, such as "answer is".
+        marker_start: where that stands in the text.
+        names_answer: the marker has a word for "answer", not only one for "result".
     """
 
     kind: Kind
     text: str
     complete: bool = False
+    marker: str = ""
+    marker_start: int = 0
+    names_answer: bool = False
 
     @property
     def says_so(self) -> bool:
@@ -98,5 +104,6 @@ def _marked(text: str) -> list[Part]:
             place = next((i for i, item in enumerate(lines) if item.strip(_EMPTY)), None)
             line, ends = ("", "") if place is None else (lines[place], "\n" if place + 1 < len(lines) else "")
         if line.strip(_EMPTY) and not _NEGATED.match(line):
-            found.append(Part("marked", line.strip().lstrip("*_: ").strip(), complete=bool(ends)))
+            said, names_answer = line.strip().lstrip("*_: ").strip(), match["result"] is None
+            found.append(Part("marked", said, bool(ends), match[0], match.start(), names_answer))
     return found

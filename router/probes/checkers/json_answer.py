@@ -17,15 +17,21 @@ def json_in(text: str) -> tuple[JsonValue, str] | None:
     """
     for candidate in (unfenced(text), *reversed(fenced(text))):
         try:
-            return as_json(_strict(candidate)), candidate
+            return strict_json(candidate), candidate
         except (ValueError, RecursionError):
             continue
     found = list(_embedded(text))
     return max(found, key=lambda item: len(item[1])) if found else None
 
 
-def _strict(text: str) -> object:
-    return json.loads(text)
+def strict_json(text: str) -> JsonValue:
+    """The value of a text that is JSON and nothing else.
+
+    Raises:
+        ValueError: it is not.
+        RecursionError: it is nested too deeply.
+    """
+    return as_json(json.loads(text))
 
 
 def _embedded(text: str) -> Iterator[tuple[JsonValue, str]]:

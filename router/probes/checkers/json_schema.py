@@ -1,5 +1,6 @@
 """The checker `json_schema`: the answer holds JSON that a schema allows and, where there is a reference, that is equal to it."""
 
+import json
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -38,21 +39,19 @@ def allows(schema: JsonObject, value: JsonValue) -> bool:
     from referencing.exceptions import Unresolvable
 
     try:
-        return bool(_validator(canonical_json(schema)).is_valid(value))
+        return bool(_validator(json.dumps(schema, sort_keys=True)).is_valid(value))
     except (Unresolvable, RecursionError) as exc:
         raise ValueError(f"schema: {exc}") from exc
 
 
 def check_schema(schema: JsonObject) -> None:
     """Raises a ValueError where it is not a JSON schema of draft 2020-12, or has a pattern that takes no linear time."""
-    _validator(canonical_json(schema))
+    _validator(json.dumps(schema, sort_keys=True))
 
 
 @lru_cache(maxsize=256)
 def _validator(schema_text: str) -> "Validator":
     """A validator that fetches nothing and whose patterns take linear time."""
-    import json
-
     from jsonschema import Draft202012Validator, SchemaError, ValidationError, validators
     from referencing import Registry
 

@@ -13,7 +13,7 @@ from router.probes.json_types import JsonValue
 
 _RELATION = re.compile(r"[=≈≃≅]|\\approx|\\Rightarrow|→|⇒")
 _ABOUT = re.compile(r"\W{0,6}(?:≈|≃|≅|\\approx)")
-_LIST_MARK = re.compile(r"^\s{0,8}(?:\d{1,3}[.)]|step \d{1,3}\s{0,4}[:.)])\s", re.IGNORECASE)
+LIST_MARK = re.compile(r"^\s{0,8}(?:\d{1,3}[.)]|step \d{1,3}\s{0,4}[:.)])\s", re.IGNORECASE)
 SHORT_WORDS = 6
 
 
@@ -56,7 +56,7 @@ def number_of(text: str, decimal: Decimal = ".") -> tuple[Number, bool] | None:
         found = _number_of_part(part, decimal)
         if found is not None:
             return found, part.complete and part.says_so
-    lines = [_LIST_MARK.sub("", line) for line in text.splitlines()]
+    lines = [LIST_MARK.sub("", line) for line in text.splitlines()]
     for line in reversed(lines):
         if numbers := _in_digits(line, decimal):
             return _after_relation(line, numbers) or numbers[-1], False
@@ -64,7 +64,7 @@ def number_of(text: str, decimal: Decimal = ".") -> tuple[Number, bool] | None:
 
 
 def _number_of_part(part: Part, decimal: Decimal) -> Number | None:
-    text = part.text if part.says_so else _LIST_MARK.sub("", part.text)
+    text = part.text if part.says_so else LIST_MARK.sub("", part.text)
     numbers = numbers_in(text, decimal)
     if not numbers or (part.kind in ("line", "bold") and not _only_one(text, numbers)):
         return None

@@ -7,7 +7,9 @@ import unicodedata
 MOST_CANONICAL = 200
 
 _MARKUP = re.compile(
-    r"\\(?:text|textbf|mathrm|mathbf|boxed)\s{0,2}|[*`$#\\{}]|(?<!\w)_{1,3}|_{1,3}(?!\w)|<[^<>]{1,30}>"
+    r"\\(?:text|textbf|mathrm|mathbf|boxed)\s{0,2}|[`$\\{}]|(?<!\S)#{1,6}(?!\S)"
+    r"|(?<![A-Za-z0-9)])\*{1,3}|\*{1,3}(?![A-Za-z0-9(])"  # not those of "2*x"
+    r"|(?<!\w)_{1,3}|_{1,3}(?!\w)|<[^<>]{1,30}>"
 )
 _EDGES = " \t\n\"'.,;:!?()[]<>-–—…¿¡।"
 _ARTICLE = re.compile(

@@ -15,7 +15,7 @@ def check_tool(spec: CheckerSpec, tool_calls: list[JsonObject], reference: JsonV
     The canonical form is the JSON of the calls in order of their text. With the option `accept`, an argument may have other
     values than the reference; those named in `optional` may be missing or have any value.
     """
-    calls = [_call(call) for call in tool_calls]
+    calls = [call_of(call) for call in tool_calls]
     case = spec.flag("case")
     canonical = canonical_calls(calls, case=case)
     wanted = [reference] if isinstance(reference, dict) else reference if isinstance(reference, list) else []
@@ -36,8 +36,8 @@ def canonical_calls(calls: list[JsonObject], *, case: bool = False) -> str:
     return "[" + ",".join(sorted(canonical_json(call, case=case) for call in calls)) + "]"
 
 
-def _call(call: JsonObject) -> JsonObject:
-    """Name and arguments of a call of chat completions; arguments that are not JSON stay text, which equals no reference."""
+def call_of(call: JsonObject) -> JsonObject:
+    """Name and arguments of a call of chat completions; arguments that are not JSON stay text."""
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
     arguments: JsonValue = function.get("arguments") or "{}"

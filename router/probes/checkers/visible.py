@@ -52,12 +52,13 @@ def plain_signs(text: str) -> str:
     return "".join(str(unicodedata.digit(sign)) if unicodedata.category(sign) == "Nd" else sign for sign in text)
 
 
-_FENCE = re.compile(r"```[ \t]*[\w+#.-]*[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+_FENCE = re.compile(r"```[ \t]*(?P<tag>[\w+#.-]*)[ \t]*\n(?P<content>.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+_NO_CODE = frozenset({"", "text", "txt", "plaintext", "plain", "output", "console", "latex", "math", "markdown", "md"})
 
 
 def fenced(text: str) -> list[str]:
     """The contents of code fences, in order; the last one may be open, if the text was cut."""
-    return [part.strip("\n") for part in _FENCE.findall(text)]
+    return [match["content"].strip("\n") for match in _FENCE.finditer(text)]
 
 
 def unfenced(text: str) -> str:
@@ -65,5 +66,15 @@ def unfenced(text: str) -> str:
     text = text.strip()
     match = _FENCE.fullmatch(text)
     if match:
-        return match[1].strip("\n")
+        return match["content"].strip("\n")
     return text.strip("`").strip() if text.startswith("```") and "\n" not in text else text
+
+
+def without_code(text: str) -> str:
+    """The text without the contents of code fences, which become "```...```"; one line of plain text loses only its fence."""
+
+    def shown(match: re.Match[str]) -> str:
+        content = match["content"].strip()
+        return content if match["tag"].lower() in _NO_CODE and "\n" not in content else "```...```"
+
+    return _FENCE.sub(shown, text)
