@@ -38,6 +38,7 @@ _YES_NO = re.compile(
     r"(?![\w'])",
     re.IGNORECASE,
 )
+_ASSIGNED = re.compile(r"\W*([^\W\d_]{1,2})\s*=")
 _BOLD_AT_END = re.compile(r"^[^*\n]*\*\*([^*\n]{1,80})\*\*[\s.!]*(?:\([^()\n]*\))?[\s.!]*$")
 
 
@@ -123,14 +124,18 @@ def _number(lines: Sequence[str], counted: bool) -> Number | None:
 
     Args:
         counted: the question asks for a number; then the last line may be a sentence with one number, and the first one a
-            number with its unit. Otherwise it must be the number alone, and no other line may be one.
+            number with its unit. Otherwise it must be the number alone, the only such line, at the end of a calculation.
     """
     last, *rest = (lines[-1], lines[0]) if len(lines) > 1 else lines
+    if len({match[1] for line in lines[-2:] if (match := _ASSIGNED.match(line))}) > 1:  # values of two unknowns
+        return None
     if counted:
         of_last = bare_number(last, with_unit=True) or number_in_sentence(last)
         return of_last or next((n for line in rest if (n := bare_number(line, with_unit=True))), None)
+    if rest and not any("=" in line or "≈" in line for line in lines):
+        return None
     alone = [number for line in lines if (number := bare_number(line)) is not None]
-    return next((n for line in (last, *rest) if len(alone) == 1 and (n := bare_number(line))), None)
+    return bare_number(last) if len(alone) == 1 else None
 
 
 def _joined(keys: Sequence[Key | None]) -> Key | None:
@@ -138,4 +143,4 @@ def _joined(keys: Sequence[Key | None]) -> Key | None:
     if any(key is None for key in keys):
         return None
     known = list(dict.fromkeys(key for key in keys if key is not None))
-    return known[0] if len(known) == 1 else Key(known[0].kind, "|".join(key.value for key in known))
+    return known[0] if len(known) == 1 else Key(known[0].kind, bounded("|".join(key.value for key in known)) or "")

@@ -42,7 +42,7 @@ _SENTENCE = re.compile(r"[^.!?\n]{1,400}[.!?]?")
 _IS = r"(?<!\w)(?:is|are|was|were|ist|sind|war|est|sont|es|son|è|é|era|são)(?!\w)"
 _VERB = re.compile(_IS, re.IGNORECASE)
 _WHICH = re.compile(
-    r"(?<!\w)(?:what|who|which|where|when|wer|welche[rs]?|wo|wann|quel(?:le)?s?|qui|où|quand|cuál(?:es)?|qué|quién|dónde|cuándo"
+    r"(?<!\w)(?:what|who|which|where|when|wer|was|welche[rs]?|wo|wann|quel(?:le)?s?|qui|où|quand|cuál(?:es)?|qué|quién|dónde|cuándo"
     rf"|qual[ei]?|chi|cosa|dove|quem|onde|wat|wie|welke?|waar)(?!\w)[^?\n]{{0,60}}?{_IS}",
     re.IGNORECASE,
 )

@@ -31,6 +31,8 @@ _UNIT = re.compile(r"(?:[^\W\d_]{2,20}|[mgshJNWVAKlL])(?:(?:/|\sper\s|\s)(?:[^\W
 _CJK_UNIT = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{1,8}")
 _NO_UNIT = re.compile(r"pi|sqrt|sin|cos|tan|log|ln|exp|x+|e|i|π", re.IGNORECASE)
 _EDGES = " .,:;!?\"')]"
+_LATEX_UNIT = re.compile(r"(?<=[\d}])(?:\\[,; ]|\s){0,2}\\(?:text|mathrm)\{[^{}\d]{1,20}\}(?:\^\{?[23]\}?)?(?=\W*$)")
+_IS = re.compile(r"[=≈→⇒]|(?<!\w)(?:is|are|equals|ist|sind|beträgt|est|es|è|é)(?!\w)", re.IGNORECASE)
 _COPULA = re.compile(r"(?:です|である|입니다|이다)$")
 _REMARK = re.compile(r"\s\((?=[^()]*(?:[^\W\d_]{2}|=))[^()]*\)\s*[.!]?$")
 
@@ -44,7 +46,7 @@ _REASON = re.compile(
     re.IGNORECASE,
 )
 _MATHS = re.compile(
-    r"\\[a-zA-Z]|[\^√π∞=±<>≤≥∪∩∈]|\d[a-zA-Z](?![a-zA-Z])|^\W{0,3}-\s?(?:\d|[a-zA-Z]\s?(?:$|[-+*/^=(]))|[)\w]\s?[+*/·]\s?[(\w]"
+    r"\\[a-zA-Z]|[\^√π∞=±<>≤≥∪∩∈]|\d[a-zA-Z](?![a-zA-Z])|^\W{0,3}-\s?(?:\d|[a-zA-Z]\s?(?:$|[-+*/^=(]))|\w\(\w|[)\w]\s?[+*/·]\s?[(\w]"
     r"|^\s{0,3}[(\[][^()\[\]]*,[^()\[\]]*[)\]]"
 )
 _SYMBOLS = {
@@ -57,7 +59,8 @@ _FRACTION = re.compile(r"\\[dtc]?frac\s?(?:\{([^{}]*)\}|(\w))\s?(?:\{([^{}]*)\}|
 _ROOT = re.compile(r"(?:\\sqrt|√|(?<![a-z])sqrt)\s?(?:\{([^{}]*)\}|\(([^()]*)\)|(\w+))")
 _TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|operatorname)\s?\{([^{}]*)\}")
 _DROPPED = re.compile(r"\\(?:left|right|displaystyle|quad|qquad|boxed)(?![a-zA-Z])|\\[,;:! ()\[\]]|[$`]|\*\*")
-_LEFT_SIDE = re.compile(r"^[a-z](?:\([a-z]\))?=(?=[^=]+$)")
+_FUNCTION = re.compile(r"(?<![a-z])(ln|log|sin|cos|tan|exp)\((\w+)\)")
+_LEFT_SIDE = re.compile(r"^[a-z]'?(?:\([a-z]\))?=(?=[^=]+$)")
 
 
 def short_answer(text: str, *, asks_number: bool = False) -> Key | None:
@@ -81,7 +84,7 @@ def bare_number(text: str, *, with_unit: bool = False) -> Number | None:
     """
     if len(text) > LONGEST_SEARCHED:
         return None
-    text = _REMARK.sub("", LIST_MARK.sub("", text)).strip()
+    text = _LATEX_UNIT.sub("", _REMARK.sub("", LIST_MARK.sub("", text))).strip()
     equal = _RELATION.split(text)
     exact = _alone(equal[0], with_unit) if re.search(r"≈|≃|≅|\\approx", text) else None
     if exact is not None:
@@ -101,7 +104,8 @@ def number_in_sentence(text: str) -> Number | None:
     numbers = numbers_in(LIST_MARK.sub("", text))
     if len(numbers) == 1 and len(text.split()) <= MOST_SENTENCE_WORDS and not re.search(r"±|\\pm", text):
         return numbers[0]
-    return bare_number(_RELATION.split(text)[-1], with_unit=True) if _RELATION.search(text) else None
+    *before, last = _IS.split(text)
+    return bare_number(last, with_unit=True) if before else None
 
 
 def _alone(text: str, with_unit: bool) -> Number | None:
@@ -110,6 +114,9 @@ def _alone(text: str, with_unit: bool) -> Number | None:
         return None
     number = numbers[0]
     after = text[number.end :]
+    digits = text[number.start : number.end].lstrip(" -+$")
+    if re.match(r"0\d", digits):  # a code, such as 02139
+        return None
     if _ABOUT.fullmatch(_MARKUP.sub("", text[: number.start])) is None or re.match(r"\^?\\circ|°|!|'", after.strip()):
         return None
     rest = _COPULA.sub("", _MARKUP.sub("", after).strip(_EDGES))
@@ -150,7 +157,8 @@ def maths(text: str) -> str:
         )
     text = _COMMAND.sub(lambda match: _SYMBOLS.get(match[1], match[1]), text)
     text = re.sub(r"(?<![a-z])pi(?![a-z])", "π", text.casefold().replace("infinity", "∞"))
-    text = re.sub(r"[\s{}\\]", "", text).strip(".,;:\"'*_").replace("**", "^").replace("*", "·")
+    text = re.sub(r"[\s{}\\]", "", text).strip(".,;:\"'*_").replace("**", "^").replace("*", "·").replace("^°", "°")
+    text = _FUNCTION.sub(r"\1\2", text)
     return _LEFT_SIDE.sub("", re.sub(r"(?<=\d)·(?=[a-zπ√(])", "", text))
 
 

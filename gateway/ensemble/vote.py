@@ -73,6 +73,8 @@ def tally(ballots: Sequence[Ballot]) -> Tally:
 def decided(ballots: Sequence[Ballot], left: Sequence[float]) -> bool:
     """Return True if the members still to come cannot change which answer leads, whatever they answer.
 
+    A tie that they could reach counts as a change, since their P(correct) may break it.
+
     Args:
         left: their weights.
     """

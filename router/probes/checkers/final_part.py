@@ -103,7 +103,10 @@ def _marked(text: str) -> list[Part]:
             lines = following.split("\n")[:7]
             place = next((i for i, item in enumerate(lines) if item.strip(_EMPTY)), None)
             line, ends = ("", "") if place is None else (lines[place], "\n" if place + 1 < len(lines) else "")
-        if line.strip(_EMPTY) and not _NEGATED.match(line):
+        denied = (
+            _NEGATED.match(line) and match[0][-1] not in ":=→#"
+        )  # "Answer: no" is an answer, "the answer is no 3" is none
+        if line.strip(_EMPTY) and not denied:
             said, names_answer = line.strip().lstrip("*_: ").strip(), match["result"] is None
             found.append(Part("marked", said, bool(ends), match[0], match.start(), names_answer))
     return found

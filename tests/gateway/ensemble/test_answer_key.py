@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.core.json_types import JsonObject
 from gateway.ensemble.answer_key import answer_key
@@ -157,6 +159,70 @@ ANSWERS: list[tuple[str, str, tuple[Kind, str] | None]] = [
 @pytest.mark.parametrize(("query", "text", "key"), ANSWERS, ids=range(len(ANSWERS)))
 def test_what_a_text_votes_for(query: str, text: str, key: tuple[Kind, str] | None) -> None:
     assert answer_key(Answer(text), request(query)) == key
+
+
+SAME: list[tuple[str, str, str]] = [
+    ("What are the roots?", f"{COT}\n\n**Answer:** $x = 2$ and $x = 3$", "Answer: x=2 and x=3"),
+    ("Find the derivative.", "f'(x) = 2x", "\\boxed{2x}"),
+    (
+        "Find the matrix.",
+        "\\boxed{\\begin{pmatrix} 1 & 2 \\end{pmatrix}}",
+        "\\boxed{\\begin{pmatrix}1&2\\end{pmatrix}}",
+    ),
+    (MATHS, "\\boxed{\\ln 2}", "Answer: ln(2)"),
+    (MATHS, "\\boxed{x^2 + 2x + 1}", "$\\boxed{x^{2}+2x+1}$"),
+    (MATHS, "\\boxed{12\\text{ cm}^2}", "\\boxed{12}"),
+    (MATHS, "\\boxed{\\text{No solution}}", "Answer: no solution"),
+    (MATHS, "\\boxed{90^\\circ}", "Answer: 90°"),
+    ("How much does it cost?", "$45.60", "It costs 45.6 dollars in total."),
+    ("How many are there?", "About 1.5 million", "1,500,000"),
+    ("What is 17 * 3?", "The product of 17 and 3 is 51.", "17 × 3 = **51**"),
+    ("What does this print?", "```\n[1, 2]\n```", "[1,2]"),
+    ("Which command lists files?", "`ls -l`", "ls -l"),
+    ("Was ist die Hauptstadt von Peru?", "Die Hauptstadt von Peru ist Lima.", "Lima"),
+    ("Кто написал «Войну и мир»?", "Лев Толстой", "«Войну и мир» написал **Лев Толстой**."),
+    ("日本の首都は？", "東京です。", "「東京」"),
+    (YES_NO, "Answer: No", "No, it is shorter."),
+]
+
+
+@pytest.mark.parametrize(("query", "one", "other"), SAME, ids=range(len(SAME)))
+def test_one_answer_in_two_forms_counts_as_one(query: str, one: str, other: str) -> None:
+    keys = [answer_key(Answer(text), request(query)) for text in (one, other)]
+    assert keys[0] is not None
+    assert keys[0] == keys[1]
+
+
+DIFFERENT: list[tuple[str, str, str]] = [
+    ("What are the roots?", f"{COT}\n\nThe answer is x = 2 or x = 3.", f"{COT}\n\nThe answer is x = 5 or x = 3."),
+    ("Solve 2*3 + x = 7 and y = 2*x.", "We get:\nx = 1\ny = 2", "We get:\nx = 4\ny = 2"),
+    ("Find the derivative.", "2x", "-2x"),
+    (MATHS, "\\boxed{x_1}", "\\boxed{x_2}"),
+    (MATHS, "10^{-3}", "10^{3}"),
+    ("Which is bigger, Rome or Paris?", "Rome is bigger.", "Paris is bigger."),
+    ("Is Rome bigger than Paris, or Paris?", "Rome is bigger.", "Paris is bigger."),
+    ("What is the postal code?", "02139", "2139"),
+    ("What is the file called?", "a_b.py", "ab.py"),
+    ("What is the regular expression?", "`^a*b$`", "`^ab$`"),
+    ("Rank them.", "1. Ann\n2. Bob", "1. Bob\n2. Ann"),
+    ("Rank them.", "Ann > Bob", "Bob > Ann"),
+    ("Write a story that ends in 2024.", f"{LONG}\n\n2024", f"{LONG} The end.\n\n2024"),
+    ("Explain gravity.", f"{LONG}\n\nAnswer: it pulls.", f"{LONG}\n\nAnswer: it bends."),
+    ("Write a plan.", f"{LONG}\n5. Conclusion", f"{LONG}\n5. Outlook"),
+]
+
+
+@pytest.mark.parametrize(("query", "one", "other"), DIFFERENT, ids=range(len(DIFFERENT)))
+def test_different_answers_that_look_alike_do_not_count_as_one(query: str, one: str, other: str) -> None:
+    keys = [answer_key(Answer(text), request(query)) for text in (one, other)]
+    assert keys[0] is None or keys[0] != keys[1]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(), st.sampled_from([CAPITAL, OPTIONS, APPLES, YES_NO, MATHS]))
+def test_any_text_has_a_bounded_key_or_none(text: str, query: str) -> None:
+    key = answer_key(Answer(text), request(query))
+    assert key is None or len(key.value) < 300
 
 
 CUT: list[tuple[str, str, tuple[Kind, str] | None]] = [
