@@ -13,6 +13,7 @@ from router.probes.checkers.short_text import normalised, without_article
 
 MOST_CHARACTERS = 64
 MOST_SENTENCE_WORDS = 12
+MOST_LEFT_WORDS = 3  # before a sign of equality, or of all: "about 3 km"
 LONGEST_SEARCHED = 600  # characters with markup; longer ones are no short answer
 
 _MARKUP = re.compile(
@@ -56,10 +57,11 @@ _SYMBOLS = {
 }  # fmt: skip
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")
 _FRACTION = re.compile(r"\\[dtc]?frac\s?(?:\{([^{}]*)\}|(\w))\s?(?:\{([^{}]*)\}|(\w))")
-_ROOT = re.compile(r"(?:\\sqrt|√|(?<![a-z])sqrt)\s?(?:\{([^{}]*)\}|\(([^()]*)\)|(\w+))")
+_ROOT = re.compile(r"(?:\\sqrt|√|(?<![a-z])sqrt)\s?(?:\{([^{}]*)\}|\(([^()]*)\)|(\d+|[a-zA-Z]))")
+_SCRIPT = re.compile(r"([\^_])\s?\{([^{}]*)\}")
 _TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|operatorname)\s?\{([^{}]*)\}")
 _DROPPED = re.compile(r"\\(?:left|right|displaystyle|quad|qquad|boxed)(?![a-zA-Z])|\\[,;:! ()\[\]]|[$`]|\*\*")
-_FUNCTION = re.compile(r"(?<![a-z])(ln|log|sin|cos|tan|exp)\((\w+)\)")
+_FUNCTION = re.compile(r"(?<![a-z])(ln|log|sin|cos|tan|exp)\((\d+|[a-z])\)(?!\w)")
 _LEFT_SIDE = re.compile(r"^[a-z]'?(?:\([a-z]\))?=(?=[^=]+$)")
 
 
@@ -89,9 +91,8 @@ def bare_number(text: str, *, with_unit: bool = False) -> Number | None:
     exact = _alone(equal[0], with_unit) if re.search(r"≈|≃|≅|\\approx", text) else None
     if exact is not None:
         return exact
-    return (
-        None if _SEVERAL.search(text) or len(equal[0].split()) > 3 < len(text.split()) else _alone(equal[-1], with_unit)
-    )
+    several = _SEVERAL.search(text) is not None or len(equal[0].split()) > MOST_LEFT_WORDS
+    return None if several else _alone(equal[-1], with_unit)
 
 
 def number_in_sentence(text: str) -> Number | None:
@@ -152,9 +153,8 @@ def maths(text: str) -> str:
     text = _DROPPED.sub("", _TEXT.sub(r"\1", text))
     for _ in range(4):  # nested ones from the inside
         text = _ROOT.sub(lambda match: "√" + _grouped(match[1] or match[2] or match[3] or ""), text)
-        text = _FRACTION.sub(
-            lambda match: f"{_grouped(match[1] or match[2] or '')}/{_grouped(match[3] or match[4] or '')}", text
-        )
+        text = _SCRIPT.sub(lambda match: match[1] + _grouped(match[2]), text)
+        text = _FRACTION.sub(_quotient, text)
     text = _COMMAND.sub(lambda match: _SYMBOLS.get(match[1], match[1]), text)
     text = re.sub(r"(?<![a-z])pi(?![a-z])", "π", text.casefold().replace("infinity", "∞"))
     text = re.sub(r"[\s{}\\]", "", text).strip(".,;:\"'*_").replace("**", "^").replace("*", "·").replace("^°", "°")
@@ -162,6 +162,14 @@ def maths(text: str) -> str:
     return _LEFT_SIDE.sub("", re.sub(r"(?<=\d)·(?=[a-zπ√(])", "", text))
 
 
+def _quotient(match: re.Match[str]) -> str:
+    """A fraction on one line; after a factor with a sign between them, so that 2·(1/3) is not 21/3."""
+    above, below = match[1] or match[2] or "", match[3] or match[4] or ""
+    factor = match.string[: match.start()].rstrip()[-1:].isalnum()
+    return f"{'·' if factor else ''}{_grouped(above)}/{_grouped(below)}"
+
+
 def _grouped(term: str) -> str:
+    """In brackets, unless it is one number or one letter: 1/(2x) is not (1/2)x."""
     term = term.strip()
-    return term if re.fullmatch(r"\w+|\\[a-zA-Z]+", term) else f"({term})"
+    return term if re.fullmatch(r"\d+|[^\W\d_]|\\[a-zA-Z]+", term) else f"({term})"
