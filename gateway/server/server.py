@@ -15,6 +15,7 @@ from gateway.server.connection import Connection
 
 log = logging.getLogger("locus.server")
 
+TICK_S = 1.0  # each tick renews the header `date`
 FINAL_EVENTS_S = 2.0  # for cancelled requests to send their final event, and for the bytes to be sent
 
 
@@ -43,11 +44,20 @@ class Server(uvicorn.Server):
             )
         )
         self._grace_s = grace_s
+        self._stop_asked = asyncio.Event()
 
     def ask_to_stop(self) -> None:
         """Begins a graceful stop; a second call stops at once."""
         self.force_exit = self.should_exit
         self.should_exit = True
+        self._stop_asked.set()
+
+    async def main_loop(self) -> None:
+        """Ticks until a stop is asked for. uvicorn's own loop wakes ten times a second and notices a stop at the next tick."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._stop_asked.wait()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.ask_to_stop()

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -56,20 +56,31 @@ class Gateway:
 
         path = self.service.in_force.portfolio.settings.record
         assert path is not None
-        for _ in range(100):
+        for _ in range(1200):
             if path.exists() and not self.service.metrics.in_flight and not self.service.recorder.pending:
                 break
             await asyncio.sleep(0.05)
         return await asyncio.to_thread(read_last, path, 100)
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 5) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Waits for a condition that another task brings about."""
     for _ in range(int(seconds * 100)):
         if condition():
             return
         await asyncio.sleep(0.01)
     raise AssertionError(f"not true within {seconds} s")
+
+
+async def leaving(asked: Coroutine[Any, Any, Any], once: Callable[[], bool]) -> None:
+    """A client that asks, and goes away without its answer as soon as a condition holds."""
+    task = asyncio.create_task(asked)
+    try:
+        await eventually(lambda: once() or task.done())
+        assert not task.done(), task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def entry(name: str, *urls: str, **more: Any) -> dict[str, Any]:
@@ -101,7 +112,7 @@ async def serving(
     try:
         yield server, f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.ask_to_stop()
         await task
 
 
@@ -128,8 +139,8 @@ async def running(
         if (litellm := service.failover.upstreams.prepare(portfolio)) is not None:
             await asyncio.wrap_future(litellm)  # so that no timeout of the test includes it
         async with serving(create_app(service), limits, portfolio.settings.shutdown_grace) as (server, url):
-            client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=20)
-            async with httpx.AsyncClient(base_url=url, timeout=20) as http, client:
+            client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=60)
+            async with httpx.AsyncClient(base_url=url, timeout=60) as http, client:
                 yield Gateway(url, service, http, client, server)
 
 

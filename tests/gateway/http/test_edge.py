@@ -107,7 +107,7 @@ async def test_a_key_is_never_taken_from_the_address(tmp_path: Path) -> None:
             for path, key in (("/v1/models", "sk-gateway-1"), ("/metrics", "sk-admin")):
                 assert await status(run, f"{path}?{name}={key}") == 401
         for path in ("/metrics/", "//metrics", "/%6detrics", "/METRICS", "/./metrics", "/v1/../metrics", "/metrics%2f"):
-            async with httpx.AsyncClient(base_url=run.url, follow_redirects=True) as http:
+            async with httpx.AsyncClient(base_url=run.url, follow_redirects=True, timeout=60) as http:
                 assert "locus_requests" not in (await http.get(path, headers=bearer("sk-gateway-1"))).text
 
 
@@ -160,7 +160,7 @@ async def fails(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_a_defect_is_logged_by_type_and_place(
     path: str, kinds: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serving(Edge(fails, Settings, DIALECTS, NO_KEYS)) as (_, url), httpx.AsyncClient() as http:
+    async with serving(Edge(fails, Settings, DIALECTS, NO_KEYS)) as (_, url), httpx.AsyncClient(timeout=60) as http:
         try:
             response = await http.get(url + path)
             assert response.status_code == 500
@@ -339,7 +339,7 @@ async def test_the_owner_is_the_key_that_authenticated_the_request(keys: tuple[S
     access = Access(tuple(plain_key(key, i, "") for i, key in enumerate(keys)))
     async with (
         serving(Edge(echo_owner, Settings, DIALECTS, Authentication(lambda: access))) as (_, url),
-        httpx.AsyncClient(base_url=url) as http,
+        httpx.AsyncClient(base_url=url, timeout=60) as http,
     ):
         answers = [(await http.get("/v1/models", headers=headers)).json() for headers in same]
         foreign = (await http.get("/v1/models", headers=other)).json()
@@ -385,7 +385,7 @@ async def test_errors_at_the_edge_have_the_shape_of_the_paths_api(tmp_path: Path
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/messages", "/v1/responses", "/v1/chat/completions"])
 async def test_a_defect_is_told_in_the_shape_of_the_paths_api(path: str) -> None:
-    async with serving(Edge(fails, Settings, DIALECTS, NO_KEYS)) as (_, url), httpx.AsyncClient() as http:
+    async with serving(Edge(fails, Settings, DIALECTS, NO_KEYS)) as (_, url), httpx.AsyncClient(timeout=60) as http:
         answer = await http.post(url + path, headers={"x-request-id": "mine"})
         assert answer.status_code == 500
         if "messages" in path:
@@ -416,12 +416,12 @@ async def test_a_stream_that_a_stop_cuts_ends_as_its_api_says(
 ) -> None:
     async with (
         serving(Edge(endless, Settings, DIALECTS, NO_KEYS), grace_s=0.1) as (server, url),
-        httpx.AsyncClient() as http,
+        httpx.AsyncClient(timeout=60) as http,
     ):
         async with http.stream("POST", url + path) as answer:
             lines = answer.aiter_lines()
             assert await anext(lines) == ": begun"
-            server.should_exit = True
+            server.ask_to_stop()
             rest = [line async for line in lines if line]
     assert rest[:-1] == ([] if name is None else [f"event: {name}"])
     event = json.loads(rest[-1].removeprefix("data: "))
