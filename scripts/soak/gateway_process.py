@@ -6,7 +6,6 @@ import os
 import re
 import resource
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ import yaml
 from gateway.commands.show_log import read_last
 from scripts.soak.providers import CHARACTERS
 from tests.gateway.running import EMBEDDINGS
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 LIMITS = {"timeout": 6.0, "connect_timeout": 1.0, "first_token_timeout": 1.5, "idle_timeout": 1.0}
@@ -40,8 +40,7 @@ class Gateway:
     """
 
     def __init__(self, folder: Path, base_urls: list[str]) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.root = f"http://127.0.0.1:{self.port}"
         self.record = folder / "record.db"
         self.memory_mb: list[list[float]] = []

@@ -5,7 +5,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import yaml
 from scripts.soak.gateway_process import ROOT
 from tests.gateway.postgres import Postgres, binaries
 from tests.gateway.valkey import ValkeyServer
+from tests.ports import free_port
 
 START_S = 60.0
 
@@ -49,8 +49,7 @@ class Replica:
 
     def __init__(self, name: str, folder: Path, portfolio: dict[str, Any]) -> None:
         self.name = name
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"{name}.log"
         self.killed: list[float] = []

@@ -1,7 +1,6 @@
 """LiteLLM's proxy as a process of its own."""
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,8 +11,10 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.ports import free_port
+
 KEY = "sk-proxy"
-START_S = 60.0
+START_S = 300.0
 
 
 @contextmanager
@@ -27,8 +28,7 @@ def litellm_proxy(programs: Path, folder: Path, models: dict[str, dict[str, Any]
     config = folder / "proxy.yaml"
     model_list = [{"model_name": name, "litellm_params": parameters} for name, parameters in models.items()]
     config.write_text(yaml.safe_dump({"model_list": model_list, "general_settings": {"master_key": KEY}}))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     quiet = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False", "NO_COLOR": "1"}
     command = [programs / "litellm", "--config", config, "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "proxy.log").open("w") as log:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
@@ -19,6 +18,7 @@ import yaml
 from tests.deploy.tools import DEPLOY, run, tool
 from tests.gateway.running import entry, write_portfolio
 from tests.gateway.upstreams import Call, ScriptedProvider, events, head
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 CONFIG = DEPLOY / "envoy.yaml"
@@ -32,12 +32,6 @@ def test_envoy_accepts_the_file() -> None:
     done = run("envoy", "--mode", "validate", "-c", CONFIG)
     assert done.returncode == 0, done.stderr
     assert "deprecated" not in done.stderr.lower()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def adapted(ports: list[int], listen: int) -> dict[str, Any]:
@@ -69,7 +63,7 @@ async def process(*command: str, **environment: str) -> AsyncIterator[Process]:
 
 
 async def ready(url: str) -> None:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         for _ in range(300):
             try:
                 if (await http.get(f"{url}/health/ready")).status_code == 200:
@@ -126,7 +120,7 @@ async def test_a_killed_gateway_loses_only_its_requests_in_flight(tmp_path: Path
 
     async with ScriptedProvider(slow) as provider, behind_envoy(tmp_path, provider) as (url, gateways):
         headers = {"authorization": f"Bearer {KEY}"}
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as http:
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as http:
             clients = [asyncio.create_task(ask(http)) for _ in range(CLIENTS)]
             await asyncio.sleep(1)
             gateways[0].send_signal(signal.SIGKILL)
@@ -159,7 +153,7 @@ async def test_events_are_passed_on_at_once(tmp_path: Path) -> None:
 
     async with ScriptedProvider(waiting) as provider, behind_envoy(tmp_path, provider) as (url, _):
         headers = {"authorization": f"Bearer {KEY}"}
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as http:
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as http:
             async with http.stream("POST", "/v1/chat/completions", json=BODY) as answered:
                 lines = answered.aiter_lines()
                 while "one" not in await anext(lines):

@@ -17,6 +17,7 @@ from tests.faults.clients import CALM, ask, at_rest, body, in_flight, read, shor
 from tests.faults.provider import Persona, broken, numbered, play
 from tests.gateway.running import Gateway, gateway, write_portfolio
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, chunk, error, head, silent
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 TEXT = numbered(200)
@@ -186,8 +187,7 @@ class Process:
         self._path = path
 
     async def __aenter__(self) -> "Process":
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-c", "from gateway.commands.main import main; main()", "serve"),
@@ -198,7 +198,7 @@ class Process:
             stderr=asyncio.subprocess.PIPE,
         )
         self.url = f"http://127.0.0.1:{self.port}"
-        async with asyncio.timeout(30), httpx.AsyncClient() as http:
+        async with asyncio.timeout(60), httpx.AsyncClient(timeout=60) as http:
             while True:
                 with suppress(httpx.HTTPError):
                     if (await http.get(f"{self.url}/health/live")).status_code == 200:
@@ -227,13 +227,13 @@ async def test_a_stop_lets_accepted_requests_finish(tmp_path: Path) -> None:
 
         up.replies.append(whole)
         path = write_portfolio(tmp_path, [short("llama-8b", up.base_url, deployment={"timeout": 30} | LONG)])
-        async with Process(path) as served, httpx.AsyncClient(base_url=served.url, timeout=20) as http:
+        async with Process(path) as served, httpx.AsyncClient(base_url=served.url, timeout=60) as http:
             first = asyncio.create_task(http.post("/v1/chat/completions", json=body(stream=False)))
-            await until(lambda: len(up.calls) == 1, 5)
+            await until(lambda: len(up.calls) == 1)
             others = [asyncio.create_task(http.post("/v1/chat/completions", json=body(stream=True))) for _ in range(5)]
-            await until(lambda: len(up.calls) == 6, 5)
+            await until(lambda: len(up.calls) == 6)
             served.terminate()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while True:  # no new client is accepted
                     try:
                         async with httpx.AsyncClient(base_url=served.url, timeout=1) as late:
@@ -247,7 +247,7 @@ async def test_a_stop_lets_accepted_requests_finish(tmp_path: Path) -> None:
             read(await first).complete(TEXT, streaming=False)
             for other in others:
                 read(await other).complete(TEXT, streaming=True)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 assert await served.process.wait() == 0
         records = read_last(tmp_path / "record.db", 10)
         assert len(records) == 6
@@ -265,7 +265,7 @@ async def test_a_stop_has_a_limit(tmp_path: Path) -> None:
         path = write_portfolio(
             tmp_path, [short("llama-8b", up.base_url, deployment=LONG)], gateway={"shutdown_grace": 0.5}
         )
-        async with Process(path) as served, httpx.AsyncClient(base_url=served.url, timeout=20) as http:
+        async with Process(path) as served, httpx.AsyncClient(base_url=served.url, timeout=60) as http:
             text = ""
             with suppress(httpx.HTTPError):
                 async with http.stream("POST", "/v1/chat/completions", json=body(stream=True)) as response:
@@ -274,7 +274,7 @@ async def test_a_stop_has_a_limit(tmp_path: Path) -> None:
                         served.terminate()
             assert "half" in text
             assert "[DONE]" not in text
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 assert await served.process.wait() == 0
             await until(lambda: up.calls[0].ended == "closed by the caller")
         (record,) = read_last(tmp_path / "record.db", 10)

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from tests.ports import free_port
 
 PASSWORD = "pg-s3cret/word"
 _QUOTED = "pg-s3cret%2Fword"
@@ -34,9 +35,7 @@ class Postgres:
 
     def __init__(self, folder: Path, bin_folder: Path) -> None:
         self._folder, self._bin = folder, bin_folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         password = folder / "password"
         password.write_text(PASSWORD)
         if _AS:
@@ -64,7 +63,7 @@ class Postgres:
             stderr=subprocess.DEVNULL,
             **_AS,
         )
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 psycopg.connect(self.url("postgres"), connect_timeout=2).close()
             except psycopg.OperationalError:

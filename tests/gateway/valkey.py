@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 
 class ValkeyServer:
     """A server process.
@@ -39,7 +41,7 @@ class ValkeyServer:
         ]
         with (self._folder / "valkey.log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log)
-        for _ in range(200):
+        for _ in range(3000):
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1):
                     return
@@ -69,10 +71,3 @@ def valkey_server(folder: Path) -> Iterator[ValkeyServer]:
         yield server
     finally:
         server.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from gateway import __version__
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = ("torch", "scipy", "sklearn", "pyarrow", "matplotlib", "sentence_transformers", "onnxruntime")
@@ -113,8 +113,7 @@ def test_serve(locus: Path, tmp_path: Path, clean: dict[str, str], portfolio: st
         clean["OPENAI_API_KEY"] = "sk-0123"
         assert run(locus, settings, clean, "init").returncode == 0
         arguments = ["serve"]
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     command = [str(locus), *arguments, "--port", str(port)]
     process = subprocess.Popen(command, cwd=folder, env=clean, stderr=subprocess.PIPE, text=True)
     try:

@@ -40,6 +40,7 @@ from gateway.demo.skills import MODELS
 from router.model.serving import Router
 from router.model.space import ModelSpace
 from tests.gateway.running import entry, running, write_portfolio
+from tests.ports import free_port
 
 TOM = "Tom drives 50 miles per hour for 3 hours, rests, and then drives 40 miles per hour for 2 hours. How many miles does Tom drive in total?"
 REPOSITORY = Path(__file__).parents[3]
@@ -103,7 +104,7 @@ async def test_a_simulated_model_reads_the_question_between_what_agents_put_arou
         f"{reminder}\n{TOM}\n{reminder}",
         [{"type": "text", "text": text} for text in (reminder, TOM, reminder)],
     ):
-        async with SimulatedProvider(pause_s=0) as provider, httpx.AsyncClient() as http:
+        async with SimulatedProvider(pause_s=0) as provider, httpx.AsyncClient(timeout=60) as http:
             body = {"model": "sim-math", "messages": [{"role": "user", "content": content}]}
             answered = await http.post(provider.base_urls["sim-math"] + "/chat/completions", json=body)
         assert "The answer is" in answered.json()["choices"][0]["message"]["content"]
@@ -119,7 +120,7 @@ def test_the_banner_breaks_no_word_on_a_narrow_terminal(tmp_path: Path, monkeypa
 
 @pytest.mark.anyio
 async def test_a_stopped_model_refuses_and_comes_back_at_the_same_address() -> None:
-    async with SimulatedProvider(pause_s=0) as provider, httpx.AsyncClient() as http:
+    async with SimulatedProvider(pause_s=0) as provider, httpx.AsyncClient(timeout=60) as http:
         url = provider.base_urls["sim-code"] + "/models"
         assert (await http.get(url)).status_code == 200
         await provider.stop("sim-code")
@@ -134,7 +135,7 @@ async def test_a_stopped_model_refuses_and_comes_back_at_the_same_address() -> N
 @pytest.mark.anyio
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"model": "sim-math"}', b'{"model": "sim-math", "messages": [1]}'])
 async def test_the_provider_says_what_it_expects(body: bytes) -> None:
-    async with SimulatedProvider() as provider, httpx.AsyncClient() as http:
+    async with SimulatedProvider() as provider, httpx.AsyncClient(timeout=60) as http:
         response = await http.post(provider.base_urls["sim-math"] + "/chat/completions", content=body)
         assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_request")
 
@@ -155,12 +156,6 @@ async def test_what_counts_as_reachable(tmp_path: Path) -> None:
     listener.close()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextmanager
 def served(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """`locus serve` as a process of its own; gives it and its base URL once it answers."""
@@ -175,9 +170,9 @@ def served(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[
         text=True,
     )
     try:
-        for _ in range(200):
+        for _ in range(1200):
             try:
-                httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=1)
+                httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=60)
                 break
             except httpx.TransportError:
                 assert process.poll() is None, process.stderr and process.stderr.read()
@@ -185,7 +180,7 @@ def served(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[
         yield process, f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def ask(url: str, model: str) -> httpx.Response:
@@ -211,7 +206,7 @@ def test_the_demo_is_served_where_it_is_asked_for(tmp_path: Path) -> None:
         assert "libtorch" not in modules  # serving with the static encoder needs none of it
         write_portfolio(tmp_path, [entry("llama-8b", "http://127.0.0.1:9/v1")], gateway={"admin_key": "sk-admin-0123"})
         process.send_signal(signal.SIGHUP)
-        for _ in range(100):  # the settings of the file come into force, its models do not
+        for _ in range(1200):  # the settings of the file come into force, its models do not
             if httpx.get(f"{url}/metrics").status_code == 401:
                 break
             time.sleep(0.05)
@@ -260,7 +255,7 @@ def test_a_portfolio_whose_servers_do_not_answer_yet_is_never_simulated(tmp_path
             process.send_signal(signal.SIGHUP)
             time.sleep(0.3)
         with ThreadedProvider(port):
-            for _ in range(100):
+            for _ in range(1200):
                 if httpx.get(f"{url}/health/ready").status_code == 200:
                     break
                 time.sleep(0.05)
@@ -269,7 +264,7 @@ def test_a_portfolio_whose_servers_do_not_answer_yet_is_never_simulated(tmp_path
                 assert answer.status_code == 200
                 assert answer.json()["choices"][0]["message"]["content"] == "real"
         process.send_signal(signal.SIGTERM)
-        log = process.communicate(timeout=20)[1]
+        log = process.communicate(timeout=60)[1]
     assert f"127.0.0.1:{port}: connection refused" in log
     assert f"127.0.0.1:{more}: connection refused" in log
     assert log.count("connection refused") == 2  # told once
@@ -317,7 +312,7 @@ class ThreadedProvider:
 def test_without_a_portfolio_nothing_is_served(tmp_path: Path, arguments: list[str], status: int, says: str) -> None:
     command = [sys.executable, "-m", "gateway.commands.main", "serve", "--port", "0", *arguments]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "XDG_CONFIG_HOME": str(tmp_path)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == status
     assert says in done.stderr
     assert "locus serve --demo" in done.stderr
@@ -483,7 +478,7 @@ def test_serve_refuses_with_one_clear_message(tmp_path: Path, content: Any, argu
             env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
     assert done.returncode == 1
     assert says in done.stderr
@@ -501,7 +496,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
             env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
     assert done.returncode == 1
     assert re.search(rf"cannot listen on 127.0.0.1:{port}: Address [a-z ]+: another program.*--port \d+", done.stderr)

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from gateway.config.portfolio_file import PortfolioError, load_portfolio
 from gateway.core.safe_logging import SafeFormatter
 from tests.gateway.running import EMBEDDINGS, Gateway, running, write_portfolio
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, answer, chunk, head, reply, reset, silent, stream
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -267,9 +267,7 @@ async def test_no_failure_of_a_provider_shows_a_secret(
     async with ScriptedProvider() as provider:
         leaky = Leaky(provider, FAULTS)
         models = [leaky.direct(fault) for fault in FAULTS]
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
-        models.append(leaky.direct("refused", f"http://127.0.0.1:{port}"))
+        models.append(leaky.direct("refused", f"http://127.0.0.1:{free_port()}"))
         models.append(leaky.direct("no-name", "http://canary.invalid"))
         models.append(leaky.direct("no-tls", provider.base_url.replace("http:", "https:")))
         async with leaky.gateway(tmp_path) as run:
@@ -500,7 +498,7 @@ def locus(*arguments: str, environment: dict[str, str]) -> bytes:
 
 
 async def until(condition: Callable[[], bool], process: asyncio.subprocess.Process) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             assert process.returncode is None
             await asyncio.sleep(0.05)
@@ -532,7 +530,7 @@ async def test_the_process_prints_no_secret(tmp_path: Path) -> None:
             await until(lambda: b"curl -i http://" in printed.read_bytes(), process)
             url = printed.read_text().partition("curl -i ")[2].partition("/v1/")[0]
             outputs = {}
-            async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+            async with httpx.AsyncClient(base_url=url, timeout=60) as http:
                 headers = {"authorization": f"Bearer {GATEWAY_KEY}", "x-secret": CLIENT[0]}
                 for model in models:
                     for stream in (False, True):
@@ -555,7 +553,7 @@ async def test_the_process_prints_no_secret(tmp_path: Path) -> None:
                     assert ready.json()["reload_error"]
                     outputs[f"check {i}"] = locus("check", str(path), environment=environment)
             process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(process.wait(), 20)
+            await asyncio.wait_for(process.wait(), 60)
         finally:
             if process.returncode is None:
                 process.kill()

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from gateway.routing.encoder_queue import INPUTS_PER_BATCH, QUERIES_PER_BATCH, EncoderQueue
 from router.encode.encoder import QueryEncoder
 from router.encode.load import load_encoder
-from tests.gateway.commands.test_demo import REPOSITORY, free_port
+from tests.gateway.commands.test_demo import REPOSITORY
 from tests.gateway.running import entry, eventually, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +35,7 @@ class Slow:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.batches.append(list(texts))
         self.threads.add(threading.get_ident())
-        assert self.go_on.acquire(timeout=10)
+        assert self.go_on.acquire(timeout=60)
         if "bad" in texts:
             raise ValueError("no such text")
         return np.array([[len(text), 1, 1] for text in texts], np.float32)
@@ -250,11 +251,11 @@ async def test_the_serving_process_decides_without_torch(tmp_path: Path) -> None
         )
         try:
             assert process.stderr is not None
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not (line := await process.stderr.readline()).startswith(b"try"):
                     assert line, "it ended"
             body = {"model": "auto", "messages": [{"role": "user", "content": "What is 2 + 2, and why?"}]}
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
                 for _ in range(100):
                     try:
                         answered = await http.post("/v1/chat/completions", json=body)
@@ -263,7 +264,7 @@ async def test_the_serving_process_decides_without_torch(tmp_path: Path) -> None
                         await asyncio.sleep(0.05)
             assert (answered.status_code, "x-locus-p-correct" in answered.headers) == (200, True)
             process.terminate()
-            out, _ = await asyncio.wait_for(process.communicate(), 10)
+            out, _ = await asyncio.wait_for(process.communicate(), 60)
             assert out.decode().strip() == "[]"
         finally:
             if process.returncode is None:

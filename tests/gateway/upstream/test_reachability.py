@@ -8,8 +8,8 @@ from gateway.config.portfolio_file import load_portfolio
 from gateway.deployments.live import LiveDeployments
 from gateway.upstream.proxy import Proxies
 from gateway.upstream.reachability import Reachability, address_of, connection_error
-from tests.gateway.commands.test_demo import free_port
 from tests.gateway.running import entry, eventually, write_portfolio
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
