@@ -12,10 +12,8 @@ NODE := tests/clients/node
 NODE_READY := $(NODE)/node_modules/.ready
 AGENTS := tests/clients/agents
 MINUTES ?= 10
-# Test processes side by side: one per CPU core.
+# Test processes side by side: one more than CPU cores.
 JOBS ?= auto
-# The tests of one file run in one process, one after the other: some files share a gateway among their tests.
-PARALLEL := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Installs nothing that the lock does not name with its hash: no further dependency, and no build from source, which would
@@ -36,11 +34,11 @@ else
 endif
 
 test: $(CLIENTS_READY)
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest -n $(JOBS)
 
 # An answer in under a minute: without the tests that start processes, wait for timeouts or train models.
 test-fast: $(DEV_READY)
-	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow'
 
 test-clients: $(DEV_READY) $(NODE_READY) agents
 	$(BIN)/python -m tests.clients.launch npm --prefix $(NODE) test

@@ -1,6 +1,7 @@
 """Shared fixtures. Asynchronous tests run on asyncio by anyio's plugin."""
 
 import re
+from collections.abc import Generator
 from functools import cache
 from pathlib import Path
 
@@ -22,13 +23,28 @@ STARTS_A_GATEWAY = re.compile(
 )
 # Files that take longest; they start first, so that no process is left alone with one of them at the end.
 LONGEST = (
+    "gateway/server/test_workers.py",
     "router/train/test_train.py",
-    "research/bench/test_rows.py",
     "gateway/commands/test_demo.py",
-    "research/bench/test_tables_kept.py",
-    "gateway/http/test_edge_cases.py",
+    "gateway/http/test_secrets.py",
+    "research/bench/test_tables_accuracy.py",
+    "gateway/commands/test_onboard.py",
+    "gateway/server/test_stop.py",
+    "clients/test_litellm_proxy.py",
+    "gateway/replicas/test_soak.py",
     "gateway/answering/test_provider_mutations.py",
+    "gateway/http/test_edge_cases.py",
+    "clients/test_llama_index.py",
+    "research/bench/test_rows.py",
+    "faults/test_before_content.py",
+    "gateway/commands/test_serve.py",
 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """`-n auto` is one test process more than cores: tests wait for processes, sockets and limits for a third of their time."""
+    return (yield) + 1
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
