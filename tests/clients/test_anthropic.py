@@ -42,7 +42,7 @@ async def weather_later(city: str) -> str:
 
 @pytest.fixture
 def client(served: ServedGateway) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(base_url=served.root, api_key="none", max_retries=0, timeout=20) as client:
+    with anthropic.Anthropic(base_url=served.root, api_key="none", max_retries=0, timeout=60) as client:
         yield client
 
 
@@ -151,7 +151,7 @@ def test_counting_tokens(client: anthropic.Anthropic) -> None:
 
 @pytest.mark.anyio
 async def test_the_asynchronous_client(served: ServedGateway) -> None:
-    async with anthropic.AsyncAnthropic(base_url=served.root, api_key="none", max_retries=0, timeout=20) as client:
+    async with anthropic.AsyncAnthropic(base_url=served.root, api_key="none", max_retries=0, timeout=60) as client:
         async with client.messages.stream(model="auto", max_tokens=100, messages=ASK) as stream:
             assert "".join([text async for text in stream.text_stream]) == HELLO
 
@@ -159,7 +159,7 @@ async def test_the_asynchronous_client(served: ServedGateway) -> None:
 @pytest.mark.anyio
 async def test_the_asynchronous_tool_runner(served: ServedGateway) -> None:
     messages: list[Any] = [{"role": "user", "content": tools.TWO_PLACES}]
-    async with anthropic.AsyncAnthropic(base_url=served.root, api_key="none", max_retries=0, timeout=20) as client:
+    async with anthropic.AsyncAnthropic(base_url=served.root, api_key="none", max_retries=0, timeout=60) as client:
         runner = client.beta.messages.tool_runner(
             model="auto", max_tokens=100, tools=[weather_later], messages=messages
         )

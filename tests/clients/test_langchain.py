@@ -28,7 +28,7 @@ def model(request: pytest.FixtureRequest, served: ServedGateway) -> ChatOpenAI:
 def model_at(url: str, responses: bool) -> ChatOpenAI:
     # With an address of its own it asks for the usage of a stream only when told to; the Responses API always gives it.
     more: dict[str, Any] = {"use_responses_api": True} if responses else {"stream_usage": True}
-    return ChatOpenAI(model="auto", base_url=url, api_key="none", max_retries=0, timeout=20, **more)
+    return ChatOpenAI(model="auto", base_url=url, api_key="none", max_retries=0, timeout=60, **more)
 
 
 def test_invoke(model: ChatOpenAI) -> None:

@@ -42,7 +42,7 @@ def behind(portal: BlockingPortal, proxy: str, tmp_path_factory: pytest.TempPath
 @pytest.fixture(params=["proxy first", "gateway first"])
 def client(request: pytest.FixtureRequest, proxy: str, behind: str) -> Iterator[openai.OpenAI]:
     url = proxy if request.param == "proxy first" else behind
-    with openai.OpenAI(base_url=url, api_key=KEY, max_retries=0, timeout=20) as client:
+    with openai.OpenAI(base_url=url, api_key=KEY, max_retries=0, timeout=60) as client:
         yield client
 
 

@@ -21,7 +21,7 @@ def results(apart: Path, served: ServedGateway) -> dict[str, Any]:
     script = Path(__file__).with_name("llama_index_calls.py")
     command = [apart / "python", script, served.url, "chat", "legacy", "embeddings"]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        command, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout)

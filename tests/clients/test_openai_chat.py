@@ -17,13 +17,13 @@ HELLO = "You said: Say hello to Ada."
 
 @pytest.fixture
 def client(served: ServedGateway) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=20) as client:
+    with openai.OpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=60) as client:
         yield client
 
 
 @pytest.fixture
 async def async_client(served: ServedGateway) -> Any:
-    async with openai.AsyncOpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=20) as client:
+    async with openai.AsyncOpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=60) as client:
         yield client
 
 

@@ -12,7 +12,7 @@ from tests.clients.serving import EMBEDDING_MODEL, ServedGateway
 
 @pytest.fixture
 def client(served: ServedGateway) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=20) as client:
+    with openai.OpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=60) as client:
         yield client
 
 

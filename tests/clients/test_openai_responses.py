@@ -20,7 +20,7 @@ TRIP = Trip(city="Paris", days=3, stops=["Lyon"])
 
 @pytest.fixture
 def client(served: ServedGateway) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=20) as client:
+    with openai.OpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=60) as client:
         yield client
 
 
@@ -146,7 +146,7 @@ def test_a_parsed_tool(client: openai.OpenAI) -> None:
 
 @pytest.mark.anyio
 async def test_the_asynchronous_client(served: ServedGateway) -> None:
-    async with openai.AsyncOpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=20) as client:
+    async with openai.AsyncOpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=60) as client:
         first = await client.responses.create(model="auto", input="Say hello to Ada.")
         second = await client.responses.create(model="auto", previous_response_id=first.id, input="And to Bob.")
         assert second.output_text == "You said: And to Bob."

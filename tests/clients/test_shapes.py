@@ -25,7 +25,7 @@ CONVERSATIONS = [
 
 @pytest.fixture(scope="module")
 def http(served: ServedGateway) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=served.root, timeout=20) as http:
+    with httpx.Client(base_url=served.root, timeout=60) as http:
         yield http
 
 

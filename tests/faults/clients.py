@@ -138,7 +138,7 @@ def short(name: str, *urls: str, **more: Any) -> dict[str, Any]:
     return model
 
 
-async def until(condition: Callable[[], Any], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
     """Waits until a condition, which may be asynchronous, is true.
 
     Raises:

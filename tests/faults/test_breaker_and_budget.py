@@ -144,7 +144,7 @@ async def test_a_flapping_provider_is_stood_in_for_and_used_again(tmp_path: Path
                 down = [await served(run) for _ in range(15)]
                 assert set(down) == {"llama-70b"}
                 await a.start()
-                await until(lambda: served_by(run, "llama-8b"), 2.0)  # many times max_cool_down
+                await until(lambda: served_by(run, "llama-8b"))
                 assert [await served(run) for _ in range(5)] == ["llama-8b"] * 5
 
 
@@ -223,7 +223,7 @@ async def usual(run: Gateway, requests: int = 40) -> None:
 
 
 HEDGE = {"hedging": {"quantile": 0.9, "budget": 0.2}}
-LONG = {"first_token_timeout": 10, "timeout": 10, "idle_timeout": 10}
+LONG = {"first_token_timeout": 300, "timeout": 300, "idle_timeout": 300}
 
 
 async def test_a_slow_first_token_is_hedged(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ async def test_a_slow_first_token_is_hedged(tmp_path: Path) -> None:
             a.calls.clear()
             b.calls.clear()
             a.default = silent()
-            async with asyncio.timeout(5):  # well before the limit of the first token
+            async with asyncio.timeout(60):  # well before the limit of the first token
                 got = await ask(run, stream=True)
             got.complete(TEXT, streaming=True)
             assert got.models == ["llama-70b"]
@@ -260,7 +260,7 @@ async def test_the_loser_of_a_hedge_may_be_the_stand_in(tmp_path: Path) -> None:
             a.default = Persona(TEXT, gate=release.wait, gate_after=0)
             b.default = silent()
             asked = asyncio.create_task(ask(run, stream=True))
-            await until(lambda: b.calls, 3)
+            await until(lambda: b.calls)
             release.set()
             got = await asked
             got.complete(TEXT, streaming=True)
@@ -296,7 +296,7 @@ async def test_a_client_that_leaves_ends_both_calls_of_a_hedge(tmp_path: Path) -
             a.calls.clear()
             a.default = b.default = silent()
             asked = asyncio.create_task(run.http.post("/v1/chat/completions", json=body(stream=True)))
-            await until(lambda: a.calls and b.calls, 3)
+            await until(lambda: a.calls and b.calls)
             asked.cancel()
             await until(lambda: a.calls[0].closed.is_set() and b.calls[-1].closed.is_set())
             await until(lambda: in_flight(run) == 0)
@@ -309,13 +309,13 @@ async def test_a_health_check_finds_a_recovered_deployment_without_a_request(tmp
     async with ScriptedProvider(error(500)) as a, ScriptedProvider(Persona(TEXT)) as b:
         settings = QUICK | {"cool_down": 60, "max_cool_down": 60}
         async with gateway(tmp_path, two(a, b, health_check_interval=0.1), gateway=settings) as run:
-            await until(lambda: len(a.calls) >= 3, 3)  # checks, though no client asked
+            await until(lambda: len(a.calls) >= 3)  # checks, though no client asked
             sent = a.calls[0].body
             assert max(sent.get("max_tokens") or 0, sent.get("max_completion_tokens") or 0) == 1
             assert not b.calls
-            await until(lambda: is_out(run), 3)
+            await until(lambda: is_out(run))
             a.default = Persona(TEXT)
-            await until(lambda: is_ready(run), 3)
+            await until(lambda: is_ready(run))
             assert await served(run) == "llama-8b"
             records = await run.records()
             assert len(records) == 1  # a check is no request
@@ -325,7 +325,7 @@ async def test_a_silent_health_check_is_a_failure(tmp_path: Path) -> None:
     async with ScriptedProvider(silent()) as a, ScriptedProvider(Persona(TEXT)) as b:
         settings = QUICK | {"breaker_failures": 1, "cool_down": 60, "max_cool_down": 60}
         async with gateway(tmp_path, two(a, b, health_check_interval=0.1), gateway=settings) as run:
-            await until(lambda: is_out(run), 3)
+            await until(lambda: is_out(run))
             calls = len(b.calls)
             assert await served(run) == "llama-70b"
             assert len(b.calls) == calls + 1

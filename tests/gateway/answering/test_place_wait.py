@@ -45,6 +45,6 @@ async def test_after_one_that_had_its_turn_and_may_not_call_the_next_has_it(tmp_
     async with ScriptedProvider(slow) as provider:
         limited = entry("llama-8b", provider.base_url)
         limited["deployments"][0] |= {"max_parallel_requests": 1, "rpm": 2}
-        async with gateway(tmp_path, [limited], gateway={"queue_timeout": 60}) as run, asyncio.timeout(30):
+        async with gateway(tmp_path, [limited], gateway={"queue_timeout": 60}) as run, asyncio.timeout(120):
             statuses = await asyncio.gather(*(ask(run) for _ in range(6)))
     assert sorted(statuses) == [200, 200, 429, 429, 429, 429]

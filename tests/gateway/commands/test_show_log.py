@@ -248,13 +248,13 @@ async def test_new_requests_are_followed(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
     assert process.stdout is not None
     try:
-        assert orjson.loads(await asyncio.wait_for(process.stdout.readline(), 30))["request_id"] == "req-2"
+        assert orjson.loads(await asyncio.wait_for(process.stdout.readline(), 60))["request_id"] == "req-2"
         for n in (3, 4):
             await write(path, record(n))
-            assert orjson.loads(await asyncio.wait_for(process.stdout.readline(), 30))["request_id"] == f"req-{n}"
+            assert orjson.loads(await asyncio.wait_for(process.stdout.readline(), 60))["request_id"] == f"req-{n}"
     finally:
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 def test_a_record_of_an_older_version_names_the_command_that_upgrades_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ ASK = {"model": "sim-tiny", "messages": [{"role": "user", "content": "Who are yo
 async def test_answers_streams_and_errors() -> None:
     async with (
         SimulatedProvider(pause_s=0) as provider,
-        httpx.AsyncClient(base_url=provider.base_urls["sim-tiny"]) as http,
+        httpx.AsyncClient(base_url=provider.base_urls["sim-tiny"], timeout=60) as http,
     ):
         assert provider.running == {model.name for model in MODELS}
         whole = (await http.post("/chat/completions", json=ASK)).json()
@@ -33,7 +33,7 @@ async def test_answers_streams_and_errors() -> None:
 async def test_a_stopped_model_refuses_connections_and_keeps_its_port() -> None:
     async with (
         SimulatedProvider(pause_s=0) as provider,
-        httpx.AsyncClient(base_url=provider.base_urls["sim-tiny"]) as http,
+        httpx.AsyncClient(base_url=provider.base_urls["sim-tiny"], timeout=60) as http,
     ):
         await provider.stop("sim-tiny")
         assert "sim-tiny" not in provider.running

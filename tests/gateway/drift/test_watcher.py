@@ -46,7 +46,7 @@ async def shown(run: Gateway) -> dict[str, Any]:
 
 async def until_rounds(run: Gateway, rounds: int) -> dict[str, Any]:
     """The first watch once it has so many rounds."""
-    for _ in range(1_000):
+    for _ in range(3_000):
         data = (await shown(run))["data"]
         if data and data[0]["rounds"] >= rounds:
             first: dict[str, Any] = data[0]
@@ -56,7 +56,7 @@ async def until_rounds(run: Gateway, rounds: int) -> dict[str, Any]:
 
 
 async def until_event(run: Gateway) -> dict[str, Any]:
-    for _ in range(1_000):
+    for _ in range(3_000):
         if events := (await shown(run))["events"]:
             first: dict[str, Any] = events[0]
             return first
@@ -78,7 +78,7 @@ async def test_a_swapped_model_is_found_told_and_no_longer_trusted(
             skills["up-chat"] = {"": 0.0}
             event = await until_event(run)
             assert (event["kind"], event["model"]) == ("changed", "chat")
-            for _ in range(200):
+            for _ in range(3_000):
                 if hook.calls:
                     break
                 await asyncio.sleep(0.02)
@@ -86,7 +86,7 @@ async def test_a_swapped_model_is_found_told_and_no_longer_trusted(
             metrics = (await run.http.get("/metrics", headers=ADMIN)).text
             labels = f'deployment="{event["deployment"]}",kind="changed",model="chat"'
             assert f"locus_drift_events_total{{{labels}}} 1.0" in metrics
-            for _ in range(500):  # the gateway looks for new states every two seconds
+            for _ in range(3_000):  # the gateway looks for new states every two seconds
                 listed = json.dumps((await run.http.get("/v1/models")).json())
                 if "suspect" in listed:
                     break
@@ -113,7 +113,7 @@ async def test_an_outage_is_no_event_and_says_why_nothing_is_asked(tmp_path: Pat
         async with watching(tmp_path, [entry("chat", provider.base_url)]) as run:
             watch = await until_rounds(run, 1)
             await provider.stop()
-            for _ in range(1_000):
+            for _ in range(3_000):
                 if (watch := (await shown(run))["data"][0])["reason"]:
                     break
                 await asyncio.sleep(0.02)
@@ -127,7 +127,7 @@ async def test_probes_cost_no_more_than_the_limit(tmp_path: Path) -> None:
     _, probes = bank_file(tmp_path)
     async with SkilledProvider(probes, {"up-chat": {"": 0.8}}) as provider:
         async with watching(tmp_path, [entry("chat", provider.base_url)], usd_per_day=0.002) as run:
-            for _ in range(1_000):
+            for _ in range(3_000):
                 if data := [one for one in (await shown(run))["data"] if one["reason"]]:
                     break
                 await asyncio.sleep(0.02)

@@ -46,7 +46,7 @@ def with_key(run: Gateway, key: str) -> openai.AsyncOpenAI:
 
 
 def of_anthropic(run: Gateway, key: str) -> anthropic.AsyncAnthropic:
-    return anthropic.AsyncAnthropic(base_url=run.url, api_key=key, max_retries=0, timeout=20)
+    return anthropic.AsyncAnthropic(base_url=run.url, api_key=key, max_retries=0, timeout=60)
 
 
 async def test_a_key_names_only_its_models_and_policies(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from gateway.http.service import Service, open_service
 from gateway.record.request_record import Record
 from gateway.request.chat_request import parse_chat
 from gateway.routing.candidate import Candidate
-from tests.gateway.running import entry, eventually, write_portfolio
+from tests.gateway.running import entry, eventually, shipped_router, write_portfolio
 
 pytestmark = pytest.mark.anyio
 REQUEST = parse_chat(orjson.dumps({"model": "llama-8b", "messages": [{"role": "user", "content": "Why?"}]}))
@@ -42,7 +42,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def service(tmp_path: Path, clock: Clock) -> AsyncIterator[Service]:
     portfolio = load_portfolio(write_portfolio(tmp_path, [entry("llama-8b", "http://127.0.0.1:1/v1")]), {})
-    async with open_service(portfolio, clock) as opened:
+    async with open_service(portfolio, clock, router=shipped_router()) as opened:
         yield opened
 
 

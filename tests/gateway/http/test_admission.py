@@ -57,7 +57,7 @@ async def value(run: Gateway, metric: str) -> float:
 
 
 async def until(run: Gateway, metric: str, expected: float) -> None:
-    for _ in range(500):
+    for _ in range(6_000):
         if await value(run, metric) == expected:
             return
         await asyncio.sleep(0.01)
@@ -159,11 +159,11 @@ async def test_what_waits_or_is_refused_has_not_been_read(tmp_path: Path) -> Non
         await until(run, "locus_requests_waiting", 1)
         refused, other = await asyncio.open_connection("127.0.0.1", port)
         other.write(head % len(body))
-        assert (await asyncio.wait_for(refused.read(12), 5)).startswith(b"HTTP/1.1 503")
+        assert (await asyncio.wait_for(refused.read(12), 60)).startswith(b"HTTP/1.1 503")
         gate.open.set()
-        assert await asyncio.wait_for(waits.readuntil(b"\r\n\r\n"), 5) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert await asyncio.wait_for(waits.readuntil(b"\r\n\r\n"), 60) == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(body)
-        assert b"200 OK" in await asyncio.wait_for(waits.readuntil(b"\r\n\r\n"), 5)
+        assert b"200 OK" in await asyncio.wait_for(waits.readuntil(b"\r\n\r\n"), 60)
         await first
         writer.close()
         other.close()

@@ -14,7 +14,7 @@ from gateway.config.settings import Settings
 from gateway.http.app import create_app
 from gateway.http.cors import Cors
 from gateway.http.service import open_service
-from tests.gateway.running import entry, serving, write_portfolio
+from tests.gateway.running import entry, serving, shipped_router, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider
 
 pytestmark = pytest.mark.anyio
@@ -29,9 +29,9 @@ async def browsed(folder: Path, **settings: Any) -> AsyncIterator[tuple[httpx.As
     """A gateway with these settings, and its service, whose settings a test may change."""
     async with ScriptedProvider() as up:
         path = write_portfolio(folder, [entry("llama-8b", up.base_url)], gateway=settings)
-        async with open_service(load_portfolio(path, {})) as service:
+        async with open_service(load_portfolio(path, {}), router=shipped_router()) as service:
             app = Cors(create_app(service), lambda: service.in_force.portfolio.settings)
-            async with serving(app) as (_, url), httpx.AsyncClient(base_url=url) as http:
+            async with serving(app) as (_, url), httpx.AsyncClient(base_url=url, timeout=60) as http:
                 yield http, service
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
 from gateway.server.reload import Reloader
-from tests.gateway.running import Gateway, entry, gateway, write_portfolio
+from tests.gateway.running import Gateway, entry, eventually, gateway, leaving, write_portfolio
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, answer, chunk, completion, error, head, reply, stream
 
 pytestmark = pytest.mark.anyio
@@ -175,10 +176,10 @@ async def test_a_client_that_leaves_while_asking_for_a_route_is_no_failure(
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"POST /v1/route HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{")
         await writer.drain()
-        await asyncio.sleep(0.1)
+        await eventually(lambda: bool(run.server.server_state.tasks))
         writer.close()
-        await asyncio.sleep(0.2)
-        assert "Traceback" not in caplog.text
+        await eventually(lambda: not run.server.server_state.tasks)
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -196,13 +197,16 @@ async def test_a_probe_that_its_client_leaves_is_given_back(tmp_path: Path, faul
         async with gateway(tmp_path, [entry("llama-8b", up.base_url)], gateway=settings) as run:
             body = {"model": "llama-8b", "messages": ASK, "stream": streaming}
             assert (await post(run, body)).status_code == 502
-            await asyncio.sleep(0.5)
-            up.default = fault
-            with pytest.raises(httpx.ReadTimeout):
-                await run.http.post("/v1/chat/completions", json=body, timeout=0.4)
-            await asyncio.sleep(0.3)
-            assert idle(run)
             (live,) = run.service.in_force.deployments.models["llama-8b"].deployments
+            await eventually(lambda: live.breaker.available(run.service.clock()))
+            up.default = fault
+            before = len(up.calls)
+
+            def soon_after_the_call() -> bool:
+                return len(up.calls) > before and time.monotonic() > up.calls[-1].at + 0.1
+
+            await leaving(run.http.post("/v1/chat/completions", json=body), soon_after_the_call)
+            await eventually(lambda: idle(run))
             now = run.service.clock() + 3600
             assert live.breaker.available(now)
             assert (await run.records())[-1]["error"] == "client_disconnected"
@@ -412,7 +416,7 @@ async def test_a_reload_during_a_stream_lets_it_finish(tmp_path: Path) -> None:
     async with ScriptedProvider(stream(parts, pause_s=0.2)) as up:
         async with gateway(tmp_path, [entry("llama-8b", up.base_url)]) as run:
             asked = asyncio.create_task(post(run, {"model": "llama-8b", "messages": ASK, "stream": True}))
-            await asyncio.sleep(0.3)
+            await eventually(lambda: bool(up.calls))
             changed = load_portfolio(write_portfolio(tmp_path, [entry("llama-70b", up.base_url)]), {})
             await run.service.apply(changed)
             assert (await post(run, {"model": "llama-8b", "messages": ASK})).status_code == 404
@@ -437,7 +441,7 @@ async def test_the_reloader_survives_unexpected_errors(tmp_path: Path, caplog: p
     async with Reloader(path, {}, apply, reports.append, interval_s=0.05):
         for number, name in enumerate(("bad", "second"), start=1):
             write(name)
-            for _ in range(100):
+            for _ in range(1_200):
                 if len(reports) >= number:
                     break
                 await asyncio.sleep(0.05)

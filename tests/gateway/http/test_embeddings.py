@@ -21,7 +21,7 @@ from gateway.http.embeddings_endpoint import EmbeddingsEndpoint
 from gateway.http.service import open_service
 from router.encode.load import load_encoder
 from tests.conformance import validate
-from tests.gateway.running import DIALECTS, Gateway, entry, eventually, serving, write_portfolio
+from tests.gateway.running import DIALECTS, Gateway, entry, eventually, serving, shipped_router, write_portfolio
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, error, reply, silent
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ async def gateway(folder: Path, *deployments: dict[str, Any], key: str = "none",
     vectors = {"name": "vectors", "deployments": deployments, "price": {"input": 2.0}, "max_input_tokens": 100}
     listed = {"embedding_models": [vectors]} if deployments else {}
     portfolio = load_portfolio(write_portfolio(folder, [CHAT], **listed, **more), {"LOCUS_KEY": "sk-gateway"})
-    async with open_service(portfolio) as service:
+    async with open_service(portfolio, router=shipped_router()) as service:
         admission = Admission(lambda: portfolio.settings, service.metrics)
         embeddings = Edge(
             Admitted(EmbeddingsEndpoint(service), admission), lambda: portfolio.settings, DIALECTS, service.keys
@@ -199,7 +199,7 @@ async def test_a_disconnected_client_ends_the_call(tmp_path: Path) -> None:
         asking = asyncio.create_task(run.http.post("/v1/embeddings", json={"model": "vectors", "input": "abcd" * 3}))
         await eventually(lambda: bool(up.calls))
         asking.cancel()
-        await asyncio.wait_for(up.calls[0].closed.wait(), 5)
+        await asyncio.wait_for(up.calls[0].closed.wait(), 20)
         (record,) = await run.records()
         assert (record["error"], record["prompt_tokens"], record["usage_estimated"]) == ("client_disconnected", 3, 1)
 

@@ -22,7 +22,7 @@ async def test_an_error_is_written_behind_a_comment_that_was_given_up() -> None:
         sent.append(message)
 
     events = EventStream(send, 0.01)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await begun.wait()
     events.stop()
     await events.write(b"data: error\n\n", more=False)
@@ -58,7 +58,7 @@ async def test_silence_is_filled_with_comments_until_the_stream_is_stopped() -> 
             third.set()
 
     events = EventStream(send, 0.01)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await third.wait()
     events.stop()
     number = len(sent)

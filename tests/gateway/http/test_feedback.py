@@ -82,7 +82,7 @@ async def test_the_last_feedback_of_a_key_counts_and_null_revokes(tmp_path: Path
 
 async def test_streams_and_all_formats_have_ids_that_feedback_knows(tmp_path: Path) -> None:
     async with serving_keys(tmp_path) as (run, _):
-        async with anthropic.AsyncAnthropic(base_url=run.url, api_key="sk-ci", max_retries=0, timeout=20) as claude:
+        async with anthropic.AsyncAnthropic(base_url=run.url, api_key="sk-ci", max_retries=0, timeout=60) as claude:
             message = await claude.messages.with_raw_response.create(model="auto", messages=ASK, max_tokens=50)
         response = await run.client.responses.with_raw_response.create(model="auto", input="Why is the sky blue?")
         completion = await run.client.completions.with_raw_response.create(model="auto", prompt="The sky is")

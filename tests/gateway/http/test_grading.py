@@ -104,7 +104,7 @@ async def test_unit_tests_and_messages_of_anthropic(tmp_path: Path) -> None:
     checker = {"type": "python", "tests": "assert double(4) == 8"}
     async with grading(tmp_path, [{"name": "tests", "checker": checker, "reliability": 0.5}]) as (run, up):
         up.default = answer("```python\ndef double(x):\n    return 2 * x\n```")
-        async with anthropic.AsyncAnthropic(base_url=run.url, api_key="none", max_retries=0, timeout=20) as claude:
+        async with anthropic.AsyncAnthropic(base_url=run.url, api_key="none", max_retries=0, timeout=60) as claude:
             await claude.messages.create(
                 model="auto", max_tokens=100, messages=[{"role": "user", "content": "Write the function `double(x)`."}]
             )
@@ -208,8 +208,8 @@ async def test_a_judge_that_hangs_delays_no_client(tmp_path: Path) -> None:
         graders = [{"name": "judge", "model": "judge", "sample": 1}]
         async with grading(tmp_path, graders, judge=judge) as (run, _):
             await ask(run)
-            await asyncio.wait_for(asked.wait(), 5)
-            await asyncio.wait_for(asyncio.gather(*(ask(run) for _ in range(10))), 5)
+            await asyncio.wait_for(asked.wait(), 60)
+            await asyncio.wait_for(asyncio.gather(*(ask(run) for _ in range(10))), 60)
             assert run.service.graders is not None
             assert not run.service.graders.idle
         # leaving the block did not wait for the judge

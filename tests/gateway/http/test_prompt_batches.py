@@ -207,7 +207,7 @@ async def test_a_client_that_leaves_ends_the_calls(tmp_path: Path) -> None:
                 if len(up.calls) == len(PROMPTS):
                     break
         for call in up.calls:
-            await asyncio.wait_for(call.closed.wait(), 5)
+            await asyncio.wait_for(call.closed.wait(), 20)
         (record,) = await run.records()
         assert (record["error"], record["usage_estimated"]) == ("client_disconnected", 1)
         assert all(

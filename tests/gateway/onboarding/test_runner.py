@@ -37,7 +37,7 @@ async def jobs_running(run: Gateway, leads: bool = True, grace_s: float = 10.0) 
 async def ended(run: Gateway, model: str, *states: str) -> Job:
     """The job of a model, once it is in one of these states."""
     jobs = place_of(run).jobs
-    for _ in range(400):
+    for _ in range(2_400):
         job = await jobs.of(model)
         if job is not None and job.state in (states or ("done", "failed", "stopped")):
             return job

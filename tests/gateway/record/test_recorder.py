@@ -57,14 +57,10 @@ async def test_nothing_is_lost_while_the_database_cannot_be_written(
     async with recorder_of(path) as recorder:
         for i in range(5):
             recorder.add(row(i))
-        await asyncio.sleep(0.3)
+        await failing(recorder)
         assert recorder.pending == 5
         path.rmdir()
-        for _ in range(60):
-            if not recorder.pending:
-                break
-            await asyncio.sleep(0.05)
-        assert recorder.pending == 0
+        await written(recorder)
     assert len(read_last(path, 10)) == 5
     assert "wait in memory" in caplog.text
 
@@ -128,7 +124,7 @@ async def test_a_new_file_is_created_if_the_file_is_moved_or_removed(tmp_path: P
 
 
 async def written(recorder: Recorder) -> None:
-    for _ in range(100):
+    for _ in range(1_200):
         if not recorder.pending:
             return
         await asyncio.sleep(0.05)
@@ -145,7 +141,7 @@ async def test_waiting_records_are_counted_and_timed(tmp_path: Path, caplog: pyt
         now += 30
         recorder.add(row(2))
         assert (recorder.pending, recorder.oldest_s) == (2, 30.0)
-        await asyncio.sleep(0.1)
+        await failing(recorder)
         path.rmdir()
         await written(recorder)
         assert recorder.oldest_s == 0.0
@@ -374,7 +370,7 @@ async def test_old_rows_are_deleted_and_the_ledger_is_kept(
             recorder.add(spent(i, 1, time=now - 7_200), [part(1)])
         recorder.add(spent(99, 1, time=now), [part(1)])
     async with recorder_of(location, retention_s=3_600.0):
-        for _ in range(100):
+        for _ in range(1_200):
             if len(rows(location, "SELECT id FROM requests")) == 1:
                 break
             await asyncio.sleep(0.05)
@@ -383,7 +379,7 @@ async def test_old_rows_are_deleted_and_the_ledger_is_kept(
 
 
 async def failing(recorder: Recorder) -> None:
-    for _ in range(200):
+    for _ in range(1_200):
         if recorder.failure is not None:
             return
         await asyncio.sleep(0.05)

@@ -165,7 +165,7 @@ async def test_while_valkey_is_silent_requests_are_answered_and_the_log_says_so_
                 ]
                 began = time.monotonic()
                 await ask(second, messages)
-                assert time.monotonic() - began < 2  # not for ever; usually 0.1 s
+                assert time.monotonic() - began < 20  # not for ever; usually 0.1 s
             await eventually(lambda: first.service.replicas.shared.away)
             assert first.service.replicas.checks()
             assert second.service.replicas.checks()  # each checks for itself

@@ -32,6 +32,9 @@ pytestmark = pytest.mark.anyio
 QUICK = replace(
     LIMITS, keep_alive_s=0.4, head_s=0.3, surplus_s=0.3, unread_s=0.4, body_idle_s=0.3, body_s=0.6, linger_s=0.05
 )
+# For tests in which a client must keep within the limits, also on a busy machine.
+LONGER = replace(QUICK, keep_alive_s=1.2, surplus_s=1.2, unread_s=1.2, body_idle_s=1.2, body_s=1.2)
+PATIENT = replace(LIMITS, linger_s=QUICK.linger_s)  # for tests of something else than time
 HELLO = b"POST /v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello"
 Respond = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -67,7 +70,7 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire(app: Respond = echo, limits: ClientLimits = QUICK, *keys: str) -> AsyncIterator[Wire]:
+async def wire(app: Respond = echo, limits: ClientLimits = PATIENT, *keys: str) -> AsyncIterator[Wire]:
     access = Access(tuple(plain_key(Secret(key), i, "") for i, key in enumerate(keys)))
     admitted = Admitted(app, Admission(LoadSettings, Metrics()))
     async with serving(Edge(admitted, Settings, DIALECTS, Authentication(lambda: access)), limits) as (_, url):
@@ -81,7 +84,7 @@ async def wire(app: Respond = echo, limits: ClientLimits = QUICK, *keys: str) ->
 
 async def response(reader: Reader) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of the next answer, which has a length."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         status, *lines = head.strip().split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines)
@@ -102,7 +105,7 @@ async def refusal(reader: Reader) -> tuple[int, str]:
 
 async def closed(reader: Reader) -> None:
     """The server closes the connection without another byte."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
 
@@ -112,13 +115,13 @@ async def closed(reader: Reader) -> None:
 
 @pytest.mark.parametrize("start", [b"P", b"POST /v1/x HTTP/1.1\r\nhost: a\r\nx-y", HELLO[:-9]])
 async def test_headers_must_be_complete_in_time(start: bytes) -> None:
-    async with wire() as server:
+    async with wire(echo, QUICK) as server:
         reader, _ = await server.open(start)
         assert await refusal(reader) == (408, "request_timeout")
 
 
 async def test_a_byte_now_and_then_does_not_prolong_it() -> None:
-    async with wire() as server:
+    async with wire(echo, QUICK) as server:
         reader, writer = await server.open(b"GET / HTTP/1.1\r\nx: ")
 
         async def trickle() -> None:
@@ -134,7 +137,7 @@ async def test_a_byte_now_and_then_does_not_prolong_it() -> None:
 
 @pytest.mark.parametrize("before", [b"", b"\r\n", HELLO])
 async def test_a_silent_connection_is_closed_without_a_word(before: bytes) -> None:
-    async with wire() as server:
+    async with wire(echo, QUICK) as server:
         reader, _ = await server.open(before)
         if before == HELLO:
             assert (await response(reader))[0] == 200
@@ -142,22 +145,22 @@ async def test_a_silent_connection_is_closed_without_a_word(before: bytes) -> No
 
 
 async def test_a_connection_is_used_again_until_then() -> None:
-    async with wire() as server:
+    async with wire(echo, LONGER) as server:
         reader, writer = await server.open()
         for _ in range(6):  # longer than each limit together
             writer.write(HELLO)
             assert (await response(reader))[2] == b'["/v1/x","hello"]'
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(LONGER.keep_alive_s / 4)
 
 
 async def test_a_body_that_stops_arriving() -> None:
-    async with wire() as server:
+    async with wire(echo, QUICK) as server:
         reader, _ = await server.open(HELLO[:-2])
         assert await refusal(reader) == (408, "request_timeout")
 
 
 async def test_a_body_that_arrives_too_slowly() -> None:
-    async with wire() as server:
+    async with wire(echo, QUICK) as server:
         reader, writer = await server.open(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5000\r\n\r\n")
 
         async def trickle() -> None:
@@ -189,7 +192,7 @@ async def test_a_late_body_is_in_the_record(tmp_path: Path) -> None:
 async def test_the_rest_of_a_body_after_an_early_answer() -> None:
     """It is thrown away, so that the answer arrives and the connection can be used again, but not for long."""
     head = b"POST /v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 200000\r\n\r\n"
-    async with wire(echo, QUICK, "sk-key") as server:
+    async with wire(echo, LONGER, "sk-key") as server:
         reader, writer = await server.open(head + b"x" * 100_000)
         assert (await response(reader))[0] == 401
         writer.write(b"x" * 100_000 + HELLO)
@@ -215,12 +218,12 @@ async def test_a_body_in_parts_can_be_followed_by_a_long_answer() -> None:
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         await read_body(receive, 1000)
         gone = asyncio.ensure_future(receive())  # as endpoints watch for the client's leaving
-        await asyncio.sleep(QUICK.body_s + 0.2)
+        await asyncio.sleep(LONGER.body_s + 0.2)
         assert not gone.done()
         gone.cancel()
         await answer(send, b"late")
 
-    async with wire(slow) as server:
+    async with wire(slow, LONGER) as server:
         reader, writer = await server.open(HELLO[:-2])
         await asyncio.sleep(0.1)
         writer.write(HELLO[-2:])
@@ -242,9 +245,9 @@ async def test_who_does_not_read_is_dropped_and_the_endpoint_hears_of_it() -> No
         assert gone.result()["type"] == "http.disconnect"
         heard.set()
 
-    async with wire(flood) as server:
+    async with wire(flood, QUICK) as server:
         reader, _ = await server.open(HELLO, limit=1)
-        await asyncio.wait_for(heard.wait(), 5)
+        await asyncio.wait_for(heard.wait(), 60)
         assert sent < 20_000_000  # what the kernel's buffers hold, and not much more
         del reader
 
@@ -262,7 +265,7 @@ async def test_who_does_not_read_holds_no_call_to_a_provider(tmp_path: Path) -> 
                 b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body) + body
             )
             await eventually(lambda: bool(up.calls))
-            await asyncio.wait_for(up.calls[0].closed.wait(), 5)
+            await asyncio.wait_for(up.calls[0].closed.wait(), 20)
             record = (await run.records())[0]
             assert record["error"] == "client_disconnected"
             writer.close()
@@ -275,12 +278,12 @@ async def test_who_reads_slowly_is_not_dropped() -> None:
         await read_body(receive, 100)
         await answer(send, b"x" * size)
 
-    async with wire(large) as server:
+    async with wire(large, LONGER) as server:
         reader, _ = await server.open(HELLO, limit=1 << 16)
         await reader.readuntil(b"\r\n\r\n")
         for _ in range(8):
             await reader.readexactly(size // 8)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(LONGER.unread_s / 5)
 
 
 async def test_a_large_answer_that_no_client_takes_is_dropped() -> None:
@@ -419,18 +422,19 @@ async def test_a_flood_of_requests_sent_ahead_is_not_kept() -> None:
 
 
 async def test_who_sends_ahead_and_leaves_is_noticed() -> None:
-    heard = asyncio.Event()
+    begun, heard = asyncio.Event(), asyncio.Event()
 
     async def wait(scope: Scope, receive: Receive, send: Send) -> None:
         await read_body(receive, 100)
+        begun.set()
         assert (await receive())["type"] == "http.disconnect"
         heard.set()
 
     async with wire(wait) as server:
         _, writer = await server.open(HELLO * 2)
-        await asyncio.sleep(0.05)
+        await asyncio.wait_for(begun.wait(), 60)
         writer.close()
-        await asyncio.wait_for(heard.wait(), 2)
+        await asyncio.wait_for(heard.wait(), 60)
 
 
 async def test_trailers_are_ignored_and_endless_ones_refused() -> None:
@@ -448,7 +452,7 @@ async def test_trailers_are_ignored_and_endless_ones_refused() -> None:
 
 async def test_expect_100_continue() -> None:
     head = HELLO[:-5].replace(b"host: a", b"host: a\r\nexpect: 100-continue")
-    async with wire(echo, QUICK, "sk-key") as server:
+    async with wire(echo, PATIENT, "sk-key") as server:
         reader, _ = await server.open(head)
         assert (await response(reader))[0] == 401
         await closed(reader)  # only the client knows whether the body will still come
@@ -469,9 +473,9 @@ async def test_two_thousand_idle_connections() -> None:
         async with wire(echo, LIMITS) as server:
             for first in range(0, number, 200):
                 await asyncio.gather(*(server.open() for _ in range(first, min(first + 200, number))))
-            async with httpx.AsyncClient() as http:
+            async with httpx.AsyncClient(timeout=60) as http:
                 for _ in range(3):
-                    asked = await http.post(f"http://127.0.0.1:{server.port}/v1/x", content="hello", timeout=5)
+                    asked = await http.post(f"http://127.0.0.1:{server.port}/v1/x", content="hello", timeout=60)
                     assert asked.json() == ["/v1/x", "hello"]
             reader, writer = await server.open(HELLO)  # and an idle one can still be used
             assert (await response(reader))[0] == 200
@@ -482,12 +486,14 @@ async def test_two_thousand_idle_connections() -> None:
 
 async def test_connections_beyond_the_limit_are_told_so() -> None:
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    async with wire(echo, replace(QUICK, connections_share=3.5 / soft, keep_alive_s=5)) as server:
+    async with wire(echo, replace(PATIENT, connections_share=3.5 / soft)) as server:
         for _ in range(3):
             await server.open()
         reader, _ = await server.open()
         assert await refusal(reader) == (503, "overloaded")
         server.writers[0].close()
-        await asyncio.sleep(0.05)
-        reader, _ = await server.open(HELLO)
-        assert (await response(reader))[0] == 200
+        async with asyncio.timeout(60):
+            while True:  # until the gateway has heard of it
+                reader, _ = await server.open(HELLO)
+                if (await response(reader))[0] == 200:
+                    break

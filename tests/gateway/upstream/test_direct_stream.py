@@ -143,5 +143,5 @@ async def test_closing_a_stream_tells_the_provider() -> None:
         answered = await direct.stream(deployment, REQUEST, deadline)
         assert await answered.read(deadline)
         await answered.aclose()
-        await asyncio.wait_for(up.calls[0].closed.wait(), 5)
+        await asyncio.wait_for(up.calls[0].closed.wait(), 20)
         assert orjson.loads(up.calls[0].raw)["stream"] is True
