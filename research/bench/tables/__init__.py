@@ -29,6 +29,7 @@ TABLES = (
     "cost",
     "calibration",
     "timing",
+    "ensembles",
 )
 Result = dict[str, Any]
 
