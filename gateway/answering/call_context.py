@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from gateway.answering.call_cap import CallCap
 from gateway.answering.call_order import CallOrder
 from gateway.answering.retry import Budget
 from gateway.answering.spending import Spending
@@ -63,6 +64,7 @@ class RequestContext:
         last: the conversation's last answer; None if it is not known.
         spending: what the request may spend; None if nothing limits it.
         own: the gateway asks by itself, so that the time of the answer says nothing about the requests of clients.
+        cap: the calls that are left to the request; None if only the retry rules limit them.
     """
 
     resources: Resources
@@ -73,6 +75,7 @@ class RequestContext:
     last: Turn | None
     spending: Spending | None
     own: bool = False
+    cap: CallCap | None = None
 
     def no_other_deployment(self) -> bool:
         """Return True if no other deployment is left that could continue a stream."""

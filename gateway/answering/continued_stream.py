@@ -25,6 +25,7 @@ class ContinuedStream:
         stream_recovery: the portfolio's setting; with "error" a broken stream ends with an error.
         attempts: gets the calls that broke.
         prompt_tokens: estimate for a call whose stream broke before the provider reported its usage.
+        others: the tokens of other calls for the same request, which the client is told with those of the answer.
 
     Attributes:
         calls: those that wrote the answer, in order.
@@ -40,6 +41,7 @@ class ContinuedStream:
         attempts: Attempts,
         *,
         prompt_tokens: int,
+        others: Usage | None = None,
     ) -> None:
         assert open_call.relay is not None
         self.calls = [open_call]
@@ -50,6 +52,7 @@ class ContinuedStream:
         self._stream_recovery = stream_recovery
         self._attempts = attempts
         self._prompt_tokens = prompt_tokens
+        self._others = others
         self.ended = False
 
     def add_locus_fields(self, fields: dict[str, Any]) -> None:
@@ -129,9 +132,11 @@ class ContinuedStream:
 
     def total_usage(self) -> ChatUsage | None:
         """The usage of all calls in the form of the API; None if the provider of the last call reported none."""
-        if self.calls[-1].usage is None or len(self.calls) == 1:
-            return None if self.calls[-1].usage is None else self._relay.usage_fields
-        total = Usage()
+        if self.calls[-1].usage is None:
+            return None
+        if len(self.calls) == 1 and self._others is None:
+            return self._relay.usage_fields
+        total = self._others or Usage()
         for open_call in self.calls:
             total = total.plus(self.usage(open_call)[0])
         return total.in_chat()

@@ -16,6 +16,7 @@ Before the first content byte the client sees none of this. A stream that breaks
 from collections.abc import Iterable, Iterator
 
 from gateway.answering.attempts import Attempts, all_failed, stated_window
+from gateway.answering.call_cap import CallCap
 from gateway.answering.call_context import RequestContext, Resources
 from gateway.answering.call_failure import CHANGEABLE
 from gateway.answering.call_order import CallOrder, Target
@@ -55,6 +56,7 @@ class Failover(Resources):
         writer: Writer | None,
         last: Turn | None = None,
         spending: Spending | None = None,
+        cap: CallCap | None = None,
     ) -> "Dispatch":
         """The dispatch of one request; nothing is called yet.
 
@@ -64,10 +66,12 @@ class Failover(Resources):
             writer: writes a stream in the client's format; None for a request that is not streamed.
             last: the conversation's last answer; None if it is not known.
             spending: what the request may spend; None if nothing limits it.
+            cap: the calls that are left to the request; None if only the retry rules limit them.
         """
         call_order = CallOrder(request, candidates, self.clock, self.rng)
         attempts.skipped = call_order.skipped
-        return Dispatch(RequestContext(self, request, settings, call_order, writer, last, spending), attempts)
+        context = RequestContext(self, request, settings, call_order, writer, last, spending, cap=cap)
+        return Dispatch(context, attempts)
 
 
 class Dispatch:

@@ -107,6 +107,8 @@ class RetryLoop:
         Takes the call from the budget of all requests.
         """
         context, settings = self._context, self._context.settings
+        if context.cap is not None and context.cap.left <= 0:
+            return inf
         alone = failure.cause in WAITING and not context.call_order.left()
         seconds = retry_delay(failure, calls, settings, context.resources.rng, alone=alone)
         if seconds is None:

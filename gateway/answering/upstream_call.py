@@ -82,9 +82,12 @@ class UpstreamCall:
 
         Raises:
             UpstreamFailure: the call failed; the deployment's circuit breaker and the attempts have it already. Or it was not
-                made, since a limit of the deployment is reached (`Cause.AT_LIMIT`).
+                made, since a limit of the deployment is reached (`Cause.AT_LIMIT`), or the request has no call left
+                (`Cause.BUDGET`).
         """
         context, live, clock = self._context, self._live, self._context.resources.clock
+        if context.cap is not None:
+            context.cap.take()
         hold = None if (grant := live.limits.grant) is None else await self._take(grant)
         self._start = self._attempts.calling = start = CallStart.at_time(clock(), self._attempts.trace)
         live.start()
@@ -141,6 +144,10 @@ class UpstreamCall:
             # The server lacks the path, or the model: the translated call shows which.
             if self._api == ready.api or ready.requirements.api is not None or failure.status not in PATH_UNKNOWN:
                 raise
+            if context.cap is not None:
+                if context.cap.left <= 0:
+                    raise
+                context.cap.take()
             path, self._api = self._api, ready.api
             self._add_attempt(failure.cause.value, failure.status)  # its reason is not redacted yet
             self._start = self._attempts.calling = CallStart.at_time(

@@ -68,6 +68,19 @@ def answer_key(answer: Answer, request: ChatRequest) -> Key | None:
     return _option(text, stated, query) or _whole_json(answer.text) or _short(text, stated, query)
 
 
+def abstains(answer: Answer, request: ChatRequest) -> bool:
+    """Return True for an answer without a key that answers nothing, so that it must not count against others.
+
+    It refuses, says that it does not know, is empty, was cut, or is not the JSON or the tool call that it had to be.
+    """
+    if answer.finish_reason in CUT or answer.finish_reason == "content_filter":
+        return True
+    if answer.tool_calls or request.requires_json:
+        return True
+    text = visible(answer.text)
+    return not text or is_refusal(text) or knows_nothing(text)
+
+
 def _calls(tool_calls: Sequence[JsonObject]) -> Key | None:
     """The key of tool calls; None if the arguments of one are no JSON object, so that no tool can take them."""
     calls = [call_of(call) for call in tool_calls]

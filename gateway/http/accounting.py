@@ -4,34 +4,37 @@ The cost of a request is the sum over the calls that its answer is from, as the 
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gateway.answering.attempts import CANCELLED, HEDGED, Attempts
 from gateway.answering.billed_parts import abandoned_parts, answered_parts
-from gateway.answering.call_columns import failover_column, parts_column, usage_columns
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.answering.transcript import in_transcript
 from gateway.cache.entry import Entry, Origin
 from gateway.config.access import Grant
+from gateway.core.answer import Complete
 from gateway.core.errors import GatewayError
+from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import Api
-from gateway.http.answer_headers import RawHeaders, answer_headers, batch_headers, cached_headers, lasting_headers
-from gateway.http.client_labels import ClientLabels, client_labels
+from gateway.ensemble.calls import Call
+from gateway.ensemble.outcome import Outcome
+from gateway.http.answer_headers import (
+    RawHeaders,
+    answer_headers,
+    batch_headers,
+    cached_headers,
+    header_fields,
+    lasting_headers,
+)
 from gateway.http.grading import grade_answer
 from gateway.http.in_force import InForce
 from gateway.http.record_columns import (
     CLIENT_CLOSED,
-    candidates_column,
-    checkpoint_column,
-    conversation_column,
     from_cache,
-    near_limit_column,
     predictions_of,
-    prompt_column,
-    propensity_column,
-    tags_column,
 )
+from gateway.http.record_of import record_of
 from gateway.http.request_limits import RequestLimits
 from gateway.http.request_trace import RequestTrace
 from gateway.http.service import Service
@@ -39,6 +42,7 @@ from gateway.keys.authentication import WITHOUT_KEY
 from gateway.provider_errors.failures import NOT_CALLED
 from gateway.record.request_line import log_request
 from gateway.record.request_record import Part, Record, total_cost
+from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation
 from gateway.request.last_answer import LastAnswer, answer_in_response
 from gateway.request.request import Request
@@ -55,11 +59,21 @@ class RequestLog:
         limits: those of its key and team.
         open_call: the call that began the answer.
         stream: the answer, if it is streamed.
+        complete: the answer, if it is not streamed.
+        ensemble: how several models found the answer; None if one was asked.
+        member_calls: the calls of an ensemble, whether it has found an answer or not.
         extra_headers: for the answer, besides those that describe how it was made.
         error: the code of the error that the client received, or that ended its answer.
         cached: the stored answer that the client gets.
         trace: becomes the spans of the request; None if it has none.
         decided: when the decision began and ended, by the service's clock; None if there was none.
+        api: the API format of the request.
+        time: of its arrival, seconds since the epoch.
+        started: the same by the service's clock.
+        status: of the answer.
+        first_token_s: from the arrival to the first content, seconds; None before.
+        overhead_s: the gateway's own time until the answer began, seconds; None before.
+        cache: what the cache did; None if it was not used.
     """
 
     def __init__(self, request_id: str, api: Api, service: Service, grant: Grant = WITHOUT_KEY) -> None:
@@ -72,92 +86,109 @@ class RequestLog:
         self.decision: Decision | None = None
         self.open_call: OpenCall | None = None
         self.stream: ContinuedStream | None = None
+        self.complete: Complete | None = None
+        self.ensemble: Outcome | None = None
+        self.member_calls: Sequence[Call] = ()
         self.extra_headers: RawHeaders = []
         self.limits = RequestLimits(service, grant)
         self.error: str | None = None
         self.cached: Entry | None = None
         self.trace: RequestTrace | None = None
         self.decided: tuple[float, float] | None = None
-        self._api = api
+        self.api = api
         self._service = service
         self._clock = service.clock
-        self._time = time.time()
-        self._started = self._clock()
-        self._status = CLIENT_CLOSED
-        self._first_token_s: float | None = None
-        self._overhead_s: float | None = None
+        self.time = time.time()
+        self.started = self._clock()
+        self.status = CLIENT_CLOSED
+        self.first_token_s: float | None = None
+        self.overhead_s: float | None = None
         self._first_prompt: RequestLog | None = None  # of a batch
         self._prompt_parts: dict[tuple[str, str], Part] = {}  # sums by deployment: a batch may make thousands of calls
         self._prompt_continuations: list[str] = []
         self._headers: RawHeaders = []
-        self._cache: str | None = None  # what the cache did
+        self.cache: str | None = None
 
     @property
     def answer_started(self) -> bool:
         """True once an answer or an error answer has begun."""
-        return self._status != CLIENT_CLOSED
-
-    @property
-    def overhead_s(self) -> float:
-        """The gateway's own time until the answer began, seconds."""
-        return self._overhead_s or 0.0
+        return self.status != CLIENT_CLOSED
 
     def answer_with_error(self, error: GatewayError) -> None:
         """The client receives an error instead of an answer."""
         self.error = error.recorded
-        self._status = error.status
+        self.status = error.status
 
     def start_answer(self, open_call: OpenCall) -> RawHeaders:
         """The answer begins now; returns the headers that describe how it was made."""
         decision = self.decision
         assert decision is not None
-        self._status = 200
-        self._first_token_s = self._clock() - self._started
-        self._overhead_s = max(0.0, self._first_token_s - self.attempts.waited_s)
+        self.status = 200
+        self.first_token_s = self._clock() - self.started
+        self.overhead_s = max(0.0, self.first_token_s - self.attempts.waited_s)
         left_out = _left_out(self.request, open_call)
         simulated = self.in_force.portfolio.simulated
         self._headers = answer_headers(
             decision,
             open_call.candidate,
             left_out,
-            self._overhead_s,
+            self.overhead_s,
             simulated=simulated,
             stand_in_cause=self.attempts.stand_in_cause(),
+            ensemble=self.ensemble,
         )
         return self._headers + self.extra_headers + self.limits.headers()
 
+    def locus_fields(self, headers: RawHeaders, *, always: bool = False) -> JsonObject | None:
+        """The `locus` object of the answer, since many client libraries hide headers; None if the chosen model simply answers.
+
+        Args:
+            headers: from `start_answer`.
+            always: the client got no headers.
+        """
+        stand_in = self.open_call is not None and self.open_call.candidate.stand_in
+        if not (always or stand_in or self.ensemble is not None):
+            return None
+        fields = header_fields(headers)
+        if self.ensemble is not None and isinstance(self.request, ChatRequest):
+            fields["ensemble"] = self.ensemble.fields(self.request)
+        return fields
+
     def missed_cache(self) -> None:
         """The cache has no answer that the request may get."""
-        self._cache = "miss"
+        self.cache = "miss"
         self.extra_headers.append((b"x-locus-cache", b"miss"))
 
     def start_cached_answer(self, entry: Entry, age_s: float) -> RawHeaders:
         """The client gets a stored answer; returns its headers."""
-        self.cached, self._cache = entry, "hit"
-        self._status = 200
-        self._first_token_s = self._clock() - self._started
-        self._overhead_s = max(0.0, self._first_token_s - self.attempts.waited_s)
-        return cached_headers(entry.origin.headers, self._overhead_s, age_s) + self.limits.headers()
+        self.cached, self.cache = entry, "hit"
+        self.status = 200
+        self.first_token_s = self._clock() - self.started
+        self.overhead_s = max(0.0, self.first_token_s - self.attempts.waited_s)
+        return cached_headers(entry.origin.headers, self.overhead_s, age_s) + self.limits.headers()
 
     def origin(self) -> Origin | None:
         """How the finished answer was made; None if the chosen model did not write all of it."""
         open_call, decision = self.open_call, self.decision
         if open_call is None or decision is None or open_call.candidate.stand_in or _continuations(self.stream):
             return None
+        ensemble = self.ensemble
+        if ensemble is not None and ensemble.incomplete:
+            return None
         parts = self._parts()
         return Origin(
-            model=decision.model,
+            model=decision.model if ensemble is None else ensemble.model,
             policy=None if decision.policy is None else decision.policy.name,
-            p_correct=decision.p_chosen,
+            p_correct=decision.p_chosen if ensemble is None else ensemble.p_correct,
             headers=lasting_headers(self._headers),
             tokens=(parts[0].prompt_tokens, parts[0].completion_tokens) if parts else None,
             cost_nusd=total_cost(parts),
-            last_answer=_last_answer(self.stream, self.open_call),
+            last_answer=_last_answer(self.stream, self.complete),
         )
 
     def start_prompt(self) -> "RequestLog":
         """The log of one more prompt of a batch; `end_prompt` must follow."""
-        prompt_log = RequestLog(self.id, self._api, self._service, self.grant)
+        prompt_log = RequestLog(self.id, self.api, self._service, self.grant)
         prompt_log.in_force = self.in_force
         prompt_log.limits = self.limits.part()
         prompt_log.attempts.trace = self.attempts.trace
@@ -185,11 +216,11 @@ class RequestLog:
             overhead_s: the gateway's own time for these prompts, seconds.
         """
         assert self._first_prompt is not None
-        self._status = 200
-        self._first_token_s = self._clock() - self._started
-        before_prompts_s = self._first_prompt._started - self._started - self.attempts.waited_s
-        self._overhead_s = max(0.0, before_prompts_s) + overhead_s
-        return batch_headers(of_prompts, self._overhead_s) + self.extra_headers + self.limits.headers()
+        self.status = 200
+        self.first_token_s = self._clock() - self.started
+        before_prompts_s = self._first_prompt.started - self.started - self.attempts.waited_s
+        self.overhead_s = max(0.0, before_prompts_s) + overhead_s
+        return batch_headers(of_prompts, self.overhead_s) + self.extra_headers + self.limits.headers()
 
     def close(self) -> None:
         """The request is over: writes its record, updates the metrics, and notes in the conversation which model answered."""
@@ -201,7 +232,7 @@ class RequestLog:
                 self._service.metrics.attempt_failed(attempt.deployment, attempt.cause)
         parts = self._parts()
         self.limits.settle(parts if self._first_prompt is None else [])  # each prompt of a batch is settled already
-        record = self._record(parts)
+        record = record_of(self, parts, self._clock() - self.started)
         if self.cached is not None:
             record = from_cache(record, self.cached.origin)
             self._service.metrics.saved_by_cache(self.cached.origin.model, self.cached.origin.cost_nusd or 0)
@@ -214,6 +245,8 @@ class RequestLog:
         exported = None if self.trace is None else self.trace.close(self, record)
         continued = self._prompt_continuations or _continuations(self.stream)
         self._service.metrics.count_request(record, parts, continued, exported)
+        if self.ensemble is not None:
+            self._service.metrics.ensemble_answered(record, self.ensemble.result, len(self.ensemble.made))
         self._count_trial(record)
         self._note_answer(parts)
 
@@ -236,7 +269,7 @@ class RequestLog:
             model = self.open_call.candidate.model.name if self.stream is None else self.stream.model
             last = parts[0 if self.stream is None else len(self.stream.calls) - 1]
             tokens = last.prompt_tokens + last.completion_tokens
-            answer = _last_answer(self.stream, self.open_call)
+            answer = _last_answer(self.stream, self.complete)
         else:
             return
         self._service.conversations.record_answer(self.conversation, model, tokens, answer)
@@ -247,53 +280,13 @@ class RequestLog:
             return list(self._prompt_parts.values())
         if self.request is None:
             return []
-        answered = answered_parts(self.request, self.stream, self.open_call)
-        return answered + abandoned_parts(self.request, self.attempts.entries)
-
-    def _record(self, parts: list[Part]) -> Record:
-        request, decision, open_call = self.request, self.decision, self.open_call
-        candidate = open_call.candidate if open_call is not None else None
-        portfolio, identity = self.in_force.portfolio, self.grant.identity
-        labels = client_labels(request) if request is not None else ClientLabels()
-        return Record(
-            request_id=self.id,
-            time=self._time,
-            requested=request.model if request is not None else None,
-            policy=decision.policy.name if decision is not None and decision.policy is not None else None,
-            chosen=decision.model if decision is not None else None,
-            served=candidate.model.name if candidate is not None else None,
-            deployment=open_call.deployment if open_call is not None else None,
-            p_correct=decision.p_chosen if decision is not None else None,
-            stand_in_rule=candidate.rule if candidate is not None else None,
-            stand_in_distance=candidate.distance if candidate is not None else None,
-            predicted_loss=candidate.predicted_loss if candidate is not None else None,
-            candidates=candidates_column(decision, self.in_force.standings),
-            failover=failover_column(self.attempts, answered=candidate is not None and not candidate.stand_in),
-            parts=parts_column(parts),
-            stream=request.stream if request is not None else False,
-            status=self._status,
-            error=self.error,
-            latency_ms=(self._clock() - self._started) * 1000,
-            first_token_ms=None if self._first_token_s is None else self._first_token_s * 1000,
-            overhead_ms=None if self._overhead_s is None else self._overhead_s * 1000,
-            prompt=prompt_column(request) if request is not None and portfolio.settings.store_prompts else None,
-            api=self._api,
-            conversation=conversation_column(decision),
-            simulated=portfolio.simulated,
-            trace_id=self.trace.id if self.trace is not None else None,
-            key_id=identity.id if identity.name else None,
-            key_name=identity.name or None,
-            team=identity.team,
-            tags=tags_column(identity.tags),
-            end_user=labels.end_user,
-            safety_identifier=labels.safety_identifier,
-            metadata=labels.metadata,
-            propensity=propensity_column(decision),
-            checkpoint=checkpoint_column(decision, self.in_force.router),
-            cache=self._cache,
-            near_limit=near_limit_column(decision),
-            **usage_columns(parts),
-        )
+        request = self.request
+        if self.ensemble is not None and isinstance(request, ChatRequest):
+            answered = self.ensemble.parts(request)
+        else:
+            answered = answered_parts(request, self.stream, self.open_call)
+            answered += [part for call in self.member_calls for part in call.parts(request)]
+        return answered + abandoned_parts(request, self.attempts.entries)
 
 
 def _left_out(request: Request | None, open_call: OpenCall) -> tuple[str, ...]:
@@ -308,10 +301,9 @@ def _continuations(stream: ContinuedStream | None) -> list[str]:
     return [] if stream is None else [call.candidate.model.name for call in stream.calls[1:]]
 
 
-def _last_answer(stream: ContinuedStream | None, open_call: OpenCall | None) -> LastAnswer:
+def _last_answer(stream: ContinuedStream | None, complete: Complete | None) -> LastAnswer:
     """The answer as the client will send it back with the next turn."""
     if stream is not None:
         return in_transcript(stream.transcript)
-    assert open_call is not None
-    assert open_call.complete is not None
-    return answer_in_response(open_call.complete)
+    assert complete is not None
+    return answer_in_response(complete)

@@ -6,6 +6,7 @@ Many client libraries hide headers, so answers of stand-ins carry the fields too
 from collections.abc import Callable, Iterable
 from itertools import chain, islice
 
+from gateway.ensemble.outcome import Outcome
 from gateway.routing.candidate import Candidate
 from gateway.routing.decision import Decision
 
@@ -44,6 +45,7 @@ def answer_headers(
     *,
     simulated: bool,
     stand_in_cause: str | None = None,
+    ensemble: Outcome | None = None,
 ) -> RawHeaders:
     """The headers of one answer.
 
@@ -52,12 +54,18 @@ def answer_headers(
         left_out: fields of the client's request that the deployment was not sent.
         overhead_s: the gateway's own time, seconds.
         stand_in_cause: why the chosen model does not answer itself.
+        ensemble: how several models found the answer; None if one was asked.
     """
-    headers = [(b"x-locus-model", decision.model.encode()), _overhead(overhead_s)]
+    model, p_correct = decision.model, decision.p_chosen
+    if ensemble is not None:
+        model, p_correct = ensemble.model, ensemble.p_correct
+    headers = [(b"x-locus-model", model.encode()), _overhead(overhead_s)]
     if decision.policy is not None:
         headers.append((b"x-locus-policy", decision.policy.name.encode()))
-    if decision.p_chosen is not None:
-        headers.append((b"x-locus-p-correct", b"%.4f" % decision.p_chosen))
+    if p_correct is not None:
+        headers.append((b"x-locus-p-correct", b"%.4f" % p_correct))
+    if ensemble is not None:
+        headers.append((b"x-locus-ensemble", ensemble.header()))
     if decision.missed_minimum is not None:
         headers.append((b"x-locus-min-p-correct-missed", b"%.4g" % decision.missed_minimum))
     if decision.switch is not None:

@@ -1,6 +1,6 @@
 """The calls of one request to providers, each as a span in the words of OpenTelemetry's GenAI conventions. Pure functions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -90,6 +90,16 @@ class Call(NamedTuple):
         )
 
 
+class MemberCall(Protocol):
+    """A call of an ensemble, as far as it got."""
+
+    @property
+    def opened(self) -> OpenCall | None: ...
+
+    @property
+    def stream(self) -> ContinuedStream | None: ...
+
+
 class Answered(Protocol):
     """What is read of a request's log."""
 
@@ -97,14 +107,25 @@ class Answered(Protocol):
     open_call: OpenCall | None
     stream: ContinuedStream | None
 
+    @property
+    def member_calls(self) -> Sequence[MemberCall]: ...
+
 
 def answered_calls(log: Answered) -> list[Call]:
-    """The calls that the answer is from, in order. A stream that did not end was given up, unless it broke."""
-    if log.open_call is None:
-        return []
+    """The calls that the answer is from, in order, and those of an ensemble whose answers were not sent.
+
+    A stream that did not end was given up, unless it broke.
+    """
     prompt_tokens = 0 if log.request is None else log.request.requirements.prompt_tokens
-    stream = log.stream
-    open_calls = [log.open_call] if stream is None else stream.calls
+    calls = [] if log.open_call is None else _calls(log.open_call, log.stream, prompt_tokens)
+    for call in log.member_calls:
+        if call.opened is not None and call.opened is not log.open_call:
+            calls += _calls(call.opened, call.stream, prompt_tokens)
+    return calls
+
+
+def _calls(opened: OpenCall, stream: ContinuedStream | None, prompt_tokens: int) -> list[Call]:
+    open_calls = [opened] if stream is None else stream.calls
     calls = []
     for number, open_call in enumerate(open_calls):
         error, status, reason = None, None, ""

@@ -20,7 +20,6 @@ from gateway.core.answer import Complete
 from gateway.core.client import Client
 from gateway.core.errors import GatewayError, Stopped, StreamBroken
 from gateway.http.accounting import RequestLog
-from gateway.http.answer_headers import header_fields
 from gateway.http.cached_answer import CachedAnswer, cached_answer
 from gateway.http.chat_answer import ChatAnswer
 from gateway.http.event_stream import EventStream
@@ -79,8 +78,8 @@ class ChatExchange(RequestExchange):
                 await self._send_cached(cached, entry, send, client)
                 return
             async with ChatAnswer(request, conversation, writer, request_log, service) as open_call:
-                if open_call.complete is not None:
-                    await self._send_complete(open_call, open_call.complete, send, client)
+                if request_log.complete is not None:
+                    await self._send_complete(open_call, request_log.complete, send, client)
                 else:
                     assert request_log.stream is not None
                     await self._send_stream(open_call, request_log.stream, writer, client)
@@ -105,8 +104,8 @@ class ChatExchange(RequestExchange):
         size = max(len(complete.body), len(request.body))
         body = await offloaded(size, self._dialect.complete_answer, request, complete, open_call.candidate.model.name)
         own = self._request_log.start_answer(open_call)
-        if open_call.candidate.stand_in:  # many client libraries hide headers
-            body = await offloaded(size, with_field, body, OWN_FIELD, header_fields(own))
+        if (fields := self._request_log.locus_fields(own)) is not None:
+            body = await offloaded(size, with_field, body, OWN_FIELD, fields)
         await self._store(body)
         await send_json(200, body, own, send, client)
         if self._cached is not None:
@@ -130,8 +129,8 @@ class ChatExchange(RequestExchange):
         assert events is not None
         headers = self._request_log.start_answer(open_call)
         headers_sent = events.begun  # with a keep-alive comment, before these headers were known
-        if headers_sent or open_call.candidate.stand_in:
-            stream.add_locus_fields(header_fields(headers))
+        if (fields := self._request_log.locus_fields(headers, always=headers_sent)) is not None:
+            stream.add_locus_fields(fields)
         if headers_sent:
             headers = []
         data = await stream.read()  # cannot fail, since the first content has arrived

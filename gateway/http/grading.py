@@ -4,16 +4,14 @@ from functools import partial
 
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
-from gateway.api.answer_text import content_text
-from gateway.core.answer import Complete
-from gateway.core.json_types import JsonObject, objects_in
+from gateway.answering.written_answer import written_answer
 from gateway.feedback.graded import AnsweredText, Facts
 from gateway.feedback.graders import Graders
 from gateway.record.predictions import Predictions, pack_query
 from gateway.record.request_record import Record
 from gateway.request.chat_request import ChatRequest
-from gateway.request.last_answer import TEXT_CHARS, answer_in_response
 from gateway.request.request import Request
+from gateway.request.response_schema import response_schema
 
 FIRST_CHOICE = 0
 
@@ -56,21 +54,13 @@ def _facts(request: ChatRequest, model: str, record: Record, tags: tuple[str, ..
     labels = (request.fields if request.native is None else request.native.fields).get("metadata")
     metadata = labels if isinstance(labels, dict) else {}
     may_see = partial(_may_see, request)
-    return Facts(model, record.policy, record.key_name, tags, _schema(request), metadata, may_see)
+    return Facts(model, record.policy, record.key_name, tags, response_schema(request), metadata, may_see)
 
 
 def _may_see(request: ChatRequest, model: str) -> bool:
     """True if neither the key nor the request forbids the model to answer."""
     own = request.overrides
     return own.allowed.model(model) and model not in own.exclude and (own.allow is None or model in own.allow)
-
-
-def _schema(request: ChatRequest) -> JsonObject | None:
-    """The JSON schema that the answer must have."""
-    form = request.fields.get("response_format")
-    wanted = form.get("json_schema") if isinstance(form, dict) and form.get("type") == "json_schema" else None
-    schema = wanted.get("schema") if isinstance(wanted, dict) else None
-    return schema if isinstance(schema, dict) else None
 
 
 def _written(open_call: OpenCall, stream: ContinuedStream | None) -> tuple[str, str | None] | None:
@@ -80,26 +70,7 @@ def _written(open_call: OpenCall, stream: ContinuedStream | None) -> tuple[str, 
         reasons = transcript.finish_reasons
         text = "" if transcript.tool_call_ids else transcript.text
         return (text, reasons[FIRST_CHOICE] if reasons else None) if text else None
-    complete = open_call.complete
-    if complete is None:
+    if open_call.complete is None:
         return None
-    if complete.api != "chat":
-        answer = answer_in_response(complete)
-        whole = answer.text and not answer.calls and len(answer.text) < TEXT_CHARS
-        return (answer.text, _finish_reason(complete)) if whole else None
-    choice = next(iter(objects_in(complete.fields.get("choices"))), {})
-    message = choice.get("message")
-    if not isinstance(message, dict) or message.get("tool_calls"):
-        return None
-    text, reason = content_text(message.get("content")), choice.get("finish_reason")
-    return (text, reason if isinstance(reason, str) else None) if text else None
-
-
-def _finish_reason(complete: Complete) -> str | None:
-    """Why a Message or a Response ended, as far as graders need it: cut, or refused."""
-    reason = complete.fields.get("stop_reason")
-    if complete.api == "responses" and complete.fields.get("status") == "incomplete":
-        details = complete.fields.get("incomplete_details")
-        reason = details.get("reason") if isinstance(details, dict) else None
-        return "length" if reason in (None, "max_output_tokens") else "content_filter"
-    return "content_filter" if reason == "refusal" else reason if isinstance(reason, str) else None
+    answer = written_answer(open_call.complete)
+    return (answer.text, answer.finish_reason) if answer.text and not answer.tool_calls else None

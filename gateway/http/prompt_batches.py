@@ -19,7 +19,7 @@ from gateway.core.chat_types import ChatUsage
 from gateway.core.errors import InvalidRequest
 from gateway.core.json_types import JsonObject
 from gateway.http.accounting import RequestLog
-from gateway.http.answer_headers import RawHeaders, header_fields
+from gateway.http.answer_headers import RawHeaders
 from gateway.http.chat_answer import ChatAnswer
 from gateway.http.service import Service
 from gateway.request.chat_request import ChatRequest
@@ -83,14 +83,14 @@ class Batch:
         async def answer(number: int) -> None:
             nonlocal overhead_s
             async with self._answer_to(number) as (prompt_log, open_call):
-                complete = open_call.complete
+                complete = prompt_log.complete
                 assert complete is not None
                 self.answer_bytes += len(complete.body)
                 answers[number] = await offloaded(
                     len(complete.body), completion_fields, complete, open_call.candidate.model.name
                 )
                 headers[number] = prompt_log.start_answer(open_call)
-                overhead_s += prompt_log.overhead_s
+                overhead_s += prompt_log.overhead_s or 0.0
 
         await self._for_each_prompt(answer)
         return answers, self._request_log.start_batch_answer(headers, overhead_s)
@@ -121,11 +121,11 @@ class Batch:
                 own = prompt_log.start_answer(open_call)
                 if not self._request_log.answer_started:
                     headers, describe_in_stream = (
-                        self._request_log.start_batch_answer([own], prompt_log.overhead_s),
+                        self._request_log.start_batch_answer([own], prompt_log.overhead_s or 0.0),
                         headers_sent(),
                     )
-                if describe_in_stream or open_call.candidate.stand_in:
-                    stream.add_locus_fields(header_fields(own))
+                if (fields := prompt_log.locus_fields(own, always=describe_in_stream)) is not None:
+                    stream.add_locus_fields(fields)
                 while (data := await stream.read()) is not None:
                     await write(data, headers)
                 usages[number], models[number] = stream.total_usage(), stream.model

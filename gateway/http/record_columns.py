@@ -6,6 +6,7 @@ import orjson
 
 from gateway.cache.entry import Origin
 from gateway.core.vocabulary import CHECKPOINT_CHARS
+from gateway.ensemble.outcome import Outcome
 from gateway.record.needs import needs_of
 from gateway.record.predictions import Predictions
 from gateway.record.request_record import Record
@@ -37,6 +38,13 @@ def from_cache(record: Record, origin: Origin) -> Record:
 def near_limit_column(decision: Decision | None) -> float | None:
     """The factor by which money counted more to the policy, since a budget was nearly spent; None if none was."""
     return decision.cost_factor if decision is not None and decision.cost_factor > 1.0 else None
+
+
+def ensemble_column(request: Request | None, ensemble: Outcome | None) -> str | None:
+    """How the members of an ensemble voted; None if one model was asked."""
+    if ensemble is None or not isinstance(request, ChatRequest):
+        return None
+    return orjson.dumps(ensemble.fields(request)).decode()
 
 
 def propensity_column(decision: Decision | None) -> float | None:

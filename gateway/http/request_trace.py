@@ -3,6 +3,7 @@
 Nothing is opened before that, so that no span can stay open. `gateway.http.call_spans` describes the calls.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from starlette.types import Scope
@@ -11,7 +12,15 @@ from gateway.answering.attempts import Attempts
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.api.dialect import Headers
-from gateway.http.call_spans import Call, Common, answered_calls, call_span, failed_calls, request_attributes
+from gateway.http.call_spans import (
+    Call,
+    Common,
+    MemberCall,
+    answered_calls,
+    call_span,
+    failed_calls,
+    request_attributes,
+)
 from gateway.http.record_columns import CLIENT_CLOSED, conversation_column
 from gateway.http.service import Service
 from gateway.record.request_record import Record
@@ -42,6 +51,9 @@ class Traced(Protocol):
     stream: ContinuedStream | None
     decision: Decision | None
     decided: Times | None
+
+    @property
+    def member_calls(self) -> Sequence[MemberCall]: ...
 
 
 class RequestTrace:

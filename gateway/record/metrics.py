@@ -181,6 +181,19 @@ class Metrics:
         if record.served != record.chosen:
             totals.add("locus_stand_ins", (record.chosen or "", model, record.stand_in_rule or ""))
 
+    def ensemble_answered(self, record: Record, result: str, calls: int) -> None:
+        """Count a request that several models answered together.
+
+        Args:
+            result: how the answer was found.
+            calls: of these models and of the judge.
+        """
+        policy = record.policy or ""
+        self._totals.add("locus_ensembles", (policy, result))
+        self._totals.add("locus_ensemble_calls", (policy,), calls)
+        if record.cost_nusd is not None:
+            self._totals.add("locus_ensemble_cost_usd", (policy,), record.cost_nusd / NUSD_PER_USD)
+
     def call_billed(self, part: Part) -> None:
         """Count what a call was billed."""
         totals = self._totals

@@ -96,6 +96,8 @@ class Record(NamedTuple):
         cache: what the exact cache did.
         saved_nusd: what the answer from the exact cache had cost; None without one, or if that is not known.
         near_limit: the factor of the policy's cost weight, since a budget was nearly spent; None if none was.
+        ensemble: how several models found the answer, as in its `locus.ensemble`; None if one model was asked. `chosen` and
+            `served` are the model that wrote it.
         stand_in_rule: why this stand-in was asked before the others: "fallbacks", "nearest" or "best"; None if none answered.
     """
 
@@ -143,3 +145,4 @@ class Record(NamedTuple):
     stand_in_rule: str | None = None
     saved_nusd: int | None = None
     near_limit: float | None = None
+    ensemble: str | None = None

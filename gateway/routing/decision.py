@@ -124,6 +124,13 @@ class Decision:
             return None
         return None if self.scores.believed(self.policy)[self.chosen] >= minimum - TIE else minimum
 
+    def price_of(self, model: str) -> float | None:
+        """The expected price of the request at a model, USD; None if it is not known."""
+        if self.scores is None or model not in self.models:
+            return None
+        i = self.models.index(model)
+        return float(self.scores.price_usd[i]) if self.scores.priced[i] else None
+
     def utilities(self, scores: Scores) -> NDArray[np.float64]:
         """The values by which the policy compares the models of a new conversation, (M,), float64."""
         return utilities(scores.believed(self.policy), scores.price_usd, self.cost_weight)

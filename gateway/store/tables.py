@@ -87,6 +87,7 @@ REQUESTS = Table(
     Column("stand_in_rule", Text),
     Column("saved_nusd", BigInteger),
     Column("near_limit", Double),
+    Column("ensemble", JSON),
     Index("requests_by_time", "time", "id"),
     Index("requests_by_request_id", "request_id"),
 )

@@ -95,9 +95,7 @@ MUTANTS: Mapping[str, tuple[Edit, ...]] = {
             'return json_event(kept | {"choices": [], "usage": usage, "model": model}) * 2 + DONE',
         ),
     ),
-    "every record says 200": (
-        Edit("gateway/http/accounting.py", "            status=self._status,", "            status=200,"),
-    ),
+    "every record says 200": (Edit("gateway/http/record_of.py", "        status=log.status,", "        status=200,"),),
     "stand-ins are never asked": (
         Edit(
             "gateway/routing/routing.py",

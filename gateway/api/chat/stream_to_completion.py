@@ -1,9 +1,10 @@
 """An event stream of chat chunks -> one chat completion."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from gateway.api.chat.stream_reader import ChatReader
 from gateway.bodies.sse import EventReader
+from gateway.core.chat_types import ChatChunk
 from gateway.core.json_types import JsonObject
 from gateway.provider_errors.failures import Cause, UpstreamFailure
 
@@ -16,27 +17,37 @@ def completion_of_stream(body: bytes) -> JsonObject:
     Raises:
         UpstreamFailure: it is not a stream, is cut off, or has an error.
     """
-    reader, events = ChatReader(), EventReader()
-    fields: JsonObject = {}
-    choices: dict[int, JsonObject] = {}
     try:
-        for event in [*events.feed(body), *events.close()]:
-            chunk = reader.read(event) if event.data else None
-            if chunk is None:
-                continue
-            fields |= {key: value for key, value in chunk.fields.items() if value is not None and key != "choices"}
-            for choice in chunk.fields["choices"]:
-                so_far = choices.setdefault(choice["index"], {"index": choice["index"], "message": {}})
-                _add(so_far["message"], choice["delta"])
-                if (logprobs := choice.get("logprobs")) is not None:
-                    so_far["logprobs"] = _sum(so_far.get("logprobs"), logprobs)
-                so_far["finish_reason"] = so_far.get("finish_reason") or choice.get("finish_reason")
+        completion = completion_of_chunks(_chunks(body))
     except ValueError as exc:
         raise UpstreamFailure(Cause.UNREADABLE, detail="events that cannot be read") from exc
-    if not choices or not all(choice["finish_reason"] for choice in choices.values()):
+    choices = completion["choices"]
+    if not choices or not all(choice["finish_reason"] for choice in choices):
         raise UpstreamFailure(Cause.UNREADABLE, detail="a stream that was cut, in place of an answer")
+    return completion
+
+
+def completion_of_chunks(chunks: Iterable[ChatChunk]) -> JsonObject:
+    """Return the chat completion that chunks add up to. A choice that was cut has the finish reason None."""
+    fields: JsonObject = {}
+    choices: dict[int, JsonObject] = {}
+    for chunk in chunks:
+        fields |= {key: value for key, value in chunk.items() if value is not None and key != "choices"}
+        for choice in chunk["choices"]:
+            so_far = choices.setdefault(choice["index"], {"index": choice["index"], "message": {}})
+            _add(so_far["message"], choice["delta"])
+            if (logprobs := choice.get("logprobs")) is not None:
+                so_far["logprobs"] = _sum(so_far.get("logprobs"), logprobs)
+            so_far["finish_reason"] = so_far.get("finish_reason") or choice.get("finish_reason")
     answered = [_joined(choices[index]) for index in sorted(choices)]
     return fields | {"object": "chat.completion", "choices": answered}
+
+
+def _chunks(body: bytes) -> Iterator[ChatChunk]:
+    reader, events = ChatReader(), EventReader()
+    for event in [*events.feed(body), *events.close()]:
+        if event.data and (chunk := reader.read(event)) is not None:
+            yield chunk.fields
 
 
 class _Text(list[str]):

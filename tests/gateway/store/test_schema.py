@@ -86,7 +86,9 @@ def test_the_tables_of_later_versions_are_added(location: DatabaseLocation) -> N
         for table in ("model_versions", "model_states", "outcomes", "feedback_keys", "key_use", *own):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("DROP INDEX requests_by_request_id"))
-        of_requests = [("requests", name) for name in ("needs", "stand_in_rule", "saved_nusd", "near_limit")]
+        of_requests = [
+            ("requests", name) for name in ("needs", "stand_in_rule", "saved_nusd", "near_limit", "ensemble")
+        ]
         of_hours = [("usage_hourly", name) for name in ("cache_hits", "saved_nusd")]
         for table, column in (*of_requests, *of_hours, ("ledger", "service_tier"), ("ledger", "web_searches")):
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))

@@ -1,0 +1,133 @@
+"""The stream of one member: read to its end before the client gets any of it, which is only if this answer counts."""
+
+import asyncio
+from typing import Any
+
+from gateway.answering.attempts import Attempts
+from gateway.answering.continued_stream import ContinuedStream
+from gateway.answering.failover import Dispatch
+from gateway.answering.open_call import OpenCall
+from gateway.answering.written_answer import streamed_answer
+from gateway.api.dialect import Writer
+from gateway.bodies.offload import offloaded
+from gateway.config.settings import Settings
+from gateway.core.answer import Chunk
+from gateway.core.chat_types import ChatChunk, ChatUsage
+from gateway.core.errors import GatewayError, StreamBroken
+from gateway.core.usage import Usage
+from router.probes.checkers.answer import Answer
+
+MAX_RECORDED_BYTES = 16 << 20  # of one member's stream
+CHUNKS_AT_ONCE = 64  # written for the client before other requests have their turn
+
+
+class ChunkRecorder:
+    """A `Writer` that keeps the chunks in place of writing them.
+
+    Attributes:
+        chunks: each with the fields that the client is to get, and the name of the model that wrote it.
+        size: of all chunks, bytes as received.
+    """
+
+    def __init__(self) -> None:
+        self.chunks: list[tuple[Chunk, ChatChunk, str]] = []
+        self.size = 0
+
+    def write(self, chunk: Chunk, fields: ChatChunk, model: str) -> bytes:
+        self.size += len(chunk.raw)
+        if self.size <= MAX_RECORDED_BYTES:
+            self.chunks.append((chunk, fields, model))
+        return b""
+
+    def end(self, usage: ChatUsage | None, model: str) -> bytes:
+        return b""
+
+    def error(self, error: GatewayError) -> bytes:
+        return b""
+
+
+class RecordedStream(ContinuedStream):
+    """The stream of one member. `record` reads it; after `release` the client can read it.
+
+    Args:
+        recorder: the writer of the calls of `dispatch`.
+    """
+
+    def __init__(
+        self,
+        open_call: OpenCall,
+        dispatch: Dispatch,
+        recorder: ChunkRecorder,
+        settings: Settings,
+        attempts: Attempts,
+        *,
+        prompt_tokens: int,
+    ) -> None:
+        super().__init__(open_call, dispatch, settings.stream_recovery, attempts, prompt_tokens=prompt_tokens)
+        self._recorder = recorder
+        self._writer: Writer | None = None
+        self._position = 0
+        self._locus: dict[str, Any] | None = None
+
+    async def record(self) -> Answer:
+        """Reads the stream to its end; returns what the model wrote.
+
+        Raises:
+            StreamBroken: it broke, no deployment of the model could continue it, or it is too large.
+        """
+        while await super().read() is not None:
+            pass  # the recorder writes no bytes, so that one read goes to the end
+        if self._recorder.size > MAX_RECORDED_BYTES:
+            name = self.calls[0].candidate.model.name
+            raise StreamBroken(f"The answer of {name} is larger than {MAX_RECORDED_BYTES >> 20} MiB.")
+        chunks = [fields for _, fields, _ in self._recorder.chunks]
+        return await offloaded(self._recorder.size, streamed_answer, chunks)
+
+    def release(self, writer: Writer, others: Usage, text: str | None = None) -> None:
+        """From now on `read` gives the answer to the client.
+
+        Args:
+            writer: writes it in the client's format.
+            others: the tokens of other calls for the same request.
+            text: replaces what the model wrote; None: nothing does.
+        """
+        self._writer, self._others = writer, others
+        if text is not None:
+            self._replace_text(text)
+
+    def add_locus_fields(self, fields: dict[str, Any]) -> None:
+        self._locus = fields
+
+    async def read(self) -> bytes | None:
+        """The next bytes for the client; None at the end. Cannot fail."""
+        writer, chunks = self._writer, self._recorder.chunks
+        assert writer is not None, "the stream is not released"
+        while self._position < len(chunks):
+            begin, self._position = self._position, self._position + CHUNKS_AT_ONCE
+            data = b"".join([self._written(*entry, writer) for entry in chunks[begin : self._position]])
+            await asyncio.sleep(0)
+            if data:
+                return data
+        return None
+
+    def _written(self, chunk: Chunk, fields: ChatChunk, model: str, writer: Writer) -> bytes:
+        choices = fields["choices"]
+        if self._locus is not None:
+            fields = fields | {"locus": fields.get("locus", {}) | self._locus}
+            if chunk.has_content:
+                self._locus = None
+        if not choices or any(choice.get("finish_reason") for choice in choices):
+            # The provider's bytes may have its own usage; the client gets that of all calls, which the writer writes at the end.
+            fields = {**fields}
+            fields.pop("usage", None)
+            chunk = chunk._replace(raw=b"", api="chat")
+        return writer.write(chunk, fields, model)
+
+    def _replace_text(self, text: str) -> None:
+        _, first, model = self._recorder.chunks[0]
+        base: Any = {key: value for key, value in first.items() if key not in ("choices", "usage")}
+        begin = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": None}
+        end = {"index": 0, "delta": {}, "finish_reason": "stop"}
+        chunks: list[Any] = [base | {"choices": [choice]} for choice in (begin, end)]
+        self._recorder.chunks[:] = [(Chunk(b"", fields), fields, model) for fields in chunks]
+        self.transcript.pieces[:] = [text]
