@@ -141,10 +141,10 @@ def duplicates(threshold: float | None, space: Path | None, config: Path | None,
 @click.option("-k", "--k", default=10, show_default=True, type=click.IntRange(1), help="Number of models.")
 @click.option(
     "--by",
-    type=click.Choice(["distance", "accuracy"]),
-    default="distance",
+    type=click.Choice(["accuracy", "distance"]),
+    default="accuracy",
     show_default=True,
-    help="Order by distance in the space, or by the difference to the predicted accuracies.",
+    help="Order by the difference to the predicted accuracies, or by distance in the space.",
 )
 @checkpoint_options
 @space_options
@@ -160,9 +160,9 @@ def find(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Find the models that are most similar to a hypothetical model with these accuracies.
+    """Find the models whose predicted accuracies are most similar to these.
 
-    The hypothetical model gets evaluations on the anchor queries of these benchmarks and is embedded like any other model.
+    The distance is that to a hypothetical model with such evaluations on the anchor queries of these benchmarks, which says little.
     """
     import numpy as np
 

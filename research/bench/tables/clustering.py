@@ -18,7 +18,7 @@ from research.bench.tables.repeats import DRAWS, mean, number_between, percent_b
 if TYPE_CHECKING:
     from research.bench.tables.context import Context
 
-VERSION = 4
+VERSION = 5
 HALVES = (None, 256, 64)  # evaluations in each of two disjoint samples; None: half of all that the model has
 PLANTED, PLANTINGS = 10, 20  # copies among the models of a space, and how often they are planted anew
 KS = (1, 3, 5, 10)
@@ -139,9 +139,10 @@ def _profile_text(profiles: Mapping[str, Any] | None) -> list[str]:
         return []
     return [
         f"Profiles: the accuracies of each of {profiles['models']} models on its benchmarks (on `test`, at least {FEWEST} "
-        "queries) are made into the evaluations of a hypothetical model, and the models nearest to its embedding are looked "
-        "up. Recall at k: how often the model itself is among the k nearest. For comparison: nearest by the train accuracies "
-        "on the same benchmarks, which a search without the space would need to have for every model; and by chance.",
+        "queries) are looked up. Recall at k: how often the model itself is among the k nearest. Embedding: the accuracies are "
+        "made into the evaluations of a hypothetical model, and the nearest embeddings count (`locus find --by distance`). "
+        "Predicted accuracies: those that the space expects on the same benchmarks (`locus find`). For comparison: nearest by the "
+        "train accuracies there, which a search without the space would need to have for every model; and by chance.",
         grid(
             ["search", *(f"recall at {k}, %" for k in KS)],
             [[name, *(percent(profiles["recall"][name][str(k)]) for k in KS)] for name in profiles["recall"]],
@@ -156,9 +157,8 @@ def plot(result: dict[str, Any], folder: Path) -> None:
     if found["families"]:
         labels = np.array(found["labels"], np.int64)
         near = percent(found["agreement"][0]["neighbour"], 0)
-        title = (
-            f"{near}% of the models have a relative as nearest neighbour; here the {len(labels)} with most evaluations"
-        )
+        finding = f"{near}% of models with relatives have one as nearest neighbour"
+        title = f"{finding}. Here the {len(labels)} with most evaluations"
         draw_dendrogram(np.array(found["tree"]), found["leaves"], labels, folder / "clustering.png", title)
 
 
@@ -267,6 +267,7 @@ def _profiles(context: "Context", models: Sequence[int]) -> dict[str, Any] | Non
     """Recall at k of finding a model by its accuracies."""
     from router.explore.profile import hypothetical
     from router.model.anchors import choose_anchors
+    from router.model.predictor import Predictor
 
     data = context.data
     anchors = choose_anchors(data, context.q)
@@ -276,7 +277,10 @@ def _profiles(context: "Context", models: Sequence[int]) -> dict[str, Any] | Non
     if not searched:
         return None
     known = np.array(models)
-    ranks: dict[str, list[int]] = {"embedding": [], "train accuracies": []}
+    p = Predictor(context.fitted.locus, context.space.embeddings).predict(anchors.q, graded=True).p_correct  # (A, M)
+    expected = anchors.means(p[:, context.space.rows([data.models[m] for m in models])])
+    predicted = np.stack([expected[name] for name in names], axis=1)  # (M, B)
+    ranks: dict[str, list[int]] = {"embedding": [], "predicted accuracies": [], "train accuracies": []}
     for m in searched:
         asked = np.flatnonzero(~np.isnan(test[m]))
         made = hypothetical(anchors, {names[i]: float(test[m, i]) for i in asked})
@@ -284,9 +288,10 @@ def _profiles(context: "Context", models: Sequence[int]) -> dict[str, Any] | Non
         own = int(np.flatnonzero(known == m)[0])
         apart = np.linalg.norm(context.z[known].astype(np.float64) - z, axis=1)
         ranks["embedding"].append(int((apart < apart[own]).sum()) + 1)
-        gaps = np.abs(train[known][:, asked] - test[m, asked])
-        gap = np.where(np.isnan(gaps).any(axis=1), np.inf, gaps.mean(axis=1))
-        ranks["train accuracies"].append(int((gap < gap[own]).sum()) + 1)
+        for search, of_models in (("predicted accuracies", predicted), ("train accuracies", train[known])):
+            gaps = np.abs(of_models[:, asked] - test[m, asked])
+            gap = np.where(np.isnan(gaps).any(axis=1), np.inf, gaps.mean(axis=1))
+            ranks[search].append(int((gap < gap[own]).sum()) + 1)
     recall = {name: {str(k): float((np.array(found) <= k).mean()) for k in KS} for name, found in ranks.items()}
     recall["chance"] = {str(k): min(1.0, k / len(known)) for k in KS}
     return {"models": len(searched), "recall": recall}

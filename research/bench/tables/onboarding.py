@@ -39,10 +39,11 @@ def measure(context: "Context", sizes: Sequence[int] = SIZES, folds: int = FOLDS
 
 
 def section(result: dict[str, Any]) -> str:
+    folds = f", and in {len(result[FOLDED])} folds all others" if result[FOLDED] else ""
     text = [
         "## 2. Onboarding",
         "Newcomers are embedded from a number of their train evaluations, drawn at random, by a router that was trained without "
-        f"them: the models marked `onboarding`, and in {len(result[FOLDED])} folds all others. Shown is {EXPLAINED}. "
+        f"them: the models marked `onboarding`{folds}. Shown is {EXPLAINED}. "
         "Prediction: whether the newcomer answers a test query correctly, averaged over newcomers that have more evaluations than "
         "are used. Routing: macro over pools that hold known models and newcomers; one with fewer evaluations gives all it has. "
         "Loss: against the same way with all of a newcomer's evaluations, for our rows; in points.",

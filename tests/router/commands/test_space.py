@@ -202,12 +202,14 @@ def test_too_few_models_for_duplicates(space: Path, tmp_path: Path, checkpoint: 
 
 def test_a_profile_finds_the_models_that_have_it(checkpoint: Path) -> None:
     for profile, model in (("sums=0.95,places=0.1", "lab/adder"), ("places=0.95,sums=0.1", "lab/traveller")):
-        found = read("find", "--checkpoint", checkpoint, "--profile", profile, "--by", "accuracy", "-k", 3)
+        found = read("find", "--checkpoint", checkpoint, "--profile", profile, "-k", 3)
         assert found[0]["model"] == model
         assert len(found) == 3
         gaps = [row["mean_difference"] for row in found]
         assert gaps == sorted(gaps)
-    by_distance = read("find", "--checkpoint", checkpoint, "--profile", "sums=0.95,places=0.1", "-k", 12)
+    by_distance = read(
+        "find", "--checkpoint", checkpoint, "--profile", "sums=0.95,places=0.1", "--by", "distance", "-k", 12
+    )
     distances = [row["distance"] for row in by_distance]
     assert distances == sorted(distances)
     assert {row["model"] for row in by_distance} == set(SKILLS)
