@@ -3,9 +3,9 @@
     python -m research.measure_joint_errors SPLIT DATA...
 
 SPLIT is `val`, on which ρ was chosen, or `test`. For each pool, over the queries for which the policy `panel` would ask three
-models: how often the two most probable ones are both right, in the records, with independent errors, and with ρ; the ρ of the
-highest likelihood; then the gain of the vote over one call and its calls, from the records and as expected. Wrong answers are
-drawn as `gateway.ensemble.expected` says.
+models, without code and prose: how often the two most probable ones are both right, in the records, with independent errors,
+and with ρ; the ρ of the highest likelihood; then the gain of the vote over one call and its calls, from the records and as
+expected. Wrong answers are drawn as `gateway.ensemble.expected` says.
 """
 
 import sys
@@ -22,6 +22,8 @@ from gateway.ensemble.expected import COMMON, SAME_WRONG, expected
 from gateway.ensemble.key import Key
 from gateway.ensemble.plan import Member, Plan
 from gateway.ensemble.vote import Ballot, decided, tally, weight
+from research.bench.tables.simulated_answers import is_free
+from research.measure_ensembles import predictions
 from router.data.dataset import Dataset, load_datasets
 from router.data.pools import Pool, group, pools
 from router.model.checkpoint import load_checkpoint
@@ -55,27 +57,16 @@ def main(split: str, folders: Sequence[Path]) -> None:
         print(f"\n{name}: best ρ {best:.2f}; log likelihood {fit[0] - fit.max():.0f} less with independent errors")
 
 
-def predictions(router: Router, data: Dataset, split: str) -> NDArray[np.float32]:
-    """P(correct) of the models of the space on a split, (M, Q); NaN elsewhere."""
-    known = np.flatnonzero(np.isin(data.models, router.space.models))
-    queries = data.where(split)
-    scorer = router.scorer([data.models[m] for m in known.tolist()])
-    p = np.full(data.scores.shape, np.nan, np.float32)
-    for rows in np.array_split(queries, len(queries) // 1024 + 1):
-        q = router.encoder.encode([data.prompts[i] for i in rows.tolist()])
-        p[np.ix_(known, rows)] = scorer.predict(q).p_correct.T
-    return p
-
-
 def asked(data: Dataset, pool: Pool, predicted: NDArray[np.float32]) -> tuple[Floats, NDArray[np.bool_]]:
     """P(correct) of the three most probable models, and which of them are right, (n, 3) each, where the policy asks three."""
-    at = np.ix_(pool.models, pool.queries)
+    votable = [not is_free(str(data.benchmarks[i]), str(data.categories[i])) for i in pool.queries.tolist()]
+    at = np.ix_(pool.models, pool.queries[votable])
     p, scores = predicted[at].T.astype(np.float64), data.scores[at].T
     p[np.isnan(scores)] = np.nan
     order = np.argsort(-np.nan_to_num(p, nan=-1.0), axis=1)[:, : PANEL.size]
     p, scores = np.take_along_axis(p, order, 1), np.take_along_axis(scores, order, 1)
     near = (p[:, 0] < PANEL.p_below) & (p[:, 0] - p[:, -1] < PANEL.gap_below)  # False for NaN
-    weights = np.vectorize(weight)(np.nan_to_num(p, nan=0.5))
+    weights = np.vectorize(weight, otypes=[np.float64])(np.nan_to_num(p, nan=0.5))
     near &= weights[:, 0] <= weights[:, 1:].sum(axis=1)
     return p[near], scores[near] >= 0.5
 
