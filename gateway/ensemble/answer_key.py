@@ -71,14 +71,16 @@ def answer_key(answer: Answer, request: ChatRequest) -> Key | None:
 def abstains(answer: Answer, request: ChatRequest) -> bool:
     """Return True for an answer without a key that answers nothing, so that it must not count against others.
 
-    It refuses, says that it does not know, is empty, was cut, or is not the JSON or the tool call that it had to be.
+    It refuses, says that it does not know, is empty, was cut, or is not the JSON or the tool call that it had to be; or it chooses
+    none of the options that the question shows. Of recorded answers of weak models to MMLU-Pro, not to count the last kind
+    was worth half of what a vote gains.
     """
     if answer.finish_reason in CUT or answer.finish_reason == "content_filter":
         return True
     if answer.tool_calls or request.requires_json:
         return True
     text = visible(answer.text)
-    return not text or is_refusal(text) or knows_nothing(text)
+    return not text or is_refusal(text) or knows_nothing(text) or options_in(request.query) is not None
 
 
 def _calls(tool_calls: Sequence[JsonObject]) -> Key | None:

@@ -18,6 +18,10 @@ PEERS = {
 }
 QUESTION = "Which planet is the largest? (A) Mars (B) Jupiter (C) Venus (D) Mercury. Answer with the letter."
 
+# Without options; P(correct) of mixtral, qwen and phi is 0.72, 0.70 and 0.69, and that of command 0.61.
+PROSE_QUESTION = "A particle moves in a potential; derive its equation of motion from the Lagrangian."
+PROSE_PEERS = ("mixtral", "qwen", "phi", "command")
+
 
 class Peers:
     """The providers of the models.
@@ -63,6 +67,6 @@ async def peers(
             yield run, Peers(up)
 
 
-def chat(**more: Any) -> Any:
+def chat(content: str = QUESTION, **more: Any) -> Any:
     """A request to the policy `panel`."""
-    return {"model": "auto:panel", "messages": [{"role": "user", "content": QUESTION}], **more}
+    return {"model": "auto:panel", "messages": [{"role": "user", "content": content}], **more}

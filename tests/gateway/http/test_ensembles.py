@@ -9,7 +9,7 @@ import httpx
 import orjson
 import pytest
 
-from tests.gateway.ensemble.panel import PEERS, QUESTION, chat, peers
+from tests.gateway.ensemble.panel import PEERS, PROSE_PEERS, PROSE_QUESTION, QUESTION, chat, peers
 from tests.gateway.running import Gateway
 from tests.gateway.upstreams import Call, answer, chunk, completion, error, reply, silent, stream
 
@@ -172,9 +172,9 @@ async def test_no_request_makes_more_calls_than_it_may(tmp_path: Path, most: int
 
 async def test_prose_is_not_voted_on(tmp_path: Path) -> None:
     prose = "It depends on what one means by a planet, and on how one measures it; many measures are in use today. "
-    async with peers(tmp_path) as (run, up):
-        up.says = {"mixtral": prose * 5, "phi": silent()}
-        answered = await asked(run)
+    async with peers(tmp_path, models=PROSE_PEERS) as (run, up):
+        up.says = {"mixtral": prose * 5, "qwen": silent()}
+        answered = await asked(run, content=PROSE_QUESTION)
         assert (answered.model, answered.choices[0].message.content) == ("mixtral", prose * 5)
         told = answered.model_extra["locus"]["ensemble"]
         assert told["result"] == "alone"
@@ -198,10 +198,10 @@ async def test_a_judge_compares_prose(tmp_path: Path) -> None:
         return await answer(f"Reason.\nVERDICT {code}: {name}")(call, writer)
 
     ensemble = {"judge": "command"}
-    async with peers(tmp_path, ensemble, ("mixtral", "phi", "qwen", "yi", "command")) as (run, up):
-        up.says = {"mixtral": "worse: " + JUDGED, "phi": "better: " + JUDGED, "command": judge}
-        answered = await asked(run)
-        assert answered.model == "phi"
+    async with peers(tmp_path, ensemble, PROSE_PEERS) as (run, up):
+        up.says = {"mixtral": "worse: " + JUDGED, "qwen": "better: " + JUDGED, "command": judge}
+        answered = await asked(run, content=PROSE_QUESTION)
+        assert answered.model == "qwen"
         assert answered.choices[0].message.content == "better: " + JUDGED
         told = answered.model_extra["locus"]["ensemble"]
         assert told["result"] == "judged"
@@ -214,7 +214,7 @@ async def test_a_judge_compares_prose(tmp_path: Path) -> None:
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_the_judge_writes_one_answer(tmp_path: Path, streamed: bool) -> None:
     ensemble = {"judge": "command", "aggregate": "fuse"}
-    async with peers(tmp_path, ensemble, ("mixtral", "phi", "qwen", "yi", "command")) as (run, up):
+    async with peers(tmp_path, ensemble, PROSE_PEERS) as (run, up):
         up.says = {
             "mixtral": "red " + JUDGED,
             "phi": "green " + JUDGED,
@@ -223,13 +223,13 @@ async def test_the_judge_writes_one_answer(tmp_path: Path, streamed: bool) -> No
         }
         if streamed:
             answer_ = await run.client.chat.completions.create(
-                **chat(stream=True, stream_options={"include_usage": True})
+                **chat(PROSE_QUESTION, stream=True, stream_options={"include_usage": True})
             )
             chunks = [one async for one in answer_]
             text = "".join(one.choices[0].delta.content or "" for one in chunks if one.choices)
             model, usage = chunks[0].model, chunks[-1].usage
         else:
-            answered = await asked(run)
+            answered = await asked(run, content=PROSE_QUESTION)
             text, model, usage = answered.choices[0].message.content, answered.model, answered.usage
         assert (text, model) == ("All in one.", "command")
         assert usage is not None
@@ -246,9 +246,9 @@ async def test_a_judge_that_fails_leaves_the_most_probable_answer(tmp_path: Path
         folder = tmp_path / aggregate
         folder.mkdir()
         ensemble = {"judge": "command", "aggregate": aggregate}
-        async with peers(folder, ensemble, ("mixtral", "phi", "qwen", "yi", "command")) as (run, up):
-            up.says = {"mixtral": "red " + JUDGED, "phi": "green " + JUDGED, "qwen": JUDGED, "command": error(400)}
-            answered = await asked(run)
+        async with peers(folder, ensemble, PROSE_PEERS) as (run, up):
+            up.says = {"mixtral": "red " + JUDGED, "qwen": "green " + JUDGED, "phi": JUDGED, "command": error(400)}
+            answered = await asked(run, content=PROSE_QUESTION)
             assert (answered.model, answered.model_extra["locus"]["ensemble"]["result"]) == ("mixtral", "not_voted")
 
 
@@ -382,9 +382,9 @@ def test_the_peers_are_peers() -> None:
     assert p[0] - p[3] < 0.05
 
 
-async def test_a_refusal_does_not_count_against_answers(tmp_path: Path) -> None:
+async def test_an_answer_that_answers_nothing_does_not_count_against_others(tmp_path: Path) -> None:
     async with peers(tmp_path) as (run, up):
-        up.says = {"mixtral": "I'm sorry, but I can't help with that.", "phi": "", "qwen": "C"}
+        up.says = {"mixtral": "I'm sorry, but I can't help with that.", "phi": JUDGED, "qwen": "C"}
         answered = await asked(run)
         assert (answered.model, answered.choices[0].message.content) == ("qwen", "C")
         members = answered.model_extra["locus"]["ensemble"]["members"]
