@@ -95,6 +95,9 @@ def _in_words(row: dict[str, Any], *, reasons: bool) -> _Cells:
         served = f"[yellow]{served}, {far}from {_name(row['chosen'])}[/]"
     if row["simulated"] and row["served"] is not None:
         served += " [magenta](simulated)[/]"
+    ensemble = row["ensemble"]
+    if ensemble is not None:
+        served += f" [cyan]({_name(ensemble['result'])}, {ensemble['agreed']} of {ensemble['answered']})[/]"
     if row["cache"] == "hit":
         served += " [green](cache)[/]"
     caller = row["key_id"] if row["api"] == "probe" else row["key_name"]
@@ -107,7 +110,10 @@ def _in_words(row: dict[str, Any], *, reasons: bool) -> _Cells:
         below.append(
             (f"[dim]{_name(attempt['deployment'])} {skipped}{_name(attempt['cause'])}{status}{late}{why}[/]", "")
         )
-    for part in (row["parts"] or [])[1:]:
+    if ensemble is not None:
+        below += [(_member(one), "") for one in ensemble["members"]]
+        below += [(f"[dim]{_name(one['model'])} judged{_cost(one['usd'])}[/]", "") for one in ensemble.get("judge", [])]
+    for part in (row["parts"] or [])[1:] if ensemble is None else []:
         tokens = f"{part['prompt_tokens']}+{part['completion_tokens']}"
         below.append((f"[yellow]{_name(part['deployment'])} continued[/]", tokens))
     return _Cells(
@@ -123,6 +129,20 @@ def _in_words(row: dict[str, Any], *, reasons: bool) -> _Cells:
         f"[red]{row['status']} {_name(row['error'])}[/]" if row["error"] else str(row["status"]),
         tuple(below),
     )
+
+
+def _member(one: dict[str, Any]) -> str:
+    """What a member of an ensemble did, and its cost."""
+    did = "no vote" if one["vote"] is None else f"vote {one['vote']}"
+    if one.get("failed"):
+        did = _name(one["failed"])
+    elif one["author"]:
+        did += ", author"
+    return f"[dim]{_name(one['model'])} p {one['p_correct']:.2f}: {did}{_cost(one['usd'])}[/]"
+
+
+def _cost(usd: float | None) -> str:
+    return "" if usd is None else f", {usd:.6f} USD"
 
 
 def _time(arrived: datetime) -> str:

@@ -4,9 +4,9 @@ from gateway.bodies.offload import LARGE, offloaded
 from gateway.config.ensemble import Ensemble
 from gateway.core.json_types import JsonObject
 from gateway.ensemble.expected import expected
-from gateway.ensemble.plan import Member, Plan, judge_index, plan
+from gateway.ensemble.plan import Member, Plan, plan
 from gateway.request.chat_request import ChatRequest
-from gateway.routing.decision import Decision, Scores
+from gateway.routing.decision import Decision
 
 _MANY = 6  # members, for which the expectation takes 10 ms or more
 
@@ -20,9 +20,9 @@ async def explain_ensemble(ensemble: Ensemble, request: ChatRequest, decision: D
     """
     planned = plan(ensemble, decision, request)
     found = None
-    if planned.members and decision.scores is not None:
+    if planned.members:
         size = LARGE if len(planned.members) >= _MANY else 0
-        found = await offloaded(size, _expected, planned, decision, decision.scores)
+        found = await offloaded(size, _expected, planned, decision)
     return {
         "asked": bool(planned.members),
         "why": planned.reason,
@@ -39,19 +39,16 @@ def _member(member: Member) -> JsonObject:
     return {"model": member.name, "p_correct": member.p_correct, "weight": member.weight, "price_usd": member.usd}
 
 
-def _expected(plan: Plan, decision: Decision, scores: Scores) -> JsonObject:
+def _expected(plan: Plan, decision: Decision) -> JsonObject:
     """What the members are expected to give and to cost, beside one call of the chosen model.
 
     What a fused answer gains is not known. A judge that only compares answers is not counted: whether it is called depends on them.
     """
-    one_call = float(scores.price_usd[decision.chosen]) if scores.priced[decision.chosen] else None
-    p_correct: float | None
+    one_call, p_correct = decision.price_of(decision.model), None
     if plan.ensemble.aggregate == "fuse":
-        judge, prices = judge_index(plan.ensemble, decision), [member.usd for member in plan.members]
-        if judge is not None:
-            prices.append(float(scores.price_usd[judge]) if scores.priced[judge] else None)
+        prices = [*(member.usd for member in plan.members), decision.price_of(plan.ensemble.judge or "")]
         known = [price for price in prices if price is not None]
-        p_correct, calls, usd = None, float(len(prices)), sum(known) if len(known) == len(prices) else None
+        calls, usd = float(len(prices)), sum(known) if len(known) == len(prices) else None
     else:
         found = expected(plan)
         p_correct, calls, usd = found.p_correct, found.calls, found.usd

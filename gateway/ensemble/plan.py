@@ -130,7 +130,7 @@ def _asked(
         return [], (
             f"the P(correct) of every other model is {ensemble.gap_below:g} or more below the {believed:.2f} of {best.member.name}"
         )
-    asked = _affordable(near, ensemble, _judge_usd(ensemble, decision, scores))
+    asked = _affordable(near, ensemble, _judge_usd(ensemble, decision))
     if len(asked) < 2:
         return [], f"max_usd: {ensemble.max_usd:g} is less than the expected price of two models"
     if ensemble.judge is None and _outvotes(asked):
@@ -139,15 +139,12 @@ def _asked(
     return asked, None
 
 
-def judge_index(ensemble: Ensemble, decision: Decision) -> int | None:
-    """The index of the judge in the portfolio; None if there is no judge."""
-    return decision.models.index(ensemble.judge) if ensemble.judge in decision.models else None
+def _judge_usd(ensemble: Ensemble, decision: Decision) -> float:
+    """The price of a judge that writes the answer, USD, as if it answered the request itself.
 
-
-def _judge_usd(ensemble: Ensemble, decision: Decision, scores: Scores) -> float:
-    """The price of a judge that writes the answer, USD, as if it answered the request itself; 0 if it only compares answers."""
-    judge = judge_index(ensemble, decision)
-    return 0.0 if judge is None or ensemble.aggregate != "fuse" else float(scores.price_usd[judge])
+    0 if it only compares answers, or if its price is not known: then it is not called where `max_usd` is set.
+    """
+    return (decision.price_of(ensemble.judge or "") or 0.0) if ensemble.aggregate == "fuse" else 0.0
 
 
 def _affordable(near: list[_Ranked], ensemble: Ensemble, judge_usd: float) -> list[_Ranked]:

@@ -264,3 +264,31 @@ def test_a_record_of_an_older_version_names_the_command_that_upgrades_it(tmp_pat
     migrated = CliRunner().invoke(main, ["migrate", "--db", str(path)])
     assert migrated.stdout == f"{path}: upgraded from version 0000 to {HEAD}\n"
     assert show("--db", str(path)).exit_code == 0
+
+
+async def test_the_members_of_an_ensemble_are_below_the_request(tmp_path: Path) -> None:
+    members = [
+        {"model": "small", "p_correct": 0.71, "weight": 1.2, "vote": 1, "author": True, "usd": 0.001, "ms": 3.0},
+        {"model": "big", "p_correct": 0.7, "weight": 1.2, "vote": 2, "author": False, "usd": None, "ms": 3.0},
+        {
+            "model": "odd",
+            "p_correct": 0.69,
+            "weight": 1.1,
+            "vote": None,
+            "author": False,
+            "usd": 0.0,
+            "failed": "timeout",
+        },
+    ]
+    judge = [{"model": "large", "usd": 0.002}]
+    ensemble = {"result": "judged", "agreed": 1, "answered": 2, "members": members, "judge": judge}
+    parts = [{"deployment": f"{one['model']}/0", "prompt_tokens": 5, "completion_tokens": 16} for one in members[:2]]
+    asked = record(1, ensemble=orjson.dumps(ensemble).decode(), parts=orjson.dumps(parts).decode())
+    _, row, *below = show("--db", str(await write(tmp_path / "r.db", asked))).stdout.splitlines()
+    assert "small (judged, 1 of 2)" in row
+    assert [line.strip() for line in below] == [
+        "small p 0.71: vote 1, author, 0.001000 USD",
+        "big p 0.70: vote 2",
+        "odd p 0.69: timeout, 0.000000 USD",
+        "large judged, 0.002000 USD",
+    ]
