@@ -85,7 +85,7 @@ async def test_a_client_that_leaves_ends_the_call(tmp_path: Path, phase: str, st
                 client.leave()
                 left = asyncio.get_running_loop().time()
                 await until(lambda: all(call.ended_at for call in up.calls) and not in_flight(run))
-                assert asyncio.get_running_loop().time() - left < 1.0
+                assert asyncio.get_running_loop().time() - left < 4  # no longer wait is over by then
             if phase != "between retries":
                 assert up.calls[0].ended == "closed by the caller"
             await until(lambda: at_rest(run))

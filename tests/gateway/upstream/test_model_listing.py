@@ -122,9 +122,9 @@ async def test_silent_servers_are_asked_side_by_side_and_not_waited_for(
     monkeypatch.setattr(model_listing, "TIMEOUT_S", 0.3)
     async with ScriptedProvider(silent) as up:
         started = asyncio.get_running_loop().time()
-        found = await find(tmp_path, *(at(up, api_key=f"sk-number-{i}-of-many") for i in range(20)))
-        assert asyncio.get_running_loop().time() - started < 3
-        assert found == [("failed", "no answer within 0.3 s")] * 20
+        found = await find(tmp_path, *(at(up, api_key=f"sk-number-{i}-of-many") for i in range(100)))
+        assert asyncio.get_running_loop().time() - started < 15
+        assert found == [("failed", "no answer within 0.3 s")] * 100
         monkeypatch.setattr(model_listing, "TIMEOUT_S", 30.0)
         monkeypatch.setattr(model_listing, "ALL_S", 0.2)
         assert await find(tmp_path, at(up)) == [("failed", "no answer within 0.2 s")]
