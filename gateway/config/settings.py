@@ -220,8 +220,8 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
     )
     replicas: Literal["independent"] | None = Field(
         None,
-        description="independent: several gateways may use one `store` without `shared`, and each has the whole of every limit. "
-        "Default: only the first one starts",
+        description="independent: several gateways may use one `store` without `shared`. They have nothing in common but the "
+        "database and the limits that are counted there. Default: only the first one starts",
     )
     record_retention: Duration | None = Field(
         None,

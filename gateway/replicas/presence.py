@@ -1,8 +1,9 @@
 """Which gateways use a database: each process has a row there, which it renews. From the rows follow who may start and who leads.
 
-A *replica* is one gateway: a process, or a supervisor with its workers. The rows tell gateways that share their limits from those
-that would multiply them. The process with the oldest row leads: it does the jobs that need to be done once. The row of a process
-that was killed ends by time, by the database's clock. One mechanism serves SQLite and PostgreSQL.
+A *replica* is one gateway: a process, or a supervisor with its workers. The rows tell gateways that know of each other from those
+that do not, or that even count their limits in different places. The process with the oldest row leads: it does the jobs that need
+to be done once. The row of a process that was killed ends by time, by the database's clock. One mechanism serves SQLite and
+PostgreSQL.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ _LOCK_ID = 0x10C6  # of PostgreSQL's advisory lock: one process at a time looks 
 
 
 class ReplicaRefused(Exception):
-    """Another gateway uses the database, and the two would not share their limits."""
+    """Another gateway uses the database, and the two would not know of each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,15 +202,19 @@ class Presence:
 
     def _shares_with(self, row: Row) -> bool:
         own = self._member
-        return own.replica == row.replica or own.sharing == INDEPENDENT or own.sharing == row.sharing != ALONE
+        in_database = own.sharing == INDEPENDENT and row.sharing == ALONE  # both count their limits there
+        return own.replica == row.replica or in_database or own.sharing == row.sharing != ALONE
 
     def _refusal(self, row: Row) -> str:
         where = "this machine" if row.machine == self._machine else row.machine.partition("/")[0]
-        return (
-            f"another gateway, process {row.process} on {where}, uses the database {self._database.location}: limits would be "
-            "multiplied. Set gateway.shared to a Valkey server, so that they are shared; or gateway.replicas: independent, with "
-            "which each gateway has the whole of every limit; or give each gateway a database of its own"
-        )
+        one = f"another gateway, process {row.process} on {where}, uses the database {self._database.location}"
+        if {self._member.sharing, row.sharing} <= {ALONE, INDEPENDENT}:
+            return (
+                f"{one}: the two would not tell each other of conversations and of failing deployments. Set gateway.shared to a "
+                "Valkey server, in both; or gateway.replicas: independent, with which they have nothing in common but the "
+                "database and the limits that are counted there; or give each gateway a database of its own"
+            )
+        return f"{one}, but not the same gateway.shared: each of the two admits the whole of every limit"
 
     def _report(self, strangers: Sequence[Row]) -> None:
         """Logs gateways that have come and do not share limits with this one, and that the database answers again."""

@@ -36,16 +36,21 @@ async def kill(present: Presence) -> None:
     await asyncio.wait([present._task])
 
 
-async def test_a_second_gateway_is_refused_unless_limits_are_shared_or_the_file_says_independent(
-    location: DatabaseLocation,
+async def test_a_second_gateway_is_refused_unless_they_share_a_server_or_the_file_says_independent(
+    location: DatabaseLocation, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with presence(location, "a", ALONE):
-        with pytest.raises(ReplicaRefused, match=r"limits would be multiplied. Set gateway\.shared") as refused:
+        with pytest.raises(ReplicaRefused, match=r"would not tell each other .* Set gateway\.shared") as refused:
             async with presence(location, "b", ALONE):
                 pass
         assert "word" not in str(refused.value)  # of the password
         async with presence(location, "c", INDEPENDENT) as independent:
             assert independent.replicas == 2
+            assert not caplog.records  # the limits of both are in the database
+    async with presence(location, "c", INDEPENDENT), presence(location, "d", INDEPENDENT), presence(location, "e"):
+        await eventually(lambda: len(caplog.records) >= 2)
+    assert {record.levelname for record in caplog.records} == {"ERROR"}
+    assert all("each of the two admits the whole of every limit" in record.message for record in caplog.records)
 
 
 async def test_gateways_with_one_shared_server_may_start_beside_each_other(location: DatabaseLocation) -> None:

@@ -5,8 +5,9 @@ import logging
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ async def replica(
     (folder / name).mkdir(exist_ok=True)
     models = [entry(one, provider.base_url) for one in names or ("llama-8b", "llama-70b")]
     models[0]["deployments"][0] |= settings.pop("deployment", {})
-    path = write_portfolio(folder / name, models, gateway=settings)
-    async with running(load_portfolio(path, {}), replica=name) as gateway:
+    keys, environment = settings.pop("keys", []), settings.pop("environment", {})
+    path = write_portfolio(folder / name, models, keys=keys, gateway=settings)
+    async with running(load_portfolio(path, environment), replica=name) as gateway:
         if (shared := gateway.service.replicas.shared) is not None:
             await eventually(lambda: not shared.away)
         yield gateway
@@ -72,6 +74,33 @@ async def test_a_second_gateway_without_shared_does_not_start(tmp_path: Path, po
                 pass
         async with replica(tmp_path, "c", provider, store=store, replicas="independent"):
             pass
+
+
+async def test_independent_replicas_of_one_database_count_their_limits_there(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    """A budget, and limits of a key and of a deployment; none is multiplied by the number of replicas."""
+    keys = [{"name": "ci", "key": "os.environ/CI", "rpm": 3}, {"name": "other", "key": "os.environ/OTHER"}]
+    settings = {"store": postgres.new_database(), "replicas": "independent", "deployment": {"rpm": 5}}
+    environment = {"CI": "sk-ci", "OTHER": "sk-other"}
+    async with ScriptedProvider() as provider:
+
+        def one(name: str) -> AbstractAsyncContextManager[Gateway]:
+            return replica(tmp_path, name, provider, "llama-8b", keys=keys, environment=environment, **settings)
+
+        async with one("a") as first, one("b") as second:
+
+            async def answered(key: str, count: int) -> list[int]:
+                body = {"model": "llama-8b", "messages": [{"role": "user", "content": "Hi"}]}
+                headers = {"authorization": f"Bearer {key}"}
+                return [
+                    (await gateway.http.post("/v1/chat/completions", json=body, headers=headers)).status_code
+                    for _ in range(count)
+                    for gateway in (first, second)
+                ]
+
+            assert Counter(await answered("sk-ci", 4)) == {200: 3, 429: 5}
+            assert (await answered("sk-other", 2)).count(200) == 2  # of the deployment's five
 
 
 async def test_a_conversation_stays_with_its_model_in_another_replica(
