@@ -279,7 +279,13 @@ async def _open_limiter(
     async with (
         open_store(settings.shared, database, clock, needed=limited) as store,
         Limiter(
-            store, clock=clock, warned=metrics.budget_warned, local_if_away=local, processes=replicas.processes
+            store,
+            clock=clock,
+            warned=metrics.budget_warned,
+            local_if_away=local,
+            processes=replicas.processes,
+            process=None if replicas.presence is None else replicas.presence.id,
+            killed=replicas.killed,
         ) as limiter,
     ):
         metrics.watch_limits(limiter.budgets.gauges, lambda: limiter.settled_twice)

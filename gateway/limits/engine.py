@@ -5,7 +5,7 @@ the store; the lease asks for more in time. The amounts of money that a lease ma
 spent up to 5 USD in all". So an ask can be repeated if its grant was lost, and reporting what was spent changes no authorisation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from gateway.config.access import Period
@@ -195,8 +195,12 @@ class Engine(Protocol):
         """
         ...
 
-    async def sweep(self) -> list[Swept]:
+    async def sweep(self, killed: Collection[str] = ()) -> list[Swept]:
         """Settles the leases whose deadline has passed: what they were expected to spend counts as spent.
+
+        Args:
+            killed: processes that are no more, so that their leases have passed too. The id of a lease begins with that of its
+                process and a slash.
 
         Returns:
             what is still to be written to the ledger, including corrections for leases that were in use after all.

@@ -1,7 +1,7 @@
 """An engine of limits that answers or fails within a time."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
 from gateway.core.vocabulary import Clock
@@ -34,8 +34,8 @@ class GuardedEngine:
     async def exchange(self, asks: Sequence[Ask]) -> list[Answer]:
         return await self._ask(lambda: self._engine.exchange(asks))
 
-    async def sweep(self) -> list[Swept]:
-        return await self._ask(self._engine.sweep)
+    async def sweep(self, killed: Collection[str] = ()) -> list[Swept]:
+        return await self._ask(lambda: self._engine.sweep(killed))
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
         try:

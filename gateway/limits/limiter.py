@@ -9,7 +9,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
@@ -50,6 +50,8 @@ class Limiter:
         wall: seconds since the epoch; replaced by the store's clock as soon as that is known.
         local_if_away: while the store does not answer, the process admits its share of what was left; False: it refuses.
         processes: the number of processes that share the limits, as far as it is known without the store.
+        process: the id of this one.
+        killed: the ids of processes that were killed lately, and will never ask again.
 
     Attributes:
         budgets: what is known of them.
@@ -66,6 +68,8 @@ class Limiter:
         *,
         local_if_away: bool = True,
         processes: Callable[[], int] = lambda: 1,
+        process: str | None = None,
+        killed: Callable[[], Collection[str]] = lambda: (),
     ) -> None:
         self.settled_twice = 0
         self.clock = clock
@@ -73,7 +77,8 @@ class Limiter:
         self._engine = engine
         self._on_swept = swept
         self._offset = wall() - clock()
-        self._process = secrets.token_hex(8)
+        self._process = process or secrets.token_hex(8)
+        self._killed = killed
         self._slices: dict[str, Slice] = {}  # by key id
         self._ending: list[Slice] = []
         self._begun = 0
@@ -177,9 +182,10 @@ class Limiter:
                 [(slice, slice.ask(now, ends=slice in over, shrink=not self._away)) for slice in (*due, *over)]
             )
             self._ending = [slice for slice in self._ending if slice not in over]
-        if now >= self._sweep_at:
+        killed = self._killed()
+        if killed or now >= self._sweep_at:
             self._sweep_at = now + SWEEP_S
-            if swept := [one for one in await self._engine.sweep() if one.nusd]:
+            if swept := [one for one in await self._engine.sweep(killed) if one.nusd]:
                 self._on_swept(swept)
             self.budgets.forget_before(self.now)
 

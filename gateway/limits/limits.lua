@@ -1,4 +1,4 @@
-#!lua name=locus_limits_2
+#!lua name=locus_limits_3
 -- What `gateway.limits.exchange` does, in the server, so that it is atomic for several processes. Each function name carries a
 -- version: gateways of two versions may use one server. Money is a whole number below 2^53, so that doubles are exact; it is
 -- passed as text, because cjson would round it.
@@ -292,25 +292,31 @@ end
 -- KEYS[1]: the prefix of all keys. ARGV[1]: a time instead of the server's, for tests; else the empty text.
 
 -- ARGV[2]: the asks. Returns the answers.
-redis.register_function('locus_limits_exchange_2', function(keys, args)
+redis.register_function('locus_limits_exchange_3', function(keys, args)
   local now, answers = clock(args[1]), {}
   for i, ask in ipairs(cjson.decode(args[2])) do answers[i] = exchange(keys[1], ask, now) end
   return cjson.encode(answers)
 end)
 
--- Returns the leases whose deadline has passed.
-redis.register_function('locus_limits_expired_2', function(keys, args)
+-- ARGV[2], …: processes that were killed. Returns the leases whose deadline has passed, or whose process was killed.
+redis.register_function('locus_limits_expired_3', function(keys, args)
   local now, key = clock(args[1]), keys[1] .. ':deadlines'
   -- If the clock has gone back, a killed process would keep its lease for long.
   local latest = string.format('%.6f', now + LEASE_S)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. latest, '+inf')) do
     redis.call('ZADD', key, latest, id)
   end
+  for i = 2, #args do
+    local prefix = args[i] .. '/'
+    for _, id in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+      if string.sub(id, 1, #prefix) == prefix then redis.call('ZADD', key, 0, id) end
+    end
+  end
   return redis.call('ZRANGEBYSCORE', key, '-inf', '(' .. string.format('%.6f', clock(args[1])), 'LIMIT', 0, 100)
 end)
 
 -- ARGV[2], …: pairs of a lease and of what the ledger has of it. Returns what is to be written to the ledger.
-redis.register_function('locus_limits_sweep_2', function(keys, args)
+redis.register_function('locus_limits_sweep_3', function(keys, args)
   local tag, now, swept = keys[1], clock(args[1]), {}
   for i = 2, #args, 2 do
     local deadline = redis.call('ZSCORE', tag .. ':deadlines', args[i])

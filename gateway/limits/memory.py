@@ -1,6 +1,6 @@
 """Limits in the memory of one process, for a gateway without a store. They begin anew with the process."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from gateway.core.vocabulary import Clock
 from gateway.limits.engine import LEASE_S, TOMB_S, Answer, Ask, Swept
@@ -36,12 +36,13 @@ class MemoryEngine:
                 self._corrections.append(correction)
         return answers
 
-    async def sweep(self) -> list[Swept]:
+    async def sweep(self, killed: Collection[str] = ()) -> list[Swept]:
         now, rows = self._clock(), self.rows
         for lease in rows.leases.values():
             if lease.swept is None:  # else the clock has gone back, and a killed process would keep its lease for long
                 lease.deadline = min(lease.deadline, now + LEASE_S)
-        expired = [id for id, lease in rows.leases.items() if lease.deadline < now and lease.swept is None]
+        held = [id for id, lease in rows.leases.items() if lease.swept is None]
+        expired = [id for id in held if rows.leases[id].deadline < now or id.partition("/")[0] in killed]
         swept = [*self._corrections, *(sweep(rows, id, now, self._recorded(id)) for id in expired)]
         self._corrections.clear()
         for id in [

@@ -4,7 +4,7 @@ What was spent is booked when the ledger is written, in the same transaction (`b
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.core.vocabulary import Clock
@@ -48,14 +48,14 @@ class SqlEngine:
         except DatabaseUnavailable as exc:
             raise LimitsAway(str(exc)) from exc
 
-    async def sweep(self) -> list[Swept]:
+    async def sweep(self, killed: Collection[str] = ()) -> list[Swept]:
         """See `Engine.sweep`; the ledger is written here already."""
         try:
             async with self._database.begin() as connection:
                 now = await self._begin(connection)
                 await sql_rows.shorten(connection, now + LEASE_S)
                 stored = StoredRows(connection)
-                rows = await stored.load(await sql_rows.expired(connection, now))
+                rows = await stored.load(await sql_rows.expired(connection, now, killed))
                 swept = [sweep(rows, lease, now) for lease in rows.leases]
                 await stored.save()
                 await sql_rows.add_to_ledger(connection, swept)

@@ -1,6 +1,6 @@
 """The rows of limits in the database: loads them, and writes them back. Every transaction on them takes one lock first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -145,13 +145,14 @@ async def shorten(connection: "AsyncConnection", latest: float) -> None:
     await connection.execute(update(LEASES).where(*where).values(deadline=latest))
 
 
-async def expired(connection: "AsyncConnection", now: float) -> list[str]:
-    """The leases whose deadline has passed, and that were not swept yet."""
-    from sqlalchemy import select
+async def expired(connection: "AsyncConnection", now: float, killed: Collection[str] = ()) -> list[str]:
+    """The leases whose deadline has passed, or whose process was killed, and that were not swept yet."""
+    from sqlalchemy import or_, select
 
     from gateway.store.tables import LEASES
 
-    where = LEASES.c.deadline < now, LEASES.c.swept_nusd.is_(None)
+    of_killed = [LEASES.c.id.startswith(f"{process}/", autoescape=True) for process in killed]
+    where = or_(LEASES.c.deadline < now, *of_killed), LEASES.c.swept_nusd.is_(None)
     return list(await connection.scalars(select(LEASES.c.id).where(*where).limit(SWEPT_AT_ONCE)))
 
 

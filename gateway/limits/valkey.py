@@ -4,7 +4,7 @@ What is stored there may be lost: the spending of a window is then summed from t
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -16,8 +16,8 @@ from gateway.limits.engine import Answer, Ask, BudgetTerm, LimitsAway, Owner, Re
 from gateway.limits.windows import FOREVER
 from gateway.store.valkey import TIMEOUT_S, open_client
 
-LIBRARY = "locus_limits_2"
-EXCHANGE, EXPIRED, SWEEP = "locus_limits_exchange_2", "locus_limits_expired_2", "locus_limits_sweep_2"
+LIBRARY = "locus_limits_3"
+EXCHANGE, EXPIRED, SWEEP = "locus_limits_exchange_3", "locus_limits_expired_3", "locus_limits_sweep_3"
 TAG = "locus:{limits}"  # the braces keep all keys in one slot of a cluster
 
 
@@ -78,9 +78,9 @@ class ValkeyEngine:
                 answers[i] = answer
         return [self._answer(ask, answer) for ask, answer in zip(asks, answers, strict=True)]
 
-    async def sweep(self) -> list[Swept]:
+    async def sweep(self, killed: Collection[str] = ()) -> list[Swept]:
         """See `Engine.sweep`; the ledger is written here already."""
-        expired = [id.decode() for id in await self._call(EXPIRED, [])]
+        expired = [id.decode() for id in await self._call(EXPIRED, list(killed))]
         if expired:
             recorded = await self._ledger.of_leases(expired)
             pairs = [value for id in expired for value in (id, recorded.get(id, 0))]

@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.config.settings import Settings
@@ -31,6 +32,8 @@ BEAT_S = 2.0
 BEATS = 4  # after so many times without a beat a process is gone
 LOOK_S = 0.25  # between two looks at a row whose process may have been killed
 LEAVE_S = 2.0  # for the deletion of the row
+SETTLED_S = 1.0  # until what a killed process had sent to the database is written
+KNOWN_S = 60.0  # for so long others are told of it
 ALONE, INDEPENDENT = "", "independent"  # values of `Member.sharing` beside the name of a shared server
 _LOCK_ID = 0x10C6  # of PostgreSQL's advisory lock: one process at a time looks and writes
 
@@ -78,6 +81,9 @@ class Presence:
 
     Args:
         clock: monotonic seconds.
+
+    Attributes:
+        id: names this process.
     """
 
     def __init__(
@@ -87,7 +93,8 @@ class Presence:
         self._member = member
         self._clock = clock
         self._beat_s = beat_s
-        self._id = secrets.token_hex(8)
+        self.id = secrets.token_hex(8)
+        self._killed: dict[str, float] = {}  # when it was found
         self._machine = this_machine()
         self._rows: Sequence[Row] = ()
         self._seen_at = float("-inf")
@@ -119,7 +126,7 @@ class Presence:
     def leads(self) -> bool:
         """True if this process does the jobs that are needed once."""
         rows = self._known
-        return not rows or min(rows, key=lambda row: (row.began, row.id)).id == self._id
+        return not rows or min(rows, key=lambda row: (row.began, row.id)).id == self.id
 
     @property
     def replicas(self) -> int:
@@ -130,6 +137,13 @@ class Presence:
     def processes(self) -> int:
         """The number of processes that use the database, as it was known last."""
         return max(1, len(self._rows))
+
+    @property
+    def killed(self) -> Sequence[str]:
+        """The ids of processes of this machine that are no more, and had not left. A stopped process, or one that only this process
+        does not reach, is none of them."""
+        now = self._clock()
+        return [id for id, at in self._killed.items() if SETTLED_S <= now - at < KNOWN_S]
 
     @property
     def _known(self) -> Sequence[Row]:
@@ -178,15 +192,16 @@ class Presence:
             rows = [Row(*row) for row in await connection.execute(select(*(table.c[name] for name in Row._fields)))]
             if killed := [row.id for row in rows if is_killed(row.machine, row.process)]:
                 await connection.execute(delete(table).where(table.c.id.in_(killed)))
+                self._killed |= dict.fromkeys(killed, self._clock())
                 rows = [row for row in rows if row.id not in killed]
             strangers = [row for row in rows if not self._shares_with(row)]
             if join and strangers and self._member.sharing == ALONE:
                 return strangers
-            if any(row.id == self._id for row in rows):
-                await connection.execute(update(table).where(table.c.id == self._id).values(beat=now))
+            if any(row.id == self.id for row in rows):
+                await connection.execute(update(table).where(table.c.id == self.id).values(beat=now))
             else:
                 member = self._member
-                own = Row(self._id, member.replica, self._machine, os.getpid(), member.sharing, now, now)
+                own = Row(self.id, member.replica, self._machine, os.getpid(), member.sharing, now, now)
                 await connection.execute(insert(table).values(own._asdict()))
                 rows.append(own)
         self._rows, self._seen_at = rows, self._clock()
@@ -198,7 +213,7 @@ class Presence:
         from gateway.store.tables import REPLICAS as table
 
         async with self._database.begin() as connection:
-            await connection.execute(delete(table).where(table.c.id == self._id))
+            await connection.execute(delete(table).where(table.c.id == self.id))
 
     def _shares_with(self, row: Row) -> bool:
         own = self._member
@@ -262,12 +277,13 @@ def is_killed(machine: str, process: int) -> bool:
 
 
 def this_machine() -> str:
-    """Names the machine, and the container on it: process numbers mean something within it."""
+    """Names the machine since its start, and the container on it: process numbers mean something within it."""
     try:
+        started = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         numbers = os.readlink("/proc/self/ns/pid")
     except OSError:
-        numbers = ""
-    return f"{socket.gethostname()}/{numbers}"
+        started = numbers = ""
+    return f"{socket.gethostname()}/{started}/{numbers}"
 
 
 async def _now(connection: "AsyncConnection") -> float:

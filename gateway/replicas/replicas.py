@@ -162,6 +162,10 @@ class Replicas:
         """The number of processes of all gateways, as it was known last."""
         return 1 if self.presence is None else self.presence.processes
 
+    def killed(self) -> Sequence[str]:
+        """The ids of processes that were killed lately; see `Presence.killed`."""
+        return () if self.presence is None else self.presence.killed
+
     def checks(self) -> bool:
         """True if this process checks the health of deployments: it leads, or would not hear what the leader finds."""
         return self.shared is None or self.shared.away or self.leads()

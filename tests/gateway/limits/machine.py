@@ -87,6 +87,7 @@ class Process:
         outlived: those of them that have outlived their lease, whose places others may have.
     """
 
+    name: str
     limiter: Limiter
     requests: list[Running] = field(default_factory=list)
     calls: list[Hold] = field(default_factory=list)
@@ -103,6 +104,8 @@ class LimitsMachine(RuleBasedStateMachine):
         self.ledger: list[Row] = []
         self.lease_times: dict[str, tuple[str, float]] = {}
         self.processes: list[Process] = []
+        self.started = 0
+        self.killed: list[str] = []  # of which the others have heard
         self.thawed: dict[tuple[int, float], int] = {}
         self.called: list[float] = []  # when calls of the deployment began
         self.engine = self.run(self.open())
@@ -161,8 +164,17 @@ class LimitsMachine(RuleBasedStateMachine):
             self.start()
 
     def start(self) -> None:
-        limiter = Limiter(self.engine, self.swept, clock=self.clock, wall=self.clock)
-        self.processes.append(Process(limiter, refreshed=self.time))
+        self.started += 1
+        name = f"process_{self.started}"
+        limiter = Limiter(
+            self.engine,
+            self.swept,
+            clock=self.clock,
+            wall=self.clock,
+            process=name,
+            killed=lambda: self.killed,
+        )
+        self.processes.append(Process(name, limiter, refreshed=self.time))
 
     @rule(number=st.integers(0, 3), key=st.sampled_from(sorted(KEYS)), tokens=st.integers(1, 300))
     def admit(self, number: int, key: str, tokens: int) -> None:
@@ -248,13 +260,19 @@ class LimitsMachine(RuleBasedStateMachine):
     def pass_time(self, seconds: float) -> None:
         self.time += seconds
 
-    @rule(number=st.integers(0, 3), written=st.booleans())
-    def kill(self, number: int, written: bool) -> None:
-        """The process ends; its requests are lost, and perhaps the newest rows. Another one takes its place."""
+    @rule(number=st.integers(0, 3), written=st.booleans(), heard=st.booleans())
+    def kill(self, number: int, written: bool, heard: bool) -> None:
+        """The process ends; its requests are lost, and perhaps the newest rows. Another one takes its place.
+
+        Args:
+            heard: the others know at once, and not only when its leases have ended.
+        """
         process = self.process(number)
         self.processes.remove(process)
         if written and (self.corrects_late_rows or self.time - process.refreshed < LEASE_S / 2):
             self.run(self.write(process.waiting))
+        if heard:
+            self.killed.append(process.name)
         self.start()
 
     @invariant()

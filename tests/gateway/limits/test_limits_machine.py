@@ -1,23 +1,32 @@
 """The bounds hold, and what is spent is in the ledger, whatever happens in whatever order, on every store."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
+from redis.asyncio import Redis
 
+from gateway.config.access import Budget, Grant, Limits
 from gateway.config.database_location import DatabaseLocation
+from gateway.core.errors import RateLimited
+from gateway.core.identity import KeyIdentity
 from gateway.limits.engine import BudgetTerm, Engine, Swept, WindowKey
 from gateway.limits.exchange import WindowRow
+from gateway.limits.limiter import Limiter
 from gateway.limits.memory import MemoryEngine
 from gateway.limits.sql import SqlEngine, book
+from gateway.limits.sql_ledger import SqlLedger
 from gateway.limits.valkey import Recorded, ValkeyEngine
 from gateway.store.database import Database
 from gateway.store.tables import BUDGETS, LEASES, LEDGER, RATES
-from tests.gateway.limits.machine import SETTINGS, LimitsMachine, Row
+from tests.gateway.limits.machine import SETTINGS, START, LimitsMachine, Row
+from tests.gateway.live import Time
 from tests.gateway.store.engines import location
 from tests.gateway.valkey import ValkeyServer, valkey_server
 
 __all__ = ["location"]  # a fixture
+pytestmark = pytest.mark.anyio
 
 
 class OnMemory(LimitsMachine):
@@ -91,8 +100,6 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
 def test_valkey(valkey: ValkeyServer) -> None:
     class OnValkey(LimitsMachine):
         async def open(self) -> Engine:
-            from redis.asyncio import Redis
-
             self.client = Redis(port=valkey.port)
             await self.client.flushdb()
             return ValkeyEngine(valkey.url, self, self.clock, timeout_s=5.0)
@@ -122,3 +129,50 @@ def test_valkey(valkey: ValkeyServer) -> None:
             return rows
 
     run_state_machine_as_test(OnValkey, settings=SETTINGS)
+
+
+@pytest.mark.parametrize("engine", ["memory", "database", "valkey"])
+async def test_what_a_killed_process_held_is_free_as_soon_as_others_hear_of_it(
+    engine: str, location: DatabaseLocation, valkey: ValkeyServer
+) -> None:
+    """Its places at once, and of its money what it was not expected to spend. A process whose name begins alike keeps what it holds."""
+    clock = Time(START)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(_engine(engine, location, valkey, clock))
+        killed: list[str] = []
+        dead, alike, other = (
+            Limiter(store, clock=clock, wall=clock, process=name, killed=lambda: killed)
+            for name in ("p1", "p10", "q%_")
+        )
+        key = Grant(
+            KeyIdentity("k", "k"), scopes=((("key", "k"), Limits((Budget(1_000, "day", 0.0),), None, None, 2)),)
+        )
+        await (await dead.admit(key)).reserve(300, 900, 0)
+        await alike.admit(key)
+        with pytest.raises(RateLimited):
+            await other.admit(key)
+        killed.append("p")  # no process of this name
+        await other.refresh()
+        with pytest.raises(RateLimited):
+            await other.admit(key)
+        killed.append("p1")
+        await other.refresh()
+        await (await other.admit(key)).reserve(700, 700, 0)
+        with pytest.raises(RateLimited):  # the place of the one that is alike
+            await other.admit(key)
+
+
+@asynccontextmanager
+async def _engine(name: str, location: DatabaseLocation, valkey: ValkeyServer, clock: Time) -> AsyncIterator[Engine]:
+    if name == "memory":
+        yield MemoryEngine(clock)
+    elif name == "database":
+        database = Database(location)
+        yield SqlEngine(database, clock)
+        await database.close()
+    else:
+        async with Redis(port=valkey.port) as client:
+            await client.flushdb()
+        engine = ValkeyEngine(valkey.url, SqlLedger(None), clock, timeout_s=5.0)
+        yield engine
+        await engine.aclose()

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from gateway.config.database_location import DatabaseLocation
-from gateway.replicas.presence import ALONE, INDEPENDENT, Member, Presence, ReplicaRefused
+from gateway.replicas.presence import ALONE, INDEPENDENT, Member, Presence, ReplicaRefused, Row, this_machine
 from gateway.store.database import Database
+from gateway.store.tables import REPLICAS
+from tests.gateway.replicas.processes import ended_process, stopped_process
 from tests.gateway.running import eventually
 from tests.gateway.store.engines import location
 
@@ -114,3 +116,28 @@ async def test_without_the_database_each_gateway_leads_and_says_so_once(
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert "s3cret" not in caplog.text
+
+
+async def add_row(location: DatabaseLocation, id: str, process: int, machine: str) -> None:
+    """A worker of replica "a", whose row does not end by time during a test."""
+    database = Database(location)
+    async with database.begin() as connection:
+        row = Row(id, "a", machine, process, ALONE, time.time(), time.time() + 3_600)
+        await connection.execute(REPLICAS.insert().values(row._asdict()))
+    await database.close()
+
+
+async def test_of_killed_processes_those_of_this_machine_are_known_for_sure(
+    location: DatabaseLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopped process may go on, and the process numbers of another machine say nothing here."""
+    monkeypatch.setattr("gateway.replicas.presence.SETTLED_S", 0.0)
+    ended = ended_process()
+    with stopped_process() as stopped:
+        async with presence(location, "a", ALONE) as present:
+            assert present.killed == []
+            await add_row(location, "ended", ended, this_machine())
+            await add_row(location, "stopped", stopped, this_machine())
+            await add_row(location, "elsewhere", ended, "another/boot/pid")
+            await eventually(lambda: present.processes == 3)  # this one, and the two of which nothing is known
+            assert present.killed == ["ended"]

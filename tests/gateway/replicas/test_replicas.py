@@ -1,6 +1,7 @@
 """Gateways with real sockets over one PostgreSQL database and one Valkey server."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -11,11 +12,21 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
+from gateway.config.access import Grant, Limits
+from gateway.config.database_location import DatabaseLocation
 from gateway.config.portfolio_file import load_portfolio
-from gateway.replicas.presence import ReplicaRefused
+from gateway.core.identity import KeyIdentity
+from gateway.limits.engine import LEASE_S
+from gateway.limits.limiter import Limiter
+from gateway.limits.sql import SqlEngine
+from gateway.replicas.presence import ReplicaRefused, Row, this_machine
+from gateway.store.database import Database
+from gateway.store.tables import REPLICAS
 from tests.gateway.postgres import Postgres
+from tests.gateway.replicas.processes import ended_process
 from tests.gateway.running import Gateway, entry, eventually, running, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider, answer, error, reply
 from tests.gateway.valkey import ValkeyServer, valkey_server
@@ -204,3 +215,31 @@ async def test_while_valkey_is_silent_requests_are_answered_and_the_log_says_so_
         await eventually(lambda: not first.service.replicas.shared.away)
         lines = [r for r in caplog.records if r.name == "locus.replicas" and r.levelno == logging.WARNING]
         assert len([r for r in lines if "does not answer" in r.message]) <= 2 * 2
+
+
+async def test_the_place_of_a_killed_process_is_free_long_before_its_lease_ends(tmp_path: Path) -> None:
+    ended = ended_process()
+    location = DatabaseLocation(file=tmp_path / "a.db")
+    key = {"name": "ci", "key": "os.environ/CI", "max_parallel_requests": 1}
+    settings = {"record": None, "store": f"sqlite:///{location.file}"}
+    async with ScriptedProvider() as provider:
+        database = Database(location)
+        dead = Limiter(SqlEngine(database), process="dead")
+        grant = Grant(KeyIdentity("file:ci", "ci"), scopes=((("key", "file:ci"), Limits(max_parallel_requests=1)),))
+        await dead.admit(grant)
+        async with database.begin() as connection:
+            row = Row("dead", "a", this_machine(), ended, "", time.time(), time.time() + 3_600)
+            await connection.execute(REPLICAS.insert().values(row._asdict()))
+        await database.close()
+        began = time.time()
+        async with replica(
+            tmp_path, "a", provider, "llama-8b", keys=[key], environment={"CI": "sk-ci"}, **settings
+        ) as gateway:
+            client = gateway.client.with_options(api_key="sk-ci")
+            body: Any = {"model": "llama-8b", "messages": [{"role": "user", "content": "Hi"}]}
+            while time.time() < began + LEASE_S - 5:
+                with contextlib.suppress(openai.RateLimitError):
+                    await client.chat.completions.create(**body)
+                    return
+                await asyncio.sleep(0.1)
+    pytest.fail("the place is still held")
