@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.answering.streamed_calls import StreamedCalls
 from gateway.core.chat_types import ChatChunk, ChatMessage
 from gateway.request.last_answer import LastAnswer, last_answer
 from gateway.request.request import Request
@@ -20,6 +21,7 @@ class Transcript:
         models: the models that wrote it, in order.
         locus_fields: `locus` object of the first chunks, up to the one with content.
         tool_call_ids: ids of the tool calls in it.
+        calls: the tool calls of choice 0.
         finish_reasons: of its choices that are finished.
     """
 
@@ -32,6 +34,7 @@ class Transcript:
         "_length",
         "_structured",
         "_text_only",
+        "calls",
         "contents",
         "fields",
         "finish_reasons",
@@ -48,6 +51,7 @@ class Transcript:
         self.models: list[str] = []
         self.locus_fields: dict[str, Any] | None = None
         self.tool_call_ids: list[str] = []
+        self.calls = StreamedCalls()
         self.finish_reasons: list[str] = []
         self._choices = request.choice_count
         self._structured = request.requires_json
@@ -135,6 +139,8 @@ class Transcript:
             self.contents += bool(given)
             self._text_only = self._text_only and given <= _REASONING
             if calls := delta.get("tool_calls"):
+                if index == 0:
+                    self.calls.add(calls)
                 self.tool_call_ids += [call["id"] for call in calls if isinstance(call, dict) and call.get("id")]
 
 

@@ -27,6 +27,7 @@ from gateway.http.dialects import dialects_by_path
 from gateway.http.edge import Edge, http_exception
 from gateway.http.embeddings_endpoint import EmbeddingsEndpoint
 from gateway.http.exchange import ChatEndpoint
+from gateway.http.request_trace import trace_refused
 from gateway.http.routes import Handlers, routes
 from gateway.http.service import Service
 
@@ -54,7 +55,7 @@ def create_app(service: Service, extra_routes: list[BaseRoute] | None = None) ->
         exception_handlers={HTTPException: partial(http_exception, dialects)},
     )
     direct = {
-        f"{prefix}{path}": Edge(app, settings, dialects, keys, failures)
+        f"{prefix}{path}": Edge(app, settings, dialects, keys, failures, partial(trace_refused, service))
         for prefix in PREFIXES
         for path, app in endpoints.items()
     }

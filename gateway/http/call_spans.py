@@ -10,6 +10,7 @@ from gateway.answering.billed_usage import billed_usage
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.config.portfolio import Deployment
+from gateway.core.answer import Complete
 from gateway.core.json_types import JsonObject, objects_in
 from gateway.core.usage import Usage
 from gateway.record.genai_metrics import MeasuredCall
@@ -306,11 +307,24 @@ def _answer_text(call: Call, answered: OpenCall) -> str | None:
     if answered.complete is not None:
         complete = answered.complete
         choices = [choice.get("message") for choice in objects_in(complete.fields.get("choices"))]
-        messages = objects_in(choices) or [{"content": answer_in_response(complete).text}]
-        return output_messages(messages, call.finish_reasons)
+        written = {"content": answer_in_response(complete).text, "tool_calls": _tool_calls(complete)}
+        return output_messages(objects_in(choices) or [written], call.finish_reasons)
     if answered.relay is None or answered.failure is not None:
         return None
-    return output_messages([{"content": answered.relay.transcript.text}], call.finish_reasons)
+    transcript = answered.relay.transcript
+    written = {"content": transcript.text, "tool_calls": transcript.calls.complete()}
+    return output_messages([written], call.finish_reasons)
+
+
+def _tool_calls(complete: Complete) -> list[JsonObject]:
+    """The tool calls of an answer in the format of Messages or Responses, in that of chat."""
+    if complete.api == "messages":
+        uses = [block for block in objects_in(complete.fields.get("content")) if block.get("type") == "tool_use"]
+        found = [(use.get("id"), use.get("name"), use.get("input")) for use in uses]
+    else:
+        items = [item for item in objects_in(complete.fields.get("output")) if "call_id" in item]
+        found = [(item["call_id"], item.get("name"), item.get("arguments", item.get("input"))) for item in items]
+    return [{"id": id, "function": {"name": name, "arguments": arguments}} for id, name, arguments in found]
 
 
 def _finish_reasons(answered: OpenCall) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Plain ASGI, so it does not buffer streams.
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Callable, Mapping
 
 from starlette.exceptions import HTTPException
@@ -52,6 +53,7 @@ class Edge:
         dialects: the API formats by path; they write the errors.
         keys: finds the gateway keys.
         failures: counts and logs requests without a valid key.
+        refused: called with each request that gets an error before its endpoint has it, the error, and the seconds since it came.
     """
 
     def __init__(
@@ -61,12 +63,14 @@ class Edge:
         dialects: Mapping[str, Dialect],
         keys: Authentication,
         failures: AuthenticationFailures | None = None,
+        refused: Callable[[Scope, GatewayError, float], None] | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
         self._dialects = dialects
         self._keys = keys
         self._failures = failures
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,6 +81,7 @@ class Edge:
         request_id = given.decode() if _CLIENT_ID.match(given) else new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
         path: str = scope["path"]
+        began = time.monotonic()
         started: Message | None = None
         complete = False
 
@@ -95,6 +100,8 @@ class Edge:
             await self._check(scope, headers)
             await self._app(scope, receive, watched_send)
         except GatewayError as error:
+            if self._refused is not None:
+                self._refused(scope, error, time.monotonic() - began)
             await error_response(error, dialect_of(path, self._dialects), request_id)(scope, receive, watched_send)
         except ConnectionResetError:
             log.debug("the client of request %s left before its request was complete", request_id)

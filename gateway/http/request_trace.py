@@ -3,6 +3,7 @@
 Nothing is opened before that, so that no span can stay open. `gateway.http.call_spans` describes the calls.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from gateway.answering.attempts import Attempts
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.api.dialect import Headers
+from gateway.core.errors import GatewayError
 from gateway.http.call_spans import (
     Call,
     Common,
@@ -173,3 +175,33 @@ def begin_trace(service: Service, scope: Scope, headers: Headers, attempts: Atte
     if options is not None and options.propagate:
         attempts.trace = context
     return None if context is None else RequestTrace(context, scope["path"], service)
+
+
+def trace_refused(service: Service, scope: Scope, error: GatewayError, seconds: float) -> None:
+    """Exports the span of a request that was refused before its endpoint had it.
+
+    Such requests cost their sender nothing, so that only some of a flood are exported; the others count as lost.
+
+    Args:
+        seconds: since it came.
+    """
+    if service.telemetry.options is None or not service.telemetry.may_add_refused():
+        return
+    context = service.telemetry.begin(dict(scope["headers"]), scope["headers"])
+    if context is None:
+        return
+    path, end = scope["path"], time.time()
+    identity = scope["state"].get("identity")
+    labels: Labels = (
+        (semconv.HTTP_REQUEST_METHOD, "POST"),
+        (semconv.HTTP_ROUTE, path),
+        (semconv.URL_PATH, path),
+        (semconv.HTTP_RESPONSE_STATUS_CODE, error.status),
+        (semconv.LOCUS_KEY_ID, None if identity is None else identity.id),
+        (semconv.LOCUS_KEY_NAME, None if identity is None else identity.name),
+        (semconv.LOCUS_TEAM, None if identity is None else identity.team),
+    )
+    attributes: Attributes = [(semconv.LOCUS_REQUEST_ID, scope["state"]["request_id"])]
+    failed = error.status >= 500  # the others are the client's own
+    root = Span(f"POST {path}", "server", end - seconds, end, labels, attributes, error.code, failed)
+    service.telemetry.add(context, root, [])

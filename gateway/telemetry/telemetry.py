@@ -1,12 +1,14 @@
 """Telemetry of one process: begins the trace of each request, and exports its spans when it is finished."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from gateway import __version__
 from gateway.config.settings import Otel
+from gateway.core.vocabulary import Clock
 from gateway.telemetry.exporter import Encoded, Exporter, ProxyFor
 from gateway.telemetry.options import Options, export_options
 from gateway.telemetry.span import Span, encode
@@ -20,6 +22,8 @@ from gateway.telemetry.trace_context import (
     parse_tracestate,
 )
 
+MOST_REFUSED = 50  # spans of refused requests in one second
+
 
 class Telemetry:
     """Use as an async context manager; leaving it sends the spans that wait.
@@ -27,16 +31,19 @@ class Telemetry:
     Args:
         environment: OpenTelemetry's variables are the defaults of the settings.
         proxy_for: the proxy that the collector is called through.
+        clock: monotonic seconds.
 
     Attributes:
         options: the export in force; None if it is off.
     """
 
-    def __init__(self, environment: Mapping[str, str], proxy_for: ProxyFor) -> None:
+    def __init__(self, environment: Mapping[str, str], proxy_for: ProxyFor, clock: Clock = time.monotonic) -> None:
         self.options: Options | None = None
         self._environment = environment
         self._process = {"service.version": __version__, "service.instance.id": str(uuid.uuid4())}
         self._exporter = Exporter(lambda: self.options, proxy_for)
+        self._clock = clock
+        self._refused = (0.0, 0)  # the second, and how many refused requests were exported in it
 
     @property
     def lost(self) -> int:
@@ -77,6 +84,15 @@ class Telemetry:
     def add(self, trace: TraceContext, root: Span, children: list[Span]) -> None:
         """Exports the spans of a finished request."""
         self._exporter.add(Encoded(encode(trace, root, children), 1 + len(children)))
+
+    def may_add_refused(self) -> bool:
+        """True if another refused request may be exported in this second; else its span counts as lost."""
+        second = self._clock() // 1
+        count = self._refused[1] + 1 if self._refused[0] == second else 1
+        self._refused = second, count
+        if count > MOST_REFUSED:
+            self._exporter.lost += 1
+        return count <= MOST_REFUSED
 
     def _is_sampled(self, trace_id: int, parent_sampled: bool | None) -> bool:
         options = self.options

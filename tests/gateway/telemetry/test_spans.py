@@ -8,9 +8,10 @@ import openai
 import orjson
 import pytest
 
+from gateway.telemetry.telemetry import MOST_REFUSED, Telemetry
 from tests.gateway.running import entry, eventually, gateway
 from tests.gateway.telemetry.collector import ERROR, INTERNAL, Collector, Received, collecting, otel
-from tests.gateway.upstreams import ScriptedProvider, answer, error, events, reply, silent, stream
+from tests.gateway.upstreams import ScriptedProvider, answer, chunk, completion, error, events, reply, silent, stream
 
 pytestmark = pytest.mark.anyio
 MESSAGES: list[Any] = [{"role": "user", "content": "Why is the sky blue?"}]
@@ -189,6 +190,99 @@ async def test_a_request_that_is_refused_before_a_model_is_chosen_has_a_root_alo
             root, calls = await only(collector)
     assert calls == []
     assert root["error.type"] == "invalid_request"
+
+
+async def test_requests_that_no_endpoint_gets_have_a_root_with_the_error_type(tmp_path: Path) -> None:
+    """Without a sample: errors are always exported. 413 and 429 are found in the endpoint, the others before it."""
+    key = {"name": "ci", "key": "os.environ/CI", "rpm": 2}
+    async with collecting() as collector, ScriptedProvider(silent()) as up:
+        small = {"max_requests": 1, "max_queued": 0, "max_body_mb": 1}
+        settings = otel(collector, otel={"sample": 0.0}, gateway=small, environment={"CI": "sk-ci"})
+        async with gateway(tmp_path, [entry("llama-8b", up.base_url)], keys=[key], **settings) as run:
+            body, own = {"model": "llama-8b", "messages": MESSAGES}, {"authorization": "Bearer sk-ci"}
+
+            async def refused(status: int, headers: dict[str, str], **more: Any) -> None:
+                answered = await run.http.post("/v1/chat/completions", json=body | more, headers=headers)
+                assert answered.status_code == status, answered.text
+
+            trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-00"}
+            await refused(401, trace)
+            await refused(413, own, user="x" * 2_000_000)
+            held = asyncio.create_task(refused(200, own))
+            await eventually(lambda: len(up.calls) == 1)
+            await refused(503, own)
+            held.cancel()
+            await asyncio.wait([held])
+            await eventually(lambda: not run.service.metrics.in_flight)
+            await refused(429, own)
+            roots = {root["http.response.status_code"]: root for root in await collector.roots(5)}
+            collector.check()
+    assert {status: root["error.type"] for status, root in roots.items() if status is not None} == {
+        401: "invalid_api_key",
+        413: "body_too_large",
+        429: "rate_limit_exceeded",
+        503: "overloaded",
+    }
+    assert (roots[401].trace_id, roots[401].parent, roots[401].status) == ("a" * 32, "b" * 16, 0)
+    assert (roots[503]["locus.key_name"], roots[503].status) == ("ci", ERROR)
+    assert {root.name for root in roots.values()} == {"POST /v1/chat/completions"}
+
+
+async def test_a_flood_of_refused_requests_drives_no_other_spans_out() -> None:
+    now = 100.0
+    telemetry = Telemetry({}, lambda url: None, lambda: now)
+    assert sum(telemetry.may_add_refused() for _ in range(3 * MOST_REFUSED)) == MOST_REFUSED
+    assert telemetry.lost == 2 * MOST_REFUSED
+    now += 1
+    assert telemetry.may_add_refused()
+
+
+CALLED: list[Any] = [
+    {"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}},
+    {"index": 0, "function": {"arguments": '{"city":'}},
+    {"index": 1, "id": "call_2", "type": "function", "function": {"name": "time", "arguments": "{}"}},
+    {"index": 0, "function": {"arguments": ' "Rome"}'}},
+]
+TOOLS: list[Any] = [
+    {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in ("weather", "time")
+]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_tool_calls_are_part_of_the_content(tmp_path: Path, streamed: bool) -> None:
+    parts = [
+        chunk("llama-8b", {"role": "assistant", "content": None}),
+        *(chunk("llama-8b", {"tool_calls": [piece]}) for piece in CALLED),
+        chunk("llama-8b", {}, "tool_calls"),
+        b"data: [DONE]\n\n",
+    ]
+    whole = completion("", "llama-8b")
+    calls = [
+        CALLED[0] | {"function": {"name": "weather", "arguments": '{"city": "Rome"}'}},
+        CALLED[2],
+    ]
+    whole["choices"][0] |= {
+        "message": {"role": "assistant", "content": None, "tool_calls": calls},
+        "finish_reason": "tool_calls",
+    }
+    async with collecting() as collector, ScriptedProvider(stream(parts) if streamed else reply(200, whole)) as up:
+        settings = otel(collector, otel={"content": "spans"})
+        models = [entry("llama-8b", up.base_url, capabilities=["tools"])]
+        async with gateway(tmp_path, models, **settings) as run:
+            answered = await ask(run.client, stream=streamed, tools=TOOLS)
+            if streamed:
+                async for _ in answered:
+                    pass
+            _, (call,) = await only(collector)
+    (message,) = orjson.loads(call["gen_ai.output.messages"])
+    assert message == {
+        "role": "assistant",
+        "parts": [
+            {"type": "tool_call", "id": "call_1", "name": "weather", "arguments": '{"city": "Rome"}'},
+            {"type": "tool_call", "id": "call_2", "name": "time", "arguments": "{}"},
+        ],
+        "finish_reason": "tool_calls",
+    }
 
 
 async def test_content_is_exported_only_if_it_is_asked_for(tmp_path: Path) -> None:
