@@ -10,16 +10,15 @@ from gateway.answering.billed_usage import billed_usage
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.config.portfolio import Deployment
-from gateway.core.answer import Complete
 from gateway.core.json_types import JsonObject, objects_in
 from gateway.core.usage import Usage
+from gateway.http.answer_content import answer_text
 from gateway.record.genai_metrics import MeasuredCall
 from gateway.request.conversation import Conversation
-from gateway.request.last_answer import answer_in_response
 from gateway.request.request import Request
 from gateway.routing.candidate import Candidate
 from gateway.telemetry import semconv
-from gateway.telemetry.content import input_messages, output_messages, split_instructions
+from gateway.telemetry.content import input_messages, split_instructions
 from gateway.telemetry.span import MAX_TEXT_CHARS, Attributes, Labels, Span
 
 _OPERATIONS = {"embeddings": "embeddings", "completions": "text_completion"}  # by API; else "chat"
@@ -226,7 +225,7 @@ def call_span(call: Call, hop: int, common: Common) -> Span:
         attributes.append((semconv.LOCUS_CONTINUES, True))
     if call.answered is not None:
         _add_answer(attributes, call, call.answered)
-        if common.content and (text := _answer_text(call, call.answered)) is not None:
+        if common.content and (text := answer_text(call.answered, call.finish_reasons)) is not None:
             attributes.append((semconv.OUTPUT_MESSAGES, text))
     failed = call.error not in (None, HEDGED, CANCELLED)
     start, end = call.start.at + common.offset, call.end + common.offset
@@ -300,31 +299,6 @@ def _answer_fields(answered: OpenCall) -> JsonObject:
     if answered.complete is not None:
         return answered.complete.fields
     return {} if answered.relay is None or answered.relay.first_chunk is None else dict(answered.relay.first_chunk)
-
-
-def _answer_text(call: Call, answered: OpenCall) -> str | None:
-    """The answer as messages. Of an answer that several calls wrote, the last one has the whole text."""
-    if answered.complete is not None:
-        complete = answered.complete
-        choices = [choice.get("message") for choice in objects_in(complete.fields.get("choices"))]
-        written = {"content": answer_in_response(complete).text, "tool_calls": _tool_calls(complete)}
-        return output_messages(objects_in(choices) or [written], call.finish_reasons)
-    if answered.relay is None or answered.failure is not None:
-        return None
-    transcript = answered.relay.transcript
-    written = {"content": transcript.text, "tool_calls": transcript.calls.complete()}
-    return output_messages([written], call.finish_reasons)
-
-
-def _tool_calls(complete: Complete) -> list[JsonObject]:
-    """The tool calls of an answer in the format of Messages or Responses, in that of chat."""
-    if complete.api == "messages":
-        uses = [block for block in objects_in(complete.fields.get("content")) if block.get("type") == "tool_use"]
-        found = [(use.get("id"), use.get("name"), use.get("input")) for use in uses]
-    else:
-        items = [item for item in objects_in(complete.fields.get("output")) if "call_id" in item]
-        found = [(item["call_id"], item.get("name"), item.get("arguments", item.get("input"))) for item in items]
-    return [{"id": id, "function": {"name": name, "arguments": arguments}} for id, name, arguments in found]
 
 
 def _finish_reasons(answered: OpenCall) -> tuple[str, ...]:

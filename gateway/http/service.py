@@ -25,6 +25,7 @@ from gateway.keys.store import KeyStore
 from gateway.limits.deployments import DeploymentLimits
 from gateway.limits.limiter import Limiter
 from gateway.limits.output_lengths import OutputLengths
+from gateway.limits.processes import Processes
 from gateway.limits.sql import book
 from gateway.limits.store import open_store
 from gateway.model_versions.model_versions import ModelVersions
@@ -283,13 +284,19 @@ async def _open_limiter(
             clock=clock,
             warned=metrics.budget_warned,
             local_if_away=local,
-            processes=replicas.processes,
-            process=None if replicas.presence is None else replicas.presence.id,
-            killed=replicas.killed,
+            processes=_processes(replicas),
         ) as limiter,
     ):
         metrics.watch_limits(limiter.budgets.gauges, lambda: limiter.settled_twice)
         yield limiter
+
+
+def _processes(replicas: Replicas) -> Processes:
+    return (
+        Processes()
+        if replicas.presence is None
+        else Processes(replicas.presence.id, replicas.processes, replicas.killed)
+    )
 
 
 def _failover(direct: DirectUpstream, routing: Callable[[], Routing], limiter: Limiter, clock: Clock) -> Failover:

@@ -7,9 +7,8 @@ of a limit every request does, so that the end is exact.
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
@@ -22,6 +21,7 @@ from gateway.limits.budget_watch import BudgetWatch
 from gateway.limits.engine import LEASE_S, Amounts, Answer, Ask, Engine, LimitsAway, Refused, Swept
 from gateway.limits.exchange import SOON_S
 from gateway.limits.hold import Hold
+from gateway.limits.processes import Processes
 from gateway.limits.refusals import refusal
 from gateway.limits.slice import RECENT_S, Slice
 from gateway.limits.terms import terms_at
@@ -49,9 +49,7 @@ class Limiter:
         clock: monotonic seconds.
         wall: seconds since the epoch; replaced by the store's clock as soon as that is known.
         local_if_away: while the store does not answer, the process admits its share of what was left; False: it refuses.
-        processes: the number of processes that share the limits, as far as it is known without the store.
-        process: the id of this one.
-        killed: the ids of processes that were killed lately, and will never ask again.
+        processes: what is known of those that share the limits.
 
     Attributes:
         budgets: what is known of them.
@@ -67,9 +65,7 @@ class Limiter:
         wall: Clock = time.time,
         *,
         local_if_away: bool = True,
-        processes: Callable[[], int] = lambda: 1,
-        process: str | None = None,
-        killed: Callable[[], Collection[str]] = lambda: (),
+        processes: Processes | None = None,
     ) -> None:
         self.settled_twice = 0
         self.clock = clock
@@ -77,14 +73,13 @@ class Limiter:
         self._engine = engine
         self._on_swept = swept
         self._offset = wall() - clock()
-        self._process = process or secrets.token_hex(8)
-        self._killed = killed
+        self._processes = processes or Processes()
         self._slices: dict[str, Slice] = {}  # by key id
         self._ending: list[Slice] = []
         self._begun = 0
         self._wake = asyncio.Event()
         self._due: dict[Slice, None] = {}
-        self._shares = AwayShares(self.budgets, processes, local_if_away)
+        self._shares = AwayShares(self.budgets, self._processes.number, local_if_away)
         self._away = False
         self._back_at = clock()
         self._task: asyncio.Task[None] | None = None
@@ -182,7 +177,7 @@ class Limiter:
                 [(slice, slice.ask(now, ends=slice in over, shrink=not self._away)) for slice in (*due, *over)]
             )
             self._ending = [slice for slice in self._ending if slice not in over]
-        killed = self._killed()
+        killed = self._processes.killed()
         if killed or now >= self._sweep_at:
             self._sweep_at = now + SWEEP_S
             if swept := [one for one in await self._engine.sweep(killed) if one.nusd]:
@@ -206,7 +201,7 @@ class Limiter:
         terms, until = terms_at(grant, self.now)
         self._begun += 1
         self._slices[grant.identity.id] = slice = Slice(
-            f"{self._process}/{self._begun}", grant, terms, until, self.clock()
+            f"{self._processes.id}/{self._begun}", grant, terms, until, self.clock()
         )
         return slice
 

@@ -20,6 +20,7 @@ from gateway.limits.engine import LEASE_S, Engine, Swept, WindowKey
 from gateway.limits.exchange import SHARES, WindowRow
 from gateway.limits.hold import Hold
 from gateway.limits.limiter import Limiter
+from gateway.limits.processes import Processes
 from gateway.limits.windows import window_at
 
 T = TypeVar("T")
@@ -171,8 +172,7 @@ class LimitsMachine(RuleBasedStateMachine):
             self.swept,
             clock=self.clock,
             wall=self.clock,
-            process=name,
-            killed=lambda: self.killed,
+            processes=Processes(name, killed=lambda: self.killed),
         )
         self.processes.append(Process(name, limiter, refreshed=self.time))
 

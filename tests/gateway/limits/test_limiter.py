@@ -12,6 +12,7 @@ from gateway.limits.engine import Answer, Ask, LimitsAway, Swept
 from gateway.limits.guard import GuardedEngine
 from gateway.limits.limiter import Limiter
 from gateway.limits.memory import MemoryEngine
+from gateway.limits.processes import Processes
 from gateway.limits.standing import counted_standings
 from tests.gateway.limits.counting import Counting
 from tests.gateway.live import Time
@@ -346,7 +347,7 @@ async def test_while_the_store_is_away_each_process_admits_its_share_of_what_was
 async def test_no_minute_has_more_than_the_limit_while_the_store_is_away_and_when_it_is_back() -> None:
     clock = Time(START)
     engine = Flaky(clock)
-    processes = [Limiter(engine, clock=clock, wall=clock, processes=lambda: 3) for _ in range(3)]
+    processes = [Limiter(engine, clock=clock, wall=clock, processes=Processes(number=lambda: 3)) for _ in range(3)]
     limited, admitted = grant(rpm=60), list[float]()
 
     async def admit_all(process: Limiter, most: int = 1000) -> None:

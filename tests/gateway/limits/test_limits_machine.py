@@ -15,6 +15,7 @@ from gateway.limits.engine import BudgetTerm, Engine, Swept, WindowKey
 from gateway.limits.exchange import WindowRow
 from gateway.limits.limiter import Limiter
 from gateway.limits.memory import MemoryEngine
+from gateway.limits.processes import Processes
 from gateway.limits.sql import SqlEngine, book
 from gateway.limits.sql_ledger import SqlLedger
 from gateway.limits.valkey import Recorded, ValkeyEngine
@@ -141,7 +142,7 @@ async def test_what_a_killed_process_held_is_free_as_soon_as_others_hear_of_it(
         store = await stack.enter_async_context(_engine(engine, location, valkey, clock))
         killed: list[str] = []
         dead, alike, other = (
-            Limiter(store, clock=clock, wall=clock, process=name, killed=lambda: killed)
+            Limiter(store, clock=clock, wall=clock, processes=Processes(name, killed=lambda: killed))
             for name in ("p1", "p10", "q%_")
         )
         key = Grant(

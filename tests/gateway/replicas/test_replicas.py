@@ -21,6 +21,7 @@ from gateway.config.portfolio_file import load_portfolio
 from gateway.core.identity import KeyIdentity
 from gateway.limits.engine import LEASE_S
 from gateway.limits.limiter import Limiter
+from gateway.limits.processes import Processes
 from gateway.limits.sql import SqlEngine
 from gateway.replicas.presence import ReplicaRefused, Row, this_machine
 from gateway.store.database import Database
@@ -224,7 +225,7 @@ async def test_the_place_of_a_killed_process_is_free_long_before_its_lease_ends(
     settings = {"record": None, "store": f"sqlite:///{location.file}"}
     async with ScriptedProvider() as provider:
         database = Database(location)
-        dead = Limiter(SqlEngine(database), process="dead")
+        dead = Limiter(SqlEngine(database), processes=Processes("dead"))
         grant = Grant(KeyIdentity("file:ci", "ci"), scopes=((("key", "file:ci"), Limits(max_parallel_requests=1)),))
         await dead.admit(grant)
         async with database.begin() as connection:
