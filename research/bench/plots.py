@@ -113,6 +113,7 @@ def curves(
             axes.set_ylim(bottom=0)
         if panel.level:
             axes.axhline(panel.level[1], color=INK, linewidth=1, linestyle=(0, (4, 3)), label=panel.level[0], zorder=1)
+            axes.margins(y=0.06)  # the line is not at the edge
         if log_x:
             axes.set_xscale("log")
         else:
