@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/make_demo_space.py
 
-Asks each of them 900 generated questions, grades the answers, and writes gateway/demo/space.safetensors.
+Asks each of them 1,080 generated questions, grades the answers, and writes gateway/demo/space.safetensors.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from router.model.embedding import Embeddings
 from router.model.locus import Locus
 from router.model.space import ModelSpace
 
-QUESTIONS = 900
+QUESTIONS = 1_080
 SEED = 20_260
 
 

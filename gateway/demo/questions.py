@@ -20,12 +20,14 @@ class Template:
         text: the question, with a field such as `{a}` for each number.
         ranges: the bounds of each number, inclusive.
         answer: returns the correct answer for the numbers.
+        options: the letters of a multiple-choice question, one of which is the answer; "" for any other question.
     """
 
     kind: str
     text: str
     ranges: dict[str, tuple[int, int]]
     answer: Callable[..., str]
+    options: str = ""
 
     def ask(self, rng: random.Random) -> str:
         """Return the question with random numbers."""
@@ -149,17 +151,42 @@ TEMPLATES = (
         {"a": (50, 200), "b": (5, 30), "c": (5, 40)},
         lambda a, b, c: str(b * c),
     ),
+    Template(
+        "multiple choice",
+        "Today is Monday. Which day of the week is it in {a} days?\nA. Monday\nB. Tuesday\nC. Wednesday\nD. Thursday\nE. Friday\n"
+        "F. Saturday\nG. Sunday",
+        {"a": (8, 2_000)},
+        lambda a: "ABCDEFG"[a % 7],
+        "ABCDEFG",
+    ),
+    Template(
+        "multiple choice",
+        "A string of lamps repeats the colors red, green, blue, yellow and white in this order, beginning with red. Which color "
+        "has lamp number {a}?\nA. red\nB. green\nC. blue\nD. yellow\nE. white",
+        {"a": (6, 2_000)},
+        lambda a: "ABCDE"[(a - 1) % 5],
+        "ABCDE",
+    ),
+    Template(
+        "multiple choice",
+        "A ship sails north. It turns right by 90 degrees {a} times and then left by 90 degrees {b} times. In which direction does "
+        "it sail now?\nA. north\nB. east\nC. south\nD. west",
+        {"a": (2, 60), "b": (2, 60)},
+        lambda a, b: "ABCD"[(a - b) % 4],
+        "ABCD",
+    ),
 )
 KINDS = tuple(dict.fromkeys(template.kind for template in TEMPLATES))
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question with its correct answer."""
+    """A question with its correct answer, and the letters of its options if it is a multiple-choice question."""
 
     kind: str
     prompt: str
     answer: str
+    options: str = ""
 
 
 def generate(number: int, seed: int) -> Iterator[Question]:
@@ -173,7 +200,7 @@ def generate(number: int, seed: int) -> Iterator[Question]:
         answer = template.solve(prompt)
         if prompt not in seen and answer is not None:
             seen.add(prompt)
-            yield Question(template.kind, prompt, answer)
+            yield Question(template.kind, prompt, answer, template.options)
 
 
 def find_question(prompt: str) -> Question | None:
@@ -181,5 +208,5 @@ def find_question(prompt: str) -> Question | None:
     for template in TEMPLATES:
         answer = template.solve(prompt)
         if answer is not None:
-            return Question(template.kind, prompt, answer)
+            return Question(template.kind, prompt, answer, template.options)
     return None

@@ -11,6 +11,10 @@ def test_questions_are_found_in_prompts_and_answered() -> None:
     assert find_question(f"Please: {TOM} Thanks!") is not None
     assert find_question(TOM).answer == "230"  # type: ignore[union-attr]
     assert find_question("What is the capital of France?") is None
+    day = next(q for q in generate(30, 5) if "Today is Monday" in q.prompt)
+    found = find_question(f"Answer by the letter.\n\n{day.prompt}")
+    assert found is not None
+    assert (found.answer, found.options) == (day.answer, "ABCDEFG")
     python = next(q for q in generate(30, 5) if "def f(nums, k)" in q.prompt)
     code = python.prompt.split("\n\n", 1)[1]
     body, call = code.rsplit("\n\n", 1)
