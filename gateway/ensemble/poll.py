@@ -88,11 +88,12 @@ class Poll:
         if not counted or self._ensemble.aggregate == "fuse":
             return False
         if all(one.key is None for one in counted):
-            if self._ensemble.judge is not None:  # it compares two answers
-                return len(counted) > 1
-            # Prose is not voted on: the answer of the most probable member counts, and no other one can change that.
-            best = max((*counted, *self._running.values()), key=lambda one: one.member.p_correct)
-            return best in counted
+            # Prose is not voted on: the most probable member's answer counts, or the judge compares it with another one.
+            # Cheap members may be asked before that member.
+            asked = [one.member for one in (*counted, *self._running.values())]
+            best = max(member.p_correct for member in (*asked, *self._left()))
+            enough = 1 if self._ensemble.judge is None else 2
+            return len(counted) >= enough and any(one.member.p_correct == best for one in counted)
         left = [one.member.weight for one in self._running.values()] + [one.weight for one in self._left()]
         return decided(self.ballots(), left)
 

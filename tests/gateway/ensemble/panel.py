@@ -54,14 +54,25 @@ class Peers:
 
 @asynccontextmanager
 async def peers(
-    folder: Path, ensemble: Any = True, models: tuple[str, ...] = ("mixtral", "phi", "qwen", "yi"), **more: Any
+    folder: Path,
+    ensemble: Any = True,
+    models: tuple[str, ...] = ("mixtral", "phi", "qwen", "yi"),
+    dear: str | None = None,
+    **more: Any,
 ) -> AsyncIterator[tuple[Gateway, Peers]]:
-    """A gateway whose policy `panel` has this ensemble."""
+    """A gateway whose policy `panel` has this ensemble; one model may cost more than the others."""
     policies = {"panel": {"cost_weight": 0, "ensemble": ensemble}, "balanced": {"quality": 5}}
     settings = {"policies": policies, "default_policy": "balanced", **more}
     async with ScriptedProvider() as up:
         entries = [
-            entry(name, up.base_url, embedding=PEERS[name], capabilities=["tools", "json_schema"]) for name in models
+            entry(
+                name,
+                up.base_url,
+                embedding=PEERS[name],
+                capabilities=["tools", "json_schema"],
+                price={"input": 9.0, "output": 9.0} if name == dear else {"input": 1.0, "output": 1.0},
+            )
+            for name in models
         ]
         async with gateway(folder, entries, **settings) as run:
             yield run, Peers(up)

@@ -170,18 +170,39 @@ async def test_no_request_makes_more_calls_than_it_may(tmp_path: Path, most: int
         assert len(up.asked) == most
 
 
+PROSE = "It depends on what one means by a planet, and on how one measures it; many measures are in use today. " * 5
+
+
 async def test_prose_is_not_voted_on(tmp_path: Path) -> None:
-    prose = "It depends on what one means by a planet, and on how one measures it; many measures are in use today. "
     async with peers(tmp_path, models=PROSE_PEERS) as (run, up):
-        up.says = {"mixtral": prose * 5, "qwen": silent()}
+        up.says = {"mixtral": PROSE, "qwen": silent()}
         answered = await asked(run, content=PROSE_QUESTION)
-        assert (answered.model, answered.choices[0].message.content) == ("mixtral", prose * 5)
+        assert (answered.model, answered.choices[0].message.content) == ("mixtral", PROSE)
         told = answered.model_extra["locus"]["ensemble"]
         assert told["result"] == "alone"
         assert told["members"][1]["failed"] == "not needed"
         record = await only_record(run)
         assert len(record["parts"]) == 2  # the one that was given up may be billed
         assert record["usage_estimated"]
+
+
+@pytest.mark.parametrize(
+    ("cheap", "more", "asks", "author"),
+    [
+        ("Answer: 42", {}, ["phi", "qwen"], "qwen"),  # the dear model is not needed
+        # Not voted on: the most probable model is asked although it is dear, with a judge too.
+        (PROSE, {}, ["phi", "qwen", "mixtral"], "mixtral"),
+        (PROSE, {"judge": "command"}, ["phi", "qwen", "mixtral", "command", "command"], "mixtral"),
+    ],
+)
+async def test_the_cheap_first(tmp_path: Path, cheap: str, more: dict[str, str], asks: list[str], author: str) -> None:
+    ensemble = {"cascade": {"cheap_first": True}, **more}
+    async with peers(tmp_path, ensemble, PROSE_PEERS, dear="mixtral") as (run, up):
+        up.says = {"phi": cheap, "qwen": cheap, "mixtral": PROSE, "command": "I cannot say."}
+        answered = await asked(run, content=PROSE_QUESTION)
+        assert sorted(up.asked[:2]) == asks[:2]
+        assert up.asked[2:] == asks[2:]
+        assert answered.model == author
 
 
 JUDGED = "It depends on what one means by a planet, and on how one measures it; many measures are in use today, and not all agree. "
