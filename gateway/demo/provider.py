@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections import Counter
 
 import orjson
 from aiohttp import web
@@ -23,9 +24,13 @@ class SimulatedProvider:
 
     Args:
         pause_s: between the words of a stream, seconds.
+
+    Attributes:
+        calls: the number of chat requests that each model has answered.
     """
 
     def __init__(self, pause_s: float = PAUSE_S) -> None:
+        self.calls: Counter[str] = Counter()
         self._pause_s = pause_s
         self._runners: dict[str, web.AppRunner] = {}
         self._ports: dict[str, int] = {}
@@ -103,6 +108,7 @@ class SimulatedProvider:
                 )
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             return _error(400, "expected JSON with `model` and `messages`", "invalid_request")
+        self.calls[model.name] += 1
         text = model.answer(prompt[-QUESTION_CHARS:])
         usage = _usage(data, text)
         head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model.name}
