@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,6 +123,25 @@ def _print(rows: list[dict[str, Any]], models: "Mapping[str, ModelOverview]") ->
     screen.print(table)
     for name, model in models.items():
         screen.print(_state(printable(name), model), markup=False, highlight=False, soft_wrap=True)
+    waiting = [name for name, one in models.items() if one.sources and one.known and one.exact < one.needed]
+    if waiting:
+        screen.print(_why_nothing(waiting, models), markup=False, highlight=False, soft_wrap=True)
+
+
+def _why_nothing(names: Sequence[str], models: "Mapping[str, ModelOverview]") -> str:
+    """Why outcomes of these models change nothing, and what would let them."""
+    first, needed = names[0], models[names[0]].needed
+    version = next((models[name].last for name in names if models[name].last is not None), None)
+    by_hand = (
+        ""
+        if version is None
+        else f" `locus model rollback {printable(version.model)} {version.version}` makes a refinement live by hand."
+    )
+    return (
+        f"Nothing goes live by itself for {', '.join(map(printable, names))}: thumbs and judgements alone cannot show that an "
+        f"embedding has become better, since people report what they like. A check needs {needed} exact outcomes of a model, and "
+        f"{models[first].exact} of {printable(first)} are usable: add a grader with a checker to `feedback.graders`.{by_hand}"
+    )
 
 
 def _weights(weight: float | None, allowed: float | None) -> tuple[str, str]:

@@ -8,9 +8,7 @@ from pathlib import Path
 import click
 
 from gateway.commands.database import database_of
-from gateway.commands.portfolio_path import find_portfolio
 from gateway.config.database_location import DatabaseLocation
-from gateway.config.feedback import HALF_LIFE_S
 from gateway.core.errors import GatewayError
 from gateway.core.printable import printable
 from gateway.feedback.importing import fetch, langfuse, open_webui
@@ -90,7 +88,7 @@ def _run(tool: str, read: Callable[[], list[Statement]], config: Path | None, db
     location = database_of(config, db)
     try:
         statements = read()
-        report = asyncio.run(_import(location, tool, statements, _half_life_s(config, db)))
+        report = asyncio.run(_import(location, tool, statements))
     except (ImportFailed, GatewayError) as exc:
         raise click.ClickException(str(exc)) from exc
     _print(report, len(statements))
@@ -98,22 +96,12 @@ def _run(tool: str, read: Callable[[], list[Statement]], config: Path | None, db
         raise click.ClickException("no outcome was imported")
 
 
-async def _import(location: DatabaseLocation, tool: str, statements: Sequence[Statement], half_life_s: float) -> Report:
+async def _import(location: DatabaseLocation, tool: str, statements: Sequence[Statement]) -> Report:
     database = Database(location)
     try:
-        return await import_statements(Outcomes(database), tool, statements, half_life_s, first=tool == "open-webui")
+        return await import_statements(Outcomes(database), tool, statements, first=tool == "open-webui")
     finally:
         await database.close()
-
-
-def _half_life_s(config: Path | None, db: Path | None) -> float:
-    from gateway.config.portfolio_file import load_portfolio
-
-    path = config or find_portfolio()
-    if path is None or db is not None:
-        return HALF_LIFE_S
-    feedback = load_portfolio(path, os.environ, writes=False).feedback
-    return HALF_LIFE_S if feedback is None else feedback.half_life
 
 
 def _print(report: Report, number: int) -> None:

@@ -133,14 +133,13 @@ class Graders:
 
     async def _grade(self, work: _Work) -> str:
         request, grader = work.request, work.grader
-        settings = self._settings()
-        if settings is None:
+        if self._settings() is None:
             return "dropped"
         answer = Answer(request.answer, [], request.finish_reason)
         if grader.model is not None:
             grade = await self._judging.judge(grader, grader.model, request.query, answer)
         else:
-            grade = await _checked(grader, request, answer)
+            grade = await checked(grader, request.request_id, request.facts, request.query, answer)
         if grade.score is None:
             return "not_graded"
         packed = request.packed or await self._encode(request.query)
@@ -149,19 +148,25 @@ class Graders:
         of = Answered(request.request_id, facts.model, request.deployment, checkpoint, encoding, surface, request.time)
         kind: Kind = "exact" if grader.model is None else "judge"
         outcome = Outcome(of, GRADER + grader.name, kind, grade.score, grader.reliability if kind == "exact" else 1.0)
-        await self._outcomes.put(outcome, settings.half_life)
+        await self._outcomes.put(outcome)
         return "right" if grade.score >= 0.5 else "wrong"
 
 
-async def _checked(grader: GraderEntry, request: AnsweredText, answer: Answer) -> Grade:
+async def checked(grader: GraderEntry, request_id: str, facts: Facts, query: str, answer: Answer) -> Grade:
+    """The grade of a grader that has a checker.
+
+    Args:
+        facts: of a request that the grader matches.
+        query: the text of the request.
+    """
     spec = grader.spec
     if spec is None:
         options = grader.checker if isinstance(grader.checker, dict) else {}
-        spec = checker_spec({**options, "type": "json_schema", "schema": request.facts.schema})
+        spec = checker_spec({**options, "type": "json_schema", "schema": facts.schema})
     reference: JsonValue = grader.reference
     if grader.reference_metadata is not None:
-        reference = _reference(spec, str(request.facts.metadata[grader.reference_metadata]))
-    probe = Probe(request.request_id, request.query, "graded", spec, reference)
+        reference = _reference(spec, str(facts.metadata[grader.reference_metadata]))
+    probe = Probe(request_id, query, "graded", spec, reference)
 
     async def unasked(system: str, user: str) -> str:
         raise AssertionError("a checker of a grader asks no model")

@@ -11,6 +11,7 @@ from gateway.store.database import Database, DatabaseUnavailable
 from router.probes.checker_spec import CheckerSpec
 from router.probes.checkers.answer import Answer, Grade
 from router.probes.checkers.grade import grade_with
+from router.probes.checkers.judge import Ask
 from router.probes.probe import Probe
 
 CALLER: Final = "system:grader"  # the key id under which judgements are booked
@@ -58,6 +59,16 @@ class AskModel(Protocol):
         ...
 
 
+async def judged(grader: GraderEntry, query: str, answer: Answer, ask: Ask) -> Grade:
+    """The grade that a model gives by the rubric of a grader.
+
+    Args:
+        ask: asks that model.
+    """
+    probe = Probe("judged", query, "graded", CheckerSpec("judge", {"rubric": grader.rubric}))
+    return await grade_with(probe, answer, ask)
+
+
 class Judging:
     """Judges answers.
 
@@ -87,8 +98,7 @@ class Judging:
         async def ask(system: str, user: str) -> str:
             return await self._within_budget(grader, model, system, user)
 
-        probe = Probe("judged", query, "graded", CheckerSpec("judge", {"rubric": grader.rubric}))
-        return await grade_with(probe, answer, ask)
+        return await judged(grader, query, answer, ask)
 
     async def _within_budget(self, grader: GraderEntry, model: str, system: str, user: str) -> str:
         worst = self._ask.highest_nusd(model, system, user, MAX_TOKENS)

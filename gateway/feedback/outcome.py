@@ -11,6 +11,7 @@ KINDS: tuple[Kind, ...] = ("exact", "judge", "feedback")
 GRADER = "grader:"  # begins the sources of graders; the ids of gateway keys cannot begin so, see `source_of_key`
 IMPORT = "import:"
 WITHOUT_KEY = "local"  # the source of clients of a gateway without keys
+RESERVOIR_HALF_LIFE_S = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +61,16 @@ def source_of_key(key_id: str | None) -> str:
     return f"key:{key_id}" if key_id.startswith((GRADER, IMPORT)) or key_id == WITHOUT_KEY else key_id
 
 
-def priority(request_id: str, source: str, at: float, half_life_s: float) -> float:
+def priority(request_id: str, source: str, at: float) -> float:
     """The rank of an outcome in the reservoir of its model and source: those with the highest ranks are a sample whose weights
-    halve with every half-life (Efraimidis and Spirakis 2006; forward decay: Cormode et al. 2009).
+    halve every 30 days (Efraimidis and Spirakis 2006; forward decay: Cormode et al. 2009).
 
-    The random number is a digest of the names, so that an outcome that is written again keeps its place.
+    The random number is a digest of the names, so that an outcome that is written again keeps its place. Ranks by different
+    half-lives cannot be compared, so this one is fixed, and `feedback.half_life` counts when outcomes are used.
 
     Args:
         at: seconds since the epoch.
     """
     digest = blake2b(f"{source}\0{request_id}".encode("utf-8", "surrogatepass"), digest_size=8, person=b"locus outcome")
     uniform = (int.from_bytes(digest.digest()) + 0.5) / 2**64  # in (0, 1)
-    return at * math.log(2) / half_life_s - math.log(-math.log(uniform))
+    return at * math.log(2) / RESERVOIR_HALF_LIFE_S - math.log(-math.log(uniform))

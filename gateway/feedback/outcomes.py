@@ -68,19 +68,18 @@ class Outcomes:
         return None
 
     async def put(
-        self, outcome: Outcome, half_life_s: float, *, once: tuple[str, bytes] | None = None, answer: bytes = b""
+        self, outcome: Outcome, *, once: tuple[str, bytes] | None = None, answer: bytes = b""
     ) -> tuple[bytes, bytes] | None:
         """Writes an outcome in place of an earlier one of the same request and source.
 
         Args:
-            half_life_s: of the reservoir.
             once: an idempotency key, and the digest of what was sent with it.
             answer: kept with the idempotency key.
 
         Returns:
             Digest and answer of an earlier call with the same idempotency key, after which nothing is written.
         """
-        row = _row(outcome, half_life_s, self._now())
+        row = _row(outcome, self._now())
         async with writing(self._database, "the record") as connection:
             from gateway.feedback import rows
 
@@ -94,7 +93,7 @@ class Outcomes:
             await rows.keep_outcomes(connection, outcome.request.model, outcome.source, MOST)
         return None
 
-    async def put_all(self, outcomes: Sequence[Outcome], half_life_s: float) -> None:
+    async def put_all(self, outcomes: Sequence[Outcome]) -> None:
         """Writes many outcomes in one transaction."""
         if not outcomes:
             return
@@ -102,7 +101,7 @@ class Outcomes:
             from gateway.feedback import rows
 
             now = self._now()
-            await rows.put_outcomes(connection, [_row(outcome, half_life_s, now) for outcome in outcomes])
+            await rows.put_outcomes(connection, [_row(outcome, now) for outcome in outcomes])
             for model, source in sorted({(outcome.request.model, outcome.source) for outcome in outcomes}):
                 await rows.keep_outcomes(connection, model, source, MOST)
 
@@ -196,11 +195,11 @@ def answered(row: Any) -> Answered:
     )
 
 
-def _row(outcome: Outcome, half_life_s: float, now: float) -> dict[str, object]:
+def _row(outcome: Outcome, now: float) -> dict[str, object]:
     request = outcome.request
     row: dict[str, object] = {"request_id": request.request_id, "source": outcome.source, "kind": outcome.kind}
     row |= {"model": request.model, "deployment": request.deployment, "checkpoint": request.checkpoint}
     row |= {"encoding": request.encoding, "surface": request.surface, "time": request.time, "written": now}
     row |= {"score": outcome.score, "reliability": outcome.reliability}
     row |= {"comment": outcome.comment, "expected": outcome.expected}
-    return row | {"priority": priority(request.request_id, outcome.source, request.time, half_life_s)}
+    return row | {"priority": priority(request.request_id, outcome.source, request.time)}

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gateway.config.feedback import FeedbackEntry
 from gateway.config.portfolio import Portfolio
@@ -12,7 +13,7 @@ from gateway.feedback.base import standing_of
 from gateway.feedback.outcomes import Outcomes
 from gateway.feedback.refinement import SourceWeight, weigh
 from gateway.feedback.refinement_job import MOST_USED, measured
-from gateway.feedback.reports import Reports
+from gateway.feedback.reports import LEAST_HELD_OUT, Reports
 from gateway.model_versions.model_versions import ModelVersions
 from gateway.model_versions.stored import Version
 from gateway.routing.model_embeddings import find_embedding
@@ -28,12 +29,16 @@ class ModelOverview:
         last: its last refinement.
         gone_back: it is not refined, because the operator went back to an earlier version.
         known: onboarding or the model spaces say something of it, which outcomes can refine.
+        exact: number of its exact outcomes; with fewer than `needed` nothing goes live.
     """
+
+    needed: ClassVar[int] = LEAST_HELD_OUT
 
     sources: Mapping[str, SourceWeight]
     last: Version | None
     gone_back: bool = False
     known: bool = True
+    exact: int = 0
 
 
 async def overview(
@@ -63,5 +68,6 @@ async def overview(
         reports = Reports.of(rows, router.encoder.dim).counting()
         weighed = await asyncio.to_thread(weigh, router, standing.base, reports, rates, settings, time.time())
         by_name = {source.source: source for source in weighed.sources}
-        found[model.name] = ModelOverview(by_name, last, standing.gone_back)
+        exact = sum(source.outcomes for source in weighed.sources if source.kind == "exact")
+        found[model.name] = ModelOverview(by_name, last, standing.gone_back, exact=exact)
     return found

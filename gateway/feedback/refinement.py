@@ -20,6 +20,7 @@ from router.model.outcomes import capped_in_domains, debiased
 from router.model.serving import Router
 
 Floats = NDArray[np.float64]
+LEAST_WEIGHT = 1e-9  # of an outcome, in evaluations
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Candidate:
         """What became of it, for people."""
         made_from = f"from {sum(source.outcomes for source in self.weighed.sources)} outcomes"
         if self.check is None:
-            return f"not taken: {self.known} exact outcomes are known, a check needs {LEAST_HELD_OUT}; {made_from}"
+            return f"not taken: a check needs {LEAST_HELD_OUT} exact outcomes, and {self.known} are known; {made_from}"
         return f"{'taken' if self.taken else 'not taken'}: {self.check}; {made_from}"
 
 
@@ -151,11 +152,18 @@ def weigh(
             weights[mine] *= of_judge
         except (KeyError, ValueError):
             weights[mine] = 0.0
+    weights = _without_traces(weights)
     wanted = weights.copy()
     said = reports.kinds == "feedback"
     if said.any():
         weights[said] = _capped(router, base, reports, said, scores, weights, settings)
+    weights = _without_traces(weights)
     return Weighed(scores, weights, _by_source(reports, wanted, weights))
+
+
+def _without_traces(weights: Floats) -> Floats:
+    """Weights that many half-lives have left next to nothing of are 0: read-outs are in float32, which may not hold them."""
+    return np.where(weights < LEAST_WEIGHT, 0.0, weights)
 
 
 def _capped(

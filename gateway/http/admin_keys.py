@@ -5,17 +5,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.bodies.request_body import read_body
 from gateway.config.access import AccessEntry, NewKey, TeamEntry
 from gateway.config.portfolio import Portfolio
 from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.json_types import JsonObject
+from gateway.http.body_fields import body_fields
 from gateway.http.service import Service
 from gateway.keys.description import describe_file_key, describe_file_team, describe_key, describe_team
 from gateway.keys.new_entry import checked_entry
 from gateway.keys.store import KeyStore
 from gateway.keys.stored import access_fields
-from gateway.request.request import parse_object
 
 MAX_BODY = 1 << 18  # bytes; a list of all models of a large portfolio is smaller
 
@@ -59,7 +58,7 @@ class AdminKeys:
     async def create_key(self, request: Request) -> Response:
         """The answer has the key itself, once."""
         store = self._store()
-        new = checked_entry(NewKey, await _fields(request), self._portfolio)
+        new = checked_entry(NewKey, await body_fields(request, limit=MAX_BODY), self._portfolio)
         key, secret = await store.create(new)
         self._service.keys.forget()
         return _json(describe_key(key) | {"key": secret.reveal()}, 201)
@@ -78,7 +77,7 @@ class AdminKeys:
         old = await store.key(request.path_params["name"])
         fields = {"name": old.name, "team": old.team} | access_fields(old.access)
         key = await store.change(
-            old.id, checked_entry(NewKey, _changed(fields, await _fields(request)), self._portfolio)
+            old.id, checked_entry(NewKey, _changed(fields, await body_fields(request, limit=MAX_BODY)), self._portfolio)
         )
         self._service.keys.forget()
         return _json(describe_key(key))
@@ -90,7 +89,7 @@ class AdminKeys:
 
     async def rotate_key(self, request: Request) -> Response:
         """The answer has the new key itself, once. `overlap`: how long the old one is accepted too, seconds."""
-        overlap = (await _fields(request)).get("overlap", self._portfolio.settings.rotate_overlap)
+        overlap = (await body_fields(request, limit=MAX_BODY)).get("overlap", self._portfolio.settings.rotate_overlap)
         if isinstance(overlap, bool) or not isinstance(overlap, int | float) or not 0 <= overlap <= 31_536_000:
             raise InvalidRequest("`overlap` must be a number of seconds from 0 to 31536000.", param="overlap")
         key, secret = await self._store().rotate(request.path_params["name"], overlap)
@@ -104,7 +103,9 @@ class AdminKeys:
         return _json({"object": "list", "data": listed})
 
     async def create_team(self, request: Request) -> Response:
-        team = await self._store().create_team(checked_entry(TeamEntry, await _fields(request), self._portfolio))
+        team = await self._store().create_team(
+            checked_entry(TeamEntry, await body_fields(request, limit=MAX_BODY), self._portfolio)
+        )
         self._service.keys.forget()
         return _json(describe_team(team), 201)
 
@@ -119,7 +120,7 @@ class AdminKeys:
         """Changes the fields that are sent; null gives a field its default."""
         store = self._store()
         old = await store.team(request.path_params["name"])
-        fields = _changed(access_fields(old.access), await _fields(request))
+        fields = _changed(access_fields(old.access), await body_fields(request, limit=MAX_BODY))
         team = await store.change_team(old.name, checked_entry(AccessEntry, fields, self._portfolio))
         self._service.keys.forget()
         return _json(describe_team(team))
@@ -133,11 +134,6 @@ class AdminKeys:
         if self._service.key_store is None:
             raise NotFound("The gateway has no database for keys: set `record` or `store` under `gateway` in its file.")
         return self._service.key_store
-
-
-async def _fields(request: Request) -> JsonObject:
-    body = await read_body(request.receive, MAX_BODY, dict(request.scope["headers"]).get(b"content-encoding", b""))
-    return parse_object(body or b"{}")
 
 
 def _changed(fields: JsonObject, given: JsonObject) -> JsonObject:

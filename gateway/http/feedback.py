@@ -8,19 +8,16 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.bodies.request_body import read_body
 from gateway.config.access import Grant
-from gateway.config.feedback import HALF_LIFE_S
 from gateway.core.errors import Conflict, InvalidRequest, NotFound
 from gateway.core.json_types import JsonObject
 from gateway.core.validation import wrong_type
 from gateway.feedback.outcome import Outcome, source_of_key
 from gateway.feedback.outcomes import Outcomes
+from gateway.http.body_fields import body_bytes, fields_of
 from gateway.http.request_limits import RequestLimits
 from gateway.http.service import Service
-from gateway.request.request import parse_object
 
-MAX_BODY = 1 << 16  # bytes
 MAX_ID = 256  # characters of a request id or an idempotency key
 MAX_COMMENT = 4_000  # characters
 VERDICTS = {"good": 1.0, "bad": 0.0}
@@ -46,11 +43,8 @@ def parse_feedback(fields: JsonObject) -> Feedback:
     """`{"request_id": "req_1", "verdict": "bad"}` gives the score 0.
 
     Raises:
-        InvalidRequest: a field is missing, unknown or wrong.
+        InvalidRequest: a field is missing or wrong.
     """
-    for name in fields:
-        if name not in FIELDS:
-            raise InvalidRequest(f"`{name[:64]}` is unknown; expected any of {', '.join(FIELDS)}.", param=name[:64])
     request_id = fields.get("request_id")
     if not isinstance(request_id, str) or not 0 < len(request_id) <= MAX_ID or "\0" in request_id:
         raise wrong_type(fields, "request_id", f"a string of 1 to {MAX_ID} characters")
@@ -111,8 +105,8 @@ class FeedbackEndpoint:
     async def _keep(self, request: Request, grant: Grant) -> Response:
         outcomes = self._outcomes()
         once = _idempotency_key(request)
-        body = await read_body(request.receive, MAX_BODY, dict(request.scope["headers"]).get(b"content-encoding", b""))
-        feedback = parse_feedback(parse_object(body))
+        body = await body_bytes(request)
+        feedback = parse_feedback(fields_of(body, FIELDS))
         key_id = grant.identity.id if grant.identity.name else None  # as in the record
         source = source_of_key(key_id)
         of = await outcomes.request(feedback.request_id, key_id)
@@ -127,10 +121,7 @@ class FeedbackEndpoint:
         answer |= {"source": source, "score": feedback.score}
         answer |= {"comment_kept": comment is not None, "expected_kept": expected is not None}
         written, digest = orjson.dumps(answer), blake2b(body, digest_size=16).digest()
-        half_life_s = HALF_LIFE_S if portfolio.feedback is None else portfolio.feedback.half_life
-        earlier = await outcomes.put(
-            outcome, half_life_s, once=None if once is None else (once, digest), answer=written
-        )
+        earlier = await outcomes.put(outcome, once=None if once is None else (once, digest), answer=written)
         if earlier is not None:
             if earlier[0] != digest:
                 raise Conflict("This `idempotency-key` was sent with another body before.", param="idempotency-key")

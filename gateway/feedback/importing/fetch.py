@@ -6,6 +6,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from http.client import HTTPException
 
 import orjson
 
@@ -106,8 +107,10 @@ def _get(url: str, headers: dict[str, str]) -> bytes:
             body: bytes = answer.read(LARGEST + 1)
     except urllib.error.HTTPError as exc:
         raise _Refused(exc.code) from exc
-    except OSError as exc:  # URLError is one
-        raise ImportFailed(f"{url.partition('?')[0]}: {getattr(exc, 'reason', exc)}") from exc
+    except (OSError, HTTPException) as exc:  # URLError is an OSError; IncompleteRead is none
+        raise ImportFailed(f"{url.partition('?')[0]}: {getattr(exc, 'reason', None) or exc}") from exc
+    if answer.length:  # a read with a limit does not complain
+        raise ImportFailed(f"{url.partition('?')[0]}: the answer is cut, {answer.length} bytes are missing")
     if len(body) > LARGEST:
         raise ImportFailed(f"{url.partition('?')[0]}: the answer is larger than {LARGEST >> 20} MiB")
     return body

@@ -30,7 +30,7 @@ class Report:
 
 
 async def import_statements(
-    outcomes: Outcomes, tool: str, statements: Sequence[Statement], half_life_s: float, *, first: bool = False
+    outcomes: Outcomes, tool: str, statements: Sequence[Statement], *, first: bool = False
 ) -> Report:
     """Writes the outcomes of the statements, whose source is `import:TOOL`. Of several about one request the newest counts; of
     those whose time is not known, the last.
@@ -58,7 +58,7 @@ async def import_statements(
             request = _request(statement, named, report, first=first)
             if request is not None:
                 found[request.request_id] = Outcome(request, IMPORT + tool, "feedback", statement.score)
-        await outcomes.put_all(list(found.values()), half_life_s)
+        await outcomes.put_all(list(found.values()))
         report.imported += len(found)
         report.usable += sum(outcome.request.encoding is not None for outcome in found.values())
     return report

@@ -43,22 +43,22 @@ async def scores(database: Database) -> dict[tuple[str, str], float | None]:
 async def test_the_last_outcome_of_a_source_counts(location: DatabaseLocation) -> None:
     async with opened(location) as (database, outcomes):
         for each in (outcome("a", 1.0), outcome("a", 0.0, "bob"), outcome("a", 0.25), outcome("b", None)):
-            assert await outcomes.put(each, DAY) is None
+            assert await outcomes.put(each) is None
         assert await scores(database) == {("a", "ci"): 0.25, ("a", "bob"): 0.0, ("b", "ci"): None}
 
 
 async def test_an_idempotency_key_counts_for_a_day(location: DatabaseLocation) -> None:
     async with opened(location) as (database, outcomes):
-        assert await outcomes.put(outcome("a", 1.0), DAY, once=("k", b"1"), answer=b"first") is None
-        assert await outcomes.put(outcome("a", 0.0), DAY, once=("k", b"2"), answer=b"second") == (b"1", b"first")
-        assert await outcomes.put(outcome("a", 0.0, "bob"), DAY, once=("k", b"2")) is None  # a key of another source
+        assert await outcomes.put(outcome("a", 1.0), once=("k", b"1"), answer=b"first") is None
+        assert await outcomes.put(outcome("a", 0.0), once=("k", b"2"), answer=b"second") == (b"1", b"first")
+        assert await outcomes.put(outcome("a", 0.0, "bob"), once=("k", b"2")) is None  # a key of another source
         assert await scores(database) == {("a", "ci"): 1.0, ("a", "bob"): 0.0}
         await outcomes.forget()
         later = Outcomes(database, now=lambda: 101 * DAY + 1)
         async with database.read() as connection:
             assert (await connection.execute(select(func.count()).select_from(FEEDBACK_KEYS))).scalar() == 2
         await later.forget()
-        assert await later.put(outcome("a", 0.5), DAY, once=("k", b"3")) is None
+        assert await later.put(outcome("a", 0.5), once=("k", b"3")) is None
 
 
 async def test_each_model_and_source_has_a_bounded_sample(
@@ -66,9 +66,9 @@ async def test_each_model_and_source_has_a_bounded_sample(
 ) -> None:
     monkeypatch.setattr(outcomes_module, "MOST", 20)
     async with opened(location) as (database, outcomes):
-        await outcomes.put_all([outcome(f"r{i}", 1.0, at=i * DAY) for i in range(100)], 10 * DAY)
-        await outcomes.put_all([outcome(f"r{i}", 1.0, "bob", at=i * DAY) for i in range(5)], 10 * DAY)
-        await outcomes.put(outcome("last", 1.0, at=101 * DAY), 10 * DAY)
+        await outcomes.put_all([outcome(f"r{i}", 1.0, at=i * 3 * DAY) for i in range(100)])
+        await outcomes.put_all([outcome(f"r{i}", 1.0, "bob", at=i * DAY) for i in range(5)])
+        await outcomes.put(outcome("last", 1.0, at=303 * DAY))
         kept = await scores(database)
         assert sum(source == "ci" for _, source in kept) == 20
         assert sum(source == "bob" for _, source in kept) == 5
@@ -78,17 +78,17 @@ async def test_each_model_and_source_has_a_bounded_sample(
 
 async def test_outcomes_of_old_requests_are_deleted(location: DatabaseLocation) -> None:
     async with opened(location) as (database, outcomes):
-        await outcomes.put_all([outcome(f"r{i}", 1.0, at=i * DAY) for i in range(5)], DAY)
+        await outcomes.put_all([outcome(f"r{i}", 1.0, at=i * DAY) for i in range(5)])
         await outcomes.forget(3 * DAY)
         assert sorted(name for name, _ in await scores(database)) == ["r3", "r4"]
 
 
-def test_the_sample_halves_with_each_half_life() -> None:
+def test_the_sample_halves_every_thirty_days() -> None:
     names = [f"r{i}" for i in range(20_000)]
-    ranked = sorted(names, key=lambda name: priority(name, "ci", int(name[1:]) % 2 * 10.0, 10.0))[-2_000:]
+    ranked = sorted(names, key=lambda name: priority(name, "ci", int(name[1:]) % 2 * 30 * DAY))[-2_000:]
     newer = sum(int(name[1:]) % 2 for name in ranked)  # of two equal groups, one half-life apart
     assert newer / (2_000 - newer) == pytest.approx(2, rel=0.12)
-    assert priority("a", "ci", 5.0, 10.0) == priority("a", "ci", 5.0, 10.0) != priority("a", "bob", 5.0, 10.0)
+    assert priority("a", "ci", 5.0) == priority("a", "ci", 5.0) != priority("a", "bob", 5.0)
 
 
 async def test_importers_find_requests_by_request_or_trace_id(location: DatabaseLocation) -> None:
@@ -121,7 +121,7 @@ async def test_a_judge_is_compared_with_exact_outcomes_of_the_same_answers(locat
         exact += [outcome("c", 0.0, "grader:x", model="large"), outcome("d", None, "grader:x")]
         said = outcome("c", 0.0, "bob")
         await outcomes.put_all(
-            [*(replace(one, kind="judge") for one in judged), *(replace(one, kind="exact") for one in exact), said], DAY
+            [*(replace(one, kind="judge") for one in judged), *(replace(one, kind="exact") for one in exact), said]
         )
         assert await outcomes.compared("grader:judge") == [(1.0, 1.0), (1.0, 0.0)]
 

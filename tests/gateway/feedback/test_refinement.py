@@ -119,7 +119,7 @@ class Bench:
             )
             for k, (i, score) in enumerate(zip(which, scores, strict=True))
         ]
-        await self.outcomes.put_all(said, 30 * DAY)
+        await self.outcomes.put_all(said)
 
     async def newest(self, name: str) -> Version:
         """The newest version of a model."""
@@ -224,7 +224,18 @@ async def test_without_exact_outcomes_nothing_goes_live(tmp_path: Path) -> None:
         await at.job.look()
         version = await at.newest("m0")
         assert (version.live, at.refined) == (False, [("m0", "unchecked")])
-        assert version.note == "not taken: 0 exact outcomes are known, a check needs 16; from 50 outcomes"
+        assert version.note == "not taken: a check needs 16 exact outcomes, and 0 are known; from 50 outcomes"
+
+
+async def test_outcomes_of_very_many_half_lives_ago_count_nothing(tmp_path: Path) -> None:
+    """Their weights are too small for float32."""
+    one = simulated()["m0"]
+    async with bench(DatabaseLocation(tmp_path / "store.db"), tmp_path, ["m0"], half_life="1m") as at:
+        await at.say("m0", one.reported[:30], one.y[one.reported[:30]], "grader:x", "exact")
+        await at.say("m0", one.reported[30:50], one.y[one.reported[30:50]], "file:ci")
+        at.now[0] += 2 * HOUR
+        await at.job.look()
+        assert at.refined == []
 
 
 async def test_a_model_is_refined_when_enough_is_new_and_after_an_hour(tmp_path: Path) -> None:
@@ -247,9 +258,7 @@ async def test_a_model_is_refined_when_enough_is_new_and_after_an_hour(tmp_path:
         at.now[0] += 10 * HOUR
         await at.job.look()
         assert len(await at.versions.history("m0")) == 3  # nothing is new
-        await at.outcomes.put(
-            Outcome(Answered("m0-1", "m0", None, None, None, None, NOW), "file:x", "feedback", None), DAY
-        )
+        await at.outcomes.put(Outcome(Answered("m0-1", "m0", None, None, None, None, NOW), "file:x", "feedback", None))
         at.now[0] += HOUR
         await at.job.look()
         assert len(await at.versions.history("m0")) == 4  # what was revoked is new

@@ -8,12 +8,14 @@ from typing import Any
 
 import anthropic
 import openai
+import orjson
 import pytest
 from sqlalchemy import select
 
 from gateway.config.portfolio_file import load_portfolio
 from gateway.core.errors import InvalidRequest
-from gateway.http.feedback import Feedback, parse_feedback
+from gateway.http.body_fields import fields_of
+from gateway.http.feedback import FIELDS, Feedback, parse_feedback
 from gateway.store.outcome_tables import OUTCOMES
 from tests.gateway.postgres import Postgres
 from tests.gateway.running import Gateway, entry, running, write_portfolio
@@ -232,7 +234,7 @@ async def test_another_replica_of_the_database_knows_the_request(tmp_path: Path,
 )
 def test_a_wrong_field_is_named(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        parse_feedback(fields)
+        parse_feedback(fields_of(orjson.dumps(fields), FIELDS))
     assert refused.value.param == param
 
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from gateway.feedback.importing.fetch import langfuse_scores, open_webui_export
 from gateway.feedback.importing.statement import ImportFailed
 from tests.gateway.running import serving
+from tests.gateway.upstreams import Call, ScriptedProvider
 
 pytestmark = pytest.mark.anyio
 KEYS = {"LANGFUSE_PUBLIC_KEY": "pk-lf-1", "LANGFUSE_SECRET_KEY": "sk-lf-2"}
@@ -120,3 +121,25 @@ def test_missing_keys_are_named() -> None:
         list(langfuse_scores("https://langfuse.example", {"LANGFUSE_PUBLIC_KEY": "a"}))
     with pytest.raises(ImportFailed, match="OPEN_WEBUI_API_KEY"):
         open_webui_export("https://webui.example", {})
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n20\r\n[{", "IncompleteRead"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n[{", "the answer is cut, 18 bytes are missing"),
+        (b"no HTTP at all\r\n\r\n", "no HTTP at all"),
+    ],
+)
+async def test_an_answer_that_is_cut_is_said_to_be(sent: bytes, words: str) -> None:
+    async def cut(call: Call, writer: asyncio.StreamWriter) -> str:
+        writer.write(sent)
+        await writer.drain()
+        return "close"
+
+    async with ScriptedProvider(cut) as provider:
+        url = provider.base_url.removesuffix("/v1")
+        with pytest.raises(ImportFailed) as failed:
+            await asyncio.to_thread(open_webui_export, url, {"OPEN_WEBUI_API_KEY": "sk-owui"})
+    assert words in str(failed.value)
+    assert "sk-owui" not in str(failed.value)
