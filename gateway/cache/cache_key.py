@@ -3,7 +3,7 @@
 Two requests have the same key only if they come from the same owner, and everything that decides about the answer is equal.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 
 import orjson
@@ -48,7 +48,7 @@ def portfolio_version(portfolio: Portfolio, router: Router, states: Mapping[str,
     digest.update(orjson.dumps([[_model(model) for model in models], policies], default=_plain, option=_SORTED))
     digest.update(orjson.dumps(dict(states), option=_SORTED))
     digest.update(router.space.checkpoint.encode())
-    names = {name for model in models for name in (model.embedding, *model.embedding_by_setting.values()) if name}
+    names = {name for model in models for name in _embeddings(model) if name}
     if names:
         embeddings = router.space.embeddings.take(router.space.rows(sorted(names)))
         for array in embeddings.arrays().values():
@@ -90,7 +90,7 @@ def cache_key(request: ChatRequest, api: str, owner: str, version: bytes, kept_m
 def _model(model: Model) -> JsonObject:
     return {
         "name": model.name,
-        "embeddings": [model.embedding, dict(model.embedding_by_setting)],
+        "embeddings": [model.embedding, dict(model.embedding_by_setting), model.embedding_of_deployments],
         "price": model.price,
         "can": [model.context_window, model.max_output_tokens, sorted(model.capabilities)],
         "deployments": [
@@ -98,6 +98,12 @@ def _model(model: Model) -> JsonObject:
             for one in model.deployments
         ],
     }
+
+
+def _embeddings(model: Model) -> Iterator[str | None]:
+    yield model.embedding
+    yield from model.embedding_by_setting.values()
+    yield from (name for name, _ in model.embedding_of_deployments)
 
 
 def _plain(value: object) -> str:

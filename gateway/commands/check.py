@@ -118,21 +118,21 @@ def _embeddings(portfolio: Portfolio) -> tuple[list[_Known], list[str]]:
     """
     from gateway.commands.database import models_in_use
     from gateway.onboarding.need import models_that_need_it
-    from gateway.routing.model_embeddings import find_embedding, missing_embeddings
     from gateway.routing.placed_models import placed_models
-    from router.errors import RouterError
+    from router.errors import ArtifactError, RouterError
     from router.model.serving import Router
 
     try:
         router = Router.load(portfolio.checkpoint, portfolio.spaces, trust=portfolio.trust_checkpoint)
     except RouterError as exc:
         return [], [str(exc)]
-    if problems := missing_embeddings(portfolio, router.space):
-        return [], problems
-    placed = placed_models(portfolio, router, models_in_use(portfolio.settings))
+    try:
+        placed = placed_models(portfolio, router, models_in_use(portfolio.settings))
+    except ArtifactError as exc:
+        return [], str(exc).splitlines()
     needed = models_that_need_it(portfolio, placed)
     known = [
-        _Known(find_embedding(model, router.space), placed.standings[model.name], model.name in needed)
+        _Known(placed.found[model.name], placed.standings[model.name], model.name in needed)
         for model in portfolio.models
     ]
     return known, []

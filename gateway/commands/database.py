@@ -1,22 +1,27 @@
 """The database of commands that read or upgrade it: the portfolio's, or a file that the command line names."""
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from gateway.commands.notices import warn
-from gateway.commands.portfolio_path import find_portfolio
+from gateway.commands.portfolio_path import find_portfolio, portfolio_path
 from gateway.config.database_location import DatabaseLocation
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from gateway.config.portfolio import Portfolio
     from gateway.config.settings import Settings
     from gateway.model_versions.stored import InUse
+    from gateway.store.database import Database
+
+T = TypeVar("T")
 
 
 def database_of(config: Path | None, db: Path | None, *, demo: bool = False) -> DatabaseLocation:
@@ -43,6 +48,48 @@ def database_of(config: Path | None, db: Path | None, *, demo: bool = False) -> 
     if settings.database is None:
         raise click.ClickException("this portfolio records nothing (`record: null`, and no `store`)")
     return settings.database
+
+
+def read_portfolio(config: Path | None) -> "Portfolio":
+    """The portfolio that the command line names, or that `locus serve` finds.
+
+    Raises:
+        click.ClickException: it cannot be read, or is wrong.
+    """
+    from gateway.config.portfolio_file import PortfolioError, load_portfolio
+
+    try:
+        return load_portfolio(portfolio_path(config), os.environ, writes=False)
+    except PortfolioError as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+def in_database(portfolio: "Portfolio", of: str, call: Callable[["Database"], Awaitable[T]]) -> T:
+    """What a call gives that uses the portfolio's database; its errors end the command.
+
+    Args:
+        of: what the database is needed for.
+
+    Raises:
+        click.ClickException: the portfolio has no database, or the call fails.
+    """
+    from gateway.core.errors import GatewayError
+    from gateway.store.database import Database
+
+    if portfolio.settings.database is None:
+        raise click.ClickException(f"the portfolio has no database for {of}: set `record` or `store` under `gateway`")
+    database = Database(portfolio.settings.database)
+
+    async def run() -> T:
+        try:
+            return await call(database)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except GatewayError as exc:
+        raise click.ClickException(exc.message) from exc
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`locus drift`: the deployments that are watched for changes, and what was found."""
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,7 +36,10 @@ def drift(config: Path | None, db: Path | None, as_json: bool) -> None:
     if as_json:
         from gateway.drift.store import watch_fields
 
-        found = {"data": [watch_fields(watch) for watch in watches], "events": [event.fields() for event in events]}
+        found = {
+            "data": [watch_fields(watch, states) for watch in watches],
+            "events": [event.fields() for event in events],
+        }
         click.echo(orjson.dumps(found).decode())
     else:
         _print(watches, events, states)
@@ -66,6 +70,7 @@ def _print(watches: "Sequence[Watch]", events: "Sequence[Event]", states: Mappin
         color = "red" if event.kind == "changed" else "yellow"
         screen.print(f"{at}  [{color}]{escape(printable(event.deployment))}[/]: {escape(printable(event.words))}")
     if doubted := [watch for watch in watches if states.get(watch.deployment) in _DOUBTED]:
-        path, body = f"/admin/models/{doubted[0].model}/state", {"state": "live", "deployment": doubted[0].deployment}
-        words = f"To trust {doubted[0].deployment} again: POST {path} with {orjson.dumps(body).decode()}"
+        first = doubted[0]
+        command = shlex.join(["locus", "model", "state", first.model, "live", "--deployment", first.deployment])
+        words = f"To trust {first.deployment} again: {command}"
         screen.print(printable(words), markup=False, highlight=False, soft_wrap=True)

@@ -55,7 +55,8 @@ def litellm_keys(keys: Path, config: Path | None) -> None:
     KEYS is the answer of its GET /key/list?return_full_object=true, or its table of keys as a JSON list. It has the SHA-256 of each
     key; `locus key rotate` replaces a key by one of this gateway.
     """
-    from gateway.commands.keys import new_key_of, read_portfolio, run
+    from gateway.commands.database import read_portfolio
+    from gateway.commands.keys import new_key_of, run
     from gateway.migrate.litellm_keys import NotKeys, read_litellm_keys
 
     try:

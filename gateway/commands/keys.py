@@ -4,8 +4,6 @@ The database is used directly, so the commands work while the gateway runs and w
 within seconds.
 """
 
-import asyncio
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import orjson
 
-from gateway.commands.portfolio_path import portfolio_path
+from gateway.commands.database import in_database, read_portfolio
 from router.commands.terminal import console
 
 if TYPE_CHECKING:
@@ -130,36 +128,12 @@ async def _with_use(store: "KeyStore", revoked: bool) -> "tuple[Mapping[str, flo
     return await store.last_used(), await store.keys(revoked=revoked)
 
 
-def read_portfolio(config: Path | None) -> "Portfolio":
-    from gateway.config.portfolio_file import PortfolioError, load_portfolio
-
-    try:
-        return load_portfolio(portfolio_path(config), os.environ, writes=False)
-    except PortfolioError as exc:
-        raise click.ClickException(str(exc)) from exc
-
-
 def run(portfolio: "Portfolio", call: Callable[["KeyStore"], Awaitable[T]]) -> T:
     """Calls the store of keys; its errors end the command."""
-    from gateway.core.errors import GatewayError
     from gateway.keys.store import KeyStore
-    from gateway.store.database import Database
 
-    settings = portfolio.settings
-    if settings.database is None:
-        raise click.ClickException("the portfolio has no database for keys: set `record` or `store` under `gateway`")
-    database = Database(settings.database)
-
-    async def run() -> T:
-        try:
-            return await call(KeyStore(database, settings.key_pepper, lambda: portfolio.access))
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(run())
-    except GatewayError as exc:
-        raise click.ClickException(exc.message) from exc
+    pepper = portfolio.settings.key_pepper
+    return in_database(portfolio, "keys", lambda database: call(KeyStore(database, pepper, lambda: portfolio.access)))
 
 
 def new_key_of(fields: dict[str, Any], portfolio: "Portfolio") -> "NewKey":

@@ -1,11 +1,9 @@
-"""`locus model`: the versions of a model's embedding, in the database that the portfolio file names.
+"""`locus model`: the versions of a model's embedding, and its state, in the database that the portfolio file names.
 
 The database is used directly, so the commands work while the gateway runs and while it does not. A running gateway uses a change
 within seconds.
 """
 
-import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 import orjson
 
+from gateway.commands.database import in_database, read_portfolio
 from gateway.commands.log_table import NARROW
-from gateway.commands.portfolio_path import portfolio_path
 from gateway.core.printable import printable
+from gateway.model_versions.states import MOST_REASON, OF_DEPLOYMENTS, SETTABLE, State
 from router.commands.options import JSON
 from router.commands.terminal import console, table_of
 
@@ -30,7 +29,7 @@ _config = click.option("--config", type=click.Path(path_type=Path), help="Portfo
 
 @click.group()
 def model() -> None:
-    """Show and change the version of a model's embedding."""
+    """Show and change the version of a model's embedding, and its state."""
 
 
 @model.command()
@@ -69,9 +68,30 @@ def rollback(name: str, version: int | None, deployment: str | None, config: Pat
         await store.make_live(name, version or None, deployment)
         return version or None
 
-    now = _run(config, name, change)
+    now = _run(config, name, change, deployment)
     what = "what the model spaces say of it" if now is None else f"version {now}"
-    click.echo(f"{name} uses {what}; a running gateway does so within seconds", err=True)
+    click.echo(f"{deployment or name} uses {what}; a running gateway does so within seconds", err=True)
+
+
+@model.command()
+@click.argument("name")
+@click.argument("state", type=click.Choice(SETTABLE))
+@click.option("--deployment", metavar="ID", help="The state of this deployment instead of the model's.")
+@click.option("--reason", default="set by the operator", show_default=True, help="Shown wherever the state is.")
+@_config
+def state(name: str, state: State, deployment: str | None, reason: str, config: Path | None) -> None:
+    """Set how far routing trusts NAME, a model of the portfolio.
+
+    shadow: predicted and recorded, but only served when named. limited: a tenth of the requests at most, with caution, for 200
+    requests. live: as any other. suspect: with caution. quarantined: only served when named; no calls go to a deployment.
+    "declared" and "probing" are set by the gateway alone: a model is declared until it is onboarded, and probing meanwhile.
+    """
+    if deployment is not None and state not in OF_DEPLOYMENTS:
+        raise click.UsageError(f"The state of a deployment is one of {', '.join(OF_DEPLOYMENTS)}.")
+    if len(reason) > MOST_REASON:
+        raise click.BadParameter(f"at most {MOST_REASON} characters", param_hint="--reason")
+    _run(config, name, lambda store: store.set_state(name, state, reason, deployment=deployment), deployment)
+    click.echo(f"{deployment or name} is {state}; a running gateway uses this within seconds", err=True)
 
 
 def _show(versions: "Sequence[Version]") -> None:
@@ -103,31 +123,21 @@ def _show(versions: "Sequence[Version]") -> None:
         screen.print(table)
 
 
-def _run(config: Path | None, name: str, call: Callable[["ModelVersions"], Awaitable[T]]) -> T:
-    """Calls the versions in the portfolio's database; errors end the command, as does a name that the portfolio lacks."""
-    from gateway.config.portfolio_file import PortfolioError, load_portfolio
-    from gateway.core.errors import GatewayError
+def _run(
+    config: Path | None, name: str, call: Callable[["ModelVersions"], Awaitable[T]], deployment: str | None = None
+) -> T:
+    """Calls the versions in the portfolio's database.
+
+    Raises:
+        click.ClickException: the portfolio lacks the model or the deployment, or the database cannot be used.
+    """
     from gateway.model_versions.model_versions import ModelVersions
-    from gateway.store.database import Database
 
-    try:
-        portfolio = load_portfolio(portfolio_path(config), os.environ, writes=False)
-    except PortfolioError as exc:
-        raise click.ClickException(str(exc)) from exc
-    names = [one.name for one in portfolio.models]
-    if name not in names:
-        raise click.ClickException(f"the portfolio has no chat model {name!r}; it has {', '.join(names)}")
-    if portfolio.settings.database is None:
-        raise click.ClickException("the portfolio has no database for models: set `record` or `store` under `gateway`")
-    database = Database(portfolio.settings.database)
-
-    async def run() -> T:
-        try:
-            return await call(ModelVersions(database))
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(run())
-    except GatewayError as exc:
-        raise click.ClickException(exc.message) from exc
+    portfolio = read_portfolio(config)
+    models = {one.name: one for one in portfolio.models}
+    if name not in models:
+        raise click.ClickException(f"the portfolio has no chat model {name!r}; it has {', '.join(models)}")
+    deployments = [one.id for one in models[name].deployments]
+    if deployment is not None and deployment not in deployments:
+        raise click.ClickException(f"{name} has no deployment {deployment!r}; it has {', '.join(deployments)}")
+    return in_database(portfolio, "models", lambda database: call(ModelVersions(database)))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 NARROWEST = 40  # columns; on a narrower terminal, lines would be mostly indentation
 
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.commands.portfolio_path import portfolio_path
+from gateway.commands.database import read_portfolio
+from gateway.commands.notices import INTERRUPTED
 from gateway.config.onboarding import MOST_PROBES, OnboardEntry
 
 if TYPE_CHECKING:
-    from gateway.config.portfolio import Model, Portfolio
-
-INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
+    from gateway.config.portfolio import Model
 
 
 @click.command()
@@ -48,12 +47,15 @@ def onboard(models: tuple[str, ...], every: bool, again: bool, config: Path | No
     from gateway.store.database import DatabaseUnavailable
     from router.errors import RouterError
 
-    portfolio = _portfolio(config)
+    portfolio = read_portfolio(config)
     if every == bool(models):
         raise click.UsageError("Name models, or give --all.")
     known = {model.name: model for model in portfolio.models}
     if unknown := [name for name in models if name not in known]:
         raise click.ClickException(f"the portfolio has no chat model {', '.join(unknown)}; it has {', '.join(known)}")
+    if given["judge"] is not None and given["judge"] not in known:
+        text = f"there is no model {given['judge']!r}; there are {', '.join(known)}"
+        raise click.BadParameter(text, param_hint="--judge")
     run = OnboardingRun(portfolio, lambda model: options_of(model, given), again=again)
     try:
         jobs = asyncio.run(run.run(list(dict.fromkeys(models)) or None))
@@ -73,18 +75,8 @@ def options_of(model: "Model", given: Mapping[str, Any]) -> OnboardEntry:
     Args:
         given: on the command line; None where an option is not.
     """
-    own = {} if model.onboard is None else model.onboard.model_dump(exclude_unset=True)
-    own |= {name: value for name, value in given.items() if value is not None}
+    own = OnboardEntry.fields_of(model.onboard, {name: value for name, value in given.items() if value is not None})
     bank = own.get("bank")
     if bank is not None and os.path.exists(bank):
         own["bank"] = os.path.abspath(bank)  # a gateway has another working directory
     return OnboardEntry.model_validate(own)
-
-
-def _portfolio(config: Path | None) -> "Portfolio":
-    from gateway.config.portfolio_file import PortfolioError, load_portfolio
-
-    try:
-        return load_portfolio(portfolio_path(config), os.environ)
-    except PortfolioError as exc:
-        raise click.ClickException(str(exc)) from exc

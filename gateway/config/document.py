@@ -37,16 +37,19 @@ class Problem:
 class Document:
     """A YAML file as plain values, with the line of every key.
 
+    Args:
+        text: read in place of the file.
+
     Raises:
         PortfolioError: the file cannot be read, or is no mapping.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str | None = None) -> None:
         self.path = path
         self.problems: list[Problem] = []
         self._lines: dict[Place, int] = {(): 1}
         try:
-            self.value: Any = self._plain(read_yaml(path))
+            self.value: Any = self._plain(read_yaml(path, text=text))
         except YamlError as exc:
             raise PortfolioError([str(exc)]) from exc
         if not isinstance(self.value, dict):

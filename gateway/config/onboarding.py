@@ -2,7 +2,8 @@
 `POST /admin/models/{name}/onboard`.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -38,3 +39,12 @@ class OnboardEntry(FileModel):
         "Default: as `unpriced` of the model",
     )
     parallel: Annotated[int, Field(ge=1, le=64)] = Field(4, description="Most probes that are asked at once")
+
+    @staticmethod
+    def fields_of(own: "OnboardEntry | None", given: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of the file, and in their place those that are given for once.
+
+        Args:
+            own: of the model in the portfolio file.
+        """
+        return ({} if own is None else own.model_dump(exclude_unset=True)) | dict(given)

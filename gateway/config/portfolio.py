@@ -95,6 +95,8 @@ class Model:
         onboard: how the gateway onboards it by itself; None: it does not.
         embedding_by_setting: reasoning setting that a request may ask for -> name in the model space, where it is not
             `embedding`; filled in a portfolio in force.
+        embedding_of_deployments: names in the model space of deployments that have an embedding of their own, with the share of
+            the model's calls that each gets; `embedding` is that of the others. Filled in a portfolio in force.
         fallbacks: names of the models that stand in for it before others.
         stand_ins: what may answer for it; None: what the gateway's settings say, or `fallbacks` alone.
         price: by which a request is expected to cost; that of a deployment may differ. None if it is not known.
@@ -116,6 +118,7 @@ class Model:
     dimensions: int | None = None
     window_known: bool = True
     embedding_by_setting: Mapping[str, str] = field(default_factory=dict)
+    embedding_of_deployments: tuple[tuple[str, float], ...] = ()
     onboard: OnboardEntry | None = None
     fallbacks: tuple[str, ...] = ()
     stand_ins: StandIns | None = None

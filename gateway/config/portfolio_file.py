@@ -33,17 +33,20 @@ __all__ = ["PortfolioError", "load_portfolio"]
 FALLBACK_WINDOW = 8_192
 
 
-def load_portfolio(path: Path, environment: Mapping[str, str], *, writes: bool = True) -> Portfolio:
+def load_portfolio(
+    path: Path, environment: Mapping[str, str], *, writes: bool = True, text: str | None = None
+) -> Portfolio:
     """Reads and checks a portfolio file. Relative paths in it begin at its folder.
 
     Args:
         environment: the environment variables that `os.environ/NAME` refers to.
         writes: True if it is a problem that the record cannot be written.
+        text: read in place of the file.
 
     Raises:
         PortfolioError: all problems of the file.
     """
-    document = Document(path)
+    document = Document(path, text)
     if "model_list" in document.value and "models" not in document.value:
         document.report(
             ("model_list",),
@@ -150,12 +153,17 @@ class _Builder:
                 )
 
     def _check_graders(self) -> None:
-        """Reports graders whose model is no chat model of the file."""
+        """Reports models that grade and are no chat models of the file: of graders, and of onboarding."""
         names = [model.name for model in self._entry.models]
-        for i, grader in enumerate(() if self._entry.feedback is None else self._entry.feedback.graders):
-            if grader.model is not None and grader.model not in names:
-                problem = f"found {grader.model!r}, expected one of {', '.join(names[:10])}"
-                self._document.report(("feedback", "graders", i, "model"), problem)
+        graders = () if self._entry.feedback is None else self._entry.feedback.graders
+        named: list[tuple[Place, str | None]] = [
+            (("feedback", "graders", i, "model"), grader.model) for i, grader in enumerate(graders)
+        ]
+        onboards = [model.onboard for model in self._entry.models]
+        named += [(("models", i, "onboard", "judge"), one.judge) for i, one in enumerate(onboards) if one is not None]
+        for where, name in named:
+            if name is not None and name not in names:
+                self._document.report(where, f"found {name!r}, expected one of {', '.join(names[:10])}")
 
     def _policies(self) -> Mapping[str, Policy]:
         if self._entry.policies is None:

@@ -112,18 +112,18 @@ class YamlNode:
         return self.used or any(child._partly_used() for child in self.children())
 
 
-def read_yaml(path: Path, *, lenient: bool = False) -> YamlNode:
+def read_yaml(path: Path, *, lenient: bool = False, text: str | None = None) -> YamlNode:
     """The document in a file; an empty file is null.
 
     Args:
-        lenient: True for files of other programs. Merges (`<<`) are then applied, and keys and dates are texts. Otherwise
-            a merge is refused, and keys and dates have the types that YAML gives them.
+        lenient: for files of other programs: merges (`<<`) are applied, not refused, and keys and dates are texts.
+        text: read in place of the file.
 
     Raises:
         YamlError: the file cannot be read, is not YAML, or exceeds a limit.
     """
     try:
-        text = read_regular(path, MOST_BYTES).decode("utf-8-sig")
+        text = read_regular(path, MOST_BYTES).decode("utf-8-sig") if text is None else text
     except FileNotFoundError as exc:
         raise YamlError(f"{path}: no such file") from exc
     except UnicodeDecodeError as exc:

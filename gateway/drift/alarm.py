@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from gateway.config.drift import DriftEntry
 from gateway.drift.store import DriftStore, Event
 from gateway.model_versions.model_versions import ModelVersions
-from gateway.model_versions.stored import State
+from gateway.model_versions.states import State
 
 log = logging.getLogger("locus.drift")
 

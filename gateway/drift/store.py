@@ -144,6 +144,11 @@ class DriftStore:
             await connection.execute(insert(table).values(told.fields()))
         return told
 
+    async def states(self) -> dict[str, str]:
+        """The states of deployments that were set, by id."""
+        async with reading(self._database, "drift") as connection:
+            return await connection.run_sync(states_in)
+
     async def events(self, limit: int = 100) -> list[Event]:
         """The newest events, the newest first."""
         async with reading(self._database, "drift") as connection:
@@ -189,11 +194,16 @@ def events_in(connection: "Connection", limit: int) -> list[Event]:
     return [Event(**{name: row[name] for name in Event.__slots__}) for row in rows]
 
 
-def watch_fields(watch: Watch) -> dict[str, object]:
-    """What is shown of a watch, for JSON."""
+def watch_fields(watch: Watch, states: Mapping[str, str]) -> dict[str, object]:
+    """What is shown of a watch, for JSON.
+
+    Args:
+        states: of deployments, by id; one that was never set is live.
+    """
     return {
         "model": watch.model,
         "deployment": watch.deployment,
+        "deployment_state": states.get(watch.deployment, "live"),
         "state": "baseline" if watch.chosen is None else "watching",
         "probes": len(watch.chosen or ()),
         "rounds": watch.rounds,

@@ -7,18 +7,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.bodies.request_body import read_body
 from gateway.config.portfolio import Model
 from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.json_types import JsonObject
+from gateway.http.body_fields import body_fields
 from gateway.http.service import Service
 from gateway.model_versions.description import describe_state, describe_version
 from gateway.model_versions.model_versions import ModelVersions
-from gateway.model_versions.stored import InUse, State
-from gateway.request.request import parse_object
-
-MAX_BODY = 1 << 16  # bytes
-_SETTABLE: tuple[State, ...] = ("shadow", "limited", "live", "suspect", "quarantined")
+from gateway.model_versions.states import MOST_REASON, OF_DEPLOYMENTS, SETTABLE
+from gateway.model_versions.stored import InUse
 
 
 class AdminModels:
@@ -51,7 +48,7 @@ class AdminModels:
     async def roll_back(self, request: Request) -> Response:
         """Uses an earlier version: `version`, or without one the version before the present one; 0: that of the model spaces."""
         model, versions = self._model(request), self._versions()
-        fields = await _fields(request, {"version", "deployment"})
+        fields = await body_fields(request, {"version", "deployment"})
         deployment = _deployment(fields, model)
         if "version" not in fields:
             await versions.roll_back(model.name, deployment)
@@ -65,14 +62,17 @@ class AdminModels:
     async def set_state(self, request: Request) -> Response:
         """Sets the state of a model, or of one of its deployments."""
         model, versions = self._model(request), self._versions()
-        fields = await _fields(request, {"state", "reason", "deployment"})
-        state = next((one for one in _SETTABLE if one == fields.get("state")), None)
+        fields = await body_fields(request, {"state", "reason", "deployment"})
+        deployment = _deployment(fields, model)
+        settable = SETTABLE if deployment is None else OF_DEPLOYMENTS
+        state = next((one for one in settable if one == fields.get("state")), None)
         if state is None:
-            raise InvalidRequest(f"`state` must be one of {', '.join(_SETTABLE)}.", param="state")
+            of = "" if deployment is None else " of a deployment"
+            raise InvalidRequest(f"`state`{of} must be one of {', '.join(settable)}.", param="state")
         reason = fields.get("reason", "set by the operator")
-        if not isinstance(reason, str) or len(reason) > 500:
-            raise InvalidRequest("`reason` must be a text of at most 500 characters.", param="reason")
-        await versions.set_state(model.name, state, reason, deployment=_deployment(fields, model))
+        if not isinstance(reason, str) or len(reason) > MOST_REASON:
+            raise InvalidRequest(f"`reason` must be a text of at most {MOST_REASON} characters.", param="reason")
+        await versions.set_state(model.name, state, reason, deployment=deployment)
         return await self._changed(model)
 
     async def _changed(self, model: Model) -> Response:
@@ -101,10 +101,7 @@ class AdminModels:
             "embedding": standing.shown(model.embedding),
             "version": standing.version,
             "evaluations": evaluations,
-            "deployments": [
-                {"id": one.id} | _without_trial(describe_state(in_use.of_deployments.get((model.name, one.id))))
-                for one in model.deployments
-            ],
+            "deployments": [_of_deployment(in_use, model.name, one.id) for one in model.deployments],
         }
 
     def _model(self, request: Request) -> Model:
@@ -122,8 +119,12 @@ class AdminModels:
         return self._service.models
 
 
-def _without_trial(state: JsonObject) -> JsonObject:
-    return {name: value for name, value in state.items() if name != "trial"}
+def _of_deployment(in_use: InUse, model: str, id: str) -> JsonObject:
+    """A deployment, with its state and the version of an embedding of its own."""
+    version = in_use.versions_of_deployments.get((model, id))
+    state = describe_state(in_use.of_deployments.get((model, id)))
+    del state["trial"]
+    return {"id": id, **state, "version": None if version is None else version.version}
 
 
 def _deployment(fields: JsonObject, model: Model) -> str | None:
@@ -135,14 +136,6 @@ def _deployment(fields: JsonObject, model: Model) -> str | None:
     if not isinstance(deployment, str) or deployment not in known:
         raise InvalidRequest(f"`deployment` must be one of {', '.join(known)}.", param="deployment")
     return deployment
-
-
-async def _fields(request: Request, known: set[str]) -> JsonObject:
-    body = await read_body(request.receive, MAX_BODY, dict(request.scope["headers"]).get(b"content-encoding", b""))
-    fields = parse_object(body or b"{}")
-    if unknown := sorted(fields.keys() - known):
-        raise InvalidRequest(f"Unknown field `{unknown[0]}`; known are {', '.join(sorted(known))}.", param=unknown[0])
-    return fields
 
 
 def _json(value: JsonObject) -> Response:

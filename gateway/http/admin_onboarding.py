@@ -9,19 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.bodies.request_body import read_body
 from gateway.config.onboarding import SHIPPED_BANK, OnboardEntry
 from gateway.config.portfolio import NO_EMBEDDING, Model
 from gateway.core.errors import Conflict, InvalidRequest, NotFound
 from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import NUSD_PER_USD
+from gateway.http.body_fields import body_fields
 from gateway.http.service import Service
 from gateway.keys.new_entry import checked
 from gateway.onboarding.budget import PriceUnknown, check_prices
 from gateway.onboarding.jobs import Job, JobStore
-from gateway.request.request import parse_object
-
-MAX_BODY = 1 << 16  # bytes
 
 
 class AdminOnboarding:
@@ -42,13 +39,11 @@ class AdminOnboarding:
     async def start(self, request: Request) -> Response:
         """Adds a job; 409 if one waits or runs."""
         model, jobs = self._model(request), self._jobs()
-        body = await read_body(request.receive, MAX_BODY, dict(request.scope["headers"]).get(b"content-encoding", b""))
-        fields = parse_object(body or b"{}")
+        fields = await body_fields(request)
         again = fields.pop("again", False)
         if not isinstance(again, bool):
             raise InvalidRequest("`again` must be true or false.", param="again")
-        own = {} if model.onboard is None else model.onboard.model_dump(exclude_unset=True)
-        options = checked(OnboardEntry, own | fields)
+        options = checked(OnboardEntry, OnboardEntry.fields_of(model.onboard, fields))
         self._check(model, options)
         (job,) = await jobs.submit({model.name: options}, "gateway", again=again)
         return _json(describe_job(job), 202)

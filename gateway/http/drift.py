@@ -52,7 +52,7 @@ class AdminDrift:
         if self._service.database is None:
             raise NotFound("The gateway has no database: set `record` or `store` under `gateway` in its file.")
         store = DriftStore(self._service.database)
-        watches, events = await store.watches(), await store.events()
-        data = [watch_fields(watch) for watch in watches.values()]
+        watches, events, states = await store.watches(), await store.events(), await store.states()
+        data = [watch_fields(watch, states) for watch in watches.values()]
         body = {"object": "list", "data": data, "events": [event.fields() for event in events]}
         return Response(orjson.dumps(body), media_type="application/json")

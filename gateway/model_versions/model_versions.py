@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from gateway.core.errors import NotFound
 from gateway.core.vocabulary import Clock
-from gateway.model_versions.stored import InUse, ModelState, Source, State, Trial, Version, arrays_of, states_of
+from gateway.model_versions.states import State
+from gateway.model_versions.stored import InUse, ModelState, Source, Trial, Version, arrays_of, states_of
 from gateway.store.database import Database
 from gateway.store.transactions import reading, writing
 from router.model.embedding import Embedding

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
+from gateway.model_versions.states import STATES, State
 from router.errors import ArtifactError
 from router.model.embedding import Embedding
 
 Source = Literal["onboarding", "refinement", "drift"]
-State = Literal["declared", "probing", "shadow", "limited", "live", "suspect", "quarantined"]
-STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +122,13 @@ class InUse:
         versions: of each model that has a version in use.
         states: of models, as they were set; a model without one is live.
         of_deployments: states of deployments, by model and id of the deployment.
+        versions_of_deployments: of each deployment that has a version of its own in use, likewise.
     """
 
     versions: Mapping[str, Version] = field(default_factory=dict)
     states: Mapping[str, ModelState] = field(default_factory=dict)
     of_deployments: Mapping[tuple[str, str], ModelState] = field(default_factory=dict)
+    versions_of_deployments: Mapping[tuple[str, str], Version] = field(default_factory=dict)
 
     @classmethod
     def of(cls, live: Iterable[Mapping[str, Any]], states: Iterable[Mapping[str, Any]]) -> "InUse":
@@ -138,6 +139,7 @@ class InUse:
             {version.model: version for version in versions if version.deployment is None},
             {model: state for (model, deployment), state in by_deployment.items() if not deployment},
             {of: state for of, state in by_deployment.items() if of[1]},
+            {(version.model, version.deployment): version for version in versions if version.deployment is not None},
         )
 
 

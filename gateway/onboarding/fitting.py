@@ -69,7 +69,7 @@ class Fitting:
         count = min(count, len(self._probes) - len(rows))
         if count <= 0:
             return []
-        kinds = [probe.kind.partition(":")[0] for probe in self._probes]  # all languages together are one kind
+        kinds = [probe.main_kind for probe in self._probes]
         chosen = choose_probes(
             self._router, self._q, kinds, count, embedding=embedding, asked=rows, traffic_q=self._traffic_q
         )

@@ -56,11 +56,11 @@ def report_of(router: Router, name: str, probes: Sequence[Probe], scores: Mappin
     q = router.encoder.encode([probe.query for probe in probes])
     predicted = router.scorer([name]).predict(q, graded=True)  # as the checkers grade
     p, errors = predicted.p_correct[:, 0], predicted.standard_error[:, 0]
-    kinds = np.array([probe.kind.partition(":")[0] for probe in probes])  # all languages together
+    kinds = np.array([probe.main_kind for probe in probes])
     rows = []
     for kind in sorted(set(kinds.tolist())):
         of_kind = kinds == kind
-        found = [scores[probe.id] for probe in probes if probe.kind.partition(":")[0] == kind and probe.id in scores]
+        found = [scores[probe.id] for probe in probes if probe.main_kind == kind and probe.id in scores]
         rows.append(KindRow(kind, sum(found), len(found), float(p[of_kind].mean()), float(errors[of_kind].mean())))
     return Report(tuple(rows), tuple(router.neighbors(name, NEAREST)))
 

@@ -96,28 +96,26 @@ def borrowed(model: Model, found: FoundEmbedding, relatives: Relatives, space: M
     return Borrowed(name, relative.name if setting is None else family.variant(setting))
 
 
-def with_embeddings(portfolio: Portfolio, space: ModelSpace) -> Portfolio:
-    """The portfolio with each embedding by its full name in the space, and with the variants by reasoning setting.
+def found_embeddings(portfolio: Portfolio, space: ModelSpace) -> dict[str, FoundEmbedding]:
+    """What each model of a portfolio is in the space, by name, in its order.
 
     Raises:
-        ArtifactError: the space lacks an embedding that the portfolio states.
+        ArtifactError: the space lacks embeddings that the portfolio states: a line for each, with its line in the file and similar
+            names.
     """
-    return replace(portfolio, models=tuple(_with_embedding(model, space) for model in portfolio.models))
-
-
-def missing_embeddings(portfolio: Portfolio, space: ModelSpace) -> list[str]:
-    """An error message for each model whose stated embedding the space lacks, with its line in the file and similar names."""
-    problems = []
+    found, problems = {}, []
     for model in portfolio.models:
         try:
-            find_embedding(model, space)
+            found[model.name] = find_embedding(model, space)
         except ArtifactError as exc:
             problems.append(f"{portfolio.places.get(model.name, model.name)}: {exc}")
-    return problems
+    if problems:
+        raise ArtifactError("\n".join(problems))
+    return found
 
 
-def _with_embedding(model: Model, space: ModelSpace) -> Model:
-    found = find_embedding(model, space)
+def with_embedding(model: Model, found: FoundEmbedding) -> Model:
+    """The model with its embedding by its full name in the space, and with the variants by reasoning setting."""
     if found.family is None or found.fixed:
         return replace(model, embedding=found.name)
     variants = {setting: found.family.variant(setting) for setting in RANKS if setting is not None}

@@ -16,8 +16,20 @@ def model_tables(models: Sequence[Model], router: Router) -> Mapping[str | None,
     """
     prices = [None if model.price is None else _per_mtok(model.price) for model in models]
     by_setting = embeddings_by_setting(models)
-    tables = {embeddings: ModelTable(router, embeddings, prices) for embeddings in set(by_setting.values())}
+    tables = {
+        embeddings: ModelTable(router, embeddings, prices, _parts(models, embeddings))
+        for embeddings in set(by_setting.values())
+    }
     return {setting: tables[embeddings] for setting, embeddings in by_setting.items()}
+
+
+def _parts(models: Sequence[Model], embeddings: Sequence[str | None]) -> dict[int, Sequence[tuple[str, float]]]:
+    """The embeddings of single deployments, by the index of the model; not where a reasoning setting has another embedding."""
+    return {
+        i: model.embedding_of_deployments
+        for i, (model, embedding) in enumerate(zip(models, embeddings, strict=True))
+        if model.embedding_of_deployments and embedding == model.embedding
+    }
 
 
 def _per_mtok(price: Price) -> PricePerMtok:

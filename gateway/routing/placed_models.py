@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from gateway.config.portfolio import NO_EMBEDDING, Model, Portfolio
 from gateway.core.vocabulary import CHECKPOINT_CHARS
 from gateway.model_versions.stored import InUse, Version
-from gateway.routing.model_embeddings import borrowed, find_embedding, missing_embeddings, with_embeddings
+from gateway.routing.model_embeddings import FoundEmbedding, borrowed, found_embeddings, with_embedding
 from gateway.routing.standing import Standing, standing_of
 from router.errors import ArtifactError
 from router.model.embedding import Embedding, Embeddings
@@ -29,11 +29,13 @@ class PlacedModels:
         portfolio: each embedding by its full name in the router's space.
         router: its space has all of them.
         standings: how each model stands, by name.
+        found: what each model is in the space of the files, by name.
     """
 
     portfolio: Portfolio
     router: Router
     standings: Mapping[str, Standing]
+    found: Mapping[str, FoundEmbedding]
 
 
 def placed_models(portfolio: Portfolio, router: Router, in_use: InUse) -> PlacedModels:
@@ -41,7 +43,8 @@ def placed_models(portfolio: Portfolio, router: Router, in_use: InUse) -> Placed
 
     A live version counts more than what the files' space says of the model, and takes its name there. If that space does not have
     the model, or two models of the portfolio have this embedding, it gets a name of its own. `embedding: none` counts most.
-    A model that was never evaluated borrows the embedding of its nearest relative.
+    A model that was never evaluated borrows the embedding of its nearest relative. Live versions of single deployments count with
+    the share of the model's calls that the deployment gets.
 
     Args:
         portfolio: as it is in the file.
@@ -50,36 +53,63 @@ def placed_models(portfolio: Portfolio, router: Router, in_use: InUse) -> Placed
     Raises:
         ArtifactError: the space lacks an embedding that the portfolio states.
     """
-    if problems := missing_embeddings(portfolio, router.space):
-        raise ArtifactError("\n".join(problems))
-    found = with_embeddings(portfolio, router.space)
-    relatives = router.relatives
-    uses = Counter(model.embedding for model in found.models)
+    space, relatives = router.space, router.relatives
+    found = found_embeddings(portfolio, space)
+    known = [with_embedding(model, found[model.name]) for model in portfolio.models]
+    uses = Counter(model.embedding for model in known)
     models: list[Model] = []
     added: dict[str, Embedding] = {}
     standings = {}
-    for stated, model in zip(portfolio.models, found.models, strict=True):
+    for stated, model in zip(portfolio.models, known, strict=True):
         version = in_use.versions.get(model.name) if stated.embedding != NO_EMBEDDING else None
         embedding = None if version is None else _usable(version, router)
         if embedding is not None:
             shared = model.embedding is None or uses[model.embedding] > 1
-            name = own_name(model.name, router.space) if shared or model.embedding is None else model.embedding
+            name = own_name(model.name, space) if shared or model.embedding is None else model.embedding
             added[name] = embedding
             model = replace(model, embedding=name)
         own = model.embedding is not None
-        lent = None if own else borrowed(stated, find_embedding(stated, router.space), relatives, router.space)
+        lent = None if own else borrowed(stated, found[model.name], relatives, space)
         if lent is not None:
-            name = own_name(model.name, router.space)
+            name = own_name(model.name, space)
             added[name] = relatives.borrow(lent.known_as, lent.relative)
             model = replace(model, embedding=name)
+        if model.embedding is not None and len(model.deployments) > 1:
+            model = _with_deployments(model, router, in_use, added)
         models.append(model)
         number = version.version if version is not None and embedding is not None else None
         relative = None if lent is None else lent.relative
         standings[model.name] = _standing(model, number, relative, in_use)
     if added:
-        more = ModelSpace(list(added), Embeddings.of(list(added.values())), router.space.checkpoint)
+        more = ModelSpace(list(added), Embeddings.of(list(added.values())), space.checkpoint)
         router = router.joined(more)
-    return PlacedModels(replace(found, models=tuple(models)), router, standings)
+    return PlacedModels(replace(portfolio, models=tuple(models)), router, standings, found)
+
+
+def _with_deployments(model: Model, router: Router, in_use: InUse, added: dict[str, Embedding]) -> Model:
+    """The model with the embeddings that its deployments have by themselves, each with the share of the calls that it gets.
+
+    Deployments that are never called have no share. A version that is older than the last onboarding of the model says nothing new.
+
+    Args:
+        added: gets the embeddings.
+    """
+    states = {one.id: in_use.of_deployments.get((model.name, one.id)) for one in model.deployments}
+    called = [one for one in model.deployments if one.missing_key is None]
+    free = [one for one in called if (state := states[one.id]) is None or state.state != "quarantined"]
+    called = free or called
+    total = sum(one.weight for one in called)
+    of_model = in_use.versions.get(model.name)
+    since = of_model.time if of_model is not None and of_model.source == "onboarding" else 0.0
+    parts = []
+    for one in called:
+        version = in_use.versions_of_deployments.get((model.name, one.id))
+        embedding = None if version is None or version.time < since else _usable(version, router)
+        if embedding is not None:
+            name = f"portfolio/{model.name}/deployment/{one.id}"
+            added[name] = embedding
+            parts.append((name, one.weight / total))
+    return replace(model, embedding_of_deployments=tuple(parts))
 
 
 def own_name(model: str, space: ModelSpace) -> str:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from gateway.model_versions.stored import ModelState, State, Trial
+from gateway.model_versions.states import State
+from gateway.model_versions.stored import ModelState, Trial
 
 CAUTION = 1.0  # standard errors that are taken off the P(correct) of a model that is on trial or suspect
 _NEVER_CHOSEN: tuple[State, ...] = ("shadow", "quarantined")

@@ -4,8 +4,9 @@ Everything that does not depend on a request is computed once. numpy only; knows
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +59,8 @@ class ModelTable:
         router: the trained router; its space must have every embedding.
         embeddings: names in the model space, one for each model; None for a model without an embedding.
         prices: one for each model; None for a price that is not known, which counts as the highest one that is.
+        parts: index of a model with an embedding -> names in the model space of what answers a part of its requests, with their
+            shares. Its P(correct) is the mean by share; the rest is answered by its own embedding.
 
     Attributes:
         embedded: indexes of the models that have an embedding, (E,), int64, ascending.
@@ -67,11 +70,18 @@ class ModelTable:
         ArtifactError: the space lacks an embedding.
     """
 
-    def __init__(self, router: Router, embeddings: Sequence[str | None], prices: Sequence[PricePerMtok | None]) -> None:
+    def __init__(
+        self,
+        router: Router,
+        embeddings: Sequence[str | None],
+        prices: Sequence[PricePerMtok | None],
+        parts: Mapping[int, Sequence[tuple[str, float]]] = MappingProxyType({}),
+    ) -> None:
         names = [name for name in embeddings if name is not None]
         self._size = len(embeddings)
         self.embedded: NDArray[np.int64] = np.flatnonzero([name is not None for name in embeddings])
-        self._scorer = router.scorer(names)
+        self._scorer = router.scorer([*names, *(name for part in parts.values() for name, _ in part)])
+        self._mean = _mean_by_share(self.embedded, parts)
         # Rows of the model space, (M, Dz), float32; NaN rows make every distance to such a model NaN.
         self._z = np.full((self._size, router.space.z.shape[1]), np.nan, np.float32)
         self._z[self.embedded] = router.space.z[router.space.rows(names)]
@@ -93,8 +103,8 @@ class ModelTable:
         if q is None or not len(self.embedded):
             return TableScores(p_correct, standard_error, None)
         predicted = self._scorer.predict(q)  # (1, E) each
-        p_correct[self.embedded] = predicted.p_correct[0]
-        standard_error[self.embedded] = predicted.standard_error[0]
+        p_correct[self.embedded] = self._of_models(predicted.p_correct)[0]
+        standard_error[self.embedded] = self._of_models(predicted.standard_error)[0]
         return TableScores(p_correct, standard_error, float(predicted.familiarity[0]))
 
     def predict_each(
@@ -104,9 +114,14 @@ class ModelTable:
         each, and the kinds of `Scorer.predict_by_kind`, (n,)."""
         p_correct, standard_error = np.full((2, len(q), self._size), np.nan, np.float32)
         predicted, kinds = self._scorer.predict_by_kind(q)
-        p_correct[:, self.embedded] = predicted.p_correct
-        standard_error[:, self.embedded] = predicted.standard_error
+        p_correct[:, self.embedded] = self._of_models(predicted.p_correct)
+        standard_error[:, self.embedded] = self._of_models(predicted.standard_error)
         return p_correct, standard_error, kinds
+
+    def _of_models(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values of all embeddings, (n, E + parts), as values of the models that have one, (n, E). Standard errors are averaged as
+        P(correct) is: those of one model's deployments err alike."""
+        return values if self._mean is None else values @ self._mean
 
     @property
     def kinds(self) -> int:
@@ -130,6 +145,24 @@ class ModelTable:
         """The distance of each model to one of them, (M,), float32; NaN where one of the two has no embedding."""
         distances: NDArray[np.float32] = np.linalg.norm(self._z - self._z[model], axis=1)
         return distances
+
+
+def _mean_by_share(
+    embedded: NDArray[np.int64], parts: Mapping[int, Sequence[tuple[str, float]]]
+) -> NDArray[np.float32] | None:
+    """The matrix that makes means of models from values of E embeddings and then of all parts, (E + parts, E); None: no parts."""
+    if not parts:
+        return None
+    columns = {int(model): column for column, model in enumerate(embedded)}
+    number = sum(map(len, parts.values()))
+    mean = np.concatenate([np.eye(len(embedded), dtype=np.float32), np.zeros((number, len(embedded)), np.float32)])
+    row = len(embedded)
+    for model, shares in parts.items():
+        column = columns[model]
+        for _, share in shares:
+            mean[row, column], row = share, row + 1
+        mean[column, column] = max(0.0, 1.0 - sum(share for _, share in shares))
+    return mean
 
 
 def _per_token(prices: Sequence[PricePerMtok]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -50,6 +50,11 @@ class Probe:
     max_tokens: int = DEFAULT_MAX_TOKENS
     tools: list[JsonObject] = field(default_factory=list)
 
+    @property
+    def main_kind(self) -> str:
+        """The kind without its part: all languages together are one."""
+        return self.kind.partition(":")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Bank:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from gateway.cache.cache_key import UNKEYED, cache_key, portfolio_version
 from gateway.config.access import EVERYTHING, Allowed
 from gateway.config.portfolio import Portfolio
+from gateway.model_versions.stored import InUse
 from gateway.request.chat_request import parse_chat
 from gateway.request.overrides import with_overrides
 from gateway.request.request import Native
-from gateway.routing.model_embeddings import with_embeddings
+from gateway.routing.placed_models import placed_models
 from router.model.serving import Router
 from tests.gateway.live import model, portfolio
 
@@ -109,7 +110,7 @@ def in_force(
     folder: Path, router: Router, price: float = 1.0, url: str = "http://127.0.0.1:9/v1", **more: Any
 ) -> Portfolio:
     one = model("llama-8b", price={"input": price, "output": 1.0}, deployment={"api_base": url})
-    return with_embeddings(portfolio(folder, one, **more), router.space)
+    return placed_models(portfolio(folder, one, **more), router, InUse()).portfolio
 
 
 def test_the_version_of_a_portfolio(tmp_path: Path, router: Router) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from gateway.commands.main import main
 from gateway.commands.onboard import options_of
 from gateway.commands.onboarding_run import OnboardingRun
 from gateway.config.portfolio import Portfolio
@@ -187,3 +189,11 @@ async def test_five_unknown_models_are_routed_by_one_command_and_ordered_by_thei
             question = {"model": "auto", "messages": [{"role": "user", "content": probes[-1].query}]}
             explained = (await run.http.post("/v1/route", json=question)).json()
             assert {each["model"] for each in explained["candidates"]} == set(names)
+
+
+def test_a_judge_that_does_not_exist_is_named_before_anything_is_asked(tmp_path: Path) -> None:
+    config = write_portfolio(tmp_path, [unknown("new", "http://127.0.0.1:9/v1")])
+    command = CliRunner().invoke(main, ["onboard", "new", "--judge", "other-7b", "--config", str(config)])
+    assert command.exit_code == 2
+    assert "there is no model 'other-7b'; there are new" in " ".join(command.output.replace("│", " ").split())
+    assert not (tmp_path / "record.db").exists()

@@ -71,3 +71,9 @@ def test_a_schema_of_the_file_is_no_schema_of_the_request() -> None:
     grader = GraderEntry(name="g", checker={"type": "json_schema", "schema": {"type": "object"}})
     assert not grader.of_request
     assert grader.spec == CheckerSpec("json_schema", {"schema": {"type": "object"}})
+
+
+def test_a_judge_of_onboarding_is_a_model_of_the_file(tmp_path: Path) -> None:
+    path = write_portfolio(tmp_path, [entry("m", "http://127.0.0.1:9/v1", onboard={"judge": "other"})])
+    with pytest.raises(PortfolioError, match=r"models\[0\].onboard.judge: found 'other', expected one of m"):
+        load_portfolio(path, {})

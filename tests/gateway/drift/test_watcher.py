@@ -103,8 +103,9 @@ async def test_a_swapped_model_is_found_told_and_no_longer_trusted(
     assert "answers otherwise than before" in shown_by_command.output
     row = next(line for line in shown_by_command.output.splitlines() if line.startswith("chat/0 "))
     assert "suspect; " in row
-    back = 'To trust chat/0 again: POST /admin/models/chat/state with {"state":"live","deployment":"chat/0"}'
-    assert back in shown_by_command.output
+    assert "To trust chat/0 again: locus model state chat live --deployment chat/0\n" in shown_by_command.output
+    as_json = json.loads(CliRunner().invoke(main, ["drift", "--db", str(tmp_path / "locus.db"), "--json"]).output)
+    assert [one["deployment_state"] for one in as_json["data"]] == ["suspect"]
 
 
 async def test_an_outage_is_no_event_and_says_why_nothing_is_asked(tmp_path: Path) -> None:
@@ -120,7 +121,8 @@ async def test_an_outage_is_no_event_and_says_why_nothing_is_asked(tmp_path: Pat
             assert watch["reason"].startswith("could not ask: connect")
             await provider.start()
             assert (await until_rounds(run, watch["rounds"] + 2))["reason"] == ""
-            assert (await shown(run))["events"] == []
+            now = await shown(run)
+            assert (now["events"], now["data"][0]["deployment_state"]) == ([], "live")
 
 
 async def test_probes_cost_no_more_than_the_limit(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ async def test_the_models_are_listed_with_state_version_and_trial(tmp_path: Path
             "suspect",
             "set by the operator",
         )
-        assert listed[BEST]["deployments"] == [{"id": f"{BEST}/0", "state": "live", "reason": None, "since": None}]
+        plain = {"id": f"{BEST}/0", "state": "live", "reason": None, "since": None, "version": None}
+        assert listed[BEST]["deployments"] == [plain]
 
 
 async def test_a_version_is_rolled_back(tmp_path: Path) -> None:
@@ -84,6 +85,12 @@ async def test_a_version_is_rolled_back(tmp_path: Path) -> None:
         ("/unknown/state", {"state": "live"}, 404, "no chat model `unknown`"),
         ("/llama-8b/state", {"state": "asleep"}, 400, "`state` must be one of shadow, limited, live"),
         ("/llama-8b/state", {}, 400, "`state` must be one of"),
+        (
+            "/llama-8b/state",
+            {"state": "limited", "deployment": "llama-8b/0"},
+            400,
+            "`state` of a deployment must be one of live, suspect",
+        ),
         ("/llama-8b/state", {"state": "live", "reason": 5}, 400, "`reason` must be a text"),
         (
             "/llama-8b/state",
@@ -124,3 +131,24 @@ async def test_the_command_lists_and_rolls_back_versions(tmp_path: Path) -> None
     unknown = await locus(tmp_path, "history", "mistral")
     assert unknown.exit_code == 1
     assert "no chat model 'mistral'; it has llama-8b, llama-70b, mistral-7b" in unknown.stderr
+
+
+async def test_the_command_sets_states(tmp_path: Path) -> None:
+    async with serving(tmp_path) as run:
+        done = await locus(tmp_path, "state", BEST, "quarantined", "--reason", "wrong answers")
+        assert done.stderr == f"{BEST} is quarantined; a running gateway uses this within seconds\n"
+        await locus(tmp_path, "state", "llama-8b", "suspect", "--deployment", "llama-8b/0")
+        assert run.service.model_watch is not None
+        await run.service.model_watch.look()
+        assert run.service.in_force.standings[BEST].reason == "wrong answers"
+        assert run.service.in_force.standings["llama-8b"].suspects == ("llama-8b/0",)
+    for arguments, words in (
+        (("llama-8b", "probing"), "'probing' is not one of 'shadow', 'limited', 'live'"),
+        (("llama-8b", "limited", "--deployment", "llama-8b/0"), "one of live, suspect, quarantined"),
+        (("llama-8b", "live", "--deployment", "llama-8b/7"), "it has llama-8b/0"),
+        (("llama-8b", "live", "--reason", "x" * 501), "at most 500 characters"),
+        (("llama", "live"), "no chat model 'llama'"),
+    ):
+        wrong = await locus(tmp_path, "state", *arguments)
+        assert wrong.exit_code != 0
+        assert words in " ".join(wrong.stderr.replace("│", " ").split())

@@ -205,6 +205,39 @@ async def test_a_suspect_deployment_makes_its_model_suspect(tmp_path: Path) -> N
         assert f"its deployment {BEST}/0 is suspect" in suspect["why"]
 
 
+async def test_a_version_of_one_deployment_counts_with_its_share_of_the_calls(tmp_path: Path) -> None:
+    """A provider has changed what the second of three deployments serves."""
+    models = [entry(name, *[""] * (3 if name == BEST else 1)) for name in EMBEDDINGS]
+    weak, other = EMBEDDINGS["mistral-7b"], f"{BEST}/1"
+    for deployment, weight in zip(models[list(EMBEDDINGS).index(BEST)]["deployments"], (1, 2, 1), strict=True):
+        deployment |= {"weight": weight, "api_base": "http://127.0.0.1:9/v1"}
+    async with serving(tmp_path, models) as run:
+        before, as_weak = await candidate(run, BEST), await candidate(run, "mistral-7b")
+        version = run.service.in_force.version
+
+        async def add_own(like: str) -> None:
+            values = {"checkpoint": shipped_router().checkpoint, "source": "drift", "note": "", "live": True}
+            await versions(run).add(BEST, embedding_of(like), deployment=other, **values)
+            await look(run)
+
+        await add_own(weak)
+        mixed = await candidate(run, BEST)
+        for name in ("p_correct", "standard_error"):
+            assert mixed[name] == pytest.approx((before[name] + as_weak[name]) / 2, abs=2e-6)
+        assert run.service.in_force.version != version  # stored answers of before are not used
+        shown = (await run.http.get("/admin/models")).json()["data"][list(EMBEDDINGS).index(BEST)]
+        assert [one["version"] for one in shown["deployments"]] == [None, 1, None]
+        assert (shown["version"], shown["embedding"]) == (None, EMBEDDINGS[BEST])
+        await set_state(run, BEST, "quarantined", deployment=other)  # it gets no calls
+        assert (await candidate(run, BEST))["p_correct"] == before["p_correct"]
+        await set_state(run, BEST, "live", deployment=other)
+        await set_state(run, BEST, "quarantined", deployment=f"{BEST}/0")
+        shares = (before["p_correct"] + 2 * as_weak["p_correct"]) / 3
+        assert (await candidate(run, BEST))["p_correct"] == pytest.approx(shares, abs=2e-6)
+        await add(run, BEST, EMBEDDINGS[BEST])  # all of its deployments were asked later
+        assert (await candidate(run, BEST))["p_correct"] == pytest.approx(before["p_correct"], abs=1e-6)
+
+
 async def test_a_deployment_in_quarantine_gets_no_calls(tmp_path: Path) -> None:
     async with ScriptedProvider() as first, ScriptedProvider() as second:
         async with gateway(tmp_path, [entry("llama-8b", first.base_url, second.base_url)]) as run:

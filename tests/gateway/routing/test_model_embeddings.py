@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from gateway.config.portfolio_file import load_portfolio
-from gateway.routing.model_embeddings import find_embedding, missing_embeddings, with_embeddings
+from gateway.routing.model_embeddings import find_embedding, found_embeddings, with_embedding
+from router.errors import ArtifactError
 from router.model.serving import SPACE
 from router.model.space import ModelSpace
 from tests.gateway.running import EMBEDDINGS, entry, gateway, write_portfolio
@@ -38,7 +39,8 @@ def space(tmp_path: Path) -> ModelSpace:
 
 def models(*entries: dict[str, Any], folder: Path, space: ModelSpace) -> list[Any]:
     portfolio = load_portfolio(write_portfolio(folder, list(entries)), {})
-    return list(with_embeddings(portfolio, space).models)
+    found = found_embeddings(portfolio, space)
+    return [with_embedding(model, found[model.name]) for model in portfolio.models]
 
 
 def through_litellm(name: str, **params: Any) -> dict[str, Any]:
@@ -78,7 +80,9 @@ def test_no_embedding_is_guessed(tmp_path: Path, space: ModelSpace) -> None:
         {},
     )
     assert [find_embedding(model, space).name for model in portfolio.models[:2]] == [None, None]
-    (problem,) = missing_embeddings(portfolio, space)
+    with pytest.raises(ArtifactError) as missing:
+        found_embeddings(portfolio, space)
+    (problem,) = str(missing.value).splitlines()
     assert "models[2].embedding: the model space has no 'qwen/qwen9-80b'; close to it: qwen/qwen9-8b" in problem
 
 
