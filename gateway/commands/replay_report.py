@@ -1,5 +1,6 @@
 """A replay's report in words and tables for a terminal."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,8 @@ def show(report: Report, other: str) -> None:
         other: what was replayed, in words.
     """
     screen = console()
-    screen.print(f"[bold]Replayed: {_escaped(other)}[/]")
-    screen.print(f"{report.replayed:,} of {report.requests:,} requests {_period(report)}.")
-    for reason in REASONS:
-        if count := report.not_replayed.get(reason):
-            screen.print(f"  {count:,} {WORDS[reason]}", style="dim")
+    _requests(screen, report, other)
     if not report.replayed:
-        screen.print("[yellow]There is nothing to compare.[/]")
         return
     screen.print(
         f"It chooses another model than the one that answered for {_percent(report.differing)} of them. The present portfolio "
@@ -38,6 +34,47 @@ def show(report: Report, other: str) -> None:
     _estimates(screen, report)
     _notes(screen, report)
     _models(screen, report)
+
+
+def _requests(screen: "Console", report: Report, other: str) -> None:
+    """What was replayed, and which requests could not be."""
+    screen.print(f"[bold]Replayed: {_escaped(other)}[/]")
+    screen.print(f"{report.replayed:,} of {report.requests:,} requests {_period(report)}.")
+    for reason in REASONS:
+        if count := report.not_replayed.get(reason):
+            screen.print(f"  {count:,} {WORDS[reason]}", style="dim")
+    if not report.replayed:
+        screen.print("[yellow]There is nothing to compare.[/]")
+
+
+def show_curve(cost_weights: Sequence[float], reports: Sequence[Report], other: str) -> None:
+    """Prints one row for each cost weight.
+
+    Args:
+        reports: in the order of the cost weights; on the same requests.
+        other: what was replayed, in words.
+    """
+    from router.commands.terminal import table_of
+
+    screen = console()
+    _requests(screen, reports[0], other)
+    if not reports[0].replayed:
+        return
+    wide = screen.width >= NARROW
+    table = table_of(
+        ("cost weight", "accuracy", *(("90% interval",) if wide else ()), "USD per 1,000", "differs"), text=()
+    )
+    logged = reports[0]
+    rows = [("as logged", logged.readout.logged, logged.usd.logged, 0.0)]
+    for weight, report in zip(cost_weights, reports, strict=True):
+        rows.append((f"{weight:g}", report.readout.other, report.usd.other, report.differing))
+    for name, accuracy, usd, differing in rows:
+        interval = (f"{_number(accuracy.low, '%')} to {_number(accuracy.high, '%')}",) if wide and accuracy else ()
+        table.add_row(name, _value(accuracy, "%"), *interval, _value(usd, "usd"), _percent(differing))
+    screen.print()
+    screen.print(table)
+    if any(report.unpriced for report in reports):
+        screen.print("Requests whose price or tokens are not known are not in the USD.", style="dim")
 
 
 def _estimates(screen: "Console", report: Report) -> None:

@@ -1,6 +1,6 @@
 """Onboarding by the models, upstreams and database of a running service."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gateway.config.onboarding import OnboardEntry
 from gateway.config.portfolio import NO_EMBEDDING
@@ -8,18 +8,27 @@ from gateway.http.service import Service
 from gateway.onboarding.answers import AnswerStore
 from gateway.onboarding.asking import Desk
 from gateway.onboarding.course import Place
-from gateway.onboarding.jobs import JobStore, process_name
+from gateway.onboarding.jobs import JobStore
 from gateway.onboarding.probe_calls import ProbeCalls
 from gateway.onboarding.runner import POLL_S, OnboardingRunner
+from gateway.record.request_record import Part
+from gateway.replicas.owner import process_name
 
 LONGEST_GRACE_S = 10.0  # for calls that run when the gateway stops; their probes are asked again
 
 
-def probe_calls(service: Service) -> ProbeCalls:
-    """Questions through the upstreams, limits and record of a service."""
-    return ProbeCalls(
-        service.failover, service.recorder, lambda: service.in_force.portfolio, service.metrics.call_billed
-    )
+def probe_calls(service: Service, billed: Callable[[Part], None] = lambda part: None) -> ProbeCalls:
+    """Questions through the upstreams, limits and record of a service.
+
+    Args:
+        billed: called with each billed call, also of questions without an answer.
+    """
+
+    def counted(part: Part) -> None:
+        service.metrics.call_billed(part)
+        billed(part)
+
+    return ProbeCalls(service.failover, service.recorder, lambda: service.in_force.portfolio, counted)
 
 
 def onboarding_place(service: Service) -> Place | None:

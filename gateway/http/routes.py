@@ -19,6 +19,7 @@ from gateway.http import stored_responses
 from gateway.http.admin_keys import AdminKeys
 from gateway.http.admin_models import AdminModels
 from gateway.http.admin_onboarding import AdminOnboarding
+from gateway.http.admin_replay import AdminReplay
 from gateway.http.admin_usage import usage
 from gateway.http.admission import Admission, Admitted
 from gateway.http.auth import Headers, is_operator
@@ -80,6 +81,7 @@ def routes(handlers: "Handlers", endpoints: Mapping[str, ASGIApp], admission: Ad
         *AdminOnboarding(handlers.service).routes(),
         *AdminModels(handlers.service).routes(),
         *AdminDrift(handlers.service).routes(),
+        *AdminReplay(handlers.service).routes(),
     ]
 
 

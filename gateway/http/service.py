@@ -33,6 +33,9 @@ from gateway.model_versions.stored import InUse
 from gateway.record.loop_monitor import LoopMonitor
 from gateway.record.metrics import Metrics
 from gateway.record.recorder import Recorder
+from gateway.replay.jobs import ReplayJobs
+from gateway.replay.runner import ReplayRunner
+from gateway.replicas.owner import process_name
 from gateway.replicas.replicas import Replicas, open_replicas
 from gateway.request.chat_request import ChatRequest
 from gateway.request.conversation import Conversation, ConversationTable
@@ -59,6 +62,7 @@ class Service:
         graders: grade answers; None while none do.
         models: versions of embeddings and states of models; None without a database.
         model_watch: puts changes of them in force; None without a database.
+        replays: runs those that the operator asks for; None without a database.
         trials: keeps models on trial to their share.
         output_lengths: of recent answers, from which the cost of the next ones is expected.
         in_force: replaced when a changed portfolio, or a changed version or state of a model, comes into force.
@@ -101,6 +105,7 @@ class Service:
             self.outcomes = Outcomes(database)
         self.models: ModelVersions | None = None
         self.model_watch: ModelWatch | None = None
+        self.replays: ReplayRunner | None = None
         self.trials = in_force.routing.trials
         self._changing = asyncio.Lock()  # what is in force
         if database is not None:
@@ -217,20 +222,23 @@ async def open_service(
             await telemetry.apply(settings.otel)
             metrics.watch(lambda: service.in_force.deployments, recorder, lambda: cache.bytes)
             metrics.watch_spans(lambda: telemetry.lost)
-            async with _watched(service, settings):
+            async with _watched(service):
                 yield service
 
 
 @asynccontextmanager
-async def _watched(service: Service, settings: Settings) -> AsyncIterator[None]:
-    """The health of deployments is checked; versions and states of models are put in force, now and when they change."""
+async def _watched(service: Service) -> AsyncIterator[None]:
+    """Health is checked; versions and states of models are put in force, now and when they change; replays may run."""
     await service.health.watch(service.in_force.deployments)
     service.metrics.watch_states(lambda: {name: one.state for name, one in service.in_force.standings.items()})
-    if service.models is None or settings.database is None:
+    if service.models is None or service.database is None:
         yield
         return
-    interval_s = SERVER_S if settings.database.file is None else FILE_S
-    async with ModelWatch(service.models, service.use_models, service.trials, interval_s) as service.model_watch:
+    interval_s = SERVER_S if service.database.location.file is None else FILE_S
+    async with (
+        ModelWatch(service.models, service.use_models, service.trials, interval_s) as service.model_watch,
+        ReplayRunner(ReplayJobs(service.database, process_name())) as service.replays,
+    ):
         yield
 
 

@@ -3,7 +3,6 @@
 What was spent is booked when the ledger is written, in the same transaction (`book`), so that the budgets always agree with it.
 """
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from gateway.limits import sql_rows
 from gateway.limits.engine import LEASE_S, TOMB_S, Answer, Ask, LimitsAway, Swept
 from gateway.limits.exchange import book_in_use, exchange, sweep
 from gateway.limits.sql_rows import StoredRows
+from gateway.store.clock import database_clock, lock
 from gateway.store.database import Database, DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -66,12 +66,8 @@ class SqlEngine:
 
     async def _begin(self, connection: "AsyncConnection") -> float:
         """Waits for other transactions on limits, and returns the time."""
-        await sql_rows.lock(connection)
-        if self._clock is not None:
-            return self._clock()
-        if connection.dialect.name == "postgresql":
-            return await sql_rows.database_clock(connection)
-        return time.time()
+        await lock(connection, sql_rows.LOCK_ID)
+        return await database_clock(connection) if self._clock is None else self._clock()
 
 
 async def book(connection: "AsyncConnection", spent: Mapping[str, int]) -> None:
@@ -80,7 +76,7 @@ async def book(connection: "AsyncConnection", spent: Mapping[str, int]) -> None:
     Args:
         spent: nano-USD by lease.
     """
-    await sql_rows.lock(connection)
+    await lock(connection, sql_rows.LOCK_ID)
     stored = StoredRows(connection)
     rows = await stored.load(sorted(spent))
     corrections = [book_in_use(rows, lease, spent[lease]) for lease in rows.leases]

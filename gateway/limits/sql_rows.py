@@ -26,18 +26,6 @@ _LEASE = (
 )
 
 
-async def lock(connection: "AsyncConnection") -> None:
-    """Waits until no other transaction works on limits."""
-    if connection.dialect.name == "postgresql":
-        await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK_ID})")
-
-
-async def database_clock(connection: "AsyncConnection") -> float:
-    """PostgreSQL's clock, seconds since the epoch."""
-    result = await connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())::float8")
-    return float(result.scalar_one())
-
-
 class StoredRows:
     """The rows of some leases and terms.
 

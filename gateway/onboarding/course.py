@@ -22,9 +22,10 @@ from gateway.model_versions.stored import ModelState, Trial, arrays_of
 from gateway.onboarding.asking import Asking, Desk, all_of
 from gateway.onboarding.budget import PriceUnknown, check_prices
 from gateway.onboarding.fitting import Fitted, Fitting, Known
-from gateway.onboarding.jobs import BEAT_S, Ending, Job, JobStore, Progress
+from gateway.onboarding.jobs import Ending, Job, JobStore, Progress
 from gateway.onboarding.until_stored import until_stored
 from gateway.record.reading import recent_queries
+from gateway.replicas.owner import BEAT_S
 from gateway.routing.model_embeddings import find_embedding
 from gateway.store.database import Database
 from gateway.store.transactions import reading

@@ -4,9 +4,7 @@ Each model has one row, that of its last job. A process that runs a job renews t
 over. So a job survives a restart, and no model is onboarded by two processes at once.
 """
 
-import os
 import secrets
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,8 +13,8 @@ from gateway.config.onboarding import OnboardEntry
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import NUSD_PER_USD
-from gateway.limits.sql_rows import database_clock
-from gateway.replicas.presence import is_killed, this_machine
+from gateway.replicas.owner import is_gone
+from gateway.store.clock import database_clock, locked_clock
 from gateway.store.database import Database
 from gateway.store.transactions import reading, writing
 
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 Runner = Literal["gateway", "command"]
 Ending = Literal["stopped", "done", "failed", "waiting"]
 ACTIVE = ("waiting", "running", "stopping")
-BEAT_S = 1.0
-GONE_S = 10.0  # without a beat the process is gone
 _LOCK_ID = 0x10C7  # of PostgreSQL's advisory lock: one process at a time takes or adds jobs
 
 
@@ -118,7 +114,7 @@ class JobStore:
         """
         together = secrets.token_hex(8)
         async with writing(self._database, "onboarding") as connection:
-            now = await _lock(connection)
+            now = await locked_clock(connection, _LOCK_ID)
             known = {job.model: job for job in await _all(connection, now, list(wanted))}
             for model, job in known.items():
                 if job.active and not _may_be_replaced(job, runner):
@@ -135,7 +131,7 @@ class JobStore:
     async def take(self, owner: str) -> list[list[Job]]:
         """The jobs that wait for a gateway, or whose gateway is gone; from now on `owner` runs them. Models of one job together."""
         async with writing(self._database, "onboarding") as connection:
-            now = await _lock(connection)
+            now = await locked_clock(connection, _LOCK_ID)
             jobs = [job for job in await _all(connection, now) if job.runner == "gateway"]
             taken = [job for job in jobs if job.state == "waiting" or (job.gone and job.state == "running")]
             await _update(connection, [job.model for job in taken], {"state": "running", "owner": owner, "beat": now})
@@ -149,7 +145,7 @@ class JobStore:
     async def beat(self, owner: str, progress: Mapping[str, Progress]) -> set[str]:
         """Renews the rows of models that `owner` runs; returns those that must stop: asked to, or taken over by another process."""
         async with writing(self._database, "onboarding") as connection:
-            now = await _now(connection)
+            now = await database_clock(connection)
             for model, done in progress.items():
                 await _update(connection, [model], {"beat": now, "progress": done.fields()}, owner)
             rows = await _all(connection, now, list(progress))
@@ -161,7 +157,7 @@ class JobStore:
     ) -> None:
         """Ends a job that `owner` runs, or with "waiting" leaves it to the next process."""
         async with writing(self._database, "onboarding") as connection:
-            now = await _now(connection)
+            now = await database_clock(connection)
             values = {"state": state, "reason": reason, "progress": progress.fields(), "owner": None, "beat": now}
             values |= {"ended": None if state == "waiting" else now}
             if version is not None:
@@ -175,7 +171,7 @@ class JobStore:
             NotFound: no job of the model waits or runs.
         """
         async with writing(self._database, "onboarding") as connection:
-            now = await _lock(connection)
+            now = await locked_clock(connection, _LOCK_ID)
             jobs = await _all(connection, now, [model])
             if not jobs or not jobs[0].active:
                 raise NotFound(f"{model} is not being onboarded.")
@@ -192,18 +188,7 @@ class JobStore:
     async def all(self, models: Sequence[str] | None = None) -> list[Job]:
         """The last jobs of these models; None: of all."""
         async with reading(self._database, "onboarding") as connection:
-            return await _all(connection, await _now(connection), models)
-
-
-def process_name() -> str:
-    """Names this process as an owner of jobs."""
-    return f"{this_machine()} {os.getpid()} {secrets.token_hex(4)}"
-
-
-def _is_gone(owner: str | None) -> bool:
-    """True if the process is of this machine and is no more."""
-    machine, _, rest = (owner or "").rpartition(" ")[0].rpartition(" ")
-    return rest.isdecimal() and is_killed(machine, int(rest))
+            return await _all(connection, await database_clock(connection), models)
 
 
 def _may_be_replaced(job: Job, runner: Runner) -> bool:
@@ -215,18 +200,6 @@ def progress_text(job: Job) -> str:
     """How far a job is, for people."""
     done = job.progress
     return f"{job.state}, {done.asked} of {job.options.probes} probes asked, {done.nusd / NUSD_PER_USD:.4f} USD spent"
-
-
-async def _lock(connection: "AsyncConnection") -> float:
-    """Waits until this transaction is the only one that takes or adds jobs; returns the time."""
-    if connection.dialect.name == "postgresql":
-        await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_ID})")
-    return await _now(connection)
-
-
-async def _now(connection: "AsyncConnection") -> float:
-    """The database's clock: seconds since the epoch."""
-    return await database_clock(connection) if connection.dialect.name == "postgresql" else time.time()
 
 
 async def _all(connection: "AsyncConnection", now: float, models: Sequence[str] | None = None) -> list[Job]:
@@ -244,7 +217,7 @@ def _job(row: Mapping[Any, Any], now: float) -> Job:
     values = {name: row[name] for name in Job.__slots__ if name != "gone"}
     values["options"] = OnboardEntry.model_validate(row["options"])
     values["progress"] = Progress(**(row["progress"] or {}))
-    gone = row["state"] in ("running", "stopping") and (now - row["beat"] > GONE_S or _is_gone(row["owner"]))
+    gone = row["state"] in ("running", "stopping") and is_gone(row["owner"], now - row["beat"])
     return Job(**values, gone=gone)
 
 

@@ -9,7 +9,8 @@ from gateway.config.onboarding import OnboardEntry
 from gateway.core.errors import Conflict, StoreUnavailable
 from gateway.core.safe_logging import log_exception
 from gateway.onboarding.course import Course, Place
-from gateway.onboarding.jobs import Job, process_name
+from gateway.onboarding.jobs import Job
+from gateway.replicas.owner import process_name
 
 log = logging.getLogger("locus.onboarding")
 

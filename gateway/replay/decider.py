@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from gateway.config.portfolio import Portfolio
 from gateway.core.vocabulary import EXPECTED_OUTPUT_TOKENS
 from gateway.deployments.live import LiveDeployments
-from gateway.record.needs import Needs
+from gateway.record.needs import Needs, unpack_needs
 from gateway.record.predictions import unpack_query
+from gateway.replay.logged import LoggedRequest
 from gateway.routing.eligibility import Eligibility
 from gateway.routing.model_tables import embeddings_by_setting, model_tables
 from gateway.routing.placed_models import PlacedModels
@@ -38,6 +39,14 @@ class Asked:
     q: NDArray[np.float32]
     needs: Sequence[Needs]
     policies: Sequence[str]
+
+    @classmethod
+    def of(cls, rows: Sequence[LoggedRequest]) -> "Asked":
+        """What the record has of requests that can be decided again; see `gateway.replay.reasons`."""
+        q = [unpack_query(row.encoding or b"", row.surface or b"") for row in rows]
+        needs = [unpack_needs(row.needs or {}) for row in rows]
+        stacked = np.stack(q) if q else np.zeros((0, 0), np.float32)
+        return cls(stacked, needs, [row.policy or "" for row in rows])
 
 
 class Predicted(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from gateway.store.outcome_tables import OUTCOMES
 from gateway.store.tables import REQUESTS
@@ -76,6 +76,9 @@ class DatabaseLog:
         connection: reads only, in one transaction.
         since, until: seconds since the epoch; None: no limit.
         most: only the newest so many requests are read; None: all.
+
+    Attributes:
+        cut: the period has more requests than `most`.
     """
 
     def __init__(
@@ -83,12 +86,14 @@ class DatabaseLog:
     ) -> None:
         self._connection = connection
         c = REQUESTS.c
-        parts: list[ColumnElement[bool]] = [c.api != "probe", c.api != "embeddings"]
+        parts: list[ColumnElement[bool]] = [or_(c.api.is_(None), c.api.not_in(("probe", "embeddings")))]
         parts += [] if since is None else [c.time >= since]
         parts += [] if until is None else [c.time < until]
+        self.cut = False
         if most is not None:
             newest = select(c.id).where(*parts).order_by(c.id.desc()).offset(most).limit(1)
             before = connection.execute(newest).scalar()
+            self.cut = before is not None
             parts += [] if before is None else [c.id > before]
         self._where = and_(True, *parts)
 
@@ -130,10 +135,28 @@ def logged_columns() -> list[ColumnElement[Any]]:
     return [made[name] if name in made else c[name] for name in LoggedRequest._fields]
 
 
-def prompts(connection: Connection, ids: Sequence[int]) -> dict[int, object]:
-    """The stored prompts of requests, as parsed JSON, by the ids of their rows."""
-    found: dict[int, object] = {}
+class Stored(NamedTuple):
+    """What the record has of a request beside its numbers; the columns of the table `requests` of these names.
+
+    Attributes:
+        prompt, needs, metadata, tags: as parsed JSON.
+    """
+
+    request_id: str
+    policy: str | None
+    served: str
+    prompt: object
+    key_name: str | None
+    tags: list[str] | None
+    metadata: dict[str, str] | None
+    needs: dict[str, Any] | None
+
+
+def stored(connection: Connection, ids: Sequence[int]) -> dict[int, Stored]:
+    """Texts and labels of answered requests, by the ids of their rows."""
+    found: dict[int, Stored] = {}
+    columns = [REQUESTS.c[name] for name in Stored._fields]
     for start in range(0, len(ids), 500):  # SQLite limits the variables of one statement
-        query = select(REQUESTS.c.id, REQUESTS.c.prompt).where(REQUESTS.c.id.in_(ids[start : start + 500]))
-        found.update({row.id: row.prompt for row in connection.execute(query)})
+        query = select(REQUESTS.c.id, *columns).where(REQUESTS.c.id.in_(ids[start : start + 500]))
+        found.update({row[0]: Stored(*row[1:]) for row in connection.execute(query)})
     return found

@@ -1,9 +1,9 @@
 """Replays logged requests: what another portfolio or policy would have chosen, and what that would have given."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from gateway.config.portfolio import Model
 from gateway.core.usage import Usage
 from gateway.core.vocabulary import NUSD_PER_USD
-from gateway.record.needs import Needs, unpack_needs
+from gateway.record.needs import Needs
 from gateway.replay.decider import Decided, Decider, Predicted, predict_packed
 from gateway.replay.logged import Log, LoggedRequest
-from gateway.replay.reasons import Reason, why_not
+from gateway.replay.reasons import Reason
+from gateway.replay.replayable import Job, Replayable
 from gateway.replay.report import Compared, Report
 from gateway.replay.usual import Usual
 from router.parallel import LOCAL, run_jobs
@@ -23,8 +24,6 @@ from router.replay.readout import Batch, ReadOut, Side
 from router.replay.snips import measured, weighted
 
 Floats = NDArray[np.float64]
-# What one process predicts at a time: seconds of work, beside which it matters little that the tables are sent with it.
-CHUNKS_OF_A_JOB = 4
 FEWEST_JOBS = 8  # that other processes are started for
 JOBS = 16  # whose requests are in memory at the same time
 _OTHERS = ""  # the place of models without an embedding among the embeddings
@@ -52,20 +51,6 @@ class Differing:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """Requests that can be replayed.
-
-    Attributes:
-        needs: of each.
-        packed: what `predict_packed` needs of them.
-    """
-
-    rows: list[LoggedRequest]
-    needs: list[Needs]
-    packed: tuple[list[tuple[bytes, bytes]], list[str | None]]
-
-
-@dataclass(frozen=True)
 class _Rows:
     """Requests that both deciders have decided.
 
@@ -83,22 +68,70 @@ class _Rows:
     kinds: NDArray[np.int64]
 
 
-class Replay:
-    """Replays a log.
+@dataclass(frozen=True)
+class Replayed:
+    """What one alternative would have given.
+
+    Attributes:
+        differing: the requests on which it chooses another model than the one that answered; empty if they were not noted.
+    """
+
+    report: Report
+    differing: Differing
+
+
+def replay(
+    log: Log,
+    present: Decider,
+    others: Sequence[Decider],
+    checkpoint: str,
+    since: float | None = None,
+    until: float | None = None,
+    *,
+    engine: str = LOCAL,
+    for_audit: bool = False,
+) -> list[Replayed]:
+    """Replays a log with alternatives, each in turn for each part of the log. Deciders with the same tables predict once.
 
     Args:
         log: the requests; they are read twice.
         present: the portfolio in force with its policies, by which the models that answered are predicted.
-        other: what is tried instead.
-        checkpoint: the id of the one that both use.
+        others: what is tried instead.
+        checkpoint: the id of the one that all use.
+        since, until: the period of the log, for the reports.
+        engine: what predicts; see `router.parallel`. The reports do not depend on it.
+        for_audit: note the requests on which each differs.
+
+    Raises:
+        EngineError, MissingPackage: see `router.parallel.run_jobs`.
+    """
+    usual = Usual(log)
+    runs = [_Replay(present, other, usual, for_audit=for_audit) for other in others]
+    tables = list({id(one.tables): one.tables for one in (present, *others)}.values())
+    read = Replayable(log, checkpoint)
+    jobs = read.jobs()
+    while some := list(islice(jobs, JOBS)):
+        calls = [(of_models, *job.packed) for job in some for of_models in tables]
+        predicted = iter(list(run_jobs(predict_packed, calls, len(calls), engine, fewest=FEWEST_JOBS)))
+        for job in some:
+            by_tables = {id(of_models): next(predicted) for of_models in tables}
+            decided = present.decide_predicted(by_tables[id(present.tables)], job.needs, job.policies)
+            for run in runs:
+                run.add(job, decided, by_tables[id(run.other.tables)])
+    return [Replayed(run.report(read.requests, read.reasons, since, until), run.differing) for run in runs]
+
+
+class _Replay:
+    """Sums over jobs, for one alternative.
 
     Attributes:
-        differing: the requests on which both differ, once `run` is over.
+        other: what is tried.
+        differing: see `Replayed`.
     """
 
-    def __init__(self, log: Log, present: Decider, other: Decider, checkpoint: str) -> None:
-        self._log = log
-        self._present, self._other, self._checkpoint = present, other, checkpoint
+    def __init__(self, present: Decider, other: Decider, usual: Usual, *, for_audit: bool) -> None:
+        self._for_audit = for_audit
+        self._present, self.other, self._usual = present, other, usual
         names = [*sorted(present.embeddings | other.embeddings), _OTHERS]
         self._places = {name: i for i, name in enumerate(names)}
         self._index = {name: i for i, name in enumerate(present.names)}
@@ -107,61 +140,28 @@ class Replay:
         self._usd, self._ms = (Mean(), Mean(), Mean()), (Mean(), Mean(), Mean())  # logged, other, difference
         self._shares: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
         self._graded: list[Floats] = []
-        self._requests = self._same = 0
+        self._same = 0
         self.differing = Differing()
 
-    def run(self, since: float | None = None, until: float | None = None, engine: str = LOCAL) -> Report:
-        """Reads the log and reports. The report does not depend on the engine.
+    def add(self, job: Job, present: Decided, predicted: Predicted) -> None:
+        """Adds requests.
 
         Args:
-            since, until: the period of the log, for the report.
-            engine: what predicts; see `router.parallel`.
-
-        Raises:
-            EngineError, MissingPackage: see `router.parallel.run_jobs`.
+            present: the decisions of the portfolio in force.
+            predicted: by the tables of `other`.
         """
-        usual = Usual(self._log)
-        deciders = [self._present]
-        deciders += [] if self._other.tables is self._present.tables else [self._other]
-        jobs = self._jobs()
-        while some := list(islice(jobs, JOBS)):
-            calls = [(decider.tables, *job.packed) for job in some for decider in deciders]
-            predicted = iter(list(run_jobs(predict_packed, calls, len(calls), engine, fewest=FEWEST_JOBS)))
-            for job in some:
-                of_present = next(predicted)
-                of_other = next(predicted) if len(deciders) > 1 else of_present
-                self._add(self._decided(job, of_present, of_other), usual)
-        return self._report(since, until)
-
-    def _jobs(self) -> Iterator[_Job]:
-        """The requests of the log that can be replayed; the others are counted."""
-        chunks = iter(self._log.requests())
-        while some := list(islice(chunks, CHUNKS_OF_A_JOB)):
-            rows = []
-            for row in chain.from_iterable(some):
-                self._requests += 1
-                reason = why_not(row, self._checkpoint)
-                if reason is None:
-                    rows.append(row)
-                else:
-                    self._reasons[reason] += 1
-            if rows:
-                needs = [unpack_needs(row.needs or {}) for row in rows]
-                encodings = [(row.encoding or b"", row.surface or b"") for row in rows]
-                yield _Job(rows, needs, (encodings, [one.reasoning for one in needs]))
-
-    def _decided(self, job: _Job, of_present: Predicted, of_other: Predicted) -> _Rows:
-        rows, needs = job.rows, job.needs
-        policies = [row.policy or "" for row in rows]
-        present = self._present.decide_predicted(of_present, needs, policies)
         other = present
-        if self._other is not self._present:
-            other = self._other.decide_predicted(of_other, needs, policies)
+        if self.other is not self._present:
+            other = self.other.decide_predicted(predicted, job.needs, job.policies)
+        self._add(self._decided(job, present, other), self._usual)
+
+    def _decided(self, job: Job, present: Decided, other: Decided) -> _Rows:
+        rows, needs = job.rows, job.needs
         p, error, place = self._logged(rows, needs, present)
         chosen = np.maximum(other.chosen, 0)
         at = np.arange(len(rows))
         places = [
-            self._places[self._other.embedding(int(m), one.reasoning) or _OTHERS]
+            self._places[self.other.embedding(int(m), one.reasoning) or _OTHERS]
             for m, one in zip(chosen, needs, strict=True)
         ]
         both_p = np.array([p, other.p_correct[at, chosen]], np.float64)
@@ -206,7 +206,7 @@ class Replay:
 
     def _add(self, decided: _Rows, usual: Usual) -> None:
         rows = decided.rows
-        models = [self._other.portfolio.models[i] for i in decided.other.tolist()]
+        models = [self.other.portfolio.models[i] for i in decided.other.tolist()]
         sides = [Side(*side) for side in zip(decided.places, decided.p, decided.error, strict=True)]
         self._readout.add(Batch(decided.kinds, *sides))
         for row, model in zip(rows, models, strict=True):
@@ -219,7 +219,11 @@ class Replay:
         propensity = np.array([row.propensity or 1.0 for row in rows])
         score = np.array([_nan(row.score) for row in rows])
         self._graded.append(np.array([agree, propensity, score, *decided.p]))
-        d, (p, q) = self.differing, decided.p
+        if self._for_audit:
+            self._note_differing(decided, models)
+
+    def _note_differing(self, decided: _Rows, models: Sequence[Model]) -> None:
+        rows, d, (p, q) = decided.rows, self.differing, decided.p
         for i in np.flatnonzero(decided.places[0] != decided.places[1]).tolist():
             d.ids.append(rows[i].id)
             d.logged.append(rows[i].served or "")
@@ -229,7 +233,15 @@ class Replay:
             d.scores.append(_nan(rows[i].score))
             d.prompts.append(rows[i].has_prompt)
 
-    def _report(self, since: float | None, until: float | None) -> Report:
+    def report(
+        self, requests: int, reasons: Counter[Reason], since: float | None = None, until: float | None = None
+    ) -> Report:
+        """The report on all requests that were added.
+
+        Args:
+            requests: all of the period.
+            reasons: of those that could not be added.
+        """
         count = self._readout.count
         graded = np.concatenate(self._graded, axis=1) if self._graded else np.zeros((5, 0))
         agree, propensity, score, *p = graded
@@ -241,9 +253,9 @@ class Replay:
         return Report(
             since,
             until,
-            self._requests,
+            requests,
             count,
-            +self._reasons,
+            +(self._reasons + reasons),
             self._same / count if count else 0.0,
             self._readout.differing / count if count else 0.0,
             readout,

@@ -32,16 +32,20 @@ class Audit:
     Attributes:
         planned, asked, graded: numbers of requests.
         usd: what it cost.
+        graded_by: numbers of the graded requests by the name of the grader.
         note: what the reader should know, such as why it ended early; empty if nothing.
         difference: None if too few were graded.
+        interrupted: its user ended it.
     """
 
     planned: int
     asked: int
     graded: int
     usd: float
+    graded_by: Mapping[str, int]
     note: str
     difference: Estimate | None
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,11 @@ class Report:
 
 def _audit(audit: Audit) -> JsonObject:
     numbers = {name: getattr(audit, name) for name in ("planned", "asked", "graded", "usd")}
-    return numbers | {"note": audit.note or None, "difference": _estimate(audit.difference)}
+    return numbers | {
+        "graded_by": dict(audit.graded_by),
+        "note": audit.note or None,
+        "difference": _estimate(audit.difference),
+    }
 
 
 def _compared(of: Compared) -> JsonObject:

@@ -4,8 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gateway.record.needs import unpack_needs
-from gateway.record.predictions import unpack_query
 from gateway.replay.decider import Asked
 from gateway.replay.logged import Log, LoggedRequest
 from gateway.replay.reasons import why_not
@@ -48,9 +46,7 @@ def sample(log: Log, checkpoint: str, most: int = MOST, seed: int = 0) -> Sample
                 kept.append(row)
             elif (place := int(rng.integers(count))) < most:
                 kept[place] = row
-    q = np.stack([unpack_query(row.encoding or b"", row.surface or b"") for row in kept]) if kept else np.zeros((0, 0))
-    needs = [unpack_needs(row.needs or {}) for row in kept]
-    return Sample(Asked(q.astype(np.float32), needs, [row.policy or "" for row in kept]), count, requests)
+    return Sample(Asked.of(kept), count, requests)
 
 
 def only(placed: PlacedModels, name: str) -> PlacedModels:

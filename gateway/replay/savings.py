@@ -8,7 +8,7 @@ from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.replay.decider import Decider
 from gateway.replay.logged import Log
-from gateway.replay.replay import Replay
+from gateway.replay.replay import replay
 from gateway.replay.report import Report
 from gateway.replay.sample import only, sample
 from gateway.routing.placed_models import PlacedModels
@@ -64,10 +64,10 @@ def savings(log: Log, placed: PlacedModels, checkpoint: str, since: float | None
         checkpoint: the id of the one in use.
     """
     present = Decider(placed)
-    beside = []
-    for what, model in _singles(log, placed, present, checkpoint).items():
-        report = Replay(log, present, Decider(only(placed, model)), checkpoint).run(since, until)
-        beside.append(Beside(what, model, report))
+    singles = _singles(log, placed, present, checkpoint)
+    others = [Decider(only(placed, model)) for model in singles.values()]
+    found = replay(log, present, others, checkpoint, since, until) if others else []
+    beside = [Beside(*single, one.report) for single, one in zip(singles.items(), found, strict=True)]
     return Savings(tuple(beside), *_cache(log))
 
 

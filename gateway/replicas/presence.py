@@ -15,16 +15,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from gateway.config.settings import Settings
 from gateway.core.safe_logging import log_exception
 from gateway.core.vocabulary import Clock
+from gateway.store.clock import locked_clock
 from gateway.store.database import Database, DatabaseUnavailable
 from gateway.store.valkey import server_name
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
 log = logging.getLogger("locus.replicas")
 
@@ -187,7 +185,7 @@ class Presence:
         from gateway.store.tables import REPLICAS as table
 
         async with self._database.begin() as connection:
-            now = await _now(connection)
+            now = await locked_clock(connection, _LOCK_ID)
             await connection.execute(delete(table).where(table.c.beat < now - self._gone_s))
             rows = [Row(*row) for row in await connection.execute(select(*(table.c[name] for name in Row._fields)))]
             if killed := [row.id for row in rows if is_killed(row.machine, row.process)]:
@@ -258,7 +256,7 @@ async def gateway_lives(database: Database) -> bool:
     from gateway.store.tables import REPLICAS as table
 
     async with database.read() as connection:
-        oldest = await _now(connection) - BEATS * BEAT_S
+        oldest = await locked_clock(connection, _LOCK_ID) - BEATS * BEAT_S
         found = await connection.execute(select(*(table.c[name] for name in Row._fields)).where(table.c.beat >= oldest))
         return any(not is_killed(row.machine, row.process) for row in (Row(*columns) for columns in found))
 
@@ -284,14 +282,3 @@ def this_machine() -> str:
     except OSError:
         started = numbers = ""
     return f"{socket.gethostname()}/{started}/{numbers}"
-
-
-async def _now(connection: "AsyncConnection") -> float:
-    """The database's clock, when this transaction is the only one that looks or writes here."""
-    if connection.dialect.name != "postgresql":
-        return time.time()
-    from sqlalchemy import text
-
-    await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_ID})"))
-    found = await connection.execute(text("SELECT extract(epoch FROM clock_timestamp())"))
-    return float(found.scalar_one())

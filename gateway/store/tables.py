@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-from gateway.store import drift_tables, onboarding_tables, outcome_tables
+from gateway.store import drift_tables, onboarding_tables, outcome_tables, replay_tables
 from gateway.store.metadata import METADATA, ROW_ID, count
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "drift_tables",
     "onboarding_tables",
     "outcome_tables",
+    "replay_tables",
 ]  # whose tables are in METADATA once it is imported
 
 # One row per request. `id` grows in the order of writing, which is nearly that of `time`: pages are read by (time, id).

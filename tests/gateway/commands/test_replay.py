@@ -55,6 +55,21 @@ def test_the_report_as_json(logged: Logged) -> None:
     assert sum(one["other"] for one in found["models"]) == pytest.approx(1)
 
 
+def test_several_cost_weights_are_a_curve(logged: Logged) -> None:
+    weights = ("--cost-weight", 0, "--cost-weight", 1000)
+    found = orjson.loads(run("replay", "--config", logged.path, *SINCE, *weights, "--json").output)
+    alone = orjson.loads(run("replay", "--config", logged.path, *SINCE, *weights[2:], "--json").output)
+    assert found[1] == {"policy": None, "cost_weight": 1000.0} | alone
+    for columns in (60, 120):
+        text = run("replay", "--config", logged.path, *SINCE, *weights, columns=columns).output
+        rows = [line.split() for line in text.splitlines() if line.strip()]
+        assert max(map(len, text.splitlines())) <= columns
+        assert [row[0] for row in rows[-3:]] == ["as", "0", "1000"]
+        usd = f"{1000 * alone['usd']['other']['value']:.3f}"
+        assert usd in rows[-1]
+    assert "90% interval" in text
+
+
 def test_another_portfolio(logged: Logged, tmp_path: Path) -> None:
     new = write_portfolio(tmp_path / "new.yaml", logged.location, ["llama-8b"])
     found = orjson.loads(
@@ -80,6 +95,11 @@ def test_requests_are_exported_and_replayed_from_the_file(logged: Logged, tmp_pa
     [
         (["--policy", "no"], "there is no policy 'no'; there are best, careful"),
         (["--policy", "best", "--cost-weight", "3"], "not both"),
+        (["--cost-weight", "3"] * 33, "at most 32 times"),
+        (
+            ["--cost-weight", "3", "--cost-weight", "4", "--audit", "9", "--audit-usd", "1", "--judge", "a"],
+            "one alternative",
+        ),
         (["--since", "soon"], "write a duration"),
     ],
 )

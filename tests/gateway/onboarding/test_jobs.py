@@ -6,7 +6,8 @@ from sqlalchemy import update
 from gateway.config.database_location import DatabaseLocation
 from gateway.config.onboarding import OnboardEntry
 from gateway.core.errors import Conflict, NotFound
-from gateway.onboarding.jobs import GONE_S, Ending, JobStore, Progress
+from gateway.onboarding.jobs import Ending, JobStore, Progress
+from gateway.replicas.owner import GONE_S
 from gateway.store.database import Database
 from gateway.store.onboarding_tables import ONBOARDING_JOBS
 from tests.gateway.store.engines import location

@@ -11,8 +11,9 @@ from sqlalchemy import update
 
 from gateway.config.onboarding import OnboardEntry
 from gateway.http.onboarding import onboarding_runner
-from gateway.onboarding.jobs import GONE_S, Job
+from gateway.onboarding.jobs import Job
 from gateway.onboarding.runner import OnboardingRunner
+from gateway.replicas.owner import GONE_S
 from gateway.store.onboarding_tables import ONBOARDING_JOBS
 from tests.gateway.onboarding.courses import bank_file, place_of, unknown
 from tests.gateway.onboarding.skilled_provider import SkilledProvider

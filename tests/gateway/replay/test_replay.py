@@ -11,7 +11,7 @@ from gateway.record.needs import Needs
 from gateway.replay.decider import Asked, Decider
 from gateway.replay.logged import DatabaseLog, Log
 from gateway.replay.parquet import ParquetLog, write_parquet
-from gateway.replay.replay import Replay
+from gateway.replay.replay import Differing, replay
 from gateway.replay.report import Report
 from gateway.routing.standing import Standing
 from gateway.store.engines import sync_engine
@@ -29,11 +29,12 @@ def decider(path: Path, policy: Policy | None = None) -> Decider:
     return Decider(placed(load_portfolio(path, {})), policy)
 
 
-def replayed(logged: Logged, other: Decider | None = None, log: Log | None = None) -> tuple[Report, Replay]:
+def replayed(logged: Logged, other: Decider | None = None, log: Log | None = None) -> tuple[Report, Differing]:
     present = decider(logged.path)
     with sync_engine(logged.location).connect() as connection:
-        run = Replay(log or DatabaseLog(connection), present, other or present, shipped_router().checkpoint)
-        return run.run(), run
+        log = log or DatabaseLog(connection)
+        (found,) = replay(log, present, [other or present], shipped_router().checkpoint, for_audit=True)
+        return found.report, found.differing
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_the_present_policy_makes_the_logged_choices_again(tmp_path: Path, locat
 
 def test_another_policy_is_more_accurate_dearer_and_slower(tmp_path: Path, sqlite: DatabaseLocation) -> None:
     logged = fill(tmp_path, sqlite)
-    report, run = replayed(logged, decider(logged.path, Policy("best")))
+    report, differing = replayed(logged, decider(logged.path, Policy("best")))
     accuracy, usd, ms = report.readout.difference, report.usd.difference, report.ms.difference
     assert accuracy is not None
     assert usd is not None
@@ -66,8 +67,8 @@ def test_another_policy_is_more_accurate_dearer_and_slower(tmp_path: Path, sqlit
     assert usd.value > 0
     assert ms.value > 0
     assert (report.unpriced, report.untimed) == (0, 0)
-    assert len(run.differing.ids) == round(report.differing * 120)
-    assert sum(run.differing.difference) / 120 == pytest.approx(accuracy.value)
+    assert len(differing.ids) == round(report.differing * 120)
+    assert sum(differing.difference) / 120 == pytest.approx(accuracy.value)
     assert report.as_json()["accuracy"]["read_out"]["difference"]["value"] == accuracy.value
 
 
@@ -106,7 +107,7 @@ def test_each_request_that_cannot_be_replayed_has_its_reason(tmp_path: Path, loc
         encoding={6: None},
         checkpoint={7: "0123456789ab"},
         needs={8: None, 9: Needs(models=("gone",)), 10: Needs(("audio",))},
-        api={11: "probe"},
+        api={11: "probe", 12: None},  # earlier versions did not record the API
     )
     report, _ = replayed(logged)
     assert report.requests == 39
@@ -136,8 +137,8 @@ def test_capabilities_and_the_clients_own_rules_are_respected(tmp_path: Path, sq
             3: replace(plain, rule=("cost_weight", 1e6)),
         },
     )
-    _, run = replayed(logged, decider(logged.path, Policy("best")))
-    other = dict(zip(run.differing.ids, run.differing.other, strict=True))
+    _, differing = replayed(logged, decider(logged.path, Policy("best")))
+    other = dict(zip(differing.ids, differing.other, strict=True))
     chosen = [other.get(i + 1, name) for i, name in enumerate(logged.chosen)]
     assert chosen == ["llama-70b", "llama-8b", "mistral-7b", "mistral-7b"]
 
@@ -284,14 +285,15 @@ def test_every_engine_gives_the_same_report(
     """The log is several jobs, in more than one round, and one policy shares the predictions of the other."""
     logged = fill(tmp_path, sqlite)
     monkeypatch.setattr("gateway.replay.logged.CHUNK", 9)
-    monkeypatch.setattr("gateway.replay.replay.CHUNKS_OF_A_JOB", 2)
+    monkeypatch.setattr("gateway.replay.replayable.CHUNKS_OF_A_JOB", 2)
     monkeypatch.setattr("gateway.replay.replay.JOBS", 4)
     present, other = decider(logged.path), decider(logged.path, Policy("best"))
     with sync_engine(logged.location).connect() as connection:
         log = DatabaseLog(connection)
 
         def report(other: Decider, engine: str = "local") -> Report:
-            return Replay(log, present, other, shipped_router().checkpoint).run(engine=engine)
+            (found,) = replay(log, present, [other], shipped_router().checkpoint, engine=engine)
+            return found.report
 
         alone = report(other)
         assert alone.replayed == 120

@@ -1,0 +1,152 @@
+"""`/admin/replay`: starts a replay of the record, lists replays and shows what one found. The edge has checked that the operator
+asks.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+import orjson
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.config.field_types import FileModel, Name, Number
+from gateway.core.durations import time_of
+from gateway.core.errors import InvalidRequest, NotFound
+from gateway.core.json_types import JsonObject
+from gateway.http.body_fields import body_fields
+from gateway.http.service import Service
+from gateway.keys.new_entry import checked
+from gateway.replay.alternatives import MOST_WEIGHTS, alternatives
+from gateway.replay.jobs import ReplayJob
+from gateway.replay.order import Order
+from gateway.replay.runner import ReplayRunner
+
+MAX_BODY = 5 << 20  # bytes; a portfolio file has at most 4 MiB
+MOST_DAYS = 400
+MOST_ROWS = 500_000
+MOST_DECISIONS = 4_000_000  # rows x cost weights
+_DAY_S = 86_400
+
+
+class ReplayEntry(FileModel):
+    """The body of `POST /admin/replay`."""
+
+    since: Name = "7d"
+    until: Name | None = None
+    policy: Name | None = None
+    cost_weights: Annotated[list[Number], Field(max_length=MOST_WEIGHTS)] = Field(default_factory=list)
+    portfolio: str | None = None
+    rows: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100_000
+
+
+class AdminReplay:
+    """Answers the requests of these routes."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def routes(self) -> list[Route]:
+        """All routes of replays."""
+        return [
+            Route("/admin/replay", self.list_replays, methods=["GET"]),
+            Route("/admin/replay", self.start, methods=["POST"]),
+            Route("/admin/replay/{id}", self.show, methods=["GET"]),
+        ]
+
+    async def start(self, request: Request) -> Response:
+        """Starts a replay; 409 while another one runs."""
+        entry = checked(ReplayEntry, await body_fields(request, limit=MAX_BODY))
+        since, until = _period(entry)
+        if entry.policy is not None and entry.cost_weights:
+            raise InvalidRequest("Send `policy` or `cost_weights`, not both.", param="cost_weights")
+        if entry.rows * len(entry.cost_weights) > MOST_DECISIONS:
+            raise InvalidRequest(
+                f"`rows` times the number of `cost_weights` is at most {MOST_DECISIONS:,}.", param="rows"
+            )
+        in_force, runner = self._service.in_force, self._runner()
+        settings = in_force.file.settings
+        if settings.record is None or settings.database is None:
+            raise NotFound("The gateway keeps no record of requests: set `record` under `gateway` in its file.")
+        of = alternatives(entry.policy, entry.cost_weights)
+        order = Order(
+            in_force.file,
+            in_force.in_use,
+            in_force.file_router.checkpoint,
+            settings.database,
+            tuple(of),
+            entry.portfolio,
+            since,
+            until,
+            entry.rows,
+        )
+        options = {
+            "since": _iso(since),
+            "until": _iso(until),
+            "policy": entry.policy,
+            "cost_weights": entry.cost_weights,
+            "portfolio": entry.portfolio is not None,
+            "rows": entry.rows,
+        }
+        return _json(describe_replay(await runner.start(order, options)), 202)
+
+    async def list_replays(self, request: Request) -> Response:
+        """The last hundred replays, the newest first, without what they found."""
+        jobs = await self._runner().jobs.all()
+        return _json({"object": "list", "data": [describe_replay(job) for job in jobs]})
+
+    async def show(self, request: Request) -> Response:
+        """A replay and what it found."""
+        id = request.path_params["id"]
+        found = await self._runner().jobs.of(id)
+        if found is None:
+            raise NotFound(f"There is no replay `{id[:64]}`.")
+        job, result = found
+        return _json(describe_replay(job) | {"result": None if result is None else orjson.Fragment(result)})
+
+    def _runner(self) -> ReplayRunner:
+        if self._service.replays is None:
+            raise NotFound(
+                "The gateway has no database for replays: set `record` or `store` under `gateway` in its file."
+            )
+        return self._service.replays
+
+
+def _period(entry: ReplayEntry) -> tuple[float, float]:
+    """
+    Raises:
+        InvalidRequest: a time cannot be read, or the period is empty or too long.
+    """
+    now = time.time()
+    since, until = time_of(entry.since, now, UTC), now if entry.until is None else time_of(entry.until, now, UTC)
+    for name, at in (("since", since), ("until", until)):
+        if at is None:
+            raise InvalidRequest(f"`{name}` must be a date such as 2026-11-01, or a duration such as 7d.", param=name)
+    assert since is not None
+    assert until is not None
+    if not since < until <= since + MOST_DAYS * _DAY_S:
+        raise InvalidRequest(f"`since` must be before `until`, by at most {MOST_DAYS} days.", param="since")
+    return since, until
+
+
+def describe_replay(job: ReplayJob) -> JsonObject:
+    """A replay as the API has it."""
+    return {
+        "object": "replay",
+        "id": job.id,
+        "state": job.state,
+        "reason": job.reason or None,
+        "options": job.options,
+        "created": job.created,
+        "ended": job.ended,
+    }
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def _json(value: JsonObject, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, {"cache-control": "no-store"}, media_type="application/json")

@@ -1,0 +1,134 @@
+"""The process that replays the record for `POST /admin/replay`: apart, so that no request of the gateway waits for it.
+
+It reads a pickled `Order` from standard input, which its gateway writes, and ends when that is closed. It writes lines: "ready", or
+"wrong" with what is wrong with the order; then "result" with the reports as JSON, or "failed" with the reason.
+"""
+
+import logging
+import os
+import pickle
+import sys
+import threading
+from pathlib import Path
+
+import orjson
+from threadpoolctl import threadpool_limits
+
+from gateway.config.portfolio_file import PortfolioError, load_portfolio
+from gateway.core.safe_logging import SafeFormatter, log_exception
+from gateway.replay.alternatives import UnknownPolicy, compare
+from gateway.replay.logged import DatabaseLog
+from gateway.replay.order import FAILED, READY, RESULT, WRONG, Order
+from gateway.routing.placed_models import PlacedModels, placed_models
+from gateway.store.engines import sync_engine
+from router.errors import RouterError
+from router.model.serving import Router
+
+log = logging.getLogger("locus.replay")
+
+NICE = 10  # requests come first
+OTHER_SPACE = "the other portfolio must have the checkpoint and model spaces of that in force: other predictions cannot be compared"
+
+
+class WrongOrder(Exception):
+    """The order cannot be carried out; the message says why.
+
+    Attributes:
+        param: the field of the request that is wrong.
+    """
+
+    def __init__(self, message: str, param: str) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+def main() -> None:
+    """Carries out the order of standard input."""
+    os.nice(NICE)
+    os.environ["LOKY_MAX_CPU_COUNT"] = "1"  # this process alone predicts
+    threadpool_limits(1, user_api="blas")
+    handler = logging.StreamHandler()
+    handler.setFormatter(SafeFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    order: Order = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_end_with_gateway, daemon=True).start()
+    try:
+        present = _in_force(order)
+        other = _other(order, present)
+        for one in order.alternatives:
+            one.rule(other)
+    except WrongOrder as exc:
+        _say(WRONG, orjson.dumps({"message": str(exc), "param": exc.param}))
+        return
+    except UnknownPolicy as exc:
+        _say(WRONG, orjson.dumps({"message": str(exc), "param": "policy"}))
+        return
+    _say(READY)
+    try:
+        _say(RESULT, result(order, present, other))
+    except Exception as exc:  # a defect, or a database that is away
+        log_exception(log, "a replay failed", exc)
+        _say(FAILED, type(exc).__name__.encode())
+
+
+def result(order: Order, present: PlacedModels, other: PlacedModels) -> bytes:
+    """The reports of an order as JSON.
+
+    Args:
+        present: the portfolio in force.
+        other: the one that decides instead.
+    """
+    engine = sync_engine(order.location, read_only=True)
+    try:
+        with engine.connect() as connection:
+            read = DatabaseLog(connection, order.since, order.until, order.rows)
+            found = compare(read, present, other, order.alternatives, order.since, order.until)
+    finally:
+        engine.dispose()
+    data = [one.fields() | each.report.as_json() for one, each in zip(order.alternatives, found, strict=True)]
+    return orjson.dumps({"newest_only": read.cut, "data": data})
+
+
+def _in_force(order: Order) -> PlacedModels:
+    file = order.file
+    try:
+        router = Router.load(file.checkpoint, file.spaces, trust=file.trust_checkpoint)
+        if router.checkpoint == order.checkpoint:
+            return placed_models(file, router, order.in_use)
+    except RouterError as exc:
+        raise WrongOrder(f"the files of the portfolio in force have changed: {exc}", "") from exc
+    raise WrongOrder("the file of the checkpoint in force has changed; reload the portfolio first", "")
+
+
+def _other(order: Order, present: PlacedModels) -> PlacedModels:
+    if order.text is None:
+        return present
+    file, path = order.file, order.file.path or Path("portfolio")
+    try:
+        portfolio = load_portfolio(path, os.environ, writes=False, text=order.text)
+    except PortfolioError as exc:
+        problems = [problem.removeprefix(f"{path}:") for problem in exc.problems]
+        raise WrongOrder(f"line {'; line '.join(problems)}", "portfolio") from exc
+    same = (portfolio.checkpoint, portfolio.spaces) == (file.checkpoint, file.spaces)
+    if not same or portfolio.trust_checkpoint > file.trust_checkpoint:
+        raise WrongOrder(OTHER_SPACE, "portfolio")
+    try:
+        return placed_models(
+            portfolio, Router.load(file.checkpoint, file.spaces, trust=file.trust_checkpoint), order.in_use
+        )
+    except RouterError as exc:
+        raise WrongOrder(str(exc), "portfolio") from exc
+
+
+def _say(word: str, value: bytes = b"") -> None:
+    sys.stdout.buffer.write(word.encode() + b" " + value + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _end_with_gateway() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

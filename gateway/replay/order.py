@@ -1,0 +1,36 @@
+"""What a replay's own process is told, and what it answers: an order on its standard input, lines on its standard output."""
+
+from dataclasses import dataclass
+
+from gateway.config.database_location import DatabaseLocation
+from gateway.config.portfolio import Portfolio
+from gateway.model_versions.stored import InUse
+from gateway.replay.alternatives import Alternative
+
+READY, WRONG, RESULT, FAILED = "ready", "wrong", "result", "failed"  # the first words of the lines
+LONGEST_LINE = 64 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Order:
+    """A replay.
+
+    Attributes:
+        file: the portfolio in force, as it is in the file.
+        in_use: versions and states of its models.
+        checkpoint: the id of the checkpoint in force.
+        location: of the record.
+        text: of another portfolio file, which decides instead; None: that in force.
+        since, until: seconds since the epoch.
+        rows: only the newest so many requests are read.
+    """
+
+    file: Portfolio
+    in_use: InUse
+    checkpoint: str
+    location: DatabaseLocation
+    alternatives: tuple[Alternative, ...]
+    text: str | None
+    since: float
+    until: float
+    rows: int
