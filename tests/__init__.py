@@ -17,6 +17,8 @@ if sys.dont_write_bytecode:
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "authority.pem")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Each test process keeps to one core: threads of numpy and torch would wait for each other by spinning.
+    # Each test process keeps to one core: threads of numpy and torch would wait for each other by spinning, and joblib's
+    # processes would each import torch for a few small fits.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")

@@ -28,7 +28,9 @@ def jobs() -> Iterator[tuple[np.ndarray, float]]:
     return ((rows, number) for number, rows in enumerate(ROWS, 1))
 
 
-def test_jobs_give_equal_bytes_in_this_process_and_in_others() -> None:
+def test_jobs_give_equal_bytes_in_this_process_and_in_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
+    assert os.getpid() not in run_jobs(process, [()] * 4, 4, LOCAL)
     alone = [next(iter(run_jobs(gram, [job], 1, LOCAL))) for job in jobs()]
     beside = list(run_jobs(gram, jobs(), len(ROWS), LOCAL))
     assert [found.tobytes() for found in beside] == [found.tobytes() for found in alone]

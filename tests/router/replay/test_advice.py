@@ -78,6 +78,7 @@ def test_replacements_are_tried_for_the_best_additions_only() -> None:
 
 @pytest.mark.slow
 def test_every_engine_gives_the_same_changes(dask: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
     monkeypatch.setattr("router.replay.advice.CHANGES_OF_A_JOB", 1)
     made = world(300)
     advisor = Advisor(traffic(made), [1, 4], 30.0)

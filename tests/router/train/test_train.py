@@ -17,6 +17,7 @@ from gateway.commands.main import main
 from router.data.dataset import Dataset, load_dataset
 from router.encode.load import load_encoder
 from router.errors import ArtifactError, DataError
+from router.model.checkpoint import load_checkpoint
 from router.model.space import ModelSpace
 from router.train.domains import EPOCHS
 from router.train.feature_map import STATE
@@ -120,8 +121,8 @@ def test_same_seed_same_weights_and_a_resumed_run_too(prepared: Prepared, whole:
     assert_equal(resumed, whole)
 
 
-def test_another_seed_gives_other_weights(prepared: Prepared, whole: Trained, tmp_path: Path) -> None:
-    other, weights = prepared.train(tmp_path, seed=1).locus.weights(), whole.locus.weights()
+def test_another_seed_gives_other_weights(checkpoint: Path, whole: Trained) -> None:
+    other, weights = load_checkpoint(checkpoint).weights, whole.locus.weights()
     differ = {name for name in weights if not np.array_equal(weights[name], other[name])}
     assert {"features.hidden", "network.encoder.seeds", "network.predictor.query.0.weight"} <= differ
 
@@ -277,7 +278,6 @@ def test_commands_take_several_folders(world: Path, tmp_path: Path) -> None:
 
 
 def test_the_shipped_artefact_is_whole() -> None:
-    from router.model.checkpoint import load_checkpoint
     from router.model.serving import SPACE, Router
 
     router = Router.load()
