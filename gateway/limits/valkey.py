@@ -14,10 +14,12 @@ import orjson
 from gateway.core.vocabulary import Clock
 from gateway.limits.engine import Answer, Ask, BudgetTerm, LimitsAway, Owner, Refused, Swept, TermState
 from gateway.limits.windows import FOREVER
-from gateway.store.valkey import TIMEOUT_S, open_client
+from gateway.store.valkey import open_client
 
 LIBRARY = "locus_limits_3"
 EXCHANGE, EXPIRED, SWEEP = "locus_limits_exchange_3", "locus_limits_expired_3", "locus_limits_sweep_3"
+# Of each command. Without an answer requests may be refused, so it is far longer than a busy gateway takes to read one.
+TIMEOUT_S = 0.25
 TAG = "locus:{limits}"  # the braces keep all keys in one slot of a cluster
 
 

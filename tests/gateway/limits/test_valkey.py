@@ -100,7 +100,7 @@ async def test_what_a_killed_process_reserved_is_in_the_ledger(server: ValkeySer
         now += 100
         await engine.sweep()
         async with database.read() as connection:
-            (row,) = (await connection.execute(LEDGER.select())).mappings()
+            (row,) = (await connection.execute(LEDGER.select().where(LEDGER.c.key_id == "killed"))).mappings()
         assert (row["key_id"], row["nusd"], row["estimated"], row["request_id"]) == ("killed", 300, True, None)
     finally:
         await engine.aclose()
