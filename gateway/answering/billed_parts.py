@@ -7,6 +7,7 @@ from gateway.answering.billed_usage import billed_usage
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.open_call import OpenCall
 from gateway.config.portfolio import Deployment
+from gateway.config.price import Price
 from gateway.core.extras import Extras
 from gateway.core.usage import Usage
 from gateway.record.request_record import Part
@@ -24,9 +25,21 @@ def billed_part(
         estimated: the provider did not report the usage.
     """
     price = None if deployment.price is None else deployment.price.of_service(extras.service_tier)
-    unknown = price is None or (extras.web_searches and price.services is not None and price.search_nusd is None)
-    cost_nusd = None if price is None or unknown else price.cost_nusd(usage, extras.web_searches)
-    return Part(model, deployment.id, *usage[:2], cost_nusd, estimated, *usage[2:], *extras)
+    # A price of LiteLLM's table has no rate for images, or one by the piece beside tokens that are the same images.
+    cost_nusd = None
+    if price is not None and not (_of_table(deployment) and (extras.has_images or _searches_unknown(price, extras))):
+        cost_nusd = price.cost_nusd(usage, extras.web_searches)
+    return Part(
+        model, deployment.id, *usage[:2], cost_nusd, estimated, *usage[2:], extras.service_tier, extras.web_searches
+    )
+
+
+def _of_table(deployment: Deployment) -> bool:
+    return deployment.price is not None and deployment.price.of_table
+
+
+def _searches_unknown(price: Price, extras: Extras) -> bool:
+    return bool(extras.web_searches) and price.search_nusd is None
 
 
 def answered_parts(request: Request, stream: ContinuedStream | None, open_call: OpenCall | None) -> list[Part]:

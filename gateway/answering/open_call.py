@@ -79,7 +79,8 @@ class OpenCall:
             return extras_of(self.complete.fields)
         if self.relay is None:
             return Extras()
-        return extras_of({"usage": self.relay.usage_fields, "service_tier": self.relay.service_tier})
+        extras = extras_of({"usage": self.relay.usage_fields, "service_tier": self.relay.service_tier})
+        return extras._replace(has_images=extras.has_images or self.relay.transcript.has_images)
 
     @property
     def written_tokens(self) -> int:

@@ -42,8 +42,11 @@ class Spending:
         """
         tier = service_tier(call_request.request.fields.get("service_tier"))
         price = None if deployment.price is None else deployment.price.of_service(tier)
+        what = deployment.id if tier is None else f"{deployment.id} for the service_tier `{printable(tier)[:32]}`"
+        of_table = deployment.price is not None and deployment.price.of_table
+        if of_table and "image_output" in call_request.request.requirements.capabilities:
+            price, what = None, f"images by {deployment.id}"
         if price is None and self._hold.limits_money and model.unpriced == "refuse":
-            what = deployment.id if tier is None else f"{deployment.id} for the service_tier `{printable(tier)[:32]}`"
             message = (
                 f"The price of {what} is not known, so it cannot be called within a budget: set its `price`, or "
                 "`unpriced: free`, in the portfolio file."

@@ -22,6 +22,7 @@ class Transcript:
         locus_fields: `locus` object of the first chunks, up to the one with content.
         tool_call_ids: ids of the tool calls in it.
         calls: the tool calls of choice 0.
+        has_images: it has images.
         finish_reasons: of its choices that are finished.
     """
 
@@ -38,6 +39,7 @@ class Transcript:
         "contents",
         "fields",
         "finish_reasons",
+        "has_images",
         "locus_fields",
         "models",
         "pieces",
@@ -52,6 +54,7 @@ class Transcript:
         self.locus_fields: dict[str, Any] | None = None
         self.tool_call_ids: list[str] = []
         self.calls = StreamedCalls()
+        self.has_images = False
         self.finish_reasons: list[str] = []
         self._choices = request.choice_count
         self._structured = request.requires_json
@@ -138,6 +141,7 @@ class Transcript:
             given = {key for key, value in delta.items() if value} - _TEXT_ALONE
             self.contents += bool(given)
             self._text_only = self._text_only and given <= _REASONING
+            self.has_images = self.has_images or "images" in given
             if calls := delta.get("tool_calls"):
                 if index == 0:
                     self.calls.add(calls)

@@ -98,6 +98,11 @@ class Price:
             )
         return cls(Rates.of(given), tuple(made))
 
+    @property
+    def of_table(self) -> bool:
+        """True if it is a model's usual price in LiteLLM's table: it says nothing of images, and of what else has no rate there."""
+        return self.services is not None
+
     def of_service(self, tier: str | None) -> "Price | None":
         """The price of a service tier; None if it is not known.
 

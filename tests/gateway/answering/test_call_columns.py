@@ -9,6 +9,7 @@ from gateway.answering.billed_parts import billed_part
 from gateway.answering.call_columns import MAX_ATTEMPTS, failover_column, parts_column
 from gateway.config.portfolio import Deployment, Model
 from gateway.config.price import Price
+from gateway.core.extras import Extras
 from gateway.core.usage import Usage
 from gateway.deployments.live import LiveModel
 from gateway.routing.candidate import Candidate
@@ -30,6 +31,15 @@ def test_the_cost_of_a_call_has_cached_tokens_at_their_own_price() -> None:
 def test_a_price_that_is_not_known_is_not_0() -> None:
     part = billed_part("llama-8b", replace(DEPLOYMENT, price=None), Usage(1000, 200), estimated=False)
     assert (part.prompt_tokens, part.cost_nusd) == (1000, None)
+
+
+def test_images_have_no_price_in_litellms_table() -> None:
+    """It has none for their tokens, or one by the piece for the same images; a price of the file is for all that is written."""
+    images, usage = Extras(has_images=True), Usage(1000, 200)
+    of_table = replace(DEPLOYMENT, price=replace(PRICE, services=()))
+    assert billed_part("llama-8b", of_table, usage, estimated=False, extras=images).cost_nusd is None
+    assert billed_part("llama-8b", of_table, usage, estimated=False).cost_nusd == 6_000_000
+    assert billed_part("llama-8b", DEPLOYMENT, usage, estimated=False, extras=images).cost_nusd == 6_000_000
 
 
 def test_one_call_needs_no_list_of_parts() -> None:

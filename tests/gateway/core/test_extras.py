@@ -21,6 +21,12 @@ from gateway.core.extras import Extras, extras_of, with_extras
             {"service_tier": "priority", "output": [{"type": "web_search_call"}, {"type": "message"}, 3]},
             Extras("priority", 1),
         ),
+        ({"output": [{"type": "image_generation_call"}]}, Extras(None, 0, True)),
+        ({"output": [{"type": "image_generation_call"}, {"type": "web_search_call"}]}, Extras(None, 1, True)),
+        ({"choices": [{"message": {"images": [{"image_url": {"url": "data:"}}]}}]}, Extras(None, 0, True)),
+        ({"choices": [{"message": {"images": []}}, 3]}, Extras()),
+        ({"usage": {"completion_tokens_details": {"image_tokens": 1120}}}, Extras(None, 0, True)),
+        ({"usage": {"completion_tokens_details": {"image_tokens": 0}}}, Extras()),
         ({"service_tier": 3, "usage": [], "output": "x"}, Extras()),
     ],
 )
