@@ -9,6 +9,7 @@ MINUTE_S = 60.0
 TIMEOUT_S = 8.0  # of a request: a question to the store of limits (2 s), and the provider's answer (4 s) with a new try
 SLACK_S = 1.5  # of clients and gateways that share the processors
 WRITTEN_S = 1.0  # an answer's row is in the database by then, while the database answers
+TOLD_S = 20.0  # until all replicas have told Valkey what they hold: a slice in use is renewed after 15 s at the latest
 AGAIN_S = 2.0  # until a gateway has found out that the database answers again
 
 
@@ -88,9 +89,34 @@ def check_rate(found: Findings, key: str, limit: int, bills: list[Bill], forgot:
         most[losses] = max(most.get(losses, 0), bisect_right(times, at + MINUTE_S) - first)
     for losses, number in sorted(most.items()):
         lost = f" with {losses} losses of Valkey's memory" if losses else ""
-        found.figures[f"rpm: {limit}: most in a minute{lost}"] = number
+        found.figures[f"rpm: {limit} of {key}: most in a minute{lost}"] = number
         if number > (losses + 1) * (limit + slice) + at_once:
-            found.broken.append(f"rate: {number} requests in a minute{lost}; the limit is {limit}")
+            found.broken.append(f"rate: {number} requests of {key} in a minute{lost}; the limit is {limit}")
+
+
+def check_parallel(
+    found: Findings, limit: int, calls: list[tuple[float, float]], away: list[tuple[float, float]], replicas: int
+) -> None:
+    """A deployment never has more calls at once than its limit, as its provider sees them.
+
+    While Valkey does not answer, and until every replica has told it again what it holds, each replica has its slice or its share
+    of the limit, so that the limit of each of the others may be added.
+
+    Args:
+        calls: from when to when each call was open.
+        away: from when to when Valkey did not answer; monotonic seconds.
+    """
+    changes = sorted([(began, 1) for began, _ in calls] + [(ended, -1) for _, ended in calls])
+    most, at_once = {False: 0, True: 0}, 0
+    for at, change in changes:
+        at_once += change
+        apart = any(began <= at <= ended + TOLD_S for began, ended in away)
+        most[apart] = max(most[apart], at_once)
+    for apart, number in most.items():
+        without = " around losses of Valkey" if apart else ""
+        found.figures[f"max_parallel_requests: {limit}: most at once{without}"] = number
+        if number > limit * (replicas if apart else 1):
+            found.broken.append(f"parallel: {number} calls at once{without}; the limit is {limit}")
 
 
 def check_hangs(found: Findings, seen: list[Seen], replicas: list[Replica]) -> None:

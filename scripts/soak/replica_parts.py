@@ -132,6 +132,7 @@ class Shared:
 
     Attributes:
         killed: when; monotonic seconds.
+        away: from when to when it did not answer.
     """
 
     name = "valkey"
@@ -139,6 +140,7 @@ class Shared:
     def __init__(self, server: ValkeyServer) -> None:
         self.server = server
         self.killed: list[float] = []
+        self.away: list[tuple[float, float]] = []
 
     def pids(self) -> list[int]:
         assert self.server.process is not None
@@ -160,7 +162,7 @@ async def kill(part: Part, away_s: float) -> None:
             os.kill(pid, signal.SIGKILL)
     await asyncio.sleep(away_s)
     await part.restart()
-    if isinstance(part, Store):
+    if isinstance(part, Store | Shared):
         part.away.append((began, time.monotonic()))
 
 
@@ -174,7 +176,7 @@ async def stop(part: Part, seconds: float) -> None:
         _signal(pids, signal.SIGCONT)
     if isinstance(part, Replica):
         part.stopped.append((began, time.monotonic()))
-    if isinstance(part, Store):
+    if isinstance(part, Store | Shared):
         part.away.append((began, time.monotonic()))
 
 

@@ -27,13 +27,15 @@ from scripts.soak.replica_checks import Bill, Findings, LedgerRow, Seen
 from scripts.soak.replica_parts import Part, Replica, Shared, Store, kill, servers, started, stop
 from tests.gateway.upstreams import Call, ScriptedProvider, completion, reply
 
-RATED, FREE = "rated", "free"
+RATED, FREE = "rated", "free"  # keys
+CALLED = "called"  # a key without limits, whose requests go to a model whose deployment has limits
 RPM = 60
+CALLS, PARALLEL = 90, 3  # of that deployment: calls per minute, and at once
 BUDGETS_USD = {"early": 0.01, "middle": 0.04, "late": 0.12}
 OVERSHOOT = 0.1
 NUSD_PER_TOKEN = 1_000  # 1 USD for a million
 MAX_TOKENS = 200
-CLIENTS = {RATED: 2, FREE: 2, "early": 1, "middle": 2, "late": 2}
+CLIENTS = {RATED: 2, FREE: 2, CALLED: 6, "early": 1, "middle": 2, "late": 2}
 PAUSE_S = 0.15  # of a client between two requests, on average
 SOON_S = 5.0  # of load after the last fault
 SETTLED_S = 80.0  # the leases of killed gateways have ended by then
@@ -47,6 +49,7 @@ class Load:
     random: random.Random
     seen: list[Seen] = field(default_factory=list)
     bills: list[Bill] = field(default_factory=list)
+    open: list[tuple[float, float]] = field(default_factory=list)
 
     async def answer(self, call: Call, writer: asyncio.StreamWriter) -> Any:
         """The provider: bills a random number of tokens when the request arrives, and answers a little later."""
@@ -54,8 +57,11 @@ class Load:
         tokens = self.random.randint(1, MAX_TOKENS)
         value = completion("fine", call.body["model"])
         value["usage"] = {"prompt_tokens": 10, "completion_tokens": tokens, "total_tokens": 10 + tokens}
-        self.bills.append(Bill(name, name.partition("-")[0], time.monotonic(), (10 + tokens) * NUSD_PER_TOKEN))
+        began, key = time.monotonic(), name.partition("-")[0]
+        self.bills.append(Bill(name, key, began, (10 + tokens) * NUSD_PER_TOKEN))
         await asyncio.sleep(self.random.random() * 0.3)
+        if key == CALLED:
+            self.open.append((began, time.monotonic()))
         return await reply(200, value)(call, writer)
 
     async def client(self, key: str, number: int) -> None:
@@ -67,7 +73,11 @@ class Load:
 
     async def _request(self, http: httpx.AsyncClient, key: str, name: str) -> None:
         replica = self.random.choice(self.replicas)
-        body = {"model": "m", "messages": [{"role": "user", "content": name}], "max_tokens": MAX_TOKENS}
+        body = {
+            "model": "limited" if key == CALLED else "m",
+            "messages": [{"role": "user", "content": name}],
+            "max_tokens": MAX_TOKENS,
+        }
         began, status = time.monotonic(), None
         try:
             url = f"{replica.url}/v1/chat/completions"
@@ -83,19 +93,25 @@ def secret(key: str) -> str:
 
 
 def portfolio(provider: str, store: str, shared: str) -> dict[str, Any]:
-    """One model, and keys with and without limits."""
+    """A model without limits and one whose deployment has some, and keys with and without limits."""
     deployment = {"model": "openai/m", "api_base": provider, "api_key": "sk-provider", "timeout": 4.0}
-    model = {"name": "m", "deployments": [deployment], "price": {"input": 1.0, "output": 1.0}, "embedding": "none"}
+    limited = deployment | {"rpm": CALLS, "max_parallel_requests": PARALLEL}
+    common = {"price": {"input": 1.0, "output": 1.0}, "embedding": "none", "context_window": 8192, "capabilities": []}
+    models = [
+        common | {"name": name, "deployments": [one], "stand_ins": "never"}
+        for name, one in (("m", deployment), ("limited", limited))
+    ]
     keys: list[dict[str, Any]] = [
         {"name": RATED, "key": secret(RATED), "rpm": RPM},
         {"name": FREE, "key": secret(FREE)},
+        {"name": CALLED, "key": secret(CALLED)},
     ]
     for name, usd in BUDGETS_USD.items():
         keys.append(
             {"name": name, "key": secret(name), "budget": [{"usd": usd, "per": "ever", "overshoot": OVERSHOOT}]}
         )
     gateway = {"store": store, "shared": shared, "retries": 0, "breaker_failures": 1000}
-    return {"models": [model | {"context_window": 8192, "capabilities": []}], "keys": keys, "gateway": gateway}
+    return {"models": models, "keys": keys, "gateway": gateway}
 
 
 async def faults(parts: list[Part], rng: random.Random, console: Console, seconds: float) -> None:
@@ -161,10 +177,12 @@ def findings(
         )
     for replica in load.replicas:
         found.figures[f"{replica.name}: killed, stopped"] = f"{len(replica.killed)}, {len(replica.stopped)}"
-    found.figures["valkey: killed"] = len(shared.killed)
+    found.figures["valkey: killed, stopped"] = f"{len(shared.killed)}, {len(shared.away) - len(shared.killed)}"
     ceilings = {key: round(usd * (1 + OVERSHOOT) * 1e9) for key, usd in BUDGETS_USD.items()}
     checks.check_budgets(found, ceilings, load.bills, load.seen)
     checks.check_rate(found, RATED, RPM, load.bills, shared.killed, CLIENTS[RATED])
+    checks.check_rate(found, CALLED, CALLS, load.bills, shared.killed, CLIENTS[CALLED])
+    checks.check_parallel(found, PARALLEL, load.open, shared.away, len(load.replicas))
     checks.check_hangs(found, load.seen, load.replicas)
     away = [(began, ended + checks.AGAIN_S) for began, ended in store.away]
     checks.check_ledger(found, load.seen, rows, load.replicas, away)
