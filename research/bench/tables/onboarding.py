@@ -67,16 +67,14 @@ def plot(result: dict[str, Any], folder: Path) -> None:
             drawn = _averaged(result[name], key)
             if not drawn:
                 continue
+            full = _averaged(result[name], f"full_{key}")[OURS]
             lines = [
-                Curve(way, [float(n) for n in by_size], [100 * v for v in by_size.values()])
+                Curve(way, [float(n) for n in by_size], [100 * (v - full[n]) for n, v in by_size.items()])
                 for way, by_size in drawn.items()
             ]
-            full = _averaged(result[name], f"full_{key}")[OURS]
-            panels.append(
-                Panel(f"{name}: {key}", lines, ("ours, all evaluations", 100 * float(np.mean(list(full.values())))))
-            )
+            panels.append(Panel(f"{name}: {key}", lines, ("ours, all evaluations", 0.0)))
     if panels:
-        words = Words(_finding(result), "evaluations of the newcomer", "accuracy, %")
+        words = Words(_finding(result), "evaluations of the newcomer", "points against ours with all")
         curves(panels, words, folder / "onboarding.png", columns=2)
 
 
