@@ -128,7 +128,3 @@ def _say(word: str, value: bytes = b"") -> None:
 def _end_with_gateway() -> None:
     sys.stdin.buffer.read()
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -153,8 +153,10 @@ def _pickled(order: Order) -> bytes:
 
 
 async def _process(order: Order) -> Process:
+    # Modules are found where this process finds them: `-m` alone would look into the working folder first.
+    code = f"import sys; sys.path[:] = {sys.path!r}; from gateway.replay.child import main; main()"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway.replay.child", stdin=PIPE, stdout=PIPE, limit=LONGEST_LINE
+        sys.executable, "-P", "-c", code, stdin=PIPE, stdout=PIPE, limit=LONGEST_LINE
     )
     assert process.stdin is not None
     process.stdin.write(await asyncio.to_thread(_pickled, order))

@@ -50,7 +50,11 @@ async def found(run: Gateway, body: dict[str, Any]) -> Any:
     raise AssertionError("the replay does not end")
 
 
-async def test_a_job_gives_the_figures_of_the_command(logged: Logged) -> None:
+async def test_a_job_gives_the_figures_of_the_command(logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = logged.path.parent / "elsewhere"
+    folder.mkdir()
+    (folder / "pickle.py").write_text("raise SystemExit('a file of the working folder')")
+    monkeypatch.chdir(folder)
     async with running(load_portfolio(logged.path, {})) as run:
         other = yaml.safe_load(logged.path.read_text())
         del other["models"][1]
