@@ -24,3 +24,7 @@ class CallCap:
         if self.left <= 0:
             raise UpstreamFailure(Cause.BUDGET, reason="the request has made all calls that its policy allows")
         self.left -= 1
+
+    def give_back(self) -> None:
+        """Takes back a call that was counted and not made."""
+        self.left += 1

@@ -119,6 +119,8 @@ class UpstreamCall:
         try:
             return await context.resources.limits.take(self._live, grant, tokens)
         except UpstreamFailure:
+            if context.cap is not None:
+                context.cap.give_back()
             context.call_order.not_called((self._candidate, self._live))
             raise
 

@@ -14,16 +14,12 @@ from gateway.answering.open_call import OpenCall
 from gateway.answering.written_answer import written_answer
 from gateway.api.chat.envelope import ANSWER
 from gateway.api.dialect import Writer
-from gateway.api.messages.usage import message_usage
-from gateway.api.responses.usage import usage_from_chat
 from gateway.bodies.lenient_json import dumps
 from gateway.bodies.offload import offloaded
 from gateway.core.answer import Complete
-from gateway.core.chat_types import ChatUsage
 from gateway.core.errors import GatewayError
 from gateway.core.json_types import JsonObject
 from gateway.core.usage import Usage
-from gateway.core.vocabulary import Api
 from gateway.ensemble.calls import Call, Calls
 from gateway.ensemble.fuse import fuse_request
 from gateway.ensemble.judge import comparisons, winner
@@ -33,13 +29,13 @@ from gateway.ensemble.outcome import Outcome, Result
 from gateway.ensemble.plan import Plan
 from gateway.ensemble.poll import Poll
 from gateway.ensemble.recorded_stream import RecordedStream
+from gateway.ensemble.total_usage import usage_in
 from gateway.ensemble.vote import tally
 from gateway.request.chat_request import parse_chat
 from gateway.request.response_schema import response_schema
 
 JUDGE_TOKENS = 1_024  # of a judgement
 COMPARISONS = 2  # calls of the judge: the two answers in both orders
-_USAGES: dict[Api, Callable[[ChatUsage], object]] = {"messages": message_usage, "responses": usage_from_chat}
 
 
 class EnsembleAnswer:
@@ -158,10 +154,12 @@ class EnsembleAnswer:
         assert author.answer is not None
         assert other.answer is not None
         asked = comparisons(self._calls.request.query, author.answer.text, other.answer.text)
-        replies = await asyncio.gather(*(self._ask_judge(judge, usd, *prompts) for prompts in asked))
-        if None in replies:
-            return None
-        better = winner([reply for reply in replies if reply is not None])
+        async with (
+            asyncio.TaskGroup() as both
+        ):  # if the client leaves, both calls have ended before they are accounted for
+            tasks = [both.create_task(self._ask_judge(judge, usd, *prompts)) for prompts in asked]
+        replies = [reply for task in tasks if (reply := task.result()) is not None]
+        better = winner(replies)
         return None if better is None else (author, other)[better]
 
     async def _ask_judge(self, judge: str, usd: float | None, system: str, user: str) -> str | None:
@@ -242,7 +240,7 @@ class EnsembleAnswer:
             return complete
         writer = next(call for call in self._calls.made if call.opened is self.opened)
         usage = self.opened.usage.plus(self._usage(writer))
-        fields: JsonObject = {**complete.fields, "usage": _USAGES.get(complete.api, dict)(usage.in_chat())}
+        fields: JsonObject = {**complete.fields, "usage": usage_in(complete.api, usage.in_chat())}
         return replace(complete, body=dumps(fields), fields=fields, usage=usage)
 
 

@@ -28,7 +28,7 @@ async def explain_ensemble(ensemble: Ensemble, request: ChatRequest, decision: D
         "why": planned.reason,
         "members": [_member(member) for member in planned.members],
         "spare": [member.name for member in planned.spare],
-        "judge": ensemble.judge,
+        "judge": planned.ensemble.judge,
         "max_calls": ensemble.max_calls,
         "max_usd": ensemble.max_usd,
         "expected": found,

@@ -61,6 +61,11 @@ class Outcome:
         return None if self.result == "fused" else self.author.member.p_correct
 
     @property
+    def of_one(self) -> bool:
+        """True if one member wrote the answer as it is."""
+        return self.result not in ("merged", "fused")
+
+    @property
     def incomplete(self) -> bool:
         """True if a member failed, so that a later request may find another answer."""
         return any(one.error is not None for one in self.asked)
@@ -78,8 +83,9 @@ class Outcome:
     def header(self) -> bytes:
         """The value of `x-locus-ensemble`: `agreed 2/3; a, b | c`, groups of equal answers, the author's first."""
         names = {one.place: one.member.name for one in self.asked}
-        groups = [[one.member.name] for one in self.asked if self._group(one) is None and one.answer is not None]
-        groups = [[names[place] for place in group] for group in self.tally.groups] + groups
+        counted = {place for group in self.tally.groups for place in group}
+        alone = [(one.place,) for one in self.asked if one.place not in counted and one.answer is not None]
+        groups = [[names[place] for place in group] for group in (*self.tally.groups, *alone)]
         groups.sort(key=lambda group: self.author.member.name not in group)
         text = " | ".join(", ".join(group) for group in groups[:MAX_NAMES])
         by = f" by {self.judge[-1].model}" if self.result in ("judged", "fused") else ""

@@ -1,6 +1,6 @@
 """Which models answer a request together, by their P(correct) for its query, or why one model answers it. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from gateway.ensemble.key import Key
 from gateway.ensemble.vote import Ballot, decided, weight
 from gateway.request.chat_request import ChatRequest
 from gateway.routing.decision import Decision, Scores
+from gateway.routing.eligibility import allows
 from router.model.policy import TIE
 
 _NO_TEXT = frozenset(OUTPUT_CAPABILITIES.values())
@@ -40,7 +41,7 @@ class Plan:
     """The models that answer one request together.
 
     Attributes:
-        ensemble: the settings.
+        ensemble: the settings, without a judge that the client or its key does not allow.
         members: the models in the order in which they are asked; empty if one model answers, the one of the decision.
         spare: models that replace members which fail, the best first.
         reason: why several models are asked, or why one answers: one sentence without a full stop.
@@ -73,6 +74,7 @@ def plan(ensemble: Ensemble, decision: Decision, request: ChatRequest) -> Plan:
     The models are those among which the policy chose. They are ranked by the P(correct) by which the policy compares them; of equal
     ones the cheaper comes first. One model answers where its answer would be sent whatever the others say.
     """
+    ensemble = _permitted(ensemble, request)
     scores, choice = decision.scores, decision.choice
     if scores is None or choice is None:
         return Plan(ensemble, (), (), "the policy did not choose the model")
@@ -87,6 +89,13 @@ def plan(ensemble: Ensemble, decision: Decision, request: ChatRequest) -> Plan:
         asked = sorted(asked, key=lambda one: one.counted_usd)
     members = tuple(one.member for one in asked)
     return Plan(ensemble, members, spare, _why_several(members))
+
+
+def _permitted(ensemble: Ensemble, request: ChatRequest) -> Ensemble:
+    """The ensemble for this request: a model that may not answer it may not see its text as the judge either."""
+    if ensemble.judge is None or allows(request.overrides, ensemble.judge):
+        return ensemble
+    return replace(ensemble, judge=None, aggregate="auto")
 
 
 def _prevented(ensemble: Ensemble, request: ChatRequest) -> str | None:

@@ -9,35 +9,54 @@ from gateway.answering.failover import Dispatch
 from gateway.answering.open_call import OpenCall
 from gateway.answering.written_answer import streamed_answer
 from gateway.api.dialect import Writer
+from gateway.bodies.json_cost import BYTES_PER_BYTE
+from gateway.bodies.lenient_json import dumps
+from gateway.bodies.memory_budget import charge
 from gateway.bodies.offload import offloaded
 from gateway.config.settings import Settings
 from gateway.core.answer import Chunk
 from gateway.core.chat_types import ChatChunk, ChatUsage
 from gateway.core.errors import GatewayError, StreamBroken
 from gateway.core.usage import Usage
+from gateway.ensemble.total_usage import event_with_usage
 from router.probes.checkers.answer import Answer
 
 MAX_RECORDED_BYTES = 16 << 20  # of one member's stream
+_STOP = b"\n"  # written so that the read of the stream ends
 CHUNKS_AT_ONCE = 64  # written for the client before other requests have their turn
 
 
 class ChunkRecorder:
-    """A `Writer` that keeps the chunks in place of writing them.
+    """A `Writer` that keeps the chunks in place of writing them. Their memory is charged to the request.
 
     Attributes:
         chunks: each with the fields that the client is to get, and the name of the model that wrote it.
-        size: of all chunks, bytes as received.
+        size: of all chunks, bytes.
+        refused: why no further chunk is kept; None: chunks are kept.
     """
 
     def __init__(self) -> None:
         self.chunks: list[tuple[Chunk, ChatChunk, str]] = []
         self.size = 0
+        self.refused: str | None = None
 
     def write(self, chunk: Chunk, fields: ChatChunk, model: str) -> bytes:
-        self.size += len(chunk.raw)
-        if self.size <= MAX_RECORDED_BYTES:
-            self.chunks.append((chunk, fields, model))
-        return b""
+        if self.refused is None:
+            self._keep(chunk, fields, model)
+        return b"" if self.refused is None else _STOP
+
+    def _keep(self, chunk: Chunk, fields: ChatChunk, model: str) -> None:
+        size = len(chunk.raw) or len(dumps(fields))
+        self.size += size
+        if self.size > MAX_RECORDED_BYTES:
+            self.refused = f"is larger than {MAX_RECORDED_BYTES >> 20} MiB"
+            return
+        try:
+            charge(BYTES_PER_BYTE * size)
+        except GatewayError:
+            self.refused = "needs more memory than the gateway has left"
+            return
+        self.chunks.append((chunk, fields, model))
 
     def end(self, usage: ChatUsage | None, model: str) -> bytes:
         return b""
@@ -75,11 +94,8 @@ class RecordedStream(ContinuedStream):
         Raises:
             StreamBroken: it broke, no deployment of the model could continue it, or it is too large.
         """
-        while await super().read() is not None:
-            pass  # the recorder writes no bytes, so that one read goes to the end
-        if self._recorder.size > MAX_RECORDED_BYTES:
-            name = self.calls[0].candidate.model.name
-            raise StreamBroken(f"The answer of {name} is larger than {MAX_RECORDED_BYTES >> 20} MiB.")
+        if await super().read() is not None:  # the recorder writes nothing as long as it keeps the chunks
+            raise StreamBroken(f"The answer of {self.calls[0].candidate.model.name} {self._recorder.refused}.")
         chunks = [fields for _, fields, _ in self._recorder.chunks]
         return await offloaded(self._recorder.size, streamed_answer, chunks)
 
@@ -116,11 +132,11 @@ class RecordedStream(ContinuedStream):
             fields = fields | {"locus": fields.get("locus", {}) | self._locus}
             if chunk.has_content:
                 self._locus = None
-        if not choices or any(choice.get("finish_reason") for choice in choices):
-            # The provider's bytes may have its own usage; the client gets that of all calls, which the writer writes at the end.
-            fields = {**fields}
-            fields.pop("usage", None)
-            chunk = chunk._replace(raw=b"", api="chat")
+        # The last event of two formats has the usage. In the others the writer writes it at the end.
+        has_usage = chunk.raw and chunk.api in ("messages", "responses") and fields.get("usage")
+        ends = not choices or any(choice.get("finish_reason") for choice in choices)
+        if has_usage and ends and (usage := self.total_usage()) is not None:
+            chunk = chunk._replace(raw=event_with_usage(chunk.raw, chunk.api, usage))
         return writer.write(chunk, fields, model)
 
     def _replace_text(self, text: str) -> None:

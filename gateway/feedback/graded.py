@@ -37,6 +37,7 @@ class AnsweredText:
         query: the text by which the request is routed.
         answer: the visible text.
         packed: the query's encoding, as in the record; None if the router did not encode it.
+        chosen_by_vote: an ensemble chose the answer, so that its grade says nothing of the model.
     """
 
     request_id: str
@@ -47,6 +48,7 @@ class AnsweredText:
     answer: str
     finish_reason: str | None
     packed: tuple[bytes, bytes] | None = field(repr=False, default=None)
+    chosen_by_vote: bool = False
 
     @property
     def chars(self) -> int:

@@ -142,7 +142,7 @@ class Graders:
             grade = await checked(grader, request.request_id, request.facts, request.query, answer)
         if grade.score is None:
             return "not_graded"
-        packed = request.packed or await self._encode(request.query)
+        packed = None if request.chosen_by_vote else request.packed or await self._encode(request.query)
         encoding, surface = packed or (None, None)
         facts, checkpoint = request.facts, None if packed is None else self._checkpoint()
         of = Answered(request.request_id, facts.model, request.deployment, checkpoint, encoding, surface, request.time)

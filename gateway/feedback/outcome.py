@@ -21,7 +21,7 @@ class Answered:
     Attributes:
         checkpoint: the beginning of the id of the checkpoint that encoded the query.
         encoding, surface: the query, as in the record; None if nothing can be learned from the answer: the client named the model,
-            the answer came from the cache, or several models wrote it.
+            the answer came from the cache, several models wrote it, or an ensemble chose it.
         time: seconds since the epoch.
     """
 

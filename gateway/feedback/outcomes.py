@@ -182,7 +182,9 @@ def answered(row: Any) -> Answered:
         raise InvalidRequest(f"No model answered request `{name}`.", param="request_id")
     parts = row["parts"]
     others = {part["model"] for part in objects_in(orjson.loads(parts) if isinstance(parts, str) else parts)}
-    alone = not others - {row["served"]}
+    alone = row["ensemble"] is None and not others - {
+        row["served"]
+    }  # a vote picks right answers more often than wrong ones
     encoding, surface = (row["encoding"], row["surface"]) if alone else (None, None)
     return Answered(
         name,

@@ -16,6 +16,7 @@ _OUTCOME, _REQUEST, _KEY = OUTCOMES.c, REQUESTS.c, FEEDBACK_KEYS.c
 _OF_REQUEST = (
     *(_REQUEST.id, _REQUEST.request_id, _REQUEST.served, _REQUEST.deployment, _REQUEST.checkpoint, _REQUEST.encoding),
     *(_REQUEST.surface, _REQUEST.parts, _REQUEST.time, _REQUEST.api, _REQUEST.error, _REQUEST.trace_id),
+    _REQUEST.ensemble,
 )
 
 

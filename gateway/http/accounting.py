@@ -201,6 +201,7 @@ class RequestLog:
         self.attempts.skipped = self.attempts.skipped or prompt_log.attempts.skipped
         parts = prompt_log._parts()
         prompt_log.limits.settle(parts)
+        prompt_log._count_ensemble(parts)
         for part in parts:
             key = part.model, part.deployment
             self._prompt_parts[key] = part if key not in self._prompt_parts else self._prompt_parts[key].plus(part)
@@ -226,7 +227,7 @@ class RequestLog:
         """The request is over: writes its record, updates the metrics, and notes in the conversation which model answered."""
         if self._first_prompt is not None:
             self.decision = self._first_prompt.decision or self.decision
-            self.open_call = self._first_prompt.open_call
+            self.open_call, self.ensemble = self._first_prompt.open_call, self._first_prompt.ensemble
         for attempt in self.attempts.entries:
             if attempt.cause not in _NOT_FAILED:
                 self._service.metrics.attempt_failed(attempt.deployment, attempt.cause)
@@ -238,17 +239,25 @@ class RequestLog:
             self._service.metrics.saved_by_cache(self.cached.origin.model, self.cached.origin.cost_nusd or 0)
         predictions = predictions_of(self.decision, self.request, self.in_force.router.encoder.text_dim)
         self._service.recorder.add(record, parts, predictions, self.limits.lease)
-        if (graders := self._service.graders) is not None and self._first_prompt is None:
+        of_one = self._first_prompt is None and (self.ensemble is None or self.ensemble.of_one)
+        if (graders := self._service.graders) is not None and of_one:
             tags = self.grant.identity.tags
             grade_answer(graders, self.request, self.open_call, self.stream, record, predictions, tags)
         log_request(record, self.attempts.stand_in_cause())
         exported = None if self.trace is None else self.trace.close(self, record)
         continued = self._prompt_continuations or _continuations(self.stream)
         self._service.metrics.count_request(record, parts, continued, exported)
-        if self.ensemble is not None:
-            self._service.metrics.ensemble_answered(record, self.ensemble.result, len(self.ensemble.made))
+        if self._first_prompt is None:
+            self._count_ensemble(parts)
         self._count_trial(record)
         self._note_answer(parts)
+
+    def _count_ensemble(self, parts: Sequence[Part]) -> None:
+        """Counts an answer that several models found."""
+        if self.ensemble is None or self.decision is None or self.decision.policy is None:
+            return
+        result, calls = self.ensemble.result, len(self.ensemble.made)
+        self._service.metrics.ensemble_answered(self.decision.policy.name, result, calls, total_cost(parts))
 
     def _count_trial(self, record: Record) -> None:
         """Counts an answer of a model on trial that a policy chose."""

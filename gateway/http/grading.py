@@ -42,7 +42,7 @@ def grade_answer(
     if predictions is not None and predictions.q is not None:
         packed = pack_query(predictions.q, predictions.text_dim)
     named = record.request_id, facts, record.deployment, record.time
-    graders.add(AnsweredText(*named, request.query, *written, packed), wanting)
+    graders.add(AnsweredText(*named, request.query, *written, packed, record.ensemble is not None), wanting)
 
 
 def _gradable(request: ChatRequest, record: Record) -> bool:

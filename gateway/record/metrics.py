@@ -181,18 +181,18 @@ class Metrics:
         if record.served != record.chosen:
             totals.add("locus_stand_ins", (record.chosen or "", model, record.stand_in_rule or ""))
 
-    def ensemble_answered(self, record: Record, result: str, calls: int) -> None:
+    def ensemble_answered(self, policy: str, result: str, calls: int, cost_nusd: int | None) -> None:
         """Count a request that several models answered together.
 
         Args:
             result: how the answer was found.
             calls: of these models and of the judge.
+            cost_nusd: of all of them; None if it is not known.
         """
-        policy = record.policy or ""
         self._totals.add("locus_ensembles", (policy, result))
         self._totals.add("locus_ensemble_calls", (policy,), calls)
-        if record.cost_nusd is not None:
-            self._totals.add("locus_ensemble_cost_usd", (policy,), record.cost_nusd / NUSD_PER_USD)
+        if cost_nusd is not None:
+            self._totals.add("locus_ensemble_cost_usd", (policy,), cost_nusd / NUSD_PER_USD)
 
     def call_billed(self, part: Part) -> None:
         """Count what a call was billed."""

@@ -16,11 +16,12 @@ GRADES = (
 
 
 class LoggedRequest(NamedTuple):
-    """One request of the record; the columns of the table `requests` of these names, and two more.
+    """One request of the record; the columns of the table `requests` of these names, and some more.
 
     Attributes:
         needs: the parsed object.
         has_prompt: the text of the request is stored.
+        ensemble: several models were asked.
         score: of its answer, by graders, the mean in [0, 1]; None if it was not graded.
     """
 
@@ -48,6 +49,7 @@ class LoggedRequest(NamedTuple):
     encoding: bytes | None
     surface: bytes | None
     has_prompt: bool
+    ensemble: bool
     score: float | None
 
 
@@ -66,7 +68,7 @@ class Log(Protocol):
         """Chunks of requests."""
 
     def answers(self) -> Iterator[Sequence[Answer]]:
-        """Chunks of answers that models gave to clients."""
+        """Chunks of answers that models gave to clients, without those of ensembles, whose time and tokens are of several."""
 
 
 class DatabaseLog:
@@ -105,7 +107,8 @@ class DatabaseLog:
     def answers(self) -> Iterator[Sequence[Answer]]:
         """See `Log`."""
         c = REQUESTS.c
-        answered = and_(c.served.is_not(None), c.error.is_(None), c.cache.is_distinct_from("hit"))
+        by_one = and_(c.cache.is_distinct_from("hit"), c.ensemble.is_(None))
+        answered = and_(c.served.is_not(None), c.error.is_(None), by_one)
         for rows in self._pages([c.id, c.served, c.completion_tokens, c.latency_ms], answered):
             yield [Answer(*row[1:]) for row in rows]
 
@@ -130,6 +133,7 @@ def logged_columns() -> list[ColumnElement[Any]]:
     )
     made: Mapping[str, ColumnElement[Any]] = {
         "has_prompt": c.prompt.is_not(None).label("has_prompt"),
+        "ensemble": c.ensemble.is_not(None).label("ensemble"),
         "score": score.scalar_subquery().label("score"),
     }
     return [made[name] if name in made else c[name] for name in LoggedRequest._fields]

@@ -12,7 +12,7 @@ _KINDS: dict[Kind, tuple[str, ...]] = {
     "int64": ("id", "prompt_tokens", "completion_tokens", "cached_tokens", "cost_nusd", "saved_nusd"),
     "float64": ("time", "p_correct", "predicted_loss", "propensity", "latency_ms", "score"),
     "binary": ("encoding", "surface"),
-    "bool_": ("has_prompt",),
+    "bool_": ("has_prompt", "ensemble"),
 }
 _KIND_OF: dict[str, Kind] = {name: kind for kind, names in _KINDS.items() for name in names}
 
@@ -57,7 +57,7 @@ class ParquetLog:
 
     def answers(self) -> Iterator[Sequence[Answer]]:
         """See `Log`."""
-        answered = " AND served IS NOT NULL AND error IS NULL AND cache IS DISTINCT FROM 'hit'"
+        answered = " AND served IS NOT NULL AND error IS NULL AND cache IS DISTINCT FROM 'hit' AND NOT ensemble"
         for rows in self._chunks(Answer._fields, answered):
             yield [Answer(*row) for row in rows]
 

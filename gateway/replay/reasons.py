@@ -5,13 +5,23 @@ from typing import Literal, get_args
 from gateway.replay.logged import LoggedRequest
 
 Reason = Literal[
-    "named", "failed", "cache", "conversation", "encoding", "checkpoint", "needs", "unpredicted", "none_able"
+    "named",
+    "failed",
+    "cache",
+    "ensemble",
+    "conversation",
+    "encoding",
+    "checkpoint",
+    "needs",
+    "unpredicted",
+    "none_able",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 WORDS: dict[Reason, str] = {
     "named": "named their model, so that no policy chose it",
     "failed": "got no answer",
     "cache": "were answered from the cache",
+    "ensemble": "were answered by an ensemble, so that no single choice gave the answer",
     "conversation": "kept the model of their conversation, which an earlier request had decided",
     "encoding": "have no encoding of their text in the record",
     "checkpoint": "were decided with another checkpoint, whose encodings this one does not understand",
@@ -33,6 +43,8 @@ def why_not(row: LoggedRequest, checkpoint: str) -> Reason | None:
         return "cache"
     if row.error is not None or row.served is None:
         return "failed"
+    if row.ensemble:
+        return "ensemble"
     if row.conversation == "kept":
         return "conversation"
     if row.encoding is None or row.surface is None:

@@ -104,6 +104,7 @@ def test_each_request_that_cannot_be_replayed_has_its_reason(tmp_path: Path, loc
         served={2: None},
         cache={3: "hit"},
         conversation={4: "kept", 5: "switched"},
+        ensemble={12: '{"result": "agreed"}'},
         encoding={6: None},
         checkpoint={7: "0123456789ab"},
         needs={8: None, 9: Needs(models=("gone",)), 10: Needs(("audio",))},
@@ -115,13 +116,14 @@ def test_each_request_that_cannot_be_replayed_has_its_reason(tmp_path: Path, loc
         "named": 1,
         "failed": 2,
         "cache": 1,
+        "ensemble": 1,
         "conversation": 1,
         "encoding": 1,
         "checkpoint": 1,
         "needs": 1,
         "none_able": 2,
     }
-    assert report.replayed == 39 - 10
+    assert report.replayed == 39 - 11
 
 
 def test_capabilities_and_the_clients_own_rules_are_respected(tmp_path: Path, sqlite: DatabaseLocation) -> None:
@@ -214,7 +216,7 @@ def test_a_period_and_a_number_of_requests(tmp_path: Path, location: DatabaseLoc
 
 
 def test_parquet_files_give_the_same_report(tmp_path: Path, location: DatabaseLocation) -> None:
-    logged = fill(tmp_path, location, 60, served={1: None}, conversation={2: "kept"}, prompts=True)
+    logged = fill(tmp_path, location, 60, served={1: None}, conversation={2: "kept"}, ensemble={4: "{}"}, prompts=True)
     grade(location, {3: (logged.chosen[3], 0.5)})
     folder = tmp_path / "files"
     folder.mkdir()
