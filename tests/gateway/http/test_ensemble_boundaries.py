@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from gateway.http.feedback_jobs import feedback_jobs
 from gateway.store.outcome_tables import OUTCOMES
-from tests.gateway.ensemble.panel import PEERS, QUESTION, chat, peers
+from tests.gateway.ensemble.panel import PEERS, PROSE_PEERS, PROSE_QUESTION, QUESTION, chat, peers
 from tests.gateway.running import Gateway, entry, eventually, gateway
 from tests.gateway.upstream.test_litellm_upstream import event_stream
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, answer, chunk, head
@@ -122,15 +122,15 @@ async def test_a_native_stream_of_responses_stays_as_it_is_but_for_its_usage(tmp
 @pytest.mark.parametrize("aggregate", ["auto", "fuse"])
 async def test_a_judge_that_the_request_does_not_allow_is_not_asked(tmp_path: Path, aggregate: str) -> None:
     ensemble = {"judge": "command", "aggregate": aggregate}
-    async with peers(tmp_path, ensemble, tuple(PEERS)) as (run, up):
+    async with peers(tmp_path, ensemble, PROSE_PEERS) as (run, up):
         up.says = {name: f"{name}: {PROSE}" for name in PEERS}
         without: dict[str, str] = {"x-locus-exclude": "command"}
-        raw = await run.client.chat.completions.with_raw_response.create(**chat(), extra_headers=without)
+        raw = await run.client.chat.completions.with_raw_response.create(**chat(PROSE_QUESTION), extra_headers=without)
         assert "command" not in up.asked
-        assert raw.headers["x-locus-ensemble"] == "not_voted 1/2; mixtral | phi"
-        explained = (await run.http.post("/v1/route", json=chat(), headers=without)).json()
+        assert raw.headers["x-locus-ensemble"] == "not_voted 1/2; mixtral | qwen"
+        explained = (await run.http.post("/v1/route", json=chat(PROSE_QUESTION), headers=without)).json()
         assert explained["ensemble"]["judge"] is None
-        await run.client.chat.completions.create(**chat())
+        await run.client.chat.completions.create(**chat(PROSE_QUESTION))
         assert "command" in up.asked
 
 
