@@ -81,14 +81,14 @@ class Authentication:
             raise AuthenticationFailed(UNKNOWN)
         if self._stored.has_seen(parsed.id) or parsed.id in self._looked_up:
             return await self._stored.grant(parsed, self.file_keys)
-        self._lookups.take(address)
-        self._looked_up.add(parsed.id)
-        try:
-            grant = await self._stored.grant(parsed, self.file_keys)
-        except StoreUnavailable:
-            self._lookups.give_back(address)
-            raise
-        finally:
-            self._looked_up.remove(parsed.id)
-        self._lookups.give_back(address)
-        return grant
+        async with self._lookups.one(address) as lookup:
+            self._looked_up.add(parsed.id)
+            try:
+                grant = await self._stored.grant(parsed, self.file_keys)
+                lookup.no_guess = True
+            except StoreUnavailable:
+                lookup.no_guess = True
+                raise
+            finally:
+                self._looked_up.discard(parsed.id)
+            return grant

@@ -302,6 +302,14 @@ async def test_a_new_key_in_many_requests_at_once_is_no_guess(location: Database
         assert {grant.identity.id for grant in grants} == {made.id}
 
 
+async def test_many_new_keys_at_once_from_the_address_of_a_proxy_are_no_guesses(location: DatabaseLocation) -> None:
+    async with store(location) as keys:
+        made = [await keys.create(new(f"key-{number}")) for number in range(2 * BURST)]
+        access = Authentication(Access, keys)
+        grants = await asyncio.gather(*(access.grant(secret.to_bytes(), "192.0.2.1") for _, secret in made))
+        assert [grant.identity.id for grant in grants] == [key.id for key, _ in made]
+
+
 async def test_while_the_database_is_away_new_keys_are_not_called_unknown(tmp_path: Path) -> None:
     async with store(DatabaseLocation(tmp_path)) as keys:  # a folder is no database
         access = Authentication(Access, keys)
