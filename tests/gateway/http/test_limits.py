@@ -10,6 +10,7 @@ from typing import Any
 import openai
 import pytest
 
+from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import load_portfolio
 from tests.gateway.running import Gateway, entry, eventually, leaving, running, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider, answer, error
@@ -233,6 +234,33 @@ async def test_a_model_without_a_price_is_called_within_a_budget_only_if_the_fil
         free = entry("llama-8b", provider.base_url, price=None, unpriced="free")
         async with limited(tmp_path, provider, free, **budget) as run:
             await ask(run)
+
+
+async def test_a_price_that_appears_later_counts_from_then_on(tmp_path: Path) -> None:
+    """What was called without a price stays unknown, and a budget that refused the model admits it."""
+    unpriced = {"price": None}
+    keys = [
+        {"name": "ci", "key": "os.environ/K", "budget": [{"usd": 1, "per": "day"}]},
+        {"name": "free", "key": "os.environ/F"},
+    ]
+    environment = {"K": KEY, "F": "sk-free"}
+
+    def file(**price: Any) -> Portfolio:
+        models = [entry("llama-8b", provider.base_url, **price)]
+        return load_portfolio(write_portfolio(tmp_path, models, keys=keys), environment)
+
+    async with ScriptedProvider() as provider, running(file(**unpriced), key=KEY) as run:
+        unlimited = run.client.with_options(api_key="sk-free")
+        await unlimited.chat.completions.create(model="llama-8b", messages=MESSAGES)
+        with pytest.raises(openai.RateLimitError, match="The price of llama-8b/0 is not known"):
+            await ask(run)
+        await run.service.apply(file())
+        await unlimited.chat.completions.create(model="llama-8b", messages=MESSAGES)
+        await ask(run)
+        records = await run.records()
+    costs = [(one["key_name"], one["cost_nusd"]) for one in records]
+    assert costs == [("free", None), ("ci", None), ("free", 10_000), ("ci", 10_000)]  # ten tokens
+    assert spent(tmp_path) == ({"key:file:ci": 10_000}, 20_000)
 
 
 async def test_a_budget_that_ends_in_mid_stream_lets_the_stream_end(tmp_path: Path) -> None:
