@@ -154,9 +154,7 @@ class EnsembleAnswer:
         assert author.answer is not None
         assert other.answer is not None
         asked = comparisons(self._calls.request.query, author.answer.text, other.answer.text)
-        async with (
-            asyncio.TaskGroup() as both
-        ):  # if the client leaves, both calls have ended before they are accounted for
+        async with asyncio.TaskGroup() as both:  # which waits for both to end, also if the client leaves
             tasks = [both.create_task(self._ask_judge(judge, usd, *prompts)) for prompts in asked]
         replies = [reply for task in tasks if (reply := task.result()) is not None]
         better = winner(replies)
