@@ -141,14 +141,16 @@ def plot(result: dict[str, Any], folder: Path) -> None:
 
 
 def _finding(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """The title: the fewest evaluations from which ours routes at least as well as the named rows with all theirs."""
+    """The title: the fewest evaluations from which ours predicts at least as well as the named rows with all theirs."""
     others = [name for name in ("EmbedLLM", "IRT-Net") if name in curves]
-    best = max((curves[name][-1][ROUTING].get(MACRO, 1.0) for name in others), default=1.0)
-    enough = [point for point in curves[OURS] if point[ROUTING].get(MACRO, 0.0) >= best]
+    best = max((curves[name][-1][PREDICTION].get(MACRO, 1.0) for name in others), default=1.0)
+    enough = [point for point in curves[OURS] if point[PREDICTION].get(MACRO, 0.0) >= best]
     if not enough or enough[0]["per_model"] is None:
         return "Accuracy by evaluations per model"
-    few, rivals = f"{enough[0]['evaluations']:,.0f} evaluations per model", " and ".join(others)
-    return f"{OURS.capitalize()} routes with {few} as well as {rivals} with all"
+    few, many = (f"{point['evaluations']:,.0f}" for point in (enough[0], curves[OURS][-1]))
+    return (
+        f"{OURS.capitalize()} predicts with {few} evaluations per model as well as {' and '.join(others)} with {many}"
+    )
 
 
 def _drawn(context: "Context", name: str, per_model: int) -> tuple[Mapping[str, Outcome], ...]:
