@@ -9,6 +9,7 @@ from gateway.answering.billed_usage import billed_usage
 from gateway.answering.call_cap import CallCap
 from gateway.answering.continued_stream import ContinuedStream
 from gateway.answering.failover import Dispatch, Failover
+from gateway.answering.hedged_calls import silence_s
 from gateway.answering.open_call import OpenCall
 from gateway.answering.spending import Spending
 from gateway.api.dialect import Writer
@@ -136,6 +137,10 @@ class Calls:
         return self._failover.dispatch(
             request, candidates, self.settings, call.attempts, writer, last, self._spending, self.cap
         )
+
+    def silence_s(self, model: str, request: ChatRequest) -> float:
+        """Seconds in which the answer of a model must begin before it counts as slow."""
+        return silence_s(request, self._live[model].deployments[0])
 
     def end(self, began: float) -> None:
         """All calls have ended: adds their failures to those of the request.

@@ -164,11 +164,12 @@ class EnsembleAnswer:
         """The reply of the judge; None if it did not answer."""
         messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
         fields = {"model": judge, "messages": messages, "temperature": 0, "max_tokens": JUDGE_TOKENS}
-        call = self._begin(judge, usd)
-        dispatch = self._calls.dispatch(call, parse_chat(orjson.dumps(fields)), None)
+        call, request = self._begin(judge, usd), parse_chat(orjson.dumps(fields))
+        dispatch = self._calls.dispatch(call, request, None)
         try:
-            call.opened = await dispatch.answer()
-        except GatewayError:
+            async with asyncio.timeout(self._calls.silence_s(judge, request)):
+                call.opened = await dispatch.answer()
+        except (GatewayError, TimeoutError):
             return None
         finally:
             dispatch.close()
@@ -186,8 +187,9 @@ class EnsembleAnswer:
         call = self._begin(judge, usd)
         dispatch = self._calls.dispatch(call, request, self._writer if request.stream else None)
         try:
-            self.opened = call.opened = await dispatch.answer()
-        except GatewayError:
+            async with asyncio.timeout(self._calls.silence_s(judge, request)):
+                self.opened = call.opened = await dispatch.answer()
+        except (GatewayError, TimeoutError):
             dispatch.close()
             return False
         self._dispatch = dispatch  # continues the stream if it breaks

@@ -23,6 +23,7 @@ class MemberCall:
         answer: None before it has answered, and if it fails.
         key: the answer in the form that is voted on; None if it cannot be counted.
         abstains: the answer answers nothing; it is sent only if there is no other one.
+        slow_at: if it has not begun to answer by then, another member is asked beside it, seconds of the clock; None afterwards.
         error: why it failed.
         ms: how long it took to answer or to fail, milliseconds; None if it was given up.
     """
@@ -33,6 +34,7 @@ class MemberCall:
     answer: Answer | None = None
     key: Key | None = None
     abstains: bool = False
+    slow_at: float | None = None
     error: GatewayError | None = None
     ms: float | None = None
 

@@ -42,16 +42,19 @@ class Poll:
         try:
             self._ask_first()
             while self._running:
-                done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(
+                    self._running, timeout=self._patience_s(), return_when=asyncio.FIRST_COMPLETED
+                )
                 for task in done:
                     asked = self._running.pop(task)
                     task.result()  # raises what is no failure of a provider
                     if asked.replaceable:
                         self._replace()
+                self._mark_slow()
                 if self._is_decided():
                     return
                 self._ask_first()
-                if not self._running:
+                if not self._prompt:
                     self._ask_next()
         finally:
             await self._give_up()
@@ -63,9 +66,29 @@ class Poll:
             for one in self.counted
         ]
 
+    @property
+    def _prompt(self) -> list[MemberCall]:
+        """The members that are expected to answer soon."""
+        return [one for one in self._running.values() if one.slow_at is not None]
+
+    def _patience_s(self) -> float | None:
+        """Seconds until a member counts as slow; None if none will."""
+        waited_for = [
+            one.slow_at for one in self._running.values() if one.slow_at is not None and one.call.opened is None
+        ]
+        return max(0.0, min(waited_for) - self._calls.clock()) if waited_for else None
+
+    def _mark_slow(self) -> None:
+        """Lets another member be asked beside each one that has not begun to answer in time. A late answer still counts."""
+        now = self._calls.clock()
+        for one in self._prompt:
+            if one.call.opened is None and one.slow_at is not None and now >= one.slow_at:
+                one.slow_at = None
+                self._replace()
+
     def _ask_first(self) -> None:
-        """Asks as many members at once as the policy says; members that failed do not count."""
-        while len(self._running) + len(self.answered) < self._first and self._ask_next():
+        """Asks as many members at once as the policy says; members that failed or are slow do not count."""
+        while len(self._prompt) + len(self.answered) < self._first and self._ask_next():
             pass
 
     def _ask_next(self) -> bool:
@@ -74,6 +97,7 @@ class Poll:
             member = self._waiting.popleft()
             if self._calls.affordable(member.usd):
                 asked = MemberCall(member, len(self.asked), self._calls.begin(member.name, member.usd))
+                asked.slow_at = self._calls.clock() + self._calls.silence_s(member.name, self._calls.request)
                 self.asked.append(asked)
                 self._running[asyncio.create_task(ask(asked, self._calls))] = asked
                 return True
@@ -85,12 +109,14 @@ class Poll:
 
     def _is_decided(self) -> bool:
         counted = self.counted
-        if not counted or self._ensemble.aggregate == "fuse":
+        if not counted:
             return False
+        if self._ensemble.aggregate == "fuse":  # it waits for all but slow members
+            return len(counted) > 1 and not self._prompt and not self._left()
         if all(one.key is None for one in counted):
             # Prose is not voted on: the most probable member's answer counts, or the judge compares it with another one.
             # Cheap members may be asked before that member.
-            asked = [one.member for one in (*counted, *self._running.values())]
+            asked = [one.member for one in (*counted, *self._prompt)]
             best = max(member.p_correct for member in (*asked, *self._left()))
             enough = 1 if self._ensemble.judge is None else 2
             return len(counted) >= enough and any(one.member.p_correct == best for one in counted)

@@ -58,9 +58,14 @@ async def peers(
     ensemble: Any = True,
     models: tuple[str, ...] = ("mixtral", "phi", "qwen", "yi"),
     dear: str | None = None,
+    patience_s: float = 10.0,
     **more: Any,
 ) -> AsyncIterator[tuple[Gateway, Peers]]:
-    """A gateway whose policy `panel` has this ensemble; one model may cost more than the others."""
+    """A gateway whose policy `panel` has this ensemble; one model may cost more than the others.
+
+    Args:
+        patience_s: in which a model must begin to answer, or another one is asked beside it.
+    """
     policies = {"panel": {"cost_weight": 0, "ensemble": ensemble}, "balanced": {"quality": 5}}
     settings = {"policies": policies, "default_policy": "balanced", **more}
     async with ScriptedProvider() as up:
@@ -74,6 +79,8 @@ async def peers(
             )
             for name in models
         ]
+        for one in entries:
+            one["deployments"][0]["first_token_timeout"] = patience_s
         async with gateway(folder, entries, **settings) as run:
             yield run, Peers(up)
 

@@ -414,3 +414,25 @@ async def test_an_answer_that_answers_nothing_does_not_count_against_others(tmp_
         answered = await asked(run)
         assert answered.model == "mixtral"
         assert answered.model_extra["locus"]["ensemble"]["result"] == "not_voted"
+
+
+async def test_another_member_is_asked_beside_a_slow_one(tmp_path: Path) -> None:
+    async with peers(tmp_path, patience_s=0.2) as (run, up):
+        up.says = {"mixtral": silent(), "phi": "B", "qwen": "B"}
+        answered = await asked(run, max_tokens=1)
+        assert answered.model == "phi"
+        told = answered.model_extra["locus"]["ensemble"]
+        assert [(one["model"], one.get("failed")) for one in told["members"]] == [
+            ("mixtral", "not needed"),
+            ("phi", None),
+            ("qwen", None),
+        ]
+
+
+async def test_a_judge_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
+    ensemble = {"judge": "command", "aggregate": "fuse", "size": 2}
+    async with peers(tmp_path, ensemble, PROSE_PEERS, patience_s=0.2) as (run, up):
+        up.says = {"mixtral": "red " + JUDGED, "qwen": "green " + JUDGED, "command": silent()}
+        chunks = [one async for one in await run.client.chat.completions.create(**chat(PROSE_QUESTION, stream=True))]
+        assert chunks[0].model == "mixtral"
+        assert chunks[0].model_extra["locus"]["ensemble"]["result"] == "not_voted"
