@@ -146,7 +146,10 @@ class Handlers:
         return Response(document_json(), media_type="application/json")
 
     async def docs(self, request: Request) -> Response:
-        return HTMLResponse(document_page(), headers={"content-security-policy": PAGE_POLICY})
+        portfolio = self.service.in_force.portfolio
+        keys = bool(portfolio.access.keys) or portfolio.settings.run_time_keys
+        page = document_page(str(request.base_url).rstrip("/"), keys=keys)
+        return HTMLResponse(page, headers={"content-security-policy": PAGE_POLICY})
 
     async def live(self, request: Request) -> Response:
         return _json({"status": "alive"})

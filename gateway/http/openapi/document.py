@@ -96,8 +96,7 @@ class _ErrorAnswers:
         kinds = KINDS[: KINDS.index(kind) + 1] if kind in KINDS else ()
         by_status: dict[str, list[str]] = {}
         for name, class_ in self._classes.items():
-            # A class without a description is listed at all operations, so that no error is missing.
-            if self._errors.get(name, {"of": "every"})["of"] in kinds or name in also:
+            if self._errors[name]["of"] in kinds or name in also:
                 for status in STATUSES.get(class_, (str(class_.status),)):
                     by_status.setdefault(status, []).append(name)
         return {status: {"$ref": self._answer(status, names, shape)} for status, names in sorted(by_status.items())}
@@ -123,12 +122,11 @@ class _ErrorAnswers:
         rows = []
         for name in names:
             class_ = self._classes[name]
-            when = self._errors.get(name, {}).get("when", name)
+            when = self._errors[name]["when"]
             body = _example(class_, status, when, shape)
-            examples.setdefault(class_.code or name, {"summary": name, "value": body})
-            rows.append(
-                f"- `{body['error']['type'] if shape == 'messages' else class_.code or 'provider_rejected'}`: {when}"
-            )
+            code = _code(class_)
+            examples.setdefault(code, {"summary": when, "value": body})
+            rows.append(f"- `{body['error']['type'] if shape == 'messages' else code}`: {when}")
         schema = "MessagesError" if shape == "messages" else "Error"
         return {
             "description": "\n".join(rows),
@@ -142,8 +140,12 @@ def _example(class_: type[GatewayError], status: str, message: str, shape: str) 
     shown.status = 400 if status == "4XX" else int(status)
     if shape == "messages":
         return error_object(shown) | {"request_id": "req_0123"}
-    code = class_.code or "provider_rejected"
-    return {"error": {"message": message, "type": class_.type, "param": None, "code": code}}
+    return {"error": {"message": message, "type": class_.type, "param": None, "code": _code(class_)}}
+
+
+def _code(class_: type[GatewayError]) -> str:
+    """The code of an error; where it is the provider's own, the one without it."""
+    return "provider_rejected" if class_ is errors.ProviderRejected else str(class_.code)
 
 
 def _complete(operation: Node, routing: list[Node], headers: Node, error_answers: _ErrorAnswers) -> None:

@@ -1,7 +1,7 @@
 """The OpenAPI document as one HTML page that loads nothing else: no script, no font, no style sheet."""
 
 import re
-from functools import cache
+from functools import lru_cache
 from html import escape
 from typing import Any
 
@@ -13,7 +13,7 @@ from gateway.http.openapi.document import document
 PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_METHODS = ("get", "post", "put", "delete", "head")
+_METHODS = ("get", "post", "put", "patch", "delete", "head")
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #0a7d5c; }
 @media (prefers-color-scheme: dark) { :root { --accent: #4fd1a5; } }
@@ -26,21 +26,32 @@ details details { margin: .5rem 0; } summary { cursor: pointer; padding: .6rem 0
 .verb { display: inline-block; min-width: 4.2em; font-weight: 700; color: var(--accent); }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0;
 border-top: 1px solid var(--line); } .soft { opacity: .75; }
+td:first-child, td:first-child code { white-space: nowrap; } td:last-child { width: 100%; }
+td ul, nav ul { margin: 0; padding-left: 1.1rem; } nav ul { columns: 20rem; list-style: none; padding: 0; }
+h3 { font-size: 1em; margin: 1.2rem 0 .3rem; } a { color: var(--accent); }
+@media (max-width: 34rem) { td { display: block; } td:last-child { border-top: 0; padding-top: 0; } }
 """
+_REFERENCE = re.compile(r'"(#/components/schemas/)(\w+)"')
+_EXAMPLE = "Why is the sky blue?"
 
 
-def _schema(name: str, text: str) -> str:
-    return f"<details><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>"
+@lru_cache(maxsize=16)  # clients choose the address
+def document_page(address: str, *, keys: bool) -> str:
+    """The page of the gateway's own document.
+
+    Args:
+        address: under which the client reached the gateway, such as `http://127.0.0.1:4000`.
+        keys: the gateway wants a key.
+    """
+    return page(document(), address, keys=keys)
 
 
-@cache
-def document_page() -> str:
-    """The page of the gateway's own document."""
-    return page(document())
+def page(document: JsonObject, address: str, *, keys: bool) -> str:
+    """The page: contents, first requests, each operation under its tag, and the schemas that they refer to.
 
-
-def page(document: JsonObject) -> str:
-    """The page: each operation under its tag, with parameters, body, answers and a curl command."""
+    Args:
+        address, keys: as for `document_page`.
+    """
     info = document["info"]
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -48,33 +59,88 @@ def page(document: JsonObject) -> str:
         f"<title>{escape(info['title'])}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{escape(info['title'])}</h1><p class=soft>{escape(info['version'])} · ",
         '<a href="/openapi.json">openapi.json</a></p>',
+        _contents(document),
         _text(info.get("description", "")),
+        _first_requests(address, keys=keys),
     ]
     for tag in document.get("tags", ()):
-        parts.append(f'<h2 id="{escape(tag["name"])}">{escape(tag["name"])}</h2>{_text(tag.get("description", ""))}')
+        parts.append(f'<h2 id="{_slug(tag["name"])}">{escape(tag["name"])}</h2>{_text(tag.get("description", ""))}')
         for path, operations in document["paths"].items():
             for method in _METHODS:
                 operation = operations.get(method)
                 if operation is not None and tag["name"] in operation.get("tags", ()):
                     shared = operations.get("parameters", [])
-                    parts.append(_operation(document, path, method, operation, shared))
+                    curl = _curl(document, address, path, method, operation, keys=keys)
+                    parts.append(_operation(document, path, method, operation, shared, curl))
     parts.append("<h2 id=schemas>Schemas</h2>")
     for name, schema in document["components"]["schemas"].items():
-        parts.append(_schema(name, orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode()))
+        parts.append(f'<details id="schema-{escape(name)}"><summary>{escape(name)}</summary>{_json(schema)}</details>')
     return "".join([*parts, "</body></html>"])
 
 
-def _operation(document: JsonObject, path: str, method: str, operation: JsonObject, shared: list[JsonObject]) -> str:
+def _contents(document: JsonObject) -> str:
+    """Links to all operations, by tag."""
+    parts = []
+    for tag in document.get("tags", ()):
+        items = [
+            f'<li><a href="#{escape(_name(path, method, operations[method]))}">{method.upper()} {escape(path)}</a></li>'
+            for path, operations in document["paths"].items()
+            for method in _METHODS
+            if tag["name"] in operations.get(method, {}).get("tags", ())
+        ]
+        parts.append(f'<h3><a href="#{_slug(tag["name"])}">{escape(tag["name"])}</a></h3><ul>{"".join(items)}</ul>')
+    return f'<nav>{"".join(parts)}<h3><a href="#schemas">Schemas</a></h3></nav>'
+
+
+def _first_requests(address: str, *, keys: bool) -> str:
+    """The same request by curl, in Python and in JavaScript."""
+    body = f'{{"model": "auto", "messages": [{{"role": "user", "content": "{_EXAMPLE}"}}]}}'
+    header = ' \\\n  -H "authorization: Bearer $LOCUS_KEY"' if keys else ""
+    python_key, script_key = ('os.environ["LOCUS_KEY"]', "process.env.LOCUS_KEY") if keys else ('"none"', '"none"')
+    curl = f"curl {address}/v1/chat/completions -H 'content-type: application/json'{header} \\\n  -d '{body}'"
+    python = (
+        f"{'import os' + chr(10) if keys else ''}from openai import OpenAI\n\n"
+        f'client = OpenAI(base_url="{address}/v1", api_key={python_key})\n'
+        f'answer = client.chat.completions.create(model="auto", messages=[{{"role": "user", "content": "{_EXAMPLE}"}}])\n'
+        "print(answer.choices[0].message.content)"
+    )
+    script = (
+        'import OpenAI from "openai";\n\n'
+        f'const client = new OpenAI({{ baseURL: "{address}/v1", apiKey: {script_key} }});\n'
+        "const answer = await client.chat.completions.create({\n"
+        f'  model: "auto", messages: [{{ role: "user", content: "{_EXAMPLE}" }}],\n}});\n'
+        "console.log(answer.choices[0].message.content);"
+    )
+    shown = (("curl", curl), ("Python", python), ("JavaScript", script))
+    return "<h2 id=first>A first request</h2>" + "".join(
+        f"<h3>{name}</h3><pre>{escape(text)}</pre>" for name, text in shown
+    )
+
+
+def _slug(tag: str) -> str:
+    """The anchor of a tag."""
+    return re.sub(r"\W+", "-", tag.lower())
+
+
+def _name(path: str, method: str, operation: JsonObject) -> str:
+    """The anchor of an operation."""
+    name: str = operation.get("operationId", f"{method}-{path}")
+    return name
+
+
+def _operation(
+    document: JsonObject, path: str, method: str, operation: JsonObject, shared: list[JsonObject], curl: str
+) -> str:
     rows = "".join(_parameter(_resolved(document, p)) for p in [*shared, *operation.get("parameters", [])])
     answers = "".join(
-        f"<tr><td><code>{escape(status)}</code></td><td>{_inline(_resolved(document, answer).get('description', ''))}</td></tr>"
+        f"<tr><td><code>{escape(status)}</code></td><td>{_answer(_resolved(document, answer))}</td></tr>"
         for status, answer in operation.get("responses", {}).items()
     )
-    name = escape(operation.get("operationId", f"{method}-{path}"))
+    name = escape(_name(path, method, operation))
     return (
         f'<details id="{name}"><summary><span class=verb>{method.upper()}</span> <code>{escape(path)}</code> '
         f"<span class=soft>{_inline(operation.get('summary', ''))}</span></summary>"
-        f"{_text(operation.get('description', ''))}<pre>{escape(_curl(document, path, method, operation))}</pre>"
+        f"{_text(operation.get('description', ''))}<pre>{escape(curl)}</pre>"
         + (f"<h3>Parameters</h3><table>{rows}</table>" if rows else "")
         + _body(operation)
         + f"<h3>Answers</h3><table>{answers}</table></details>"
@@ -94,19 +160,39 @@ def _body(operation: JsonObject) -> str:
     schemas = [media["schema"] for media in content.values() if "schema" in media]
     if not schemas:
         return ""
-    return "<h3>Body</h3>" + "".join(
-        f"<p>See <code>{escape(s['$ref'].rpartition('/')[2])}</code> below.</p>"
-        if "$ref" in s
-        else f"<pre>{escape(orjson.dumps(s, option=orjson.OPT_INDENT_2).decode())}</pre>"
-        for s in schemas
-    )
+    return "<h3>Body</h3>" + "".join(f"<p>{_link(s['$ref'])}</p>" if "$ref" in s else _json(s) for s in schemas)
 
 
-def _curl(document: JsonObject, path: str, method: str, operation: JsonObject) -> str:
-    lines = [f"curl http://127.0.0.1:4000{path}"]
+def _answer(answer: JsonObject) -> str:
+    """What an answer means, and the schemas of its body."""
+    text = answer.get("description", "")
+    rows = [line.removeprefix("- ") for line in text.split("\n")]
+    listed = text.startswith("- ")
+    meaning = "<ul>" + "".join(f"<li>{_inline(row)}</li>" for row in rows) + "</ul>" if listed else _inline(text)
+    schemas = [
+        media["schema"]["$ref"] for media in answer.get("content", {}).values() if "$ref" in media.get("schema", {})
+    ]
+    return meaning + "".join(f" {_link(schema)}" for schema in dict.fromkeys(schemas) if not listed)
+
+
+def _link(reference: str) -> str:
+    name = escape(reference.rpartition("/")[2])
+    return f'<a href="#schema-{name}"><code>{name}</code></a>'
+
+
+def _json(value: JsonObject) -> str:
+    """A schema, in which each reference to another one is a link."""
+    text = escape(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode(), quote=False)
+    linked = _REFERENCE.sub(lambda match: f'"<a href="#schema-{match[2]}">{match[1]}{match[2]}</a>"', text)
+    return f"<pre>{linked}</pre>"
+
+
+def _curl(document: JsonObject, address: str, path: str, method: str, operation: JsonObject, *, keys: bool) -> str:
+    lines = [f"curl {address}{path}"]
     if method != "get":
         lines[0] += f" -X {method.upper()}"
-    lines.append("-H 'authorization: Bearer <key>'")
+    if keys:
+        lines.append('-H "authorization: Bearer $LOCUS_KEY"')
     for media in operation.get("requestBody", {}).get("content", {}).values():
         example = media.get("example") or next(
             (_resolved(document, e).get("value") for e in media.get("examples", {}).values()), None
