@@ -107,7 +107,7 @@ NEAR = KEY + ", budget: [{usd: 1, per: day}], near_limit: {at: 0.5}}"
         (KEY + ", models: [smal]}", ["4: keys[0].models[0]: found 'smal'; the portfolio has no such model"]),
         (KEY + ", models: ['auto:cheap']}", ["4: keys[0].models[0]: found 'auto:cheap'; `auto` and its policies belong to `policies`"]),
         (KEY + ", models: []}", ["4: keys[0].models: found an empty list; write at least one, such as models: [small]"]),
-        (KEY + ", policies: [x]}", ["4: keys[0].policies[0]: found 'x', expected one of balanced, best, cheap"]),
+        (KEY + ", policies: [x]}", ["4: keys[0].policies[0]: found 'x', expected one of balanced, best, cheap, panel"]),
         (KEY + ", expires: soon}", ["4: keys[0].expires: found 'soon'; write a date or a time, such as 2027-01-01 or 2027-01-01T12:00:00Z"]),
         (KEY + ", timezone: Mars/Base}", ["4: keys[0].timezone: found 'Mars/Base'; write a time zone, such as Europe/Berlin"]),
         (KEY + ", budget: [{usd: 5, per: year}]}", ["4: keys[0].budget[0].per: found 'year'; write day, week, month or ever"]),
