@@ -153,10 +153,8 @@ class Calls:
             of_request.entries += call.attempts.entries
             of_request.failures += call.attempts.failures
             of_request.refusal = of_request.refusal or call.attempts.refusal
-            call.attempts.entries, call.attempts.failures = (
-                of_request.entries,
-                of_request.failures,
-            )  # a stream may still break
+            # A stream may still break.
+            call.attempts.entries, call.attempts.failures = of_request.entries, of_request.failures
         own_s = max((call.attempts.own_s for call in self.made), default=0.0)
         of_request.waited_s += self.clock() - began - own_s
         of_request.own_s += own_s

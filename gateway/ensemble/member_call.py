@@ -19,7 +19,7 @@ class MemberCall:
     """A member that is asked.
 
     Attributes:
-        place: its place in the plan; members that replace others come after all of them.
+        place: how many members were asked before it.
         answer: None before it has answered, and if it fails.
         key: the answer in the form that is voted on; None if it cannot be counted.
         abstains: the answer answers nothing; it is sent only if there is no other one.
@@ -37,6 +37,11 @@ class MemberCall:
     slow_at: float | None = None
     error: GatewayError | None = None
     ms: float | None = None
+
+    @property
+    def unknown_cost(self) -> bool:
+        """True if its call was given up before it had begun to answer: the provider may bill it all the same."""
+        return self.ms is None and not self.call.open_calls
 
     @property
     def replaceable(self) -> bool:

@@ -111,9 +111,7 @@ class Outcome:
             "weight": round(one.member.weight, 4),
             "vote": self._group(one),
             "author": one is self.author,
-            "usd": None
-            if one.ms is None and not one.call.open_calls
-            else _usd(one.call, request),  # given up: may be billed
+            "usd": None if one.unknown_cost else _usd(one.call, request),
             "ms": None if one.ms is None else round(one.ms, 1),
         }
         if one.answer is None:
