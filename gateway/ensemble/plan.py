@@ -112,7 +112,10 @@ def _prevented(ensemble: Ensemble, request: ChatRequest) -> str | None:
 
 
 def _ranked(ensemble: Ensemble, decision: Decision, scores: Scores, considered: NDArray[np.bool_]) -> list[_Ranked]:
-    """The models that may be members, the best first. A limit in USD cannot hold for a model whose price is not known."""
+    """The models that may be members, the best first, each model once: its answers would agree under another name as well.
+
+    A limit in USD cannot hold for a model whose price is not known.
+    """
     compared = scores.compared(decision.policy, decision.switch)
     ranked = []
     for i in np.flatnonzero(considered & ~np.isnan(compared)).tolist():
@@ -121,7 +124,11 @@ def _ranked(ensemble: Ensemble, decision: Decision, scores: Scores, considered: 
         p, usd = float(scores.p_correct[i]), float(scores.price_usd[i])
         member = Member(i, decision.models[i], p, weight(p), usd if scores.priced[i] else None)
         ranked.append(_Ranked(member, float(compared[i]), usd))
-    return sorted(ranked, key=lambda one: (-round(one.compared / TIE), one.counted_usd, one.member.model))
+    ranked.sort(key=lambda one: (-round(one.compared / TIE), one.counted_usd, one.member.model))
+    different: dict[str, _Ranked] = {}
+    for one in ranked:
+        different.setdefault(scores.embeddings[one.member.model] or one.member.name, one)
+    return list(different.values())
 
 
 def _asked(

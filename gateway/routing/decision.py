@@ -29,6 +29,8 @@ class Scores:
         q: encoding of the query, (1, d_q), float32; None if it is not known.
         requirements: those that `capable` and `price_usd` are for: the prompt's tokens are counted if the estimate left a
             model's context window in doubt.
+        embeddings: name in the model space of each model, by which it was scored; None for a model without one. Models of the same
+            name are one model under two names of the portfolio.
     """
 
     p_correct: NDArray[np.float32]
@@ -40,6 +42,7 @@ class Scores:
     requirements: Requirements
     q: NDArray[np.float32] | None = None
     caution: NDArray[np.float32] | None = None
+    embeddings: tuple[str | None, ...] = ()
 
     def believed(self, policy: Policy | None) -> NDArray[np.float32]:
         """The P(correct) of each model as a policy believes it, (M,), float32."""

@@ -247,6 +247,7 @@ class Routing:
             requirements,
             q,
             self._states.caution,
+            self.embeddings(request),
         )
 
     def _none_eligible(

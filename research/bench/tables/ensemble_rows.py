@@ -192,5 +192,6 @@ def _decision(case: Case, query: int) -> Decision:
     error = np.zeros_like(p)
     choice = choose(p, error, price, able, BEST)
     assert choice is not None  # a pool's queries have two candidates
-    scores = Scores(p, error, price, priced, able, 1.0, REQUEST.requirements)
-    return Decision(tuple(map(str, range(len(p)))), BEST, choice.model, scores, choice=choice)
+    names = tuple(map(str, range(len(p))))
+    scores = Scores(p, error, price, priced, able, 1.0, REQUEST.requirements, embeddings=names)
+    return Decision(names, BEST, choice.model, scores, choice=choice)

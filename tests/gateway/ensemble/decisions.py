@@ -27,8 +27,13 @@ def decision(
     errors: list[float] | None = None,
     left_out: tuple[int, ...] = (),
     switch: Switch | None = None,
+    embeddings: str = "ABCDEFGHIJ",
 ) -> Decision:
-    """What `policy` decides among models a, b, c, … with these P(correct), prices (None: not known) and standard errors."""
+    """What `policy` decides among models a, b, c, … with these P(correct), prices (None: not known) and standard errors.
+
+    Args:
+        embeddings: the name of each model in the model space, a letter.
+    """
     count = len(p_correct)
     prices = [0.01] * count if usd is None else usd
     highest = max((price for price in prices if price is not None), default=0.0)
@@ -41,6 +46,7 @@ def decision(
         eligible,
         1.0,
         Requirements(frozenset(), 10, None),
+        embeddings=tuple(embeddings[:count]),
     )
     choice = choose(scores.compared(policy, switch), scores.standard_error, scores.price_usd, eligible, policy)
     assert choice is not None

@@ -141,3 +141,10 @@ def test_a_named_model_answers_alone() -> None:
 
 def test_one_model_alone_is_no_ensemble() -> None:
     assert why_one([0.7, 0.69], left_out=(1,)) == "no other model can be asked"
+
+
+def test_one_model_under_two_names_is_asked_once() -> None:
+    twins = planned([0.6, 0.6, 0.58, 0.57], embeddings="AABC", usd=[0.02, 0.01, 0.01, 0.01])
+    assert [member.name for member in twins.members] == ["b", "c", "d"]  # the cheaper name
+    assert twins.spare == ()
+    assert planned([0.6, 0.6], embeddings="AA").members == ()
