@@ -21,7 +21,7 @@ from gateway.replay.logged import DatabaseLog
 from gateway.replay.order import FAILED, READY, RESULT, WRONG, Order
 from gateway.routing.placed_models import PlacedModels, placed_models
 from gateway.store.engines import sync_engine
-from router.errors import RouterError
+from router.errors import ArtifactError, RouterError
 from router.model.serving import Router
 
 log = logging.getLogger("locus.replay")
@@ -53,8 +53,8 @@ def main() -> None:
     order: Order = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_gateway, daemon=True).start()
     try:
-        present = _in_force(order)
-        other = _other(order, present)
+        router, present = _in_force(order)
+        other = present if order.text is None else _other(order, order.text, router)
         for one in order.alternatives:
             one.rule(other)
     except WrongOrder as exc:
@@ -89,23 +89,23 @@ def result(order: Order, present: PlacedModels, other: PlacedModels) -> bytes:
     return orjson.dumps({"newest_only": read.cut, "data": data})
 
 
-def _in_force(order: Order) -> PlacedModels:
+def _in_force(order: Order) -> tuple[Router, PlacedModels]:
+    """The router of the files, and the models in force."""
     file = order.file
     try:
         router = Router.load(file.checkpoint, file.spaces, trust=file.trust_checkpoint)
         if router.checkpoint == order.checkpoint:
-            return placed_models(file, router, order.in_use)
+            return router, placed_models(file, router, order.in_use)
     except RouterError as exc:
         raise WrongOrder(f"the files of the portfolio in force have changed: {exc}", "") from exc
     raise WrongOrder("the file of the checkpoint in force has changed; reload the portfolio first", "")
 
 
-def _other(order: Order, present: PlacedModels) -> PlacedModels:
-    if order.text is None:
-        return present
+def _other(order: Order, text: str, router: Router) -> PlacedModels:
+    """The models of another portfolio, by the files that are in force."""
     file, path = order.file, order.file.path or Path("portfolio")
     try:
-        portfolio = load_portfolio(path, os.environ, writes=False, text=order.text)
+        portfolio = load_portfolio(path, os.environ, writes=False, text=text)
     except PortfolioError as exc:
         problems = [problem.removeprefix(f"{path}:") for problem in exc.problems]
         raise WrongOrder(f"line {'; line '.join(problems)}", "portfolio") from exc
@@ -113,10 +113,8 @@ def _other(order: Order, present: PlacedModels) -> PlacedModels:
     if not same or portfolio.trust_checkpoint > file.trust_checkpoint:
         raise WrongOrder(OTHER_SPACE, "portfolio")
     try:
-        return placed_models(
-            portfolio, Router.load(file.checkpoint, file.spaces, trust=file.trust_checkpoint), order.in_use
-        )
-    except RouterError as exc:
+        return placed_models(portfolio, router, order.in_use)
+    except ArtifactError as exc:
         raise WrongOrder(str(exc), "portfolio") from exc
 
 
