@@ -72,7 +72,8 @@ class ReplayRunner:
         try:
             try:
                 async with asyncio.timeout(START_S):
-                    process = await _process(order)
+                    process = await _process()
+                    await _tell(process, order)
                     first = await _line(process)
             except (OSError, TimeoutError) as exc:
                 log_exception(log, "the process of a replay cannot be started", exc)
@@ -152,17 +153,19 @@ def _pickled(order: Order) -> bytes:
     return written.getvalue()
 
 
-async def _process(order: Order) -> Process:
+async def _process() -> Process:
     # Modules are found where this process finds them: `-m` alone would look into the working folder first.
     code = f"import sys; sys.path[:] = {sys.path!r}; from gateway.replay.child import main; main()"
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-c", code, stdin=PIPE, stdout=PIPE, limit=LONGEST_LINE
     )
+
+
+async def _tell(process: Process, order: Order) -> None:
     assert process.stdin is not None
     process.stdin.write(await asyncio.to_thread(_pickled, order))
     with contextlib.suppress(ConnectionError):  # it has ended, as its missing line says
         await process.stdin.drain()
-    return process
 
 
 async def _line(process: Process) -> tuple[str, bytes]:
