@@ -71,7 +71,7 @@ class ReplayJobs:
                 job = _job(row, now)
                 if job.state == "running":
                     raise Conflict(f"Another replay runs, {job.id}: ask again once it has ended.")
-                await _end(connection, job.id, now, "interrupted", GONE)
+                await _end(connection, job.id, row["beat"], "interrupted", GONE)
             job = ReplayJob(secrets.token_hex(8), options, "running", "", now, None)
             values = {name: getattr(job, name) for name in ReplayJob.__slots__}
             await connection.execute(insert(table).values(values | {"owner": self._owner, "beat": now}))
@@ -141,11 +141,11 @@ def _job(row: Mapping[Any, Any], now: float) -> ReplayJob:
 
 
 async def _end(
-    connection: "AsyncConnection", id: str, now: float, state: State, reason: str, result: str | None = None
+    connection: "AsyncConnection", id: str, at: float, state: State, reason: str, result: str | None = None
 ) -> None:
     from sqlalchemy import update
 
     from gateway.store.replay_tables import REPLAY_JOBS as table
 
-    values = {"state": state, "reason": reason, "ended": now, "result": result}
+    values = {"state": state, "reason": reason, "ended": at, "result": result}
     await connection.execute(update(table).where(table.c.id == id, table.c.state == "running").values(values))

@@ -131,6 +131,9 @@ async def test_one_runs_at_a_time_and_a_lost_one_is_interrupted(location: Databa
     (seen,) = await mine.all()
     assert (seen.state, seen.reason) == ("interrupted", "the gateway that ran it is gone")
     job = await mine.begin({})
+    stored = await mine.of(lost.id)
+    assert stored is not None
+    assert stored[0] == seen  # it ended at its last beat, whether or not its row says so already
     assert not await others.beat(lost.id)
     await others.end(lost.id, "done", "", "{}")  # too late
     assert [one.state for one in await mine.all()] == ["running", "interrupted"]
