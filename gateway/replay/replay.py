@@ -153,7 +153,7 @@ class _Replay:
         other = present
         if self.other is not self._present:
             other = self.other.decide_predicted(predicted, job.needs, job.policies)
-        self._add(self._decided(job, present, other), self._usual)
+        self._add(self._decided(job, present, other))
 
     def _decided(self, job: Job, present: Decided, other: Decided) -> _Rows:
         rows, needs = job.rows, job.needs
@@ -204,8 +204,8 @@ class _Replay:
             places.append(self._places[name or _OTHERS])
         return p, errors, places
 
-    def _add(self, decided: _Rows, usual: Usual) -> None:
-        rows = decided.rows
+    def _add(self, decided: _Rows) -> None:
+        rows, usual = decided.rows, self._usual
         models = [self.other.portfolio.models[i] for i in decided.other.tolist()]
         sides = [Side(*side) for side in zip(decided.places, decided.p, decided.error, strict=True)]
         self._readout.add(Batch(decided.kinds, *sides))
@@ -233,9 +233,7 @@ class _Replay:
             d.scores.append(_nan(rows[i].score))
             d.prompts.append(rows[i].has_prompt)
 
-    def report(
-        self, requests: int, reasons: Counter[Reason], since: float | None = None, until: float | None = None
-    ) -> Report:
+    def report(self, requests: int, reasons: Counter[Reason], since: float | None, until: float | None) -> Report:
         """The report on all requests that were added.
 
         Args:
