@@ -1,7 +1,7 @@
 """Lengths of time as people write them: `90s`, `15m`, `1h`, `7d`, `2w`; and times, which are dates or such a length before now."""
 
 import re
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 DURATION = "[0-9]{1,12}([.][0-9]{1,6})? ?[smhdw]?"
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -33,3 +33,8 @@ def time_of(text: str, now: float, zone: tzinfo | None) -> float | None:
         return (at if at.tzinfo is not None or zone is None else at.replace(tzinfo=zone)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def iso_time(at: float | None) -> str | None:
+    """Return a time in seconds since the epoch as ISO 8601 in UTC; None stays None."""
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

@@ -1,6 +1,5 @@
 """`/admin/keys` and `/admin/teams`: keys and teams that are made at run time. The edge has checked that the operator asks."""
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -9,6 +8,7 @@ from gateway.config.access import AccessEntry, NewKey, TeamEntry
 from gateway.config.portfolio import Portfolio
 from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.json_types import JsonObject
+from gateway.http.admin_values import admin_answer
 from gateway.http.body_fields import body_fields
 from gateway.http.service import Service
 from gateway.keys.description import describe_file_key, describe_file_team, describe_key, describe_team
@@ -53,7 +53,7 @@ class AdminKeys:
         listed = [describe_file_key(key, used) for key in self._portfolio.access.keys]
         if store is not None:
             listed += [describe_key(key, used) for key in await store.keys(revoked=revoked)]
-        return _json({"object": "list", "data": listed})
+        return admin_answer({"object": "list", "data": listed})
 
     async def create_key(self, request: Request) -> Response:
         """The answer has the key itself, once."""
@@ -61,15 +61,15 @@ class AdminKeys:
         new = checked_entry(NewKey, await body_fields(request, limit=MAX_BODY), self._portfolio)
         key, secret = await store.create(new)
         self._service.keys.forget()
-        return _json(describe_key(key) | {"key": secret.reveal()}, 201)
+        return admin_answer(describe_key(key) | {"key": secret.reveal()}, 201)
 
     async def show_key(self, request: Request) -> Response:
         name = request.path_params["name"]
         used = {} if self._service.key_store is None else await self._service.key_store.last_used()
         for key in self._portfolio.access.keys:
             if name in (key.identity.id, key.identity.name):
-                return _json(describe_file_key(key, used))
-        return _json(describe_key(await self._store().key(name), used))
+                return admin_answer(describe_file_key(key, used))
+        return admin_answer(describe_key(await self._store().key(name), used))
 
     async def change_key(self, request: Request) -> Response:
         """Changes the fields that are sent; null gives a field its default."""
@@ -80,12 +80,12 @@ class AdminKeys:
             old.id, checked_entry(NewKey, _changed(fields, await body_fields(request, limit=MAX_BODY)), self._portfolio)
         )
         self._service.keys.forget()
-        return _json(describe_key(key))
+        return admin_answer(describe_key(key))
 
     async def revoke_key(self, request: Request) -> Response:
         key = await self._store().revoke(request.path_params["name"])
         self._service.keys.forget()
-        return _json(describe_key(key))
+        return admin_answer(describe_key(key))
 
     async def rotate_key(self, request: Request) -> Response:
         """The answer has the new key itself, once. `overlap`: how long the old one is accepted too, seconds."""
@@ -94,27 +94,27 @@ class AdminKeys:
             raise InvalidRequest("`overlap` must be a number of seconds from 0 to 31536000.", param="overlap")
         key, secret = await self._store().rotate(request.path_params["name"], overlap)
         self._service.keys.forget()
-        return _json(describe_key(key) | {"key": secret.reveal()})
+        return admin_answer(describe_key(key) | {"key": secret.reveal()})
 
     async def list_teams(self, request: Request) -> Response:
         listed = [describe_file_team(team) for team in self._portfolio.access.teams]
         if self._service.key_store is not None:
             listed += [describe_team(team) for team in await self._service.key_store.teams()]
-        return _json({"object": "list", "data": listed})
+        return admin_answer({"object": "list", "data": listed})
 
     async def create_team(self, request: Request) -> Response:
         team = await self._store().create_team(
             checked_entry(TeamEntry, await body_fields(request, limit=MAX_BODY), self._portfolio)
         )
         self._service.keys.forget()
-        return _json(describe_team(team), 201)
+        return admin_answer(describe_team(team), 201)
 
     async def show_team(self, request: Request) -> Response:
         name = request.path_params["name"]
         for team in self._portfolio.access.teams:
             if name == team.name:
-                return _json(describe_file_team(team))
-        return _json(describe_team(await self._store().team(name)))
+                return admin_answer(describe_file_team(team))
+        return admin_answer(describe_team(await self._store().team(name)))
 
     async def change_team(self, request: Request) -> Response:
         """Changes the fields that are sent; null gives a field its default."""
@@ -123,12 +123,12 @@ class AdminKeys:
         fields = _changed(access_fields(old.access), await body_fields(request, limit=MAX_BODY))
         team = await store.change_team(old.name, checked_entry(AccessEntry, fields, self._portfolio))
         self._service.keys.forget()
-        return _json(describe_team(team))
+        return admin_answer(describe_team(team))
 
     async def delete_team(self, request: Request) -> Response:
         team = await self._store().delete_team(request.path_params["name"])
         self._service.keys.forget()
-        return _json(describe_team(team))
+        return admin_answer(describe_team(team))
 
     def _store(self) -> KeyStore:
         if self._service.key_store is None:
@@ -139,7 +139,3 @@ class AdminKeys:
 def _changed(fields: JsonObject, given: JsonObject) -> JsonObject:
     merged = fields | given
     return {name: value for name, value in merged.items() if value is not None}
-
-
-def _json(value: JsonObject, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, {"cache-control": "no-store"}, media_type="application/json")

@@ -2,7 +2,6 @@
 operator asks.
 """
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -10,6 +9,7 @@ from starlette.routing import Route
 from gateway.config.portfolio import Model
 from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.json_types import JsonObject
+from gateway.http.admin_values import admin_answer
 from gateway.http.body_fields import body_fields
 from gateway.http.service import Service
 from gateway.model_versions.description import describe_state, describe_version
@@ -37,13 +37,13 @@ class AdminModels:
         """Every chat model of the portfolio, in its order."""
         in_use = InUse() if self._service.models is None else await self._service.models.in_use()
         models = self._service.in_force.portfolio.models
-        return _json({"object": "list", "data": [self._describe(model, in_use) for model in models]})
+        return admin_answer({"object": "list", "data": [self._describe(model, in_use) for model in models]})
 
     async def history(self, request: Request) -> Response:
         """The versions of a model and of its deployments, the newest first."""
         model = self._model(request)
         versions = await self._versions().history(model.name)
-        return _json({"object": "list", "data": [describe_version(version) for version in versions]})
+        return admin_answer({"object": "list", "data": [describe_version(version) for version in versions]})
 
     async def roll_back(self, request: Request) -> Response:
         """Uses an earlier version: `version`, or without one the version before the present one; 0: that of the model spaces."""
@@ -81,7 +81,7 @@ class AdminModels:
             await self._service.model_watch.look()
         in_force = self._service.in_force
         now = next((one for one in in_force.portfolio.models if one.name == model.name), model)
-        return _json(self._describe(now, in_force.in_use))
+        return admin_answer(self._describe(now, in_force.in_use))
 
     def _describe(self, model: Model, in_use: InUse) -> JsonObject:
         in_force = self._service.in_force
@@ -136,7 +136,3 @@ def _deployment(fields: JsonObject, model: Model) -> str | None:
     if not isinstance(deployment, str) or deployment not in known:
         raise InvalidRequest(f"`deployment` must be one of {', '.join(known)}.", param="deployment")
     return deployment
-
-
-def _json(value: JsonObject) -> Response:
-    return Response(orjson.dumps(value), headers={"cache-control": "no-store"}, media_type="application/json")

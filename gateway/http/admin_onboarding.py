@@ -4,7 +4,6 @@ A job is a row of the database, so that any process answers; the gateway that le
 asks.
 """
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,6 +13,7 @@ from gateway.config.portfolio import NO_EMBEDDING, Model
 from gateway.core.errors import Conflict, InvalidRequest, NotFound
 from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import NUSD_PER_USD
+from gateway.http.admin_values import admin_answer
 from gateway.http.body_fields import body_fields
 from gateway.http.service import Service
 from gateway.keys.new_entry import checked
@@ -46,7 +46,7 @@ class AdminOnboarding:
         options = checked(OnboardEntry, OnboardEntry.fields_of(model.onboard, fields))
         self._check(model, options)
         (job,) = await jobs.submit({model.name: options}, "gateway", again=again)
-        return _json(describe_job(job), 202)
+        return admin_answer(describe_job(job), 202)
 
     async def show(self, request: Request) -> Response:
         """The last job of the model."""
@@ -54,11 +54,11 @@ class AdminOnboarding:
         job = await self._jobs().of(model.name)
         if job is None:
             raise NotFound(f"{model.name} was never onboarded.")
-        return _json(describe_job(job))
+        return admin_answer(describe_job(job))
 
     async def stop(self, request: Request) -> Response:
         """Stops the job: calls that run are waited for. A later job goes on where it stopped."""
-        return _json(describe_job(await self._jobs().stop(self._model(request).name)), 202)
+        return admin_answer(describe_job(await self._jobs().stop(self._model(request).name)), 202)
 
     def _model(self, request: Request) -> Model:
         name = request.path_params["name"]
@@ -118,7 +118,3 @@ def describe_job(job: Job) -> JsonObject:
         "ended": job.ended,
         "version": job.version,
     }
-
-
-def _json(value: JsonObject, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, {"cache-control": "no-store"}, media_type="application/json")

@@ -3,7 +3,6 @@ asks.
 """
 
 import time
-from datetime import UTC, datetime
 from typing import Annotated
 
 import orjson
@@ -13,9 +12,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.config.field_types import FileModel, Name, Number
-from gateway.core.durations import time_of
+from gateway.core.durations import iso_time
 from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.json_types import JsonObject
+from gateway.http.admin_values import admin_answer, asked_time
 from gateway.http.body_fields import body_fields
 from gateway.http.service import Service
 from gateway.keys.new_entry import checked
@@ -83,19 +83,19 @@ class AdminReplay:
             entry.rows,
         )
         options = {
-            "since": _iso(since),
-            "until": _iso(until),
+            "since": iso_time(since),
+            "until": iso_time(until),
             "policy": entry.policy,
             "cost_weights": entry.cost_weights,
             "portfolio": entry.portfolio is not None,
             "rows": entry.rows,
         }
-        return _json(describe_replay(await runner.start(order, options)), 202)
+        return admin_answer(describe_replay(await runner.start(order, options)), 202)
 
     async def list_replays(self, request: Request) -> Response:
         """The last hundred replays, the newest first, without what they found."""
         jobs = await self._runner().jobs.all()
-        return _json({"object": "list", "data": [describe_replay(job) for job in jobs]})
+        return admin_answer({"object": "list", "data": [describe_replay(job) for job in jobs]})
 
     async def show(self, request: Request) -> Response:
         """A replay and what it found."""
@@ -104,7 +104,7 @@ class AdminReplay:
         if found is None:
             raise NotFound(f"There is no replay `{id[:64]}`.")
         job, result = found
-        return _json(describe_replay(job) | {"result": None if result is None else orjson.Fragment(result)})
+        return admin_answer(describe_replay(job) | {"result": None if result is None else orjson.Fragment(result)})
 
     def _runner(self) -> ReplayRunner:
         if self._service.replays is None:
@@ -120,12 +120,8 @@ def _period(entry: ReplayEntry) -> tuple[float, float]:
         InvalidRequest: a time cannot be read, or the period is empty or too long.
     """
     now = time.time()
-    since, until = time_of(entry.since, now, UTC), now if entry.until is None else time_of(entry.until, now, UTC)
-    for name, at in (("since", since), ("until", until)):
-        if at is None:
-            raise InvalidRequest(f"`{name}` must be a date such as 2026-11-01, or a duration such as 7d.", param=name)
-    assert since is not None
-    assert until is not None
+    since = asked_time("since", entry.since, now)
+    until = now if entry.until is None else asked_time("until", entry.until, now)
     if not since < until <= since + MOST_DAYS * _DAY_S:
         raise InvalidRequest(f"`since` must be before `until`, by at most {MOST_DAYS} days.", param="since")
     return since, until
@@ -142,11 +138,3 @@ def describe_replay(job: ReplayJob) -> JsonObject:
         "created": job.created,
         "ended": job.ended,
     }
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-
-
-def _json(value: JsonObject, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, {"cache-control": "no-store"}, media_type="application/json")

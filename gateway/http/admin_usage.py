@@ -1,15 +1,14 @@
 """`GET /admin/usage`: what was spent, from the ledger. The edge has checked that the operator asks."""
 
 import time
-from datetime import UTC, datetime
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.core.durations import time_of
+from gateway.core.durations import iso_time
 from gateway.core.errors import InvalidRequest, NotFound
 from gateway.core.vocabulary import NUSD_PER_USD, SPENDING_GROUPS
+from gateway.http.admin_values import admin_answer, asked_time
 from gateway.http.service import Service
 from gateway.store.transactions import reading
 
@@ -30,8 +29,8 @@ async def usage(service: Service, request: Request) -> Response:
 
         rows = await connection.run_sync(sums_by, by, since, until)
     data = [row | {"usd": row["nusd"] / NUSD_PER_USD, "saved_usd": row["saved_nusd"] / NUSD_PER_USD} for row in rows]
-    body = {"object": "list", "by": by, "from": _iso(since), "to": _iso(until), "data": data}
-    return Response(orjson.dumps(body), media_type="application/json")
+    body = {"object": "list", "by": by, "from": iso_time(since), "to": iso_time(until), "data": data}
+    return admin_answer(body)
 
 
 def _by(request: Request) -> list[str]:
@@ -44,13 +43,4 @@ def _by(request: Request) -> list[str]:
 
 def _time(request: Request, name: str) -> float | None:
     text = request.query_params.get(name)
-    if text is None:
-        return None
-    at = time_of(text, time.time(), UTC)
-    if at is None:
-        raise InvalidRequest(f"`{name}` must be a date such as 2026-11-01, or a duration such as 7d.", param=name)
-    return at
-
-
-def _iso(at: float | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+    return None if text is None else asked_time(name, text, time.time())

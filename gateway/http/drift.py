@@ -1,6 +1,5 @@
 """Drift of the deployments of a running service: the watcher, and `GET /admin/drift`."""
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -10,6 +9,7 @@ from gateway.drift.alarm import Alarms
 from gateway.drift.store import DriftStore, watch_fields
 from gateway.drift.watcher import DriftWatcher
 from gateway.drift.webhook import send
+from gateway.http.admin_values import admin_answer
 from gateway.http.onboarding import probe_calls
 from gateway.http.service import Service
 
@@ -55,4 +55,4 @@ class AdminDrift:
         watches, events, states = await store.watches(), await store.events(), await store.states()
         data = [watch_fields(watch, states) for watch in watches.values()]
         body = {"object": "list", "data": data, "events": [event.fields() for event in events]}
-        return Response(orjson.dumps(body), media_type="application/json")
+        return admin_answer(body)

@@ -4,9 +4,10 @@ Times are in ISO 8601, money is in USD.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from gateway.config.access import AccessKey, Allowed, Grant, Limits, Team
+from gateway.core.durations import iso_time
 from gateway.core.json_types import JsonObject
 from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.keys.stored import StoredKey, StoredTeam
@@ -30,9 +31,9 @@ def describe_key(key: StoredKey, used: Mapping[str, float] = _UNKNOWN) -> JsonOb
         used: when keys were used last, by id; seconds since the epoch.
     """
     of_store = {
-        "created": _time(key.created),
-        "revoked": _time(key.revoked),
-        "old_secret_until": _time(key.old_until),
+        "created": iso_time(key.created),
+        "revoked": iso_time(key.revoked),
+        "old_secret_until": iso_time(key.old_until),
     }
     return _key(key.in_force, "store", used) | of_store
 
@@ -44,7 +45,7 @@ def describe_file_team(team: Team) -> JsonObject:
 
 def describe_team(team: StoredTeam) -> JsonObject:
     """A team of the store."""
-    return _team(team.in_force, "store") | {"created": _time(team.created)}
+    return _team(team.in_force, "store") | {"created": iso_time(team.created)}
 
 
 def describe_access(allowed: Allowed, limits: Limits, expires: datetime | None, tags: tuple[str, ...]) -> JsonObject:
@@ -96,14 +97,10 @@ def own_key(grant: Grant) -> JsonObject:
 def _key(key: AccessKey, source: str, used: Mapping[str, float]) -> JsonObject:
     identity = key.identity
     named = {"id": identity.id, "name": identity.name, "team": identity.team, "source": source}
-    named["last_used"] = _time(used.get(identity.id))
+    named["last_used"] = iso_time(used.get(identity.id))
     return named | describe_access(key.allowed, key.limits, key.expires, identity.tags)
 
 
 def _team(team: Team, source: str) -> JsonObject:
     named = {"name": team.name, "source": source}
     return named | describe_access(team.allowed, team.limits, team.expires, team.tags)
-
-
-def _time(at: float | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

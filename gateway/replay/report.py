@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from gateway.core.durations import iso_time
 from gateway.core.json_types import JsonObject
 from gateway.replay.reasons import REASONS, WORDS, Reason
 from router.replay.estimate import LEVEL, Estimate
@@ -109,8 +109,8 @@ class Report:
     def as_json(self) -> JsonObject:
         """The report as JSON values. Accuracies are shares, costs USD of one request, times milliseconds."""
         return {
-            "from": _iso(self.since),
-            "to": _iso(self.until),
+            "from": iso_time(self.since),
+            "to": iso_time(self.until),
             "requests": self.requests,
             "replayed": self.replayed,
             "not_replayed": [
@@ -154,7 +154,3 @@ def _compared(of: Compared) -> JsonObject:
 
 def _estimate(of: Estimate | None) -> JsonObject | None:
     return None if of is None else {"value": of.value, "low": of.low, "high": of.high}
-
-
-def _iso(at: float | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
