@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime, tzinfo
 
 DURATION = "[0-9]{1,12}([.][0-9]{1,6})? ?[smhdw]?"
+# Times between these have a date in each time zone.
+_FIRST, _LAST = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (2, 9999))
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -19,15 +21,19 @@ def duration_s(text: str) -> float | None:
 
 
 def time_of(text: str, now: float, zone: tzinfo | None) -> float | None:
-    """Return the time that is a duration before now, or a date or time in ISO 8601; None if the text is neither.
+    """Return the time that is a duration before now, or a date or time in ISO 8601; None if the text is neither, or the
+    time is not in the years 2 to 9998.
 
     Args:
         now: seconds since the epoch.
         zone: of dates and times that name none; None: the machine's.
     """
     seconds = duration_s(text)
-    if seconds is not None:
-        return now - seconds
+    at = _date(text, zone) if seconds is None else now - seconds
+    return at if at is not None and _FIRST <= at < _LAST else None
+
+
+def _date(text: str, zone: tzinfo | None) -> float | None:
     try:
         at = datetime.fromisoformat(text)
         return (at if at.tzinfo is not None or zone is None else at.replace(tzinfo=zone)).timestamp()

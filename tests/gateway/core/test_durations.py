@@ -30,6 +30,9 @@ def test_no_duration(text: str) -> None:
         ("soon", None),
         ("", None),
         ("9999-99-99", None),
+        ("999999999999w", None),
+        ("0001-01-01", None),
+        ("9999-12-31", None),
     ],
 )
 def test_a_time_is_a_date_or_a_duration_before_now(text: str, at: float | None) -> None:
