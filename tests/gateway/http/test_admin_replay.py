@@ -1,6 +1,7 @@
 """`/admin/replay`: jobs in a process of their own, over the record of a running gateway."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from sqlalchemy import update
 from gateway.commands.main import main
 from gateway.config.database_location import DatabaseLocation
 from gateway.config.portfolio_file import load_portfolio
+from gateway.core.errors import Conflict, InvalidRequest
+from gateway.replay.alternatives import Alternative
 from gateway.replay.jobs import KEPT, ReplayJobs
+from gateway.replay.order import Order
 from gateway.replicas.owner import GONE_S, process_name
 from gateway.store.database import Database
 from gateway.store.replay_tables import REPLAY_JOBS
@@ -42,8 +46,12 @@ async def found(run: Gateway, body: dict[str, Any]) -> Any:
     """What a replay found, once it has ended."""
     started = await run.http.post("/admin/replay", json=PERIOD | body, timeout=120)
     assert started.status_code == 202, started.text
+    return await ended(run, started.json()["id"])
+
+
+async def ended(run: Gateway, id: str) -> Any:
     for _ in range(1_200):
-        job = (await run.http.get(f"/admin/replay/{started.json()['id']}")).json()
+        job = (await run.http.get(f"/admin/replay/{id}")).json()
         if job["state"] != "running":
             return job
         await asyncio.sleep(0.1)
@@ -109,6 +117,20 @@ async def test_wrong_orders_are_refused_and_leave_nothing(logged: Logged) -> Non
     assert missing.status_code == 404
 
 
+async def test_a_process_that_fails_or_finds_another_checkpoint_says_so(logged: Logged) -> None:
+    async with running(load_portfolio(logged.path, {})) as run:
+        in_force, runner = run.service.in_force, run.service.replays
+        assert runner is not None
+        missing = DatabaseLocation(file=logged.path.parent / "missing.db")
+        checkpoint, of = in_force.file_router.checkpoint, (Alternative(),)
+        order = Order(in_force.file, in_force.in_use, checkpoint, missing, of, None, 0.0, 1.0, 10)
+        job = await ended(run, (await runner.start(order, {})).id)
+        with pytest.raises(InvalidRequest, match="reload the portfolio first"):
+            await runner.start(replace(order, checkpoint="0" * 64), {})
+        assert [one["id"] for one in (await run.http.get("/admin/replay")).json()["data"]] == [job["id"]]
+    assert (job["state"], job["reason"]) == ("failed", "its process failed: OperationalError; see the log")
+
+
 async def test_a_gateway_that_stops_leaves_its_replay_as_interrupted(logged: Logged) -> None:
     portfolio = load_portfolio(logged.path, {})
     async with running(portfolio) as run:
@@ -149,8 +171,6 @@ async def test_one_runs_at_a_time_and_a_lost_one_is_interrupted(location: Databa
 
 
 async def run_refused(jobs: ReplayJobs) -> str:
-    from gateway.core.errors import Conflict
-
     with pytest.raises(Conflict) as refused:
         await jobs.begin({})
     return refused.value.message
