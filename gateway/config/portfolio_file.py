@@ -93,7 +93,7 @@ class _Builder:
             )
         self._check_names()
         self._check_fallbacks()
-        self._check_graders()
+        self._check_judges()
         return Portfolio(
             path=self._document.path,
             models=tuple(self._model(i, model) for i, model in enumerate(entry.models)),
@@ -152,8 +152,8 @@ class _Builder:
                     f"found {model.stand_ins!r}, which allows none of the model's fallbacks: remove one of the two",
                 )
 
-    def _check_graders(self) -> None:
-        """Reports models that grade and are no chat models of the file: of graders, and of onboarding."""
+    def _check_judges(self) -> None:
+        """Reports models that judge answers and are no chat models of the file: of graders, onboarding and ensembles."""
         names = [model.name for model in self._entry.models]
         graders = () if self._entry.feedback is None else self._entry.feedback.graders
         named: list[tuple[Place, str | None]] = [
@@ -161,9 +161,13 @@ class _Builder:
         ]
         onboards = [model.onboard for model in self._entry.models]
         named += [(("models", i, "onboard", "judge"), one.judge) for i, one in enumerate(onboards) if one is not None]
+        policies = self._entry.policies or {}
+        named += [
+            (("policies", p, "ensemble", "judge"), one.ensemble.judge) for p, one in policies.items() if one.ensemble
+        ]
         for where, name in named:
             if name is not None and name not in names:
-                self._document.report(where, f"found {name!r}, expected one of {', '.join(names[:10])}")
+                self._document.report(where, f"found {name!r}, {_no_chat_model(name, names)}")
 
     def _policies(self) -> Mapping[str, Policy]:
         if self._entry.policies is None:
@@ -174,20 +178,13 @@ class _Builder:
         }
 
     def _ensembles(self) -> Mapping[str, Ensemble]:
-        """Also reports judges that are no chat model of the file."""
         if self._entry.policies is None:
             return DEFAULT_ENSEMBLES
-        names = [model.name for model in self._entry.models]
-        ensembles = {}
-        for policy, entry in self._entry.policies.items():
-            if entry.ensemble is None:
-                continue
-            judge = entry.ensemble.judge
-            if judge is not None and judge not in names:
-                where: Place = ("policies", policy, "ensemble", "judge")
-                self._document.report(where, f"found {judge!r}, {_no_chat_model(judge, names)}")
-            ensembles[policy] = entry.ensemble.settings
-        return ensembles
+        return {
+            name: policy.ensemble.settings
+            for name, policy in self._entry.policies.items()
+            if policy.ensemble is not None
+        }
 
     def _model(self, i: int, model: ModelEntry) -> Model:
         where: Place = ("models", i)

@@ -83,7 +83,7 @@ class Limiter:
         self._away = False
         self._back_at = clock()
         self._task: asyncio.Task[None] | None = None
-        self._passed = self._sweep_at = clock()
+        self._passed, self._swept_at = clock(), float("-inf")
 
     async def __aenter__(self) -> "Limiter":
         self._task = asyncio.create_task(self._run(), name="limits")
@@ -178,8 +178,8 @@ class Limiter:
             )
             self._ending = [slice for slice in self._ending if slice not in over]
         killed = self._processes.killed()
-        if killed or now >= self._sweep_at:
-            self._sweep_at = now + SWEEP_S
+        if now - self._swept_at >= (TICK_S if killed else SWEEP_S):
+            self._swept_at = now
             if swept := [one for one in await self._engine.sweep(killed) if one.nusd]:
                 self._on_swept(swept)
             self.budgets.forget_before(self.now)

@@ -141,7 +141,7 @@ class Presence:
         """The ids of processes of this machine that are no more, and had not left. A stopped process, or one that only this process
         does not reach, is none of them."""
         now = self._clock()
-        return [id for id, at in self._killed.items() if SETTLED_S <= now - at < KNOWN_S]
+        return [id for id, at in self._killed.items() if now - at >= SETTLED_S]
 
     @property
     def _known(self) -> Sequence[Row]:
@@ -190,8 +190,10 @@ class Presence:
             rows = [Row(*row) for row in await connection.execute(select(*(table.c[name] for name in Row._fields)))]
             if killed := [row.id for row in rows if is_killed(row.machine, row.process)]:
                 await connection.execute(delete(table).where(table.c.id.in_(killed)))
-                self._killed |= dict.fromkeys(killed, self._clock())
                 rows = [row for row in rows if row.id not in killed]
+            at = self._clock()
+            known = {id: found for id, found in self._killed.items() if at - found < KNOWN_S}
+            self._killed = known | dict.fromkeys(killed, at)
             strangers = [row for row in rows if not self._shares_with(row)]
             if join and strangers and self._member.sharing == ALONE:
                 return strangers

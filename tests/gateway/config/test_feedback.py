@@ -49,7 +49,7 @@ def test_graders_are_read(tmp_path: Path) -> None:
         ({"name": "g", "checker": {"type": "number", "colour": 1}}, "unknown option 'colour' of number"),
         ({"name": "g", "checker": "judge"}, "judge cannot grade requests"),
         ({"name": "g", "checker": "tool"}, "tool cannot grade requests"),
-        ({"name": "g", "model": "other"}, "found 'other', expected one of m"),
+        ({"name": "g", "model": "other"}, "found 'other', which is no chat model of this file"),
         ({"name": "g", "model": "m", "sample": 2}, "sample"),
         ({"name": "g", "model": "m", "match": {"colour": "red"}}, "unknown key"),
     ],
@@ -75,5 +75,5 @@ def test_a_schema_of_the_file_is_no_schema_of_the_request() -> None:
 
 def test_a_judge_of_onboarding_is_a_model_of_the_file(tmp_path: Path) -> None:
     path = write_portfolio(tmp_path, [entry("m", "http://127.0.0.1:9/v1", onboard={"judge": "other"})])
-    with pytest.raises(PortfolioError, match=r"models\[0\].onboard.judge: found 'other', expected one of m"):
+    with pytest.raises(PortfolioError, match=r"models\[0\].onboard.judge: found 'other', which is no chat model"):
         load_portfolio(path, {})

@@ -8,9 +8,9 @@ import pytest
 from gateway.config.access import Budget, Grant, Limits, NearLimit
 from gateway.core.errors import QuotaUsedUp, RateLimited, StoreUnavailable
 from gateway.core.identity import KeyIdentity
-from gateway.limits.engine import Answer, Ask, LimitsAway, Swept
+from gateway.limits.engine import LEASE_S, Answer, Ask, LimitsAway, Swept
 from gateway.limits.guard import GuardedEngine
-from gateway.limits.limiter import Limiter
+from gateway.limits.limiter import TICK_S, Limiter
 from gateway.limits.memory import MemoryEngine
 from gateway.limits.processes import Processes
 from gateway.limits.standing import counted_standings
@@ -406,3 +406,17 @@ async def test_a_guard_does_not_ask_a_silent_store_with_every_request(caplog: py
         "limits: Valkey does not answer (timeout)",
         "limits: Valkey answers again",
     ]
+
+
+async def test_a_busy_process_that_knows_of_a_killed_one_sweeps_the_store_once_a_tick() -> None:
+    clock = Time(START)
+    engine, killed = Counting(clock), list[str]()
+    process = Limiter(engine, clock=clock, wall=clock, processes=Processes(killed=lambda: killed))
+    sweeps = []
+    for passed, found in ((0.0, []), (TICK_S, []), (0.0, ["gone"]), (TICK_S, []), (LEASE_S, [])):
+        clock.now += passed
+        killed[:] = found
+        for _ in range(10):
+            await process.refresh()
+        sweeps.append(engine.sweeps)
+    assert sweeps == [1, 1, 2, 2, 3]

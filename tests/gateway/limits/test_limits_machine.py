@@ -13,7 +13,7 @@ from gateway.core.errors import RateLimited
 from gateway.core.identity import KeyIdentity
 from gateway.limits.engine import BudgetTerm, Engine, Swept, WindowKey
 from gateway.limits.exchange import WindowRow
-from gateway.limits.limiter import Limiter
+from gateway.limits.limiter import TICK_S, Limiter
 from gateway.limits.memory import MemoryEngine
 from gateway.limits.processes import Processes
 from gateway.limits.sql import SqlEngine, book
@@ -157,6 +157,7 @@ async def test_what_a_killed_process_held_is_free_as_soon_as_others_hear_of_it(
         with pytest.raises(RateLimited):
             await other.admit(key)
         killed.append("p1")
+        clock.now += TICK_S
         await other.refresh()
         await (await other.admit(key)).reserve(700, 700, 0)
         with pytest.raises(RateLimited):  # the place of the one that is alike

@@ -91,7 +91,7 @@ async def test_a_second_gateway_without_shared_does_not_start(tmp_path: Path, po
 async def test_independent_replicas_of_one_database_count_their_limits_there(
     tmp_path: Path, postgres: Postgres
 ) -> None:
-    """A budget, and limits of a key and of a deployment; none is multiplied by the number of replicas."""
+    """Those of a key and of a deployment; none is multiplied by the number of replicas."""
     keys = [{"name": "ci", "key": "os.environ/CI", "rpm": 3}, {"name": "other", "key": "os.environ/OTHER"}]
     settings = {"store": postgres.new_database(), "replicas": "independent", "deployment": {"rpm": 5}}
     environment = {"CI": "sk-ci", "OTHER": "sk-other"}
