@@ -68,8 +68,8 @@ async def test_a_key_from_its_making_to_its_end(tmp_path: Path) -> None:
         assert {name: made[name] for name in fields} == fields | {
             "budget": [{"usd": 5.0, "per": "day", "warn": 0.8, "overshoot": 0.1}]
         }
-        assert (await chat(run, key)).model == "llama-8b"
         assert await admin(run, "GET", f"keys/{made['id']}") == await admin(run, "GET", "keys/bob") == made
+        assert (await chat(run, key)).model == "llama-8b"
         listed = (await admin(run, "GET", "keys"))["data"]
         assert [(one["name"], one["source"]) for one in listed] == [("ci", "file"), ("bob", "store")]
         assert key not in str(listed)
