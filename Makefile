@@ -11,6 +11,7 @@ CLIENTS_READY := $(APART)/.ready
 NODE := tests/clients/node
 NODE_READY := $(NODE)/node_modules/.ready
 AGENTS := tests/clients/agents
+BROWSER := tests/browser
 MINUTES ?= 10
 # Test processes side by side: one more than CPU cores.
 JOBS ?= auto
@@ -23,7 +24,7 @@ BY_LOCK := install --quiet --require-hashes --no-deps --no-compile --only-binary
 LOCKED := $(PIP) $(BY_LOCK)
 CPU_TORCH := $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not m.version("torch").endswith("+cpu"))'
 
-.PHONY: run test test-fast test-clients agents deploy-tools lint docs probe-bank soak soak-replicas soak-mutants bench bench-parts research research-folders lock audit clean
+.PHONY: run test test-fast test-clients test-ui agents axe deploy-tools lint docs probe-bank soak soak-replicas soak-mutants bench bench-parts research research-folders lock audit clean
 
 # With CONFIG=FILE that portfolio. Without, config/portfolio.yaml, or the demo where it names no model that can be called.
 run: $(READY)
@@ -43,6 +44,10 @@ test-fast: $(DEV_READY)
 test-clients: $(DEV_READY) $(NODE_READY) agents
 	$(BIN)/python -m tests.clients.launch npm --prefix $(NODE) test
 	$(BIN)/python -m pytest $(AGENTS)
+
+# The console in Chromium, which Debian's package `chromium` installs; without one its tests are skipped.
+test-ui: $(DEV_READY) axe
+	$(BIN)/python -m pytest -n $(JOBS) -rs $(BROWSER)
 
 lint: $(DEV_READY)
 	$(BIN)/ruff check .
@@ -126,6 +131,12 @@ agents:
 	  { npm --prefix $(AGENTS) ci --ignore-scripts --no-audit --no-fund && touch $(AGENTS)/node_modules/.ready; } || \
 	  echo "npm cannot install the coding agents here: their tests are skipped"
 
+# axe-core, which looks for what is not accessible. Its tests are skipped where npm cannot install it.
+axe:
+	@test $(BROWSER)/node_modules/.ready -nt $(BROWSER)/package-lock.json || \
+	  { npm --prefix $(BROWSER) ci --ignore-scripts --no-audit --no-fund && touch $(BROWSER)/node_modules/.ready; } || \
+	  echo "npm cannot install axe-core here: its tests are skipped"
+
 # helm, envoy and schemas for the tests of deploy/, some 300 MB. These tests are skipped where the tools are missing.
 deploy-tools: $(DEPLOY)/.ready
 
@@ -148,4 +159,4 @@ audit:
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-dev.lock -r requirements-cuda.lock
 
 clean:
-	rm -rf $(VENV) $(APART) $(DEPLOY) $(NODE)/node_modules $(AGENTS)/node_modules build .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) $(APART) $(DEPLOY) $(NODE)/node_modules $(AGENTS)/node_modules $(BROWSER)/node_modules build .pytest_cache .mypy_cache .ruff_cache *.egg-info

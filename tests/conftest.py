@@ -60,7 +60,10 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Does not import the files whose tests would all be left out: to import their clients takes seconds."""
+    """Does not import the files whose tests would all be left out: to import their clients takes seconds. The tests in a browser
+    run if their folder is named, as `make test-ui` does."""
+    if collection_path == TESTS / "browser" and not any("browser" in Path(arg).parts for arg in config.args):
+        return True
     fast = config.getoption("markexpr") == "not slow"
     return True if fast and collection_path.name.startswith("test_") and is_slow(collection_path) else None
 

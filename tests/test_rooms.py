@@ -18,6 +18,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {  # from the lowest
         ("ensemble", "feedback", "onboarding"),
         ("drift", "replay"),
         ("http",),
+        ("console",),
         ("server",),
         ("commands",),
     ),

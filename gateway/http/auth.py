@@ -6,10 +6,12 @@
 import hmac
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from starlette.types import Scope
 
+from gateway.config.access import Grant
 from gateway.config.addresses import is_loopback
 from gateway.config.settings import Settings
 from gateway.core.errors import AuthenticationFailed, Forbidden, GatewayError
@@ -35,6 +37,18 @@ _FORWARDED = frozenset(
         b"fastly-client-ip",
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAccess:
+    """What a request may do whose session the console has checked. It is in `scope["state"]["session"]`, which no client can set.
+
+    Attributes:
+        operator: /admin and /metrics too.
+    """
+
+    operator: bool
+    grant: Grant
 
 
 def given_key(headers: Headers) -> bytes:

@@ -19,11 +19,19 @@ from gateway.api.dialect import Dialect
 from gateway.config.access import Grant
 from gateway.config.addresses import is_loopback
 from gateway.config.settings import Settings
-from gateway.core.errors import AuthenticationFailed, GatewayError, InternalError, MethodNotAllowed, NotFound, Stopped
+from gateway.core.errors import (
+    AuthenticationFailed,
+    Forbidden,
+    GatewayError,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    Stopped,
+)
 from gateway.core.key_digest import with_owner
 from gateway.core.request_ids import new_request_id
 from gateway.core.safe_logging import log_exception
-from gateway.http.auth import Headers, check_local, check_operator, given_key, is_admin_key
+from gateway.http.auth import Headers, SessionAccess, check_local, check_operator, given_key, is_admin_key
 from gateway.http.authentication_failures import AuthenticationFailures, Key
 from gateway.http.dialects import dialect_of
 from gateway.keys.authentication import WITHOUT_KEY, Authentication
@@ -133,6 +141,12 @@ class Edge:
         settings = self._settings()
         path: str = scope["path"]
         admin = path.startswith(ADMIN_PATHS)
+        session: SessionAccess | None = scope["state"].pop("session", None)
+        if session is not None:
+            if admin and not session.operator:
+                raise Forbidden("This is for the operator.")
+            self._admit(scope, session.grant)
+            return
         try:
             if admin:
                 check_operator(headers, settings)
@@ -142,6 +156,9 @@ class Edge:
         except AuthenticationFailed as error:
             self._count_failure(scope, headers, "admin" if admin else "gateway", error)
             raise
+        self._admit(scope, grant)
+
+    def _admit(self, scope: Scope, grant: Grant) -> None:
         scope["state"]["grant"], scope["state"]["identity"] = grant, grant.identity
         scope["headers"] = with_owner(scope["headers"], grant.identity.id)
 

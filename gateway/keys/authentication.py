@@ -9,7 +9,7 @@ from gateway.core.identity import KeyIdentity
 from gateway.core.key_digest import owner_of
 from gateway.core.vocabulary import Clock
 from gateway.keys.file_keys import FileKeys
-from gateway.keys.key_format import PREFIX, parse_imported, parse_key
+from gateway.keys.key_format import PREFIX, ParsedKey, parse_imported, parse_key
 from gateway.keys.lookups import Lookups
 from gateway.keys.store import KeyStore
 from gateway.keys.stored_keys import UNKNOWN, StoredKeys
@@ -69,22 +69,51 @@ class Authentication:
         grant = self.file_keys.find(given)
         if grant is None:
             grant = await self._stored_grant(given, address)
+        return self._unexpired(grant)
+
+    async def digest(self, given: bytes) -> bytes:
+        """The digest of a key that `grant` has accepted, for `grant_of_digest`; the key cannot be recovered from it.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        if self.file_keys.find(given) is not None:
+            return owner_of(given).encode()
+        assert self._stored is not None
+        return await self._stored.digest(_parsed(given))
+
+    async def grant_of_digest(self, key_id: str, digest: bytes) -> Grant:
+        """What the requests of a key may do that was accepted before.
+
+        Args:
+            key_id: the identity's id.
+            digest: of `digest`.
+
+        Raises: as `grant`.
+        """
+        grant = self.file_keys.find_digest(digest.decode("latin-1"))
+        if grant is None:
+            if self._stored is None:
+                raise AuthenticationFailed(UNKNOWN)
+            grant = await self._stored.grant(key_id, digest, self.file_keys)
+        return self._unexpired(grant)
+
+    def _unexpired(self, grant: Grant) -> Grant:
         if grant.expires is not None and self._now() >= grant.expires.timestamp():
             raise KeyExpired(grant.expires)
         return grant
 
     async def _stored_grant(self, given: bytes, address: str) -> Grant:
-        parsed = parse_key(given) if given.startswith(PREFIX) else parse_imported(given)
-        if parsed is None and given.startswith(PREFIX):
-            raise AuthenticationFailed("The key has a typo or is incomplete: its checksum is wrong.")
-        if parsed is None or self._stored is None:
+        parsed = _parsed(given)
+        if self._stored is None:
             raise AuthenticationFailed(UNKNOWN)
         if self._stored.has_seen(parsed.id) or parsed.id in self._looked_up:
-            return await self._stored.grant(parsed, self.file_keys)
+            return await self._stored.grant(parsed.id, await self._stored.digest(parsed), self.file_keys)
         async with self._lookups.one(address) as lookup:
             self._looked_up.add(parsed.id)
             try:
-                grant = await self._stored.grant(parsed, self.file_keys)
+                digest = await self._stored.digest(parsed)
+                grant = await self._stored.grant(parsed.id, digest, self.file_keys)
                 lookup.no_guess = True
             except StoreUnavailable:
                 lookup.no_guess = True
@@ -92,3 +121,16 @@ class Authentication:
             finally:
                 self._looked_up.discard(parsed.id)
             return grant
+
+
+def _parsed(given: bytes) -> ParsedKey:
+    """
+    Raises:
+        AuthenticationFailed: the text is no key of the store.
+    """
+    parsed = parse_key(given) if given.startswith(PREFIX) else parse_imported(given)
+    if parsed is None and given.startswith(PREFIX):
+        raise AuthenticationFailed("The key has a typo or is incomplete: its checksum is wrong.")
+    if parsed is None:
+        raise AuthenticationFailed(UNKNOWN)
+    return parsed

@@ -27,8 +27,15 @@ class FileKeys:
     def __bool__(self) -> bool:
         return bool(self._grants)
 
+    def named(self, name: str) -> Grant | None:
+        """The grant of the key with a name; None if the file has none."""
+        return next((grant for _, grant in self._grants.values() if grant.identity.name == name), None)
+
     def find(self, given: bytes) -> Grant | None:
         """The grant of a key; None if it is not one of the file's."""
-        digest = owner_of(given)
+        return self.find_digest(owner_of(given))
+
+    def find_digest(self, digest: str) -> Grant | None:
+        """The grant of the key with a digest of `owner_of`; None if it is not one of the file's."""
         kept, grant = self._grants.get(digest, (None, None))
         return grant if kept is not None and hmac.compare_digest(kept, digest) else None

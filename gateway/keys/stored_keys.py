@@ -64,10 +64,19 @@ class StoredKeys:
         """True if the id was looked up before, so that at most one question to the database is needed in `TTL_S`."""
         return key_id in self._entries
 
-    async def grant(self, given: ParsedKey, file_keys: FileKeys) -> Grant:
+    async def digest(self, given: ParsedKey) -> bytes:
+        """The digest of a key's secret.
+
+        Raises:
+            StoreUnavailable: the database is away, and no key was seen before.
+        """
+        return await self._store.digest(given.secret)
+
+    async def grant(self, key_id: str, digest: bytes, file_keys: FileKeys) -> Grant:
         """What the requests of a key may do.
 
         Args:
+            digest: of its secret.
             file_keys: the portfolio in force, whose teams come first.
 
         Raises:
@@ -75,9 +84,8 @@ class StoredKeys:
             KeyRevoked: the key is revoked, or has no team any more.
             StoreUnavailable: the database is away, and the key was not seen before.
         """
-        entry = await self._entry(given.id)
+        entry = await self._entry(key_id)
         key = entry.key
-        digest = await self._store.digest(given.secret)
         if key is None:
             raise AuthenticationFailed(UNKNOWN)
         current, before = key.matches(digest), key.matched_before(digest)

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from threadpoolctl import threadpool_limits
 
 from gateway.config.portfolio import Portfolio
+from gateway.console.app import with_console
 from gateway.core.safe_logging import log_loop_exception
 from gateway.http.app import create_app
 from gateway.http.drift import drift_watcher
@@ -62,7 +63,8 @@ async def run(launch: Launch) -> None:
             await stack.enter_async_context(runner)
         if (watcher := drift_watcher(service)) is not None:
             await stack.enter_async_context(watcher)
-        server = Server(create_app(service, extra_routes), lambda: service.in_force.portfolio.settings.shutdown_grace)
+        app = with_console(service, create_app(service, extra_routes))
+        server = Server(app, lambda: service.in_force.portfolio.settings.shutdown_grace)
         stop.action = server.ask_to_stop
         freeze_startup_objects()
         if link is not None:

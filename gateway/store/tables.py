@@ -21,16 +21,11 @@ from sqlalchemy import (
     text,
 )
 
-from gateway.store import drift_tables, onboarding_tables, outcome_tables, replay_tables
+from gateway.store import console_tables, drift_tables, onboarding_tables, outcome_tables, replay_tables
 from gateway.store.metadata import METADATA, ROW_ID, count
 
-__all__ = [
-    "METADATA",
-    "drift_tables",
-    "onboarding_tables",
-    "outcome_tables",
-    "replay_tables",
-]  # whose tables are in METADATA once it is imported
+# Importing these puts their tables into METADATA.
+__all__ = ["METADATA", "console_tables", "drift_tables", "onboarding_tables", "outcome_tables", "replay_tables"]
 
 # One row per request. `id` grows in the order of writing, which is nearly that of `time`: pages are read by (time, id).
 REQUESTS = Table(

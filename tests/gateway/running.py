@@ -19,6 +19,7 @@ from gateway.api.responses.store import ResponseStore
 from gateway.config.access import Access
 from gateway.config.portfolio import Portfolio
 from gateway.config.portfolio_file import load_portfolio
+from gateway.console.app import with_console
 from gateway.core.client_limits import LIMITS, ClientLimits
 from gateway.core.vocabulary import Clock
 from gateway.http.app import create_app
@@ -138,7 +139,8 @@ async def running(
     async with open_service(portfolio, clock, **more) as service:
         if (litellm := service.failover.upstreams.prepare(portfolio)) is not None:
             await asyncio.wrap_future(litellm)  # so that no timeout of the test includes it
-        async with serving(create_app(service), limits, portfolio.settings.shutdown_grace) as (server, url):
+        app = with_console(service, create_app(service))
+        async with serving(app, limits, portfolio.settings.shutdown_grace) as (server, url):
             client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=60)
             async with httpx.AsyncClient(base_url=url, timeout=60) as http, client:
                 yield Gateway(url, service, http, client, server)

@@ -82,7 +82,15 @@ def test_the_tables_of_later_versions_are_added(location: DatabaseLocation) -> N
     schema.upgrade(location)
     new = described(location)
     with sync_engine(location).begin() as connection:
-        own = ("probe_answers", "onboarding_jobs", "drift_watches", "drift_asks", "drift_events", "replay_jobs")
+        own = (
+            "probe_answers",
+            "onboarding_jobs",
+            "drift_watches",
+            "drift_asks",
+            "drift_events",
+            "replay_jobs",
+            "console_sessions",
+        )
         for table in ("model_versions", "model_states", "outcomes", "feedback_keys", "key_use", *own):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("DROP INDEX requests_by_request_id"))

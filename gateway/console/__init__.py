@@ -1,0 +1,1 @@
+"""The console: pages for browsers under /ui, served by the gateway itself."""

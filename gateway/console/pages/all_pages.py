@@ -1,0 +1,11 @@
+"""The routes of all pages. Each module of a page has a class with `routes`, which takes the open service."""
+
+from starlette.routing import Route
+
+from gateway.console.pages.overview import OverviewPage
+from gateway.http.service import Service
+
+
+def page_routes(service: Service) -> list[Route]:
+    """All pages that need a session."""
+    return [*OverviewPage(service).routes()]
