@@ -3,7 +3,7 @@
     python -m research.measure_ensembles DATA...
 
 Prints the table "ensembles" of the benchmark for the test queries of every pool, then what other settings of the shipped policy
-would reach on `val`, and draws research/results/tables/ensembles.png.
+would reach on `val`, and writes research/results/tables/ensembles.json and draws its plot.
 """
 
 import sys
@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from gateway.config.ensemble import Ensemble
 from gateway.ensemble.vote import HIGHEST_P, LOWEST_P, SAME_WRONG
+from research.bench.tables import draw, keep
 from research.bench.tables.cells import grid, number
 from research.bench.tables.context import prices_of
 from research.bench.tables.ensemble_cases import benchmarks_of, cases_of, parts_of
 from research.bench.tables.ensemble_rows import PANEL, ROUTER, ROWS, Asked, Case, Strategy, outcomes, planned, top
-from research.bench.tables.ensembles import SHOWN, averaged, compared, difference, measured, plot, section
+from research.bench.tables.ensembles import SHOWN, averaged, compared, difference, measured, section
 from router.data.dataset import Dataset, load_datasets
 from router.data.pools import MACRO, group, pools
 from router.model.checkpoint import load_checkpoint
@@ -43,7 +44,8 @@ def main(folders: Sequence[Path]) -> None:
     benchmarks = cases_of(data, benchmarks_of(data, of_test), test, prices)
     result = measured(cases_of(data, of_test, test, prices), benchmarks)
     print(section(result), end="\n\n")
-    plot(result, RESULTS)
+    keep("ensembles", result, RESULTS, data.hash)
+    draw("ensembles", result, RESULTS)
     cases = cases_of(data, list(pools(data, "val")), val, prices)
     print("\n\n".join(settings([case for case in cases if group(case.name) == MACRO], parts_of(cases))))
 

@@ -1,71 +1,61 @@
-"""Plots of the benchmark: curves, points, bars and reliability, in one style. Imports matplotlib when it draws."""
+"""Plots of the benchmark: curves, points, rows of dots and reliability, in one style. Imports matplotlib when it draws."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from research.bench.rows import ORACLE, OURS, RANDOM
-from router.explore.style import COLOURS, DPI, FAINT, GREY, INK
+from research.bench.looks import BLUE, LOOKS
+from router.explore.style import COLOURS, FAINT, GREY, INK, PLAIN, SMALL, SOFT, new_figure, plain, set_legend, set_title
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SINGLE = "a model by itself"
-SOFT = "#5b6270"  # text that only explains
-# A row keeps its colour and its mark in every plot, so that no plot is read by colour alone.
-LOOKS: Mapping[str, tuple[str, str]] = {
-    OURS: (COLOURS[0], "o"),
-    "EmbedLLM": (COLOURS[1], "s"),
-    "IRT-Net": (COLOURS[2], "^"),
-    "kNN": (COLOURS[3], "D"),
-    "clusters": (COLOURS[4], "v"),
-    "LOCUS (paper)": (COLOURS[5], "P"),
-    "logistic regression": (COLOURS[6], "X"),
-    "UniRoute": (COLOURS[7], "<"),
-    "best per benchmark": (COLOURS[9], ">"),
-    "best single": (INK, "*"),
-    RANDOM: (GREY, "x"),
-    ORACLE: (GREY, "+"),
-    SINGLE: (GREY, "o"),
-}
-FREE = tuple(
-    zip((COLOURS[8], *COLOURS[5:8], COLOURS[9]), "sD^vP", strict=True)
-)  # of other names; no frequent row has them
-TITLE_CHARS, LEGEND_CHARS, LEGEND_MARK = 8.0, 11.5, 0.8  # characters per inch, and the inches of a legend's mark
+DASHED = (0, (4, 3))
+HEIGHTS = {1: 3.6, 2: 3.1, 3: 2.35}  # inches of a row of panels, by their number in it
+BAND = 0.15  # opacity
+MARKS = 8  # of a line, about
+NARROW = 3.0  # ratio of the ends of an axis up to which a logarithmic one would have no ticks
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A named line; `marks` only draws its points, `steps` draws no mark at all."""
+    """A named line with marks; its colour and marks are those of its name.
+
+    Attributes:
+        points: only the marks.
+        line: only the line.
+        spread: ± this around each point, as a band; NaN where it is not known.
+    """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
-    marks: bool = False
-    steps: bool = False
+    points: bool = False
+    line: bool = False
+    spread: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
 class Words:
-    """Title and axis labels of a plot."""
+    """What is found, the axis labels of a plot, with units, and what the bands around its curves are."""
 
     title: str
     x: str
     y: str
+    band: str = ""
 
 
 @dataclass(frozen=True)
-class Bars:
-    """One bar per group; NaN draws none."""
+class Dots:
+    """One dot per row; NaN draws none."""
 
     name: str
-    heights: Sequence[float]
+    x: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -83,47 +73,31 @@ class Panel:
     level: tuple[str, float] | None = None
 
 
-def looks(names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Colour and mark of each name: fixed for rows, and the next free ones for other names, in their order.
-
-    A name that begins with a row's name, such as `kNN on its own evaluations`, has that row's.
-    """
-    rows = {name: next((row for row in LOOKS if name.startswith(row)), None) for name in names}
-    others = [name for name, row in rows.items() if row is None]
-    return {name: FREE[others.index(name) % len(FREE)] if row is None else LOOKS[row] for name, row in rows.items()}
-
-
 def curves(
-    panels: Sequence[Panel], words: Words, out: Path, *, log_x: bool = True, from_zero: bool = False, columns: int = 3
-) -> None:
+    panels: Sequence[Panel], words: Words, *, log_x: bool = True, log_y: bool = False, from_zero: bool = False, columns: int = 3
+) -> "Figure":  # fmt: skip
     """Small multiples with a shared legend.
 
     Args:
-        log_x: a logarithmic horizontal axis, with plain numbers at its ticks; otherwise whole numbers are.
+        log_x, log_y: logarithmic axes, with plain numbers at their ticks.
         from_zero: vertical axes start at 0.
     """
-    from matplotlib.ticker import MaxNLocator
-
     figure, grid = _panels(len(panels), columns)
-    look = looks([curve.name for panel in panels for curve in panel.curves])
     for axes, panel in zip(grid, panels, strict=True):
         for curve in panel.curves:
-            _line(axes, curve, look[curve.name])
+            _curve(axes, curve)
         if from_zero:
             axes.set_ylim(bottom=0)
         if panel.level:
-            axes.axhline(panel.level[1], color=INK, linewidth=1, linestyle=(0, (4, 3)), label=panel.level[0], zorder=1)
+            axes.axhline(panel.level[1], color=INK, linewidth=1, linestyle=DASHED, label=panel.level[0], zorder=1)
             axes.margins(y=0.06)  # the line is not at the edge
-        if log_x:
-            axes.set_xscale("log")
-        else:
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-        axes.set_title(panel.title, loc="left", fontsize=10.5, color=INK)
-        _plain(axes)
-    _finish(figure, grid, words, out, log_x)
+        _ticks(axes, "x", log_x, 6 if columns < 3 else 5)
+        _ticks(axes, "y", log_y, 6)
+        axes.set_title(panel.title, loc="left", fontsize=PLAIN, color=INK)
+    return _finished(figure, grid, words)
 
 
-def reliability(panels: Mapping[str, Mapping[str, Sequence[float]]], words: Words, out: Path) -> None:
+def reliability(panels: Mapping[str, Mapping[str, Sequence[float]]], words: Words) -> "Figure":
     """Mean score against mean prediction per bin, the diagonal, and below it the share of evaluations in each bin.
 
     Args:
@@ -131,125 +105,122 @@ def reliability(panels: Mapping[str, Mapping[str, Sequence[float]]], words: Word
     """
     figure, grid = _panels(len(panels), 3)
     for axes, (title, bins) in zip(grid, panels.items(), strict=True):
-        axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (4, 3)), label="perfect", zorder=1)
+        axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=DASHED, label="perfect", zorder=1)
         axes.bar(bins["predicted"], bins["share"], width=0.045, color=FAINT, label="share of evaluations", zorder=1)
         axes.plot(bins["predicted"], bins["observed"], color=COLOURS[0], linewidth=1.4, zorder=2)
-        axes.scatter(bins["predicted"], bins["observed"], s=26, color=COLOURS[0], zorder=3, label="mean score")
-        axes.set(xlim=(0, 1), ylim=(0, 1))
-        axes.set_title(title, loc="left", fontsize=10.5, color=INK)
-        _plain(axes)
-    _finish(figure, grid, words, out, log_x=False)
+        axes.scatter(bins["predicted"], bins["observed"], s=22, color=COLOURS[0], zorder=3, label="mean score")
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        axes.set_title(title, loc="left", fontsize=PLAIN, color=INK)
+    return _finished(figure, grid, words)
 
 
-def points(
-    panels: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
-    words: Words,
-    out: Path,
-    columns: int = 3,
-) -> None:
+def points(panels: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]], words: Words) -> "Figure":
     """Scatter plots.
 
     Args:
         panels: title -> x (n,) and y (n,).
     """
-    figure, grid = _panels(len(panels), columns)
+    figure, grid = _panels(len(panels), 3)
     for axes, (title, (x, y)) in zip(grid, panels.items(), strict=True):
-        axes.scatter(x, y, s=14, color=COLOURS[0], alpha=0.55, linewidths=0)
-        axes.set_title(title, loc="left", fontsize=10.5, color=INK)
-        _plain(axes)
-    _finish(figure, grid, words, out, log_x=False)
+        axes.scatter(x, y, s=10, color=COLOURS[0], alpha=0.45 if len(x) > 200 else 0.8, linewidths=0)
+        _ticks(axes, "x", False, 3)
+        _ticks(axes, "y", False, 5)
+        axes.set_title(title, loc="left", fontsize=PLAIN, color=INK)
+    return _finished(figure, grid, words)
 
 
-def bars(groups: Sequence[str], series: Sequence[Bars], words: Words, out: Path, level: float | None = None) -> None:
-    """Bars side by side per group, in the order of the legend.
+def dots(rows: Sequence[str], series: Sequence[Dots], words: Words, level: float | None = None) -> "Figure":
+    """A line per row with one dot of each series.
 
     Args:
-        level: height of a dashed line.
+        rows: from top to bottom.
+        level: where a dashed line stands upright.
     """
-    figure, (axes,) = _panels(1, 1)
-    figure.set_size_inches(max(7.0, 1.6 * len(groups)), 4.6)
-    width = 0.8 / len(series)
-    look = looks([part.name for part in series])
-    for i, part in enumerate(series):
-        left = np.arange(len(groups)) + (i - (len(series) - 1) / 2) * width
-        axes.bar(left, part.heights, width=0.9 * width, color=look[part.name][0], label=part.name)
+    figure = new_figure(1.6 + 0.42 * len(rows))
+    axes = figure.add_subplot()
+    at = np.arange(len(rows))
+    for part in series:
+        colour, mark = LOOKS[part.name]
+        axes.scatter(part.x, at, s=60, color=colour, marker=mark, label=part.name, zorder=3)
     if level is not None:
-        axes.axhline(level, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    _plain(axes)
-    axes.grid(visible=False, axis="x")
-    axes.set_xticks(np.arange(len(groups)), groups, fontsize=9.5, color=INK)
-    _finish(figure, [axes], words, out, log_x=False)
+        axes.axvline(level, color=INK, linewidth=1, linestyle=DASHED, zorder=1)
+    figure = _finished(figure, [axes], words)
+    axes.set_yticks(at, rows, fontsize=PLAIN, color=INK)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    return figure
 
 
 def _panels(number: int, columns: int) -> tuple["Figure", list["Axes"]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = min(columns, number)
     rows = -(-number // columns)
-    figure = Figure(
-        figsize=(max(6.5, 4.1 * columns), 1.5 + 3.1 * rows), dpi=DPI, facecolor="white", layout="constrained"
-    )
-    FigureCanvasAgg(figure)
-    axes = [figure.add_subplot(rows, columns, i + 1) for i in range(number)]
-    return figure, axes
+    figure = new_figure(1.3 + HEIGHTS[columns] * rows)
+    return figure, [figure.add_subplot(rows, columns, i + 1) for i in range(number)]
 
 
-def _line(axes: "Axes", curve: Curve, look: tuple[str, str]) -> None:
-    colour, mark = look
-    ours = curve.name == OURS
-    if curve.marks:
+def _curve(axes: "Axes", curve: Curve) -> None:
+    colour, mark = LOOKS[curve.name]
+    by_locus = colour == BLUE
+    if curve.points:
         alone = len(curve.x) == 1
-        axes.scatter(curve.x, curve.y, s=90 if alone else 18, color=colour, marker=mark, label=curve.name, zorder=4)
+        size, edge = (130, "white") if alone else (14, "none")
+        axes.scatter(
+            curve.x, curve.y, s=size, color=colour, marker=mark, edgecolors=edge, label=curve.name, zorder=4 + alone
+        )
         return
+    if len(curve.spread):
+        y, spread = np.asarray(curve.y), np.asarray(curve.spread)
+        axes.fill_between(curve.x, y - spread, y + spread, color=colour, alpha=BAND, linewidth=0, zorder=1)
     axes.plot(
         curve.x,
         curve.y,
         color=colour,
-        marker=None if curve.steps else mark,
-        markersize=5.5,
-        linewidth=2.4 if ours else 1.4,
+        marker=None if curve.line else mark,
+        markevery=max(1, len(curve.x) // MARKS),
+        markersize=6.5 if by_locus else 5,
+        linewidth=2.6 if by_locus else 1.3,
         label=curve.name,
-        zorder=3 if ours else 2,
+        zorder=2 if by_locus else 3,  # wide below narrow: both show where they are equal
         clip_on=False,  # marks on an axis stay whole
     )
 
 
-def _plain(axes: "Axes") -> None:
-    axes.grid(color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8.5, length=0, colors=SOFT)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+def _ticks(axes: "Axes", which: str, log: bool, most: int) -> None:
+    """At most so many ticks, with plain numbers."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+    low, high = axes.dataLim.intervalx if which == "x" else axes.dataLim.intervaly
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    steps = (1, 2, 2.5, 5, 10)
+    if not log or high <= low * NARROW:
+        axis.set_major_locator(MaxNLocator(nbins=most, steps=steps, integer=which == "x" and high - low >= most))
+        axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        return
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    subs = (
+        (1.0, 2.0, 5.0) if np.log10(high / low) * 3 <= most + 1 else (1.0, 3.0) if np.log10(high / low) < 2 else (1.0,)
+    )
+    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
+    axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axis.set_minor_formatter(NullFormatter())
+    axes.tick_params(axis=which, which="minor", length=0)  # type: ignore[arg-type]
 
 
-def _finish(figure: "Figure", grid: Sequence["Axes"], words: Words, out: Path, log_x: bool) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+def _finished(figure: "Figure", grid: Sequence["Axes"], words: Words) -> "Figure":
+    """Writes the title, the axis labels at the left and below, and the legend."""
+    from matplotlib.patches import Patch
 
-    for axes in grid:
-        if log_x:
-            axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0), numticks=12))
-            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
-            axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.tick_params(axis="x", which="minor", length=0)
-    handles = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    width = figure.get_figwidth()
-    figure.suptitle(fill(words.title, int(TITLE_CHARS * width)), x=0.01, ha="left", fontsize=14, color=INK)
+    set_title(figure, words.title)
     columns = sum(axes.get_subplotspec().rowspan.start == 0 for axes in grid)  # type: ignore[union-attr]
     for i, axes in enumerate(grid):
+        plain(axes)
         if i + columns >= len(grid):
-            axes.set_xlabel(words.x, fontsize=9.5, color=SOFT)
-        if i % columns == 0:
-            axes.set_ylabel(words.y, fontsize=9.5, color=SOFT)
-    if len(handles) > 1:
-        figure.legend(
-            handles.values(),
-            handles.keys(),
-            loc="outside lower center",
-            ncols=max(1, min(int(width / (max(map(len, handles)) / LEGEND_CHARS + LEGEND_MARK)), len(handles))),
-            frameon=False,
-            fontsize=9.5,
-            labelcolor=INK,
-        )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out)
+            axes.set_xlabel(words.x, fontsize=SMALL, color=SOFT)
+    if words.y:
+        figure.supylabel(words.y, fontsize=SMALL, color=SOFT)
+    handles: dict[str, Artist] = {
+        label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if words.band and any(axes.collections for axes in grid):
+        handles[words.band] = Patch(color=GREY, alpha=2 * BAND, linewidth=0)
+    set_legend(figure, handles)
+    return figure

@@ -85,10 +85,11 @@ def cluster(
     found = clusters(labels, distances)
     if dendrogram is not None:
         from router.explore.dendrogram import draw_dendrogram
+        from router.explore.style import save
 
-        draw_dendrogram(
-            tree, loaded.models, labels, dendrogram, f"{len(loaded.models)} models in {len(found)} clusters"
-        )
+        largest = max(len(c.members) for c in found)
+        title = f"{len(loaded.models)} models in {len(found)} clusters, of which the largest has {largest}"
+        save(draw_dendrogram(tree, loaded.models, labels, title), dendrogram)
     if as_json:
         click.echo(json.dumps([_cluster_fields(c, loaded.models) for c in found], indent=2))
     else:
@@ -213,7 +214,9 @@ def plot_space(
 ) -> None:
     """Draw a map of the models: models that are near in the space are near on the map."""
     from router.explore.clusters import pairwise_distances
-    from router.explore.space_map import SpaceMap, draw_map, html_page, project_to_plane
+    from router.explore.map_picture import draw_map
+    from router.explore.space_map import SpaceMap, html_page, project_to_plane
+    from router.explore.style import save
     from router.model.anchors import load_anchors
 
     _require_suffix("--out", out, ".png", ".html")
@@ -233,12 +236,12 @@ def plot_space(
         [router.space.neighbors(model, neighbors) for model in models],
         router.space.evaluations,
     )
-    title = f"Model space of checkpoint {loaded.id[:12]}"
+    source = f"checkpoint {loaded.id[:12]}"
     if out.suffix == ".png":
-        draw_map(drawn, out, title)
+        save(draw_map(drawn, source), out)
     else:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(html_page(drawn, title), encoding="utf-8")
+        out.write_text(html_page(drawn, f"Model space of {source}"), encoding="utf-8")
     click.echo(f"{out}: {len(models)} models")
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+RINGS = 5  # of places around a mark; farther ones need lines that cross those of others
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -56,16 +58,23 @@ def place_labels(
     return placed
 
 
-def crowded_first(marks: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Indices of marks, those with the most others within about a label's length first: isolated marks always find a place."""
+def spread_out(marks: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Indices of marks, each as far as possible from all before it: the first labels are spread over the whole picture."""
     apart = np.linalg.norm(marks[:, None] - marks, axis=2)
-    return np.argsort(-np.exp(-apart / 150).sum(axis=1), kind="stable")
+    order = [int(np.linalg.norm(marks - marks.mean(axis=0), axis=1).argmax())]
+    nearest = apart[order[0]].copy()
+    nearest[order[0]] = -1.0
+    while len(order) < len(marks):
+        order.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, apart[order[-1]])
+        nearest[order[-1]] = -1.0
+    return np.array(order, np.int64)
 
 
 def _offsets(radius: float, width: float, height: float) -> list[tuple[float, float]]:
     """Offsets of a label's centre from its mark, in rings, the nearest first; in each ring right and left before others."""
     places = []
-    for ring in range(14):
+    for ring in range(RINGS):
         gap = radius + 2 + ring * 0.6 * height
         for step in range(16):
             angle = np.pi / 8 * ((step + 1) // 2 * (1 if step % 2 else -1))

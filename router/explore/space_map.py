@@ -1,4 +1,4 @@
-"""A map of a model space in two dimensions, as a PNG or as one HTML page. Loads matplotlib inside, for the PNG only.
+"""A map of a model space in two dimensions: its content, and one HTML page that shows it. `map_picture` draws it.
 
 Computes no embeddings and no predictions: it shows those of `SpaceMap`.
 """
@@ -8,17 +8,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from router.explore.label_placement import Box, crowded_first, place_labels
-from router.explore.style import COLOURS, DPI, FAINT, GREY, INK
+from router.explore.style import COLOURS, GREY
 from router.model.space import Neighbor
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 PAGE = Path(__file__).parent / "space.html"
 DATA_MARK = "/*DATA*/"
@@ -91,42 +86,6 @@ def colours(models: Sequence[str]) -> dict[str, str]:
     return found if len(found) == len(counts) else found | {OTHERS: GREY}
 
 
-def draw_map(space: SpaceMap, out: Path, title: str) -> None:
-    """Writes the map as a PNG: colour by provider, size by mean predicted accuracy, and a label if there is room for it."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    wide, high = np.ptp(space.xy, axis=0)
-    height = float(np.clip(2 + 14 * high / max(wide, 1e-9), 7.0, 12.0))
-    figure = Figure(figsize=(15, height), dpi=DPI, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    palette = colours(space.models)
-    radii = _radii(space.mean_accuracy, 3.0, 9.0)  # points
-    large_first = np.argsort(-radii, kind="stable")  # so that no mark hides another
-    fill = [palette.get(provider(space.models[i]), GREY) for i in large_first]
-    x, y = space.xy[large_first].T
-    axes.scatter(x, y, s=(2 * radii[large_first]) ** 2, c=fill, linewidths=0.8, edgecolors="white", zorder=3)
-    axes.margins(0.09)
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set_title(title, loc="left", fontsize=15, color=INK, pad=14)
-    axes.set_xlabel(_caption(space), fontsize=10, color="#5b6270", loc="left", labelpad=10)
-    _style_axes(axes)
-    _legend(axes, space.models, palette)
-    figure.canvas.draw()
-    _label(axes, space, radii * DPI / 72, palette)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out)
-
-
-def _style_axes(axes: "Axes") -> None:
-    axes.tick_params(labelbottom=False, labelleft=False, length=0)
-    axes.grid(color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
 def html_page(space: SpaceMap, title: str) -> str:
     """The map as one self-contained HTML page: hover over a model, search, zoom; light and dark."""
     data = {
@@ -161,54 +120,3 @@ def _caption(space: SpaceMap) -> str:
         f"{100 * space.explained:.0f}% of the squared distances. Larger marks: higher mean predicted accuracy, "
         f"{100 * accuracy.min():.0f}% to {100 * accuracy.max():.0f}%."
     )
-
-
-def _radii(accuracy: NDArray[np.float64], smallest: float, largest: float) -> NDArray[np.float64]:
-    """The radius of each mark, (M,): linear in the accuracy, between `smallest` and `largest`."""
-    spread = float(np.ptp(accuracy))
-    share = (accuracy - accuracy.min()) / spread if spread > 0 else np.full(len(accuracy), 0.5)
-    return np.asarray(smallest + (largest - smallest) * share)
-
-
-def _legend(axes: "Axes", models: Sequence[str], palette: Mapping[str, str]) -> None:
-    from matplotlib.lines import Line2D
-
-    present = {provider(model) for model in models}
-    handles = [
-        Line2D([], [], marker="o", linestyle="", color=colour, markersize=8, label=name)
-        for name, colour in palette.items()
-        if name in present or name == OTHERS
-    ]
-    axes.legend(
-        handles=handles, frameon=False, fontsize=9.5, loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=INK
-    )
-
-
-def _label(axes: "Axes", space: SpaceMap, radii: NDArray[np.float64], palette: Mapping[str, str]) -> None:
-    """Writes names beside the marks, with a line to a mark that is not close.
-
-    Args:
-        radii: of the marks, pixels.
-    """
-    from matplotlib.patheffects import withStroke
-
-    marks = np.asarray(axes.transData.transform(space.xy))
-    order = crowded_first(marks)
-    halo = [withStroke(linewidth=2.5, foreground="white")]
-    texts = [axes.text(0, 0, short_name(space.models[i]), fontsize=8, color=INK, path_effects=halo) for i in order]
-    extents = [text.get_window_extent() for text in texts]
-    sizes = np.array([[extent.width, extent.height] for extent in extents])
-    area = axes.get_window_extent()
-    places = place_labels(marks[order], radii[order], sizes, Box(area.x0, area.y0, area.x1, area.y1))
-    back = axes.transData.inverted()
-    for i, text, box in zip(order, texts, places, strict=True):
-        if box is None:
-            text.remove()
-            continue
-        centre = ((box.left + box.right) / 2, (box.bottom + box.top) / 2)
-        text.set(position=back.transform(centre), ha="center", va="center", zorder=4)
-        nearest = np.clip(marks[i], (box.left, box.bottom), (box.right, box.top))
-        if np.hypot(*(nearest - marks[i])) > radii[i] + 6:
-            colour = palette.get(provider(space.models[i]), GREY)
-            ends = back.transform(np.array([marks[i], nearest]))
-            axes.plot(*ends.T, color=colour, alpha=0.7, linewidth=0.7, zorder=2, scalex=False, scaley=False)

@@ -1,7 +1,7 @@
 """The claim tables: one module per claim of the paper, in the order of the report.
 
 A module has `VERSION`, which a change of what it measures must raise, `measure(context)`, which returns a
-result for JSON, `section(result)`, its Markdown, and `plot(result, folder)`, which writes PNGs or nothing.
+result for JSON, `section(result)`, its Markdown, and `figure(result)`, its plot, or None where there is nothing to draw.
 """
 
 import hashlib
@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from router.errors import ArtifactError
+from router.explore.style import save
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from research.bench.tables.context import Context
 
 TABLES = (
@@ -41,7 +44,7 @@ class Table(Protocol):
 
     def measure(self, context: "Context") -> Result: ...
     def section(self, result: Result) -> str: ...
-    def plot(self, result: Result, folder: Path) -> None: ...
+    def figure(self, result: Result) -> "Figure | None": ...
 
 
 def load(name: str) -> Table:
@@ -63,13 +66,39 @@ def measure(context: "Context", folder: Path, names: Sequence[str] = TABLES) -> 
         if result is None:
             start = time.perf_counter()
             result = json.loads(json.dumps(module.measure(context)))
-            folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"identity": identity, "result": result}, indent=1, ensure_ascii=False)
-            file.write_text(text + "\n", encoding="utf-8")
+            keep(name, result, folder, identity)
             context.say(f"{name}: {time.perf_counter() - start:.0f} s")
-        module.plot(result, folder)
+        draw(name, result, folder)
         found[name] = result
     return found
+
+
+def keep(name: str, result: Result, folder: Path, identity: str) -> None:
+    """Writes the result of a table, from which its plot and its Markdown are made.
+
+    Args:
+        identity: says what it was measured on.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"identity": identity, "result": result}, ensure_ascii=False, separators=(",", ":"))
+    (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def result_of(name: str, folder: Path) -> Result:
+    """The result of a table that `keep` wrote.
+
+    Raises:
+        ArtifactError: the file cannot be read.
+    """
+    _, result = _read(folder / f"{name}.json")
+    return result
+
+
+def draw(name: str, result: Result, folder: Path) -> None:
+    """Writes the plot of a table, if it has one."""
+    figure = load(name).figure(result)
+    if figure is not None:
+        save(figure, folder / f"{name}.png")
 
 
 def sections() -> list[Callable[[Mapping[str, Any]], str]]:
@@ -84,12 +113,17 @@ def sections() -> list[Callable[[Mapping[str, Any]], str]]:
 def _kept(file: Path, identity: str) -> Result | None:
     if not file.exists():
         return None
+    of, result = _read(file)
+    return result if of == identity else None
+
+
+def _read(file: Path) -> tuple[str, Result]:
+    """Identity and result."""
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        result: Result | None = kept["result"] if kept["identity"] == identity else None
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return found["identity"], found["result"]
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise ArtifactError(f"{file}: not a readable table: {exc}; remove it to make it anew") from exc
-    return result
 
 
 def _identity(context: "Context", name: str, version: int) -> str:

@@ -6,7 +6,6 @@ the first draw of each number; the other draws choose between the two settings t
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +16,15 @@ from research.bench.method import Fitted, Method, Setting
 from research.bench.outcomes import Outcome
 from research.bench.rows import OURS, methods
 from research.bench.tables.cells import grid, picture
-from research.bench.tables.repeats import EXPLAINED, draws_for, percent_between
+from research.bench.tables.repeats import BETWEEN, EXPLAINED, draws_for, percent_between
 from research.bench.tables.sample_efficiency import SCOPES, Point, factor_table, factors
 from research.bench.tuning import Tuned, tune
 from router.data.dataset import Dataset
 from router.data.pools import MACRO, MACROS
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from research.bench.tables.context import Context
 
 VERSION = 3
@@ -125,7 +126,7 @@ def section(result: dict[str, Any]) -> str:
     return "\n\n".join(text)
 
 
-def plot(result: dict[str, Any], folder: Path) -> None:
+def figure(result: dict[str, Any]) -> "Figure | None":
     from research.bench.plots import Curve, Panel, Words, curves
 
     panels = []
@@ -134,10 +135,13 @@ def plot(result: dict[str, Any], folder: Path) -> None:
         for name, reached in result["curves"].items():
             kept = [point for point in reached if MACRO in point[measure]]
             x = [point["evaluations"] for point in kept]
-            drawn.append(Curve(name, x, [100 * point[measure][MACRO] for point in kept]))
+            spread = [100 * point[f"{measure}_spread"].get(MACRO, np.nan) for point in kept]
+            drawn.append(Curve(name, x, [100 * point[measure][MACRO] for point in kept], spread=spread))
         panels.append(Panel(label, drawn))
-    words = Words(_finding(result["curves"]), "train evaluations per model (mean)", "macro over pools, %")
-    curves(panels, words, folder / "accuracy_by_evaluations.png", columns=2)
+    words = Words(
+        _finding(result["curves"]), "train evaluations per model (mean)", "accuracy, mean over pools, %", BETWEEN
+    )
+    return curves(panels, words, columns=2)
 
 
 def _finding(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:

@@ -1,7 +1,6 @@
 """Claim 9: predictions are calibrated: reliability, expected calibration error and Brier score, also for new models."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from router.model.space import ModelSpace
 from router.train.evaluate import predict_all
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from research.bench.tables.context import Context
 
 VERSION = 2
@@ -105,7 +106,7 @@ def section(result: dict[str, Any]) -> str:
     return "\n\n".join([*text, picture("calibration", "Reliability")])
 
 
-def plot(result: dict[str, Any], folder: Path) -> None:
+def figure(result: dict[str, Any]) -> "Figure | None":
     from research.bench.plots import Words, reliability
 
     shown = [
@@ -114,13 +115,16 @@ def plot(result: dict[str, Any], folder: Path) -> None:
         if name == ALL or (group(name) == MACRO and name not in MACROS)
     ]
     shown += [(f"onboarded, {n}", found[ALL]) for n, found in result["onboarded"].items() if n in ("128", "all")]
-    error = number(result["reliability"][ALL]["ece"], 3)
-    words = Words(
-        f"P(correct) is off by {error} on average over all evaluations", "mean predicted correctness", "mean score"
-    )
-    reliability(
-        {f"{name}: ECE {bins['ece']:.3f}": _large(bins) for name, bins in shown}, words, folder / "calibration.png"
-    )
+    words = Words(_finding(result["reliability"]), "mean P(correct)", "mean score, or share of evaluations")
+    return reliability({f"{name}: ECE {bins['ece']:.3f}": _large(bins) for name, bins in shown}, words)
+
+
+def _finding(of_pools: Mapping[str, Mapping[str, Any]]) -> str:
+    """The title: the calibration error over all evaluations, and the largest one of the pools that are shown."""
+    errors = {name: bins["ece"] for name, bins in of_pools.items() if group(name) == MACRO and name not in MACROS}
+    worst = max(errors, key=lambda name: errors[name], default=None)
+    most = f", and by {number(errors[worst], 3)} in {worst}, the worst pool shown" if worst else ""
+    return f"P(correct) is off by {number(of_pools[ALL]['ece'], 3)} on average over all evaluations{most}"
 
 
 def _large(bins: Mapping[str, Any]) -> dict[str, list[float]]:

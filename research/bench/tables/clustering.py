@@ -6,7 +6,6 @@ real models, made of their `test` accuracies, searched among embeddings from `tr
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from research.bench.tables.cells import grid, number, percent, picture
 from research.bench.tables.repeats import DRAWS, mean, number_between, percent_between, spread
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from research.bench.tables.context import Context
 
 VERSION = 5
@@ -150,16 +151,17 @@ def _profile_text(profiles: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def plot(result: dict[str, Any], folder: Path) -> None:
+def figure(result: dict[str, Any]) -> "Figure | None":
     from router.explore.dendrogram import draw_dendrogram
 
     found = result["clusters"]
-    if found["families"]:
-        labels = np.array(found["labels"], np.int64)
-        near = percent(found["agreement"][0]["neighbour"], 0)
-        finding = f"{near}% of models with relatives have one as nearest neighbour"
-        title = f"{finding}. Here the {len(labels)} with most evaluations"
-        draw_dendrogram(np.array(found["tree"]), found["leaves"], labels, folder / "clustering.png", title)
+    if not found["families"]:
+        return None
+    labels = np.array(found["labels"], np.int64)
+    near, chance = (percent(found["agreement"][0][key], digits) for key, digits in (("neighbour", 0), ("chance", 1)))
+    finding = f"{near}% of models with relatives have one as nearest neighbour, {chance}% by chance"
+    title = f"{finding}. Here the {len(labels)} models with most evaluations, and their families"
+    return draw_dendrogram(np.array(found["tree"]), found["leaves"], labels, title)
 
 
 def _clusters(context: "Context", models: Sequence[int]) -> dict[str, Any]:

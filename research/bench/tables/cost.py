@@ -4,7 +4,6 @@ The area is RouterBench's AIQ (arXiv 2403.12031): the mean height of the non-dec
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +30,8 @@ from router.data.pools import MACROS, Pool, group, macros
 from router.explore.model_prices import CHARS_PER_TOKEN, EXPECTED_OUTPUT_TOKENS
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from research.bench.tables.context import Context
 
 VERSION = 3
@@ -139,8 +140,9 @@ def _chosen_text(pools: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def plot(result: dict[str, Any], folder: Path) -> None:
-    from research.bench.plots import SINGLE, Curve, Panel, Words, curves
+def figure(result: dict[str, Any]) -> "Figure | None":
+    from research.bench.looks import SINGLE
+    from research.bench.plots import Curve, Panel, Words, curves
 
     shown = (OURS, "EmbedLLM", "IRT-Net", "kNN", "clusters")
     panels = []
@@ -151,14 +153,13 @@ def plot(result: dict[str, Any], folder: Path) -> None:
         for name in (name for name in shown if name in found["rows"]):
             # The hull is straight in dollars, not in their logarithm.
             usd = np.geomspace(max(found["span"][0], 1e-9), found["span"][1], 200)
-            drawn.append(Curve(name, (1000 * usd).tolist(), _percents(usd, *found["rows"][name]["hull"]), steps=True))
+            drawn.append(Curve(name, (1000 * usd).tolist(), _percents(usd, *found["rows"][name]["hull"]), line=True))
         single = found["single"]
-        drawn.append(Curve("best single", [1000 * single["usd"]], [100 * single["accuracy"]], marks=True))
+        drawn.append(Curve("best single", [1000 * single["usd"]], [100 * single["accuracy"]], points=True))
         x, y = ([scale * model[key] for model in found["models"]] for key, scale in (("usd", 1000), ("accuracy", 100)))
-        panels.append(Panel(pool, [*drawn, Curve(SINGLE, x, y, marks=True)]))
-    if panels:
-        words = Words(_finding(result["pools"]), "mean USD per 1,000 queries", "routing accuracy on test, %")
-        curves(panels, words, folder / "cost.png")
+        panels.append(Panel(pool, [*drawn, Curve(SINGLE, x, y, points=True)]))
+    words = Words(_finding(result["pools"]), "mean USD per 1,000 queries", "routing accuracy on test, %")
+    return curves(panels, words) if panels else None
 
 
 def _finding(pools: Mapping[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """Ensembles: one call against votes of several models, by the gateway's own code, on answers that are simulated from scores."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,8 @@ from router.data.pools import MACRO, group
 from router.explore.model_prices import CHARS_PER_TOKEN, EXPECTED_OUTPUT_TOKENS
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from research.bench.tables.context import Context
 
 VERSION = 1
@@ -212,33 +213,37 @@ def _sample_text(result: Result) -> Iterator[str]:
         yield grid(["row", "calls", "accuracy", "USD per 1,000", *map(_alike, ALIKE)], lines)
 
 
-def plot(result: Result, folder: Path) -> None:
+def figure(result: Result) -> "Figure | None":
     from research.bench.plots import Curve, Panel, Words, curves
 
     columns = _columns(result)
     shown = [name for name in columns if name in (SPLIT_POOL, MACRO, *result["parts"])]
     panels = []
     for name in shown:
-        drawn = []
-        for alike in ALIKE:
-            rows = [columns[name][str(alike)][row] for row in TOPS]
-            drawn.append(Curve(f"top k, {_alike(alike)}", *_at(rows)))
-        for row in (TOP_3_LAZY, PANEL):
-            drawn.append(Curve(row, *_at([columns[name][str(alike)][row] for alike in ALIKE]), marks=True))
-        panels.append(Panel(name, drawn))
-    if panels:
-        words = Words(_finding(columns[shown[-1]][SHOWN]), "calls per query", "points above one call")
-        curves(panels, words, folder / "ensembles.png", log_x=False, columns=2)
-
-
-def _at(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
-    return [row["calls"] for row in rows], [100 * row["difference"] for row in rows]
+        of_alike = [columns[name][str(alike)] for alike in ALIKE]
+        drawn = [
+            Curve(
+                row,
+                ALIKE,
+                [100 * rows[row]["difference"] for rows in of_alike],
+                spread=[100 * rows[row]["error"] for rows in of_alike],
+            )
+            for row in (PANEL, *TOPS[2:])
+        ]
+        title = f"{SPLIT_POOL}, {name}" if name in result["parts"] else name
+        title += f": panel, {number(columns[name][SHOWN][PANEL]['calls'], 1)} calls"
+        panels.append(Panel(title, drawn, ("the router's one call", 0.0)))
+    if not panels:
+        return None
+    x = "probability that two wrong answers\nare alike; 0: by chance only"
+    words = Words(_finding(columns[shown[-1]][SHOWN]), x, "gain over the router's one call, points", "± standard error")
+    return curves(panels, words, log_x=False, columns=2)
 
 
 def _finding(rows: Mapping[str, Row]) -> str:
     """What the plot shows."""
     panel, most = rows[PANEL], rows[TOPS[-1]]
     return (
-        f"The panel gains {points(panel['difference'])} points at {number(panel['calls'], 1)} calls, nine votes "
-        f"{points(most['difference'])},\nif wrong answers are alike with probability {SHOWN}"
+        f"If wrong answers are alike with probability {SHOWN}, the panel gains {points(panel['difference'])} points with "
+        f"{number(panel['calls'], 1)} calls, up to nine votes {points(most['difference'])} with {number(most['calls'], 1)}"
     )

@@ -4,7 +4,6 @@ Beside it stands the best single model by the same few evaluations, which is wha
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +14,14 @@ from research.bench.method import thinned
 from research.bench.outcomes import outcome
 from research.bench.rows import OURS
 from research.bench.tables.cells import grid, percent, picture
-from research.bench.tables.repeats import EXPLAINED, draws_for, mean, number_between, percent_between, spread
+from research.bench.tables.repeats import BETWEEN, EXPLAINED, draws_for, mean, number_between, percent_between, spread
 from router.data.baselines import best_single
 from router.data.pools import MACRO, MACROS
 from router.train.evaluate import embed_all, predict_all
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from research.bench.tables.context import Context
 
 VERSION = 1
@@ -81,7 +82,7 @@ def section(result: dict[str, Any]) -> str:
     )
 
 
-def plot(result: dict[str, Any], folder: Path) -> None:
+def figure(result: dict[str, Any]) -> "Figure | None":
     from research.bench.plots import Curve, Panel, Words, curves
 
     panels = []
@@ -89,23 +90,30 @@ def plot(result: dict[str, Any], folder: Path) -> None:
         sizes = [entry for entry in result["sizes"] if entry["evaluations"] and MACRO in entry["mean"][name]]
         shown = {OURS: name} | ({SINGLE: SINGLE} if name == ROUTING else {})
         drawn = [
-            Curve(title, [float(e["evaluations"]) for e in sizes], [100 * e["mean"][key][MACRO] for e in sizes])
+            Curve(
+                title,
+                [float(e["evaluations"]) for e in sizes],
+                [100 * e["mean"][key][MACRO] for e in sizes],
+                spread=[100 * e["spread"][key].get(MACRO, np.nan) for e in sizes],
+            )
             for title, key in shown.items()
         ]
         if sizes:
             panels.append(
                 Panel(label, drawn, ("ours, all evaluations", 100 * result["sizes"][-1]["mean"][name][MACRO]))
             )
-    if panels:
-        words = Words(_finding(result["sizes"]), "evaluations per model", "macro over pools, %")
-        curves(panels, words, folder / "few_evaluations.png", columns=2)
+    words = Words(_finding(result["sizes"]), "evaluations per model", "accuracy, mean over pools, %", BETWEEN)
+    return curves(panels, words, columns=2) if panels else None
 
 
 def _finding(sizes: Sequence[Mapping[str, Any]]) -> str:
-    """The title: how far ours is ahead of the best single model with the fewest evaluations."""
+    """The title: how far ours is from the best single model with the fewest evaluations."""
     few = sizes[0]
+    if MACRO not in few["mean"][ROUTING]:
+        return "Accuracy where every model is embedded from few evaluations"
     gap = few["mean"][ROUTING][MACRO] - few["mean"][SINGLE][MACRO]
-    return f"From {few['evaluations']} evaluations per model {OURS} routes {percent(gap)} points better than the best single model"
+    than = f"{percent(abs(gap))} points {'better' if gap > 0 else 'worse'} than the best single model"
+    return f"From {few['evaluations']} evaluations per model {OURS} routes {than}"
 
 
 def _draw(context: "Context", size: int | None, draw: int) -> Draw:

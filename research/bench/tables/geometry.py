@@ -1,6 +1,5 @@
 """Claim 4: models that are near in the space answer alike (Fig. 6): embedding distance against disagreement on `test`."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +9,11 @@ from research.bench.tables.cells import grid, number, picture
 from router.data.pools import group
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from research.bench.tables.context import Context
 
-VERSION = 2
+VERSION = 3
 COSINE, EUCLIDEAN = "cosine", "Euclidean"
 PREDICTED, RAW = "predictions on the pool", "disagreement on train"
 FEWEST = 20  # least number of common queries of a pair; all queries of a smaller pool
@@ -29,7 +30,10 @@ def measure(context: "Context") -> dict[str, Any]:
             members = pool.models[~np.isnan(context.z[pool.models, 0])]
             if len(members) < 2:
                 continue
-            found.append({"pool": pool.name, "models": models, **_pool(context, members, pool.queries)})
+            measured = _pool(context, members, pool.queries)
+            if models != WITH_NEW or group(pool.name) is None:
+                del measured["of_pairs"]  # not drawn
+            found.append({"pool": pool.name, "models": models, **measured})
     return {"pools": found}
 
 
@@ -101,7 +105,7 @@ def section(result: dict[str, Any]) -> str:
     return "\n\n".join([*text, picture("geometry", "Embedding distance against disagreement on test")])
 
 
-def plot(result: dict[str, Any], folder: Path) -> None:
+def figure(result: dict[str, Any]) -> "Figure | None":
     from research.bench.plots import Words, points
 
     panels, found = {}, []
@@ -110,15 +114,14 @@ def plot(result: dict[str, Any], folder: Path) -> None:
             r = entry["correlations"][EUCLIDEAN]["pearson"]
             found.append(r)
             of_pairs = entry["of_pairs"]
-            panels[f"{entry['pool']}: Pearson {number(r, 3)}"] = (
+            panels[f"{entry['pool']}: r = {number(r, 3) or 'none'}"] = (
                 np.array(of_pairs[EUCLIDEAN]),
                 np.array(of_pairs["disagreement"]),
             )
-    if panels:
-        near = sum(r is not None and r >= HIGH for r in found)
-        title = f"Near models answer alike (Pearson at least {HIGH}) in {near} of {len(found)} pools"
-        words = Words(title, "Euclidean distance", "disagreement on test")
-        points(panels, words, folder / "geometry.png")
+    near = sum(r is not None and r >= HIGH for r in found)
+    title = f"Near models answer alike (Pearson's r at least {HIGH}) in {near} of {len(found)} pools"
+    words = Words(title, "Euclidean distance", "disagreement on test, share of queries")
+    return points(panels, words) if panels else None
 
 
 def _pool(context: "Context", members: NDArray[np.int64], queries: NDArray[np.int64]) -> dict[str, Any]:
@@ -138,6 +141,6 @@ def _pool(context: "Context", members: NDArray[np.int64], queries: NDArray[np.in
         "correlations": {name: correlations(d[pairs], observed[pairs]) for name, d in found.items()},
         "of_pairs": {
             "disagreement": observed[pairs].round(4).tolist(),
-            **{name: d[pairs].round(4).tolist() for name, d in found.items()},
+            EUCLIDEAN: found[EUCLIDEAN][pairs].round(4).tolist(),
         },
     }

@@ -6,7 +6,6 @@ a third of its models. Every way to predict a newcomer uses the same few evaluat
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +15,12 @@ from research.bench.main_table import with_macro
 from research.bench.rows import OURS
 from research.bench.tables.cells import grid, percent, picture, points
 from research.bench.tables.newcomers import Agreeing, Case, Embedded, OwnNeighbours, Refitted, Rows, Way
-from research.bench.tables.repeats import EXPLAINED, draws_for, percent_between
+from research.bench.tables.repeats import BETWEEN, EXPLAINED, draws_for, percent_between
 from router.data.pools import MACRO, MACRO_NEW, routed_scores
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from research.bench.tables.context import Context
 
 VERSION = 2
@@ -58,7 +59,7 @@ def section(result: dict[str, Any]) -> str:
     return "\n\n".join(text)
 
 
-def plot(result: dict[str, Any], folder: Path) -> None:
+def figure(result: dict[str, Any]) -> "Figure | None":
     from research.bench.plots import Curve, Panel, Words, curves
 
     panels = []
@@ -68,14 +69,32 @@ def plot(result: dict[str, Any], folder: Path) -> None:
             if not drawn:
                 continue
             full = _averaged(result[name], f"full_{key}")[OURS]
+            between = _between(result[name], key)
             lines = [
-                Curve(way, [float(n) for n in by_size], [100 * (v - full[n]) for n, v in by_size.items()])
+                Curve(
+                    way,
+                    [float(n) for n in by_size],
+                    [100 * (v - full[n]) for n, v in by_size.items()],
+                    spread=[100 * between.get(way, {}).get(n, np.nan) for n in by_size],
+                )
                 for way, by_size in drawn.items()
             ]
-            panels.append(Panel(f"{name}: {key}", lines, ("ours, all evaluations", 0.0)))
-    if panels:
-        words = Words(_finding(result), "evaluations of the newcomer", "points against ours with all")
-        curves(panels, words, folder / "onboarding.png", columns=2)
+            title = f"{name}: {key}\n{_measured_on(result[name], key)}"
+            panels.append(Panel(title, lines, ("ours, all evaluations", 0.0)))
+    words = Words(_finding(result), "evaluations of the newcomer", "points against ours with all evaluations", BETWEEN)
+    return curves(panels, words, columns=2) if panels else None
+
+
+def _measured_on(cases: Sequence[Mapping[str, Any]], key: str) -> str:
+    """What a panel averages over: newcomers with more evaluations, which become fewer, or pools."""
+    if key == "routing":
+        return "mean over pools with newcomers"
+    counted = [
+        (entry["evaluations"], entry["models"]) for case in cases for entry in case["ways"][OURS] if entry["models"]
+    ]
+    models = {n: sum(count for size, count in counted if size == n) for n, _ in counted}
+    few, many = min(models), max(models)
+    return f"{models[few]} newcomers at {few:,}, {models[many]} at {many:,}"
 
 
 def _finding(result: Mapping[str, Any]) -> str:
@@ -87,9 +106,9 @@ def _finding(result: Mapping[str, Any]) -> str:
     lost = [loss for entry in found for loss in entry["losses"]]
     if not lost:
         return "Models that join later"
-    return (
-        f"Predicted from {TOLD} evaluations, a newcomer loses {percent(float(np.mean(lost)))} points against all it has"
-    )
+    loss = float(np.mean(lost))
+    changes = f"{'loses' if loss > 0 else 'gains'} {percent(abs(loss))} points"
+    return f"Predicted from {TOLD} evaluations, a newcomer {changes} against all it has"
 
 
 def _fresh(context: "Context") -> Iterator[Case]:

@@ -6,7 +6,6 @@ Models are chosen on train queries by predictions alone and judged by routing am
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +22,8 @@ from router.explore.portfolio_choice import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from research.bench.tables.context import Context
 
 VERSION = 1
@@ -211,7 +212,7 @@ def _budget_text(pools: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def plot(result: dict[str, Any], folder: Path) -> None:
+def figure(result: dict[str, Any]) -> "Figure | None":
     from research.bench.plots import Curve, Panel, Words, curves
 
     panels = []
@@ -222,18 +223,28 @@ def plot(result: dict[str, Any], folder: Path) -> None:
             known = {float(k): 100 * value for k, value in enumerate(reached, 1) if value is not None}
             if way != ALL and known:
                 drawn.append(Curve(way, list(known), list(known.values())))
-        panels.append(Panel(entry["pool"], drawn, ("99% of all models' accuracy", 99 * entry["full"])))
-    if panels:
-        words = Words(_finding(shown), "number of models", "routing accuracy on test, %")
-        curves(panels, words, folder / "portfolio.png", log_x=False)
+        label = f"{100 * ENOUGH:.0f}% of all models' accuracy"
+        panels.append(Panel(entry["pool"], drawn, (label, 100 * ENOUGH * entry["full"])))
+    words = Words(_finding(shown), "number of models", "routing accuracy on test, %")
+    return curves(panels, words, log_x=False) if panels else None
 
 
 def _finding(pools: Sequence[Mapping[str, Any]]) -> str:
-    """The title: how many models suffice when they are chosen by coverage."""
-    sizes = [entry["enough"][COVERAGE] for entry in pools if entry["enough"][COVERAGE]]
-    if not sizes:
+    """The title: how many models suffice when they are chosen by coverage, and beside it by train accuracy."""
+    of_ways = {way: [e["enough"][way] for e in pools if e["enough"][way]] for way in (COVERAGE, BEST)}
+    if not of_ways[COVERAGE]:
         return "Routing among few models"
-    return f"{min(sizes)} to {max(sizes)} models, chosen by predicted coverage, reach {100 * ENOUGH:.0f}% of all models' accuracy"
+    where = "" if len(of_ways[COVERAGE]) == len(pools) else f" in {len(of_ways[COVERAGE])} of {len(pools)} pools"
+    beside = f"; so do {_span(of_ways[BEST])}, the most accurate on train" if len(of_ways[BEST]) == len(pools) else ""
+    return (
+        f"{_span(of_ways[COVERAGE])} models, chosen by predicted coverage, reach {100 * ENOUGH:.0f}% of all models' "
+        f"accuracy{where}{beside}"
+    )
+
+
+def _span(sizes: Sequence[int]) -> str:
+    """`1 to 4`, or `2`."""
+    return f"{min(sizes)} to {max(sizes)}" if min(sizes) < max(sizes) else str(min(sizes))
 
 
 def _budgets(context: "Context", problem: Problem) -> list[dict[str, Any]]:

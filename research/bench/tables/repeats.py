@@ -14,6 +14,8 @@ DRAWS = 5
 ENOUGH = 512  # evaluations per model, from which on one draw is measured
 EXPLAINED = f"below {ENOUGH} evaluations the mean of {DRAWS} draws, ± their standard deviation; from there on one draw"
 
+BETWEEN = f"± standard deviation of {DRAWS} draws"
+
 
 def draws_for(evaluations: int | None) -> int:
     """The number of draws of so many evaluations per model; None: all, which leaves nothing to draw."""

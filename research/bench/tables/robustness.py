@@ -1,7 +1,6 @@
 """Claim 3: an embedding depends little on the sample of queries (Fig. 5): movement against distance between models."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,8 @@ from research.bench.tables.cells import grid, number, percent, picture
 from research.bench.tables.repeats import EXPLAINED, draws_for, mean, percent_between, spread
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from research.bench.tables.context import Context
 
 VERSION = 2
@@ -86,7 +87,7 @@ def section(result: dict[str, Any]) -> str:
     return "\n\n".join(text)
 
 
-def plot(result: dict[str, Any], folder: Path) -> None:
+def figure(result: dict[str, Any]) -> "Figure | None":
     from research.bench.plots import Curve, Panel, Words, curves
 
     def lines(entries: Sequence[dict[str, Any]], key: str, scale: float) -> list[Curve]:
@@ -99,16 +100,21 @@ def plot(result: dict[str, Any], folder: Path) -> None:
         entries = [entry for entry in result["overlap"] if entry["evaluations"] == n]
         panels.append(Panel(f"two samples of {n} evaluations", lines(entries, "overlap", 100)))
     words = Words(_finding(result["overlap"]), "evaluations that both samples hold, %", "distance between embeddings")
-    curves(panels, words, folder / "robustness.png", log_x=False, from_zero=True, columns=2)
+    return curves(panels, words, log_x=False, from_zero=True, columns=2) if panels else None
 
 
 def _finding(entries: Sequence[dict[str, Any]]) -> str:
     """The title: how far an embedding moves with the largest samples that share nothing."""
-    apart = [entry for entry in entries if not entry["overlap"] and entry["between"]]
+    apart = [entry for entry in entries if not entry["overlap"] and entry["between"] and entry["nearest"]]
     if not apart:
         return "How far an embedding moves when other queries are asked"
-    share = percent(apart[-1]["movement"] / apart[-1]["between"], 0)
-    return f"{apart[-1]['evaluations']} other queries move an embedding {share}% of the distance between models"
+    last = apart[-1]
+    share = percent(last["movement"] / last["between"], 0)
+    times = number(last["movement"] / last["nearest"], 1)
+    return (
+        f"{last['evaluations']} other queries move an embedding by {share}% of the distance between models, "
+        f"{times} times that to the nearest one"
+    )
 
 
 def _overlaps(context: "Context", models: Sequence[int], size: int) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from router.data.baselines import mean_scores
 from router.data.pools import MACRO, MACROS, Pool, group
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from research.bench.tables.context import Context
 
 VERSION = 1
@@ -112,17 +113,25 @@ def section(result: dict[str, Any]) -> str:
     )
 
 
-def plot(result: dict[str, Any], folder: Path) -> None:
-    from research.bench.plots import Bars, Words, bars
+def figure(result: dict[str, Any]) -> "Figure | None":
+    from research.bench.plots import Dots, Words, dots
 
     pools = [pool for pool in result["accuracy"][ROUTED] if pool in MACROS or group(pool) == MACRO]
     names = [neighbour(1), CONDITIONAL, RUNNER_UP, SINGLE, RANDOM_OTHER]
-    drawn = [Bars(name, [100 * result["kept"][name].get(pool, float("nan")) for pool in pools]) for name in names]
-    told = ", ".join(
-        f"{name} {percent(result['kept'][name][MACRO], 0)}%" for name in names[:3] if MACRO in result["kept"][name]
-    )
-    words = Words(f"Accuracy that stand-ins keep: {told}", "", "share of the routed accuracy, %")
-    bars(pools, drawn, words, folder / "standins.png", level=100)
+    kept = {name: result["kept"].get(name, {}) for name in names}
+    drawn = [Dots(name, [100 * of_pools.get(pool, float("nan")) for pool in pools]) for name, of_pools in kept.items()]
+    words = Words(_finding(kept), "accuracy that the stand-in keeps, % of the routed model's", "")
+    return dots(pools, drawn, words, level=100) if pools else None
+
+
+def _finding(kept: Mapping[str, Mapping[str, float]]) -> str:
+    """The title: what each kind of stand-in but a random one keeps over the pools, the best one first."""
+    of_macro = {name: found[MACRO] for name, found in kept.items() if MACRO in found and name != RANDOM_OTHER}
+    if not of_macro:
+        return "Accuracy that stand-ins keep"
+    best, *others = sorted(of_macro, key=lambda name: -of_macro[name])
+    told = "".join(f", {name} {percent(of_macro[name], 0)}%" for name in others)
+    return f"{best.capitalize()} keeps {percent(of_macro[best], 0)}% of the routed accuracy{told}"
 
 
 def neighbour(k: int) -> str:

@@ -13,6 +13,8 @@ from router.model.policy import Policy, choose
 from router.model.predictor import Predictor
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from research.bench.tables.context import Context
 
 VERSION = 2
@@ -69,7 +71,7 @@ def section(result: dict[str, Any]) -> str:
     return "\n\n".join([*text, picture("timing", "Time to embed a model")])
 
 
-def plot(result: dict[str, Any], folder: Path) -> None:
+def figure(result: dict[str, Any]) -> "Figure | None":
     from research.bench.plots import Curve, Panel, Words, curves
     from research.bench.rows import OURS
 
@@ -78,8 +80,8 @@ def plot(result: dict[str, Any], folder: Path) -> None:
     few, many = result["embedding"][0], result["embedding"][-1]
     first, last = (f"{number(e['ms'], 0)} ms from {e['evaluations']:,}" for e in (few, many))
     title = f"Embedding a model takes {first} evaluations, and {last}"
-    words = Words(title, "evaluations of the model", "milliseconds of CPU time, one thread")
-    curves([panel], words, folder / "timing.png", from_zero=True, columns=1)
+    words = Words(title, "evaluations of the model", "CPU time on one thread, ms")
+    return curves([panel], words, log_y=True, columns=1)
 
 
 def _embedding(context: "Context", sizes: Sequence[int]) -> list[dict[str, float]]:

@@ -1,7 +1,6 @@
 """Ensembles: the simulated answers, the votes by hand, self-consistency, and the table on the small world."""
 
 from math import inf, log
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from research.bench.tables.ensemble_rows import (
 from research.bench.tables.self_consistency import has_samples, self_consistency
 from research.bench.tables.simulated_answers import draw_answers, is_free, wrong_answers
 from research.measure_ensembles import reweighed
+from tests.router.explore.legible import flaws
 
 LETTERS = "Which planet is the largest?\nA. Mars\nB. Jupiter\nC. Venus\nD. Earth"
 
@@ -170,7 +170,7 @@ def test_self_consistency_draws_from_the_graded_samples() -> None:
     assert not has_samples(case([[1, 0], [1, 0.55], [0, 0]], [[0.5] * 2] * 3, [3, 3]))
 
 
-def test_the_table_on_the_small_world(small: Context, tmp_path: Path) -> None:
+def test_the_table_on_the_small_world(small: Context) -> None:
     result = table.measure(small)
     assert set(result["pools"]) == {"sums", "places"}
     assert result["samples"] == {}
@@ -184,5 +184,6 @@ def test_the_table_on_the_small_world(small: Context, tmp_path: Path) -> None:
     assert "| panel, cheap first |" in text
     assert "| macro: panel |" in text
     assert "Self-consistency" not in text
-    table.plot(result, tmp_path)
-    assert (tmp_path / "ensembles.png").exists()
+    figure = table.figure(result)
+    assert figure is not None
+    assert flaws(figure) == []

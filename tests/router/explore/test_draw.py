@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,20 @@ from numpy.typing import NDArray
 
 from router.explore.clusters import cut_tree, linkage, pairwise_distances
 from router.explore.dendrogram import draw_dendrogram
-from router.explore.label_placement import Box, place_labels
+from router.explore.label_placement import Box, place_labels, spread_out
+from router.explore.map_picture import draw_map
 from router.explore.space_map import (
     OTHERS,
     SpaceMap,
     colours,
-    draw_map,
     html_page,
     project_to_plane,
     provider,
     short_name,
 )
-from router.explore.style import COLOURS, GREY
+from router.explore.style import COLOURS, GREY, save
 from router.model.space import Neighbor
+from tests.router.explore.legible import flaws
 
 MODELS = ("lab/one", "lab/two", "other/three", "bare", "evil/</script><script>alert(1)</script>")
 
@@ -85,7 +87,7 @@ def test_labels_cover_neither_marks_nor_each_other(number: int) -> None:
     assert all(box.is_inside(bounds) for box in labels)
     assert not any(a.overlaps(b) for i, a in enumerate(labels) for b in labels[:i])
     assert not any(label.overlaps(circle) for label in labels for circle in circles)
-    assert len(labels) == number if number <= 40 else len(labels) > 150
+    assert len(labels) == number if number <= 40 else len(labels) > 100
     for box, (width, height) in zip(placed, sizes, strict=True):
         assert box is None or (box.right - box.left, box.top - box.bottom) == pytest.approx((width, height))
 
@@ -108,28 +110,56 @@ def test_the_providers_with_most_models_have_colours_of_their_own() -> None:
     assert (provider("a/b"), short_name("a/b"), provider("c"), short_name("c")) == ("a", "b", "c", "c")
 
 
+def test_names_are_spread_over_the_whole_map() -> None:
+    marks = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [100.0, 0.0], [50.0, 0.0]])
+    assert spread_out(marks).tolist() == [3, 0, 4, 2, 1]
+    assert spread_out(np.zeros((3, 2))).tolist() == [0, 1, 2]
+
+
 def test_a_map_is_a_picture_in_the_providers_colours(tmp_path: Path) -> None:
     drawn = space_map()
     for name in ("a.png", "deep/b.png"):
-        draw_map(drawn, tmp_path / name, "title")
+        save(draw_map(drawn, "a test"), tmp_path / name)
     height, width, _ = imread(tmp_path / "a.png").shape
-    assert width == 2250
-    assert height >= 1050
+    assert width == 1200
+    assert height >= 960
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "deep" / "b.png").read_bytes()
     for colour in colours(MODELS).values():
         assert has_colour(tmp_path / "a.png", colour)
 
 
+def test_a_map_of_many_models_can_be_read() -> None:
+    figure = draw_map(
+        space_map(tuple(f"lab{i % 14}/a-model-with-a-long-name-{i}-of-$many$" for i in range(150))), "a test"
+    )
+    assert flaws(figure) == []
+    caption = figure.axes[0].get_xlabel()
+    named = [text.get_text() for text in figure.axes[0].texts]
+    assert 10 < len(named) < 150
+    assert f"{len(named)} of 150 names" in caption
+    assert "space of a test" in caption
+
+
+@pytest.mark.parametrize(("slope", "side"), [(1.0, "right"), (-1.0, "left")])
+def test_a_maps_title_says_what_the_first_dimension_is_only_where_it_is_that(slope: float, side: str) -> None:
+    drawn = space_map(tuple(f"lab/{i}" for i in range(20)))
+    level = np.linspace(0.2, 0.9, 20)
+    along = replace(drawn, xy=np.stack([slope * level, np.zeros(20)], axis=1), mean_accuracy=level)
+    assert draw_map(along, "a test").get_suptitle().replace("\n", " ") == (
+        f"What sets 20 models apart most is mean accuracy, higher to the {side} (r = 1.00)"
+    )
+    across = replace(along, xy=along.xy[:, ::-1])
+    assert draw_map(across, "a test").get_suptitle() == "20 models: the map shows 90% of their squared distances"
+
+
 def test_equal_models_and_a_single_one_can_be_drawn(tmp_path: Path) -> None:
-    one = space_map(("lab/one",))
-    draw_map(one, tmp_path / "one.png", "one")
+    save(draw_map(space_map(("lab/one",)), "one"), tmp_path / "one.png")
     same = space_map()
     flat: NDArray[np.float64] = np.full(len(MODELS), 0.5)
-    draw_map(
-        SpaceMap(MODELS, np.zeros((len(MODELS), 2)), 1.0, {}, flat, same.neighbors, same.evaluations),
-        tmp_path / "same.png",
-        "same",
+    figure = draw_map(
+        SpaceMap(MODELS, np.zeros((len(MODELS), 2)), 1.0, {}, flat, same.neighbors, same.evaluations), "the same"
     )
+    assert flaws(figure) == []
     assert has_colour(tmp_path / "one.png", COLOURS[0])
 
 
@@ -192,10 +222,12 @@ def test_the_page_draws_itself_in_a_browser(tmp_path: Path) -> None:
 def test_a_dendrogram_shows_its_clusters_in_colour(tmp_path: Path) -> None:
     distances = pairwise_distances(np.array([[0.0], [0.2], [9.0], [9.3], [30.0]]))
     tree = linkage(distances)
-    draw_dendrogram(tree, MODELS, cut_tree(tree, number=3), tmp_path / "d.png", "title")
+    figure = draw_dendrogram(tree, MODELS, cut_tree(tree, number=3), "title")
+    assert flaws(figure) == []
+    save(figure, tmp_path / "d.png")
     assert (
         sum(has_colour(tmp_path / "d.png", colour) for colour in COLOURS) == 2
     )  # the third cluster has no merge to draw
     assert has_colour(tmp_path / "d.png", GREY)
-    draw_dendrogram(tree, MODELS, cut_tree(tree, number=5), tmp_path / "apart.png", "title")
+    save(draw_dendrogram(tree, MODELS, cut_tree(tree, number=5), "title"), tmp_path / "apart.png")
     assert not any(has_colour(tmp_path / "apart.png", colour) for colour in COLOURS)
