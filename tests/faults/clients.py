@@ -17,6 +17,8 @@ ASK: list[Any] = [{"role": "user", "content": "What is the capital of France, an
 # For tests of something else than the breaker and the retry budget.
 CALM: dict[str, Any] = {"breaker_failures": 1000, "retry_budget": 1.0}
 SHORT = {"timeout": 0.25, "first_token_timeout": 0.25, "idle_timeout": 0.25, "connect_timeout": 0.25}
+# For tests whose provider is never silent: a slow machine must not look like a silent provider.
+LONG = {"timeout": 60, "first_token_timeout": 60, "idle_timeout": 60, "connect_timeout": 60}
 
 
 @dataclass

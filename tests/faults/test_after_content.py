@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.clients import ASK, CALM, Got, ask, body, in_flight, official, short, until
+from tests.faults.clients import ASK, CALM, LONG, Got, ask, body, in_flight, official, short, until
 from tests.faults.conftest import Serve
 from tests.faults.provider import Ending, Persona, crlf, multi_line, numbered, pieces, play, zipped
 from tests.gateway.running import Gateway
@@ -569,7 +569,7 @@ async def test_the_client_gets_content_as_it_comes(serve: Serve) -> None:
 
 async def test_many_at_once_are_not_mixed_up(serve: Serve) -> None:
     first = Persona(TEXT, cut_after=CUT, pause_s=0.003)
-    async with pair(serve, first, replace(first, cut_after=None)) as (run, _, _b):
+    async with pair(serve, first, replace(first, cut_after=None), deployment=LONG) as (run, _, _b):
         for got in await asyncio.gather(*(ask(run, stream=True) for _ in range(20))):
             got.complete(TEXT, streaming=True)
         assert len(await run.records()) == 20

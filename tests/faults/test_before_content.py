@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.clients import CALM, Got, ask, forgive, in_flight, official, read, short, until
+from tests.faults.clients import CALM, LONG, Got, ask, forgive, in_flight, official, read, short, until
 from tests.faults.conftest import Serve
 from tests.faults.provider import SECRETS, Persona, broken, by_mode, http_date, numbered, page, play, refuses
 from tests.gateway.running import gateway
@@ -105,7 +105,8 @@ def public_only(got: Got) -> None:
 async def test_a_fault_on_every_call(serve: Serve, fault: Fault) -> None:
     """First with a stand-in, which answers unseen; then with none, which is an error that gives nothing away."""
     async with ScriptedProvider(fault.reply) as bad, ScriptedProvider(Persona(TEXT)) as good:
-        models = [short("llama-8b", bad.base_url), short("llama-70b", good.base_url)]
+        limits = {} if "timeout" in fault.cause else LONG
+        models = [short(name, up.base_url, deployment=limits) for name, up in (("llama-8b", bad), ("llama-70b", good))]
         async with serve(models, gateway=CALM) as run:
             for streaming in (False, True):
                 calls, _ = fault.met(streaming)

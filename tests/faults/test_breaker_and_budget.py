@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.clients import CALM, ask, body, in_flight, short, until
+from tests.faults.clients import CALM, LONG, ask, body, in_flight, short, until
 from tests.faults.provider import Persona, numbered
 from tests.gateway.running import Gateway, gateway
 from tests.gateway.upstreams import Call, ScriptedProvider, error, silent
@@ -223,7 +223,6 @@ async def usual(run: Gateway, requests: int = 40) -> None:
 
 
 HEDGE = {"hedging": {"quantile": 0.9, "budget": 0.2}}
-LONG = {"first_token_timeout": 300, "timeout": 300, "idle_timeout": 300}
 
 
 async def test_a_slow_first_token_is_hedged(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import httpx
 import orjson
 import pytest
 
-from tests.faults.clients import CALM, ask, at_rest, body, in_flight, read, short, until
+from tests.faults.clients import CALM, LONG, ask, at_rest, body, in_flight, read, short, until
 from tests.faults.provider import Persona, broken, numbered, play
 from tests.gateway.running import Gateway, gateway, write_portfolio
 from tests.gateway.upstreams import Call, Reply, ScriptedProvider, chunk, error, head, silent
@@ -226,7 +226,7 @@ async def test_a_stop_lets_accepted_requests_finish(tmp_path: Path) -> None:
             return await Persona(TEXT)(call, writer)
 
         up.replies.append(whole)
-        path = write_portfolio(tmp_path, [short("llama-8b", up.base_url, deployment={"timeout": 30} | LONG)])
+        path = write_portfolio(tmp_path, [short("llama-8b", up.base_url, deployment=LONG)])
         async with Process(path) as served, httpx.AsyncClient(base_url=served.url, timeout=60) as http:
             first = asyncio.create_task(http.post("/v1/chat/completions", json=body(stream=False)))
             await until(lambda: len(up.calls) == 1)
@@ -252,9 +252,6 @@ async def test_a_stop_lets_accepted_requests_finish(tmp_path: Path) -> None:
         records = read_last(tmp_path / "record.db", 10)
         assert len(records) == 6
         assert {(record["status"], record["error"]) for record in records} == {(200, None)}
-
-
-LONG = {"first_token_timeout": 30, "idle_timeout": 30}
 
 
 async def test_a_stop_has_a_limit(tmp_path: Path) -> None:
