@@ -9,11 +9,9 @@ import logging
 import time
 from urllib.parse import quote
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.console.guard import check_same_origin
@@ -54,14 +52,12 @@ class Console:
     def __init__(self, service: Service, gateway: ASGIApp) -> None:
         self._service = service
         self._gateway = gateway
-        self._pages = Starlette(
-            routes=[
-                Route("/ui/static/{digest}/{name:path}", serve_static, methods=["GET"]),
-                *Login(service).routes(),
-                *page_routes(service),
-            ],
-            exception_handlers={HTTPException: _http_exception},
-        )
+        routes = [
+            Route("/ui/static/{digest}/{name:path}", serve_static, methods=["GET"]),
+            *Login(service).routes(),
+            *page_routes(service),
+        ]
+        self._pages = Router(routes, redirect_slashes=False, default=_no_page)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -118,12 +114,8 @@ async def _refusal(request: Request, error: GatewayError) -> Response:
     return await page(request, "problem.html" if part else "error.html", error.status, error=error)
 
 
-async def _http_exception(request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, HTTPException)
-    message = f"There is no page at {request.url.path}." if exc.status_code == 404 else str(exc.detail)
-    error = NotFound(message)
-    error.status = exc.status_code
-    return await _refusal(request, error)
+async def _no_page(scope: Scope, receive: Receive, send: Send) -> None:
+    raise NotFound(f"There is no page at {scope['path']}.")
 
 
 def _wants_html(scope: Scope) -> bool:

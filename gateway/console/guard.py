@@ -37,5 +37,6 @@ def check_same_origin(method: str, headers: Mapping[str, str]) -> None:
         )
     if site is not None and site != "same-origin":
         raise Forbidden("Another site sent this request.")
-    if origin is not None and origin.partition("://")[2] != headers.get("host", ""):
+    authority = None if origin is None else origin.partition("://")[2]
+    if authority is not None and (not authority or authority != headers.get("host")):
         raise Forbidden("A page of another address sent this request.")

@@ -54,7 +54,7 @@ class Sessions:
         value, now = secrets.token_urlsafe(_BYTES), self._now()
         row = {"id": _digest(value), "key_id": session.key_id, "digest": session.digest, "created": now, "used": now}
         async with writing(self._database, "the console") as connection:
-            await connection.execute(delete(CONSOLE_SESSIONS).where(CONSOLE_SESSIONS.c.used < now - IDLE_S))
+            await connection.execute(delete(CONSOLE_SESSIONS).where(CONSOLE_SESSIONS.c.used <= now - IDLE_S))
             await connection.execute(insert(CONSOLE_SESSIONS), row)
         return value
 
