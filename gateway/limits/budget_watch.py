@@ -5,16 +5,18 @@ requests have spent since.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.config.access import Grant
 from gateway.core.vocabulary import NUSD_PER_USD
-from gateway.limits.engine import BudgetTerm, WindowKey
+from gateway.limits.engine import BudgetTerm, WindowKey, WindowState
 from gateway.limits.refusals import budget_of, describe
 from gateway.limits.slice import Slice
 
 log = logging.getLogger("locus.limits")
+
+Stored = Callable[[Sequence[WindowKey]], Awaitable[Mapping[WindowKey, WindowState]]]
 
 
 class BudgetState(NamedTuple):
@@ -40,10 +42,12 @@ class BudgetWatch:
     """The budgets of one process.
 
     Args:
+        stored: `Engine.windows` of the store.
         warned: called with kind, name and period when a budget reaches its warning share.
     """
 
-    def __init__(self, warned: Callable[[str, str, str], None]) -> None:
+    def __init__(self, stored: Stored, warned: Callable[[str, str, str], None]) -> None:
+        self._stored = stored
         self._warned = warned
         self._states: dict[WindowKey, BudgetState] = {}
         self._warnings: set[WindowKey] = set()
@@ -67,6 +71,20 @@ class BudgetWatch:
         for key in [key for key, state in self._states.items() if state.term.end <= now]:
             del self._states[key]
             self._warnings.discard(key)
+
+    async def windows(self, keys: Sequence[WindowKey]) -> Mapping[WindowKey, WindowState]:
+        """What the store has of windows, with what the requests of this process have spent since.
+
+        A window is missing if no request came in it since its budget exists.
+
+        Raises:
+            LimitsAway: the store does not answer.
+        """
+        found = dict(await self._stored(keys))
+        for key, stored in found.items():
+            if (own := self._states.get(key)) is not None and own.spent > stored.spent:
+                found[key] = stored._replace(spent=own.spent)
+        return found
 
     def states(self) -> Iterator[BudgetState]:
         """All budgets that are known."""

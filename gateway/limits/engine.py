@@ -5,7 +5,7 @@ the store; the lease asks for more in time. The amounts of money that a lease ma
 spent up to 5 USD in all". So an ask can be repeated if its grant was lost, and reporting what was spent changes no authorisation.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from gateway.config.access import Period
@@ -184,11 +184,31 @@ class Swept(NamedTuple):
     nusd: int
 
 
+class WindowState(NamedTuple):
+    """What the store has of one window of a budget, nano-USD.
+
+    Attributes:
+        expected, worst: reserved, if all goes as expected and in the worst case.
+    """
+
+    spent: int
+    expected: int
+    worst: int
+
+
 class Engine(Protocol):
     """A store of limits. Every method is atomic for each lease."""
 
     async def exchange(self, asks: Sequence[Ask]) -> list[Answer]:
         """The answers in the order of the asks.
+
+        Raises:
+            LimitsAway: the store does not answer.
+        """
+        ...
+
+    async def windows(self, keys: Sequence[WindowKey]) -> Mapping[WindowKey, WindowState]:
+        """The state of windows; one that no lease has asked about is missing. Changes nothing.
 
         Raises:
             LimitsAway: the store does not answer.

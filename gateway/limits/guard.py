@@ -1,11 +1,11 @@
 """An engine of limits that answers or fails within a time."""
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from gateway.core.vocabulary import Clock
-from gateway.limits.engine import Answer, Ask, Engine, LimitsAway, Swept
+from gateway.limits.engine import Answer, Ask, Engine, LimitsAway, Swept, WindowKey, WindowState
 from gateway.store.guard import Guard, StoreAway
 
 log = logging.getLogger("locus.limits")
@@ -33,6 +33,9 @@ class GuardedEngine:
 
     async def exchange(self, asks: Sequence[Ask]) -> list[Answer]:
         return await self._ask(lambda: self._engine.exchange(asks))
+
+    async def windows(self, keys: Sequence[WindowKey]) -> Mapping[WindowKey, WindowState]:
+        return await self._ask(lambda: self._engine.windows(keys))
 
     async def sweep(self, killed: Collection[str] = ()) -> list[Swept]:
         return await self._ask(lambda: self._engine.sweep(killed))

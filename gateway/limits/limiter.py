@@ -69,7 +69,7 @@ class Limiter:
     ) -> None:
         self.settled_twice = 0
         self.clock = clock
-        self.budgets = BudgetWatch(warned)
+        self.budgets = BudgetWatch(engine.windows, warned)
         self._engine = engine
         self._on_swept = swept
         self._offset = wall() - clock()

@@ -1,9 +1,9 @@
 """Limits in the memory of one process, for a gateway without a store. They begin anew with the process."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from gateway.core.vocabulary import Clock
-from gateway.limits.engine import LEASE_S, TOMB_S, Answer, Ask, Swept
+from gateway.limits.engine import LEASE_S, TOMB_S, Answer, Ask, Swept, WindowKey, WindowState
 from gateway.limits.exchange import Rows, WindowRow, exchange, sweep
 
 OLD_S = 40 * 86_400  # windows that began longer ago have ended, except `ever`
@@ -35,6 +35,10 @@ class MemoryEngine:
             if correction is not None:
                 self._corrections.append(correction)
         return answers
+
+    async def windows(self, keys: Sequence[WindowKey]) -> Mapping[WindowKey, WindowState]:
+        found = {key: row for key in keys if (row := self.rows.windows.get(key)) is not None}
+        return {key: WindowState(row.spent, row.expected, row.worst) for key, row in found.items()}
 
     async def sweep(self, killed: Collection[str] = ()) -> list[Swept]:
         now, rows = self._clock(), self.rows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gateway.core.vocabulary import Clock
 from gateway.limits import sql_rows
-from gateway.limits.engine import LEASE_S, TOMB_S, Answer, Ask, LimitsAway, Swept
+from gateway.limits.engine import LEASE_S, TOMB_S, Answer, Ask, LimitsAway, Swept, WindowKey, WindowState
 from gateway.limits.exchange import book_in_use, exchange, sweep
 from gateway.limits.sql_rows import StoredRows
 from gateway.store.clock import database_clock, lock
@@ -47,6 +47,14 @@ class SqlEngine:
                 return answers
         except DatabaseUnavailable as exc:
             raise LimitsAway(str(exc)) from exc
+
+    async def windows(self, keys: Sequence[WindowKey]) -> Mapping[WindowKey, WindowState]:
+        try:
+            async with self._database.read() as connection:
+                rows = await StoredRows(connection).windows(keys)
+        except DatabaseUnavailable as exc:
+            raise LimitsAway(str(exc)) from exc
+        return {key: WindowState(row.spent, row.expected, row.worst) for key, row in rows.items()}
 
     async def sweep(self, killed: Collection[str] = ()) -> list[Swept]:
         """See `Engine.sweep`; the ledger is written here already."""

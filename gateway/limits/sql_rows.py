@@ -64,6 +64,14 @@ class StoredRows:
         self._loaded = self._values()
         return self.rows
 
+    async def windows(self, keys: Collection[WindowKey]) -> dict[WindowKey, WindowRow]:
+        """Those of the windows that exist."""
+        found = {}
+        for row in await self._select("budgets", _BUDGET, _BUDGET[:3], sorted(keys)):
+            scope, period, start, _, spent, expected, worst, leases = row
+            found[WindowKey(scope, period, int(start))] = WindowRow(spent, expected, worst, leases)
+        return found
+
     async def save(self) -> None:
         """Writes those rows back that have changed."""
         for table, columns, key in (("budgets", _BUDGET, 3), ("rates", _RATE, 2), ("leases", _LEASE, 1)):
@@ -88,9 +96,7 @@ class StoredRows:
         }
 
     async def _load_windows(self, keys: set[WindowKey]) -> None:
-        for row in await self._select("budgets", _BUDGET, _BUDGET[:3], sorted(keys)):
-            scope, period, start, _, spent, expected, worst, leases = row
-            self.rows.windows[WindowKey(scope, period, int(start))] = WindowRow(spent, expected, worst, leases)
+        self.rows.windows |= await self.windows(keys)
         for key in sorted(keys - self.rows.windows.keys()):
             spent = await spent_in(self._connection, self._terms[key]) if key in self._terms else 0
             self.rows.windows[key] = WindowRow(spent)

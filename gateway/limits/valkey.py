@@ -12,7 +12,18 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from gateway.core.vocabulary import Clock
-from gateway.limits.engine import Answer, Ask, BudgetTerm, LimitsAway, Owner, Refused, Swept, TermState
+from gateway.limits.engine import (
+    Answer,
+    Ask,
+    BudgetTerm,
+    LimitsAway,
+    Owner,
+    Refused,
+    Swept,
+    TermState,
+    WindowKey,
+    WindowState,
+)
 from gateway.limits.windows import FOREVER
 from gateway.store.valkey import open_client
 
@@ -79,6 +90,14 @@ class ValkeyEngine:
             for i, answer in zip(unknown, orjson.loads(again), strict=True):
                 answers[i] = answer
         return [self._answer(ask, answer) for ask, answer in zip(asks, answers, strict=True)]
+
+    async def windows(self, keys: Sequence[WindowKey]) -> Mapping[WindowKey, WindowState]:
+        with _away():
+            async with asyncio.timeout(self._timeout_s * 2), self._client.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.hmget(f"{TAG}:window:{_name(key)}", ["spent", "expected", "worst"])
+                rows = await pipe.execute()
+        return {key: WindowState(*map(int, row)) for key, row in zip(keys, rows, strict=True) if row[0] is not None}
 
     async def sweep(self, killed: Collection[str] = ()) -> list[Swept]:
         """See `Engine.sweep`; the ledger is written here already."""
@@ -170,7 +189,7 @@ def _ask(ask: Ask) -> dict[str, Any]:
         "ends": ask.ends,
         "budgets": [
             {
-                "name": _name(term),
+                "name": _name(term.key),
                 "end": term.end,
                 "ends": term.end < FOREVER,
                 "limit": str(term.limit),
@@ -178,15 +197,15 @@ def _ask(ask: Ask) -> dict[str, Any]:
             }
             for term in ask.terms.budgets
         ],
-        "windows": [_name(term) for term in ask.terms.budgets],
+        "windows": [_name(term.key) for term in ask.terms.budgets],
         "counts": [{"scope": count.scope, "kind": count.kind, "limit": count.limit} for count in ask.terms.counts],
         "parallel": [count.scope for count in ask.terms.counts if count.kind == "parallel"],
     }
 
 
-def _name(term: BudgetTerm) -> str:
+def _name(window: WindowKey) -> str:
     """The name of a window in the keys of the server; the scope is last, because it may contain anything."""
-    return f"{term.key.period}:{term.key.start}:{term.key.scope}"
+    return f"{window.period}:{window.start}:{window.scope}"
 
 
 def _state(values: Sequence[Any]) -> TermState:

@@ -139,6 +139,8 @@ USAGE_HOURLY = Table(
     count("unpriced_calls"),
     count("cache_hits"),
     count("saved_nusd"),
+    Index("usage_hourly_by_key", "key_id", "hour"),
+    Index("usage_hourly_by_team", "team", "hour"),
 )
 # The last batch that each recorder has committed, so that a batch whose commit was cut off is not written twice.
 RECORDERS = Table(

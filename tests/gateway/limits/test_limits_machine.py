@@ -18,6 +18,7 @@ from gateway.limits.memory import MemoryEngine
 from gateway.limits.processes import Processes
 from gateway.limits.sql import SqlEngine, book
 from gateway.limits.sql_ledger import SqlLedger
+from gateway.limits.terms import terms_at
 from gateway.limits.valkey import Recorded, ValkeyEngine
 from gateway.store.database import Database
 from gateway.store.tables import BUDGETS, LEASES, LEDGER, RATES
@@ -162,6 +163,28 @@ async def test_what_a_killed_process_held_is_free_as_soon_as_others_hear_of_it(
         await (await other.admit(key)).reserve(700, 700, 0)
         with pytest.raises(RateLimited):  # the place of the one that is alike
             await other.admit(key)
+
+
+@pytest.mark.parametrize("engine", ["memory", "database", "valkey"])
+async def test_the_state_of_windows_is_read_without_a_lease(
+    engine: str, location: DatabaseLocation, valkey: ValkeyServer
+) -> None:
+    clock = Time(START)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(_engine(engine, location, valkey, clock))
+        limiter = Limiter(store, clock=clock, wall=clock)
+        grant = Grant(KeyIdentity("a:b", "k"), scopes=((("key", "a:b"), Limits((Budget(1_000, "day", 0.0),))),))
+        key = terms_at(grant, START).terms.budgets[0].key
+        unused = key._replace(scope="team:none")
+        assert await limiter.budgets.windows([key, unused]) == {}
+        hold = await limiter.admit(grant)
+        await hold.reserve(300, 900, 0)
+        (state,) = (await limiter.budgets.windows([key, unused])).values()
+        assert (state.spent, state.worst) == (0, 900)
+        assert state.expected >= 300
+        hold.settle(250, 0)
+        assert limiter.budgets.cost_factor(limiter.standing(grant)) == 1.0
+        assert (await limiter.budgets.windows([key]))[key].spent == 250  # the store has not heard of it yet
 
 
 @asynccontextmanager

@@ -93,7 +93,8 @@ def test_the_tables_of_later_versions_are_added(location: DatabaseLocation) -> N
         )
         for table in ("model_versions", "model_states", "outcomes", "feedback_keys", "key_use", *own):
             connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(text("DROP INDEX requests_by_request_id"))
+        for index in ("requests_by_request_id", "usage_hourly_by_key", "usage_hourly_by_team"):
+            connection.execute(text(f"DROP INDEX {index}"))
         of_requests = [
             ("requests", name) for name in ("needs", "stand_in_rule", "saved_nusd", "near_limit", "ensemble")
         ]

@@ -1,0 +1,55 @@
+"""What keys and teams have used, from the sums by hour: no request is read. Imports SQLAlchemy."""
+
+from collections.abc import Collection, Mapping
+from typing import Literal, NamedTuple
+
+from sqlalchemy import Connection, Text, func, literal_column, select
+
+from gateway.store.tables import DAY, USAGE_HOURLY
+
+_AT_ONCE = 500  # SQLite limits the variables of one statement
+
+
+class DaySums(NamedTuple):
+    """One UTC day of a key.
+
+    Attributes:
+        day: such as 2026-11-01.
+        unpriced_calls: calls whose price is not known, so that they are not in `nusd`.
+    """
+
+    day: str
+    nusd: int
+    requests: int
+    errors: int
+    unpriced_calls: int
+
+
+def days_of_key(connection: Connection, key_id: str, since: float) -> list[DaySums]:
+    """The days on which a key was used, the oldest first.
+
+    Args:
+        since: seconds since the epoch, the beginning of an hour.
+    """
+    c = USAGE_HOURLY.c
+    day = literal_column(DAY[connection.dialect.name].replace("(time", "(hour"), Text()).label("day")
+    sums = [func.sum(c[name]) for name in DaySums._fields[1:]]
+    query = select(day, *sums).where(c.key_id == key_id, c.hour >= since).group_by(day).order_by(day)
+    return [DaySums(name, *map(int, numbers)) for name, *numbers in connection.execute(query)]
+
+
+def spent_since(
+    connection: Connection, kind: Literal["key", "team"], names: Collection[str], since: float
+) -> Mapping[str, int]:
+    """Nano-USD by the id of a key or the name of a team; those that have spent nothing are missing.
+
+    Args:
+        since: seconds since the epoch; the hour that it is in counts.
+    """
+    column, hour = USAGE_HOURLY.c["key_id" if kind == "key" else "team"], USAGE_HOURLY.c.hour
+    found, asked = {}, sorted(names)
+    for begin in range(0, len(asked), _AT_ONCE):
+        some = column.in_(asked[begin : begin + _AT_ONCE])
+        query = select(column, func.sum(USAGE_HOURLY.c.nusd)).where(some, hour > since - 3600).group_by(column)
+        found.update({name: int(nusd) for name, nusd in connection.execute(query)})
+    return found
