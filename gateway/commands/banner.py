@@ -1,4 +1,4 @@
-"""The lines that `locus serve` prints when it listens: its address, its models, a command to try it, the next step."""
+"""The lines that `locus serve` prints when it listens: its address, its models, a command to try it, the console, the next step."""
 
 from pathlib import Path
 
@@ -43,6 +43,7 @@ def banner(portfolio: Portfolio, path: Path | None, address: tuple[object, ...])
             wrapped(f"listening on {base}{demo}", INDENT),
             wrapped(f"models  {served}", INDENT),
             curl,
+            wrapped(f"console {base}/ui shows who answered, why, and what it cost", INDENT),
             *(wrapped(("next" if line is more[0] else "").ljust(INDENT) + line, INDENT) for line in more),
         ]
     )
