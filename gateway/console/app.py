@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.console.guard import check_same_origin
+from gateway.console.guard import HEADERS, check_same_origin
 from gateway.console.login import Login
 from gateway.console.pages.all_pages import page_routes
 from gateway.console.rendering import page, serve_static
@@ -106,10 +106,13 @@ class Console:
 
 
 async def _refusal(request: Request, error: GatewayError) -> Response:
-    """An error as a page; as a sentence if htmx asks for a part of a page. Without a session: the page to log in."""
+    """An error as a page, as a sentence if htmx asks for a part, or as JSON to scripts; without a session, the page to log in."""
+    if request.url.path.startswith(API + "/"):
+        return Response(error.body(), error.status, {**HEADERS, **error.headers}, media_type="application/json")
     part = request.headers.get("hx-request") == "true"
     if isinstance(error, NotLoggedIn):
-        target = f"/ui/login?next={quote(request.url.path)}"
+        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        target = f"/ui/login?next={quote(asked)}"
         return Response(status_code=401, headers={"hx-redirect": target}) if part else RedirectResponse(target, 303)
     return await page(request, "problem.html" if part else "error.html", error.status, error=error)
 

@@ -31,6 +31,7 @@ async function callApi(method, path, body) {
     headers: body === undefined ? {} : { "content-type": "application/json" },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
+  if (answer.status === 401) location.assign("/ui/login?next=" + encodeURIComponent(location.pathname + location.search));
   const text = await answer.text();
   const value = text ? JSON.parse(text) : null;
   if (!answer.ok) throw new Error(value?.error?.message ?? `The gateway answered ${answer.status}.`);

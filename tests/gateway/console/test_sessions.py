@@ -70,7 +70,10 @@ async def test_a_session_lives_as_long_as_it_is_used(tmp_path: Path) -> None:
 async def test_the_admin_key_opens_everything_and_its_replacement_ends_its_sessions(tmp_path: Path) -> None:
     async with console(tmp_path) as run:
         assert (await run.http.get("/ui")).headers["location"] == "/ui/login?next=/ui"
-        assert (await run.http.get("/ui/api/admin/keys")).status_code == 303
+        assert (await run.http.get("/ui/api/admin/keys")).status_code == 401
+        assert (await run.http.get("/ui/requests?key=a&model=b")).headers["location"] == (
+            "/ui/login?next=/ui/requests%3Fkey%3Da%26model%3Db"
+        )
         answer = await log_in(run, ADMIN, "/ui/api/admin/keys")
         assert (answer.status_code, answer.headers["location"]) == (303, "/ui/api/admin/keys")
         assert (await run.http.get("/ui/api/admin/keys")).json()["data"][0]["name"] == "ci"
@@ -143,7 +146,10 @@ async def test_without_a_valid_session_nothing_is_shown_and_nothing_is_changed(t
         for headers in ({}, as_cookie("made up"), as_cookie("")):
             for method, path in (("GET", "/ui/api/v1/models"), ("POST", "/ui/api/admin/keys"), ("GET", "/ui/nothing")):
                 answer = await run.http.request(method, path, headers=headers, json={"name": "x"})
-                assert answer.headers["location"].startswith("/ui/login?next=")
+                if path.startswith("/ui/api"):
+                    assert (answer.status_code, answer.json()["error"]["type"]) == (401, "authentication_error")
+                else:
+                    assert answer.headers["location"] == f"/ui/login?next={path}"
         await log_in(run, ADMIN)
         answer = await run.http.post(
             "/ui/api/admin/keys", json={"name": "x"}, headers={"origin": "https://evil.example"}
