@@ -112,7 +112,7 @@ def type_name(annotation: object) -> str:
     if origin is Annotated:
         return type_name(arguments[0])
     if origin is Literal:
-        return " or ".join(f"`{value}`" for value in arguments)
+        return " or ".join(f"`{str(value).lower() if isinstance(value, bool) else value}`" for value in arguments)
     if origin in (Union, UnionType):
         return " or ".join(type_name(argument) for argument in arguments)
     if origin in (list, tuple):

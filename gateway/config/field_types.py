@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -17,7 +17,7 @@ from pydantic import (
     WithJsonSchema,
     WrapValidator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from gateway.config.secret import Secret
 from gateway.core.client_limits import LONGEST_NAME
@@ -68,6 +68,13 @@ def _seconds(value: object) -> object:
     return seconds
 
 
+def _stored(value: object) -> object:
+    """Python's 1 equals True."""
+    if type(value) is bool or value == "full":
+        return value
+    raise PydanticKnownError("literal_error", {"expected": "true, false or full"})
+
+
 def _free_name(value: str) -> str:
     """A model name that the gateway does not use for itself."""
     if is_reserved(value):
@@ -91,6 +98,7 @@ Duration = Annotated[
         {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": f"^{DURATION}$"}]}
     ),
 ]
+Stored = Annotated[Literal[True, False, "full"], BeforeValidator(_stored)]
 Count = Annotated[int, Field(ge=1, le=10**12)]
 ModelName = Annotated[
     str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_printable), AfterValidator(_free_name)

@@ -23,6 +23,7 @@ from gateway.config.field_types import (
     Probability,
     Seconds,
     SecretKey,
+    Stored,
     choices,
 )
 from gateway.config.front_ends import FRONT_ENDS
@@ -228,7 +229,11 @@ class Settings(BreakerSettings, RetrySettings, LoadSettings, AccessSettings):
         description="Rows of the record are deleted when they are this old, seconds or a text such as 30d. The ledger and the "
         "sums by hour are kept. Default: never",
     )
-    store_prompts: bool = Field(False, description="Keep the messages of each request in the record")
+    store_prompts: Stored = Field(
+        False,
+        description="Keep the messages of each request in the record. full: also its whole body, byte for byte: tools, schemas, "
+        "images, parameters; of a body larger than 8 MiB only its size is kept",
+    )
     responses: FilePath | None = Field(
         BESIDE_RECORD,
         description="SQLite file for the Responses API's `store` and `previous_response_id`; null: nothing is stored. "

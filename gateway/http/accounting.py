@@ -74,6 +74,7 @@ class RequestLog:
         first_token_s: from the arrival to the first content, seconds; None before.
         overhead_s: the gateway's own time until the answer began, seconds; None before.
         cache: what the cache did; None if it was not used.
+        body: the whole body of the request; None before it has arrived.
     """
 
     def __init__(self, request_id: str, api: Api, service: Service, grant: Grant = WITHOUT_KEY) -> None:
@@ -108,6 +109,7 @@ class RequestLog:
         self._prompt_continuations: list[str] = []
         self._headers: RawHeaders = []
         self.cache: str | None = None
+        self.body: bytes | None = None
 
     @property
     def answer_started(self) -> bool:
@@ -238,7 +240,8 @@ class RequestLog:
             record = from_cache(record, self.cached.origin)
             self._service.metrics.saved_by_cache(self.cached.origin.model, self.cached.origin.cost_nusd or 0)
         predictions = predictions_of(self.decision, self.request, self.in_force.router.encoder.text_dim)
-        self._service.recorder.add(record, parts, predictions, self.limits.lease)
+        body = self.body if self.in_force.portfolio.settings.store_prompts == "full" else None
+        self._service.recorder.add(record, parts, predictions, self.limits.lease, body)
         of_one = self._first_prompt is None and (self.ensemble is None or self.ensemble.of_one)
         if (graders := self._service.graders) is not None and of_one:
             tags = self.grant.identity.tags

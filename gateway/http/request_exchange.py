@@ -80,6 +80,7 @@ class RequestExchange(ABC):
             await request_log.limits.admit()
             limit = request_log.in_force.portfolio.settings.max_body_bytes
             body = await read_body(receive, limit, self._headers.get(b"content-encoding", b""))
+            request_log.body = body
             with ClientWatch(self._client) as client:
                 try:
                     await self.answer(body, send, client)

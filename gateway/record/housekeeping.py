@@ -35,19 +35,20 @@ async def last_committed(connection: "AsyncConnection", recorder: str) -> int | 
 
 
 async def delete_old(database: Database, before: float, stop: asyncio.Event) -> None:
-    """Delete the requests before a time, seconds since the epoch, until none is left or `stop` is set.
+    """Delete the requests before a time, seconds since the epoch, and their bodies, until none is left or `stop` is set.
 
     The ledger and the sums by hour are kept.
     """
     from sqlalchemy import text
 
-    oldest = "SELECT id FROM requests WHERE time < :before ORDER BY time LIMIT :rows"
-    deletion = text(f"DELETE FROM requests WHERE id IN ({oldest})")
-    deleted = DELETED_ROWS
-    while deleted == DELETED_ROWS and not stop.is_set():
-        async with database.begin() as connection:
-            result = await connection.execute(deletion, {"before": before, "rows": DELETED_ROWS})
-            deleted = result.rowcount
-        await asyncio.sleep(PAUSE_S)
+    for table in ("requests", "request_bodies"):
+        oldest = f"SELECT id FROM {table} WHERE time < :before ORDER BY time LIMIT :rows"
+        deletion = text(f"DELETE FROM {table} WHERE id IN ({oldest})")
+        deleted = DELETED_ROWS
+        while deleted == DELETED_ROWS and not stop.is_set():
+            async with database.begin() as connection:
+                result = await connection.execute(deletion, {"before": before, "rows": DELETED_ROWS})
+                deleted = result.rowcount
+            await asyncio.sleep(PAUSE_S)
     async with database.begin() as connection:
         await connection.execute(text("DELETE FROM recorders WHERE time < :gone"), {"gone": time.time() - _GONE_S})

@@ -29,7 +29,7 @@ log = logging.getLogger("locus.record")
 Book = Callable[["AsyncConnection", Mapping[str, int]], Awaitable[None]]
 
 BUFFER_RECORDS = 10_000  # records that wait at most
-BUFFER_CHARS = 64 << 20  # of the prompts of all waiting records
+BUFFER_CHARS = 64 << 20  # of the prompts and bodies of all waiting records
 MAX_NAME_CHARS = 256  # of a model name that a client sent
 FLUSH_S = 0.25
 RETRY_S = 1.0
@@ -72,7 +72,7 @@ class Recorder:
         self._leads = leads
         self._clock = clock
         self._buffer: deque[_Pending] = deque()
-        self._size = 0  # of the prompts in the buffer, characters
+        self._size = 0  # of the prompts and bodies in the buffer, characters and bytes
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -118,14 +118,15 @@ class Recorder:
         parts: Sequence[Part] = (),
         predictions: Predictions | None = None,
         lease: str | None = None,
+        body: bytes | None = None,
     ) -> None:
-        """Add a record to the buffer. It never blocks and never fails."""
+        """Add a record to the buffer, with the body of its request if that is to be stored. It never blocks and never fails."""
         if self._database is None:
             return
         if record.requested is not None and len(record.requested) > MAX_NAME_CHARS:
             record = record._replace(requested=record.requested[:MAX_NAME_CHARS] + "…")
-        size = 0 if record.prompt is None else len(record.prompt)
-        self._buffer.append(_Pending(Finished(record, parts, predictions, lease), self._clock(), size))
+        size = sum(len(text) for text in (record.prompt, body) if text is not None)
+        self._buffer.append(_Pending(Finished(record, parts, predictions, lease, body), self._clock(), size))
         self._size += size
         while len(self._buffer) > BUFFER_RECORDS or (self._size > BUFFER_CHARS and len(self._buffer) > 1):
             self._size -= self._buffer.popleft().size
@@ -244,7 +245,7 @@ class Recorder:
 
 
 class _Pending(NamedTuple):
-    """A waiting record, the time when it was added, and the size of its prompt in characters."""
+    """A waiting record, the time when it was added, and the size of its prompt and body."""
 
     finished: Finished
     since: float

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from gateway.record.bodies import BODY_COLUMNS, body_row
 from gateway.record.predictions import PackedPredictions, Predictions, pack
 from gateway.record.request_record import Part, Record
 
@@ -52,12 +53,14 @@ class Finished(NamedTuple):
         parts: the calls that were billed.
         predictions: what the decision knew; None if the client named the model.
         lease: under which the limits of its key hold what it spent; None if nothing limits it.
+        body: that the client sent; None if it is not to be stored.
     """
 
     record: Record
     parts: Sequence[Part] = ()
     predictions: Predictions | None = None
     lease: str | None = None
+    body: bytes | None = None
 
 
 class Rows(NamedTuple):
@@ -72,6 +75,7 @@ class Rows(NamedTuple):
     ledger: list[Row]
     hours: list[Row]
     key_use: list[Row]
+    bodies: list[Row]
     spent: dict[str, int]
 
 
@@ -83,7 +87,7 @@ def rows_of(batch: Sequence[Finished], *, requests: bool) -> Rows:
     """
     portfolios: dict[str, Row] = {}
     request_rows = []
-    for record, _, predictions, _ in batch if requests else ():
+    for record, _, predictions, *_ in batch if requests else ():
         packed: Row = _NOT_PREDICTED
         if predictions is not None:
             packed = pack(predictions)
@@ -97,6 +101,7 @@ def rows_of(batch: Sequence[Finished], *, requests: bool) -> Rows:
         _ledger(batch),
         _hours(batch),
         _key_use(batch),
+        [body_row(one.record, one.body) for one in batch if requests and one.body is not None],
         _spent(batch),
     )
 
@@ -116,7 +121,7 @@ def _ledger(batch: Iterable[Finished]) -> list[Row]:
             *(getattr(part, name) for name in _DETAILS),
             *(_storable(part.service_tier), part.web_searches, lease),
         )
-        for record, parts, _, lease in batch
+        for record, parts, _, lease, _ in batch
         for call, part in enumerate(parts)
     ]
 
@@ -131,7 +136,7 @@ def _hours(batch: Iterable[Finished]) -> list[Row]:
         known = sums.setdefault(key, [0] * len(_HOUR_SUMS))
         known[:] = map(int.__add__, known, values)
 
-    for record, parts, _, _ in batch:
+    for record, parts, *_ in batch:
         cached = int(record.cache == "hit")
         add(record, record.served, 1, int(record.error is not None), 0, 0, 0, 0, 0, cached, record.saved_nusd or 0)
         for part in parts:
@@ -152,7 +157,7 @@ def _key_use(batch: Iterable[Finished]) -> list[Row]:
 
 def _spent(batch: Iterable[Finished]) -> dict[str, int]:
     spent: dict[str, int] = {}
-    for _, parts, _, lease in batch:
+    for _, parts, _, lease, _ in batch:
         if lease is not None and (nusd := sum(part.cost_nusd or 0 for part in parts)):
             spent[lease] = spent.get(lease, 0) + nusd
     return spent
@@ -167,6 +172,7 @@ async def write(connection: "AsyncConnection", rows: Rows) -> None:
         (_insert("ledger", LEDGER_COLUMNS, mark), rows.ledger),
         (_add_to("usage_hourly", _HOUR_KEY, _HOUR_SUMS, mark), rows.hours),
         (_insert("key_use", _KEY_USE, mark) + _LATER, rows.key_use),
+        (_insert("request_bodies", BODY_COLUMNS, mark), rows.bodies),
     ):
         if values:  # by the driver itself: SQLAlchemy would process each of 50 values in Python
             await connection.exec_driver_sql(sql, values)

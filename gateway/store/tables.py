@@ -21,11 +21,28 @@ from sqlalchemy import (
     text,
 )
 
-from gateway.store import console_tables, drift_tables, onboarding_tables, outcome_tables, replay_tables
+from gateway.store import (
+    console_tables,
+    drift_tables,
+    onboarding_tables,
+    outcome_tables,
+    recorder_tables,
+    replay_tables,
+    response_tables,
+)
 from gateway.store.metadata import METADATA, ROW_ID, count
 
 # Importing these puts their tables into METADATA.
-__all__ = ["METADATA", "console_tables", "drift_tables", "onboarding_tables", "outcome_tables", "replay_tables"]
+__all__ = [
+    "METADATA",
+    "console_tables",
+    "drift_tables",
+    "onboarding_tables",
+    "outcome_tables",
+    "recorder_tables",
+    "replay_tables",
+    "response_tables",
+]
 
 # One row per request. `id` grows in the order of writing, which is nearly that of `time`: pages are read by (time, id).
 REQUESTS = Table(
@@ -87,8 +104,6 @@ REQUESTS = Table(
     Index("requests_by_time", "time", "id"),
     Index("requests_by_request_id", "request_id"),
 )
-# The models of a portfolio, in the order of the arrays in `requests.all_candidates`.
-PORTFOLIOS = Table("portfolios", METADATA, Column("id", Text, primary_key=True), Column("models", JSON, nullable=False))
 # One row per billed call. Rows are only ever added.
 LEDGER = Table(
     "ledger",
@@ -141,14 +156,6 @@ USAGE_HOURLY = Table(
     count("saved_nusd"),
     Index("usage_hourly_by_key", "key_id", "hour"),
     Index("usage_hourly_by_team", "team", "hour"),
-)
-# The last batch that each recorder has committed, so that a batch whose commit was cut off is not written twice.
-RECORDERS = Table(
-    "recorders",
-    METADATA,
-    Column("id", Text, primary_key=True),
-    Column("batch", BigInteger, nullable=False),
-    Column("time", Double, nullable=False),
 )
 # The processes that use the database; see `gateway.replicas.presence`.
 REPLICAS = Table(
@@ -279,43 +286,6 @@ MODEL_STATES = Table(
     count("most_requests"),
     Column("target_error", Double),
 )
-# Stored responses of the Responses API. A chain is a conversation.
-CHAINS = Table(
-    "chains",
-    METADATA,
-    Column("chain", ROW_ID, primary_key=True),
-    Column("used", Double, nullable=False),
-    Column("rows", BigInteger, nullable=False),
-    Column("bytes", BigInteger, nullable=False),
-    Column("owner", Text, nullable=False, server_default=text("''")),
-    Index("chains_used", "used"),
-    Index("chains_owner", "owner", "used"),
-)
-RESPONSES = Table(
-    "responses",
-    METADATA,
-    Column("owner", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("chain", BigInteger, nullable=False),
-    Column("previous", Text),
-    Column("session", Text),
-    Column("bytes", BigInteger, nullable=False),
-    Column("input", LargeBinary, nullable=False),
-    Column("response", LargeBinary, nullable=False),
-    Column("output", LargeBinary, nullable=False),
-    Index("responses_chain", "chain"),
-)
-ITEMS = Table(
-    "items",
-    METADATA,
-    Column("owner", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("response", Text, nullable=False),
-    Column("chain", BigInteger, nullable=False),
-    Index("items_chain", "chain"),
-    sqlite_with_rowid=False,
-)
-
 # The UTC day of `ledger.time` as a text, by dialect.
 DAY = {
     "sqlite": "date(time, 'unixepoch')",

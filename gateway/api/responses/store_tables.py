@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import TextClause, bindparam, delete, func, insert, select, text, update
 
-from gateway.store.tables import CHAINS, ITEMS, RESPONSES
+from gateway.store.response_tables import CHAINS, ITEMS, RESPONSES
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

@@ -466,7 +466,7 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
         # types and ranges
         ("gateway: {port: http}\n", "p.yaml:9: gateway.port: found 'http'; write a whole number, such as port: 4000"),
         ("gateway: {port: 70000}\n", "p.yaml:9: gateway.port: found 70000; write a number of at most 65535"),
-        ("gateway: {store_prompts: 1}\n", "p.yaml:9: gateway.store_prompts: found 1; write true or false, such as store_prompts: false"),
+        ("gateway: {store_prompts: 1}\n", "p.yaml:9: gateway.store_prompts: found 1; write true, false or full"),
         ("gateway: []\n", "p.yaml:9: gateway: found an empty list; write a mapping, such as gateway: {port: 4000, keys: [os.environ/LOCUS_KEY]}"),
         ("        timeout: ten\n", "p.yaml:9: models[0].deployments[0].timeout: found 'ten'; write a number, such as timeout: 300"),
         ("        rpm: 0\n", "p.yaml:9: models[0].deployments[0].rpm: found 0; write a number of at least 1"),

@@ -13,13 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.commands.show_log import read_last
 from gateway.config.database_location import DatabaseLocation
-from gateway.record import housekeeping
+from gateway.record import bodies, housekeeping
 from gateway.record import recorder as recorder_module
+from gateway.record.bodies import StoredBody, stored_body
 from gateway.record.needs import Needs, unpack_needs
 from gateway.record.predictions import Predictions, unpack_candidates, unpack_query
 from gateway.record.recorder import Recorder
 from gateway.record.request_record import Part, Record
 from gateway.store.database import Database, DatabaseUnavailable
+from gateway.store.engines import sync_engine
 from tests.gateway.postgres import Postgres
 from tests.gateway.record.recording import recorder_of, rows
 from tests.gateway.store.engines import location
@@ -367,15 +369,47 @@ async def test_old_rows_are_deleted_and_the_ledger_is_kept(
     now = time.time()
     async with recorder_of(location) as recorder:
         for i in range(35):
-            recorder.add(spent(i, 1, time=now - 7_200), [part(1)])
-        recorder.add(spent(99, 1, time=now), [part(1)])
+            recorder.add(spent(i, 1, time=now - 7_200), [part(1)], body=b"{}")
+        recorder.add(spent(99, 1, time=now), [part(1)], body=b"{}")
     async with recorder_of(location, retention_s=3_600.0):
         for _ in range(1_200):
-            if len(rows(location, "SELECT id FROM requests")) == 1:
+            if len(rows(location, "SELECT id FROM request_bodies")) == 1:
                 break
             await asyncio.sleep(0.05)
     assert [r["request_id"] for r in rows(location, "SELECT request_id FROM requests")] == ["r99"]
+    assert [r["request_id"] for r in rows(location, "SELECT request_id FROM request_bodies")] == ["r99"]
     assert rows(location, "SELECT count(*) AS n FROM ledger") == [{"n": 36}]
+
+
+async def test_bodies_are_kept_byte_for_byte_up_to_a_size(
+    location: DatabaseLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_BODY", 1_000)
+    sent = b'{ "a":1.0,\r\n "b" : 12345678901234567890,\t"c":"\\u0000\xc3\xa9\xf0\x9f\x98\x80\xff" }'
+    async with recorder_of(location) as recorder:
+        recorder.add(row(1), body=sent)
+        recorder.add(row(2)._replace(key_id="k"), body=b"x" * 1_001)
+        recorder.add(row(3))
+    engine = sync_engine(location)
+    with engine.connect() as connection:
+        found = [
+            stored_body(connection, f"r{number}", float(number), key)
+            for number, key in ((1, None), (1, "k"), (2, "k"), (2, None), (3, None))
+        ]
+        (packed,) = connection.exec_driver_sql("SELECT body FROM request_bodies WHERE request_id = 'r1'").scalars()
+    engine.dispose()
+    assert found == [StoredBody(len(sent), sent), None, StoredBody(1_001, None), None, None]
+    assert bytes(packed).startswith(b"\x28\xb5\x2f\xfd")  # a Zstandard frame (RFC 8878, 3.1.1)
+
+
+async def test_waiting_bodies_count_towards_the_size_of_the_buffer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "BUFFER_CHARS", 100)
+    async with recorder_of(tmp_path / "record.db") as recorder:
+        for i in range(3):
+            recorder.add(row(i), body=b"x" * 40)
+        assert (recorder.pending, recorder.lost) == (2, 1)
 
 
 async def failing(recorder: Recorder) -> None:

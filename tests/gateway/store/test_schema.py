@@ -90,6 +90,7 @@ def test_the_tables_of_later_versions_are_added(location: DatabaseLocation) -> N
             "drift_events",
             "replay_jobs",
             "console_sessions",
+            "request_bodies",
         )
         for table in ("model_versions", "model_states", "outcomes", "feedback_keys", "key_use", *own):
             connection.execute(text(f"DROP TABLE {table}"))
