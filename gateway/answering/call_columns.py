@@ -23,11 +23,12 @@ def usage_columns(parts: list[Part]) -> dict[str, Any]:
     return columns
 
 
-def failover_column(attempts: Attempts, *, answered: bool) -> str | None:
+def failover_column(attempts: Attempts, *, answered: bool, started: float) -> str | None:
     """The calls that failed or were cancelled. Before them, the deployments of the chosen model that were not called.
 
     Args:
         answered: the chosen model answered, so that it does not matter which of its deployments were not called.
+        started: when the request arrived, by the clock of the calls, monotonic seconds.
     """
     entries = attempts.entries if answered else [*attempts.not_called(), *attempts.entries]
     if not entries:
@@ -39,6 +40,7 @@ def failover_column(attempts: Attempts, *, answered: bool) -> str | None:
                 "deployment": attempt.deployment,
                 "cause": attempt.cause,
                 "status": attempt.status,
+                "began_ms": None if attempt.call is None else round((attempt.call.at - started) * 1000, 1),
                 "elapsed_ms": round(attempt.elapsed_s * 1000, 1),
                 "rule": attempt.candidate.rule,
                 "distance": attempt.candidate.distance,

@@ -8,7 +8,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.outcome_tables import FEEDBACK_KEYS, OUTCOMES
-from gateway.store.tables import REQUESTS, USAGE_HOURLY
+from gateway.store.tables import REQUESTS
+from gateway.store.usage_tables import USAGE_HOURLY
 
 Row = RowMapping
 Values = Mapping[str, Any]

@@ -89,7 +89,8 @@ def predictions_of(decision: Decision | None, request: Request | None, text_dim:
         return None
     scores = decision.scores
     needs = needs_of(request, scores.requirements) if isinstance(request, ChatRequest) else None
-    return Predictions(decision.models, scores.p_correct, scores.price_usd, scores.priced, scores.q, text_dim, needs)
+    p_correct, usd, priced = scores.p_correct, scores.price_usd, scores.priced
+    return Predictions(decision.models, p_correct, usd, priced, scores.capable, scores.q, text_dim, needs)
 
 
 def conversation_column(decision: Decision | None) -> str | None:

@@ -31,6 +31,7 @@ class Finished(Protocol):
 
     id: str
     time: float
+    started: float
     api: Api
     grant: Grant
     in_force: InForce
@@ -73,7 +74,10 @@ def record_of(log: Finished, parts: list[Part], latency_s: float) -> Record:
         stand_in_distance=candidate.distance if candidate is not None else None,
         predicted_loss=candidate.predicted_loss if candidate is not None else None,
         candidates=candidates_column(decision, log.in_force.standings),
-        failover=failover_column(log.attempts, answered=candidate is not None and not candidate.stand_in),
+        failover=failover_column(
+            log.attempts, answered=candidate is not None and not candidate.stand_in, started=log.started
+        ),
+        call_began_ms=None if open_call is None else (open_call.start.at - log.started) * 1000,
         parts=parts_column(parts),
         stream=request.stream if request is not None else False,
         status=log.status,

@@ -209,23 +209,25 @@ async def add_to_ledger(connection: "AsyncConnection", swept: Iterable[Swept]) -
         for one in swept
     ]
     await connection.execute(LEDGER.insert(), rows)
-    await _add_to_hours(connection, swept)
+    await _add_to_sums(connection, swept, "hour", 3600)
+    await _add_to_sums(connection, swept, "day", 86_400)
 
 
-async def _add_to_hours(connection: "AsyncConnection", swept: Iterable[Swept]) -> None:
-    """Adds the same money to the sums by hour, in order: recorders take locks in the same order."""
+async def _add_to_sums(connection: "AsyncConnection", swept: Iterable[Swept], period: str, seconds: int) -> None:
+    """Adds the same money to the sums by hour or by day, in order: recorders take locks in the same order."""
     from sqlalchemy import text
 
     sums: dict[tuple[int, str, str], int] = {}
     for one in swept:
-        key = int(one.time) // 3600 * 3600, one.owner.key_id or "", one.owner.team or ""
+        key = int(one.time) // seconds * seconds, one.owner.key_id or "", one.owner.team or ""
         sums[key] = sums.get(key, 0) + one.nusd
+    table = {"hour": "usage_hourly", "day": "usage_daily"}[period]
     sql = (
-        "INSERT INTO usage_hourly (hour, key_id, team, model, policy, nusd) VALUES (:hour, :key_id, :team, '', '', :nusd)"
-        " ON CONFLICT (hour, key_id, team, model, policy) DO UPDATE SET nusd = usage_hourly.nusd + excluded.nusd"
+        f"INSERT INTO {table} ({period}, key_id, team, model, policy, nusd) VALUES (:start, :key_id, :team, '', '', :nusd)"
+        f" ON CONFLICT ({period}, key_id, team, model, policy) DO UPDATE SET nusd = {table}.nusd + excluded.nusd"
     )
     values = [
-        dict(zip(("hour", "key_id", "team", "nusd"), (*key, nusd), strict=True)) for key, nusd in sorted(sums.items())
+        dict(zip(("start", "key_id", "team", "nusd"), (*key, nusd), strict=True)) for key, nusd in sorted(sums.items())
     ]
     await connection.execute(text(sql), values)
 

@@ -191,7 +191,7 @@ class ProbeCalls:
             if course.opened is not None:
                 await course.opened.aclose()
             if course.opened is not None or course.attempts.entries:
-                self._book(course, caller, at, resources.clock() - began)
+                self._book(course, caller, at, began)
 
     async def _until_callable(self, model: LiveModel) -> None:
         """Waits until a limit or a cool-down ends; not for what only an operator can change."""
@@ -205,8 +205,13 @@ class ProbeCalls:
                 return
             await self._sleep(min(max(min(waits), SHORTEST_WAIT_S), LONGEST_WAIT_S))
 
-    def _book(self, course: _Course, caller: Caller, at: float, elapsed_s: float) -> None:
-        """Adds the record of the question and what it was billed."""
+    def _book(self, course: _Course, caller: Caller, at: float, began: float) -> None:
+        """Adds the record of the question and what it was billed.
+
+        Args:
+            at, began: when the call began, seconds since the epoch and by the clock of the calls.
+        """
+        elapsed_s = self._resources.clock() - began
         model, opened = course.request.model, course.opened
         if opened is None:
             course.parts = abandoned_parts(course.request, course.attempts.entries)
@@ -222,7 +227,7 @@ class ProbeCalls:
             stand_in_distance=None,
             predicted_loss=None,
             candidates=None,
-            failover=failover_column(course.attempts, answered=opened is not None),
+            failover=failover_column(course.attempts, answered=opened is not None, started=began),
             parts=parts_column(course.parts),
             stream=False,
             status=course.status,

@@ -5,7 +5,8 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, Text, func, literal_column, select
 
-from gateway.store.tables import DAY, USAGE_HOURLY
+from gateway.store.tables import DAY
+from gateway.store.usage_tables import USAGE_HOURLY
 
 _AT_ONCE = 500  # SQLite limits the variables of one statement
 

@@ -23,6 +23,7 @@ class Predictions:
         p_correct: predicted P(correct), (M,), float32; NaN for a model without an embedding.
         price_usd: expected price of this request, (M,), float64.
         priced: the price is known, (M,), bool.
+        capable: the model can serve the request, and client and key allow it, (M,), bool.
         q: encoding of the query, (1, d_q), float32; None if the router knew none.
         text_dim: the first columns of q, which encode the text; the others are the surface statistics.
         needs: what else the decision took into account; None if the request is a batch of prompts, of which it knew the first.
@@ -32,6 +33,7 @@ class Predictions:
     p_correct: NDArray[np.float32]
     price_usd: NDArray[np.float64]
     priced: NDArray[np.bool_]
+    capable: NDArray[np.bool_]
     q: NDArray[np.float32] | None
     text_dim: int
     needs: Needs | None

@@ -16,10 +16,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.core.safe_logging import log_exception
+from gateway.record.finished import Finished
 from gateway.record.housekeeping import delete_old, last_committed, mark_committed
 from gateway.record.predictions import Predictions
 from gateway.record.request_record import Part, Record
-from gateway.record.rows import Finished, rows_of, write
+from gateway.record.rows import rows_of, write
 from gateway.store.database import Database, DatabaseUnavailable, is_refused_value
 
 if TYPE_CHECKING:

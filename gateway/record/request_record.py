@@ -72,8 +72,9 @@ class Record(NamedTuple):
         requested: the `model` of the request.
         chosen, served: portfolio models; they differ if a stand-in answered.
         candidates: `[{"model", "p_correct", "price_usd"}]` of the 20 best models by the policy; None if the client named a model.
-        failover: `[{"model", "deployment", "cause", "status", "elapsed_ms", "rule", "distance", "predicted_loss", …}]`, the failed
-            calls in order, including streams that broke; distance and loss are relative to the chosen model.
+        failover: `[{"model", "deployment", "cause", "status", "began_ms", "elapsed_ms", "rule", "distance", "predicted_loss", …}]`,
+            the failed calls in order, including streams that broke; `began_ms` counts from the arrival, and is null for a
+            deployment that was waited for; distance and loss are relative to the chosen model.
         parts: if another call continued a stream, or was given up while it ran, the `Part` of each call, those of the answer
             first; tokens and cost are their sums. For a
             batch of prompts that several deployments answered, a `Part` for each deployment; chosen, served, deployment,
@@ -98,6 +99,8 @@ class Record(NamedTuple):
         near_limit: the factor of the policy's cost weight, since a budget was nearly spent; None if none was.
         ensemble: how several models found the answer, as in its `locus.ensemble`; None if one model was asked. `chosen` and
             `served` are the model that wrote it.
+        call_began_ms: from the arrival to the beginning of the call that the answer, or its first part, is from; None if no call
+            was answered.
         stand_in_rule: why this stand-in was asked before the others: "fallbacks", "nearest" or "best"; None if none answered.
     """
 
@@ -146,3 +149,4 @@ class Record(NamedTuple):
     saved_nusd: int | None = None
     near_limit: float | None = None
     ensemble: str | None = None
+    call_began_ms: float | None = None

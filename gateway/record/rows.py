@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from gateway.record.bodies import BODY_COLUMNS, body_row
-from gateway.record.predictions import PackedPredictions, Predictions, pack
-from gateway.record.request_record import Part, Record
+from gateway.record.finished import Finished
+from gateway.record.predictions import PackedPredictions, pack
+from gateway.record.request_record import Record
+from gateway.record.sums import latencies_of, sums_by_day, sums_by_hour
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,40 +29,11 @@ LEDGER_COLUMNS = (
     *("time", "request_id", "call", "key_id", "key_name", "team", "policy", "model", "deployment", "nusd", "estimated"),
     *("prompt_tokens", "completion_tokens", *_DETAILS, "service_tier", "web_searches", "lease"),
 )
-_HOUR_KEY = ("hour", "key_id", "team", "model", "policy")
-_HOUR_SUMS = (
-    "requests",
-    "errors",
-    "prompt_tokens",
-    "cached_tokens",
-    "completion_tokens",
-    "nusd",
-    "unpriced_calls",
-    "cache_hits",
-    "saved_nusd",
-)
 _KEY_USE = ("key_id", "last_used")
 _LATER = (
     " ON CONFLICT (key_id) DO UPDATE SET last_used = excluded.last_used WHERE key_use.last_used < excluded.last_used"
 )
 Row = tuple[object, ...]
-
-
-class Finished(NamedTuple):
-    """A finished request.
-
-    Attributes:
-        parts: the calls that were billed.
-        predictions: what the decision knew; None if the client named the model.
-        lease: under which the limits of its key hold what it spent; None if nothing limits it.
-        body: that the client sent; None if it is not to be stored.
-    """
-
-    record: Record
-    parts: Sequence[Part] = ()
-    predictions: Predictions | None = None
-    lease: str | None = None
-    body: bytes | None = None
 
 
 class Rows(NamedTuple):
@@ -74,6 +47,8 @@ class Rows(NamedTuple):
     portfolios: list[Row]
     ledger: list[Row]
     hours: list[Row]
+    days: list[Row]
+    latencies: list[Row]
     key_use: list[Row]
     bodies: list[Row]
     spent: dict[str, int]
@@ -95,11 +70,14 @@ def rows_of(batch: Sequence[Finished], *, requests: bool) -> Rows:
             if name not in portfolios:
                 portfolios[name] = (name, orjson.dumps(predictions.models).decode())
         request_rows.append((*map(_storable, record), *packed))
+    hours = sums_by_hour(batch)
     return Rows(
         request_rows,
         sorted(portfolios.values(), key=str),
         _ledger(batch),
-        _hours(batch),
+        hours,
+        sums_by_day(hours),
+        latencies_of(batch),
         _key_use(batch),
         [body_row(one.record, one.body) for one in batch if requests and one.body is not None],
         _spent(batch),
@@ -126,26 +104,6 @@ def _ledger(batch: Iterable[Finished]) -> list[Row]:
     ]
 
 
-def _hours(batch: Iterable[Finished]) -> list[Row]:
-    """Return the sums of the batch by hour, key, team, model and policy, in order: other gateways take locks in the same order."""
-    sums: dict[Row, list[int]] = {}
-
-    def add(record: Record, model: str | None, *values: int) -> None:
-        hour = int(record.time) // 3600 * 3600
-        key = (hour, record.key_id or "", record.team or "", model or "", record.policy or "")
-        known = sums.setdefault(key, [0] * len(_HOUR_SUMS))
-        known[:] = map(int.__add__, known, values)
-
-    for record, parts, *_ in batch:
-        cached = int(record.cache == "hit")
-        add(record, record.served, 1, int(record.error is not None), 0, 0, 0, 0, 0, cached, record.saved_nusd or 0)
-        for part in parts:
-            unpriced = part.cost_nusd is None
-            tokens = part.prompt_tokens, part.cached_tokens, part.completion_tokens
-            add(record, part.model, 0, 0, *tokens, part.cost_nusd or 0, int(unpriced), 0, 0)
-    return [(*key, *values) for key, values in sorted(sums.items(), key=lambda item: item[0])]
-
-
 def _key_use(batch: Iterable[Finished]) -> list[Row]:
     """Each key of the batch and when it was used last, in order: other gateways take locks in the same order."""
     used: dict[str, float] = {}
@@ -165,12 +123,16 @@ def _spent(batch: Iterable[Finished]) -> dict[str, int]:
 
 async def write(connection: "AsyncConnection", rows: Rows) -> None:
     """Write rows within the transaction of the connection."""
+    from gateway.store.usage_tables import SUM_KEY, SUMS
+
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
     for sql, values in (
         (_insert("portfolios", ("id", "models"), mark) + " ON CONFLICT DO NOTHING", rows.portfolios),
         (_insert("requests", REQUEST_COLUMNS, mark), rows.requests),
         (_insert("ledger", LEDGER_COLUMNS, mark), rows.ledger),
-        (_add_to("usage_hourly", _HOUR_KEY, _HOUR_SUMS, mark), rows.hours),
+        (_add_to("usage_hourly", ("hour", *SUM_KEY), SUMS, mark), rows.hours),
+        (_add_to("usage_daily", ("day", *SUM_KEY), SUMS, mark), rows.days),
+        (_add_to("latency_hourly", ("scope", "hour", "bucket"), ("requests",), mark), rows.latencies),
         (_insert("key_use", _KEY_USE, mark) + _LATER, rows.key_use),
         (_insert("request_bodies", BODY_COLUMNS, mark), rows.bodies),
     ):

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, Text, case, func, literal_column, select
 
 from gateway.config.access_reader import FILE_KEY
-from gateway.store.tables import DAY, KEYS, LEDGER, USAGE_HOURLY
+from gateway.store.tables import DAY, KEYS, LEDGER
+from gateway.store.usage_tables import USAGE_HOURLY
 
 HOUR_S = 3600
 _NUMBERS = (

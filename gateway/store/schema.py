@@ -19,7 +19,7 @@ from gateway.store.tables import create_all
 
 log = logging.getLogger("locus.store")
 
-HEAD = "0014"  # the version that this package writes; versions are compared as texts
+HEAD = "0015"  # the version that this package writes; versions are compared as texts
 LOCK_MS = 120_000  # how long a process waits for another one that upgrades
 _LOCK_ID = 0x10C5  # of PostgreSQL's advisory lock
 

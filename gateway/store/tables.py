@@ -29,6 +29,7 @@ from gateway.store import (
     recorder_tables,
     replay_tables,
     response_tables,
+    usage_tables,
 )
 from gateway.store.metadata import METADATA, ROW_ID, count
 
@@ -42,8 +43,11 @@ __all__ = [
     "recorder_tables",
     "replay_tables",
     "response_tables",
+    "usage_tables",
 ]
 
+FAILED = "error IS NOT NULL OR failover IS NOT NULL"  # an error for the client, or a call that failed
+STOOD_IN = "served <> chosen"  # another model than the chosen one answered
 # One row per request. `id` grows in the order of writing, which is nearly that of `time`: pages are read by (time, id).
 REQUESTS = Table(
     "requests",
@@ -101,8 +105,14 @@ REQUESTS = Table(
     Column("saved_nusd", BigInteger),
     Column("near_limit", Double),
     Column("ensemble", JSON),
+    Column("call_began_ms", Double),
     Index("requests_by_time", "time", "id"),
     Index("requests_by_request_id", "request_id"),
+    # Of the pages of the console; see `gateway.record.pages`.
+    Index("requests_by_key", "key_id", "time", "id"),
+    Index("requests_by_served", "served", "time", "id"),
+    Index("requests_with_errors", "time", "id", sqlite_where=text(FAILED), postgresql_where=text(FAILED)),
+    Index("requests_of_stand_ins", "time", "id", sqlite_where=text(STOOD_IN), postgresql_where=text(STOOD_IN)),
 )
 # One row per billed call. Rows are only ever added.
 LEDGER = Table(
@@ -135,27 +145,6 @@ LEDGER = Table(
     Index(
         "ledger_by_lease", "lease", sqlite_where=text("lease IS NOT NULL"), postgresql_where=text("lease IS NOT NULL")
     ),
-)
-# Sums by hour. What a request does not have, such as a team, is the empty text.
-USAGE_HOURLY = Table(
-    "usage_hourly",
-    METADATA,
-    Column("hour", BigInteger, primary_key=True, autoincrement=False),
-    Column("key_id", Text, primary_key=True),
-    Column("team", Text, primary_key=True),
-    Column("model", Text, primary_key=True),
-    Column("policy", Text, primary_key=True),
-    count("requests"),
-    count("errors"),
-    count("prompt_tokens"),
-    count("cached_tokens"),
-    count("completion_tokens"),
-    count("nusd"),
-    count("unpriced_calls"),
-    count("cache_hits"),
-    count("saved_nusd"),
-    Index("usage_hourly_by_key", "key_id", "hour"),
-    Index("usage_hourly_by_team", "team", "hour"),
 )
 # The processes that use the database; see `gateway.replicas.presence`.
 REPLICAS = Table(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import orjson
 
-from gateway.answering.attempts import Attempt, Attempts
+from gateway.answering.attempts import Attempt, Attempts, CallStart
 from gateway.answering.billed_parts import billed_part
 from gateway.answering.call_columns import MAX_ATTEMPTS, failover_column, parts_column
 from gateway.config.portfolio import Deployment, Model
@@ -52,20 +52,29 @@ def test_one_call_needs_no_list_of_parts() -> None:
 def test_failed_calls_are_listed_in_order_up_to_a_limit() -> None:
     attempts = Attempts()
     attempts.entries = [
-        Attempt(CANDIDATE, f"llama-8b/{number}", "timeout", None, 0.12345, reason="slow" if number else "")
+        Attempt(
+            CANDIDATE,
+            f"llama-8b/{number}",
+            "timeout",
+            None,
+            0.12345,
+            reason="slow" if number else "",
+            call=CallStart(5.25),
+        )
         for number in range(MAX_ATTEMPTS + 1)
     ]
     attempts.skipped = [
         Attempt(CANDIDATE, f"llama-8b/{name}", "auth", None, 0.0, reason="taken out: auth", called=False)
         for name in ("0", "x")
     ]
-    rows = orjson.loads(failover_column(attempts, answered=True) or "")
+    rows = orjson.loads(failover_column(attempts, answered=True, started=5.0) or "")
     assert len(rows) == MAX_ATTEMPTS
     assert rows[0] == {
         "model": "llama-8b",
         "deployment": "llama-8b/0",
         "cause": "timeout",
         "status": None,
+        "began_ms": 250.0,
         "elapsed_ms": 123.5,
         "rule": None,
         "distance": None,
@@ -75,7 +84,8 @@ def test_failed_calls_are_listed_in_order_up_to_a_limit() -> None:
         "called": True,
     }
     assert rows[1]["reason"] == "slow"
-    skipped, first, *_ = orjson.loads(failover_column(attempts, answered=False) or "")
+    skipped, first, *_ = orjson.loads(failover_column(attempts, answered=False, started=5.0) or "")
     assert (skipped["deployment"], skipped["cause"], skipped["called"]) == ("llama-8b/x", "auth", False)
+    assert skipped["began_ms"] is None
     assert first == rows[0]  # llama-8b/0 was called after all
-    assert failover_column(Attempts(), answered=False) is None
+    assert failover_column(Attempts(), answered=False, started=5.0) is None

@@ -11,7 +11,7 @@ from gateway.config.database_location import DatabaseLocation
 from gateway.config.feedback import GraderEntry
 from gateway.feedback.judging import CALLER, DAY_S, UNWRITTEN_S, Judgement, Judging, NotJudged
 from gateway.store.database import Database
-from gateway.store.tables import USAGE_HOURLY
+from gateway.store.usage_tables import USAGE_HOURLY
 from router.probes.checkers.answer import Answer
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,8 @@ from gateway.limits.sql import SqlEngine, book
 from gateway.limits.sql_rows import add_to_ledger
 from gateway.record.spending import sums_by
 from gateway.store.database import Database
-from gateway.store.tables import BUDGETS, LEASES, LEDGER, USAGE_HOURLY
+from gateway.store.tables import BUDGETS, LEASES, LEDGER
+from gateway.store.usage_tables import USAGE_DAILY, USAGE_HOURLY
 from tests.gateway.store.engines import location
 
 __all__ = ["location"]  # a fixture
@@ -32,7 +33,7 @@ async def test_what_is_booked_for_a_killed_process_has_the_name_of_its_key(locat
     assert {row["key"] for row in rows} == {"ci", "made", "gone"}
 
 
-async def test_what_is_booked_for_a_killed_process_is_in_the_sums_by_hour_too(location: DatabaseLocation) -> None:
+async def test_what_is_booked_for_a_killed_process_is_in_the_sums_too(location: DatabaseLocation) -> None:
     database = Database(location)
     async with database.begin() as connection:
         await add_to_ledger(
@@ -41,6 +42,8 @@ async def test_what_is_booked_for_a_killed_process_is_in_the_sums_by_hour_too(lo
         await add_to_ledger(connection, [Swept("a", Owner("file:ci", "build"), 7_300.0, -2)])  # it was alive after all
         found = await connection.execute(USAGE_HOURLY.select().order_by(USAGE_HOURLY.c.hour))
         rows = [(row.hour, row.key_id, row.team, row.nusd, row.requests) for row in found]
+        days = await connection.execute(USAGE_DAILY.select().order_by(USAGE_DAILY.c.key_id))
+        assert [(row.day, row.key_id, row.nusd) for row in days] == [(0, "file:ci", 3), (0, "k", 3)]
     await database.close()
     assert rows == [(0, "k", "", 3, 0), (7_200, "file:ci", "build", 3, 0)]
 

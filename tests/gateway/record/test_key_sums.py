@@ -4,7 +4,7 @@ from gateway.config.database_location import DatabaseLocation
 from gateway.record.key_sums import DaySums, days_of_key, spent_since
 from gateway.store import schema
 from gateway.store.engines import sync_engine
-from gateway.store.tables import USAGE_HOURLY
+from gateway.store.usage_tables import USAGE_HOURLY
 from tests.gateway.store.engines import location
 
 __all__ = ["location"]  # a fixture

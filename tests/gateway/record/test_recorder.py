@@ -252,10 +252,17 @@ async def test_what_a_decision_knew_is_packed(location: DatabaseLocation) -> Non
             row(1),
             (),
             Predictions(
-                ("a", "b", "c"), p, price, known, q, 256, Needs(("tools",), 12, models=("a",), rule=("quality", 3.0))
+                ("a", "b", "c"),
+                p,
+                price,
+                known,
+                known,
+                q,
+                256,
+                Needs(("tools",), 12, models=("a",), rule=("quality", 3.0)),
             ),
         )
-        recorder.add(row(2), (), Predictions(("a", "b", "c"), p, price, known, None, 256, Needs()))
+        recorder.add(row(2), (), Predictions(("a", "b", "c"), p, price, known, known, None, 256, Needs()))
     one, other = rows(location, "SELECT * FROM requests ORDER BY id")
     (portfolio,) = rows(location, "SELECT * FROM portfolios")
     assert one["portfolio"] == other["portfolio"] == portfolio["id"]

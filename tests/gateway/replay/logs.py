@@ -132,6 +132,7 @@ def fill(
                     decided.p_correct[i],
                     decided.price_usd[i],
                     known,
+                    known,
                     q[i : i + 1],
                     encoder.text_dim,
                     own,

@@ -13,6 +13,7 @@ from gateway.store import migrations, schema
 from gateway.store.database import Database
 from gateway.store.engines import sync_engine
 from gateway.store.tables import METADATA, REQUESTS
+from gateway.store.usage_tables import SUMS
 from tests.gateway.store.engines import location
 
 __all__ = ["location"]
@@ -91,15 +92,20 @@ def test_the_tables_of_later_versions_are_added(location: DatabaseLocation) -> N
             "replay_jobs",
             "console_sessions",
             "request_bodies",
+            "usage_daily",
+            "latency_hourly",
         )
         for table in ("model_versions", "model_states", "outcomes", "feedback_keys", "key_use", *own):
             connection.execute(text(f"DROP TABLE {table}"))
-        for index in ("requests_by_request_id", "usage_hourly_by_key", "usage_hourly_by_team"):
+        indexed = ("by_request_id", "by_key", "by_served", "with_errors", "of_stand_ins")
+        indexes = (*(f"requests_{name}" for name in indexed), "usage_hourly_by_key", "usage_hourly_by_team")
+        for index in indexes:
             connection.execute(text(f"DROP INDEX {index}"))
         of_requests = [
-            ("requests", name) for name in ("needs", "stand_in_rule", "saved_nusd", "near_limit", "ensemble")
+            ("requests", name)
+            for name in ("needs", "stand_in_rule", "saved_nusd", "near_limit", "ensemble", "call_began_ms")
         ]
-        of_hours = [("usage_hourly", name) for name in ("cache_hits", "saved_nusd")]
+        of_hours = [("usage_hourly", name) for name in SUMS[SUMS.index("cache_hits") :]]
         for table, column in (*of_requests, *of_hours, ("ledger", "service_tier"), ("ledger", "web_searches")):
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
