@@ -7,6 +7,7 @@ names only the kinds of errors that it has.
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import orjson
 import yaml
@@ -19,6 +20,7 @@ from gateway.core.json_types import JsonObject
 
 FOLDER = Path(__file__).parent
 JSON_TYPE = "application/json"
+METHODS = ("get", "post", "put", "patch", "delete", "head")
 KINDS = ("every", "body", "call")  # of operations; each kind includes the errors of those before it
 # The status of these errors belongs to the instance, since it is the provider's or depends on the cause.
 STATUSES: dict[type[GatewayError], tuple[str, ...]] = {
@@ -69,14 +71,25 @@ def document_json() -> bytes:
 
 
 def error_classes() -> dict[str, type[GatewayError]]:
-    """All error classes by name."""
+    """All errors of the API by name; those of the console's pages are defined elsewhere."""
     classes: dict[str, type[GatewayError]] = {}
     rest = list(GatewayError.__subclasses__())
     while rest:
         one = rest.pop(0)
-        classes[one.__name__] = one
+        if one.__module__ == errors.__name__:
+            classes[one.__name__] = one
         rest += one.__subclasses__()
     return classes
+
+
+def resolved(document: Node, value: Node) -> Node:
+    """The object of the document that a reference refers to; the value itself if it is none."""
+    node: Any = value
+    while "$ref" in node:
+        reference, node = node["$ref"], document
+        for key in reference.removeprefix("#/").split("/"):
+            node = node[key]
+    return dict(node)
 
 
 class _ErrorAnswers:
