@@ -56,10 +56,16 @@ def moment(seconds: float | None) -> str | Markup:
     )
 
 
+def iso_moment(text: str | None) -> str | Markup:
+    """A time in ISO 8601 with its zone -> as `moment`; empty for None."""
+    return "" if text is None else moment(datetime.fromisoformat(text).timestamp())
+
+
 FILTERS: dict[str, Callable[..., object]] = {
     "usd": usd,
     "number": number,
     "percent": percent,
     "duration": duration,
     "moment": moment,
+    "iso_moment": iso_moment,
 }

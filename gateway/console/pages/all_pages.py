@@ -2,10 +2,11 @@
 
 from starlette.routing import Route
 
+from gateway.console.pages.keys import KeysPage
 from gateway.console.pages.overview import OverviewPage
 from gateway.http.service import Service
 
 
 def page_routes(service: Service) -> list[Route]:
     """All pages that need a session."""
-    return [*OverviewPage(service).routes()]
+    return [*OverviewPage(service).routes(), *KeysPage(service).routes()]

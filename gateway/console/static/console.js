@@ -24,7 +24,8 @@ function notify(text) {
   notify.timer = setTimeout(() => notice.classList.remove("shown"), 6000);
 }
 
-// A request to the gateway itself, with the rights of the session. Throws an Error with the gateway's message.
+// A request to the gateway itself, with the rights of the session. Throws an Error with the gateway's message; its `param` is
+// the field that is wrong.
 async function callApi(method, path, body) {
   const answer = await fetch("/ui/api" + path, {
     method,
@@ -34,7 +35,7 @@ async function callApi(method, path, body) {
   if (answer.status === 401) location.assign("/ui/login?next=" + encodeURIComponent(location.pathname + location.search));
   const text = await answer.text();
   const value = text ? JSON.parse(text) : null;
-  if (!answer.ok) throw new Error(value?.error?.message ?? `The gateway answered ${answer.status}.`);
+  if (!answer.ok) throw Object.assign(new Error(value?.error?.message ?? `The gateway answered ${answer.status}.`), { param: value?.error?.param ?? null });
   return value;
 }
 
