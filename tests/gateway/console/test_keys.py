@@ -14,7 +14,7 @@ from gateway.console.day_chart import day_chart
 from gateway.console.spending import BudgetView, Spending
 from gateway.core.vocabulary import NUSD_PER_USD
 from gateway.limits.windows import window_at
-from gateway.store.tables import USAGE_HOURLY
+from gateway.store.usage_tables import USAGE_HOURLY
 from tests.gateway.running import Gateway, entry, eventually, running, write_portfolio
 from tests.gateway.upstreams import ScriptedProvider
 
