@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, Response, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Response, async_playwright, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
@@ -65,11 +65,12 @@ async def visiting(
         )
         page = await context.new_page()
         page.set_default_timeout(30_000)
+        expect.set_options(timeout=30_000)
         page.on("console", on_console)
         page.on("pageerror", lambda error: problems.append(f"script: {error}"))
         page.on("response", on_response)
         yield page
-        assert problems == []
+        assert problems == [], problems
 
 
 async def overflows(page: Page) -> int:

@@ -4,9 +4,16 @@ from starlette.routing import Route
 
 from gateway.console.pages.keys import KeysPage
 from gateway.console.pages.overview import OverviewPage
+from gateway.console.pages.playground import PlaygroundPage
+from gateway.console.pages.try_request import TryPage
 from gateway.http.service import Service
 
 
 def page_routes(service: Service) -> list[Route]:
     """All pages that need a session."""
-    return [*OverviewPage(service).routes(), *KeysPage(service).routes()]
+    return [
+        *OverviewPage(service).routes(),
+        *KeysPage(service).routes(),
+        *PlaygroundPage(service).routes(),
+        *TryPage(service).routes(),
+    ]

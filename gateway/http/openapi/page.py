@@ -3,17 +3,15 @@
 import re
 from functools import lru_cache
 from html import escape
-from typing import Any
 
 import orjson
 
 from gateway.core.json_types import JsonObject
-from gateway.http.openapi.document import document
+from gateway.http.openapi.document import METHODS, document, resolved
 
 PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_METHODS = ("get", "post", "put", "patch", "delete", "head")
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #0a7d5c; }
 @media (prefers-color-scheme: dark) { :root { --accent: #4fd1a5; } }
@@ -66,7 +64,7 @@ def page(document: JsonObject, address: str, *, keys: bool) -> str:
     for tag in document.get("tags", ()):
         parts.append(f'<h2 id="{_slug(tag["name"])}">{escape(tag["name"])}</h2>{_text(tag.get("description", ""))}')
         for path, operations in document["paths"].items():
-            for method in _METHODS:
+            for method in METHODS:
                 operation = operations.get(method)
                 if operation is not None and tag["name"] in operation.get("tags", ()):
                     shared = operations.get("parameters", [])
@@ -85,7 +83,7 @@ def _contents(document: JsonObject) -> str:
         items = [
             f'<li><a href="#{escape(_name(path, method, operations[method]))}">{method.upper()} {escape(path)}</a></li>'
             for path, operations in document["paths"].items()
-            for method in _METHODS
+            for method in METHODS
             if tag["name"] in operations.get(method, {}).get("tags", ())
         ]
         parts.append(f'<h3><a href="#{_slug(tag["name"])}">{escape(tag["name"])}</a></h3><ul>{"".join(items)}</ul>')
@@ -131,9 +129,9 @@ def _name(path: str, method: str, operation: JsonObject) -> str:
 def _operation(
     document: JsonObject, path: str, method: str, operation: JsonObject, shared: list[JsonObject], curl: str
 ) -> str:
-    rows = "".join(_parameter(_resolved(document, p)) for p in [*shared, *operation.get("parameters", [])])
+    rows = "".join(_parameter(resolved(document, p)) for p in [*shared, *operation.get("parameters", [])])
     answers = "".join(
-        f"<tr><td><code>{escape(status)}</code></td><td>{_answer(_resolved(document, answer))}</td></tr>"
+        f"<tr><td><code>{escape(status)}</code></td><td>{_answer(resolved(document, answer))}</td></tr>"
         for status, answer in operation.get("responses", {}).items()
     )
     name = escape(_name(path, method, operation))
@@ -141,6 +139,7 @@ def _operation(
         f'<details id="{name}"><summary><span class=verb>{method.upper()}</span> <code>{escape(path)}</code> '
         f"<span class=soft>{_inline(operation.get('summary', ''))}</span></summary>"
         f"{_text(operation.get('description', ''))}<pre>{escape(curl)}</pre>"
+        f'<p><a href="/ui/try/{name}">Try it in the console</a></p>'
         + (f"<h3>Parameters</h3><table>{rows}</table>" if rows else "")
         + _body(operation)
         + f"<h3>Answers</h3><table>{answers}</table></details>"
@@ -195,21 +194,11 @@ def _curl(document: JsonObject, address: str, path: str, method: str, operation:
         lines.append('-H "authorization: Bearer $LOCUS_KEY"')
     for media in operation.get("requestBody", {}).get("content", {}).values():
         example = media.get("example") or next(
-            (_resolved(document, e).get("value") for e in media.get("examples", {}).values()), None
+            (resolved(document, e).get("value") for e in media.get("examples", {}).values()), None
         )
         if example is not None:
             lines += ["-H 'content-type: application/json'", f"-d '{orjson.dumps(example).decode()}'"]
     return " \\\n  ".join(lines)
-
-
-def _resolved(document: JsonObject, value: JsonObject) -> JsonObject:
-    """The object that a reference refers to."""
-    node: Any = value
-    while "$ref" in node:
-        reference, node = node["$ref"], document
-        for key in reference.removeprefix("#/").split("/"):
-            node = node[key]
-    return dict(node)
 
 
 def _text(text: str) -> str:

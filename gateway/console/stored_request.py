@@ -1,0 +1,118 @@
+"""A recorded request that a page sends again: its body as it was sent, or what is left of it."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.responses import Response
+
+from gateway.console.guard import HEADERS
+from gateway.console.visitor import Visitor
+from gateway.core.errors import InvalidRequest, NotFound
+from gateway.http.service import Service
+from gateway.store.transactions import reading
+
+if TYPE_CHECKING:
+    from gateway.record.bodies import StoredBody
+
+MAX_ID = 256  # characters of a request id
+WAIT_S = 2.0  # for the record of a request that is just over
+_PAUSE_S = 0.1
+# The operation of the API description that a request belongs to, by its column `api`.
+CHAT = "createChatCompletion"
+OPERATIONS = {
+    "chat": CHAT,
+    "messages": "createMessage",
+    "responses": "createResponse",
+    "completions": "createCompletion",
+    "embeddings": "createEmbeddings",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRequest:
+    """A recorded request.
+
+    Attributes:
+        operation: of the API description, to which the body can be sent again; empty if there is none.
+        body: None if nothing of it was stored.
+        note: what the body lacks; empty if it is exactly what the client sent.
+    """
+
+    operation: str
+    body: bytes | None
+    note: str = ""
+
+
+async def find_request(service: Service, visitor: Visitor, request_id: str, *, wait: bool = False) -> dict[str, Any]:
+    """The columns of the newest request with an id that the visitor may see.
+
+    Args:
+        wait: up to `WAIT_S` for a request that is just over.
+
+    Raises:
+        NotFound: there is none.
+        InvalidRequest: the id is none.
+    """
+    if not 0 < len(request_id) <= MAX_ID or "\0" in request_id:
+        raise InvalidRequest(f"A request id has 1 to {MAX_ID} characters.")
+    if service.database is None or service.in_force.portfolio.settings.record is None:
+        raise NotFound("The gateway keeps no record of requests: set `record` under `gateway` in its file.")
+    from gateway.record.bodies import newest_named
+
+    until = time.monotonic() + (WAIT_S if wait else 0.0)
+    while True:
+        async with reading(service.database, "the record") as connection:
+            found = await connection.run_sync(newest_named, request_id, visitor.key_id)
+        if found is not None:
+            return found
+        if time.monotonic() >= until:
+            raise NotFound(f"The record has no request `{request_id}` that you may see.")
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def load_request(service: Service, visitor: Visitor, request_id: str) -> StoredRequest:
+    """A request with its body.
+
+    Raises:
+        NotFound: there is none that the visitor may see.
+        InvalidRequest: the id is none.
+    """
+    columns = await find_request(service, visitor, request_id)
+    assert service.database is not None
+    from gateway.record.bodies import stored_body
+
+    async with reading(service.database, "the record") as connection:
+        found = await connection.run_sync(stored_body, request_id, columns["time"], columns["key_id"])
+    return _what_is_left(columns, found)
+
+
+def body_answer(stored: StoredRequest) -> Response:
+    """The bytes of a body, for a script. They are the client's, so no browser shows them as a page.
+
+    Raises:
+        NotFound: nothing of it was stored.
+    """
+    if stored.body is None:
+        raise NotFound(stored.note)
+    headers = HEADERS | {"content-disposition": "attachment"}
+    return Response(stored.body, headers=headers, media_type="application/octet-stream")
+
+
+def _what_is_left(columns: dict[str, Any], found: "StoredBody | None") -> StoredRequest:
+    """The body if it was stored, else one with its messages: the record has those of every API as chat completions take them."""
+    operation = OPERATIONS.get(columns["api"], "")
+    if found is not None and found.body is not None:
+        return StoredRequest(operation, found.body)
+    why = "its body was not stored: `store_prompts: full` under `gateway` in the portfolio file stores those of later ones"
+    if found is not None:
+        why = f"its body had {found.size:,} bytes, and larger ones than 8 MiB are not kept"
+    prompt = columns["prompt"]
+    if prompt is None or not operation:
+        return StoredRequest("", None, f"This request cannot be loaded: {why}.")
+    field, operation = ("input", operation) if columns["api"] == "embeddings" else ("messages", CHAT)
+    body = orjson.dumps({"model": columns["requested"], field: prompt}, option=orjson.OPT_INDENT_2)
+    note = f"Only the {field} of this request can be loaded, without tools, schemas and parameters: {why}."
+    return StoredRequest(operation, body, note)
