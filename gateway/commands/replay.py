@@ -9,7 +9,7 @@ import click
 import orjson
 
 from gateway.commands.notices import INTERRUPTED
-from gateway.commands.replay_inputs import inputs, log_of
+from gateway.commands.replay_inputs import Inputs, inputs, log_of
 from gateway.commands.replay_report import show, show_curve
 from gateway.commands.since import Since
 from router.commands.options import ENGINE, readable_errors
@@ -18,6 +18,7 @@ from router.parallel import check_engine
 if TYPE_CHECKING:
     from gateway.replay.alternatives import Alternative
     from gateway.replay.report import Report
+    from gateway.routing.placed_models import PlacedModels
 
 FILE = click.Path(path_type=Path, exists=True)
 
@@ -33,6 +34,7 @@ FILE = click.Path(path_type=Path, exists=True)
 )
 @click.option("--until", type=Since(), help="The end of the period.  [default: now]")
 @click.option("--portfolio", type=FILE, help="The other portfolio file.  [default: the one in force]")
+@click.option("--without", metavar="MODEL", multiple=True, help="A model that the other portfolio does not have.")
 @click.option("--policy", metavar="NAME", help="The policy that decides all requests.  [default: that of each request]")
 @click.option(
     "--cost-weight",
@@ -61,6 +63,7 @@ def replay(
     since: float,
     until: float | None,
     portfolio: Path | None,
+    without: tuple[str, ...],
     policy: str | None,
     cost_weights: tuple[float, ...],
     number: int | None,
@@ -81,7 +84,7 @@ def replay(
     _check(policy, cost_weights)
     _check_audit(number, audit_usd, judge, real=not demo, stored=parquet is None, one=len(cost_weights) <= 1)
     known = inputs(config, db, demo=demo)
-    placed = known.placed if portfolio is None else known.other(portfolio)
+    placed = _other(known, portfolio, without)
     options = None
     if number is not None and audit_usd is not None:
         from gateway.commands.replay_audit import AuditOptions, graders_of
@@ -99,9 +102,24 @@ def replay(
         from gateway.commands.replay_audit import audit
 
         reports = [replace(reports[0], audit=audit(known, placed, differing, reports[0].replayed, options))]
-    _print(of, reports, _described(portfolio, policy, cost_weights), as_json=as_json)
+    _print(of, reports, _described(portfolio, without, policy, cost_weights), as_json=as_json)
     if reports[0].audit is not None and reports[0].audit.interrupted:
         raise click.exceptions.Exit(INTERRUPTED)
+
+
+def _other(known: Inputs, portfolio: Path | None, names: Sequence[str]) -> "PlacedModels":
+    """The portfolio that decides instead.
+
+    Raises:
+        click.BadParameter: it does not have a model that it should lose.
+    """
+    from gateway.replay.alternatives import UnknownModel, without
+
+    placed = known.placed if portfolio is None else known.other(portfolio)
+    try:
+        return without(placed, names) if names else placed
+    except UnknownModel as exc:
+        raise click.BadParameter(str(exc), param_hint="--without") from exc
 
 
 def _print(of: Sequence["Alternative"], reports: Sequence["Report"], other: str, *, as_json: bool) -> None:
@@ -150,8 +168,11 @@ def _check_audit(
         raise click.UsageError("--audit compares one alternative: give --cost-weight once.")
 
 
-def _described(portfolio: Path | None, policy: str | None, cost_weights: Sequence[float]) -> str:
+def _described(
+    portfolio: Path | None, without: Sequence[str], policy: str | None, cost_weights: Sequence[float]
+) -> str:
     parts = [] if portfolio is None else [portfolio.name]
+    parts += [f"without {', '.join(without)}"] if without else []
     parts += [] if policy is None else [f"policy {policy}"]
     weights = ", ".join(f"{weight:g}" for weight in cost_weights)
     parts += [f"cost weight{'s' if len(cost_weights) > 1 else ''} {weights}"] if weights else []

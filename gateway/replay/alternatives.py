@@ -1,7 +1,7 @@
 """What a replay compares with the log: another portfolio, another policy, or several cost weights."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from gateway.core.json_types import JsonObject
 from gateway.replay.decider import Decider
@@ -16,6 +16,10 @@ MOST_WEIGHTS = 32
 
 class UnknownPolicy(Exception):
     """The portfolio has no policy of this name; the message names those that it has."""
+
+
+class UnknownModel(Exception):
+    """The portfolio has no model of this name, or would have none any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,22 @@ class Alternative:
 def alternatives(policy: str | None, cost_weights: Sequence[float]) -> list[Alternative]:
     """One for each cost weight; without any, that of the policy."""
     return [Alternative(None, weight) for weight in cost_weights] or [Alternative(policy)]
+
+
+def without(placed: PlacedModels, names: Collection[str]) -> PlacedModels:
+    """The same portfolio without some of its models.
+
+    Raises:
+        UnknownModel: it does not have one of them, or has no others.
+    """
+    present = [model.name for model in placed.portfolio.models]
+    for name in names:
+        if name not in present:
+            raise UnknownModel(f"there is no model {name[:64]!r}")
+    if len(set(names)) == len(present):
+        raise UnknownModel("without all of its models the portfolio cannot answer")
+    models = tuple(model for model in placed.portfolio.models if model.name not in names)
+    return replace(placed, portfolio=replace(placed.portfolio, models=models))
 
 
 def compare(

@@ -15,10 +15,14 @@ import orjson
 from threadpoolctl import threadpool_limits
 
 from gateway.config.portfolio_file import PortfolioError, load_portfolio
+from gateway.core.json_types import JsonObject
 from gateway.core.safe_logging import SafeFormatter, log_exception
-from gateway.replay.alternatives import UnknownPolicy, compare
+from gateway.replay.advise import advise
+from gateway.replay.alternatives import UnknownModel, UnknownPolicy, compare, without
 from gateway.replay.logged import DatabaseLog
 from gateway.replay.order import FAILED, READY, RESULT, WRONG, Order
+from gateway.replay.sample import sample
+from gateway.replay.savings import savings
 from gateway.routing.placed_models import PlacedModels, placed_models
 from gateway.store.engines import sync_engine
 from router.errors import ArtifactError, RouterError
@@ -55,6 +59,8 @@ def main() -> None:
     try:
         router, present = _in_force(order)
         other = present if order.text is None else _other(order, order.text, router)
+        if order.without:
+            other = without(other, order.without)
         for one in order.alternatives:
             one.rule(other)
     except WrongOrder as exc:
@@ -62,6 +68,9 @@ def main() -> None:
         return
     except UnknownPolicy as exc:
         _say(WRONG, orjson.dumps({"message": str(exc), "param": "policy"}))
+        return
+    except UnknownModel as exc:
+        _say(WRONG, orjson.dumps({"message": str(exc), "param": "without"}))
         return
     _say(READY)
     try:
@@ -72,7 +81,7 @@ def main() -> None:
 
 
 def result(order: Order, present: PlacedModels, other: PlacedModels) -> bytes:
-    """The reports of an order as JSON.
+    """What was found, as JSON.
 
     Args:
         present: the portfolio in force.
@@ -82,11 +91,20 @@ def result(order: Order, present: PlacedModels, other: PlacedModels) -> bytes:
     try:
         with engine.connect() as connection:
             read = DatabaseLog(connection, order.since, order.until, order.rows)
-            found = compare(read, present, other, order.alternatives, order.since, order.until)
+            found = _found(order, read, present, other)
     finally:
         engine.dispose()
-    data = [one.fields() | each.report.as_json() for one, each in zip(order.alternatives, found, strict=True)]
-    return orjson.dumps({"newest_only": read.cut, "data": data})
+    return orjson.dumps({"newest_only": read.cut} | found)
+
+
+def _found(order: Order, read: DatabaseLog, present: PlacedModels, other: PlacedModels) -> JsonObject:
+    if order.kind == "advice":
+        return {"advice": advise(sample(read, order.checkpoint), present).as_json()}
+    if order.kind == "savings":
+        return {"savings": savings(read, present, order.checkpoint, order.since, order.until).as_json()}
+    found = compare(read, present, other, order.alternatives, order.since, order.until)
+    of = zip(order.alternatives, found, strict=True)
+    return {"data": [one.fields() | each.report.as_json() for one, each in of]}
 
 
 def _in_force(order: Order) -> tuple[Router, PlacedModels]:

@@ -1,6 +1,7 @@
 """`/admin/replay`: jobs in a process of their own, over the record of a running gateway."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,9 @@ def logged(tmp_path: Path) -> Logged:
     return fill(tmp_path, DatabaseLocation(file=tmp_path / "store.db"), 60, conversation={3: "kept"})
 
 
-def by_command(logged: Logged, *options: object) -> Any:
-    arguments = ["replay", "--config", logged.path, "--since", PERIOD["since"], "--until", PERIOD["until"], *options]
+def by_command(logged: Logged, *options: object, command: Sequence[str] = ("replay",), until: bool = True) -> Any:
+    end = ["--until", PERIOD["until"]] if until else []
+    arguments = [*command, "--config", logged.path, "--since", PERIOD["since"], *end, *options]
     result = CliRunner().invoke(main, [*map(str, arguments), "--json"])
     assert result.exit_code == 0, result.output
     return orjson.loads(result.output)
@@ -87,6 +89,26 @@ async def test_a_job_gives_the_figures_of_the_command(logged: Logged, monkeypatc
     assert (without["options"]["portfolio"], text in str(without["options"])) == (True, False)
 
 
+async def test_models_removed_advice_and_savings_are_those_of_the_commands(logged: Logged) -> None:
+    async with running(load_portfolio(logged.path, {})) as run:
+        removed = await found(run, {"without": ["llama-70b"], "policy": "best"})
+        advice = await found(run, {"kind": "advice"})
+        saved = await found(run, {"kind": "savings"})
+    (report,) = removed["result"]["data"]
+    assert {one["model"]: one["other"] for one in report["models"]}["llama-70b"] == 0
+    command = by_command(logged, "--policy", "best", "--without", "llama-70b")
+    assert without_period([report]) == without_period([{"policy": "best", "cost_weight": None} | command])
+    of_command = by_command(logged, command=["portfolio", "advise"], until=False)
+    assert advice["result"] == {"newest_only": False, "advice": of_command}
+    assert (of_command["enough"], of_command["of"]) == (False, 59)
+    plain = by_command(logged, command=["savings"], until=False)
+    mine = saved["result"]["savings"]
+    assert [one["model"] for one in mine["beside"]] == [one["model"] for one in plain["beside"]] == ["llama-70b"]
+    reports = ([one["replay"] for one in of["beside"]] for of in (mine, plain))
+    assert without_period(next(reports)) == without_period(next(reports))
+    assert (saved["options"]["kind"], removed["options"]["without"]) == ("savings", ["llama-70b"])
+
+
 def without_period(reports: list[Any]) -> list[Any]:
     """The command reads dates by the machine's clock, the API by UTC."""
     return [{name: value for name, value in report.items() if name not in ("from", "to")} for report in reports]
@@ -102,6 +124,9 @@ async def test_wrong_orders_are_refused_and_leave_nothing(logged: Logged) -> Non
             ({"rows": 500_000, "cost_weights": list(range(32))}, "rows", "4,000,000"),
             ({"policy": "best", "cost_weights": [1]}, "cost_weights", "not both"),
             ({"policy": "none"}, "policy", "there are best, careful"),
+            ({"without": ["none"]}, "without", "there is no model 'none'"),
+            ({"without": ["llama-8b", "llama-70b", "mistral-7b"]}, "without", "cannot answer"),
+            ({"kind": "advice", "without": ["llama-8b"]}, "without", "portfolio in force"),
             ({"portfolio": "models: [{name: a}]"}, "portfolio", "line 1: models[0]"),
             (
                 {"portfolio": yaml.safe_dump(portfolio | {"checkpoint": "other", "trust_checkpoint": True})},
