@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,24 @@ QUESTION = (
 )
 
 
+_KEY = "sk-bench-of-one-team"
+KEY = (f"authorization: Bearer {_KEY}",)  # for a gateway with limits
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits that are never reached, as the portfolio file has them."""
+
+    name: str
+    of_key: dict[str, Any]
+    of_team: dict[str, Any]
+
+
+BUDGET = Limits("budget", {"budget": [{"usd": 1e6, "per": "month"}]}, {})
+_ALL = {"budget": [{"usd": 1e6, "per": "month"}], "rpm": 10**8, "tpm": 10**11, "max_parallel_requests": 1000}
+LIMITS = Limits("limits", _ALL, _ALL)
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of server.
@@ -40,7 +58,7 @@ class Kind:
 
     name: str
     command: tuple[str, ...] | None
-    models: dict[str, str]
+    models: dict[str, str] = field(hash=False)
     headers: tuple[str, ...] = ()
 
 
@@ -68,14 +86,18 @@ def floors() -> list[Kind]:
     ]
 
 
-def gateway(config: Path) -> Kind:
+def gateway(config: Path, headers: tuple[str, ...] = ()) -> Kind:
     """`locus serve`, asked for a model by name and for `auto`."""
     command = (str(Path(sys.executable).with_name("locus")), "serve", "--config", str(config), "--port", "{port}")
-    return Kind("gateway", command, {"gateway, pinned": "m0", "gateway, auto": "auto"})
+    return Kind("gateway", command, {"gateway, pinned": "m0", "gateway, auto": "auto"}, headers)
 
 
-def write_portfolio(folder: Path, upstream: str, number: int = MODELS) -> Path:
-    """A portfolio of models of the shipped space, all served by one provider; records on, everything else as it is."""
+def write_portfolio(folder: Path, upstream: str, number: int = MODELS, limits: Limits | None = None) -> Path:
+    """A portfolio of models of the shipped space, all served by one provider; records on, everything else as it is.
+
+    Args:
+        limits: of the one gateway key, and of its team if it has one; None: no key is needed.
+    """
     known = list(ModelSpace.load(SPACE).models)
     models: list[dict[str, Any]] = [
         {
@@ -88,8 +110,15 @@ def write_portfolio(folder: Path, upstream: str, number: int = MODELS) -> Path:
         }
         for i in range(number)
     ]
-    path = folder / f"portfolio-{number}.yaml"
-    path.write_text(yaml.safe_dump({"models": models, "gateway": {"record": str(folder / "record.db")}}))
+    name = f"portfolio-{number}" + (f"-{limits.name}" if limits else "")
+    fields: dict[str, Any] = {"models": models, "gateway": {"record": str(folder / f"{name}.db")}}
+    if limits is not None:
+        fields["keys"] = [{"name": "ci", "key": _KEY, **limits.of_key}]
+        if limits.of_team:
+            fields["keys"][0]["team"] = "build"
+            fields["teams"] = [{"name": "build", **limits.of_team}]
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(fields))
     return path
 
 
