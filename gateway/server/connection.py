@@ -17,6 +17,7 @@ from gateway.core.client_limits import LIMITS, ClientLimits
 from gateway.core.errors import GatewayError, HeadTooLarge, MalformedHttp, MethodNotAllowed, Overloaded, RequestTimeout
 from gateway.core.json_types import JsonObject
 from gateway.core.request_ids import new_request_id
+from gateway.server.response import next_cycle
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -184,11 +185,9 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= limits.pipelined:
             self._refusal = MalformedHttp("Too many requests were sent ahead.")
             raise self._refusal
-        super().on_headers_complete()
+        self._begin_answer()
         self._phase = _BODY
         self._unparsed = 0
-        if self.stopping:
-            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._unparsed = 0
@@ -218,6 +217,18 @@ class Connection(HttpToolsProtocol):
         self.data_received(b"".join([*head, b"\r\n", rest]))
 
     # Answers
+
+    def _begin_answer(self) -> None:
+        """Starts the application, or does so as soon as the answer to the request before is complete."""
+        before = self.cycle
+        self.cycle = cycle = next_cycle(self)
+        if self.stopping:
+            cycle.keep_alive = False
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
         self._running = cycle
