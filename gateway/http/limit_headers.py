@@ -6,6 +6,7 @@ They are about the limit of each kind, of the key or its team, of which the leas
 from collections.abc import Mapping
 from functools import lru_cache
 from math import ceil
+from typing import NamedTuple
 
 from gateway.http.answer_headers import RawHeaders
 from gateway.limits.engine import Counted
@@ -21,34 +22,46 @@ def limit_headers(standings: Mapping[Counted, Standing], now: float) -> RawHeade
     """
     if not standings:
         return []
-    headers, states = [], []
-    for kind, (limit, remaining, full_at) in standings.items():
-        if kind == "parallel":
-            states.append(b'"parallel";r=%d' % remaining)
-            continue
-        seconds = max(0, ceil(full_at - now))
-        limit_name, remaining_name, reset_name, state = _NAMES[kind]
-        headers += [(limit_name, b"%d" % limit), (remaining_name, b"%d" % remaining), (reset_name, b"%ds" % seconds)]
-        states.append(state % (remaining, seconds))
-    policy = _policy(tuple((kind, standing.limit) for kind, standing in standings.items()))
-    return [*headers, (b"ratelimit-policy", policy), (b"ratelimit", b", ".join(states))]
+    form = _form(tuple([(kind, standing[0]) for kind, standing in standings.items()]))
+    headers, numbers = [*form.constant], []
+    for names, (_, remaining, full_at) in zip(form.names, standings.values(), strict=True):
+        numbers.append(remaining)
+        if names is not None:
+            seconds = max(0, ceil(full_at - now))
+            numbers.append(seconds)
+            headers += ((names[0], b"%d" % remaining), (names[1], b"%ds" % seconds))
+    headers.append((b"ratelimit", form.state % tuple(numbers)))
+    return headers
 
 
-def _names(kind: str) -> tuple[bytes, bytes, bytes, bytes]:
-    """The names of OpenAI's headers for a kind of limit, and the form of its state in `RateLimit`."""
-    limit, remaining, reset = (f"x-ratelimit-{what}-{kind}".encode() for what in ("limit", "remaining", "reset"))
-    return limit, remaining, reset, f'"{kind}";r=%d;t=%d'.encode()
+class _Form(NamedTuple):
+    """What is the same in the headers of all answers under the same limits.
 
+    Attributes:
+        names: of OpenAI's headers for what remains and for the time of the reset, by the place of the limit; None if it has none.
+        state: the form of `RateLimit`.
+    """
 
-_NAMES: dict[Counted, tuple[bytes, bytes, bytes, bytes]] = {
-    "requests": _names("requests"),
-    "tokens": _names("tokens"),
-}
+    constant: tuple[tuple[bytes, bytes], ...]
+    names: tuple[tuple[bytes, bytes] | None, ...]
+    state: bytes
 
 
 @lru_cache(1024)
-def _policy(limits: tuple[tuple[Counted, int], ...]) -> bytes:
-    return ", ".join(
-        f'"{kind}";q={limit};qu="concurrent-requests"' if kind == "parallel" else f'"{kind}";q={limit};w={MINUTE_S}'
-        for kind, limit in limits
-    ).encode()
+def _form(limits: tuple[tuple[Counted, int], ...]) -> _Form:
+    """The form for limits, each with its kind and size."""
+    constant: list[tuple[bytes, bytes]] = []
+    names: list[tuple[bytes, bytes] | None] = []
+    policies, states = [], []
+    for kind, limit in limits:
+        if kind == "parallel":
+            names.append(None)
+            policies.append(f'"{kind}";q={limit};qu="concurrent-requests"')
+            states.append(f'"{kind}";r=%d')
+            continue
+        constant.append((f"x-ratelimit-limit-{kind}".encode(), b"%d" % limit))
+        names.append((f"x-ratelimit-remaining-{kind}".encode(), f"x-ratelimit-reset-{kind}".encode()))
+        policies.append(f'"{kind}";q={limit};w={MINUTE_S}')
+        states.append(f'"{kind}";r=%d;t=%d')
+    constant.append((b"ratelimit-policy", ", ".join(policies).encode()))
+    return _Form(tuple(constant), tuple(names), ", ".join(states).encode())

@@ -1,8 +1,9 @@
 """How a key stands with its limits, as this process knows it: for headers of answers, and for what is near a limit. Pure."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
-from gateway.limits.engine import Counted
+from gateway.limits.engine import Counted, CountTerm
 from gateway.limits.slice import Slice
 
 
@@ -23,13 +24,25 @@ def counted_standings(slice: Slice) -> dict[Counted, Standing]:
     """The limit of each kind of which the least remains; empty before the store was asked."""
     if slice.last is None:
         return {}
-    found: dict[Counted, Standing] = {}
-    for term, state in zip(slice.terms.counts, slice.last.counts, strict=True):
-        kind, limit = term.kind, term.limit
-        parallel = slice.places - slice.open
-        held = slice.requests if kind == "requests" else slice.tokens if kind == "tokens" else parallel
-        remaining = min(limit, max(0, limit - state.used + held))
-        known = found.get(kind)
-        if known is None or remaining < known.remaining:
-            found[kind] = Standing(limit, remaining, state.full_at)
+    states, found = slice.last.counts, {}
+    for kind, places in _by_kind(slice.terms.counts):
+        held = slice.requests if kind == "requests" else slice.tokens if kind == "tokens" else slice.places - slice.open
+        least: tuple[int, int, float] | None = None
+        for place, limit in places:
+            state = states[place]
+            remaining = limit - state.used + held
+            remaining = 0 if remaining < 0 else limit if remaining > limit else remaining
+            if least is None or remaining < least[1]:
+                least = limit, remaining, state.full_at
+        assert least is not None
+        found[kind] = Standing(*least)
     return found
+
+
+@lru_cache(4096)
+def _by_kind(terms: tuple[CountTerm, ...]) -> tuple[tuple[Counted, tuple[tuple[int, int], ...]], ...]:
+    """The kinds of limits, and of each of them the places among the terms, with the limits there."""
+    kinds: dict[Counted, list[tuple[int, int]]] = {}
+    for place, term in enumerate(terms):
+        kinds.setdefault(term.kind, []).append((place, term.limit))
+    return tuple((kind, tuple(places)) for kind, places in kinds.items())
