@@ -1,5 +1,6 @@
 """The columns of a record about calls: those that failed, those that were billed, and sums over these. Pure functions."""
 
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -8,6 +9,10 @@ from gateway.answering.attempts import Attempts
 from gateway.record.request_record import Part, total_cost
 
 MAX_ATTEMPTS = 200  # recorded for one request
+_COUNTS = [
+    (name, attrgetter(name))
+    for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+]
 
 
 def parts_column(parts: list[Part]) -> str | None:
@@ -17,9 +22,12 @@ def parts_column(parts: list[Part]) -> str | None:
 
 def usage_columns(parts: list[Part]) -> dict[str, Any]:
     """The sums over the billed calls; the tokens are unknown if there is none."""
-    columns: dict[str, Any] = {"usage_estimated": any(part.estimated for part in parts), "cost_nusd": total_cost(parts)}
-    for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"):
-        columns[name] = sum(getattr(part, name) for part in parts) if parts else None
+    columns: dict[str, Any] = {
+        "usage_estimated": any(part.estimated for part in parts),
+        "cost_nusd": total_cost(parts),
+    }
+    for name, count in _COUNTS:
+        columns[name] = sum(map(count, parts)) if parts else None
     return columns
 
 

@@ -81,5 +81,7 @@ def silence_s(request: Request, live: LiveDeployment) -> float:
     if request.stream:
         return live.spec.first_token_timeout_s
     tokens = min(request.requirements.output_tokens or EXPECTED_OUTPUT_TOKENS, EXPECTED_OUTPUT_TOKENS)
-    usual_s = live.usual_time_s(SLOW_QUANTILE, stream=False) or 0.0
-    return max(live.spec.first_token_timeout_s + tokens / SLOW_TOKENS_PER_S, 2 * usual_s)
+    least_s = live.spec.first_token_timeout_s + tokens / SLOW_TOKENS_PER_S
+    if 2 * live.longest_time_s(stream=False) <= least_s:  # as nearly always, so the times need not be sorted
+        return least_s
+    return max(least_s, 2 * (live.usual_time_s(SLOW_QUANTILE, stream=False) or 0.0))

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 SHELL_SYNTAX = re.compile(
@@ -68,6 +69,7 @@ def _fault(address: str, provider: str) -> str | None:
     return None
 
 
+@lru_cache(256)  # it is asked for each request
 def is_loopback(host: str) -> bool:
     """Return True if only this machine can reach a server on this address."""
     if host == "localhost":

@@ -60,6 +60,9 @@ class Rates(NamedTuple):
         )
 
 
+_NO_DETAILS = (0,) * (len(Usage._fields) - 2)  # of a usage whose tokens are plain ones of prompt and answer
+
+
 class Tier(NamedTuple):
     """The rates of all tokens of a request whose prompt has more than `above` tokens."""
 
@@ -136,6 +139,10 @@ class Price:
 
     def cost_nusd(self, usage: Usage, web_searches: int = 0) -> int:
         """What a call with this usage costs, nano-USD. It is rounded once, half up; rates count to 10⁻⁶ USD per million tokens."""
+        rates = self.rates_for(usage.prompt_tokens) if self.tiers else self.rates
+        if usage[2:] == _NO_DETAILS and not web_searches:  # as most
+            usd_in, usd_out = _pico_usd(rates)[:2]
+            return _rounded(usd_in * usage[0] + usd_out * usage[1])
         cache_write = usage.cache_write_5m_tokens, usage.cache_write_1h_tokens
         audio = usage.prompt_audio_tokens, usage.completion_audio_tokens
         tokens = (
@@ -146,7 +153,7 @@ class Price:
             usage.reasoning_tokens,
             *audio,
         )
-        pico_usd = sum(map(mul, _pico_usd(self.rates_for(usage.prompt_tokens)), tokens))
+        pico_usd = sum(map(mul, _pico_usd(rates), tokens))
         return _rounded(pico_usd + 1000 * web_searches * (self.search_nusd or 0))
 
 

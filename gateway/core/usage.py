@@ -65,6 +65,8 @@ class Usage(NamedTuple):
         cached = _first(in_prompt, *_CACHED) or _first(others, *_CACHED)
         short, long = _written(others, in_prompt)
         beside = (token_count(value.get("total_tokens")) or 0) - prompt - completion
+        if beside <= 0 and others is _NOTHING and not in_prompt and not in_completion:
+            return cls(prompt, completion)
         if beside > 0 and beside == cached + short + long != reasoning:
             prompt += beside  # some gateways count the prompt as Anthropic does, without the cache
         elif beside > 0 and reasoning in (0, beside):

@@ -196,6 +196,10 @@ class LiveDeployment:
                 return f"stand-ins such as {model.name} answer meanwhile"
         return "no other deployment can answer meanwhile"
 
+    def longest_time_s(self, *, stream: bool) -> float:
+        """The longest of its recent times to the first content, in seconds; 0 if none is known."""
+        return max(self._times[stream], default=0.0)
+
     def usual_time_s(self, quantile: float, *, stream: bool) -> float | None:
         """A quantile of its recent times to the first content, in seconds; None if too few are known."""
         times = sorted(self._times[stream])

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import NamedTuple
 
 from gateway.core.json_types import JsonObject
 from gateway.core.key_digest import key_digest
@@ -50,8 +51,7 @@ class Turn:
     requested: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(NamedTuple):
     """A request's conversation.
 
     Attributes:
@@ -152,8 +152,7 @@ class ConversationTable:
             if last.opening != opening:
                 last = replace(last, opening=opening)  # some agents write the time into their system prompt
         sticky = last if last is not None and (last.requested == request.model or request.mid_turn) else None
-        return replace(
-            conversation,
+        return conversation._replace(
             last_turn=last,
             sticky_turn=sticky,
             cached_tokens=cached_tokens if sticky else 0,

@@ -6,6 +6,7 @@ The bytes of the client's request and of the provider's answer are passed on unc
 import asyncio
 import io
 from collections.abc import Awaitable
+from functools import lru_cache
 
 import aiohttp
 
@@ -146,8 +147,13 @@ class DirectUpstream:
             data=body if body is None or len(body) < WRITTEN_AT_ONCE else io.BytesIO(body),
             headers=headers,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, connect=deployment.connect_timeout_s),
+            timeout=_timeout(deployment.connect_timeout_s),
         )
+
+
+@lru_cache(64)
+def _timeout(connect_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect_s)
 
 
 def _is_success(response: aiohttp.ClientResponse) -> bool:
