@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from gateway.core.client_limits import LIMITS, ClientLimits
 from gateway.core.errors import GatewayError, HeadTooLarge, MalformedHttp, MethodNotAllowed, Overloaded, RequestTimeout
 from gateway.core.json_types import JsonObject
-from gateway.core.request_ids import new_request_id
-from gateway.server.response import next_cycle
+from gateway.server.response import next_cycle, refusal
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -264,17 +263,7 @@ class Connection(HttpToolsProtocol):
                 self.pipeline.clear()
                 return
             self._disconnect(running)
-        body = error.body()
-        headers = [
-            *self.server_state.default_headers,
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-            (b"x-request-id", new_request_id().encode()),
-            *((name.encode(), value.encode()) for name, value in error.headers.items()),
-        ]
-        head = [STATUS_LINE[error.status], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"]
-        self.transport.write(b"".join([*head, body]))
+        self.transport.write(refusal(error, self.server_state.default_headers))
         # Closing now would reset the connection if data is still arriving, and the client could lose the answer.
         self.transport.write_eof()
         self.flow.resume_reading()

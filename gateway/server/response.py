@@ -18,6 +18,9 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from gateway.core.errors import GatewayError
+from gateway.core.request_ids import new_request_id
+
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
@@ -126,6 +129,21 @@ class ResponseCycle(RequestResponseCycle):
             if not self.keep_alive:
                 self.transport.close()
             self.on_response()
+
+
+def refusal(error: GatewayError, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A whole answer to data that is not a valid request; the connection ends with it."""
+    body = error.body()
+    headers = [
+        *default_headers,
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        (b"x-request-id", new_request_id().encode()),
+        *((name.encode(), value.encode()) for name, value in error.headers.items()),
+    ]
+    head = [STATUS_LINE[error.status], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"]
+    return b"".join([*head, body])
 
 
 def next_cycle(connection: HttpToolsProtocol) -> ResponseCycle:
