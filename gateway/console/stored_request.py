@@ -4,8 +4,10 @@ import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import orjson
+from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.console.guard import HEADERS
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.record.bodies import StoredBody
 
 MAX_ID = 256  # characters of a request id
+MAX_DIGITS = 18  # of a row's number: 64 bits
 WAIT_S = 2.0  # for the record of a request that is just over
 _PAUSE_S = 0.1
 # The operation of the API description that a request belongs to, by its column `api`.
@@ -46,8 +49,8 @@ class StoredRequest:
     note: str = ""
 
 
-async def find_request(service: Service, visitor: Visitor, request_id: str, *, wait: bool = False) -> dict[str, Any]:
-    """The columns of the newest request with an id that the visitor may see.
+async def find_request(service: Service, request: Request, *, wait: bool = False) -> dict[str, Any]:
+    """The columns of the newest request with the id `?request=` that the visitor may see; with `&row=`, of the one in this row.
 
     Args:
         wait: up to `WAIT_S` for a request that is just over.
@@ -56,6 +59,10 @@ async def find_request(service: Service, visitor: Visitor, request_id: str, *, w
         NotFound: there is none.
         InvalidRequest: the id is none.
     """
+    visitor: Visitor = request.state.visitor
+    request_id, row = request.query_params.get("request", ""), request.query_params.get("row", "")
+    if row and not (row.isascii() and row.isdigit() and len(row) <= MAX_DIGITS):
+        raise InvalidRequest("`row` is no number of a row.")
     if not 0 < len(request_id) <= MAX_ID or "\0" in request_id:
         raise InvalidRequest(f"A request id has 1 to {MAX_ID} characters.")
     if service.database is None or service.in_force.portfolio.settings.record is None:
@@ -65,7 +72,7 @@ async def find_request(service: Service, visitor: Visitor, request_id: str, *, w
     until = time.monotonic() + (WAIT_S if wait else 0.0)
     while True:
         async with reading(service.database, "the record") as connection:
-            found = await connection.run_sync(newest_named, request_id, visitor.key_id)
+            found = await connection.run_sync(newest_named, request_id, visitor.key_id, int(row) if row else None)
         if found is not None:
             return found
         if time.monotonic() >= until:
@@ -73,20 +80,26 @@ async def find_request(service: Service, visitor: Visitor, request_id: str, *, w
         await asyncio.sleep(_PAUSE_S)
 
 
-async def load_request(service: Service, visitor: Visitor, request_id: str) -> StoredRequest:
-    """A request with its body.
+async def load_request(service: Service, request: Request) -> StoredRequest:
+    """The request that `find_request` finds, with its body.
 
     Raises:
         NotFound: there is none that the visitor may see.
         InvalidRequest: the id is none.
     """
-    columns = await find_request(service, visitor, request_id)
+    columns = await find_request(service, request)
     assert service.database is not None
     from gateway.record.bodies import stored_body
 
     async with reading(service.database, "the record") as connection:
-        found = await connection.run_sync(stored_body, request_id, columns["time"], columns["key_id"])
-    return _what_is_left(columns, found)
+        found = await connection.run_sync(stored_body, columns["request_id"], columns["time"], columns["key_id"])
+    return await asyncio.to_thread(_what_is_left, columns, found)
+
+
+def loading(request: Request) -> str:
+    """The query that names the request to be loaded; empty if the page is asked for without one."""
+    named = [(name, value) for name in ("request", "row") if (value := request.query_params.get(name))]
+    return urlencode(named) if named and named[0][0] == "request" else ""
 
 
 def body_answer(stored: StoredRequest) -> Response:
@@ -104,8 +117,8 @@ def body_answer(stored: StoredRequest) -> Response:
 def _what_is_left(columns: dict[str, Any], found: "StoredBody | None") -> StoredRequest:
     """The body if it was stored, else one with its messages: the record has those of every API as chat completions take them."""
     operation = OPERATIONS.get(columns["api"], "")
-    if found is not None and found.body is not None:
-        return StoredRequest(operation, found.body)
+    if found is not None and (body := found.body()) is not None:
+        return StoredRequest(operation, body)
     why = "its body was not stored: `store_prompts: full` under `gateway` in the portfolio file stores those of later ones"
     if found is not None:
         why = f"its body had {found.size:,} bytes, and larger ones than 8 MiB are not kept"

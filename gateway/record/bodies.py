@@ -23,11 +23,15 @@ class StoredBody(NamedTuple):
 
     Attributes:
         size: bytes.
-        body: as it was sent, after its content encoding was undone; None if it was larger than `MAX_BODY`.
+        packed: compressed; None if it was larger than `MAX_BODY`.
     """
 
     size: int
-    body: bytes | None
+    packed: bytes | None
+
+    def body(self) -> bytes | None:
+        """As it was sent, after its content encoding was undone. Of a large body it takes some milliseconds."""
+        return None if self.packed is None else zstd.decompress(self.packed)
 
 
 def body_row(record: Record, body: bytes) -> tuple[object, ...]:
@@ -51,22 +55,27 @@ def stored_body(connection: "Connection", request_id: str, time: float, key_id: 
     row = connection.execute(
         select(c.size, c.body).where(c.time == time, c.request_id == request_id, own).limit(1)
     ).one_or_none()
-    return None if row is None else StoredBody(row.size, None if row.body is None else zstd.decompress(row.body))
+    return None if row is None else StoredBody(row.size, None if row.body is None else bytes(row.body))
 
 
-def newest_named(connection: "Connection", request_id: str, key_id: str | None) -> dict[str, Any] | None:
+def newest_named(
+    connection: "Connection", request_id: str, key_id: str | None, row: int | None = None
+) -> dict[str, Any] | None:
     """The columns of the newest request with an id, JSON parsed, without what its decision knew; None if there is none.
 
     Args:
         key_id: of the only key that may have sent it; None: any client.
+        row: its `id` in the table, where several requests have the id that their clients chose.
     """
-    from sqlalchemy import select, true
+    from sqlalchemy import and_, select, true
 
     from gateway.store.tables import REQUESTS
 
     c = REQUESTS.c
     columns = [column for column in c if column.name not in _OF_DECISION]
     own = true() if key_id is None else c.key_id == key_id
+    if row is not None:
+        own = and_(own, c.id == row)
     newest = select(*columns).where(c.request_id == request_id, own).order_by(c.id.desc()).limit(1)
-    row = connection.execute(newest).mappings().one_or_none()
-    return None if row is None else dict(row)
+    found = connection.execute(newest).mappings().one_or_none()
+    return None if found is None else dict(found)

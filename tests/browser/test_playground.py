@@ -26,6 +26,13 @@ PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 
+# Pastes a picture, as from a screenshot.
+PASTE = """area => {
+  const data = new DataTransfer();
+  data.items.add(new File(["GIF89a"], "shot.gif", { type: "image/gif" }));
+  area.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+}"""
+
 
 @asynccontextmanager
 async def playing(
@@ -81,10 +88,10 @@ async def test_two_models_stream_side_by_side_and_are_judged(tmp_path: Path) -> 
         await expect(bad).to_have_attribute("aria-pressed", "true")
         await bad.click()
         await expect(bad).to_have_attribute("aria-pressed", "false")
-        rows = {row["served"]: row for row in await run.records()}
+        (row,) = (row for row in await run.records() if row["served"] == "llama-70b")
         link = columns.nth(1).get_by_role("link", name="Details")
-        await expect(link).to_have_attribute("href", f"/ui/requests/{rows['llama-70b']['id']}")
-        assert rows["llama-70b"]["key_name"] == "console"
+        await expect(link).to_have_attribute("href", f"/ui/requests/{row['request_id']}?row={row['id']}")
+        assert row["key_name"] == "console"
         # the conversation goes on from one of the answers
         await columns.nth(0).get_by_role("button", name="Go on from here").click()
         await expect(turn(page, 2)).to_have_value("from the small one")
@@ -154,6 +161,9 @@ async def test_tool_calls_are_answered_and_images_and_schemas_sent(tmp_path: Pat
             {"name": "pixel.png", "mimeType": "image/png", "buffer": PIXEL}
         )
         await expect(page.get_by_alt_text("attached image")).to_be_visible()
+        await turn(page).evaluate(PASTE)
+        await expect(page.get_by_alt_text("attached image")).to_have_count(2)
+        await page.get_by_role("button", name="Remove the image").last.click()
         await expect(page.locator("details[data-json=tools] .badge")).to_have_text("set")
         await send(page, "What is the weather?")
         answer = page.locator(".answer")
@@ -323,6 +333,10 @@ async def test_the_pages_are_accessible_and_fit(tmp_path: Path, size: tuple[int,
         await expect(page.get_by_role("link", name="Details").nth(2)).to_be_visible()
         for summary in await page.locator("#columns summary:visible").all():
             await summary.click()
+        assert await overflows(page) == 0
+        assert await accessibility_problems(page) == []
+        await page.goto("/docs")
+        await page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
         assert await overflows(page) == 0
         assert await accessibility_problems(page) == []
         await page.goto("/ui/try/explainRoute")

@@ -1,7 +1,5 @@
 """The playground: one request to several models side by side, with the decision before it is sent."""
 
-from urllib.parse import quote
-
 import orjson
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -10,7 +8,7 @@ from starlette.routing import Route
 from gateway.console import formats
 from gateway.console.guard import HEADERS
 from gateway.console.rendering import page
-from gateway.console.stored_request import CHAT, body_answer, find_request, load_request
+from gateway.console.stored_request import CHAT, body_answer, find_request, load_request, loading
 from gateway.console.visitor import OPERATOR, PLAYGROUND, Visitor
 from gateway.http.model_list import list_models
 from gateway.http.service import Service
@@ -35,12 +33,11 @@ class PlaygroundPage:
         """The page; with `?request=ID`, the request with this id is loaded into it."""
         visitor: Visitor = request.state.visitor
         portfolio, note = self._service.in_force.portfolio, ""
-        if asked := request.query_params.get("request", ""):
-            stored = await load_request(self._service, visitor, asked)
+        if loads := loading(request):
+            stored = await load_request(self._service, request)
             if stored.operation not in ("", CHAT):
-                return RedirectResponse(f"/ui/try/{stored.operation}?request={quote(asked, safe='')}", 303)
-            note = stored.note
-            asked = "" if stored.body is None else asked
+                return RedirectResponse(f"/ui/try/{stored.operation}?{loads}", 303)
+            note, loads = stored.note, "" if stored.body is None else loads
         entries = [one for one in list_models(self._service.in_force, visitor.grant.allowed) if one["mode"] == "chat"]
         names = [str(one["id"]) for one in entries]
         policies = [name for name in names if name == AUTO or name.startswith(f"{AUTO}:")]
@@ -49,7 +46,7 @@ class PlaygroundPage:
             "playground.html",
             policies=policies,
             models=[name for name in names if name not in policies],
-            loads=asked,
+            loads=loads,
             note=note,
             key=None if visitor.grant is OPERATOR else visitor.grant.identity.name,
             playground_key=PLAYGROUND,
@@ -60,13 +57,11 @@ class PlaygroundPage:
 
     async def body(self, request: Request) -> Response:
         """The body of a stored request, byte for byte."""
-        asked = request.query_params.get("request", "")
-        return body_answer(await load_request(self._service, request.state.visitor, asked))
+        return body_answer(await load_request(self._service, request))
 
     async def result(self, request: Request) -> Response:
         """What the record says of a request that the page has sent: its cost as it was billed."""
-        asked = request.query_params.get("request", "")
-        found = await find_request(self._service, request.state.visitor, asked, wait=True)
+        found = await find_request(self._service, request, wait=True)
         known = {
             "row": found["id"],
             "cost": "unknown" if found["cost_nusd"] is None else formats.usd(found["cost_nusd"]),

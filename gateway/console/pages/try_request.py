@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway.console.rendering import page
-from gateway.console.stored_request import CHAT, load_request
+from gateway.console.stored_request import CHAT, load_request, loading
 from gateway.console.visitor import Visitor
 from gateway.core.errors import NotFound
 from gateway.core.json_types import JsonObject
@@ -119,16 +119,16 @@ class TryPage:
         one = _named(request.path_params["operation"])
         if one.operator:
             visitor.need_operator()
-        asked, note = request.query_params.get("request", ""), ""
-        if asked:
-            stored = await load_request(self._service, visitor, asked)
-            note, asked = stored.note, "" if stored.body is None else asked
+        note = ""
+        if loads := loading(request):
+            stored = await load_request(self._service, request)
+            note, loads = stored.note, "" if stored.body is None else loads
         shown = [other for other in operations().values() if visitor.operator or not other.operator]
         tags: dict[str, list[Operation]] = {}
         for other in shown:
             tags.setdefault(other.tag, []).append(other)
         keys = self._service.in_force.portfolio.has_keys
-        return await page(request, "try.html", operation=one, tags=tags, loads=asked, note=note, keys=keys)
+        return await page(request, "try.html", operation=one, tags=tags, loads=loads, note=note, keys=keys)
 
 
 def _named(name: str) -> Operation:

@@ -62,13 +62,19 @@ class Answer {
     this.problem = "";
     this.headers = null;
     this.firstMs = null;
+    this.stopping = new AbortController();
     this.facts = make("p", { className: "small soft facts" }, "Waiting for the answer …");
     this.body = make("div");
     this.more = make("div");
     place.replaceChildren(this.facts, this.body, this.more);
   }
 
-  async run(bytes, signal) {
+  stop() {
+    this.stopping.abort();
+  }
+
+  async run(bytes) {
+    const { signal } = this.stopping;
     this.began = performance.now();
     try {
       const answer = await fetch("/ui/api/v1/chat/completions", {
@@ -81,14 +87,14 @@ class Answer {
         this.problem = errorText(answer.status, text);
       } else if (answer.headers.get("content-type")?.startsWith("text/event-stream")) {
         let whole = false;
-        await readEvents(answer, (data) => (data === "[DONE]" ? (whole = true) : this.take(JSON.parse(data), data)));
+        await readEvents(answer, (data) => (data === "[DONE]" ? (whole = true) : this.take(data)));
         if (!whole && !this.problem) this.problem = "The stream ended before the answer was complete.";
       } else {
-        const text = await answer.text();
-        this.take(JSON.parse(text), text);
+        this.take(await answer.text());
       }
     } catch (error) {
-      this.problem = error.name === "AbortError" ? "Stopped." : `The gateway cannot be reached: ${error.message}`;
+      const reasons = { AbortError: "Stopped.", SyntaxError: `The answer is not valid JSON: ${error.message}` };
+      this.problem = reasons[error.name] ?? `The connection to the gateway broke: ${error.message}`;
     }
     this.tookMs = performance.now() - this.began;
     this.render();
@@ -96,8 +102,9 @@ class Answer {
   }
 
   // A whole answer, or one event of a stream.
-  take(value, text) {
+  take(text) {
     this.raw.push(text);
+    const value = JSON.parse(text);
     if (value.error) {
       this.problem = errorText("Error", text);
       return;
@@ -193,7 +200,7 @@ class Answer {
     this.result = await answer.json();
     this.showFacts();
     if (this.result.has_answer) this.offerVerdict(actions, id);
-    actions.append(make("a", { href: `/ui/requests/${encodeURIComponent(this.result.row)}` }, "Details"));
+    actions.append(make("a", { href: `/ui/requests/${encodeURIComponent(id)}?row=${this.result.row}` }, "Details"));
   }
 
   offerToGoOn(actions, choice) {

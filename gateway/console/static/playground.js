@@ -16,7 +16,7 @@ class Playground {
   constructor(form) {
     this.form = form;
     this.columns = [];
-    this.running = null;
+    this.running = false;
     this.asJson = false;
     this.raw = new ExactText(byId("raw"));
     this.turns = new Turns(byId("turns"), () => this.changed());
@@ -30,7 +30,7 @@ class Playground {
     byId("add-column").addEventListener("click", () => this.addColumn().find(".model").focus());
     byId("as-form").addEventListener("click", () => this.trying(() => this.showForm()));
     byId("as-json").addEventListener("click", () => this.trying(() => this.showJson()));
-    byId("stop").addEventListener("click", () => this.running?.abort());
+    byId("stop").addEventListener("click", () => this.columns.forEach((column) => column.answer?.stop()));
     byId("markdown").addEventListener("change", () => this.columns.forEach((column) => column.answer?.render()));
     this.form.addEventListener("input", () => this.changed());
     this.form.addEventListener("submit", (event) => {
@@ -77,10 +77,12 @@ class Playground {
 
   addColumn() {
     const element = byId("column-template").content.firstElementChild.cloneNode(true);
-    const column = { element, find: (selector) => element.querySelector(selector), answer: null, decision: null };
+    const column = { element, find: (selector) => element.querySelector(selector), answer: null, asked: null, asking: null };
     column.find(".model").value = column.find("option:not(.as-typed)").value;
     column.find(".remove").addEventListener("click", () => {
       this.columns.splice(this.columns.indexOf(column), 1);
+      column.answer?.stop();
+      column.asking?.abort();
       element.remove();
       this.nameColumns();
       byId("add-column").focus();
@@ -192,21 +194,23 @@ class Playground {
     }
   }
 
-  // Asks who would answer. Requests that cannot be asked yet show nothing: they are not complete.
+  // Asks who would answer each body that has changed, since asking counts towards the limits of the key. Requests that are not
+  // complete show nothing.
   decide() {
-    this.asked?.abort();
-    this.asked = new AbortController();
     for (const column of this.columns) {
-      let bytes = null;
+      let text = null;
       try {
-        bytes = this.bytesFor(column);
-        const { messages } = JSON.parse(this.textFor(column));
-        if (!messages?.some((message) => message.role === "user" && message.content?.length)) bytes = null;
+        text = this.textFor(column);
+        if (!JSON.parse(text).messages?.some((message) => message.role === "user" && message.content?.length)) text = null;
       } catch {
-        bytes = null;
+        text = null;
       }
-      if (bytes === null) column.find(".decision").replaceChildren();
-      else showDecision(column.find(".decision"), bytes, this.asked.signal);
+      if (text === column.asked) continue;
+      column.asked = text;
+      column.asking?.abort();
+      column.asking = new AbortController();
+      if (text === null) column.find(".decision").replaceChildren();
+      else showDecision(column.find(".decision"), this.bytesFor(column), column.asking.signal);
     }
   }
 
@@ -214,7 +218,7 @@ class Playground {
     if (this.running) return;
     const bodies = this.trying(() => this.columns.map((column) => this.bytesFor(column)));
     if (!bodies) return;
-    this.running = new AbortController();
+    this.running = true;
     byId("send").disabled = true;
     byId("stop").disabled = false;
     const options = {
@@ -223,8 +227,8 @@ class Playground {
       markdown: () => byId("markdown").checked,
     };
     const answers = this.columns.map((column) => (column.answer = new Answer(column.find(".answer"), options)));
-    await Promise.all(answers.map((answer, i) => answer.run(bodies[i], this.running.signal)));
-    this.running = null;
+    await Promise.all(answers.map((answer, i) => answer.run(bodies[i])));
+    this.running = false;
     byId("send").disabled = false;
     byId("stop").disabled = true;
   }
@@ -239,9 +243,9 @@ class Playground {
     this.changed();
   }
 
-  async load(requestId) {
+  async load(named) {
     try {
-      await this.raw.load(requestId);
+      await this.raw.load(named);
     } catch (error) {
       this.trying(() => {
         throw error;
@@ -263,6 +267,10 @@ async function showDecision(place, bytes, signal) {
   try {
     const answer = await fetch("/ui/api/v1/route", { method: "POST", headers: { "content-type": "application/json" }, body: bytes, signal });
     const text = await answer.text();
+    if (answer.status === 429) {
+      place.replaceChildren(`Who would answer is not known now. ${errorText(answer.status, text)}`);
+      return;
+    }
     if (!answer.ok) {
       place.replaceChildren(make("span", { className: "badge bad" }, "would be refused"), ` ${errorText(answer.status, text)}`);
       return;

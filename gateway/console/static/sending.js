@@ -22,8 +22,9 @@ class ExactText {
     return this.loaded?.shown === this.area.value ? this.loaded.bytes : new TextEncoder().encode(this.area.value);
   }
 
-  async load(requestId) {
-    const answer = await fetch(`/ui/playground/body?request=${encodeURIComponent(requestId)}`);
+  // `named`: the query that names a stored request.
+  async load(named) {
+    const answer = await fetch(`/ui/playground/body?${named}`);
     if (!answer.ok) throw new Error("The stored request could not be loaded.");
     const bytes = new Uint8Array(await answer.arrayBuffer());
     this.area.value = new TextDecoder("utf-8").decode(bytes);

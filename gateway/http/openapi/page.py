@@ -15,6 +15,7 @@ PAGE_POLICY = (
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #0a7d5c; }
 @media (prefers-color-scheme: dark) { :root { --accent: #4fd1a5; } }
+html { background: Canvas; color: CanvasText; }
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
 code, pre { font: 0.875em/1.45 ui-monospace, monospace; overflow-wrap: anywhere; }
@@ -55,7 +56,7 @@ def page(document: JsonObject, address: str, *, keys: bool) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(info['title'])}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{escape(info['title'])}</h1><p class=soft>{escape(info['version'])} · ",
+        f"<h1>{escape(info['title'])}</h1><p><span class=soft>{escape(info['version'])} · </span>",
         '<a href="/openapi.json">openapi.json</a></p>',
         _contents(document),
         _text(info.get("description", "")),

@@ -82,6 +82,15 @@ async def test_a_stored_request_is_loaded_byte_for_byte_by_its_key_and_the_opera
                 assert (other.status_code, never.status_code) == (404, 404), path
                 assert other.text.replace("of-bob", "ID") == never.text.replace("never-sent", "ID")
                 assert (await operator.get(f"{path}?request=of-bob")).status_code == 200
+            rows = {row["key_name"]: row["id"] for row in await run.records() if row["request_id"] == "the-same-id"}
+            first = f"the-same-id&row={rows['alice']}"
+            assert (await operator.get(where + first)).content == SENT
+            assert (
+                f'data-loads="request=the-same-id&amp;row={rows["alice"]}"'
+                in (await operator.get(f"/ui/playground?request={first}")).text
+            )
+            assert (await alice.get(f"{where}the-same-id&row={rows['bob']}")).status_code == 404
+            assert (await alice.get(f"{where}the-same-id&row=1%20or%201")).status_code == 400
         assert (await run.http.get(where + "of-bob")).headers["location"].startswith("/ui/login")
 
 
@@ -122,7 +131,7 @@ async def test_requests_of_other_formats_are_loaded_where_they_can_be_sent_again
                 303,
                 "/ui/try/createMessage?request=of-messages",
             )
-            assert 'data-loads="of-messages"' in (await alice.get(sent_on.headers["location"])).text
+            assert 'data-loads="request=of-messages"' in (await alice.get(sent_on.headers["location"])).text
             assert (await alice.get("/ui/playground/body?request=of-messages")).content == body
 
 

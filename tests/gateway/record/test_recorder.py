@@ -15,7 +15,7 @@ from gateway.commands.show_log import read_last
 from gateway.config.database_location import DatabaseLocation
 from gateway.record import bodies, housekeeping
 from gateway.record import recorder as recorder_module
-from gateway.record.bodies import StoredBody, stored_body
+from gateway.record.bodies import stored_body
 from gateway.record.needs import Needs, unpack_needs
 from gateway.record.predictions import Predictions, unpack_candidates, unpack_query
 from gateway.record.recorder import Recorder
@@ -405,7 +405,7 @@ async def test_bodies_are_kept_byte_for_byte_up_to_a_size(
         ]
         (packed,) = connection.exec_driver_sql("SELECT body FROM request_bodies WHERE request_id = 'r1'").scalars()
     engine.dispose()
-    assert found == [StoredBody(len(sent), sent), None, StoredBody(1_001, None), None, None]
+    assert [one and (one.size, one.body()) for one in found] == [(len(sent), sent), None, (1_001, None), None, None]
     assert bytes(packed).startswith(b"\x28\xb5\x2f\xfd")  # a Zstandard frame (RFC 8878, 3.1.1)
 
 
