@@ -1,7 +1,6 @@
 """A recorded request that a page sends again: its body as it was sent, or what is left of it."""
 
 import asyncio
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 MAX_ID = 256  # characters of a request id
 MAX_DIGITS = 18  # of a row's number: 64 bits
-WAIT_S = 2.0  # for the record of a request that is just over
-_PAUSE_S = 0.1
 # The operation of the API description that a request belongs to, by its column `api`.
 CHAT = "createChatCompletion"
 OPERATIONS = {
@@ -49,14 +46,14 @@ class StoredRequest:
     note: str = ""
 
 
-async def find_request(service: Service, request: Request, *, wait: bool = False) -> dict[str, Any]:
+async def find_request(service: Service, request: Request) -> dict[str, Any] | None:
     """The columns of the newest request with the id `?request=` that the visitor may see; with `&row=`, of the one in this row.
 
-    Args:
-        wait: up to `WAIT_S` for a request that is just over.
+    Returns:
+        None if there is none: another key's request and one that never was give the same answer.
 
     Raises:
-        NotFound: there is none.
+        NotFound: the gateway keeps no record.
         InvalidRequest: the id is none.
     """
     visitor: Visitor = request.state.visitor
@@ -69,15 +66,8 @@ async def find_request(service: Service, request: Request, *, wait: bool = False
         raise NotFound("The gateway keeps no record of requests: set `record` under `gateway` in its file.")
     from gateway.record.bodies import newest_named
 
-    until = time.monotonic() + (WAIT_S if wait else 0.0)
-    while True:
-        async with reading(service.database, "the record") as connection:
-            found = await connection.run_sync(newest_named, request_id, visitor.key_id, int(row) if row else None)
-        if found is not None:
-            return found
-        if time.monotonic() >= until:
-            raise NotFound(f"The record has no request `{request_id}` that you may see.")
-        await asyncio.sleep(_PAUSE_S)
+    async with reading(service.database, "the record") as connection:
+        return await connection.run_sync(newest_named, request_id, visitor.key_id, int(row) if row else None)
 
 
 async def load_request(service: Service, request: Request) -> StoredRequest:
@@ -88,6 +78,8 @@ async def load_request(service: Service, request: Request) -> StoredRequest:
         InvalidRequest: the id is none.
     """
     columns = await find_request(service, request)
+    if columns is None:
+        raise NotFound(f"The record has no request `{request.query_params['request']}` that you may see.")
     assert service.database is not None
     from gateway.record.bodies import stored_body
 
