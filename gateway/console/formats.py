@@ -61,11 +61,17 @@ def iso_moment(text: str | None) -> str | Markup:
     return "" if text is None else moment(datetime.fromisoformat(text).timestamp())
 
 
+def iso(seconds: float) -> str:
+    """Seconds since the epoch -> "2026-12-01T14:00Z", as the filters of pages take times."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="minutes").replace("+00:00", "Z")
+
+
 FILTERS: dict[str, Callable[..., object]] = {
     "usd": usd,
     "number": number,
     "percent": percent,
     "duration": duration,
     "moment": moment,
+    "iso": iso,
     "iso_moment": iso_moment,
 }

@@ -1,6 +1,7 @@
 """A recorded request that a page sends again: its body as it was sent, or what is left of it."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_ID = 256  # characters of a request id
 MAX_DIGITS = 18  # of a row's number: 64 bits
+WAIT_S = 2.0  # for the record of a request that is just over
+_PAUSE_S = 0.1
 # The operation of the API description that a request belongs to, by its column `api`.
 CHAT = "createChatCompletion"
 OPERATIONS = {
@@ -46,28 +49,40 @@ class StoredRequest:
     note: str = ""
 
 
-async def find_request(service: Service, request: Request) -> dict[str, Any] | None:
+async def find_request(service: Service, request: Request, *, wait: bool = False) -> dict[str, Any]:
     """The columns of the newest request with the id `?request=` that the visitor may see; with `&row=`, of the one in this row.
 
-    Returns:
-        None if there is none: another key's request and one that never was give the same answer.
+    Args:
+        wait: up to `WAIT_S` for a request that is just over.
 
     Raises:
-        NotFound: the gateway keeps no record.
+        NotFound: there is none.
         InvalidRequest: the id is none.
     """
+    return await find_named(service, request, request.query_params.get("request", ""), wait=wait)
+
+
+async def find_named(service: Service, request: Request, request_id: str, *, wait: bool = False) -> dict[str, Any]:
+    """The same for an id that is in the path."""
     visitor: Visitor = request.state.visitor
-    request_id, row = request.query_params.get("request", ""), request.query_params.get("row", "")
+    row = request.query_params.get("row", "")
     if row and not (row.isascii() and row.isdigit() and len(row) <= MAX_DIGITS):
         raise InvalidRequest("`row` is no number of a row.")
     if not 0 < len(request_id) <= MAX_ID or "\0" in request_id:
         raise InvalidRequest(f"A request id has 1 to {MAX_ID} characters.")
     if service.database is None or service.in_force.portfolio.settings.record is None:
         raise NotFound("The gateway keeps no record of requests: set `record` under `gateway` in its file.")
-    from gateway.record.bodies import newest_named
+    from gateway.record.one_request import find_row
 
-    async with reading(service.database, "the record") as connection:
-        return await connection.run_sync(newest_named, request_id, visitor.key_id, int(row) if row else None)
+    until = time.monotonic() + (WAIT_S if wait else 0.0)
+    while True:
+        async with reading(service.database, "the record") as connection:
+            found = await connection.run_sync(find_row, request_id, visitor.key_id, int(row) if row else None)
+        if found is not None:
+            return found
+        if time.monotonic() >= until:
+            raise NotFound(f"The record has no request `{request_id}` that you may see.")
+        await asyncio.sleep(_PAUSE_S)
 
 
 async def load_request(service: Service, request: Request) -> StoredRequest:
@@ -78,14 +93,12 @@ async def load_request(service: Service, request: Request) -> StoredRequest:
         InvalidRequest: the id is none.
     """
     columns = await find_request(service, request)
-    if columns is None:
-        raise NotFound(f"The record has no request `{request.query_params['request']}` that you may see.")
     assert service.database is not None
     from gateway.record.bodies import stored_body
 
     async with reading(service.database, "the record") as connection:
         found = await connection.run_sync(stored_body, columns["request_id"], columns["time"], columns["key_id"])
-    return await asyncio.to_thread(_what_is_left, columns, found)
+    return await asyncio.to_thread(what_is_left, columns, found)
 
 
 def loading(request: Request) -> str:
@@ -106,7 +119,7 @@ def body_answer(stored: StoredRequest) -> Response:
     return Response(stored.body, headers=headers, media_type="application/octet-stream")
 
 
-def _what_is_left(columns: dict[str, Any], found: "StoredBody | None") -> StoredRequest:
+def what_is_left(columns: dict[str, Any], found: "StoredBody | None") -> StoredRequest:
     """The body if it was stored, else one with its messages: the record has those of every API as chat completions take them."""
     operation = OPERATIONS.get(columns["api"], "")
     if found is not None and (body := found.body()) is not None:

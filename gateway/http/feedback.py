@@ -1,6 +1,8 @@
 """`POST /v1/feedback`: how good an answer was, by the client that got it."""
 
 import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -95,45 +97,78 @@ class FeedbackEndpoint:
             GatewayError: a limit of the key is reached, the body is wrong, or this key has sent no such request.
         """
         grant: Grant = request.scope["state"]["grant"]
-        limits = RequestLimits(self._service, grant)
-        await limits.admit()
-        try:
-            return await self._keep(request, grant)
-        finally:
-            limits.settle([])
+        async with admitted(self._service, grant):
+            recorded_outcomes(self._service)
+            once = _idempotency_key(request)
+            body = await body_bytes(request)
+            feedback = parse_feedback(fields_of(body, FIELDS))
+            key_id = grant.identity.id if grant.identity.name else None  # as in the record
+            answer = await keep_feedback(self._service, feedback, key_id, source_of_key(key_id), once, body)
+        return Response(answer, media_type="application/json")
 
-    async def _keep(self, request: Request, grant: Grant) -> Response:
-        outcomes = self._outcomes()
-        once = _idempotency_key(request)
-        body = await body_bytes(request)
-        feedback = parse_feedback(fields_of(body, FIELDS))
-        key_id = grant.identity.id if grant.identity.name else None  # as in the record
-        source = source_of_key(key_id)
-        of = await outcomes.request(feedback.request_id, key_id)
-        if of is None:
-            self._service.metrics.feedback_received("unknown")
-            raise NotFound(f"This key has sent no request `{feedback.request_id}`, or it is older than the record.")
-        portfolio = self._service.in_force.portfolio
-        keeps_texts = portfolio.settings.store_prompts
-        comment, expected = (feedback.comment, feedback.expected) if keeps_texts else (None, None)
-        outcome = Outcome(of, source, "feedback", feedback.score, comment=comment, expected=expected)
-        answer: JsonObject = {"object": "feedback", "request_id": of.request_id, "model": of.model}
-        answer |= {"source": source, "score": feedback.score}
-        answer |= {"comment_kept": comment is not None, "expected_kept": expected is not None}
-        written, digest = orjson.dumps(answer), blake2b(body, digest_size=16).digest()
-        earlier = await outcomes.put(outcome, once=None if once is None else (once, digest), answer=written)
-        if earlier is not None:
-            if earlier[0] != digest:
-                raise Conflict("This `idempotency-key` was sent with another body before.", param="idempotency-key")
-            return Response(earlier[1], media_type="application/json")
-        self._service.metrics.feedback_received(_result(feedback.score))
-        return Response(written, media_type="application/json")
 
-    def _outcomes(self) -> Outcomes:
-        outcomes = self._service.outcomes
-        if outcomes is None:
-            raise NotFound("The gateway keeps no record of requests: set `record` under `gateway` in its file.")
-        return outcomes
+@asynccontextmanager
+async def admitted(service: Service, grant: Grant) -> AsyncIterator[None]:
+    """Feedback counts as a request without cost.
+
+    Raises:
+        GatewayError: a limit of the key is reached.
+    """
+    limits = RequestLimits(service, grant)
+    await limits.admit()
+    try:
+        yield
+    finally:
+        limits.settle([])
+
+
+def recorded_outcomes(service: Service) -> Outcomes:
+    """
+    Raises:
+        NotFound: the gateway has no record, so that it can take no feedback.
+    """
+    if service.outcomes is None:
+        raise NotFound("The gateway keeps no record of requests: set `record` under `gateway` in its file.")
+    return service.outcomes
+
+
+async def keep_feedback(
+    service: Service, feedback: Feedback, key_id: str | None, source: str, once: str | None = None, body: bytes = b""
+) -> bytes:
+    """Keeps feedback about a request.
+
+    Args:
+        key_id: of the key that sent the request; None: a client without a key.
+        source: whose feedback it is; see `Outcome`.
+        once: an idempotency key; `body`: what was sent with it.
+
+    Returns:
+        What is answered, as JSON.
+
+    Raises:
+        NotFound: the key has sent no such request.
+        InvalidRequest: it has no answer that could be good or bad.
+        Conflict: the idempotency key was sent with another body.
+    """
+    outcomes = recorded_outcomes(service)
+    of = await outcomes.request(feedback.request_id, key_id)
+    if of is None:
+        service.metrics.feedback_received("unknown")
+        raise NotFound(f"This key has sent no request `{feedback.request_id}`, or it is older than the record.")
+    keeps_texts = service.in_force.portfolio.settings.store_prompts
+    comment, expected = (feedback.comment, feedback.expected) if keeps_texts else (None, None)
+    outcome = Outcome(of, source, "feedback", feedback.score, comment=comment, expected=expected)
+    answer: JsonObject = {"object": "feedback", "request_id": of.request_id, "model": of.model}
+    answer |= {"source": source, "score": feedback.score}
+    answer |= {"comment_kept": comment is not None, "expected_kept": expected is not None}
+    written, digest = orjson.dumps(answer), blake2b(body, digest_size=16).digest()
+    earlier = await outcomes.put(outcome, once=None if once is None else (once, digest), answer=written)
+    if earlier is not None:
+        if earlier[0] != digest:
+            raise Conflict("This `idempotency-key` was sent with another body before.", param="idempotency-key")
+        return earlier[1]
+    service.metrics.feedback_received(_result(feedback.score))
+    return written
 
 
 def _idempotency_key(request: Request) -> str | None:

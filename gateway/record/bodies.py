@@ -1,7 +1,7 @@
 """The bodies of requests, as clients sent them, in the table `request_bodies`."""
 
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.record.request_record import Record
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 MAX_BODY = 8 << 20  # bytes; of a larger one only its size is kept
 BODY_COLUMNS = ("request_id", "time", "key_id", "size", "body")
-_OF_DECISION = ("all_candidates", "encoding", "surface", "needs", "portfolio")
 
 
 class StoredBody(NamedTuple):
@@ -56,26 +55,3 @@ def stored_body(connection: "Connection", request_id: str, time: float, key_id: 
         select(c.size, c.body).where(c.time == time, c.request_id == request_id, own).limit(1)
     ).one_or_none()
     return None if row is None else StoredBody(row.size, None if row.body is None else bytes(row.body))
-
-
-def newest_named(
-    connection: "Connection", request_id: str, key_id: str | None, row: int | None = None
-) -> dict[str, Any] | None:
-    """The columns of the newest request with an id, JSON parsed, without what its decision knew; None if there is none.
-
-    Args:
-        key_id: of the only key that may have sent it; None: any client.
-        row: its `id` in the table, where several requests have the id that their clients chose.
-    """
-    from sqlalchemy import and_, select, true
-
-    from gateway.store.tables import REQUESTS
-
-    c = REQUESTS.c
-    columns = [column for column in c if column.name not in _OF_DECISION]
-    own = true() if key_id is None else c.key_id == key_id
-    if row is not None:
-        own = and_(own, c.id == row)
-    newest = select(*columns).where(c.request_id == request_id, own).order_by(c.id.desc()).limit(1)
-    found = connection.execute(newest).mappings().one_or_none()
-    return None if found is None else dict(found)

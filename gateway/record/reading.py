@@ -5,8 +5,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    cast,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from gateway.core.json_types import JsonObject, objects_in
 from gateway.record.predictions import unpack_query
@@ -26,34 +37,68 @@ class RequestFilter:
     """Which requests are meant; None: any.
 
     Attributes:
-        since: seconds since the epoch.
+        since, until: from the first until before the second, seconds since the epoch.
         errors: only those whose client received an error, or that a stand-in answered or another call continued.
+        stand_ins: only those that another model than the chosen one answered.
         model: requested, chosen or answering.
+        served: the answering model.
         key: name or id of the gateway key; of a caller within the gateway, such as system:drift, its id.
-        probes: also the calls that the gateway makes of its own accord. Those of a caller are meant where `key` names it.
+        key_id: the id of the gateway key; requests without a key have none.
+        policy: that chose the model.
+        conversation: "kept" or "switched", if the conversation had a model already.
+        words: a text in the stored prompt, in lower or upper case; requests without a stored prompt are not meant.
+        probes: also the calls that the gateway makes of its own accord. Those of a caller are meant where `key` or `key_id` names
+            it.
         after: ids above this one only.
     """
 
     since: float | None = None
+    until: float | None = None
     errors: bool = False
+    stand_ins: bool = False
     model: str | None = None
+    served: str | None = None
     key: str | None = None
+    key_id: str | None = None
+    policy: str | None = None
+    conversation: str | None = None
+    words: str | None = None
     probes: bool = False
     after: int | None = None
 
-    def condition(self) -> ColumnElement[bool]:
-        """The SQL condition."""
-        c = REQUESTS.c
-        parts: list[ColumnElement[bool]] = []
+    def condition(self, c: ReadOnlyColumnCollection[str, Any] = REQUESTS.c) -> ColumnElement[bool]:
+        """The SQL condition.
+
+        Args:
+            c: the columns of the table, or of a query of its rows.
+        """
+        parts: list[ColumnElement[bool]] = [
+            column == value
+            for column, value in (
+                (c.served, self.served),
+                (c.key_id, self.key_id),
+                (c.policy, self.policy),
+                (c.conversation, self.conversation),
+            )
+            if value is not None
+        ]
         if self.since is not None:
             parts.append(c.time >= self.since)
+        if self.until is not None:
+            parts.append(c.time < self.until)
         if self.errors:
             parts.append(or_(c.error.is_not(None), c.failover.is_not(None)))
+        if self.stand_ins:
+            parts.append(c.served != c.chosen)
         if self.model is not None:
             parts.append(or_(c.requested == self.model, c.chosen == self.model, c.served == self.model))
         if self.key is not None:
             parts.append(or_(c.key_name == self.key, c.key_id == self.key))
-        if not self.probes and not (self.key or "").startswith(SYSTEM):
+        if self.words is not None:
+            # JSON keeps quotation marks and line ends as escapes.
+            written = orjson.dumps(self.words.lower()).decode()[1:-1]
+            parts.append(func.lower(cast(c.prompt, Text)).contains(written, autoescape=True))
+        if not self.probes and not (self.key or self.key_id or "").startswith(SYSTEM):
             parts.append(or_(c.api.is_(None), c.api != "probe"))
         if self.after is not None:
             parts.append(c.id > self.after)

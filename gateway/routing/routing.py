@@ -43,6 +43,7 @@ class Routing:
 
     Attributes:
         encoder_queue: encodes texts, for routing and for the built-in embedding model.
+        tables: of the models, by reasoning setting; see `model_tables`.
 
     Raises:
         ArtifactError: the space lacks an embedding.
@@ -68,8 +69,8 @@ class Routing:
         self._index = {name: i for i, name in enumerate(self.names)}
         self.live = tuple(deployments.models[name] for name in self.names)
         self._embeddings = embeddings_by_setting(models)
-        self._tables = model_tables(models, router)
-        self._table = self._tables[None]  # what does not depend on the reasoning setting
+        self.tables = model_tables(models, router)
+        self._table = self.tables[None]  # what does not depend on the reasoning setting
         self._eligibility = Eligibility(models, self.live, deployments.clock)
         for i, live in enumerate(self.live):
             for deployment in live.deployments:
@@ -230,7 +231,7 @@ class Routing:
         return self._embeddings.get(request.reasoning_setting, self._embeddings[None])
 
     def _table_for(self, request: ChatRequest) -> ModelTable:
-        return self._tables.get(request.reasoning_setting, self._table)
+        return self.tables.get(request.reasoning_setting, self._table)
 
     def _scores(self, request: ChatRequest, q: Encoding | None, requirements: Requirements) -> Scores:
         predicted = self._table_for(request).predict(q)

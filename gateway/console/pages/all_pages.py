@@ -3,8 +3,10 @@
 from starlette.routing import Route
 
 from gateway.console.pages.keys import KeysPage
+from gateway.console.pages.one_request import OneRequestPage
 from gateway.console.pages.overview import OverviewPage
 from gateway.console.pages.playground import PlaygroundPage
+from gateway.console.pages.requests import RequestsPage
 from gateway.console.pages.try_request import TryPage
 from gateway.http.service import Service
 
@@ -13,6 +15,8 @@ def page_routes(service: Service) -> list[Route]:
     """All pages that need a session."""
     return [
         *OverviewPage(service).routes(),
+        *OneRequestPage(service).routes(),
+        *RequestsPage(service).routes(),
         *KeysPage(service).routes(),
         *PlaygroundPage(service).routes(),
         *TryPage(service).routes(),

@@ -2,7 +2,6 @@
 "use strict";
 
 const RENDER_MS = 100; // Markdown is rendered again this often at most while an answer arrives
-const LOOKS = 100, LOOK_MS = 300; // for the record, which is written shortly after the answer
 
 function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -180,7 +179,7 @@ class Answer {
       const cached = this.usage.prompt_tokens_details?.cached_tokens;
       facts.push(`${count(this.usage.prompt_tokens)}${cached ? ` (${count(cached)} cached)` : ""} + ${count(this.usage.completion_tokens)} tokens`);
     }
-    if (this.result) facts.push(`${this.result.cost === "unknown" ? "cost unknown" : this.result.cost}${this.result.estimated ? ", tokens estimated" : ""}`);
+    if (this.result) facts.push(this.result.cost === "unknown" ? "cost unknown" : this.result.cost);
     const finish = this.choices[0]?.finish;
     if (finish && finish !== "stop") facts.push(`ended by ${finish}`);
     if (facts.length || this.tookMs !== undefined) this.facts.textContent = facts.join(" · ");
@@ -196,22 +195,12 @@ class Answer {
     this.more.append(actions);
     if (this.choices[0]) this.offerToGoOn(actions, this.choices[0]);
     if (!id || !this.recorded) return;
-    this.result = await this.recordOf(id);
-    if (!this.result) return;
+    const answer = await fetch(`/ui/playground/result?request=${encodeURIComponent(id)}`);
+    if (!answer.ok) return;
+    this.result = await answer.json();
     this.showFacts();
     if (this.result.has_answer) this.offerVerdict(actions, id);
     actions.append(make("a", { href: `/ui/requests/${encodeURIComponent(id)}?row=${this.result.row}` }, "Details"));
-  }
-
-  // What the record says; null if it does not have the request in time, or another answer has taken the place of this one.
-  async recordOf(id) {
-    for (let i = 0; i < LOOKS && this.facts.isConnected; i++) {
-      const answer = await fetch(`/ui/playground/result?request=${encodeURIComponent(id)}`);
-      const result = answer.ok ? await answer.json() : null;
-      if (result || !answer.ok) return result;
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    }
-    return null;
   }
 
   offerToGoOn(actions, choice) {

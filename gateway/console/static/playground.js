@@ -169,9 +169,9 @@ class Playground {
     for (const id of JSON_FIELDS) {
       const badge = this.form.querySelector(`[data-json="${id}"] .badge`), text = byId(id).value.trim();
       badge.hidden = !text;
-      const valid = !text || this.isJson(text);
-      if (valid) byId(id).removeAttribute("aria-invalid");
-      else byId(id).setAttribute("aria-invalid", "true");
+      if (!text) continue;
+      const valid = this.isJson(text);
+      byId(id).setAttribute("aria-invalid", String(!valid));
       badge.className = valid ? "badge good" : "badge bad";
       badge.textContent = valid ? "set" : "not valid JSON";
     }
