@@ -213,7 +213,6 @@ def plot_space(
     out: Path, neighbors: int, checkpoint: Path | None, trust: bool, space: Path | None, config: Path | None
 ) -> None:
     """Draw a map of the models: models that are near in the space are near on the map."""
-    from router.explore.clusters import pairwise_distances
     from router.explore.map_picture import draw_map
     from router.explore.space_map import SpaceMap, html_page, project_to_plane
     from router.explore.style import save
@@ -226,7 +225,7 @@ def plot_space(
     anchors = load_anchors(loaded)
     models = router.space.models
     p = router.scorer(models).p_correct(anchors.q, graded=True)
-    xy, explained = project_to_plane(pairwise_distances(router.space.z))
+    xy, explained = project_to_plane(router.space.z)
     drawn = SpaceMap(
         models,
         xy,

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from router.encode.encoder import QueryEncoder
 from router.encode.load import PRETRAINED
 from router.errors import ArtifactError
-from router.model.anchors import load_anchors
+from router.model.anchors import Anchors, load_anchors
 from router.model.checkpoint import SPACE_FILE, Checkpoint, load_checkpoint
 from router.model.embedding import Embedding, Embeddings
 from router.model.evidence import Evidence, evidence_file
@@ -115,6 +115,11 @@ class Router:
         return router
 
     @cached_property
+    def anchors(self) -> Anchors:
+        """The anchor queries of the checkpoint; raises ArtifactError if it has none."""
+        return load_anchors(self._checkpoint)
+
+    @cached_property
     def relatives(self) -> Relatives:
         """The models of the space as relatives of models that were never evaluated."""
         return Relatives(self.locus, self.space)
@@ -164,12 +169,8 @@ class Router:
             raise ValueError("models is empty")
         names = [model for model in known if isinstance(model, str)]
         rows = iter(self.space.rows(names).tolist())
-        parts = []
-        for model in known:
-            if isinstance(model, str):
-                parts.append(self.space.embeddings.take([next(rows)]))
-            else:
-                parts.append(as_wide(model, self.space.embeddings))
+        all_ = self.space.embeddings
+        parts = [all_.take([next(rows)]) if isinstance(model, str) else as_wide(model, all_) for model in known]
         return Predictor(self.locus, reduce(Embeddings.followed_by, parts)).predict(q)
 
     def embed(
@@ -271,13 +272,9 @@ class Router:
     def _neighbors_on(self, benchmark: str, model: str | Embedding, k: int | None) -> list[Neighbor]:
         """The models by the root mean square difference of P(correct) over the anchors of a benchmark."""
         own = self.space.find(model) if isinstance(model, str) else None
-        one = (
-            as_wide(model, self.space.embeddings)
-            if isinstance(model, Embedding)
-            else self.space.embeddings.take(self.space.rows([model]))
-        )
-        q = load_anchors(self._checkpoint).of([benchmark]).q
-        predictor = Predictor(self.locus, one.followed_by(self.space.embeddings))
-        p = predictor.predict(q, graded=True).p_correct  # (A, 1 + M)
+        all_ = self.space.embeddings
+        one = all_.take(self.space.rows([model])) if isinstance(model, str) else as_wide(model, all_)
+        q = self.anchors.of([benchmark]).q
+        p = Predictor(self.locus, one.followed_by(all_)).predict(q, graded=True).p_correct  # (A, 1 + M)
         distances = np.sqrt(((p[:, 1:] - p[:, :1]) ** 2).mean(axis=0))
         return [found for found in by_distance(self.space.models, distances) if found.model != own][:k]

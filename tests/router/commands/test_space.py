@@ -231,9 +231,9 @@ def test_the_map_is_a_picture_or_a_page(checkpoint: Path, tmp_path: Path) -> Non
     (text,) = (line for line in html.splitlines() if 'id="data"' in line)
     data = json.loads(text.partition(">")[2].rpartition("</script>")[0])
     assert [model["name"] for model in data["models"]] == list(ModelSpace.load(checkpoint / "space.safetensors").models)
-    of = {model["name"]: dict(zip(data["benchmarks"], model["accuracy"], strict=True)) for model in data["models"]}
-    assert of["lab/adder"]["sums"] > of["lab/adder"]["places"]
-    assert all(len(model["neighbors"]) == 3 for model in data["models"])
+    kinds = {kind["name"]: kind["mean"] for kind in data["details"]["lab/adder"]["kinds"]}
+    assert kinds["sums"] > kinds["places"]
+    assert all(len(details["neighbors"]) == 3 for details in data["details"].values())
     assert "ends in .png or .html" in run("plot", "space", "--checkpoint", checkpoint, "--out", "map.pdf", code=2)
 
 
