@@ -40,3 +40,13 @@ def differing(baseline: Baseline, answers: Sequence[Asked], last: int) -> tuple[
     right = dict(zip(baseline.probes, baseline.right, strict=True))
     later = [one for one in answers if one.round > 0 and one.score is not None and one.probe in right][-last:]
     return sum(one.right != right[one.probe] for one in later), len(later)
+
+
+def by_round(baseline: Baseline, answers: Sequence[Asked]) -> list[tuple[int, int, int]]:
+    """Each round after the baseline: its number, how many of its answers have another outcome, and how many were graded."""
+    right = dict(zip(baseline.probes, baseline.right, strict=True))
+    later = [one for one in answers if one.round > 0 and one.score is not None and one.probe in right]
+    rounds: dict[int, list[bool]] = {}
+    for one in later:
+        rounds.setdefault(one.round, []).append(one.right != right[one.probe])
+    return [(number, sum(other), len(other)) for number, other in sorted(rounds.items())]

@@ -83,10 +83,14 @@ class DriftStore:
         self._database = database
         self._now = now
 
-    async def watches(self) -> dict[str, Watch]:
-        """What is known of each deployment, by its id."""
+    async def watches(self, model: str | None = None) -> dict[str, Watch]:
+        """What is known of each deployment, by its id.
+
+        Args:
+            model: only its deployments; None: all.
+        """
         async with reading(self._database, "drift") as connection:
-            return {watch.deployment: watch for watch in await connection.run_sync(watches_in)}
+            return {watch.deployment: watch for watch in await connection.run_sync(watches_in, model)}
 
     async def keep(self, watch: Watch) -> None:
         """Writes what is known of a deployment, in place of what was known."""
@@ -101,15 +105,16 @@ class DriftStore:
             await connection.execute(delete(table).where(table.c.deployment == watch.deployment))
             await connection.execute(insert(table).values(values))
 
-    async def answers(self, deployment: str, epoch: int) -> list[Asked]:
-        """All answers of an epoch, in order."""
+    async def answers(self, deployment: str, epoch: int, since_round: int = 1) -> list[Asked]:
+        """The answers of an epoch, in order: those of the baseline, and of the rounds from one on."""
         async with reading(self._database, "drift") as connection:
             from sqlalchemy import select
 
             from gateway.store.drift_tables import DRIFT_ASKS as table
 
             c = table.c
-            query = select(table).where(c.deployment == deployment, c.epoch == epoch).order_by(c.id)
+            wanted = (c.round == 0) | (c.round >= since_round)
+            query = select(table).where(c.deployment == deployment, c.epoch == epoch, wanted).order_by(c.id)
             return [Asked.of(row) for row in (await connection.execute(query)).mappings()]
 
     async def add(self, deployment: str, epoch: int, asked: Asked, nusd: int) -> None:
@@ -165,13 +170,16 @@ class DriftStore:
             await connection.execute(delete(table).where(c.deployment == deployment, c.epoch < before))
 
 
-def watches_in(connection: "Connection") -> list[Watch]:
-    """What a database knows of each deployment, by its id."""
+def watches_in(connection: "Connection", model: str | None = None) -> list[Watch]:
+    """What a database knows of each deployment, by its id; with `model` of its deployments only."""
     from sqlalchemy import select
 
     from gateway.store.drift_tables import DRIFT_WATCHES as table
 
-    return [Watch.of(row) for row in connection.execute(select(table).order_by(table.c.deployment)).mappings()]
+    query = select(table).order_by(table.c.deployment)
+    if model is not None:
+        query = query.where(table.c.model == model)
+    return [Watch.of(row) for row in connection.execute(query).mappings()]
 
 
 def states_in(connection: "Connection") -> dict[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from gateway.drift.announced import announcements
 from gateway.drift.asked import Asked, digest
 from gateway.drift.baseline import Baseline
-from gateway.drift.evidence import differing, evidence
+from gateway.drift.evidence import by_round, differing, evidence
 
 PROBES = tuple(f"p{i}" for i in range(16))
 BASELINE = Baseline(PROBES, (True,) * 16, ("a",) * 16, (4,) * 16, 0.0)
@@ -51,6 +51,8 @@ def test_the_share_of_other_outcomes_is_told() -> None:
     assert differing(BASELINE, rounds(SAME, OTHER), 16) == (8, 16)
     assert differing(BASELINE, rounds(OTHER, SAME), 8) == (0, 8)
     assert differing(BASELINE, rounds([(None, "")] * 8), 8) == (0, 0)
+    mixed = rounds(SAME, [*OTHER[:3], *SAME[:2], (None, "")], [(None, "")] * 8)
+    assert by_round(BASELINE, [Asked(0, "p0", 0.0), Asked(1, "another", 0.0), *mixed]) == [(1, 0, 8), (2, 3, 5)]
 
 
 def said(count: int, **says: str | int | None) -> list[Asked]:
