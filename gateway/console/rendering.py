@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -16,12 +17,15 @@ from gateway import __version__
 from gateway.console import formats
 from gateway.console.guard import HEADERS
 from gateway.console.visitor import Visitor
+from router.explore.space_map import SCRIPT, STYLE
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
+_SHARED = {SCRIPT.name: SCRIPT, STYLE.name: STYLE}  # of the map, which the router writes into files too
+_LONG = 4096  # bytes
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -36,6 +40,17 @@ async def page(request: Request, template: str, status: int = 200, **values: Any
     values = {"visitor": visitor, "path": request.url.path, "query": request.query_params, **values}
     text = await asyncio.to_thread(_render, template, values)
     return HTMLResponse(text, status, headers=HEADERS)
+
+
+async def json_answer(request: Request, value: object) -> Response:
+    """JSON for a script of a page, compressed if it is long."""
+    content, headers = orjson.dumps(value), dict(HEADERS)
+    if len(content) > _LONG and "br" in request.headers.get("accept-encoding", ""):
+        import brotli
+
+        content = await asyncio.to_thread(brotli.compress, content, quality=4)
+        headers["content-encoding"] = "br"
+    return Response(content, headers=headers, media_type="application/json")
 
 
 def _render(template: str, values: Mapping[str, Any]) -> str:
@@ -74,9 +89,9 @@ class StaticFile:
 
 @cache
 def static_file(name: str) -> StaticFile | None:
-    """The file with a path below `static/`; None if there is none."""
-    path = (STATIC / name).resolve()
-    if not path.is_relative_to(STATIC.resolve()) or not path.is_file():
+    """The file with a path below `static/`, or one of `_SHARED`; None if there is none."""
+    path = _SHARED.get(name) or (STATIC / name).resolve()
+    if name not in _SHARED and (not path.is_relative_to(STATIC.resolve()) or not path.is_file()):
         return None
     content = path.read_bytes()
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"

@@ -1,5 +1,6 @@
 """A browser for a test: pages that report every error, and what is wrong with their accessibility."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -71,6 +72,15 @@ async def visiting(
         page.on("response", on_response)
         yield page
         assert problems == [], problems
+
+
+async def until(page: Page, condition: str) -> None:
+    """Waits until an expression of JavaScript is true. Playwright's own `wait_for_function` needs `eval`, which the pages forbid."""
+    for _ in range(1200):
+        if await page.evaluate(condition):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"not true within a minute: {condition}")
 
 
 async def overflows(page: Page) -> int:

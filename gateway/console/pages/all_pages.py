@@ -3,6 +3,8 @@
 from starlette.routing import Route
 
 from gateway.console.pages.keys import KeysPage
+from gateway.console.pages.map import MapPage
+from gateway.console.pages.models import ModelsPage
 from gateway.console.pages.one_request import OneRequestPage
 from gateway.console.pages.overview import OverviewPage
 from gateway.console.pages.playground import PlaygroundPage
@@ -17,6 +19,8 @@ def page_routes(service: Service) -> list[Route]:
         *OverviewPage(service).routes(),
         *OneRequestPage(service).routes(),
         *RequestsPage(service).routes(),
+        *MapPage(service).routes(),
+        *ModelsPage(service).routes(),
         *KeysPage(service).routes(),
         *PlaygroundPage(service).routes(),
         *TryPage(service).routes(),

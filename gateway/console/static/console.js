@@ -48,6 +48,10 @@ document.addEventListener("click", async (event) => {
 });
 
 document.addEventListener("DOMContentLoaded", () => localTimes(document));
+// New parts, and parts that a morph has set back to what the server sent.
 new MutationObserver((changes) => {
-  for (const change of changes) for (const node of change.addedNodes) if (node.nodeType === Node.ELEMENT_NODE) localTimes(node.parentElement ?? node);
-}).observe(document.documentElement, { childList: true, subtree: true });
+  for (const { type, target, addedNodes } of changes) {
+    if (type === "attributes" && target.matches("time:not([title])")) localTimes(target.parentElement);
+    for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) localTimes(node.parentElement ?? node);
+  }
+}).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["title"] });
