@@ -8,6 +8,7 @@ from gateway.console.pages.models import ModelsPage
 from gateway.console.pages.one_request import OneRequestPage
 from gateway.console.pages.overview import OverviewPage
 from gateway.console.pages.playground import PlaygroundPage
+from gateway.console.pages.replay import ReplayPage
 from gateway.console.pages.requests import RequestsPage
 from gateway.console.pages.try_request import TryPage
 from gateway.http.service import Service
@@ -22,6 +23,7 @@ def page_routes(service: Service) -> list[Route]:
         *MapPage(service).routes(),
         *ModelsPage(service).routes(),
         *KeysPage(service).routes(),
+        *ReplayPage(service).routes(),
         *PlaygroundPage(service).routes(),
         *TryPage(service).routes(),
     ]

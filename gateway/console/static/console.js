@@ -48,6 +48,8 @@ document.addEventListener("click", async (event) => {
 });
 
 document.addEventListener("DOMContentLoaded", () => localTimes(document));
+// On a phone the names of the pages scroll: the one that is open can be seen.
+document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 // New parts, and parts that a morph has set back to what the server sent.
 new MutationObserver((changes) => {
   for (const { type, target, addedNodes } of changes) {

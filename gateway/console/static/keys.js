@@ -26,41 +26,6 @@ function accessOf(form) {
   return access;
 }
 
-// The place of a field that an error names, such as `budget[1].usd`; of what contains it where it has none of its own.
-function placeOf(form, param) {
-  const budget = /^budget\[(\d+)\](?:\.(\w+))?/.exec(param ?? "");
-  if (budget) return form.querySelectorAll(".budget-row")[budget[1]]?.querySelector(`[data-part="${budget[2]}"]`) ?? form.querySelector('[data-field="budget"]');
-  for (let name = param ?? ""; name; name = name.replace(/(^|[.[])[^.[]*$/, "")) {
-    const found = form.querySelector(`[data-field="${CSS.escape(name)}"], [data-field^="${CSS.escape(name)}."]`);
-    if (found) return found;
-  }
-  return null;
-}
-
-function clear(form) {
-  for (const text of form.querySelectorAll(".field-problem")) text.remove();
-  for (const input of form.querySelectorAll("[aria-invalid]")) { input.removeAttribute("aria-invalid"); input.removeAttribute("aria-describedby"); }
-  form.querySelector("[role=alert]").hidden = true;
-}
-
-function complain(form, error) {
-  const field = placeOf(form, error.param);
-  const input = field?.querySelector("input, select");
-  if (!input) {
-    const general = form.querySelector("[role=alert]");
-    general.textContent = error.message;
-    general.hidden = false;
-    general.scrollIntoView({ block: "nearest" });
-    return;
-  }
-  const text = Object.assign(document.createElement("span"), { className: "field-problem", id: "field-problem", textContent: error.message });
-  text.setAttribute("role", "alert");
-  field.append(text);
-  input.setAttribute("aria-invalid", "true");
-  input.setAttribute("aria-describedby", text.id);
-  input.focus();
-}
-
 // The key is in this document only, until its user leaves the page.
 function showSecret(made) {
   const model = made.policies?.length === 0 ? made.models?.[0] ?? "MODEL" : "auto";
@@ -121,12 +86,12 @@ document.addEventListener("submit", async (event) => {
   if (!run) return;
   event.preventDefault();
   const button = form.querySelector("button:not([type=button])");
-  clear(form);
+  clearProblems(form);
   button.disabled = true;
   try {
     await run(form);
   } catch (error) {
-    complain(form, error);
+    showProblem(form, error);
   } finally {
     button.disabled = false;
   }
