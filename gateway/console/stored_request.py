@@ -1,7 +1,6 @@
 """A recorded request that a page sends again: its body as it was sent, or what is left of it."""
 
 import asyncio
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 MAX_ID = 256  # characters of a request id
 MAX_DIGITS = 18  # of a row's number: 64 bits
-WAIT_S = 2.0  # for the record of a request that is just over
-_PAUSE_S = 0.1
 # The operation of the API description that a request belongs to, by its column `api`.
 CHAT = "createChatCompletion"
 OPERATIONS = {
@@ -49,21 +46,16 @@ class StoredRequest:
     note: str = ""
 
 
-async def find_request(service: Service, request: Request, *, wait: bool = False) -> dict[str, Any]:
-    """The columns of the newest request with the id `?request=` that the visitor may see; with `&row=`, of the one in this row.
+async def find_request(service: Service, request: Request, request_id: str) -> dict[str, Any] | None:
+    """The columns of the newest request with an id that the visitor may see; with `?row=`, of the one in this row.
 
-    Args:
-        wait: up to `WAIT_S` for a request that is just over.
+    Returns:
+        None if there is none: another key's request and one that never was give the same answer.
 
     Raises:
-        NotFound: there is none.
+        NotFound: the gateway keeps no record.
         InvalidRequest: the id is none.
     """
-    return await find_named(service, request, request.query_params.get("request", ""), wait=wait)
-
-
-async def find_named(service: Service, request: Request, request_id: str, *, wait: bool = False) -> dict[str, Any]:
-    """The same for an id that is in the path."""
     visitor: Visitor = request.state.visitor
     row = request.query_params.get("row", "")
     if row and not (row.isascii() and row.isdigit() and len(row) <= MAX_DIGITS):
@@ -74,25 +66,31 @@ async def find_named(service: Service, request: Request, request_id: str, *, wai
         raise NotFound("The gateway keeps no record of requests: set `record` under `gateway` in its file.")
     from gateway.record.one_request import find_row
 
-    until = time.monotonic() + (WAIT_S if wait else 0.0)
-    while True:
-        async with reading(service.database, "the record") as connection:
-            found = await connection.run_sync(find_row, request_id, visitor.key_id, int(row) if row else None)
-        if found is not None:
-            return found
-        if time.monotonic() >= until:
-            raise NotFound(f"The record has no request `{request_id}` that you may see.")
-        await asyncio.sleep(_PAUSE_S)
+    async with reading(service.database, "the record") as connection:
+        return await connection.run_sync(find_row, request_id, visitor.key_id, int(row) if row else None)
+
+
+async def find_named(service: Service, request: Request, request_id: str) -> dict[str, Any]:
+    """The same.
+
+    Raises:
+        NotFound: also if there is none.
+        InvalidRequest: the id is none.
+    """
+    found = await find_request(service, request, request_id)
+    if found is None:
+        raise NotFound(f"The record has no request `{request_id}` that you may see.")
+    return found
 
 
 async def load_request(service: Service, request: Request) -> StoredRequest:
-    """The request that `find_request` finds, with its body.
+    """The request with the id `?request=`, with its body.
 
     Raises:
         NotFound: there is none that the visitor may see.
         InvalidRequest: the id is none.
     """
-    columns = await find_request(service, request)
+    columns = await find_named(service, request, request.query_params.get("request", ""))
     assert service.database is not None
     from gateway.record.bodies import stored_body
 

@@ -60,16 +60,12 @@ class PlaygroundPage:
         return body_answer(await load_request(self._service, request))
 
     async def result(self, request: Request) -> Response:
-        """What the record says of a request that the page has sent: its cost as it was billed."""
-        found = await find_request(self._service, request, wait=True)
-        known = {
+        """What the record says of a request that the page has sent, such as its cost; null before it is written."""
+        found = await find_request(self._service, request, request.query_params.get("request", ""))
+        known = found and {
             "row": found["id"],
             "cost": "unknown" if found["cost_nusd"] is None else formats.usd(found["cost_nusd"]),
-            "latency": formats.duration(found["latency_ms"]),
-            "first_token": formats.duration(found["first_token_ms"]),
-            "overhead": formats.duration(found["overhead_ms"]),
-            "served": found["served"],
-            "deployment": found["deployment"],
+            "estimated": bool(found["usage_estimated"]),
             "has_answer": found["error"] is None and found["served"] is not None,
         }
         return Response(orjson.dumps(known), headers=HEADERS, media_type="application/json")

@@ -1,5 +1,6 @@
 """A box for each operation of the API description, which sends a request to this gateway and shows the whole answer."""
 
+import asyncio
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -111,12 +112,13 @@ class TryPage:
 
     async def first(self, request: Request) -> Response:
         """The page of the operation that the list of all operations sends; at first the one for chat."""
-        return RedirectResponse(f"/ui/try/{_named(request.query_params.get('operation', CHAT)).id}", 303)
+        one = await _named(request.query_params.get("operation", CHAT))
+        return RedirectResponse(f"/ui/try/{one.id}", 303)
 
     async def show(self, request: Request) -> Response:
         """The page of an operation; with `?request=ID`, the stored body of the request with this id is loaded into it."""
         visitor: Visitor = request.state.visitor
-        one = _named(request.path_params["operation"])
+        one = await _named(request.path_params["operation"])
         if one.operator:
             visitor.need_operator()
         note = ""
@@ -131,12 +133,13 @@ class TryPage:
         return await page(request, "try.html", operation=one, tags=tags, loads=loads, note=note, keys=keys)
 
 
-def _named(name: str) -> Operation:
-    """
+async def _named(name: str) -> Operation:
+    """An operation; the description is read in a thread.
+
     Raises:
         NotFound: there is no such operation.
     """
-    found = operations().get(name)
+    found = (await asyncio.to_thread(operations)).get(name)
     if found is None:
         raise NotFound(f"The API has no operation `{name[:100]}`: /docs lists them.")
     return found

@@ -2,6 +2,7 @@
 "use strict";
 
 const RENDER_MS = 100; // Markdown is rendered again this often at most while an answer arrives
+const LOOKS = 100, LOOK_MS = 300; // for the record, which is written shortly after the answer
 
 function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -75,6 +76,7 @@ class Answer {
 
   async run(bytes) {
     const { signal } = this.stopping;
+    this.place.setAttribute("aria-busy", "true"); // readers of the screen speak the whole answer, not each part
     this.began = performance.now();
     try {
       const answer = await fetch("/ui/api/v1/chat/completions", {
@@ -98,7 +100,9 @@ class Answer {
     }
     this.tookMs = performance.now() - this.began;
     this.render();
-    await this.end();
+    this.place.removeAttribute("aria-busy");
+    this.showMore();
+    this.showRecord();
   }
 
   // A whole answer, or one event of a stream.
@@ -179,31 +183,46 @@ class Answer {
       const cached = this.usage.prompt_tokens_details?.cached_tokens;
       facts.push(`${count(this.usage.prompt_tokens)}${cached ? ` (${count(cached)} cached)` : ""} + ${count(this.usage.completion_tokens)} tokens`);
     }
-    if (this.result) facts.push(this.result.cost === "unknown" ? "cost unknown" : this.result.cost);
+    if (this.result) facts.push(`${this.result.cost === "unknown" ? "cost unknown" : this.result.cost}${this.result.estimated ? ", tokens estimated" : ""}`);
     const finish = this.choices[0]?.finish;
     if (finish && finish !== "stop") facts.push(`ended by ${finish}`);
     if (facts.length || this.tookMs !== undefined) this.facts.textContent = facts.join(" · ");
   }
 
-  async end() {
-    const id = this.headers?.get("x-request-id");
+  showMore() {
     const own = [...(this.headers ?? [])].filter(([name]) => name.startsWith("x-locus-") || name === "x-request-id" || name.includes("ratelimit"));
     const details = (title, text) => make("details", {}, make("summary", {}, title), make("pre", { tabIndex: 0 }, text));
     if (own.length) this.more.append(details("Headers", own.map((pair) => pair.join(": ")).join("\n")));
     if (this.raw.length) this.more.append(details("Answer as it came", this.raw.join("\n")));
-    const actions = make("div", { className: "bar-line actions" });
-    this.more.append(actions);
-    if (this.choices[0]) this.offerToGoOn(actions, this.choices[0]);
-    if (!id || !this.recorded) return;
-    const answer = await fetch(`/ui/playground/result?request=${encodeURIComponent(id)}`);
-    if (!answer.ok) return;
-    this.result = await answer.json();
-    this.showFacts();
-    if (this.result.has_answer) this.offerVerdict(actions, id);
-    actions.append(make("a", { href: `/ui/requests/${encodeURIComponent(id)}?row=${this.result.row}` }, "Details"));
+    this.actions = make("div", { className: "bar-line actions" });
+    this.more.append(this.actions);
+    if (this.choices[0]) this.offerToGoOn(this.choices[0]);
   }
 
-  offerToGoOn(actions, choice) {
+  // Cost, feedback and the page of the request, once it is recorded. Nothing waits for it.
+  async showRecord() {
+    const id = this.headers?.get("x-request-id");
+    if (!id || !this.recorded) return;
+    this.result = await this.recordOf(id);
+    if (!this.result) return;
+    this.showFacts();
+    if (this.result.has_answer) this.offerVerdict(id);
+    this.actions.append(make("a", { href: `/ui/requests/${encodeURIComponent(id)}?row=${this.result.row}` }, "Details"));
+  }
+
+  // What the record says; null if it does not have the request in time, or another answer has taken the place of this one.
+  async recordOf(id) {
+    for (let i = 0; i < LOOKS && this.facts.isConnected; i++) {
+      const answer = await fetch(`/ui/playground/result?request=${encodeURIComponent(id)}`).catch(() => null);
+      if (!answer?.ok || answer.redirected) return null; // the gateway is away, or the session over
+      const result = await answer.json();
+      if (result) return result;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+    return null;
+  }
+
+  offerToGoOn(choice) {
     const calls = choice.calls.filter(Boolean);
     const button = make("button", { type: "button" }, calls.length ? "Answer the calls" : "Go on from here");
     const fields = calls.map((call) => {
@@ -215,10 +234,10 @@ class Answer {
       const results = calls.map((call, i) => ({ role: "tool", tool_call_id: call.id, content: fields[i].value }));
       this.goOn([choice.message, ...results], calls.length > 0);
     });
-    if (choice.finish || calls.length) actions.append(button);
+    if (choice.finish || calls.length) this.actions.append(button);
   }
 
-  offerVerdict(actions, id) {
+  offerVerdict(id) {
     const group = make("span", { className: "verdict" });
     group.setAttribute("role", "group");
     group.setAttribute("aria-label", "Was the answer good?");
@@ -238,6 +257,6 @@ class Answer {
       });
       group.append(button);
     }
-    actions.append(group);
+    this.actions.append(group);
   }
 }

@@ -1,7 +1,7 @@
 // The turns of the request: a message that the form can show has a role, a text and images; any other one is edited as JSON.
 "use strict";
 
-const TURN_FIELDS = { system: [], user: [], assistant: [], tool: ["tool_call_id"] };
+const TURN_FIELDS = { system: [], developer: [], user: [], assistant: [], tool: ["tool_call_id"] };
 
 // The text and the image parts of a message; null if the form cannot show all of it.
 function shownParts(message) {

@@ -122,8 +122,8 @@ class Playground {
     byId("max-tokens").value = form.max_tokens;
     for (const id of JSON_FIELDS) byId(id).value = form[id];
     this.setMode(false);
-    if (typeof model === "string" && this.columns[0].find(".model").value === "") this.choose(this.columns[0], model);
-    for (const column of this.columns) if (column.find(".model").value === "") this.choose(column, String(model));
+    const { value } = this.columns[0].find("option:not(.as-typed)");
+    for (const column of this.columns) if (column.find(".model").value === "") this.choose(column, typeof model === "string" ? model : value);
     this.changed();
   }
 
@@ -169,9 +169,9 @@ class Playground {
     for (const id of JSON_FIELDS) {
       const badge = this.form.querySelector(`[data-json="${id}"] .badge`), text = byId(id).value.trim();
       badge.hidden = !text;
-      if (!text) continue;
-      const valid = this.isJson(text);
-      byId(id).setAttribute("aria-invalid", String(!valid));
+      const valid = !text || this.isJson(text);
+      if (valid) byId(id).removeAttribute("aria-invalid");
+      else byId(id).setAttribute("aria-invalid", "true");
       badge.className = valid ? "badge good" : "badge bad";
       badge.textContent = valid ? "set" : "not valid JSON";
     }
@@ -235,7 +235,10 @@ class Playground {
 
   // Adds an answer to the turns, with the results of its tool calls, which are sent at once.
   goOn(messages, answersCalls) {
-    if (this.running) return;
+    if (this.running) {
+      notify("Wait until the other answers are there, or stop them.");
+      return;
+    }
     if (this.asJson) this.showForm();
     for (const message of messages) this.turns.add(message);
     if (answersCalls) this.send();

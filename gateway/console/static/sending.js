@@ -25,7 +25,7 @@ class ExactText {
   // `named`: the query that names a stored request.
   async load(named) {
     const answer = await fetch(`/ui/playground/body?${named}`);
-    if (!answer.ok) throw new Error("The stored request could not be loaded.");
+    if (!answer.ok || answer.redirected) throw new Error("The stored request could not be loaded.");
     const bytes = new Uint8Array(await answer.arrayBuffer());
     this.area.value = new TextDecoder("utf-8").decode(bytes);
     this.loaded = { bytes, shown: this.area.value };

@@ -1,14 +1,18 @@
 """What the playground's addresses answer: models of the visitor, stored requests byte for byte, results, the API's try pages."""
 
+import inspect
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 
 from gateway.console.pages.try_request import operations
+from gateway.console.rendering import STATIC
 from gateway.record import bodies
 from tests.gateway.running import Gateway, entry, gateway
 from tests.gateway.upstreams import ScriptedProvider
@@ -74,7 +78,6 @@ async def test_a_stored_request_is_loaded_byte_for_byte_by_its_key_and_the_opera
             for path in (
                 "/ui/playground/body",
                 "/ui/playground",
-                "/ui/playground/result",
                 "/ui/try/createChatCompletion",
             ):
                 other = await alice.get(f"{path}?request=of-bob")
@@ -82,6 +85,8 @@ async def test_a_stored_request_is_loaded_byte_for_byte_by_its_key_and_the_opera
                 assert (other.status_code, never.status_code) == (404, 404), path
                 assert other.text.replace("of-bob", "ID") == never.text.replace("never-sent", "ID")
                 assert (await operator.get(f"{path}?request=of-bob")).status_code == 200
+            for request_id in ("of-bob", "never-sent"):
+                assert (await alice.get(f"/ui/playground/result?request={request_id}")).json() is None
             rows = {row["key_name"]: row["id"] for row in await run.records() if row["request_id"] == "the-same-id"}
             first = f"the-same-id&row={rows['alice']}"
             assert (await operator.get(where + first)).content == SENT
@@ -168,11 +173,18 @@ async def test_the_key_named_playground_pays_for_the_operator(tmp_path: Path) ->
         answers = [await operator.post("/ui/api/v1/chat/completions", json=body) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [200, 429]
         request_id = answers[0].headers["x-request-id"]
-        result = (await operator.get(f"/ui/playground/result?request={request_id}")).json()
-        assert result["cost"] == "0.00001 USD"
-        assert (result["served"], result["has_answer"]) == ("llama-8b", True)
         (first, *_) = await run.records()
+        result = (await operator.get(f"/ui/playground/result?request={request_id}")).json()
+        assert result == {"row": first["id"], "cost": "0.00001 USD", "estimated": False, "has_answer": True}
         assert (first["key_name"], first["request_id"]) == ("playground", request_id)
+
+
+def test_a_copied_program_gives_the_official_client_only_parameters_that_it_has() -> None:
+    script = (STATIC / "playground-body.js").read_text(encoding="utf-8")
+    listed = script.partition("PYTHON_PARAMETERS = new Set(")[2].partition(").split")[0]
+    names = set(re.findall(r"[a-z_]{1,}", listed))
+    assert {"messages", "tools", "stream"} <= names
+    assert names <= set(inspect.signature(openai.OpenAI(api_key="none").chat.completions.create).parameters)
 
 
 async def test_without_a_record_nothing_can_be_loaded(tmp_path: Path) -> None:
