@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,14 +44,28 @@ class Shot:
 
     Attributes:
         path: the address of the page; `{request}` stands for the id of a request with a stand-in.
-        prepare: what is done on the page before the picture.
+        prepare: is done on the page before the picture.
     """
 
     name: str
     path: str
     size: tuple[int, int] = DESKTOP
     dark: bool = False
-    prepare: str = ""
+    prepare: Callable[[Page], object] = lambda page: None
+
+
+def ask(page: Page) -> None:
+    """Two models answer a question of the playground side by side."""
+    page.get_by_role("button", name="Compare with another model").click()
+    page.locator("textarea").first.fill("Find the remainder when $7^{23}$ is divided by $31$.")
+    page.get_by_role("button", name="Send").click()
+    page.wait_for_timeout(2500)
+
+
+def type_query(page: Page) -> None:
+    """The map shows who would answer."""
+    page.get_by_label("Who would answer this?").fill("Write a Python function that merges two sorted lists.")
+    page.wait_for_timeout(1500)
 
 
 SHOTS = (
@@ -59,12 +73,12 @@ SHOTS = (
     Shot("overview-phone", "/ui", PHONE),
     Shot("requests", "/ui/requests"),
     Shot("request", "/ui/requests/{request}"),
-    Shot("map", "/ui/map"),
+    Shot("map", "/ui/map", prepare=type_query),
     Shot("map-dark", "/ui/map", dark=True),
     Shot("models", "/ui/models"),
     Shot("keys", "/ui/keys"),
     Shot("replay", "/ui/replay"),
-    Shot("playground", "/ui/playground"),
+    Shot("playground", "/ui/playground", prepare=ask),
     Shot("playground-phone", "/ui/playground", PHONE),
 )
 
@@ -123,8 +137,8 @@ def use(url: str) -> None:
         keys = [
             http.post("/admin/keys", json=fields).raise_for_status().json()["key"]
             for fields in (
-                {"name": "support-bot", "budget": [{"usd": 5, "per": "month"}]},
-                {"name": "ci", "budget": [{"usd": 0.02, "per": "day"}], "rpm": 600},
+                {"name": "support-bot", "budget": [{"usd": 60, "per": "month"}]},
+                {"name": "ci", "budget": [{"usd": 20, "per": "day"}], "rpm": 600},
                 {"name": "research"},
             )
         ]
@@ -147,6 +161,7 @@ def take(page: Page, shot: Shot, url: str, out: Path) -> None:
     page.goto(shot.path.replace("{request}", _with_stand_in(url)))
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(700)  # until charts are drawn
+    shot.prepare(page)
     path = out / f"{shot.name}.png"
     page.screenshot(path=path)
     with Image.open(path) as image:
@@ -156,8 +171,8 @@ def take(page: Page, shot: Shot, url: str, out: Path) -> None:
 
 def _with_stand_in(url: str) -> str:
     """The id of a request that a stand-in answered."""
-    page = httpx.get(f"{url}/ui/requests?stand_in=1").text
-    found = re.search(r'/ui/requests/([\w.:-]{6,})"', page)
+    page = httpx.get(f"{url}/ui/requests?stand_ins=yes").text
+    found = re.search(r'/ui/requests/([\w.:-]{6,}\?row=\d+)"', page)
     return found[1] if found else ""
 
 

@@ -38,7 +38,10 @@ document.addEventListener("DOMContentLoaded", () => {
       { ...axis, values: (_, times) => times.map((time) => (chart.days || !(local(time).getHours() + local(time).getMinutes()) ? day(local(time)) : hour(local(time)))) },
       { ...axis, size: 50, label: chart.unit, labelSize: 20, values: (_, values) => values.map((value) => short.format(value)) },
     ];
-    const scales = { y: { range: (_, low, high) => [0, (high || 1) * 1.03] } };
+    // A bar stands to the right of the time at which its hour or day begins.
+    const first = chart.times[0], last = chart.times.at(-1);
+    const step = chart.times.length > 1 ? chart.times[1] - first : 3600;
+    const scales = { x: { range: () => [first, last + step] }, y: { range: (_, low, high) => [0, (high || 1) * 1.03] } };
     if (chart.series.some((one) => one.percent)) {
       axes.push({ ...axis, scale: "%", side: 1, size: 46, grid: { show: false }, values: (_, values) => values.map((value) => `${short.format(value)}%`) });
       scales["%"] = { range: (_, low, high) => [0, Math.max(1, high * 1.2)] };

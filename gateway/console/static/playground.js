@@ -78,7 +78,9 @@ class Playground {
   addColumn() {
     const element = byId("column-template").content.firstElementChild.cloneNode(true);
     const column = { element, find: (selector) => element.querySelector(selector), answer: null, asked: null, asking: null };
-    column.find(".model").value = column.find("option:not(.as-typed)").value;
+    const others = this.columns.map((other) => other.find(".model").value);
+    const names = [...element.querySelectorAll("option:not(.as-typed)")].map((option) => option.value);
+    column.find(".model").value = names.find((name) => !others.includes(name)) ?? names[0];
     column.find(".remove").addEventListener("click", () => {
       this.columns.splice(this.columns.indexOf(column), 1);
       column.answer?.stop();
