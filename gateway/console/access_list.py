@@ -11,9 +11,10 @@ from gateway.core.errors import NotFound
 from gateway.core.json_types import JsonObject
 from gateway.http.service import Service
 from gateway.keys.description import describe_file_key, describe_file_team, describe_key, describe_team
+from gateway.keys.search import find_keys, keys_of_teams
+from gateway.keys.stored import StoredKey
 
-SHOWN = 100  # keys on one page
-RECENT_S = 7 * 86_400.0
+SHOWN = 50  # keys on one page
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +55,41 @@ class AccessList:
     async def keys(
         self, search: str = "", *, team: str | None = None, revoked: bool = False
     ) -> tuple[list[Listed], int]:
-        """Keys whose name, id or team contains a text: at most `SHOWN`, and the number of all.
+        """Keys whose name, id or team contains a text, those of the file first: at most `SHOWN`, and the number of all.
 
         Args:
             team: only its keys; None: all.
+            revoked: True if revoked ones are wanted too.
         """
-        wanted = search.casefold()
-        found = [
-            (key, fields)
-            for key, fields in await self._keys(revoked=revoked)
-            if wanted in _searched(fields) and team in (None, fields["team"])
-        ]
-        return await self._listed_keys(found[:SHOWN]), len(found)
+        database, wanted = self._service.database, search.casefold()
+        of_file = [key for key in self._of_file if _matches(key, wanted) and team in (None, key.identity.team)]
+        stored: list[StoredKey] = []
+        count = 0
+        if database is not None:
+            stored, count = await find_keys(database, search, team=team, revoked=revoked, most=SHOWN)
+        return await self._listed_keys(of_file[:SHOWN], stored[: max(0, SHOWN - len(of_file))]), len(of_file) + count
 
     async def key(self, key_id: str) -> Listed:
         """
         Raises:
             NotFound: there is no key with this id.
         """
-        found = [one for one in await self._keys(revoked=True) if one[1]["id"] == key_id]
-        if not found:
-            raise NotFound(f"There is no key `{key_id[:64]}`.")
-        return (await self._listed_keys(found))[0]
+        of_file = [key for key in self._of_file if key.identity.id == key_id]
+        stored = None
+        if not of_file and self._service.key_store is not None:
+            stored, _ = await self._service.key_store.find(key_id)
+        for found in await self._listed_keys(of_file, [] if stored is None else [stored]):
+            return found
+        raise NotFound(f"There is no key `{key_id[:64]}`.")
 
     async def teams(self) -> list[Listed]:
         """All teams."""
         found = await self._teams()
         budgets = await self.spending.budgets(("team", team.name, team.limits) for team, _ in found)
-        recent = await self.spending.since("team", [team.name for team, _ in found], self._since)
-        keys = Counter(fields["team"] for _, fields in await self._keys(revoked=False))
+        recent = await self.spending.recent("team", [team.name for team, _ in found])
+        keys = Counter(key.identity.team for key in self._of_file)
+        if self._service.database is not None:
+            keys.update(await keys_of_teams(self._service.database))
         listed = []
         for team, fields in found:
             own = budgets["team", team.name]
@@ -90,6 +97,10 @@ class AccessList:
                 Listed(fields, own, *self._state(own, [team.expires]), recent.get(team.name), keys[team.name])
             )
         return listed
+
+    async def team_names(self) -> list[str]:
+        """The names of all teams."""
+        return [team.name for team, _ in await self._teams()]
 
     async def team(self, name: str) -> Listed:
         """
@@ -101,14 +112,9 @@ class AccessList:
                 return team
         raise NotFound(f"There is no team `{name[:64]}`.")
 
-    async def _keys(self, *, revoked: bool) -> list[tuple[AccessKey, JsonObject]]:
-        """Those of the portfolio file, then those of the store."""
-        store, of_file = self._service.key_store, self._service.in_force.portfolio.access.keys
-        used = {} if store is None else await store.last_used()
-        found = [(key, describe_file_key(key, used)) for key in of_file]
-        if store is not None:
-            found += [(key.in_force, describe_key(key, used)) for key in await store.keys(revoked=revoked)]
-        return found
+    @property
+    def _of_file(self) -> Sequence[AccessKey]:
+        return self._service.in_force.portfolio.access.keys
 
     async def _teams(self) -> list[tuple[Team, JsonObject]]:
         found = [(team, describe_file_team(team)) for team in self._service.in_force.portfolio.access.teams]
@@ -116,10 +122,14 @@ class AccessList:
             found += [(team.in_force, describe_team(team)) for team in await self._service.key_store.teams()]
         return found
 
-    async def _listed_keys(self, found: Sequence[tuple[AccessKey, JsonObject]]) -> list[Listed]:
+    async def _listed_keys(self, of_file: Sequence[AccessKey], stored: Sequence[StoredKey]) -> list[Listed]:
+        ids = [key.identity.id for key in of_file] + [key.id for key in stored]
+        used = {} if self._service.key_store is None else await self._service.key_store.last_used(ids)
+        found = [(key, describe_file_key(key, used)) for key in of_file]
+        found += [(key.in_force, describe_key(key, used)) for key in stored]
         teams = {team.name: team for team, _ in reversed(await self._teams())}  # those of the file count
         budgets = await self.spending.budgets(("key", key.identity.id, key.limits) for key, _ in found)
-        recent = await self.spending.since("key", [key.identity.id for key, _ in found], self._since)
+        recent = await self.spending.recent("key", ids)
         listed = []
         for key, fields in found:
             own, name = budgets["key", key.identity.id], key.identity.team
@@ -142,10 +152,7 @@ class AccessList:
             return "budget spent", "bad"
         return ("budget nearly spent", "warn") if "warn" in levels else ("in use", "good")
 
-    @property
-    def _since(self) -> float:
-        return self._service.limiter.now - RECENT_S
 
-
-def _searched(fields: JsonObject) -> str:
-    return f"{fields['name']}\n{fields['id']}\n{fields['team'] or ''}".casefold()
+def _matches(key: AccessKey, text: str) -> bool:
+    identity = key.identity
+    return any(text in part.casefold() for part in (identity.name, identity.id, identity.team or ""))

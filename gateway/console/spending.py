@@ -12,6 +12,8 @@ from gateway.limits.windows import FOREVER
 from gateway.store.transactions import reading
 
 Kind = Literal["key", "team"]
+DAY_S = 86_400
+RECENT_DAYS = 7
 Level = Literal["", "good", "warn", "bad"]
 
 
@@ -78,21 +80,19 @@ class Spending:
             for kind, name, limits in scopes
         }
 
-    async def since(self, kind: Kind, names: Collection[str], since: float) -> Mapping[str, int]:
-        """Nano-USD by the id of a key or the name of a team; empty without a database.
-
-        Args:
-            since: seconds since the epoch.
+    async def recent(self, kind: Kind, names: Collection[str]) -> Mapping[str, int]:
+        """Nano-USD of the last `RECENT_DAYS` by the id of a key or the name of a team; empty without a database.
 
         Raises:
             StoreUnavailable: the database cannot be used.
         """
         if self._service.database is None:
             return {}
+        since = self._service.limiter.now // DAY_S * DAY_S - (RECENT_DAYS - 1) * DAY_S
         async with reading(self._service.database, "spending") as connection:
-            from gateway.record.key_sums import spent_since
+            from gateway.record.key_sums import spent_on_days
 
-            return dict.fromkeys(names, 0) | dict(await connection.run_sync(spent_since, kind, names, since))
+            return dict.fromkeys(names, 0) | dict(await connection.run_sync(spent_on_days, kind, names, since))
 
     async def _states(self, terms: Sequence[BudgetTerm]) -> dict[BudgetTerm, WindowState]:
         if not terms:
@@ -110,9 +110,17 @@ class Spending:
                 groups.setdefault((kind, term.key.start), []).append(term)
         for (kind, start), some in groups.items():
             names = {term: term.key.scope.partition(":")[2] for term in some}
-            spent = await self.since(kind, set(names.values()), start)
+            spent = await self._since(kind, set(names.values()), start)
             states |= {term: WindowState(spent.get(name, 0), 0, 0) for term, name in names.items()}
         return states
+
+    async def _since(self, kind: Kind, names: Collection[str], since: float) -> Mapping[str, int]:
+        if self._service.database is None:
+            return {}
+        async with reading(self._service.database, "spending") as connection:
+            from gateway.record.key_sums import spent_since
+
+            return await connection.run_sync(spent_since, kind, names, since)
 
 
 def _view(term: BudgetTerm, warn: float, state: WindowState | None) -> BudgetView:

@@ -1,9 +1,9 @@
 """The statements about keys and teams. Imports SQLAlchemy, so it is imported after the database has been opened."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.tables import KEY_USE, KEYS, SECRETS, TEAMS
@@ -35,9 +35,41 @@ async def all_keys(connection: AsyncConnection, *, revoked: bool) -> list[Row]:
     return await _all(connection, query if revoked else query.where(KEYS.c.revoked.is_(None)))
 
 
-async def last_used(connection: AsyncConnection) -> dict[str, float]:
-    """When each key was used last, by its id."""
-    return {row.key_id: row.last_used for row in await connection.execute(select(KEY_USE))}
+async def found_keys(
+    connection: AsyncConnection, search: str, team: str | None, most: int, *, revoked: bool
+) -> tuple[list[Row], int]:
+    """The oldest keys whose name, id or team contains a text, and the number of all of them.
+
+    Args:
+        team: only its keys; None: all.
+        revoked: True if revoked ones are wanted too.
+    """
+    wanted: list[ColumnElement[bool]] = [] if revoked else [KEYS.c.revoked.is_(None)]
+    wanted += [] if team is None else [KEYS.c.team == team]
+    if search:
+        wanted.append(
+            or_(*(column.icontains(search, autoescape=True) for column in (KEYS.c.name, KEYS.c.id, KEYS.c.team)))
+        )
+    count = await connection.scalar(select(func.count()).select_from(KEYS).where(*wanted))
+    return await _all(
+        connection, select(KEYS).where(*wanted).order_by(KEYS.c.created, KEYS.c.id).limit(most)
+    ), count or 0
+
+
+async def keys_of_teams(connection: AsyncConnection) -> dict[str, int]:
+    """The number of keys in use by the name of their team."""
+    query = select(KEYS.c.team, func.count()).where(KEYS.c.revoked.is_(None), KEYS.c.team.is_not(None))
+    return {str(team): number for team, number in await connection.execute(query.group_by(KEYS.c.team))}
+
+
+async def last_used(connection: AsyncConnection, ids: Collection[str] | None = None) -> dict[str, float]:
+    """When keys were used last, by their ids.
+
+    Args:
+        ids: of those that are wanted; None: all.
+    """
+    query = select(KEY_USE) if ids is None else select(KEY_USE).where(KEY_USE.c.key_id.in_(ids))
+    return {row.key_id: row.last_used for row in await connection.execute(query)}
 
 
 async def add_key(connection: AsyncConnection, row: Row) -> None:

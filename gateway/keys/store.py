@@ -4,7 +4,7 @@ The database holds a digest of each key, and no key itself.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -71,12 +71,16 @@ class KeyStore:
 
             return [StoredKey.of(row) for row in await rows.all_keys(connection, revoked=revoked)]
 
-    async def last_used(self) -> Mapping[str, float]:
-        """When keys were used last, also those of the portfolio file, by id; seconds since the epoch, some seconds late."""
+    async def last_used(self, ids: Collection[str] | None = None) -> Mapping[str, float]:
+        """When keys were used last, also those of the portfolio file, by id; seconds since the epoch, some seconds late.
+
+        Args:
+            ids: of those that are wanted; None: all.
+        """
         async with self._read() as connection:
             from gateway.keys import rows
 
-            return await rows.last_used(connection)
+            return await rows.last_used(connection, ids)
 
     async def key(self, name: str) -> StoredKey:
         """The key with an id, or the key in use with a name.

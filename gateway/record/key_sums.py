@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, Text, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Table, Text, func, literal_column, select
 
 from gateway.store.tables import DAY
-from gateway.store.usage_tables import USAGE_HOURLY
+from gateway.store.usage_tables import USAGE_DAILY, USAGE_HOURLY
 
 _AT_ONCE = 500  # SQLite limits the variables of one statement
 
@@ -47,10 +47,32 @@ def spent_since(
     Args:
         since: seconds since the epoch; the hour that it is in counts.
     """
-    column, hour = USAGE_HOURLY.c["key_id" if kind == "key" else "team"], USAGE_HOURLY.c.hour
-    found, asked = {}, sorted(names)
+    hour = USAGE_HOURLY.c.hour
+    return _spent(connection, USAGE_HOURLY, kind, names, hour > since - 3600)
+
+
+def spent_on_days(
+    connection: Connection, kind: Literal["key", "team"], names: Collection[str], since: float
+) -> Mapping[str, int]:
+    """The same for many keys or teams, by the sums of UTC days.
+
+    Args:
+        since: seconds since the epoch, the beginning of a day.
+    """
+    return _spent(connection, USAGE_DAILY, kind, names, USAGE_DAILY.c.day >= since)
+
+
+def _spent(
+    connection: Connection,
+    table: Table,
+    kind: Literal["key", "team"],
+    names: Collection[str],
+    period: ColumnElement[bool],
+) -> Mapping[str, int]:
+    column, asked = table.c["key_id" if kind == "key" else "team"], sorted(names)
+    found = {}
     for begin in range(0, len(asked), _AT_ONCE):
         some = column.in_(asked[begin : begin + _AT_ONCE])
-        query = select(column, func.sum(USAGE_HOURLY.c.nusd)).where(some, hour > since - 3600).group_by(column)
+        query = select(column, func.sum(table.c.nusd)).where(some, period).group_by(column)
         found.update({name: int(nusd) for name, nusd in connection.execute(query)})
     return found

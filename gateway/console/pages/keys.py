@@ -97,7 +97,7 @@ class KeysPage:
         if self._service.key_store is None:
             raise NotFound("The gateway has no database for keys: set `record` or `store` under `gateway` in its file.")
         portfolio = self._service.in_force.portfolio
-        teams = [team.fields["name"] for team in await self._access.teams()] if kind == "key" else []
+        teams = await self._access.team_names() if kind == "key" else []
         names: dict[str, Any] = {
             "models": sorted(portfolio.model_names),
             "policies": list(portfolio.policies),

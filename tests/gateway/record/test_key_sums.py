@@ -1,10 +1,10 @@
 from sqlalchemy import insert
 
 from gateway.config.database_location import DatabaseLocation
-from gateway.record.key_sums import DaySums, days_of_key, spent_since
+from gateway.record.key_sums import DaySums, days_of_key, spent_on_days, spent_since
 from gateway.store import schema
 from gateway.store.engines import sync_engine
-from gateway.store.usage_tables import USAGE_HOURLY
+from gateway.store.usage_tables import USAGE_DAILY, USAGE_HOURLY
 from tests.gateway.store.engines import location
 
 __all__ = ["location"]  # a fixture
@@ -34,4 +34,10 @@ def test_what_keys_and_teams_have_used(location: DatabaseLocation) -> None:
         ]
         assert spent_since(connection, "key", ["a", "b", "c"], NOON + 1_800) == {"a": 25, "b": 11}
         assert spent_since(connection, "team", ["build"], NOON + 3_600) == {"build": 11}
+        of_days = [
+            {"day": NOON // 86_400 * 86_400, **{k: v for k, v in one.items() if k != "hour"}} for one in values[:3]
+        ]
+        connection.execute(insert(USAGE_DAILY), of_days)
+        assert spent_on_days(connection, "key", ["a", "c"], NOON // 86_400 * 86_400) == {"a": 12}
+        assert spent_on_days(connection, "key", ["a"], NOON // 86_400 * 86_400 + 86_400) == {}
     engine.dispose()
