@@ -114,6 +114,10 @@ async def test_a_body_is_sent_byte_for_byte_as_it_was_typed_or_stored(tmp_path: 
         await page.get_by_role("button", name="Send", exact=True).click()
         await expect(page.locator(".answer .text")).to_have_text("fine")
         assert await body_of(page, run, 0) == typed.encode()
+        # through the page of the request and back
+        await page.locator(".answer").get_by_role("link", name="Details").click()
+        await page.get_by_role("link", name="Open in playground").click()
+        await expect(raw).to_have_value(typed)
         # with line ends that a text area cannot hold
         answer = await run.http.post("/v1/chat/completions", content=stored, headers={"x-request-id": "of-a-program"})
         assert answer.status_code == 200
