@@ -51,7 +51,6 @@ class CurveChart:
     height: int = HEIGHT
     left: int = _LEFT
     bottom: int = HEIGHT - _BOTTOM
-    top: int = _TOP
 
     @property
     def right(self) -> int:

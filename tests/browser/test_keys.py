@@ -52,6 +52,7 @@ async def test_a_key_from_its_form_to_its_revocation(tmp_path: Path, caplog: pyt
         await page.get_by_label("USD", exact=True).fill("300")
         await page.get_by_role("button", name="Create the team").click()
         await expect(page.get_by_role("heading", name="Team build")).to_be_visible()
+        await expect(page.get_by_text("of 300.00 USD a month")).to_be_visible()
         await page.get_by_role("link", name="Create a key").click()
 
         name, usd = page.get_by_label("Name", exact=True), page.get_by_label("USD", exact=True)
@@ -87,6 +88,7 @@ async def test_a_key_from_its_form_to_its_revocation(tmp_path: Path, caplog: pyt
         await page.get_by_role("link", name="I have copied it").click()
         await expect(page.get_by_text("of 5.00 USD a day")).to_be_visible()
         await expect(page.get_by_role("heading", name="USD in 30 days")).to_be_visible()
+        await expect(page.get_by_text("2 requests, 1 with an error")).to_be_visible()
 
         await page.get_by_role("button", name="Rotate").click()
         await page.get_by_role("combobox", name="The old key").select_option("0")

@@ -11,8 +11,9 @@ from starlette.routing import Route
 
 from gateway.config.access import AccessEntry
 from gateway.console.access_list import AccessList, Listed
-from gateway.console.day_chart import NARROW, WIDE, DayChart, day_chart
+from gateway.console.day_chart import NARROW, WIDE, day_chart
 from gateway.console.rendering import page
+from gateway.console.spending import DAY_S
 from gateway.console.visitor import Visitor
 from gateway.core.errors import NotFound
 from gateway.core.json_types import JsonObject
@@ -22,7 +23,6 @@ from gateway.limits.left import left_of
 from gateway.store.transactions import reading
 
 DAYS = 30  # of the chart
-_DAY_S = 86_400
 
 
 class KeysPage:
@@ -60,8 +60,8 @@ class KeysPage:
         _need_operator(request)
         key = await self._access.key(request.query_params.get("id", ""))
         overlap = self._service.in_force.portfolio.settings.rotate_overlap
-        charts = await self._charts(key.fields["id"])
-        return await page(request, "key.html", key=key, overlap=overlap, charts=charts)
+        used = await self._used(key.fields["id"])
+        return await page(request, "key.html", key=key, overlap=overlap, used=used)
 
     async def new_key(self, request: Request) -> Response:
         _need_operator(request)
@@ -117,20 +117,24 @@ class KeysPage:
             "left": left,
             "budgets": budgets.get(("key", grant.identity.id), []),
         }
-        return await page(request, "own_key.html", charts=await self._charts(grant.identity.id), **values)
+        return await page(request, "own_key.html", used=await self._used(grant.identity.id), **values)
 
-    async def _charts(self, key_id: str) -> tuple[DayChart, ...]:
-        """What a key has spent in the last days, for a screen and for a phone; empty: there are no sums."""
+    async def _used(self, key_id: str) -> JsonObject | None:
+        """What a key was used for in the last days: charts for a screen and for a phone, and sums. None: there are no sums."""
         if self._service.database is None:
-            return ()
+            return None
         now = self._service.limiter.now
         async with reading(self._service.database, "spending") as connection:
             from gateway.record.key_sums import days_of_key
 
-            since = now // _DAY_S * _DAY_S - (DAYS - 1) * _DAY_S
-            days = await connection.run_sync(days_of_key, key_id, since)
+            days = await connection.run_sync(days_of_key, key_id, now // DAY_S * DAY_S - (DAYS - 1) * DAY_S)
         nusd = {day.day: day.nusd for day in days}
-        return tuple(day_chart(nusd, now, DAYS, width) for width in (WIDE, NARROW))
+        return {
+            "charts": [day_chart(nusd, now, DAYS, width) for width in (WIDE, NARROW)],
+            "requests": sum(day.requests for day in days),
+            "errors": sum(day.errors for day in days),
+            "unpriced": sum(day.unpriced_calls for day in days),
+        }
 
 
 def _empty() -> JsonObject:
