@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from gateway.config.portfolio import Model
 from gateway.config.price import Price
@@ -32,7 +33,7 @@ def model_details(
     return {
         "facts": facts,
         "notes": _notes(view, row, traffic),
-        "links": [] if other else [("State, deployments and onboarding", f"/ui/models/{name}")],
+        "links": [] if other else [("State, deployments and onboarding", f"/ui/models/{quote(name)}")],
         "stand_ins": [] if other else [{"name": one.model, "distance": one.distance} for one in view.stand_ins(row)],
         "neighbors": [
             {"name": near.model, "other": far, "distance": near.distance} for near, far in view.neighbors(row)
@@ -49,24 +50,22 @@ def _of_portfolio(view: SpaceView, name: str, answered: Mapping[str, int]) -> Fa
     standing = view.in_force.standings[name]
     model = next(one for one in view.in_force.portfolio.models if one.name == name)
     facts = [("State", standing.state if not standing.reason else f"{standing.state}: {standing.reason}")]
-    facts.append(("Embedding", embedding_of(model, view)))
+    facts.append(("Embedding", _embedding(model, view)))
     total = sum(answered.values())
     if total:
         own = answered.get(name, 0)
         facts.append(("Requests", f"{number(own)}, {percent(own / total)} of all"))
-    facts.append(("Price", price_of(model.price)))
+    facts.append(("Price", _price(model.price)))
     return facts
 
 
-def embedding_of(model: Model, view: SpaceView) -> str:
-    """The embedding of a model of the portfolio, in words."""
+def _embedding(model: Model, view: SpaceView) -> str:
     standing = view.in_force.standings[model.name]
     shown = standing.shown(model.embedding) or "none"
     return shown if standing.version is None else f"{shown}, version {standing.version}"
 
 
-def price_of(price: Price | None) -> str:
-    """A price, USD per million tokens of prompt and answer."""
+def _price(price: Price | None) -> str:
     if price is None:
         return "not known"
     return f"{price.rates.input:g} / {price.rates.output:g} USD per million tokens"

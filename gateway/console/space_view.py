@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.http.in_force import InForce
+from gateway.routing.placed_models import OWN_PREFIX
 from router.errors import ArtifactError
 from router.explore.overview import Overview, overviews
 from router.explore.space_map import project_to_plane
@@ -17,7 +18,6 @@ from router.model.predictor import Predictor
 from router.model.space import Neighbor
 
 NEIGHBORS = 8
-OWN_PREFIX = "portfolio/"  # of `gateway.routing.placed_models.own_name`
 
 
 @dataclass(frozen=True)

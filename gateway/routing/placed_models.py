@@ -20,6 +20,8 @@ from router.model.space import ModelSpace
 
 log = logging.getLogger("locus.models")
 
+OWN_PREFIX = "portfolio/"  # of names in the space that only the portfolio gives
+
 
 @dataclass(frozen=True, slots=True)
 class PlacedModels:
@@ -106,7 +108,7 @@ def _with_deployments(model: Model, router: Router, in_use: InUse, added: dict[s
         version = in_use.versions_of_deployments.get((model.name, one.id))
         embedding = None if version is None or version.time < since else _usable(version, router)
         if embedding is not None:
-            name = f"portfolio/{model.name}/deployment/{one.id}"
+            name = f"{OWN_PREFIX}{model.name}/deployment/{one.id}"
             added[name] = embedding
             parts.append((name, one.weight / total))
     return replace(model, embedding_of_deployments=tuple(parts))
@@ -114,7 +116,7 @@ def _with_deployments(model: Model, router: Router, in_use: InUse, added: dict[s
 
 def own_name(model: str, space: ModelSpace) -> str:
     """The name in the space of a model that the space does not know: that of the portfolio, unless another model has it."""
-    return f"portfolio/{model}" if model in space.models else model
+    return f"{OWN_PREFIX}{model}" if model in space.models else model
 
 
 def _usable(version: Version, router: Router) -> Embedding | None:

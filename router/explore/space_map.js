@@ -17,18 +17,21 @@ function make(tag, attributes, ...children) {
 // Boxes by the cells of a grid that they cover, so that thousands of labels are placed within a frame.
 class Boxes {
   cells = new Map();
-  *around([left, top, right, bottom]) {
+  // True if act returns true for one of the cells of a box.
+  some([left, top, right, bottom], act) {
     for (let x = Math.floor(left / CELL); x <= Math.floor(right / CELL); x++)
-      for (let y = Math.floor(top / CELL); y <= Math.floor(bottom / CELL); y++) yield x * 4096 + y;
+      for (let y = Math.floor(top / CELL); y <= Math.floor(bottom / CELL); y++) if (act(x * 4096 + y)) return true;
+    return false;
   }
   add(box) {
-    for (const cell of this.around(box)) this.cells.set(cell, [...(this.cells.get(cell) ?? []), box]);
+    this.some(box, (cell) => {
+      if (this.cells.has(cell)) this.cells.get(cell).push(box);
+      else this.cells.set(cell, [box]);
+    });
   }
   isFree(box) {
-    for (const cell of this.around(box))
-      for (const other of this.cells.get(cell) ?? [])
-        if (box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]) return false;
-    return true;
+    const meets = (other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3];
+    return !this.some(box, (cell) => this.cells.get(cell)?.some(meets));
   }
 }
 
@@ -45,7 +48,7 @@ class ModelMap {
 
   // The models, anew; what is chosen stays chosen.
   load(data) {
-    const before = this.data ? this.models[this.chosen]?.key : undefined;
+    const first = !this.data, before = first ? undefined : this.models[this.chosen]?.key;
     this.data = data;
     this.models = data.models.map((model, i) => ({ ...model, i, key: keyOf(model.name, model.other) }));
     for (const model of this.models) model.r = model.full = model.other ? 3.5 : 4.5 + 9 * model.size; // pixels, where there is room
@@ -60,7 +63,7 @@ class ModelMap {
     this.canvas.setAttribute("aria-label", `Map of ${this.own} models. The list of models has the same content.`);
     this.readColours();
     this.select();
-    if (before === undefined) this.wholeMap();
+    if (first) this.wholeMap();
   }
 
   build() {
@@ -406,9 +409,10 @@ class ModelMap {
 
   // Marks are smaller where many models share the map, and grow as it is enlarged.
   resizeMarks() {
-    const count = this.withOthers.checked ? this.models.length : this.own;
-    const room = Math.sqrt((this.width * this.height) / (4000 * Math.max(count, 1)) * Math.max(1, this.view.scale / this.fit));
-    for (const model of this.models) model.r = model.full * Math.max(0.4, Math.min(1, room));
+    const area = (this.width * this.height * Math.max(1, this.view.scale / this.fit)) / 4000;
+    const room = (count) => Math.max(0.4, Math.min(1, Math.sqrt(area / Math.max(count, 1))));
+    const [ofOwn, ofAll] = [room(this.own || this.models.length), room(this.models.length)];
+    for (const model of this.models) model.r = model.full * (model.other ? ofAll : ofOwn);
   }
 
   draw() {
@@ -498,17 +502,26 @@ class ModelMap {
     c.globalAlpha = 1;
   }
 
-  // Names where they cover neither a mark nor another name: first those looked at, then of large marks.
+  // Names where they cover neither a mark nor another name: first those looked at, then of large marks. Names of the portfolio's
+  // models may cover marks of other ones.
   paintLabels(c, named, seen, current) {
     const taken = new Boxes(), rank = (model) => (model === current ? 1e3 : 0) + (this.answering.get(model.key)?.first ? 500 : 0) + (model.other ? 0 : 100) + model.r;
-    for (const model of seen) {
-      const [x, y] = this.place(model), r = model.r + (model.ring === null ? 1 : 5);
-      if (x > -50 && y > -50 && x < this.width + 50 && y < this.height + 50) taken.add([x - r, y - r, x + r, y + r]);
-    }
+    const add = (models) => {
+      for (const model of models) {
+        const [x, y] = this.place(model), r = model.r + (model.ring === null ? 1 : 5);
+        if (x > -50 && y > -50 && x < this.width + 50 && y < this.height + 50) taken.add([x - r, y - r, x + r, y + r]);
+      }
+    };
+    add(seen.filter((model) => !model.other));
+    let othersToo = false;
     this.labels = [];
     for (const model of [...named].sort((a, b) => rank(b) - rank(a) || a.i - b.i)) {
       const [x, y] = this.place(model);
       if (x < 0 || y < 0 || x > this.width || y > this.height) continue;
+      if (model.other && model !== current && !othersToo) {
+        add(seen.filter((one) => one.other));
+        othersToo = true;
+      }
       const strong = model === current || this.answering.get(model.key)?.first, answer = this.answering.get(model.key);
       const text = (model.relative ? "≈" : "") + model.name.slice(model.name.indexOf("/") + 1) + (answer ? ` ${(100 * answer.p).toFixed(0)}%` : "");
       const box = this.freeBox(taken, x, y, model.r + (model.ring === null ? 2 : 6), this.textWidth(text, strong) + 6, strong ? 16 : 14);

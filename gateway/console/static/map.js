@@ -8,6 +8,7 @@ const query = document.getElementById("query"), policy = document.getElementById
 
 async function load(address) {
   const response = await fetch(address);
+  if (response.redirected) location.reload(); // to log in again
   if (!response.ok) throw new Error(`The gateway answered ${response.status}.`);
   return response.json();
 }
@@ -40,7 +41,7 @@ function showDecision(found) {
   others.open = answer.querySelector("details")?.open ?? false;
   answer.replaceChildren(make("p", {}, make("strong", {}, words), ` ${why}.`), others);
   const known = best.filter((one) => one.p_correct !== null);
-  mapRoot.modelMap?.answer(new Map(known.map((one) => [keyOf(one.model, false), { p: one.p_correct, first: one.model === serving }])));
+  mapRoot.modelMap?.answer(new Map(known.map((one) => [keyOf(one.model, false), { p: one.p_correct, first: one.model === (serving ?? found.chosen) }])));
 }
 
 let asked = 0;

@@ -70,12 +70,14 @@ async def test_a_deployment_that_is_not_called_says_why_in_the_providers_words(t
 
 
 async def test_names_with_slashes_and_marks_have_pages(tmp_path: Path) -> None:
-    name = "lab/<b>&x"
+    name = "lab/<b>&x?y"
     async with serving(tmp_path, [entry(name, "") | {"embedding": EMBEDDINGS["llama-8b"]}]) as run:
         page = (await run.http.get("/ui/models")).text
         (address,) = re.findall(r'href="(/ui/models/lab[^"]*)"', page)
         shown = await run.http.get(unescape(address))
-        assert 'data-name="lab/&lt;b&gt;&amp;x"' in shown.text
+        assert 'data-name="lab/&lt;b&gt;&amp;x?y"' in shown.text
+        details = (await run.http.get("/ui/map/model", params={"name": name})).json()
+        assert details["links"] == [["State, deployments and onboarding", unescape(address)]]
         assert "<b>&x" not in shown.text
         assert "no chat model `other`" in await text_of(run, "/ui/models/other", 404)
 
