@@ -39,10 +39,25 @@ class OwnTraffic:
         Prices are left out. It is the value of `locus portfolio suggest`, of the portfolio with the model less that without it.
         """
         others = [i for i in self.chosen_from if i != row]
-        if not others:
-            return None
-        best = self.p_correct[:, others].max(axis=1)
-        return float(np.maximum(best, self.p_correct[:, row]).mean(dtype=np.float64) - best.mean(dtype=np.float64))
+        return float(self._gains(others, [row])[0]) if others else None
+
+    def best_additions(self, rows: Sequence[int], number: int) -> list[tuple[int, float]]:
+        """The models that add most, each alone, with their gains above 0, the largest first.
+
+        Args:
+            rows: models that are not of the portfolio.
+        """
+        if not self.chosen_from:
+            return []
+        gains = self._gains(self.chosen_from, rows)
+        order = np.argsort(-gains, kind="stable")[:number].tolist()
+        return [(rows[i], float(gains[i])) for i in order if gains[i] > 0]
+
+    def _gains(self, present: Sequence[int], added: Sequence[int]) -> NDArray[np.float64]:
+        """The mean over the queries of the best P(correct) with each of the added models, less that without, (len(added),)."""
+        best = self.p_correct[:, list(present)].max(axis=1)
+        with_each = np.maximum(best[:, None], self.p_correct[:, list(added)])
+        return np.asarray(with_each.mean(axis=0, dtype=np.float64) - best.mean(dtype=np.float64))
 
 
 def own_traffic(view: SpaceView, queries: Sequence[NDArray[np.float32]]) -> OwnTraffic | None:

@@ -1,5 +1,6 @@
 """The map of the models in a browser: in the console, and in the file that `locus plot space` writes."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from gateway.console.own_traffic import FEWEST
 from router.explore.space_map import html_page
 from tests.browser.browser import (
     DESKTOP,
@@ -118,6 +120,21 @@ async def test_a_model_is_described_and_leads_to_its_neighbours(tmp_path: Path) 
         await expect(panel(page).locator(".map-kind b")).to_have_count(len(set(shipped_router().anchors.benchmarks)))
         await panel(page).get_by_role("link", name="State, deployments and onboarding").click()
         await expect(page).to_have_url(f"{run.url}/ui/models/llama-70b")
+
+
+async def test_models_that_would_add_most_lead_to_their_places(tmp_path: Path) -> None:
+    async with serving(tmp_path) as run, visiting(run.url) as page:
+        for _ in range(FEWEST):
+            await chat(run)
+        await run.records()
+        await page.goto("/ui/map")
+        first = page.locator("#additions button").first
+        await expect(first).to_have_text(re.compile(r"^.+ \+[0-9]+\.[0-9]$"))
+        await first.click()
+        name = (await first.inner_text()).rpartition(" ")[0]
+        await expect(panel(page).get_by_role("heading", name=name, exact=True)).to_be_visible()
+        await expect(panel(page)).to_contain_text("It would add")
+        assert await overflows(page) == 0
 
 
 async def test_the_query_shows_who_would_answer_while_it_is_typed(tmp_path: Path) -> None:

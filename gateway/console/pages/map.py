@@ -23,6 +23,7 @@ from gateway.store.transactions import reading
 from router.explore.space_map import Mark, drawing
 
 QUERIES_S = 30 * 86_400  # how far back queries may be
+ADDITIONS = 5  # models of the space that are named since they would add most
 FRESH_S = 60.0  # recent queries are read again after this time
 
 
@@ -121,7 +122,9 @@ def _period(request: Request) -> str:
 
 
 def _drawing(view: SpaceView, traffic: OwnTraffic | None, answered: Mapping[str, int], period: str) -> dict[str, Any]:
-    return drawing(_marks(view, traffic, answered), _caption(view, traffic, period))
+    added = [] if traffic is None else traffic.best_additions(range(view.own, len(view.names)), ADDITIONS)
+    additions = [{"name": view.names[row], "gain": gain} for row, gain in added]
+    return drawing(_marks(view, traffic, answered), _caption(view, traffic, period)) | {"additions": additions}
 
 
 def _marks(view: SpaceView, traffic: OwnTraffic | None, answered: Mapping[str, int]) -> list[Mark]:

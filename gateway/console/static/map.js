@@ -4,7 +4,7 @@
 const PAUSE_MS = 300; // after the last key
 const CANDIDATES = 8; // of a query that are shown
 const mapRoot = document.getElementById("map"), period = document.getElementById("period");
-const query = document.getElementById("query"), policy = document.getElementById("policy"), answer = document.getElementById("answer");
+const query = document.getElementById("query"), policy = document.getElementById("policy"), answer = document.getElementById("answer"), additions = document.getElementById("additions");
 
 async function load(address) {
   const response = await fetch(address);
@@ -18,9 +18,21 @@ async function showMap() {
     const data = await load(`/ui/map/models?period=${period.value}`);
     if (mapRoot.modelMap) mapRoot.modelMap.load(data);
     else new ModelMap(mapRoot, data, (name, other) => load(`/ui/map/model?${new URLSearchParams({ name, other, period: period.value })}`));
+    showAdditions(data.additions);
   } catch (error) {
     notify(error.message);
   }
+}
+
+// The other models of the space that would add most to the portfolio; each leads to its place on the map.
+function showAdditions(found) {
+  const links = found.map(({ name, gain }) => {
+    const link = make("button", { type: "button", class: "plain" }, `${name} +${(100 * gain).toFixed(1)}`);
+    link.addEventListener("click", () => mapRoot.modelMap.choose(mapRoot.modelMap.byKey.get(keyOf(name, true))));
+    return link;
+  });
+  additions.hidden = !found.length;
+  additions.querySelector("span").replaceChildren(...links);
 }
 
 const usd = (value) => (value === null ? "price not known" : `${Number(value.toPrecision(2))} USD`);

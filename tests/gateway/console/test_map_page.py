@@ -91,6 +91,7 @@ async def test_the_ring_is_of_the_own_queries_once_there_are_enough(tmp_path: Pa
         question = "Janet has 16 eggs and eats three. How many eggs are left for the market?"
         p = shipped_router().predict([question], list(EMBEDDINGS.values())).p_correct[0]
         assert list(own.values()) == pytest.approx(p.tolist(), abs=0.02)
+        assert [one["gain"] > 0 for one in drawn["additions"]] == [True] * 5
         found = await fetched(run, "/ui/map/model?name=openai/gpt-4o-2024-11-20&other=true")
         assert "points of expected accuracy on your last 30 queries" in " ".join(found["notes"])
 
@@ -112,6 +113,11 @@ async def test_what_a_model_adds_is_the_value_of_the_portfolio_with_it(tmp_path:
     assert found.gain(row) == pytest.approx(value[0, 1, 2, row] - value[0, 1, 2])
     assert found.gain(2) == pytest.approx(value[0, 1, 2] - value[0, 1], abs=1e-6)
     assert found.chosen_from == tuple(own)
+    additions = found.best_additions(range(view.own, len(view.names)), 3)
+    gains = [gain for _, gain in additions]
+    assert gains == sorted(gains, reverse=True)
+    assert all(gain == pytest.approx(found.gain(row)) for row, gain in additions)
+    assert gains[0] == pytest.approx(max(found.gain(row) or 0 for row in range(view.own, len(view.names))))
 
 
 async def test_a_model_without_an_embedding_has_no_place(tmp_path: Path) -> None:
