@@ -55,8 +55,8 @@ class SpaceView:
     def neighbors(self, row: int, k: int = NEIGHBORS) -> list[tuple[Neighbor, bool]]:
         """The nearest other models, and whether each is not of the portfolio."""
         distances = np.linalg.norm(self.embeddings.z - self.embeddings.z[row], axis=1)
-        nearest = np.lexsort((np.arange(len(distances)), distances))
-        return [(self._neighbor(int(i), distances), int(i) >= self.own) for i in nearest if i != row][:k]
+        nearest = (i for i in np.argsort(distances, kind="stable").tolist() if i != row)
+        return [(Neighbor(self.names[i], float(distances[i])), i >= self.own) for i in islice(nearest, k)]
 
     def stand_ins(self, row: int, k: int = 3) -> list[Neighbor]:
         """The models that answer for a model of the portfolio if it fails, whatever the request: its fallbacks, then the nearest.
@@ -77,9 +77,6 @@ class SpaceView:
         """Predictions for all N models."""
         return Predictor(self.in_force.router.locus, self.embeddings)
 
-    def _neighbor(self, i: int, distances: NDArray[np.floating]) -> Neighbor:
-        return Neighbor(self.names[i], float(distances[i]))
-
     def _distance(self, a: int, b: int) -> float:
         return float(np.linalg.norm(self.embeddings.z[a] - self.embeddings.z[b]))
 
@@ -97,9 +94,11 @@ def space_view(in_force: InForce) -> SpaceView:
     embeddings = router.space.embeddings.take(router.space.rows(in_space))
     xy, explained = project_to_plane(embeddings.z) if in_space else (np.zeros((0, 2)), 1.0)
     try:
-        known = overviews(router.locus, router.anchors, names, embeddings, relatives)
-    except ArtifactError:
+        anchors = router.anchors
+    except ArtifactError:  # a checkpoint of the operator's own may have none
         known = []
+    else:
+        known = overviews(router.locus, anchors, names, embeddings, relatives)
     return SpaceView(
         in_force, tuple(names), tuple(known_as), tuple(relatives), len(own), xy, explained, embeddings, known
     )

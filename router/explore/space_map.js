@@ -281,8 +281,8 @@ class ModelMap {
       facts,
       ...(found.notes ?? []).map((text) => make("p", {}, text)),
       ...(found.links ?? []).map(([text, address]) => make("p", {}, make("a", { href: address }, text))),
-      ...section("Nearest stand-ins, by distance", found.stand_ins?.map(near)),
-      ...section("Nearest in the space, by distance", found.neighbors.map(near)),
+      ...section("Usual stand-ins in their order, with distances", found.stand_ins?.map(near)),
+      ...section("Nearest in the space, with distances", found.neighbors.map(near)),
       ...section("Predicted accuracy by kind of question", kinds),
       ...section("Versions of its embedding", versions.length ? [make("ul", { class: "map-versions" }, ...versions)] : []),
     ];

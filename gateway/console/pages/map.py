@@ -165,5 +165,5 @@ def _caption(view: SpaceView, traffic: OwnTraffic | None, period: str) -> str:
     return (
         f"Near on the map is near in the model space: two dimensions show {percent(view.explained)} of the squared distances. "
         f"Area of a mark: requests answered in the last {period}. Ring and list: {ring}. Open marks with ≈ borrow the embedding "
-        "of a relative. Arrows lead to the nearest model that may stand in."
+        "of a relative. Arrows lead to the model that usually stands in first."
     )
