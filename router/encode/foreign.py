@@ -23,6 +23,7 @@ COMPOUND = 5  # letters: a word this long may also continue another ("Fahrrad" +
 SHARE_UNIT = 1 / 64  # of the stored shares
 LONGEST = 16  # letters of a piece
 LONGEST_WORD = 100  # letters; a longer one is no word, as for the English tokenizer
+MAX_VOTES = 1 << 15  # words whose language is remembered
 VOTING_CHARS = 1_000  # the language is decided by them
 _OTHER_SCRIPT = re.compile(f"[{UNSPACED}]+|[{SPACED}]+")
 _FIRST_UNSPACED = re.compile(f"[{UNSPACED}]")
@@ -68,6 +69,7 @@ class ForeignWords:
         self._shares: NDArray[np.uint8] = shares
         self._tokenise = tokenise
         self._is_english = is_english
+        self._votes: dict[str, int] = {}  # the latest words, since to look a word up in all of them takes longer
         self._longest: dict[str, int] = {}  # first letter -> letters of the longest piece
         for word in words:
             if len(word) > self._longest.get(word[0], 0):
@@ -103,19 +105,25 @@ class ForeignWords:
 
     def _is_other_latin(self, text: str) -> bool:
         """Return True if more words in Latin letters are signs of another language than are English."""
-        words = set(_LATIN_WORD.findall(text[:VOTING_CHARS].lower()))
-        if self._row.keys().isdisjoint(words) and text.isascii():
-            return False
-        other = english = 0
-        for word in words:
-            row = self._row.get(word)
-            if row is not None and self._kinds[row] & START:
-                other += self._kinds[row] & SIGN > 0
-            elif self._is_english(word):
-                english += 1
-            else:
-                other += not word.isascii()
-        return other > english
+        votes = self._votes
+        if len(votes) > MAX_VOTES:
+            votes.clear()
+        balance = 0
+        for word in set(_LATIN_WORD.findall(text[:VOTING_CHARS].lower())):
+            vote = votes.get(word)
+            if vote is None:
+                vote = self._vote(word)
+                if len(word) <= LONGEST_WORD:
+                    votes[word] = vote
+            balance += vote
+        return balance > 0
+
+    def _vote(self, word: str) -> int:
+        """1 for a sign of another language, -1 for an English word, else 0."""
+        row = self._row.get(word)
+        if row is not None and self._kinds[row] & START:
+            return int(self._kinds[row] & SIGN > 0)
+        return -1 if self._is_english(word) else int(not word.isascii())
 
     def _read_rest(self, text: str, latin: bool, ids: list[int], rows: list[int]) -> None:
         """Adds the tokens of text without letters of other scripts: `ids` of English ones, `rows` of words of other languages."""
