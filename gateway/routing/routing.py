@@ -20,12 +20,13 @@ from gateway.routing.eligibility import Eligibility, allows
 from gateway.routing.encoder_queue import EncoderQueue, Encoding
 from gateway.routing.model_tables import embeddings_by_setting, model_tables
 from gateway.routing.permission import Permission, permission
+from gateway.routing.prediction_queue import PredictionQueue
 from gateway.routing.requested_policy import check_model_names, requested_policy
 from gateway.routing.stand_ins import in_order
 from gateway.routing.standing import Standing
 from gateway.routing.states import States
 from gateway.routing.trials import Trials
-from router.model.model_table import ModelTable
+from router.model.model_table import ModelTable, TableScores
 from router.model.policy import Policy, choose, cost_weight, saving
 from router.model.serving import Router
 from router.model.stand_ins import nearest
@@ -64,6 +65,7 @@ class Routing:
         self._portfolio = portfolio
         self.router = router
         self.encoder_queue = EncoderQueue(router.encoder)
+        self._predictions = PredictionQueue()
         self._quick = router.encoder.quick
         self.names = tuple(model.name for model in models)
         self._index = {name: i for i, name in enumerate(self.names)}
@@ -79,7 +81,7 @@ class Routing:
     async def decide(self, request: ChatRequest, conversation: Conversation | None = None) -> Decision:
         """The model for a request: the one it names, or for `auto` the one its policy prefers.
 
-        Suspends only if a slow encoder must encode the query, or tokens must be counted.
+        Requests for `auto` that arrive in the same turn of the event loop are predicted together.
 
         A model that is cooling down stays a candidate: until it recovers, its nearest stand-in answers for it, as it does
         after a failure. A model that needs an operator (no key, key refused) is not a candidate.
@@ -103,7 +105,7 @@ class Routing:
         asked = requested_policy(self._portfolio, request)
         policy = saving(asked, overrides.cost_factor)
         requirements = await self._eligibility.measured(request)
-        scores = self._scores(request, await self._encode(request), requirements)
+        scores = await self._predicted(request, requirements)
         callable_ = self._eligibility.callable(scores.capable)
         eligible = callable_ & ~np.isnan(scores.p_correct) & ~self._states.never_chosen
         weight = cost_weight(policy, scores.price_usd[self._table.embedded], overrides.cost_factor)
@@ -147,7 +149,7 @@ class Routing:
         yield Candidate(self.live[chosen], named=named, permission=allowed)
         if not allowed.other_models:
             return
-        scores = decision.scores or self._scores(request, self.encoding(request), request.requirements)
+        scores = decision.scores or self._known_scores(request)
         limit = (decision.policy or self._default).max_predicted_loss
         capable, eligibility = scores.capable, self._eligibility
         if eligibility.assumed.any():  # a model with an assumed window may stand in: its provider knows the window
@@ -181,7 +183,7 @@ class Routing:
 
     async def scores(self, request: ChatRequest) -> Scores:
         """The scores of a request that names its model, whose decision has none."""
-        return self._scores(request, await self._encode(request), await self._eligibility.measured(request))
+        return await self._predicted(request, await self._eligibility.measured(request))
 
     def lacks(self, model: int, request: ChatRequest, requirements: Requirements) -> list[str]:
         """The reasons why a model cannot serve a request, or may not; empty if it can."""
@@ -233,8 +235,18 @@ class Routing:
     def _table_for(self, request: ChatRequest) -> ModelTable:
         return self.tables.get(request.reasoning_setting, self._table)
 
-    def _scores(self, request: ChatRequest, q: Encoding | None, requirements: Requirements) -> Scores:
-        predicted = self._table_for(request).predict(q)
+    async def _predicted(self, request: ChatRequest, requirements: Requirements) -> Scores:
+        q = await self._encode(request)
+        return self._scores(request, q, requirements, await self._predictions.predict(self._table_for(request), q))
+
+    def _known_scores(self, request: ChatRequest) -> Scores:
+        """The scores without waiting for anything: predictions are not known if a slow encoder does not know the query."""
+        q = self.encoding(request)
+        return self._scores(request, q, request.requirements, self._table_for(request).predict(q))
+
+    def _scores(
+        self, request: ChatRequest, q: Encoding | None, requirements: Requirements, predicted: TableScores
+    ) -> Scores:
         output_tokens = min(requirements.output_tokens or EXPECTED_OUTPUT_TOKENS, EXPECTED_OUTPUT_TOKENS)
         price_usd = self._table.expected_usd(requirements.prompt_tokens, output_tokens)
         capable = self._eligibility.capable(requirements) & self._eligibility.allowed(request.overrides)
