@@ -24,7 +24,7 @@ BY_LOCK := install --quiet --require-hashes --no-deps --no-compile --only-binary
 LOCKED := $(PIP) $(BY_LOCK)
 CPU_TORCH := $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not m.version("torch").endswith("+cpu"))'
 
-.PHONY: run test test-fast test-clients test-ui agents axe deploy-tools lint docs probe-bank soak soak-replicas soak-mutants bench bench-parts research research-folders lock audit clean
+.PHONY: run test test-fast test-clients test-ui agents axe deploy-tools lint docs probe-bank soak soak-replicas soak-mutants bench bench-parts bench-short performance research research-folders lock audit clean
 
 # With CONFIG=FILE that portfolio. Without, config/portfolio.yaml, or the demo where it names no model that can be called.
 run: $(READY)
@@ -81,6 +81,14 @@ bench: $(DEV_READY)
 
 bench-parts: $(DEV_READY)
 	$(BIN)/python -m pytest benchmarks/parts.py -p no:cacheprovider --benchmark-sort=name --benchmark-columns=median,iqr,min,rounds
+
+# Ratios to the floor in less than a minute; on a busy machine they say little.
+bench-short: $(DEV_READY)
+	$(BIN)/python -m benchmarks.run --seconds 1 --rounds 1 --starts 1 --connections 16
+
+# All tables of docs/performance.md, measured anew; BENCH has the options of benchmarks.run.
+performance: $(DEV_READY)
+	$(BIN)/python -m benchmarks.report --run "$(BENCH)"
 
 # Compares our router with those of the literature on evaluation data; see research/README.md.
 RESEARCH_USAGE := make research needs DATA=FOLDER (or several) with queries, models and evaluations.parquet, and OUT=FOLDER for the report

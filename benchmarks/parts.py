@@ -5,7 +5,6 @@ make bench-parts                    # or .venv/bin/python -m pytest benchmarks/p
 
 import asyncio
 import base64
-import contextlib
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
@@ -64,25 +63,34 @@ def test_tokenise_and_encode_64_tokens(
     benchmark(fresh, router.encoder, question)
 
 
+@pytest.mark.parametrize("at_once", [1, 16])
 @pytest.mark.parametrize("models", [8, 100, 1_000])
 @pytest.mark.parametrize("asked", ["new", "known"])
 def test_choose(
-    benchmark: BenchmarkFixture, router: Router, tmp_path: Path, question: Callable[[], str], models: int, asked: str
+    benchmark: BenchmarkFixture,
+    router: Router,
+    tmp_path: Path,
+    question: Callable[[], str],
+    models: int,
+    asked: str,
+    at_once: int,
 ) -> None:
-    """Of all these models, with a question of 64 tokens: a new one, or one whose encoding is known."""
+    """Of all these models, with a question of 64 tokens: a new one, or one whose encoding is known. For all that come at once."""
     portfolio = load_portfolio(write_portfolio(tmp_path, "http://127.0.0.1:9/v1", models), {})
     routing = Routing(portfolio, router, LiveDeployments(portfolio))
     request = parse_chat(chat_body("auto", stream=False))
     known = request.query
 
-    def decide() -> None:
+    async def decide() -> None:
         content = question() if asked == "new" else known
         fields = request.fields | {"messages": [{"role": "user", "content": content}]}
-        with contextlib.suppress(StopIteration):
-            routing.decide(replace(request, fields=fields)).send(None)
-            raise AssertionError("it waits for something")
+        await routing.decide(replace(request, fields=fields))
 
-    benchmark(decide)
+    async def decide_all() -> None:
+        await asyncio.gather(*[decide() for _ in range(at_once)])
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        benchmark(lambda: runner.run(decide_all()))
 
 
 def test_split_a_stream_of_20_chunks(benchmark: BenchmarkFixture) -> None:

@@ -35,7 +35,6 @@ FLOOR = "Starlette + aiohttp"
 DIRECT = "no proxy"
 QUIET = 0.05  # of a core: with more of it spent on other things, a figure is none
 SETTLE_S = 0.4  # in which records are written: they are a part of the cost
-STARTS = 3
 ROUTED_BEFORE_RSS = 1_000
 VERSIONS = ("uvicorn", "uvloop", "httptools", "aiohttp", "starlette", "orjson", "numpy", "tokenizers")
 
@@ -78,6 +77,7 @@ class Target:
 )
 @click.option("--model", "models", multiple=True, help="NAME=MODEL that the other gateway is asked for.")
 @click.option("--header", "headers", multiple=True, help="NAME=HEADER that the other gateway needs.")
+@click.option("--starts", default=3, show_default=True, help="Of each server, whose median is the time of a start.")
 @click.option("--provider-port", type=int, help="Where the provider listens; any free port by default.")
 def main(
     seconds: float,
@@ -86,6 +86,7 @@ def main(
     others: Sequence[str],
     models: Sequence[str],
     headers: Sequence[str],
+    starts: int,
     provider_port: int | None,
 ) -> None:
     """Measure the gateway beside the floor."""
@@ -100,7 +101,7 @@ def main(
         ours = servers.gateway(servers.write_portfolio(folder, upstream))
         kinds = [*servers.floors(), *(servers.other(given, asked, headers) for given in others), ours]
         say(f"starting {', '.join(kind.name for kind in kinds)}")
-        starts = {kind.name: median(_start(kind, upstream, core, folder) for _ in range(STARTS)) for kind in kinds}
+        start_s = {kind.name: median(_start(kind, upstream, core, folder) for _ in range(starts)) for kind in kinds}
         running = [
             stack.enter_context(servers.serving(kind, upstream, core, folder / f"{i}.log"))
             for i, kind in enumerate(kinds)
@@ -129,7 +130,7 @@ def main(
             [
                 [
                     server.kind.name,
-                    f"{starts[server.kind.name]:.2f}",
+                    f"{start_s[server.kind.name]:.2f}",
                     f"{idle[server.kind.name]:.0f}",
                     _most(rows, server),
                 ]

@@ -147,8 +147,12 @@ def provider(core: int | None, port: int | None = None) -> Iterator[tuple[Proces
 
 
 @contextlib.contextmanager
-def serving(kind: Kind, upstream: str, core: int | None, log: Path) -> Iterator[Running]:
-    """A server, from its start until the end of the block."""
+def serving(kind: Kind, upstream: str, core: int | None, log: Path, start_s: float = START_S) -> Iterator[Running]:
+    """A server, from its start until the end of the block.
+
+    Args:
+        start_s: the longest time until its first answer, seconds.
+    """
     assert kind.command is not None
     port = free_port()
     filled = {"port": str(port), "upstream": upstream}
@@ -158,7 +162,7 @@ def serving(kind: Kind, upstream: str, core: int | None, log: Path) -> Iterator[
     body = chat_body(list(kind.models.values())[-1], stream=False)
     with log.open("ab") as out, Process(command, core, {"UPSTREAM": upstream}, out, ROOT) as process:
         try:
-            first = _wait(process, port, body, headers)
+            first = _wait(process, port, body, headers, start_s)
         except RuntimeError as exc:
             raise SystemExit(f"{kind.name}: {exc}; the end of its log:\n{log.read_text()[-2000:]}") from exc
         yield Running(kind, process, port, headers, first)
@@ -171,14 +175,14 @@ def other(given: str, models: dict[str, str], headers: Sequence[str]) -> Kind:
     return Kind(name, tuple(shlex.split(command)), {name: models.get(name, "bench")}, own)
 
 
-def _wait(process: Process, port: int, body: bytes, headers: Sequence[str]) -> float:
+def _wait(process: Process, port: int, body: bytes, headers: Sequence[str], start_s: float = START_S) -> float:
     """Seconds from the process's start to its first good answer."""
     fields = {"content-type": "application/json"}
     for header in headers:
         name, _, value = header.partition(":")
         fields[name.strip()] = value.strip()
     last = "it never listened"
-    while time.monotonic() < process.started + START_S:
+    while time.monotonic() < process.started + start_s:
         if process.ended:
             raise RuntimeError("it ended")
         connection = http.client.HTTPConnection(LOCAL, port, timeout=20)
@@ -194,4 +198,4 @@ def _wait(process: Process, port: int, body: bytes, headers: Sequence[str]) -> f
         finally:
             connection.close()
         time.sleep(0.01)
-    raise RuntimeError(f"no answer with 200 in {START_S:.0f} s; {last}")
+    raise RuntimeError(f"no answer with 200 in {start_s:.0f} s; {last}")
