@@ -36,10 +36,10 @@ def with_console(service: Service, gateway: ASGIApp) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if path.startswith("/ui") and (path == "/ui" or path[3] == "/"):
-            await console(scope, receive, send)
-        elif path == "/" and scope["type"] == "http" and _wants_html(scope):
+        if scope["type"] == "http" and (path == "/ui/" or (path == "/" and _wants_html(scope))):
             await RedirectResponse("/ui", 307)(scope, receive, send)
+        elif path == "/ui" or path.startswith("/ui/"):
+            await console(scope, receive, send)
         else:
             await gateway(scope, receive, send)
 

@@ -8,9 +8,11 @@ from gateway.config.access import Limits
 from gateway.console.spending import BudgetView, Kind, Spending
 from gateway.console.visitor import Visitor
 from gateway.http.service import Service
+from gateway.keys.search import budgeted_keys
 from gateway.store.transactions import reading
 
 MOST_DEPLOYMENTS = 5  # that are named each; of more, the number
+MOST_KEYS = 200  # of the store whose budgets are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +109,11 @@ def _of_budget(kind: Kind, name: str, budget: BudgetView, visitor: Visitor) -> N
 
 
 async def _scopes(service: Service) -> dict[tuple[Kind, str], tuple[str, Limits]]:
-    """Name and limits of all keys in use and of all teams, those of the portfolio file first."""
+    """Name and limits of the keys with budgets that were used last and of all teams, those of the portfolio file first."""
     access = service.in_force.portfolio.access
     keys, teams = list(access.keys), list(access.teams)
-    if service.key_store is not None:
-        keys += [key.in_force for key in await service.key_store.keys()]
+    if service.key_store is not None and service.database is not None:
+        keys += [key.in_force for key in await budgeted_keys(service.database, MOST_KEYS)]
         teams += [team.in_force for team in await service.key_store.teams()]
     found: dict[tuple[Kind, str], tuple[str, Limits]] = {}
     for key in keys:

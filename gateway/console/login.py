@@ -74,7 +74,10 @@ class Login:
 
 def own_path(given: str | None) -> str:
     """The page of the console that a login leads to; the overview for anything that is no page of the console."""
-    parts = urlsplit(given or HOME)
+    try:
+        parts = urlsplit(given or HOME)
+    except ValueError:
+        return HOME
     inside = parts.path == HOME or parts.path.startswith(HOME + "/")
     if parts.scheme or parts.netloc or not inside or "\\" in parts.path or parts.path.startswith("/ui/log"):
         return HOME

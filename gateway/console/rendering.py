@@ -88,12 +88,20 @@ class StaticFile:
 
 
 @cache
+def _static_paths() -> Mapping[str, Path]:
+    """All files below `static/`, and those of `_SHARED`, by the name in their address. Other names never reach the file system."""
+    own = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
+    return own | _SHARED
+
+
 def static_file(name: str) -> StaticFile | None:
     """The file with a path below `static/`, or one of `_SHARED`; None if there is none."""
-    path = _SHARED.get(name) or (STATIC / name).resolve()
-    if name not in _SHARED and (not path.is_relative_to(STATIC.resolve()) or not path.is_file()):
-        return None
-    content = path.read_bytes()
+    return _static_file(name) if name in _static_paths() else None
+
+
+@cache
+def _static_file(name: str) -> StaticFile:
+    content = _static_paths()[name].read_bytes()
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return StaticFile(content, media_type, sha256(content).hexdigest()[:12])
 

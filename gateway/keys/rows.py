@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, Text, cast, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.tables import KEY_USE, KEYS, SECRETS, TEAMS
@@ -54,6 +54,14 @@ async def found_keys(
     return await _all(
         connection, select(KEYS).where(*wanted).order_by(KEYS.c.created, KEYS.c.id).limit(most)
     ), count or 0
+
+
+async def budgeted_keys(connection: AsyncConnection, most: int) -> list[Row]:
+    """The keys in use that have budgets, the one that was used last first, then those that were never used."""
+    fields = cast(KEYS.c.access, Text)  # has the name of a field that differs from its default only
+    query = select(KEYS).outerjoin(KEY_USE, KEY_USE.c.key_id == KEYS.c.id)
+    query = query.where(KEYS.c.revoked.is_(None), fields.contains('"budget"'))
+    return await _all(connection, query.order_by(KEY_USE.c.last_used.desc().nulls_last(), KEYS.c.id).limit(most))
 
 
 async def keys_of_teams(connection: AsyncConnection) -> dict[str, int]:

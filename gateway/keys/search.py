@@ -1,4 +1,4 @@
-"""Finds keys of the store among many, for people who look for one."""
+"""Finds keys of the store among many, without reading all of them."""
 
 from collections.abc import Mapping
 
@@ -25,6 +25,21 @@ async def find_keys(
 
         found, count = await rows.found_keys(connection, text, team, most, revoked=revoked)
         return [StoredKey.of(row) for row in found], count
+
+
+async def budgeted_keys(database: Database, most: int) -> list[StoredKey]:
+    """The keys in use that have budgets, the one that was used last first, then those that were never used.
+
+    Args:
+        most: number of keys.
+
+    Raises:
+        StoreUnavailable: the database cannot be used.
+    """
+    async with reading(database, "keys") as connection:
+        from gateway.keys import rows
+
+        return [StoredKey.of(row) for row in await rows.budgeted_keys(connection, most)]
 
 
 async def keys_of_teams(database: Database) -> Mapping[str, int]:

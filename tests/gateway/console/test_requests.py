@@ -131,11 +131,14 @@ async def test_the_overview_says_what_needs_attention(tmp_path: Path) -> None:
         empty = await shown(admin, "/ui")
         assert f"curl {run.url}/v1/chat/completions" in empty
         await ask(run, "ALICE", "r1")
+        made = {"name": "carol", "budget": [{"usd": 0, "per": "month"}]}
+        assert (await admin.post("/ui/api/admin/keys", json=made)).status_code == 201
         run.service.reload_error = f"models[0]: {NASTY}"
         text = await shown(admin, "/ui")
         assert "The changed portfolio file is not in force: models[0]: &lt;img" in text
         assert "mistral-7b/0: GONE is not set." in text
         assert "The budget of the day of the key alice is spent to" in text
+        assert "The budget of the month of the key carol is spent to 100%" in text
         own = await shown(alice, "/ui?period=week")
         assert "The budget of the day of the key alice is spent to" in own
         assert "GONE" not in own

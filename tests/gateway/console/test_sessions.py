@@ -178,6 +178,7 @@ async def test_browsers_are_sent_to_the_console_and_programs_get_json(tmp_path: 
     async with running(load_portfolio(path, {})) as run:
         assert (await run.http.get("/", headers={"accept": "text/html,*/*"})).headers["location"] == "/ui"
         assert (await run.http.get("/")).json()["name"] == "Locus Gateway"
+        assert (await run.http.get("/ui/")).headers["location"] == "/ui"
         missing = await run.http.get("/ui/nothing")
         assert (missing.status_code, "There is no page at /ui/nothing." in missing.text) == (404, True)
         assert (await run.http.get("/uix")).headers["content-type"] == "application/json"
@@ -193,7 +194,15 @@ async def test_static_files_are_kept_by_browsers_and_nothing_else_is_served(tmp_
         assert found.text.startswith("/* The style of the console.")
         name = address.rpartition("/")[2]
         assert (await run.http.get(f"/ui/static/old/{name}")).headers["cache-control"] == "no-cache"
-        for outside in ("%2e%2e/app.py", "%2e%2e%2fapp.py", "%2fetc/passwd", "vendor", "nothing.css"):
+        for outside in (
+            "%2e%2e/app.py",
+            "%2e%2e%2fapp.py",
+            "%2fetc/passwd",
+            "vendor",
+            "nothing.css",
+            "%00",
+            "x" * 5000,
+        ):
             assert (await run.http.get(f"/ui/static/x/{outside}")).status_code == 404
 
 
@@ -209,6 +218,7 @@ async def test_static_files_are_kept_by_browsers_and_nothing_else_is_served(tmp_
         ("/uix", "/ui"),
         ("/ui/logout", "/ui"),
         ("/v1/models", "/ui"),
+        ("//[", "/ui"),
     ],
 )
 def test_a_login_leads_to_pages_of_the_console_only(given: str | None, onward: str) -> None:
