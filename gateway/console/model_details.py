@@ -7,6 +7,7 @@ from urllib.parse import quote
 from gateway.config.portfolio import Model
 from gateway.config.price import Price
 from gateway.console.formats import number, percent
+from gateway.console.last_advice import LastAdvice
 from gateway.console.own_traffic import OwnTraffic
 from gateway.console.space_view import SpaceView
 from gateway.model_versions.description import describe_version
@@ -16,7 +17,12 @@ Facts = list[tuple[str, str]]
 
 
 def model_details(
-    view: SpaceView, row: int, traffic: OwnTraffic | None, answered: Mapping[str, int], history: Sequence[Version]
+    view: SpaceView,
+    row: int,
+    traffic: OwnTraffic | None,
+    answered: Mapping[str, int],
+    history: Sequence[Version],
+    advice: LastAdvice | None,
 ) -> dict[str, Any]:
     """What `space_map.js` shows of a model, for JSON.
 
@@ -24,6 +30,7 @@ def model_details(
         row: of the view.
         answered: the requests that each model of the portfolio answered.
         history: versions of its embedding, the newest first.
+        advice: the newest one; None: none was asked for.
     """
     other, name = row >= view.own, view.names[row]
     facts = [] if other else _of_portfolio(view, name, answered)
@@ -32,8 +39,11 @@ def model_details(
     kinds = [] if overview is None else overview.benchmarks.items()
     return {
         "facts": facts,
-        "notes": _notes(view, row, traffic),
-        "links": [] if other else [("State, deployments and onboarding", f"/ui/models/{quote(name)}")],
+        "notes": [*_notes(view, row, traffic), *_advised(view, row, advice)],
+        "links": [
+            *([] if other else [("State, deployments and onboarding", f"/ui/models/{quote(name)}")]),
+            ("Ask for advice", "/ui/replay") if advice is None else ("The advice", f"/ui/replay/job?id={advice.id}"),
+        ],
         "stand_ins": [] if other else [{"name": one.model, "distance": one.distance} for one in view.stand_ins(row)],
         "neighbors": [
             {"name": near.model, "other": far, "distance": near.distance} for near, far in view.neighbors(row)
@@ -102,8 +112,18 @@ def _notes(view: SpaceView, row: int, traffic: OwnTraffic | None) -> list[str]:
             if other
             else f"Without it the portfolio would lose {points} {of}."
         )
-    if other:
-        notes.append(
-            "On the command line, locus portfolio advise weighs prices too, and says which changes are sure to help."
-        )
     return notes
+
+
+def _advised(view: SpaceView, row: int, advice: LastAdvice | None) -> list[str]:
+    """What the last advice says of the model, prices included."""
+    name, other = view.names[row], row >= view.own
+    if advice is None:
+        return ["Advice on the portfolio weighs prices too: it has not been asked for yet."]
+    if (words := (advice.added if other else advice.removed).get(name)) is not None:
+        return [f"The advice of {advice.day}: {'with' if other else 'without'} it {words}."]
+    if other:
+        return [
+            f"The advice of {advice.day} does not name it: it is not sure to gain accuracy at equal cost, or has no known price."
+        ]
+    return []

@@ -178,6 +178,11 @@ class ChangeView:
     share: float | None
     price: str
 
+    @property
+    def gains(self) -> str:
+        """In words."""
+        return f"{100 * self.gain:+.1f} points at equal cost, {100 * self.sure:+.1f} or more in nine of ten draws"
+
 
 @dataclass(frozen=True, slots=True)
 class AdviceView:
@@ -198,15 +203,14 @@ class AdviceView:
 
 def advice_view(found: JsonObject) -> AdviceView:
     """A view of advice."""
-    helpful = [_change(one) for one in found["advice"]]
-    removals = sorted((_change(one) for one in found["removals"]), key=lambda one: -one.sure)
+    helpful = [change_view(one) for one in found["advice"]]
+    removals = sorted((change_view(one) for one in found["removals"]), key=lambda one: -one.sure)
     if not found["enough"]:
         text = f"Too little traffic for advice: {found['requests']:,} requests can be decided again, {found['needed']} are needed"
         return AdviceView(found, helpful, removals, [text])
     if helpful:
         best = helpful[0]
-        gains = f"{100 * best.gain:+.1f} points at equal cost, {100 * best.sure:+.1f} or more in nine of ten draws"
-        first = f"Best change: {best.words}, {gains}"
+        first = f"Best change: {best.words}, {best.gains}"
     else:
         first = "No change is sure to gain accuracy at equal cost"
     spare = [one.words.removeprefix("remove ") for one in removals if one.sure >= SUPERFLUOUS]
@@ -214,7 +218,8 @@ def advice_view(found: JsonObject) -> AdviceView:
     return AdviceView(found, helpful, removals, [first, second])
 
 
-def _change(one: JsonObject) -> ChangeView:
+def change_view(one: JsonObject) -> ChangeView:
+    """A change, from advice as JSON."""
     added, removed, price = one["add"], one["remove"], one["usd_per_mtok"]
     words = (
         f"add {added}"

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.console.formats import number, percent
+from gateway.console.last_advice import last_advice
 from gateway.console.model_details import model_details
 from gateway.console.model_traffic import DEFAULT_PERIOD, PERIODS, requests_by_model
 from gateway.console.own_traffic import MOST, OwnTraffic, own_traffic
@@ -79,7 +80,10 @@ class MapPage:
         answered = await self._answered(_period(request))
         versions = self._service.models
         history = [] if other or versions is None else await versions.history(name)
-        return await json_answer(request, model_details(view, row, traffic, answered, history))
+        advice = None
+        if self._service.replays is not None:
+            advice = await last_advice(self._service.replays.jobs, view.in_force.file_router.space)
+        return await json_answer(request, model_details(view, row, traffic, answered, history, advice))
 
     async def _known(self) -> tuple[SpaceView, OwnTraffic | None]:
         """The view of the portfolio in force, and the predictions for the recent queries, both computed if they are old."""

@@ -1,5 +1,6 @@
 """The map of the models over HTTP: what it shows, of which traffic, and to whom."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +74,38 @@ async def test_a_model_is_described(tmp_path: Path) -> None:
         assert 0 < gsm["error"] < 0.5
         assert "auto does not choose it" in " ".join(found["notes"])
         other = await fetched(run, "/ui/map/model?name=openai/gpt-4o-2024-11-20&other=true")
-        assert (other["history"], other["stand_ins"], other["links"]) == ([], [], [])
-        assert "portfolio advise" in " ".join(other["notes"])
+        assert (other["history"], other["stand_ins"]) == ([], [])
+        assert other["links"] == [["Ask for advice", "/ui/replay"]]
         assert "no model `openai/gpt-4o-2024-11-20`" in await fetched(
             run, "/ui/map/model?name=openai/gpt-4o-2024-11-20", 404
         )
+
+
+async def test_the_newest_advice_is_told_of_each_model(tmp_path: Path) -> None:
+    gains = {"accuracy_gain": 0.021, "accuracy_gain_in_nine_of_ten": 0.012}
+    more = {"usd_per_mtok": None, "usd_saved_at_equal_accuracy": 0.0, "share": 0.5}
+    changes = [
+        {"add": "gpt-4o-2024-11-20", "remove": "llama-8b"} | gains | more,
+        {"add": "gpt-4o-2024-11-20", "remove": None, "accuracy_gain": 0.01, "accuracy_gain_in_nine_of_ten": 0.0} | more,
+        {"add": "no-such-model", "remove": None} | gains | more,
+    ]
+    removal = {"add": None, "remove": "llama-8b", "accuracy_gain": -0.003, "accuracy_gain_in_nine_of_ten": -0.01} | more
+    async with serving(tmp_path) as run:
+        assert run.service.replays is not None
+        jobs = run.service.replays.jobs
+        for options, enough in (({"kind": "advice"}, True), ({"kind": "advice"}, False), ({"kind": "replay"}, True)):
+            job = await jobs.begin(options)
+            advice = {"enough": enough, "advice": changes, "removals": [removal]}
+            await jobs.end(job.id, "done", "", json.dumps({"newest_only": False, "advice": advice}))
+        other = await fetched(run, "/ui/map/model?name=openai/gpt-4o-2024-11-20&other=true")
+        words = "with it +2.1 points at equal cost, +1.2 or more in nine of ten draws in place of llama-8b."
+        assert other["notes"][-1].endswith(words)
+        own = await fetched(run, "/ui/map/model?name=llama-8b")
+        assert own["notes"][-1].endswith("without it -0.3 points at equal cost, -1.0 or more in nine of ten draws.")
+        first = (await jobs.all())[-1]
+        assert own["links"][-1] == ["The advice", f"/ui/replay/job?id={first.id}"]
+        unnamed = await fetched(run, "/ui/map/model?name=openai/gpt-4o-2024-08-06&other=true")
+        assert "does not name it" in unnamed["notes"][-1]
 
 
 async def test_the_ring_is_of_the_own_queries_once_there_are_enough(tmp_path: Path) -> None:
