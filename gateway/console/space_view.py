@@ -69,6 +69,11 @@ class SpaceView:
         return [Neighbor(self.names[i], self._distance(row, i)) for i in islice(known, k)]
 
     @cached_property
+    def first_stand_ins(self) -> list[str | None]:
+        """The name of the first stand-in of each model of the portfolio; None where none may stand in."""
+        return [next((one.model for one in self.stand_ins(row, 1)), None) for row in range(self.own)]
+
+    @cached_property
     def _rows(self) -> dict[str, int]:
         """The rows of the portfolio's models."""
         return {name: i for i, name in enumerate(self.names[: self.own])}

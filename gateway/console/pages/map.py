@@ -137,7 +137,6 @@ def _marks(view: SpaceView, traffic: OwnTraffic | None, answered: Mapping[str, i
     for i, name in enumerate(view.names):
         other = i >= view.own
         accuracy = _accuracy(view, traffic, i)
-        stand_in = None if other else next(iter(view.stand_ins(i, 1)), None)
         mark = Mark(
             name,
             view.known_as[i],
@@ -147,7 +146,7 @@ def _marks(view: SpaceView, traffic: OwnTraffic | None, answered: Mapping[str, i
             None if other else accuracy,
             other,
             view.relatives[i],
-            None if stand_in is None else stand_in.model,
+            None if other else view.first_stand_ins[i],
         )
         marks.append(mark)
     return marks
