@@ -129,8 +129,9 @@ class TryPage:
         tags: dict[str, list[Operation]] = {}
         for other in shown:
             tags.setdefault(other.tag, []).append(other)
-        keys = self._service.in_force.portfolio.has_keys
-        return await page(request, "try.html", operation=one, tags=tags, loads=loads, note=note, keys=keys)
+        portfolio = self._service.in_force.portfolio
+        shown_of_gateway: JsonObject = {"keys": portfolio.has_keys, "simulated": portfolio.simulated}
+        return await page(request, "try.html", operation=one, tags=tags, loads=loads, note=note, **shown_of_gateway)
 
 
 async def _named(name: str) -> Operation:

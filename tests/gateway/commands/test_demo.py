@@ -95,6 +95,8 @@ async def test_the_demo_end_to_end(tmp_path: Path) -> None:
                 )
             ]
             assert "simulated model" in "".join(c.choices[0].delta.content or "" for c in chunks)
+            for path in ("/ui/playground", "/ui/try/createChatCompletion"):
+                assert "cost money" not in (await run.http.get(path)).text
 
 
 @pytest.mark.anyio
