@@ -20,7 +20,6 @@ from pathlib import Path
 
 import click
 import httpx
-from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from gateway.demo.questions import TEMPLATES
@@ -68,6 +67,12 @@ def type_query(page: Page) -> None:
     page.wait_for_timeout(1500)
 
 
+def replay(page: Page) -> None:
+    """What other cost weights would have given."""
+    page.get_by_role("button", name="Replay", exact=True).click()
+    page.locator("svg.chart").first.wait_for(timeout=60_000)
+
+
 SHOTS = (
     Shot("overview", "/ui"),
     Shot("overview-phone", "/ui", PHONE),
@@ -77,7 +82,7 @@ SHOTS = (
     Shot("map-dark", "/ui/map", dark=True),
     Shot("models", "/ui/models"),
     Shot("keys", "/ui/keys"),
-    Shot("replay", "/ui/replay"),
+    Shot("replay", "/ui/replay", prepare=replay),
     Shot("playground", "/ui/playground", prepare=ask),
     Shot("playground-phone", "/ui/playground", PHONE),
 )
@@ -164,8 +169,6 @@ def take(page: Page, shot: Shot, url: str, out: Path) -> None:
     shot.prepare(page)
     path = out / f"{shot.name}.png"
     page.screenshot(path=path)
-    with Image.open(path) as image:
-        image.convert("RGB").quantize(128).save(path, optimize=True)
     click.echo(f"{path}: {path.stat().st_size // 1024} kB")
 
 
