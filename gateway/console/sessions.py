@@ -58,8 +58,12 @@ class Sessions:
             await connection.execute(insert(CONSOLE_SESSIONS), row)
         return value
 
-    async def find(self, value: str) -> Session | None:
-        """The session of a cookie; None if there is none, or it was idle for `IDLE_S`."""
+    async def find(self, value: str, *, polls: bool = False) -> Session | None:
+        """The session of a cookie; None if there is none, or it was idle for `IDLE_S`.
+
+        Args:
+            polls: the page asks by itself, so that the session stays idle.
+        """
         from sqlalchemy import select, update
 
         from gateway.store.console_tables import CONSOLE_SESSIONS
@@ -69,7 +73,7 @@ class Sessions:
             row = (await connection.execute(select(c.key_id, c.digest, c.used).where(c.id == id))).one_or_none()
         if row is None or now - row.used >= IDLE_S:
             return None
-        if now - row.used >= MARK_S:
+        if not polls and now - row.used >= MARK_S:
             async with writing(self._database, "the console") as connection:
                 await connection.execute(update(CONSOLE_SESSIONS).where(c.id == id).values(used=now))
         return Session(row.key_id, bytes(row.digest))

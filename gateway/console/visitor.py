@@ -14,6 +14,7 @@ from gateway.http.auth import check_operator
 from gateway.http.service import Service
 
 COOKIE = "locus_session"
+POLL = b"x-locus-poll"  # a header of requests that a page sends by itself: an open page keeps no session alive
 # Requests that the operator sends from the console. A key of the portfolio file with this name limits what they may cost.
 PLAYGROUND = "playground"
 OPERATOR = Grant(KeyIdentity("console", "console"))
@@ -64,7 +65,8 @@ async def visitor_of(scope: Scope, service: Service, cookies: Mapping[str, str])
         check_operator(dict(scope["headers"]), settings)
         return Visitor(True, operator_grant(service))
     value = cookies.get(COOKIE, "")
-    session = await sessions_of(service).find(value) if value else None
+    polls = any(name == POLL for name, _ in scope["headers"])
+    session = await sessions_of(service).find(value, polls=polls) if value else None
     if session is None:
         raise NotLoggedIn("Log in to see this page.")
     if session.key_id is None:

@@ -54,3 +54,17 @@ async def test_the_first_pages_are_accessible_and_fit(tmp_path: Path, size: tupl
                 if await page.get_by_role("heading", name="Log in").count():
                     await log_in(page)
                     await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+async def test_an_open_page_keeps_no_session_alive(tmp_path: Path) -> None:
+    models = [entry("llama-8b", "http://127.0.0.1:9/v1")]
+    async with gateway(tmp_path, models, gateway=KEYS, environment={"ADMIN": ADMIN}) as run:
+        async with visiting(run.url) as page:
+            await log_in(page)
+            for address, asked in (("/ui/requests", "new="), ("/ui/models/llama-8b", "part=live")):
+                async with page.expect_request(lambda request, asked=asked: asked in request.url) as poll:  # type: ignore[misc]
+                    await page.goto(address)
+                assert (await poll.value).headers["x-locus-poll"] == "true"
+            async with page.expect_request("**/ui") as opened:
+                await page.get_by_role("link", name="Overview").click()
+            assert "x-locus-poll" not in (await opened.value).headers

@@ -16,6 +16,13 @@ setInterval(() => {
   if (!document.hidden) document.body.dispatchEvent(new CustomEvent("tick"));
 }, TICK_MS);
 
+// Says that the page asks by itself, and not its reader: an open page keeps no session alive.
+const POLL = { "x-locus-poll": "true" };
+document.addEventListener("htmx:config:request", (event) => {
+  const { ctx } = event.detail;
+  if (ctx.sourceEvent?.type === "tick") Object.assign(ctx.request.headers, POLL);
+});
+
 function notify(text) {
   const notice = document.getElementById("notice");
   notice.textContent = text;

@@ -23,7 +23,7 @@ document.addEventListener("DOMContentLoaded", () => {
     asked.searchParams.set("new", last);
     asked.searchParams.set("shown", rows.map((row) => row.dataset.id).filter((id) => Number(id) > last - 200).join(","));
     asked.searchParams.set("from", full && rows.length ? rows[rows.length - 1].dataset.time : 0);
-    const answer = await fetch(asked, { headers: { "hx-request": "true" } });
+    const answer = await fetch(asked, { headers: { "hx-request": "true", ...POLL } });
     if (answer.status === 401 || answer.headers.get("locus-more")) return location.reload();
     if (!answer.ok) return;
     last = Number(answer.headers.get("locus-last"));
