@@ -3,8 +3,11 @@
     .venv/bin/python -m scripts.make_record --db /tmp/large.db --requests 1000000
     .venv/bin/python -m benchmarks.console --db /tmp/large.db
 
+With `--url`, both use a PostgreSQL database.
+
 Each page is opened in a new browser context, so that nothing is in its cache. `server` is the time in the gateway until it was
-complete (Server-Timing), the median of several visits; `pause` the longest time for which the event loop did nothing else.
+complete (Server-Timing), the median of several visits; `CPU` that of the gateway for one page, which other work on the machine
+changes little; `pause` the longest time for which the event loop did nothing else.
 """
 
 import re
@@ -30,8 +33,12 @@ PAGES = {
     "overview, today": "/ui",
     "overview, month": "/ui?period=month",
     "requests": "/ui/requests",
-    "requests, a key": "/ui/requests?key=key-3",
-    "requests, errors": "/ui/requests?errors=1",
+    "requests, a key": "/ui/requests?key=file:app-3",
+    "requests, errors": "/ui/requests?errors=yes",
+    "requests, stand-ins of a key": "/ui/requests?key=file:app-3&stand_ins=yes",
+    "requests, a model and week": "/ui/requests?model=claude-large&since=7d",
+    "requests, a rare policy": "/ui/requests?policy=none",
+    "requests, words in prompts": "/ui/requests?words=nowhere",
     "a request": "/ui/requests/{request}",
     "map": "/ui/map",
     "models": "/ui/models",
@@ -40,6 +47,7 @@ PAGES = {
     "playground": "/ui/playground",
 }
 VISITS = 5
+ASKED = 30  # times for the CPU of a page
 FIGURES = """() => {
   const all = [performance.getEntriesByType("navigation")[0], ...performance.getEntriesByType("resource")];
   const own = all.filter((one) => one.name.includes("/ui/static/") && !one.name.includes("/vendor/"));
@@ -61,22 +69,27 @@ class Row(NamedTuple):
     html_kb: float
     server_ms: float
     slowest_ms: float
+    cpu_ms: float
     ready_ms: float
     pause_ms: float
 
 
 @click.command(help=__doc__)
-@click.option("--db", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
-def main(db: Path) -> None:
+@click.option("--db", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--url", help="PostgreSQL database.")
+def main(db: Path | None, url: str | None) -> None:
     """Prints the table."""
+    if (db is None) == (url is None):
+        raise click.UsageError("Give one of --db and --url.")
+    settings = {"record": str(db.resolve())} if db is not None else {"store": url}
     with (
         tempfile.TemporaryDirectory(prefix="locus-bench-") as folder,
-        gateway(Path(folder), db) as url,
+        gateway(Path(folder), settings) as (address, process),
         sync_playwright() as playwright,
     ):
         flags = ["--no-sandbox", "--disable-gpu"]
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
-        rows = [measure(browser, url, name, path) for name, path in PAGES.items()]
+        rows = [measure(browser, address, process, name, path) for name, path in PAGES.items()]
         browser.close()
     head = [
         "page",
@@ -86,6 +99,7 @@ def main(db: Path) -> None:
         "HTML, kB",
         "server, ms",
         "slowest",
+        "CPU, ms",
         "ready, ms",
         "pause, ms",
     ]
@@ -93,8 +107,8 @@ def main(db: Path) -> None:
 
 
 @contextmanager
-def gateway(folder: Path, db: Path) -> Iterator[str]:
-    """A gateway whose record is the file; none of its models can be called."""
+def gateway(folder: Path, settings: dict[str, Any]) -> Iterator[tuple[str, Process]]:
+    """A gateway with these settings; none of its models can be called."""
     models: list[dict[str, Any]] = [
         {
             "name": name,
@@ -106,21 +120,25 @@ def gateway(folder: Path, db: Path) -> Iterator[str]:
         for name, price_in, price_out, *_ in MODELS
     ]
     path = folder / "portfolio.yaml"
-    path.write_text(yaml.safe_dump({"models": models, "gateway": {"record": str(db.resolve())}}))
+    path.write_text(yaml.safe_dump({"models": models, "gateway": settings}))
     port = free_port()
     command = [sys.executable, "-m", "gateway.commands.main", "serve", "--config", str(path), "--port", str(port)]
     url = f"http://{LOCAL}:{port}"
-    with (folder / "log").open("wb") as log, Process(command, None, log=log), httpx.Client(base_url=url) as http:
+    with (
+        (folder / "log").open("wb") as log,
+        Process(command, None, log=log) as process,
+        httpx.Client(base_url=url) as http,
+    ):
         for _ in range(600):
             try:
                 if http.get("/health/live").status_code == 200:
                     break
             except httpx.TransportError:
                 pass
-        yield url
+        yield url, process
 
 
-def measure(browser: Browser, url: str, name: str, path: str) -> Row:
+def measure(browser: Browser, url: str, process: Process, name: str, path: str) -> Row:
     """Opens one page several times."""
     if "{request}" in path:
         found = re.search(r'/ui/requests/([\w.:-]{6,}\?row=\d+)"', httpx.get(f"{url}/ui/requests", timeout=60).text)
@@ -142,9 +160,19 @@ def measure(browser: Browser, url: str, name: str, path: str) -> Row:
         last["page"] / 1000,
         median(server),
         max(server),
+        cpu_ms(f"{url}{path}", process),
         median(one["ready"] for one in seen),
         1000 * max((upper for upper, number in pauses(url).items() if number > before.get(upper, 0)), default=0),
     )
+
+
+def cpu_ms(address: str, process: Process) -> float:
+    """CPU of the gateway for one visit of a page, milliseconds."""
+    with httpx.Client(timeout=60) as http:
+        before = process.cpu_s()
+        for _ in range(ASKED):
+            http.get(address)
+        return 1000 * (process.cpu_s() - before) / ASKED
 
 
 def pauses(url: str) -> dict[float, float]:

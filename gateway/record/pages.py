@@ -28,7 +28,7 @@ from gateway.record.reading import RequestFilter
 from gateway.store.tables import FAILED, REQUESTS, STOOD_IN
 
 PAGE = 50
-MOST_LOOKED = 5_000  # requests for one page
+MOST_LOOKED = 3_000  # requests for one page
 MOST_SEARCHED = 1_000  # of them if their prompts are searched
 LATE = 100  # a row with a lower id may be committed after one with a higher id, by another gateway
 _FIRST, _LATER = 100, 1_000  # how many are looked at first, and then at once
