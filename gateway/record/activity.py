@@ -16,6 +16,7 @@ from gateway.store.usage_tables import LATENCY_HOURLY, SUMS, USAGE_DAILY, USAGE_
 
 MOST_KEYS = 10  # of the keys that have spent most
 _QUANTILES = (0.5, 0.99)
+_SHOWN = tuple(name for name in SUMS if not name.endswith("_tokens"))
 
 
 class Span(NamedTuple):
@@ -45,7 +46,7 @@ class Span(NamedTuple):
 
 @dataclass(slots=True)
 class Activity:
-    """Sums of a span, by the names of `SUMS`.
+    """Sums of a span, by the names of `SUMS`; tokens are left out.
 
     Attributes:
         totals: of requests of clients.
@@ -58,7 +59,7 @@ class Activity:
     """
 
     span: Span
-    totals: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SUMS, 0))
+    totals: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_SHOWN, 0))
     own_nusd: int = 0
     steps: dict[str, list[int]] = field(default_factory=dict)
     models: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -89,11 +90,11 @@ def activity(connection: Connection, span: Span, key_id: str | None = None) -> A
     c = table.c
     step, of_key = table.primary_key.columns[0], () if key_id is None else (c.key_id == key_id,)
     own = literal_column(f"key_id >= '{SYSTEM}' AND key_id < '{SYSTEM[:-1]};'", Boolean()).label("own")
-    query = select(step, c.model, own, *(func.sum(c[name]) for name in SUMS)).where(step >= span.since, *of_key)
+    query = select(step, c.model, own, *(func.sum(c[name]) for name in _SHOWN)).where(step >= span.since, *of_key)
     for start, model, is_own, *sums in connection.execute(query.group_by(step, c.model, own)):
         place = (start - span.since) // span.step_s
         if place < span.steps:  # the clock of another gateway may be ahead
-            _count(found, place, model, dict(zip(SUMS, map(int, sums), strict=True)), own=bool(is_own))
+            _count(found, place, model, dict(zip(_SHOWN, map(int, sums), strict=True)), own=bool(is_own))
     if key_id is None:
         spent = func.sum(c.nusd)
         by_key = select(c.key_id, func.sum(c.requests), func.sum(c.errors), spent).where(step >= span.since)
@@ -101,7 +102,8 @@ def activity(connection: Connection, span: Span, key_id: str | None = None) -> A
             by_key.group_by(c.key_id).order_by(spent.desc(), c.key_id).limit(MOST_KEYS)
         ):
             found.keys[id] = dict(zip(("requests", "errors", "nusd"), map(int, numbers), strict=True))
-    found.p50_ms, found.p99_ms = (quantile(latencies(connection, span, key_id), q) for q in _QUANTILES)
+    counts = latencies(connection, span, key_id)
+    found.p50_ms, found.p99_ms = (quantile(counts, q) for q in _QUANTILES)
     return found
 
 
