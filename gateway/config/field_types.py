@@ -82,10 +82,19 @@ def _free_name(value: str) -> str:
     return value
 
 
+def _in_path(value: str) -> str:
+    """No path can end in . or .. (RFC 3986, 5.2.4), so `/admin/teams/NAME` would be another one."""
+    if value in (".", ".."):
+        raise PydanticCustomError("access_name", "expected a name other than . and ..")
+    return value
+
+
 Name = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
 # White space around a key, such as the line break that ends a block of YAML, is no part of it.
 Key = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_printable)]
-AccessName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]  # of a key, team or tag
+AccessName = Annotated[  # of a key, team or tag
+    str, Field(min_length=1, max_length=64), AfterValidator(_printable), AfterValidator(_in_path)
+]
 PolicyName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 Origin = Annotated[str, AfterValidator(_origin)]

@@ -50,7 +50,7 @@ ADMIN_KEY_GIVEN = (
     "by `locus key create`."
 )
 _MESSAGE_ID = b"x-openwebui-message-id"  # with which its thumbs can be imported as feedback
-_CLIENT_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
+_CLIENT_ID = re.compile(rb"(?!\.{1,2}\Z)[A-Za-z0-9._:-]{1,128}\Z")  # browsers and clients remove . and .. from paths
 
 
 class Edge:

@@ -137,6 +137,7 @@ async def test_teams_of_the_store(tmp_path: Path) -> None:
     [
         ({}, 400, "invalid_request", "`name`: Field required."),
         ({"name": "x", "secret": "y"}, 400, "invalid_request", "`secret`: Extra inputs are not permitted."),
+        ({"name": ".."}, 400, "invalid_request", "`name`: expected a name other than . and .."),
         ({"name": "x", "rpm": "many"}, 400, "invalid_request", "`rpm`: Input should be a valid integer."),
         (
             {"name": "x", "budget": [{"usd": 1, "per": "year"}]},
