@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
 from gateway.config.database_location import DatabaseLocation
 from gateway.config.portfolio_file import load_portfolio
@@ -15,6 +16,7 @@ from gateway.replay.replay import Differing, replay
 from gateway.replay.report import Report
 from gateway.routing.standing import Standing
 from gateway.store.engines import sync_engine
+from gateway.store.tables import REQUESTS
 from router.errors import DataError
 from router.model.policy import Policy
 from tests.gateway.replay.logs import BEGAN, PRICES, Logged, fill, grade, placed, write_portfolio
@@ -161,7 +163,9 @@ def test_a_model_that_the_portfolio_no_longer_has_counts_by_what_was_predicted_t
 
 
 def test_unknown_prices_and_times_are_counted(tmp_path: Path, sqlite: DatabaseLocation) -> None:
-    logged = fill(tmp_path, sqlite, 60, cost_nusd={1: None}, latency_ms={2: None})
+    logged = fill(tmp_path, sqlite, 60, cost_nusd={1: None})
+    with sync_engine(sqlite).begin() as connection:  # as in rows of another program
+        connection.execute(update(REQUESTS).where(REQUESTS.c.request_id == "r2").values(latency_ms=None))
     report, _ = replayed(logged)
     assert (report.unpriced, report.untimed) == (1, 1)
     new = write_portfolio(tmp_path / "new.yaml", sqlite, ["llama-70b"])
