@@ -7,6 +7,7 @@ if TYPE_CHECKING:
 
 PERIODS = {"24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}  # seconds
 DEFAULT_PERIOD = "7d"
+PERIOD_NAMES = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 HOUR_S, DAY_S = 3600, 86_400
 
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from gateway.console.formats import number, percent
 from gateway.console.last_advice import last_advice
 from gateway.console.model_details import model_details
-from gateway.console.model_traffic import DEFAULT_PERIOD, PERIODS, requests_by_model
+from gateway.console.model_traffic import DEFAULT_PERIOD, PERIOD_NAMES, PERIODS, requests_by_model
 from gateway.console.own_traffic import MOST, OwnTraffic, own_traffic
 from gateway.console.rendering import json_answer, page
 from gateway.console.space_view import SpaceView, space_view
@@ -52,7 +52,7 @@ class MapPage:
         return await page(
             request,
             "map.html",
-            periods=list(PERIODS),
+            periods=PERIOD_NAMES,
             period=_period(request),
             policies=list(portfolio.policies),
             placeless=placeless,
@@ -167,6 +167,6 @@ def _caption(view: SpaceView, traffic: OwnTraffic | None, period: str) -> str:
         ring = "unknown: the checkpoint has no anchor queries, and the record too few queries of yours"
     return (
         f"Near on the map is near in the model space: two dimensions show {percent(view.explained)} of the squared distances. "
-        f"Area of a mark: requests answered in the last {period}. Ring and list: {ring}. Open marks with ≈ borrow the embedding "
-        "of a relative. Arrows lead to the model that usually stands in first."
+        f"Area of a mark: requests answered in the last {PERIOD_NAMES[period]}. Ring and list: {ring}. "
+        "Open marks with ≈ borrow the embedding of a relative. Arrows lead to the model that usually stands in first."
     )

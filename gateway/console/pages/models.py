@@ -13,7 +13,7 @@ from gateway.config.onboarding import OnboardEntry
 from gateway.config.portfolio import NO_EMBEDDING, Model
 from gateway.console.deployment_health import deployments_of
 from gateway.console.drift_course import DriftCourse, drift_of
-from gateway.console.model_traffic import DEFAULT_PERIOD, PERIODS, requests_by_model
+from gateway.console.model_traffic import DEFAULT_PERIOD, PERIOD_NAMES, PERIODS, requests_by_model
 from gateway.console.rendering import page
 from gateway.core.errors import NotFound
 from gateway.deployments.live import LiveModel
@@ -84,7 +84,7 @@ class ModelsPage:
             first=first,
             page_rows=PAGE_ROWS,
             all_requests=None if answered is None else sum(answered.values()),
-            period=DEFAULT_PERIOD,
+            period=PERIOD_NAMES[DEFAULT_PERIOD],
             states=STATES,
             q=asked.get("q", ""),
             state=state,
@@ -124,7 +124,7 @@ class ModelsPage:
             "several": len(now.deployments) > 1,
             "requests": None if answered is None else answered.get(name, 0),
             "all_requests": None if answered is None else sum(answered.values()),
-            "period": DEFAULT_PERIOD,
+            "period": PERIOD_NAMES[DEFAULT_PERIOD],
             "job": job,
             "courses": courses,
             "events": events,

@@ -44,6 +44,7 @@ async def test_the_models_of_the_portfolio_lie_among_those_of_the_space(tmp_path
         assert own["llama-8b"]["stand_in"] == "llama-70b"
         assert own["llama-8b"]["provider"] == "meta-llama"
         assert "benchmarks of the checkpoint, since the record has too few queries" in drawn["caption"]
+        assert "answered in the last 24 hours." in drawn["caption"]  # as on the overview
         apart = {
             (a, b): np.hypot(own[a]["x"] - own[b]["x"], own[a]["y"] - own[b]["y"])
             for a in EMBEDDINGS
