@@ -12,10 +12,11 @@ from tests.gateway.upstreams import ScriptedProvider
 pytestmark = [pytest.mark.anyio, needs_browser]
 
 
-async def test_the_list_of_requests_shows_which_failed(tmp_path: Path) -> None:
+async def test_the_list_of_requests_shows_which_failed_and_what_the_others_cost(tmp_path: Path) -> None:
     async with ScriptedProvider() as up, gateway(tmp_path, [entry("llama-8b", up.base_url)]) as run:
-        body = {"model": "gone", "messages": [{"role": "user", "content": "Hello"}]}
-        assert (await run.http.post("/v1/chat/completions", json=body)).status_code == 404
+        for model, status in (("gone", 404), ("llama-8b", 200)):
+            body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
+            assert (await run.http.post("/v1/chat/completions", json=body)).status_code == status
         await eventually(lambda: not run.service.recorder.pending)
         for size in (PHONE, DESKTOP):
             async with visiting(run.url, size) as page:
