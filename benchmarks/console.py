@@ -1,15 +1,14 @@
 """Size and speed of the console's pages over a large record, as Chromium sees them.
 
-    .venv/bin/python -m scripts.make_record --db /tmp/large.db --requests 1000000
-    .venv/bin/python -m benchmarks.console --db /tmp/large.db
-
-With `--url`, both use a PostgreSQL database.
+    .venv/bin/python -m benchmarks.console                  # makes a record of 1,000,000 requests first, for some minutes
+    .venv/bin/python -m benchmarks.console --url postgresql://…       # over one that scripts.make_record has made
 
 Each page is opened in a new browser context, so that nothing is in its cache. `server` is the time in the gateway until it was
 complete (Server-Timing), the median of several visits; `CPU` that of the gateway for one page, which other work on the machine
 changes little; `pause` the longest time for which the event loop did nothing else.
 """
 
+import asyncio
 import re
 import shutil
 import sys
@@ -27,7 +26,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.machine import LOCAL, Process, free_port
 from benchmarks.run import table
-from scripts.make_record import MODELS
+from gateway.config.database_location import DatabaseLocation
+from scripts.make_record import MODELS, make_record
 
 PAGES = {
     "overview, today": "/ui",
@@ -47,6 +47,7 @@ PAGES = {
     "playground": "/ui/playground",
 }
 VISITS = 5
+REQUESTS = 1_000_000
 ASKED = 30  # times for the CPU of a page
 FIGURES = """() => {
   const all = [performance.getEntriesByType("navigation")[0], ...performance.getEntriesByType("resource")];
@@ -75,22 +76,25 @@ class Row(NamedTuple):
 
 
 @click.command(help=__doc__)
-@click.option("--db", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--url", help="PostgreSQL database.")
+@click.option(
+    "--db", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="SQLite file of such a record."
+)
+@click.option("--url", help="PostgreSQL database of such a record.")
 def main(db: Path | None, url: str | None) -> None:
     """Prints the table."""
-    if (db is None) == (url is None):
+    if db is not None and url is not None:
         raise click.UsageError("Give one of --db and --url.")
-    settings = {"record": str(db.resolve())} if db is not None else {"store": url}
-    with (
-        tempfile.TemporaryDirectory(prefix="locus-bench-") as folder,
-        gateway(Path(folder), settings) as (address, process),
-        sync_playwright() as playwright,
-    ):
-        flags = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
-        rows = [measure(browser, address, process, name, path) for name, path in PAGES.items()]
-        browser.close()
+    with tempfile.TemporaryDirectory(prefix="locus-bench-") as name:
+        folder = Path(name)
+        if db is None and url is None:
+            db = folder / "large.db"
+            asyncio.run(make_record(DatabaseLocation(db), REQUESTS))
+        settings = {"record": str(db.resolve())} if db is not None else {"store": url}
+        with gateway(folder, settings) as (address, process), sync_playwright() as playwright:
+            flags = ["--no-sandbox", "--disable-gpu"]
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+            rows = [measure(browser, address, process, name, path) for name, path in PAGES.items()]
+            browser.close()
     head = [
         "page",
         "requests",

@@ -31,6 +31,7 @@ COMMANDS = {
     "bodies": "benchmarks.bodies",
     "pauses": "benchmarks.pauses",
     "growth": "benchmarks.growth docs/images/growth",
+    "console": "benchmarks.console",
     "endurance": "benchmarks.endurance",
 }
 
