@@ -57,7 +57,7 @@ def page(document: JsonObject, address: str, *, keys: bool) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(info['title'])}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{escape(info['title'])}</h1><p><span class=soft>{escape(info['version'])} · </span>",
-        '<a href="/openapi.json">openapi.json</a></p>',
+        '<a href="/openapi.json">openapi.json</a> · <a href="/ui">console</a></p>',
         _contents(document),
         _text(info.get("description", "")),
         _first_requests(address, keys=keys),
