@@ -82,7 +82,9 @@ def finding(points: Sequence[Point]) -> str:
             found.append(f"{kind} the same")
             continue
         power = math.log(times[-1] / times[-2]) / math.log(points[-1].size / points[-2].size)
-        found.append(f"{kind} ×{times[-1] / times[0]:.1f}, at the end as its power of {max(0.0, power):.2f}")
+        found.append(
+            f"{kind} {times[-1] / times[0]:.1f} times from end to end, at last with the power {max(0.0, power):.2f}"
+        )
     return "; ".join(found)
 
 
