@@ -23,7 +23,7 @@ async def test_figures_charts_and_periods(tmp_path: Path) -> None:
         await run.records()
         await page.reload()
         await expect(page.locator(".figure:has(dt:text-is('Requests')) dd")).to_have_text("3")
-        await expect(page.locator(".figure:has(dt:text-is('Errors')) dd")).to_contain_text("33.33%")
+        await expect(page.locator(".figure:has(dt:text-is('Errors')) dd")).to_contain_text("33% of requests")
         await expect(page.locator(".plot canvas")).to_have_count(2)
         await expect(page.get_by_role("heading", name="Up to 3 requests in an hour, 33% failed")).to_be_visible()
         await expect(page.get_by_role("link", name="alice")).to_be_visible()
