@@ -16,6 +16,30 @@ def is_damage(exc: BaseException) -> bool:
     return getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
+def check_first_page(path: Path) -> int | None:
+    """Read the beginning of a file before anything else opens it, under the lock of `move_aside`.
+
+    Else a process could open a damaged file, have it renamed by another one before it has read anything, and take the journal of
+    the new file for that of the old one: SQLite would then truncate the file that was kept.
+
+    Returns:
+        Its inode; None if there is no file.
+
+    Raises:
+        sqlite3.DatabaseError: the file is damaged. Other errors are left to those who open it next.
+    """
+    try:
+        with _locked(path.parent):
+            found = inode(path)
+            with contextlib.closing(sqlite3.connect(path, timeout=0)) as connection:
+                connection.execute("PRAGMA schema_version").fetchone()
+            return found
+    except (sqlite3.Error, OSError) as exc:
+        if is_damage(exc):
+            raise
+    return inode(path)
+
+
 def move_aside(path: Path, opened: int | None) -> bool:
     """Rename a damaged file to `NAME.damaged-TIME`. Several processes may find the damage at the same time: a lock and the inode
     make sure that the file is renamed once and a newly created file never.

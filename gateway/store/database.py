@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.config.database_location import DatabaseLocation
-from gateway.core.damaged_sqlite import inode, is_damage, move_aside
+from gateway.core.damaged_sqlite import check_first_page, inode, is_damage, move_aside
 
 if TYPE_CHECKING:  # takes 0.2 s to import: `_open` does it in a thread
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -129,6 +129,7 @@ class Database:
         if self.location.file is not None:
             await asyncio.to_thread(_make_private, self.location.file)
             self._inode = inode(self.location.file)
+            self._inode = await asyncio.to_thread(check_first_page, self.location.file)
         engine: AsyncEngine = engines.async_engine(self.location)
         try:
             async with engine.connect() as connection:
